@@ -24,3 +24,12 @@
 //! ```
 //! `Certifier` is how a query gets its data certificate without the replica knowing any key:
 //! `trait Certifier: Send + Sync { fn data_certificate(&self, subnet: Principal, canister: Principal, certified_data: &[u8], time: u64) -> Vec<u8>; }`
+
+mod errors;
+mod ids;
+mod replica;
+mod types;
+
+pub use ids::{canister_id, canister_number};
+pub use replica::Replica;
+pub use types::*;
