@@ -1,0 +1,47 @@
+# Sourced by the other scripts: where things are, and how each tool gets on the machine.
+set -euo pipefail
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BUILD=$ROOT/build
+cd "$ROOT"
+
+step() { printf '\n== %s\n' "$*" >&2; }
+die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
+
+# Prints the comment block at the top of a script: `--help` for all of them.
+usage() { awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$1"; }
+
+need_rust() {
+  command -v cargo >/dev/null || die "Rust is missing: install rustup, it reads rust-toolchain.toml"
+  rustup target list --installed | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown >&2
+}
+
+# Installs a folder's npm packages once, and again when its lock file changes.
+need_npm() {
+  command -v npm >/dev/null || die "Node.js 20 or newer with npm is missing"
+  local stamp=$1/node_modules/.installed
+  [ -f "$stamp" ] && [ "$stamp" -nt "$1/package-lock.json" ] && return
+  step "Installing npm packages of ${1#"$ROOT"/}"
+  (cd "$1" && npm ci --silent) >&2
+  touch "$stamp"
+}
+
+need_js_client() {
+  need_npm "$ROOT/clients/js"
+  local built=$ROOT/clients/js/dist/src/index.js
+  [ -f "$built" ] && [ -z "$(find "$ROOT/clients/js/src" -newer "$built" -print -quit)" ] && return
+  (cd "$ROOT/clients/js" && npm run --silent build) >&2
+}
+
+need_local_ic() {
+  step "Building local-ic"
+  (cd "$ROOT/crates/local-ic" && cargo build --locked --bins --quiet) >&2
+}
+
+# The server that tests start, unless the caller brings a real one.
+LOCAL_IC_BIN=$ROOT/crates/local-ic/target/debug
+use_canisters() {
+  export POCKET_IC_BIN=${POCKET_IC_BIN:-$LOCAL_IC_BIN/pocket-ic}
+  export TOLLKEEPER_WASM=$BUILD/tollkeeper.wasm.gz
+  export TEST_LEDGER_WASM=$BUILD/test_ledger.wasm.gz
+  export TORTURE_WASM=$BUILD/torture.wasm.gz
+}
