@@ -1,0 +1,35 @@
+//! Measured facts about replicas, one test each; the README of this crate has the table.
+//!
+//! They run against the server named by `POCKET_IC_BIN` and must hold on a real PocketIC server
+//! as well as on local-ic.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod attached_cycles;
+mod call_errors;
+mod callbacks;
+mod certified_data;
+mod composite_queries;
+mod call_fees;
+mod deadlines;
+mod fees;
+mod ingress_errors;
+mod inspect_message;
+mod installing;
+mod instructions;
+mod lifecycle;
+mod limits;
+mod logs;
+mod management_errors;
+mod order;
+mod outcalls;
+mod queries;
+mod rollback;
+mod rounds;
+mod signatures;
+mod status;
+mod storage_fees;
+mod system_calls;
+mod timers;
+mod versions;
