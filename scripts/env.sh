@@ -37,6 +37,16 @@ need_local_ic() {
   (cd "$ROOT/crates/local-ic" && cargo build --locked --bins --quiet) >&2
 }
 
+# Builds the canisters named unless build/ holds them newer than every source.
+need_canisters() {
+  local crate
+  for crate in "$@"; do
+    local out=$BUILD/${crate//-/_}.wasm.gz
+    [ -f "$out" ] && [ -z "$(find Cargo.toml Cargo.lock canister.did src crates/x402-icp "crates/$crate" -newer "$out" -type f -print -quit 2>/dev/null)" ] && continue
+    "$ROOT/scripts/build" "$crate" >&2
+  done
+}
+
 # The server that tests start, unless the caller brings a real one.
 LOCAL_IC_BIN=$ROOT/crates/local-ic/target/debug
 use_canisters() {

@@ -1,0 +1,65 @@
+// A local Internet Computer for the demo: starts `local-ic serve`, creates canisters, installs wasm.
+import { spawn } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { Actor, HttpAgent } from "@icp-sdk/core/agent";
+import { IDL } from "@icp-sdk/core/candid";
+import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
+import { Principal } from "@icp-sdk/core/principal";
+import * as idl from "./idl.mjs";
+
+/** Starts the server; resolves with its first line (URLs and root key) and the process. */
+export async function startReplica(binary, { port, canister }) {
+  const child = spawn(binary, ["serve", "--port", String(port), "--canister", canister, "--json"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const line = await new Promise((resolve, reject) => {
+    createInterface({ input: child.stdout }).once("line", resolve);
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`local-ic ended with code ${code} before it was listening`)));
+  });
+  return { process: child, ...JSON.parse(line) };
+}
+
+/** A fresh Ed25519 key, kept as PEM for the command line, as an identity for this process. */
+export function newIdentity(pemFile) {
+  const { privateKey } = generateKeyPairSync("ed25519");
+  writeFileSync(pemFile, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+  return Ed25519KeyIdentity.fromSecretKey(new Uint8Array(Buffer.from(privateKey.export({ format: "jwk" }).d, "base64url")));
+}
+
+/** An agent that trusts this network's root key and nothing it fetched over the wire. */
+export function agentFor(network, identity) {
+  return HttpAgent.create({ host: network.replica, identity, rootKey: new Uint8Array(Buffer.from(network.root_key, "hex")) });
+}
+
+export function actor(agent, canisterId, factory) {
+  return Actor.createActor(factory, { agent, canisterId });
+}
+
+/** Creates a canister under `id` with 100 T cycles and installs `wasmFile`. */
+export async function install(agent, id, wasmFile, argType, arg) {
+  const canister = Principal.fromText(id);
+  const management = Actor.createActor(idl.management, {
+    agent,
+    canisterId: Principal.managementCanister(),
+    callTransform: () => ({ effectiveCanisterId: canister }),
+  });
+  await management.provisional_create_canister_with_cycles({ amount: [100_000_000_000_000n], specified_id: [canister] });
+  await management.install_code({
+    mode: { install: null },
+    canister_id: canister,
+    wasm_module: new Uint8Array(readFileSync(wasmFile)),
+    arg: new Uint8Array(IDL.encode([argType], [arg])),
+  });
+}
+
+/** Unwraps `variant { Ok; Err }`. */
+export function ok(what, result) {
+  if ("Err" in result) {
+    const shown = JSON.stringify(result.Err, (_, value) => (typeof value === "bigint" ? value.toString() : value));
+    throw new Error(`${what}: ${shown}`);
+  }
+  return result.Ok;
+}
