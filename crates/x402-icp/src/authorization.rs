@@ -1,0 +1,248 @@
+//! What a payer signs (section 5).
+
+use crate::{
+    decode::DecodeError,
+    delegation::SignedDelegation,
+    signer::{Signer, SignerError},
+    values::{
+        Nonce, ValueError, lower_hex_32, parse_account, parse_base64, parse_nanoseconds,
+        parse_principal, parse_seconds, to_base64,
+    },
+    wire::{DelegationText, ExactIcrc2Extra, ExactIcrc2Payload, PaymentRequirements},
+};
+use ic_representation_independent_hash::{Value, representation_independent_hash};
+use icrc_ledger_types::icrc1::account::Account;
+use sha2::{Digest, Sha256};
+use std::{fmt, str::FromStr};
+
+/// Length-prefixed, so that no signature over it can be a signature over an ingress request
+/// (`\x0Aic-request`), a delegation (`\x1Aic-request-auth-delegation`) or anything else with a prefix.
+const DOMAIN: &[u8] = b"\x0ex402-icp-exact";
+
+/// The clock difference that is forgiven when the length of a validity window is checked, in seconds.
+pub const CLOCK_SKEW_SECONDS: u64 = 60;
+/// The most delegations in a chain (Interface Specification, "Authentication").
+pub const MAX_DELEGATIONS: usize = 20;
+/// The most targets of one delegation (Interface Specification: 1,000; the header is full long before).
+pub const MAX_TARGETS: usize = 1_000;
+/// The longest public key, in bytes of DER. A canister signature's key is the longest kind.
+pub const MAX_PUBLIC_KEY_BYTES: usize = 256;
+/// The longest signature in bytes: that of a canister, which carries a certificate.
+pub const MAX_SIGNATURE_BYTES: usize = 8_192;
+
+/// The terms that are signed, as texts exactly as they stand in the JSON.
+///
+/// A verifier takes them from its own offer, never from the payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// `exact`.
+    pub scheme: String,
+    /// CAIP-2 network id.
+    pub network: String,
+    /// The ledger canister's id.
+    pub asset: String,
+    /// Atomic units.
+    pub amount: String,
+    /// The merchant's account.
+    pub pay_to: String,
+    /// The canister that pulls the money.
+    pub spender: String,
+    /// The offer id.
+    pub offer: String,
+}
+
+impl From<&PaymentRequirements<ExactIcrc2Extra>> for Terms {
+    fn from(offer: &PaymentRequirements<ExactIcrc2Extra>) -> Self {
+        Terms {
+            scheme: offer.scheme.clone(),
+            network: offer.network.clone(),
+            asset: offer.asset.clone(),
+            amount: offer.amount.clone(),
+            pay_to: offer.pay_to.clone(),
+            spender: offer.extra.spender.clone(),
+            offer: offer.extra.offer.clone(),
+        }
+    }
+}
+
+/// SHA-256 of the signed message: the same authorization has always the same id.
+///
+/// Public (it is the memo of the ledger's block), and no secret is derived from it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PaymentId(pub [u8; 32]);
+
+impl fmt::Display for PaymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for PaymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PaymentId({self})")
+    }
+}
+
+impl FromStr for PaymentId {
+    type Err = ValueError;
+
+    /// Reads 64 lower-case hexadecimal digits.
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        lower_hex_32(text).map(PaymentId)
+    }
+}
+
+/// The message that is signed: the length-prefixed domain separator `x402-icp-exact` and the
+/// representation-independent hash of the eleven texts.
+pub fn signed_message(terms: &Terms, payload: &ExactIcrc2Payload) -> Vec<u8> {
+    let entry = |key: &str, text: &str| (key.to_string(), Value::String(text.to_string()));
+    let hash = representation_independent_hash(&[
+        entry("scheme", &terms.scheme),
+        entry("network", &terms.network),
+        entry("asset", &terms.asset),
+        entry("amount", &terms.amount),
+        entry("payTo", &terms.pay_to),
+        entry("spender", &terms.spender),
+        entry("offer", &terms.offer),
+        entry("from", &payload.from),
+        entry("nonce", &payload.nonce),
+        entry("validAfter", &payload.valid_after),
+        entry("validBefore", &payload.valid_before),
+    ]);
+    [DOMAIN, &hash].concat()
+}
+
+/// The id of the payment whose signed message this is.
+pub fn payment_id(message: &[u8]) -> PaymentId {
+    PaymentId(Sha256::digest(message).into())
+}
+
+/// An [`ExactIcrc2Payload`] as values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorization {
+    /// Who pays.
+    pub from: Account,
+    /// Makes the authorization single-use, together with the payer.
+    pub nonce: Nonce,
+    /// Seconds since 1970-01-01; valid from this second on.
+    pub valid_after: u64,
+    /// Seconds since 1970-01-01; not valid from this second on.
+    pub valid_before: u64,
+    /// DER of the payer's key.
+    pub public_key: Vec<u8>,
+    /// The signature over the message.
+    pub signature: Vec<u8>,
+    /// From `public_key` to the key that signed; empty when it signed itself.
+    pub delegations: Vec<SignedDelegation>,
+}
+
+impl Authorization {
+    /// Reads the texts; the first malformed one is named, as a path from the top of the payment.
+    pub fn parse(payload: &ExactIcrc2Payload) -> Result<Self, DecodeError> {
+        let invalid = |field: &str| DecodeError::invalid(format!("payload.{field}"));
+        let texts = payload.delegations.as_deref().unwrap_or_default();
+        if texts.len() > MAX_DELEGATIONS {
+            return Err(DecodeError::TooMany {
+                field: "payload.delegations".into(),
+                limit: MAX_DELEGATIONS,
+                actual: texts.len(),
+            });
+        }
+        Ok(Authorization {
+            from: parse_account(&payload.from).map_err(invalid("from"))?,
+            nonce: payload.nonce.parse().map_err(invalid("nonce"))?,
+            valid_after: parse_seconds(&payload.valid_after).map_err(invalid("validAfter"))?,
+            valid_before: parse_seconds(&payload.valid_before).map_err(invalid("validBefore"))?,
+            public_key: parse_base64(payload.public_key.as_bytes(), MAX_PUBLIC_KEY_BYTES)
+                .map_err(invalid("publicKey"))?,
+            signature: parse_base64(payload.signature.as_bytes(), MAX_SIGNATURE_BYTES)
+                .map_err(invalid("signature"))?,
+            delegations: texts
+                .iter()
+                .enumerate()
+                .map(|(i, text)| parse_delegation(&format!("payload.delegations[{i}]"), text))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Step 4 of the verification: is the authorization valid now, and not for too long?
+    ///
+    /// `now_ns` is in nanoseconds, `max_timeout_seconds` that of the offer.
+    pub fn check_window(&self, now_ns: u64, max_timeout_seconds: u32) -> Result<(), crate::Code> {
+        let now = now_ns / 1_000_000_000;
+        if now < self.valid_after {
+            return Err(crate::Code::NotYetValid);
+        }
+        if now >= self.valid_before {
+            return Err(crate::Code::Expired);
+        }
+        // Not below zero: valid_after <= now < valid_before.
+        let window = self.valid_before - self.valid_after;
+        if window > u64::from(max_timeout_seconds).saturating_add(CLOCK_SKEW_SECONDS) {
+            return Err(crate::Code::WindowTooLong);
+        }
+        Ok(())
+    }
+}
+
+fn parse_delegation(path: &str, text: &DelegationText) -> Result<SignedDelegation, DecodeError> {
+    let invalid = |field: &str| DecodeError::invalid(format!("{path}.{field}"));
+    let targets = match &text.targets {
+        None => None,
+        Some(targets) if targets.len() > MAX_TARGETS => {
+            return Err(DecodeError::TooMany {
+                field: format!("{path}.targets"),
+                limit: MAX_TARGETS,
+                actual: targets.len(),
+            });
+        }
+        Some(targets) => Some(
+            targets
+                .iter()
+                .map(|target| parse_principal(target).map_err(invalid("targets")))
+                .collect::<Result<_, _>>()?,
+        ),
+    };
+    Ok(SignedDelegation {
+        pubkey: parse_base64(text.pubkey.as_bytes(), MAX_PUBLIC_KEY_BYTES)
+            .map_err(invalid("pubkey"))?,
+        expiration: parse_nanoseconds(&text.expiration).map_err(invalid("expiration"))?,
+        targets,
+        signature: parse_base64(text.signature.as_bytes(), MAX_SIGNATURE_BYTES)
+            .map_err(invalid("signature"))?,
+    })
+}
+
+/// Signs an authorization: the client's half of the binding.
+///
+/// Pays from `from`, or from the default account of the signer's principal. The account is not checked
+/// against the signer: [`crate::Code::PayerMismatch`] is the answer when its owner is somebody else.
+pub fn authorize<S: Signer + ?Sized>(
+    terms: &Terms,
+    from: Option<Account>,
+    nonce: Nonce,
+    valid_after: u64,
+    valid_before: u64,
+    signer: &S,
+) -> Result<ExactIcrc2Payload, SignerError> {
+    let public_key = signer.public_key_der();
+    let from =
+        from.unwrap_or_else(|| Account::from(candid::Principal::self_authenticating(&public_key)));
+    let delegations = signer.delegations();
+    let mut payload = ExactIcrc2Payload {
+        from: from.to_string(),
+        nonce: nonce.to_string(),
+        valid_after: valid_after.to_string(),
+        valid_before: valid_before.to_string(),
+        public_key: to_base64(&public_key),
+        signature: String::new(),
+        delegations: (!delegations.is_empty())
+            .then(|| delegations.iter().map(DelegationText::from).collect()),
+    };
+    let signature = signer.sign(&signed_message(terms, &payload))?;
+    payload.signature = to_base64(&signature);
+    Ok(payload)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! Machine-readable reasons (`errorReason`, and `error` of a 402), section 8.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// Why a payment was not accepted. The text form is what goes over the wire.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            /// Every code, in the order of verification.
+            pub const ALL: &'static [Code] = &[$(Code::$name,)*];
+
+            /// The code as it stands in `errorReason`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Code::$name => $text,)* }
+            }
+
+            /// The code with this text, if it is one of ours.
+            pub fn from_text(text: &str) -> Option<Code> {
+                match text { $($text => Some(Code::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Step 1: the header or its payload cannot be decoded, or breaks a size limit.
+    InvalidPayload = "invalid_exact_icp_payload",
+    /// Step 2: `x402Version` is not 2 (a code of the x402 core specification).
+    InvalidX402Version = "invalid_x402_version",
+    /// Step 2: the scheme is not one this canister settles (a code of the x402 core specification).
+    UnsupportedScheme = "unsupported_scheme",
+    /// Step 2: another network, a mainnet authorization on a local replica for instance.
+    NetworkMismatch = "invalid_exact_icp_network_mismatch",
+    /// Step 2: `assetTransferMethod` is not one this route offers.
+    Method = "invalid_exact_icp_method",
+    /// Step 3: the `offer` id is not that of this route at its present price.
+    OfferMismatch = "invalid_exact_icp_offer_mismatch",
+    /// Step 3: `asset` is not a ledger this route sells for.
+    AssetMismatch = "invalid_exact_icp_asset_mismatch",
+    /// Step 3: `amount` is not the price.
+    AmountMismatch = "invalid_exact_icp_amount_mismatch",
+    /// Step 3: `payTo` is not the merchant's account.
+    RecipientMismatch = "invalid_exact_icp_recipient_mismatch",
+    /// Step 3: `spender` is not this canister.
+    SpenderMismatch = "invalid_exact_icp_spender_mismatch",
+    /// Step 4: `validAfter` lies in the future.
+    NotYetValid = "invalid_exact_icp_not_yet_valid",
+    /// Step 4: `validBefore` has come.
+    Expired = "invalid_exact_icp_expired",
+    /// Step 4: the authorization is valid for longer than the offer allows.
+    WindowTooLong = "invalid_exact_icp_window_too_long",
+    /// Step 5: this payer used the nonce for another payment.
+    NonceUsed = "invalid_exact_icp_nonce_used",
+    /// Step 5: the payer cancelled the authorization.
+    Cancelled = "invalid_exact_icp_cancelled",
+    /// Step 6: the signature, the key or a delegation does not hold.
+    Signature = "invalid_exact_icp_signature",
+    /// Step 6: `from` does not belong to the key that signed.
+    PayerMismatch = "invalid_exact_icp_payer_mismatch",
+    /// Settlement: the payer's balance does not cover amount and fee.
+    InsufficientFunds = "insufficient_funds",
+    /// Settlement: the payer's allowance does not cover amount and fee, or has expired.
+    InsufficientAllowance = "insufficient_allowance",
+    /// Settlement: the outcome is not known yet; repeat the same request, never a new payment.
+    SettlementPending = "settlement_pending",
+    /// The same payment was already used for another request.
+    DuplicateSettlement = "duplicate_settlement",
+    /// Settlement: the ledger refuses or cannot be reached, and provably moved nothing.
+    LedgerUnavailable = "ledger_unavailable",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_unique_and_read_back() {
+        let texts: std::collections::BTreeSet<_> = Code::ALL.iter().map(|c| c.as_str()).collect();
+        assert_eq!(texts.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert_eq!(Code::from_text(code.as_str()), Some(*code));
+        }
+        assert_eq!(Code::from_text("invalid_exact_icp"), None);
+    }
+}

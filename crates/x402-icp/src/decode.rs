@@ -1,0 +1,190 @@
+//! Reading header values from strangers: limits first, then base64, UTF-8, JSON, types, values. What
+//! fails names its field (section 7, step 1).
+
+use crate::{
+    authorization::Authorization,
+    json,
+    values::{ValueError, parse_base64},
+    wire::PaymentPayload,
+};
+use serde::{Deserialize, de::DeserializeOwned};
+
+/// The longest payment header that is read, in bytes of base64. A chain with an Internet Identity
+/// signature needs about 7,000.
+pub const MAX_HEADER_BYTES: usize = 16_384;
+/// The deepest nesting of JSON arrays and objects.
+pub const MAX_JSON_DEPTH: usize = 32;
+
+/// Why a header is not a payment. Answered as if there were no payment at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The header or the body is too long to be read.
+    #[error("{field} is {actual} bytes long, at most {limit} are allowed")]
+    TooLong {
+        /// What is too long.
+        field: String,
+        /// The most bytes allowed.
+        limit: usize,
+        /// The bytes there are.
+        actual: usize,
+    },
+    /// The header is not padded standard base64.
+    #[error("{field} is not padded standard base64: {problem}")]
+    NotBase64 {
+        /// Which text.
+        field: String,
+        /// What the decoder says.
+        problem: String,
+    },
+    /// The bytes are not UTF-8.
+    #[error("{field} is not UTF-8")]
+    NotUtf8 {
+        /// Which text.
+        field: String,
+    },
+    /// The text is not JSON.
+    #[error("{field} is not JSON: {problem}")]
+    NotJson {
+        /// Which text.
+        field: String,
+        /// What the parser says, with line and column.
+        problem: String,
+    },
+    /// Arrays and objects are nested too deeply.
+    #[error("{field} is nested more than {limit} levels deep")]
+    TooDeep {
+        /// Which text.
+        field: String,
+        /// The deepest nesting allowed.
+        limit: usize,
+    },
+    /// An object has the same key twice.
+    #[error("{field} has the key {key:?} twice in one object")]
+    DuplicateKey {
+        /// Which text.
+        field: String,
+        /// The key.
+        key: String,
+    },
+    /// A field is missing or has the wrong JSON type.
+    #[error("{field}: {problem}")]
+    WrongType {
+        /// The path of the field, `accepted.amount` for instance.
+        field: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A field has the right JSON type and a value that is not allowed.
+    #[error("{field} {problem}")]
+    Invalid {
+        /// The path of the field, `payload.nonce` for instance.
+        field: String,
+        /// What is wrong.
+        problem: ValueError,
+    },
+    /// A list has too many elements.
+    #[error("{field} has {actual} elements, at most {limit} are allowed")]
+    TooMany {
+        /// The path of the list.
+        field: String,
+        /// The most elements allowed.
+        limit: usize,
+        /// The elements there are.
+        actual: usize,
+    },
+}
+
+impl DecodeError {
+    /// The field the error is about, as a path from the top of the payload.
+    pub fn field(&self) -> &str {
+        match self {
+            Self::TooLong { field, .. }
+            | Self::NotBase64 { field, .. }
+            | Self::NotUtf8 { field }
+            | Self::NotJson { field, .. }
+            | Self::TooDeep { field, .. }
+            | Self::DuplicateKey { field, .. }
+            | Self::WrongType { field, .. }
+            | Self::Invalid { field, .. }
+            | Self::TooMany { field, .. } => field,
+        }
+    }
+
+    /// The limit that was broken, where there is one.
+    pub fn limit(&self) -> Option<u128> {
+        match self {
+            Self::TooLong { limit, .. }
+            | Self::TooDeep { limit, .. }
+            | Self::TooMany { limit, .. } => Some(*limit as u128),
+            Self::Invalid { problem, .. } => problem.limit(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn invalid(field: impl Into<String>) -> impl FnOnce(ValueError) -> Self {
+        let field = field.into();
+        move |problem| Self::Invalid { field, problem }
+    }
+}
+
+/// A payment header, read to the end: the texts, which are what was signed, and their values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecodedPayment {
+    /// The texts.
+    pub payload: PaymentPayload,
+    /// The values of `payload.payload`.
+    pub authorization: Authorization,
+}
+
+/// Reads the value of a `PAYMENT-SIGNATURE` header.
+///
+/// Says nothing about whether the payment is good: version, scheme, network and terms are not looked at.
+pub fn decode_payment(header: &[u8]) -> Result<DecodedPayment, DecodeError> {
+    let payload: PaymentPayload = decode_header("PAYMENT-SIGNATURE", header)?;
+    let authorization = payload.payload.parse()?;
+    Ok(DecodedPayment {
+        payload,
+        authorization,
+    })
+}
+
+/// As [`decode_payment`], without the values.
+pub fn decode_payment_payload(header: &[u8]) -> Result<PaymentPayload, DecodeError> {
+    decode_payment(header).map(|decoded| decoded.payload)
+}
+
+/// Reads any header value of this protocol; `name` is used in errors about the value as a whole.
+pub fn decode_header<T: DeserializeOwned>(name: &str, header: &[u8]) -> Result<T, DecodeError> {
+    if header.len() > MAX_HEADER_BYTES {
+        return Err(DecodeError::TooLong {
+            field: name.into(),
+            limit: MAX_HEADER_BYTES,
+            actual: header.len(),
+        });
+    }
+    let bytes = parse_base64(header, MAX_HEADER_BYTES).map_err(|e| DecodeError::NotBase64 {
+        field: name.into(),
+        problem: e.to_string(),
+    })?;
+    decode_json(name, &bytes)
+}
+
+/// Reads JSON from a stranger as strictly as [`decode_header`] does; the caller has limited its size.
+pub fn decode_json<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, DecodeError> {
+    let text =
+        std::str::from_utf8(bytes).map_err(|_| DecodeError::NotUtf8 { field: name.into() })?;
+    let value = json::parse(name, text, MAX_JSON_DEPTH)?;
+    // The path is worth its price only when there is an error to report.
+    T::deserialize(&value).or_else(|_| {
+        serde_path_to_error::deserialize(&value).map_err(|e| DecodeError::WrongType {
+            field: match e.path().to_string() {
+                path if path == "." => name.into(),
+                path => path,
+            },
+            problem: e.inner().to_string(),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! The JSON objects of x402 version 2 that travel in headers, with the fields this binding puts into
+//! them (sections 3 and 4). Optional fields are left out when absent, never written as `null`; unknown
+//! keys are ignored.
+
+use crate::{authorization::Authorization, decode::DecodeError, values::to_base64};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The version of the protocol spoken here.
+pub const X402_VERSION: u32 = 2;
+/// The scheme of this binding.
+pub const SCHEME_EXACT: &str = "exact";
+/// `assetTransferMethod` of a payment that the canister pulls from an ICRC-2 allowance.
+pub const METHOD_ICRC2: &str = "icrc2";
+/// `PAYMENT-REQUIRED`: the offers, from server to client, base64 of [`PaymentRequired`].
+pub const PAYMENT_REQUIRED: &str = "PAYMENT-REQUIRED";
+/// `PAYMENT-SIGNATURE`: the payment, from client to server, base64 of [`PaymentPayload`].
+pub const PAYMENT_SIGNATURE: &str = "PAYMENT-SIGNATURE";
+/// `PAYMENT-RESPONSE`: the outcome, from server to client, base64 of [`SettleResponse`].
+pub const PAYMENT_RESPONSE: &str = "PAYMENT-RESPONSE";
+
+/// What a 402 asks for. `E` is the type of `extra`: a client that meets foreign schemes reads it as
+/// [`Value`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PaymentRequired<E = ExactIcrc2Extra> {
+    /// Always 2.
+    pub x402_version: u32,
+    /// Why a payment that was sent is not good, a [`crate::Code`] or the like.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
+    /// What is for sale.
+    pub resource: ResourceInfo,
+    /// The ways to pay, the preferred one first.
+    pub accepts: Vec<PaymentRequirements<E>>,
+    /// Protocol extensions by name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub extensions: Option<Map<String, Value>>,
+}
+
+/// What is for sale.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceInfo {
+    /// Where it is.
+    pub url: String,
+    /// What it is, for a reader.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub description: Option<String>,
+    /// The MIME type of the answer.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mime_type: Option<String>,
+    /// The seller's name, at most 32 printable ASCII characters.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub service_name: Option<String>,
+    /// At most five, each at most 32 ASCII characters.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tags: Option<Vec<String>>,
+    /// At most 2,048 characters.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub icon_url: Option<String>,
+}
+
+/// One way to pay: an offer when the server sends it, the accepted offer when the client does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PaymentRequirements<E = ExactIcrc2Extra> {
+    /// `exact`.
+    pub scheme: String,
+    /// CAIP-2 network id, see [`crate::network`].
+    pub network: String,
+    /// Atomic units, canonical decimal text.
+    pub amount: String,
+    /// The ledger canister's id.
+    pub asset: String,
+    /// The merchant's ICRC-1 account.
+    pub pay_to: String,
+    /// How long an authorization may be valid, in seconds.
+    pub max_timeout_seconds: u32,
+    /// What the scheme needs besides.
+    pub extra: E,
+}
+
+/// `extra` of an `exact` offer paid by `icrc2` (section 4).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExactIcrc2Extra {
+    /// `icrc2`.
+    pub asset_transfer_method: String,
+    /// The token's symbol, for display.
+    pub symbol: String,
+    /// The token's decimals, for display.
+    pub decimals: u8,
+    /// The ledger's transfer fee in atomic units: the payer is debited amount + fee.
+    pub fee: String,
+    /// The canister that pulls the money and must hold the allowance.
+    pub spender: String,
+    /// The route and price revision, see [`crate::offer::offer_id`].
+    pub offer: String,
+    /// Absent means `authorization`: verify, work, settle.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payment_flow: Option<String>,
+}
+
+/// A payment, as the client sends it. `E` and `P` are the types of `accepted.extra` and `payload`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PaymentPayload<E = ExactIcrc2Extra, P = ExactIcrc2Payload> {
+    /// Always 2.
+    pub x402_version: u32,
+    /// Echo of the offer's resource; trusted for nothing.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub resource: Option<ResourceInfo>,
+    /// Echo of the offer that is paid.
+    pub accepted: PaymentRequirements<E>,
+    /// The authorization.
+    pub payload: P,
+    /// Protocol extensions by name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub extensions: Option<Map<String, Value>>,
+}
+
+/// The authorization of an `exact` payment by `icrc2` (section 5). Everything is text, and everything
+/// but `publicKey`, `signature` and `delegations` is signed exactly as it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExactIcrc2Payload {
+    /// The payer's ICRC-1 account.
+    pub from: String,
+    /// 64 lower-case hexadecimal digits, random.
+    pub nonce: String,
+    /// Seconds since 1970-01-01, decimal: valid from this second on.
+    pub valid_after: String,
+    /// Seconds since 1970-01-01, decimal: not valid from this second on.
+    pub valid_before: String,
+    /// Base64 of the payer's DER-encoded public key; its self-authenticating principal is the payer.
+    pub public_key: String,
+    /// Base64 of the signature, made with `public_key` or with the last delegation's key.
+    pub signature: String,
+    /// The chain from `public_key` to the key that signed; absent when `public_key` signed itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub delegations: Option<Vec<DelegationText>>,
+}
+
+impl ExactIcrc2Payload {
+    /// Reads the texts into values; the first that is malformed is named by the error.
+    pub fn parse(&self) -> Result<Authorization, DecodeError> {
+        Authorization::parse(self)
+    }
+}
+
+/// One signed delegation of the Interface Specification (`ic-request-auth-delegation`) as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DelegationText {
+    /// Base64 of the DER-encoded key that is delegated to.
+    pub pubkey: String,
+    /// Nanoseconds since 1970-01-01, decimal: not valid from this nanosecond on.
+    pub expiration: String,
+    /// Canister ids for which the delegation is good; absent means all.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub targets: Option<Vec<String>>,
+    /// Base64 of the signature by the key before this one in the chain.
+    pub signature: String,
+}
+
+/// The outcome of a settlement. `success`, `transaction` and `network` are always there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SettleResponse {
+    /// Whether the money has moved.
+    pub success: bool,
+    /// A [`crate::Code`], when it has not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error_reason: Option<String>,
+    /// The same for a reader.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error_message: Option<String>,
+    /// The payer's ICRC-1 account.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payer: Option<String>,
+    /// The ledger's block index; the payment id while the settlement is pending; empty for none.
+    pub transaction: String,
+    /// CAIP-2 network id.
+    pub network: String,
+    /// What was paid, in atomic units, without the ledger's fee.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub amount: Option<String>,
+    /// Protocol extensions by name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub extensions: Option<Map<String, Value>>,
+    /// What the scheme adds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub extra: Option<Value>,
+}
+
+/// A header value: padded standard base64 of compact JSON.
+pub fn encode_header<T: Serialize>(value: &T) -> String {
+    // Serialization fails only for maps with keys that are not text, which no wire type has.
+    let json = serde_json::to_vec(value).expect("BUG: a wire type has a key that is not text");
+    to_base64(&json)
+}
+
+#[cfg(test)]
+mod tests;
