@@ -1,0 +1,137 @@
+//! The answers that do not depend on a payment, with every header they carry.
+
+use super::types::HeaderField;
+use crate::domain::route::ContentMeta;
+use x402_icp::wire::PAYMENT_REQUIRED;
+
+/// `Cache-Control` of everything that was paid for or asks for payment: no cache may keep it.
+pub const PRIVATE: &str = "private, no-store";
+/// Response headers that scripts of other origins may read.
+pub const EXPOSED: &str = "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE";
+/// Request headers that scripts of other origins may send. Shipped TypeScript clients send
+/// `Access-Control-Expose-Headers` as a request header, so it has to be allowed.
+pub const ALLOWED_HEADERS: &str =
+    "Content-Type, PAYMENT-SIGNATURE, X-PAYMENT, SIGN-IN-WITH-X, Access-Control-Expose-Headers";
+/// Request methods that scripts of other origins may use.
+pub const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// The body of an [`Answer`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// No bytes.
+    Empty,
+    /// JSON text known at compile time.
+    Json(&'static str),
+    /// A route's stored content.
+    Content(ContentMeta),
+}
+
+impl Body {
+    /// What certification needs: the bytes, or a hash already known instead of them.
+    pub(super) fn certified(&self) -> (&'static [u8], Option<[u8; 32]>) {
+        match self {
+            Body::Empty => (b"", None),
+            Body::Json(text) => (text.as_bytes(), None),
+            Body::Content(content) => (b"", Some(content.sha256)),
+        }
+    }
+}
+
+/// A response that is the same for every client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// All headers but the two of response verification.
+    pub headers: Vec<HeaderField>,
+    /// The body.
+    pub body: Body,
+}
+
+/// A header from text.
+pub fn header(name: &str, value: &str) -> HeaderField {
+    (name.to_string(), value.to_string())
+}
+
+/// The headers every answer carries so that a page of any origin may read it.
+pub fn cors() -> [HeaderField; 2] {
+    [
+        header("access-control-allow-origin", "*"),
+        header("access-control-expose-headers", EXPOSED),
+    ]
+}
+
+impl Answer {
+    /// A JSON answer that no cache keeps.
+    pub fn json(status: u16, json: &'static str) -> Self {
+        let mut headers = vec![
+            header("content-type", "application/json"),
+            header("cache-control", PRIVATE),
+        ];
+        headers.extend(cors());
+        Self {
+            status,
+            headers,
+            body: Body::Json(json),
+        }
+    }
+
+    /// 402 with the offers, encoded for the header `PAYMENT-REQUIRED`.
+    pub fn payment_required(offers: &str) -> Self {
+        Self::json(402, "{}").with(PAYMENT_REQUIRED, offers)
+    }
+
+    /// 200 with a free route's content.
+    pub fn content(content: ContentMeta, mime_type: &str) -> Self {
+        let mut headers = vec![
+            header("content-type", mime_type),
+            header("cache-control", "public, max-age=60"),
+            header("x-content-type-options", "nosniff"),
+        ];
+        headers.extend(cors());
+        Self {
+            status: 200,
+            headers,
+            body: Body::Content(content),
+        }
+    }
+
+    /// 404.
+    pub fn not_found() -> Self {
+        Self::json(404, r#"{"error":"not_found"}"#)
+    }
+
+    /// 405, naming the methods that are allowed.
+    pub fn method_not_allowed(allow: &str) -> Self {
+        Self::json(405, r#"{"error":"method_not_allowed"}"#).with("allow", allow)
+    }
+
+    /// 204, the answer to a preflight. A gateway takes it only with a 2xx status, an empty body and a
+    /// CORS header, and remembers a canister whose first answer was none.
+    pub fn preflight() -> Self {
+        Self {
+            status: 204,
+            headers: vec![
+                header("access-control-allow-origin", "*"),
+                header("access-control-allow-methods", ALLOWED_METHODS),
+                header("access-control-allow-headers", ALLOWED_HEADERS),
+                header("access-control-max-age", "7200"),
+            ],
+            body: Body::Empty,
+        }
+    }
+
+    /// The same with one more header.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push(header(name, value));
+        self
+    }
+
+    /// The answer to `HEAD`: the same status and headers, no body.
+    pub fn head(&self) -> Self {
+        Self {
+            body: Body::Empty,
+            ..self.clone()
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The one owner of the canister's 32 certified bytes.
+//!
+//! The tree lives on the heap and is made again from storage after an upgrade, together with the bytes.
+//! A change of one route replaces the entries of that route (the stale ones go first) and the bytes.
+
+use super::{
+    answer::{Answer, Body},
+    catalogue::Seller,
+    site::{Found, Site},
+    types::HttpResponse,
+};
+use crate::storage;
+use ic_http_certification::{CERTIFICATE_EXPRESSION_HEADER_NAME, CERTIFICATE_HEADER_NAME};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+
+thread_local! {
+    /// What is certified now; a cache of storage, lost and rebuilt at upgrades.
+    static SITE: RefCell<Site> = RefCell::new(Site::default());
+}
+
+/// Who sells, as the running canister knows it.
+pub fn seller() -> Seller {
+    Seller {
+        canister: ic_cdk::api::canister_self(),
+        network: storage::config::read().network,
+    }
+}
+
+/// Certifies all answers anew. For `init`, `post_upgrade`, and changes that concern every route.
+pub fn certify_all() {
+    let seller = seller();
+    let mut by_path: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for route in storage::routes::all() {
+        by_path
+            .entry(route.key.path.clone())
+            .or_default()
+            .push(route);
+    }
+    let mut site = Site::default();
+    for (path, routes) in by_path {
+        site.set_path(&path, seller.site_routes(&routes));
+    }
+    ic_cdk::api::certified_data_set(site.root_hash());
+    SITE.replace(site);
+}
+
+/// Certifies what storage says has changed since the last time. For the end of every message that may
+/// have changed routes, contents, ledgers or the configuration.
+pub fn certify_changes() {
+    let changes = storage::changes::take();
+    if changes.everything {
+        certify_all();
+    } else if !changes.paths.is_empty() {
+        let seller = seller();
+        SITE.with_borrow_mut(|site| {
+            for path in &changes.paths {
+                let routes = storage::routes::at_path(path);
+                site.set_path(path, seller.site_routes(&routes));
+            }
+            ic_cdk::api::certified_data_set(site.root_hash());
+        });
+    }
+}
+
+/// Looks something up in what is certified.
+pub fn with_site<T>(look: impl FnOnce(&Site) -> T) -> T {
+    SITE.with_borrow(look)
+}
+
+/// The answer to a request without a payment, not proven: for update calls.
+pub fn unpaid(method: &str, path: &str) -> Rc<Answer> {
+    with_site(|site| site.answer(method, path))
+}
+
+/// A proven answer as the query's response; none if it cannot be given after all.
+pub fn respond(site: &Site, found: &Found<'_>, path: &str) -> Option<HttpResponse> {
+    let mut response = plain_response(found.answer())?;
+    // There is no certificate when a query is called as an update; the subnet signs that answer.
+    if let Some(certificate) = ic_cdk::api::data_certificate() {
+        certify_response(&mut response, site, found, path, &certificate)?;
+    }
+    Some(response)
+}
+
+/// Adds the two headers of response verification.
+pub(super) fn certify_response(
+    response: &mut HttpResponse,
+    site: &Site,
+    found: &Found<'_>,
+    path: &str,
+    certificate: &[u8],
+) -> Option<()> {
+    let proof = site.certificate_header(found, path, certificate)?;
+    let expression = found.expression(site).to_string();
+    response
+        .headers
+        .push((CERTIFICATE_EXPRESSION_HEADER_NAME.to_string(), expression));
+    response
+        .headers
+        .push((CERTIFICATE_HEADER_NAME.to_string(), proof));
+    Some(())
+}
+
+/// An answer as a response, its body read; none if the body is gone.
+pub fn plain_response(answer: &Answer) -> Option<HttpResponse> {
+    let body = match &answer.body {
+        Body::Empty => Vec::new(),
+        Body::Json(text) => text.as_bytes().to_vec(),
+        Body::Content(content) => storage::content::read(content)?,
+    };
+    let mut headers = Vec::with_capacity(answer.headers.len() + 2);
+    headers.extend_from_slice(&answer.headers);
+    Some(HttpResponse {
+        status_code: answer.status,
+        headers,
+        body,
+        upgrade: None,
+    })
+}

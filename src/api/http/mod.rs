@@ -1,0 +1,95 @@
+//! The HTTP gateway protocol: a query that proves what it says, and an update that takes payments.
+//!
+//! | request | query | update |
+//! |---|---|---|
+//! | priced route, no payment (or one that cannot be decoded) | proven 402 | 402 |
+//! | priced route, decodable payment | upgrade | verify, settle, deliver |
+//! | free route | proven 200 | 200 |
+//! | unknown path | proven 404 | 404 |
+//! | `OPTIONS` | proven 204 with the CORS headers, on every path | 204 |
+//! | `HEAD` | as `GET` without body; never charges | same |
+//! | other method on a known path | proven 405 | 405 |
+//! | receipt that exists | upgrade | 200 |
+//! | known path with a body and no payment, odd or overlong URL | upgrade | 402, 405, 404, 400, 413 or 414 |
+
+mod answer;
+mod catalogue;
+pub mod certification;
+mod layout;
+mod request;
+mod response;
+mod site;
+pub mod types;
+mod update;
+mod url;
+
+#[cfg(test)]
+mod tests;
+
+pub use certification::{certify_all, certify_changes};
+pub use types::{HttpRequest, HttpResponse, HttpUpdateRequest};
+pub use update::http_request_update;
+
+use crate::service;
+use request::PaymentHeader;
+use site::{Found, Site};
+use types::HeaderField;
+use url::RequestUrl;
+
+/// The query `http_request`: a proven answer, or the wish for an update call.
+pub fn http_request(request: HttpRequest) -> HttpResponse {
+    certification::with_site(|site| {
+        let proven = decide(
+            site,
+            &request.method,
+            &request.url,
+            &request.headers,
+            !request.body.is_empty(),
+        );
+        proven
+            .and_then(|(found, url)| certification::respond(site, &found, &url.path))
+            .unwrap_or_else(HttpResponse::upgrade)
+    })
+}
+
+/// Whether an update call can achieve more for this request than the query: `inspect_message` may drop
+/// the others, which cost nothing as queries.
+pub fn wants_update(request: &HttpUpdateRequest) -> bool {
+    certification::with_site(|site| {
+        decide(
+            site,
+            &request.method,
+            &request.url,
+            &request.headers,
+            !request.body.is_empty(),
+        )
+        .is_none()
+    })
+}
+
+/// The proven answer to a request; none if an update has to answer.
+fn decide<'a>(
+    site: &'a Site,
+    method: &str,
+    url: &str,
+    headers: &[HeaderField],
+    has_body: bool,
+) -> Option<(Found<'a>, RequestUrl)> {
+    let url = RequestUrl::parse(url).ok().filter(|url| url.plain)?;
+    // Only what will be settled or refused for a reason is worth an update: anything that is no payment
+    // is answered like no payment, and costs nothing.
+    if let PaymentHeader::One(value) = PaymentHeader::find(headers)
+        && site.is_priced(method, &url.path)
+        && x402_icp::decode_payment(value.as_bytes()).is_ok()
+    {
+        return None;
+    }
+    if matches!(method, "GET" | "HEAD")
+        && let Some(id) = request::receipt_id(&url.path)
+        && service::payments::receipt(&id).is_some()
+    {
+        return None;
+    }
+    let found = site.lookup(method, &url.path, has_body)?;
+    Some((found, url))
+}

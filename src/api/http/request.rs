@@ -1,0 +1,119 @@
+//! Reading requests.
+
+use super::types::HeaderField;
+use sha2::{Digest, Sha256};
+use x402_icp::{PaymentId, wire::PAYMENT_SIGNATURE};
+
+/// The largest request body an update looks at, in bytes. Nothing sold today takes a larger one.
+pub const MAX_BODY_BYTES: usize = 1_048_576;
+
+/// The longest path a payment can be made for, in bytes: it goes into the books.
+pub const MAX_PAID_PATH_BYTES: usize = 256;
+
+/// Where receipts are: the payment id in hexadecimal digits follows.
+pub const RECEIPTS: &str = "/x402/receipts/";
+
+/// The payment headers of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaymentHeader<'a> {
+    /// There is none.
+    None,
+    /// There is one; this is its value.
+    One(&'a str),
+    /// There are several: whatever is in front of us may have read another one than we would.
+    Many,
+}
+
+impl<'a> PaymentHeader<'a> {
+    /// Finds the header `PAYMENT-SIGNATURE`, its name in any case.
+    pub fn find(headers: &'a [HeaderField]) -> Self {
+        let mut values = headers
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case(PAYMENT_SIGNATURE))
+            .map(|(_, value)| value.as_str());
+        match (values.next(), values.next()) {
+            (None, _) => Self::None,
+            (Some(value), None) => Self::One(value),
+            (Some(_), Some(_)) => Self::Many,
+        }
+    }
+}
+
+/// The payment id in the path of a receipt.
+pub fn receipt_id(path: &str) -> Option<PaymentId> {
+    let digits = path.strip_prefix(RECEIPTS)?;
+    // Other spellings of the same id would be other paths with the same answer.
+    if digits.len() != 64 || digits.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return None;
+    }
+    let mut id = [0; 32];
+    hex::decode_to_slice(digits, &mut id).ok()?;
+    Some(PaymentId(id))
+}
+
+/// SHA-256 over everything of a request its answer may depend on. The same payment with another
+/// fingerprint is another request, and refused.
+pub fn fingerprint(method: &str, path: &str, query: &str, body: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in [method.as_bytes(), path.as_bytes(), query.as_bytes(), body] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(name: &str, value: &str) -> HeaderField {
+        (name.to_string(), value.to_string())
+    }
+
+    #[test]
+    fn should_find_the_payment_in_any_case_and_refuse_two() {
+        let one = [field("accept", "*/*"), field("Payment-signature", "abc")];
+        assert_eq!(PaymentHeader::find(&one), PaymentHeader::One("abc"));
+        let two = [
+            field("payment-signature", "abc"),
+            field("PAYMENT-SIGNATURE", "abc"),
+        ];
+        assert_eq!(PaymentHeader::find(&two), PaymentHeader::Many);
+        assert_eq!(
+            PaymentHeader::find(&[field("x-payment", "abc")]),
+            PaymentHeader::None
+        );
+    }
+
+    #[test]
+    fn should_read_receipt_paths_in_one_spelling_only() {
+        let digits = "ab".repeat(32);
+        let path = format!("{RECEIPTS}{digits}");
+        assert_eq!(receipt_id(&path), Some(PaymentId([0xab; 32])));
+        for bad in [
+            format!("{RECEIPTS}{}", digits.to_uppercase()),
+            format!("{RECEIPTS}{}", &digits[2..]),
+            format!("{RECEIPTS}{digits}/"),
+            format!("{RECEIPTS}{}", "zz".repeat(32)),
+            format!("{RECEIPTS}{}", "é".repeat(32)),
+            RECEIPTS.to_string(),
+            "/x402/receipts".to_string(),
+        ] {
+            assert_eq!(receipt_id(&bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn should_tell_apart_requests_whose_parts_run_together() {
+        let base = fingerprint("GET", "/a", "b", b"c");
+        assert_eq!(base, fingerprint("GET", "/a", "b", b"c"));
+        for other in [
+            fingerprint("POST", "/a", "b", b"c"),
+            fingerprint("GET", "/ab", "", b"c"),
+            fingerprint("GET", "/a", "bc", b""),
+            fingerprint("GET", "/a", "b", b"d"),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+}

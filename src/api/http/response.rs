@@ -1,0 +1,133 @@
+//! Responses of update calls: those that depend on a payment.
+
+use super::{
+    answer::{Answer, PRIVATE, cors, header},
+    catalogue::Seller,
+    certification::plain_response,
+    types::HttpResponse,
+};
+use crate::{
+    domain::{payment::Receipt, route::Route},
+    types::{Account, PaymentId},
+};
+use serde::Serialize;
+use x402_icp::{
+    Code, encode_header,
+    wire::{PAYMENT_RESPONSE, SettleResponse},
+};
+
+/// A refusal in JSON that is the same for everybody.
+pub fn refusal(status: u16, json: &'static str) -> HttpResponse {
+    uncertified(&Answer::json(status, json))
+}
+
+/// An answer that was prepared for the query. Its content may have been replaced since.
+pub fn uncertified(answer: &Answer) -> HttpResponse {
+    plain_response(answer).unwrap_or_else(|| HttpResponse {
+        status_code: 503,
+        headers: cors().to_vec(),
+        body: Vec::new(),
+        upgrade: None,
+    })
+}
+
+/// 402 with fresh offers and the reason why the payment was not good; 404 if nothing is offered any more.
+pub fn refused(seller: &Seller, route: &Route, code: Code) -> HttpResponse {
+    let answer = match seller.payment_required(route, Some(code.as_str())) {
+        Some(offers) => Answer::payment_required(&offers),
+        None => Answer::not_found(),
+    };
+    uncertified(&answer)
+}
+
+/// 402 after an attempt to settle. There is no fresh offer: a client that signs again would pay twice.
+/// `transaction` is empty unless the outcome is still open.
+pub fn not_settled(
+    seller: &Seller,
+    code: Code,
+    message: Option<String>,
+    payer: &Account,
+    transaction: String,
+) -> HttpResponse {
+    let outcome = SettleResponse {
+        success: false,
+        error_reason: Some(code.as_str().to_string()),
+        error_message: message,
+        payer: Some(payer.to_string()),
+        transaction,
+        network: seller.network.clone(),
+        ..SettleResponse::default()
+    };
+    let answer = Answer::json(402, "{}").with(PAYMENT_RESPONSE, &encode_header(&outcome));
+    uncertified(&answer)
+}
+
+/// 200 with what was paid for.
+pub fn delivered(receipt: &Receipt, mime_type: &str, body: Vec<u8>) -> HttpResponse {
+    let outcome = SettleResponse {
+        success: true,
+        payer: Some(receipt.payer.to_string()),
+        transaction: receipt.block_index.0.to_string(),
+        network: receipt.network.clone(),
+        amount: Some(receipt.amount.0.to_string()),
+        extra: Some(serde_json::json!({ "paymentId": receipt.payment_id.to_string() })),
+        ..SettleResponse::default()
+    };
+    let mut headers = vec![
+        header("content-type", mime_type),
+        header("cache-control", PRIVATE),
+        header("x-content-type-options", "nosniff"),
+        header(PAYMENT_RESPONSE, &encode_header(&outcome)),
+    ];
+    headers.extend(cors());
+    HttpResponse {
+        status_code: 200,
+        headers,
+        body,
+        upgrade: None,
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReceiptJson {
+    payment_id: String,
+    network: String,
+    asset: String,
+    transaction: String,
+    payer: String,
+    pay_to: String,
+    amount: String,
+    fee: String,
+    method: String,
+    path: String,
+    settled_at: String,
+}
+
+/// 200 with a receipt as JSON: amounts, the block index and nanoseconds are decimal text.
+pub fn receipt(id: &PaymentId, receipt: &Receipt) -> HttpResponse {
+    let json = ReceiptJson {
+        payment_id: id.to_string(),
+        network: receipt.network.clone(),
+        asset: receipt.ledger.to_text(),
+        transaction: receipt.block_index.0.to_string(),
+        payer: receipt.payer.to_string(),
+        pay_to: receipt.pay_to.to_string(),
+        amount: receipt.amount.0.to_string(),
+        fee: receipt.fee.0.to_string(),
+        method: receipt.request.method.to_string(),
+        path: receipt.request.path.clone(),
+        settled_at: receipt.settled_at.0.to_string(),
+    };
+    let mut headers = vec![
+        header("content-type", "application/json"),
+        header("cache-control", PRIVATE),
+    ];
+    headers.extend(cors());
+    HttpResponse {
+        status_code: 200,
+        headers,
+        body: serde_json::to_vec(&json).unwrap_or_default(),
+        upgrade: None,
+    }
+}

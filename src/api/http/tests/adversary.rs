@@ -1,0 +1,131 @@
+//! A node that may serve any proven answer for any request, against random catalogues.
+
+use super::prover::{Prover, free, hidden, priced};
+use crate::api::http::{
+    layout,
+    site::{Site, SiteRoute},
+};
+use proptest::prelude::*;
+
+const SEGMENTS: [&str; 5] = ["a", "b", "{x}", "{y}", ""];
+
+fn template() -> impl Strategy<Value = String> {
+    // The first segment is never a parameter, an empty one only stands at the end.
+    (
+        prop::sample::select(&SEGMENTS[..2]),
+        prop::collection::vec(prop::sample::select(&SEGMENTS[..3]), 0..3),
+        any::<bool>(),
+    )
+        .prop_map(|(first, rest, slash)| {
+            let mut path = format!("/{first}");
+            for (index, segment) in rest.iter().enumerate() {
+                path.push('/');
+                match *segment {
+                    "{x}" => path.push_str(&format!("{{x{index}}}")),
+                    text => path.push_str(text),
+                }
+            }
+            if slash {
+                path.push('/');
+            }
+            path
+        })
+}
+
+fn routes(path: &str, kind: u8) -> Vec<SiteRoute> {
+    match kind {
+        0 => vec![],
+        1 => vec![priced("GET", path)],
+        2 => vec![free("GET")],
+        3 => vec![priced("POST", path), free("GET")],
+        4 => vec![hidden("GET")],
+        _ => vec![priced("GET", path), priced("POST", path)],
+    }
+}
+
+fn request_path() -> impl Strategy<Value = String> {
+    (
+        prop::collection::vec(prop::sample::select(&["a", "b", "c", "x y"][..]), 0..5),
+        any::<bool>(),
+    )
+        .prop_map(|(segments, slash)| {
+            let mut path: String = segments.iter().flat_map(|segment| ["/", segment]).collect();
+            if slash || path.is_empty() {
+                path.push('/');
+            }
+            path
+        })
+}
+
+fn catalogue() -> impl Strategy<Value = Vec<(String, u8)>> {
+    prop::collection::vec((template(), 0..6u8), 1..8)
+}
+
+fn build(steps: &[(String, u8)]) -> Site {
+    let mut site = Site::default();
+    for (path, kind) in steps {
+        // What the catalogue refuses: a second template of the same shape.
+        site.set_path(path, routes(path, *kind));
+    }
+    site
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Whatever the query serves is taken by the verifier, and is what the update would answer.
+    #[test]
+    fn served_answers_verify_and_are_true(steps in catalogue(), paths in prop::collection::vec(request_path(), 6)) {
+        let (site, prover) = (build(&steps), Prover::default());
+        for path in paths {
+            let url = path.replace(' ', "%20");
+            for method in ["GET", "HEAD", "POST", "OPTIONS", "DELETE"] {
+                if let Some(response) = prover.serve(&site, method, &path, b"") {
+                    prop_assert!(prover.accepts(method, &url, b"", &response), "{method} {path}");
+                    prop_assert_eq!(response.status_code, site.answer(method, &path).status, "{} {}", method, path);
+                }
+            }
+        }
+    }
+
+    /// The tree after any series of changes is the tree of the final catalogue.
+    #[test]
+    fn incremental_changes_leave_nothing_behind(steps in catalogue()) {
+        let changed = build(&steps);
+        let mut last = std::collections::BTreeMap::new();
+        for (path, kind) in &steps {
+            last.insert(path.clone(), *kind);
+        }
+        let fresh = build(&last.into_iter().collect::<Vec<_>>());
+        prop_assert_eq!(changed.leaves(), fresh.leaves());
+    }
+
+    /// No proven answer passes for another request than its own, except that of a template for a path
+    /// below it that no route has (documented), and 404 for a preflight of a path that is not there.
+    #[test]
+    fn no_answer_passes_as_another(steps in catalogue(), paths in prop::collection::vec(request_path(), 4)) {
+        let (site, prover) = (build(&steps), Prover::default());
+        for path in paths {
+            let url = path.replace(' ', "%20");
+            for method in ["GET", "POST", "OPTIONS"] {
+                let truth = site.answer(method, &path);
+                for (template, found) in site.everything_proven() {
+                    let lie = prover.lie(&site, &found);
+                    if !prover.accepts(method, &url, b"", &lie) {
+                        continue;
+                    }
+                    let same = lie.status_code == truth.status
+                        && lie.header("payment-required") == truth.headers.iter()
+                            .find(|(name, _)| name == "PAYMENT-REQUIRED").map(|(_, value)| value.as_str());
+                    let below_a_template = site.template_of(&path).is_none()
+                        && template.is_some_and(layout::has_parameters);
+                    let preflight_of_nothing = method == "OPTIONS" && lie.status_code == 404;
+                    prop_assert!(
+                        same || below_a_template || preflight_of_nothing,
+                        "{} {} answered with {:?} of {:?}, the truth is {}", method, path, lie.status_code, template, truth.status
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Answers against the verifier that gateways use, with certificates made here.
+
+mod adversary;
+mod answers;
+mod prover;

@@ -1,0 +1,126 @@
+//! The update `http_request_update`: payments, and whatever a query cannot prove.
+
+use super::{
+    certification,
+    request::{self, MAX_BODY_BYTES, MAX_PAID_PATH_BYTES, PaymentHeader},
+    response,
+    types::{HttpResponse, HttpUpdateRequest},
+    url::{RequestUrl, UrlError},
+};
+use crate::{
+    domain::route::Route,
+    runtime::Runtime,
+    service::{
+        self,
+        pay::{PayOutcome, PaymentRequest},
+    },
+    storage,
+    types::{Method, RouteKey},
+};
+use std::rc::Rc;
+use x402_icp::Code;
+
+/// Verifies, settles and delivers a request that carries a payment; answers any other request as the
+/// query would, whoever sends it.
+pub async fn http_request_update<R: Runtime>(
+    runtime: &R,
+    request: HttpUpdateRequest,
+) -> HttpResponse {
+    if request.body.len() > MAX_BODY_BYTES {
+        return response::refusal(413, r#"{"error":"body_too_large","limit":1048576}"#);
+    }
+    let url = match RequestUrl::parse(&request.url) {
+        Ok(url) => url,
+        Err(UrlError::Malformed) => return response::refusal(400, r#"{"error":"malformed_url"}"#),
+        Err(UrlError::TooLong) => return response::refusal(414, r#"{"error":"url_too_long"}"#),
+    };
+    let answer = match PaymentHeader::find(&request.headers) {
+        PaymentHeader::None => None,
+        PaymentHeader::One(payment) => paid(runtime, &request, &url, Some(payment)).await,
+        PaymentHeader::Many => paid(runtime, &request, &url, None).await,
+    };
+    let mut answer = answer.unwrap_or_else(|| unpaid(&request.method, &url.path));
+    if request.method == "HEAD" {
+        answer.body.clear();
+    }
+    answer
+}
+
+/// The route that a payment sent with this request would be for.
+fn priced_route(method: &str, path: &str) -> Option<Rc<Route>> {
+    // `HEAD` is no method of a route: it never pays.
+    let method: Method = method.parse().ok()?;
+    let template = certification::with_site(|site| site.template_of(path).map(str::to_string))?;
+    storage::routes::get(&RouteKey::new(method, template)).filter(|route| !route.is_free())
+}
+
+/// The answer to a request with a payment; none where no payment is asked for. `payment` is none when
+/// there are several and none can be taken.
+async fn paid<R: Runtime>(
+    runtime: &R,
+    request: &HttpUpdateRequest,
+    url: &RequestUrl,
+    payment: Option<&str>,
+) -> Option<HttpResponse> {
+    let route = priced_route(&request.method, &url.path)?;
+    if url.path.len() > MAX_PAID_PATH_BYTES {
+        return Some(response::refusal(414, r#"{"error":"url_too_long"}"#));
+    }
+    let seller = certification::seller();
+    let Some(payment) = payment.and_then(|text| x402_icp::decode_payment(text.as_bytes()).ok())
+    else {
+        return Some(response::refused(&seller, &route, Code::InvalidPayload));
+    };
+    // Read before the ledger is asked: a payer gets what was for sale when the payment was verified,
+    // whatever happens to the route meanwhile. Nothing to deliver, nothing to charge for.
+    let body = route.content.as_ref().and_then(storage::content::read)?;
+    let outcome = service::pay::settle(
+        runtime,
+        PaymentRequest {
+            route: route.key.clone(),
+            path: url.path.clone(),
+            payment,
+            fingerprint: request::fingerprint(
+                &request.method,
+                &url.path,
+                &url.query,
+                &request.body,
+            ),
+        },
+    )
+    .await;
+    // A ledger's changed fee changes the offers.
+    certification::certify_changes();
+    Some(match outcome {
+        PayOutcome::Paid { receipt } => response::delivered(&receipt, &route.mime_type, body),
+        PayOutcome::Refused(refusal) => response::refused(&seller, &route, refusal.code),
+        PayOutcome::Failed {
+            code,
+            message,
+            payer,
+            ..
+        } => response::not_settled(&seller, code, Some(message), &payer, String::new()),
+        PayOutcome::Pending { payment_id, payer } => {
+            let transaction = payment_id.to_string();
+            response::not_settled(&seller, Code::SettlementPending, None, &payer, transaction)
+        }
+        PayOutcome::Duplicate { payer, .. } => response::not_settled(
+            &seller,
+            Code::DuplicateSettlement,
+            None,
+            &payer,
+            String::new(),
+        ),
+    })
+}
+
+/// The answer to a request without a payment.
+fn unpaid(method: &str, path: &str) -> HttpResponse {
+    if matches!(method, "GET" | "HEAD")
+        && let Some(id) = request::receipt_id(path)
+        && let Some(found) = service::payments::receipt(&id)
+    {
+        return response::receipt(&id, &found);
+    }
+    response::uncertified(&certification::unpaid(method, path))
+}

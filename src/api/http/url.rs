@@ -1,0 +1,197 @@
+//! From the text in `url` to the path that routes and certification are looked up with.
+//!
+//! A gateway's verifier reads the path in its own way: it parses the URL, percent-decodes the path once
+//! and ignores empty segments, but not a trailing slash. The canister must see exactly the same path, or
+//! an answer that is right here would be refused there (or the other way round).
+
+use ic_http_certification::HttpRequest as CertifiedRequest;
+
+/// Longest URL that is looked at, in bytes.
+pub const MAX_URL_BYTES: usize = 4_096;
+/// Most segments of a path that is looked up: proofs of absence grow with it.
+pub const MAX_SEGMENTS: usize = 32;
+
+/// A request's path and query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestUrl {
+    /// Percent-decoded once, one slash before each segment, trailing slash kept.
+    pub path: String,
+    /// The text after `?`, not decoded; empty when there is none.
+    pub query: String,
+    /// Whether the verifier can be trusted to read this path as a plain one. The certification tree
+    /// gives a meaning of its own to some labels (`http_expr`, `<$>`, `<*>`); no route has them.
+    pub plain: bool,
+}
+
+/// Why a URL cannot be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// Neither a path nor a URL, or its percent-encoding is not UTF-8.
+    #[error("the URL is malformed")]
+    Malformed,
+    /// Longer than [`MAX_URL_BYTES`] or more than [`MAX_SEGMENTS`] segments.
+    #[error("the URL is too long")]
+    TooLong,
+}
+
+impl RequestUrl {
+    /// Reads the `url` field of a request.
+    pub fn parse(url: &str) -> Result<Self, UrlError> {
+        if url.len() > MAX_URL_BYTES {
+            return Err(UrlError::TooLong);
+        }
+        let (path, query) = match simple_path_end(url) {
+            Some(end) => (url[..end].to_string(), query_of(&url[end..]).to_string()),
+            None => general(url)?,
+        };
+        if path.bytes().filter(|byte| *byte == b'/').count() > MAX_SEGMENTS {
+            return Err(UrlError::TooLong);
+        }
+        let plain = !path.contains('<') && path != "/http_expr" && !path.starts_with("/http_expr/");
+        Ok(Self { path, query, plain })
+    }
+}
+
+/// The length of the path if the URL is a path of ordinary characters without empty segments: then
+/// nothing needs decoding, and the (much dearer) general parser is not needed.
+fn simple_path_end(url: &str) -> Option<usize> {
+    let bytes = url.as_bytes();
+    if bytes.first() != Some(&b'/') {
+        return None;
+    }
+    let mut previous_is_slash = false;
+    for (index, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'/' if previous_is_slash => return None,
+            b'/' => previous_is_slash = true,
+            b'a'..=b'z'
+            | b'A'..=b'Z'
+            | b'0'..=b'9'
+            | b'-'
+            | b'.'
+            | b'_'
+            | b'~'
+            | b'!'
+            | b'$'
+            | b'&'
+            | b'\''
+            | b'('
+            | b')'
+            | b'*'
+            | b'+'
+            | b','
+            | b';'
+            | b'='
+            | b':'
+            | b'@' => {
+                previous_is_slash = false;
+            }
+            b'?' | b'#' => return Some(index),
+            _ => return None,
+        }
+    }
+    Some(bytes.len())
+}
+
+fn query_of(rest: &str) -> &str {
+    let query = rest.strip_prefix('?').unwrap_or_default();
+    query.split('#').next().unwrap_or_default()
+}
+
+fn general(url: &str) -> Result<(String, String), UrlError> {
+    let request = CertifiedRequest::get(url).build();
+    let decoded = request.get_path().map_err(|_| UrlError::Malformed)?;
+    let query = request.get_query().map_err(|_| UrlError::Malformed)?;
+    let mut path = String::with_capacity(decoded.len() + 1);
+    for segment in decoded.split('/').filter(|segment| !segment.is_empty()) {
+        path.push('/');
+        path.push_str(segment);
+    }
+    if decoded.ends_with('/') || path.is_empty() {
+        path.push('/');
+    }
+    Ok((path, query.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(url: &str) -> String {
+        RequestUrl::parse(url).expect(url).path
+    }
+
+    #[test]
+    fn should_read_plain_paths_and_queries() {
+        assert_eq!(path("/"), "/");
+        assert_eq!(path("/a/b"), "/a/b");
+        assert_eq!(path("/a/b/"), "/a/b/");
+        let url = RequestUrl::parse("/a/b?x=/y&z=%2F#frag").unwrap();
+        assert_eq!(
+            (url.path.as_str(), url.query.as_str()),
+            ("/a/b", "x=/y&z=%2F")
+        );
+        assert!(url.plain);
+    }
+
+    #[test]
+    fn should_see_the_path_a_verifier_sees() {
+        for url in [
+            "/a//b",
+            "//a",
+            "/a//",
+            "/%61/b",
+            "/a%2Fb",
+            "/a/../b",
+            "/./a",
+            "/%7Bid%7D",
+            "/caf%C3%A9",
+            "https://example.com/a?b=c",
+            "https://example.com",
+            "/a%3Fb",
+            "/a%20b?c",
+            "*",
+            "/a;b=c",
+        ] {
+            let decoded = CertifiedRequest::get(url).build().get_path().expect(url);
+            let expected: Vec<&str> = decoded.split('/').filter(|s| !s.is_empty()).collect();
+            let ours = path(url);
+            let seen: Vec<&str> = ours.split('/').filter(|s| !s.is_empty()).collect();
+            assert_eq!(seen, expected, "{url}");
+            assert_eq!(
+                ours.ends_with('/'),
+                decoded.ends_with('/') || expected.is_empty(),
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn should_decode_only_once() {
+        assert_eq!(path("/%2561"), "/%61");
+    }
+
+    #[test]
+    fn should_refuse_what_no_verifier_can_read() {
+        assert_eq!(RequestUrl::parse(""), Err(UrlError::Malformed));
+        assert_eq!(RequestUrl::parse("/%ff"), Err(UrlError::Malformed));
+        assert_eq!(RequestUrl::parse("/a b"), Err(UrlError::Malformed));
+        assert_eq!(
+            RequestUrl::parse(&"/a".repeat(3_000)),
+            Err(UrlError::TooLong)
+        );
+        assert_eq!(RequestUrl::parse(&"/a".repeat(33)), Err(UrlError::TooLong));
+        assert_eq!(
+            RequestUrl::parse(&format!("/{}", "x".repeat(4_096))),
+            Err(UrlError::TooLong)
+        );
+    }
+
+    #[test]
+    fn should_mark_paths_with_labels_of_the_tree() {
+        for url in ["/http_expr", "/http_expr/x", "/%3C$%3E", "/a/%3C*%3E"] {
+            assert!(!RequestUrl::parse(url).expect(url).plain, "{url}");
+        }
+        assert!(RequestUrl::parse("/a/http_expr").unwrap().plain);
+    }
+}
