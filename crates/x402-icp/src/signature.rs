@@ -238,6 +238,3 @@ fn verify_by(
         Failure::CanisterSignature(problem) => SignatureError::CanisterSignature { at, problem },
     })
 }
-
-#[cfg(test)]
-mod tests;

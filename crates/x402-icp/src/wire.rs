@@ -150,8 +150,11 @@ impl ExactIcrc2Payload {
 }
 
 /// One signed delegation of the Interface Specification (`ic-request-auth-delegation`) as JSON.
+///
+/// The one place where unknown keys are refused: whatever restricts a delegation beyond what is
+/// understood here (`permissions`, for instance) must not be passed over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DelegationText {
     /// Base64 of the DER-encoded key that is delegated to.
     pub pubkey: String,

@@ -89,7 +89,9 @@ fn the_header_is_limited_before_it_is_read() {
 
 #[test]
 fn only_padded_standard_base64_is_read() {
-    let good = header(&payment());
+    let mut value = payment();
+    value["resource"]["url"] = json!("/report/1");
+    let good = header(&value);
     let unpadded = good.trim_end_matches('=');
     assert_ne!(good, unpadded, "the fixture must need padding");
     for bad in [
@@ -310,6 +312,15 @@ fn every_value_is_checked_and_its_field_and_limit_named() {
         assert_eq!(e.field(), path);
         assert_eq!(e.limit(), limit, "{e}");
     }
+}
+
+#[test]
+fn a_delegation_with_unknown_restrictions_is_refused() {
+    let mut value = payment();
+    value["payload"]["delegations"][0]["permissions"] = json!("queries");
+    let e = error(&value);
+    assert!(matches!(e, DecodeError::WrongType { .. }), "{e}");
+    assert!(e.to_string().contains("permissions"), "{e}");
 }
 
 #[test]
