@@ -1,0 +1,215 @@
+//! The Candid methods: translate, call one service, bring the certified answers up to date, translate.
+
+use crate::{
+    api::{
+        http::certify_changes,
+        types::{
+            Account, AdminAudit, CancelArgs, CancelError, Config, Content, ContentBegin,
+            ContentChunk, ContentCommit, ContentError, InvalidArgument, Ledger, LedgerError, Offer,
+            PageArgs, Payment, PaymentAudit, PaymentsError, Receipt, Route, RouteArgs, RouteError,
+            RouteKey, TollkeeperArgs,
+        },
+    },
+    domain::{config::Changes, validate, validate::InvalidArgument as Invalid},
+    runtime::Runtime,
+    service::{
+        admin, cancel, catalogue, content, ledgers, lifecycle,
+        payments::{self, Page},
+    },
+    storage,
+    types::{Nonce, PaymentId},
+};
+use candid::Principal;
+
+/// `init`; an error undoes the installation.
+pub fn init<R: Runtime>(runtime: &R, args: Option<TollkeeperArgs>) -> Result<(), String> {
+    let changes = match args {
+        None => Changes::default(),
+        Some(TollkeeperArgs::Init(args)) => args.changes().map_err(|error| error.to_string())?,
+        Some(TollkeeperArgs::Upgrade(_)) => {
+            return Err("an installation takes Init arguments, not Upgrade".into());
+        }
+    };
+    lifecycle::install(runtime, changes).map_err(|error| error.to_string())
+}
+
+/// `post_upgrade`; an error undoes the upgrade.
+pub fn post_upgrade<R: Runtime>(runtime: &R, args: Option<TollkeeperArgs>) -> Result<(), String> {
+    let changes = match args {
+        None => Changes::default(),
+        Some(TollkeeperArgs::Upgrade(args)) => args.changes().map_err(|error| error.to_string())?,
+        Some(TollkeeperArgs::Init(_)) => {
+            return Err("an upgrade takes Upgrade arguments, not Init".into());
+        }
+    };
+    lifecycle::upgrade(runtime, changes).map_err(|error| error.to_string())
+}
+
+/// `config`
+pub fn config() -> Config {
+    storage::config::read().into()
+}
+
+/// `pay_to_set`
+pub fn pay_to_set<R: Runtime>(runtime: &R, pay_to: Account) -> Result<(), RouteError> {
+    let pay_to = pay_to.check("pay_to")?;
+    certified(admin::set_pay_to(runtime, pay_to).map_err(RouteError::from))
+}
+
+/// `operator_add`
+pub fn operator_add<R: Runtime>(runtime: &R, operator: Principal) -> Result<(), RouteError> {
+    certified(admin::add_operator(runtime, operator).map_err(RouteError::from))
+}
+
+/// `operator_remove`
+pub fn operator_remove<R: Runtime>(runtime: &R, operator: Principal) -> Result<(), RouteError> {
+    certified(admin::remove_operator(runtime, operator).map_err(RouteError::from))
+}
+
+/// `ledger_add`
+pub async fn ledger_add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, LedgerError> {
+    let ledger = ledgers::add(runtime, id).await;
+    certified(ledger.map(Ledger::from).map_err(LedgerError::from))
+}
+
+/// `ledger_enable`
+pub fn ledger_enable<R: Runtime>(
+    runtime: &R,
+    id: Principal,
+    enabled: bool,
+) -> Result<Ledger, LedgerError> {
+    let ledger = ledgers::enable(runtime, id, enabled);
+    certified(ledger.map(Ledger::from).map_err(LedgerError::from))
+}
+
+/// `ledgers`
+pub fn all_ledgers() -> Vec<Ledger> {
+    storage::ledgers::all().into_iter().map(Ledger::from).collect()
+}
+
+/// `route_put`
+pub fn route_put<R: Runtime>(runtime: &R, args: RouteArgs) -> Result<Route, RouteError> {
+    let route = catalogue::put(runtime, args.draft()?).map_err(RouteError::from);
+    certified(route.map(|route| Route::new(&route, &storage::config::read())))
+}
+
+/// `route_remove`
+pub fn route_remove<R: Runtime>(runtime: &R, key: RouteKey) -> Result<(), RouteError> {
+    certified(catalogue::remove(runtime, &key.check()?).map_err(RouteError::from))
+}
+
+/// `route`
+pub fn route(key: RouteKey) -> Option<Route> {
+    let route = storage::routes::get(&key.check().ok()?)?;
+    Some(Route::new(&route, &storage::config::read()))
+}
+
+/// `routes`
+pub fn routes(page: PageArgs) -> Result<Vec<Route>, InvalidArgument> {
+    let config = storage::config::read();
+    let routes = catalogue::page(Page::from(page))?;
+    Ok(routes.iter().map(|route| Route::new(route, &config)).collect())
+}
+
+/// `offers`
+pub fn offers<R: Runtime>(runtime: &R, key: RouteKey) -> Vec<Offer> {
+    let Some(route) = key.check().ok().and_then(|key| storage::routes::get(&key)) else {
+        return vec![];
+    };
+    let spender = runtime.canister_id();
+    let offers = catalogue::detailed_offers(&route, spender);
+    offers.into_iter().map(|offer| Offer::new(offer, spender)).collect()
+}
+
+/// `content_begin`
+pub fn content_begin<R: Runtime>(runtime: &R, args: ContentBegin) -> Result<u64, ContentError> {
+    let key = RouteKey { method: args.method, path: args.path }.check()?;
+    let sha256 = validate::bytes32("sha256", &args.sha256)?;
+    content::begin(runtime, key, args.bytes, sha256).map_err(ContentError::from)
+}
+
+/// `content_chunk`
+pub fn content_chunk<R: Runtime>(runtime: &R, args: ContentChunk) -> Result<(), ContentError> {
+    content::chunk(runtime, args.upload, args.offset, &args.bytes).map_err(ContentError::from)
+}
+
+/// `content_commit`
+pub fn content_commit<R: Runtime>(
+    runtime: &R,
+    args: ContentCommit,
+) -> Result<Content, ContentError> {
+    let content = content::commit(runtime, args.upload);
+    certified(content.map(Content::from).map_err(ContentError::from))
+}
+
+/// `payment`
+pub fn payment(id: &[u8]) -> Option<Payment> {
+    let id = PaymentId(id.try_into().ok()?);
+    payments::payment(&id).map(|payment| Payment::new(None, payment))
+}
+
+/// `receipt`
+pub fn receipt(id: &[u8]) -> Option<Receipt> {
+    let id = PaymentId(id.try_into().ok()?);
+    payments::receipt(&id).map(Receipt::from)
+}
+
+/// `payments`
+pub fn settled_payments<R: Runtime>(
+    runtime: &R,
+    page: PageArgs,
+) -> Result<Vec<Payment>, PaymentsError> {
+    let page = payments::settled(runtime, page.into())?;
+    Ok(page.into_iter().map(|(n, payment)| Payment::new(Some(n), payment)).collect())
+}
+
+/// `payments_open`
+pub fn open_payments<R: Runtime>(runtime: &R) -> Result<Vec<Payment>, PaymentsError> {
+    let open = payments::open(runtime)?;
+    Ok(open.into_iter().map(|payment| Payment::new(None, payment)).collect())
+}
+
+/// `payments_failed`
+pub fn failed_payments<R: Runtime>(
+    runtime: &R,
+    page: PageArgs,
+) -> Result<Vec<Payment>, PaymentsError> {
+    let page = payments::failed(runtime, page.into())?;
+    Ok(page.into_iter().map(|(n, payment)| Payment::new(Some(n), payment)).collect())
+}
+
+/// `audit_payments`
+pub fn audit_payments<R: Runtime>(
+    runtime: &R,
+    page: PageArgs,
+) -> Result<Vec<PaymentAudit>, PaymentsError> {
+    let entries = payments::transitions(runtime, page.into())?;
+    Ok(entries.into_iter().map(PaymentAudit::from).collect())
+}
+
+/// `audit_admin`
+pub fn audit_admin<R: Runtime>(
+    runtime: &R,
+    page: PageArgs,
+) -> Result<Vec<AdminAudit>, PaymentsError> {
+    let entries = payments::actions(runtime, page.into())?;
+    Ok(entries.into_iter().map(AdminAudit::from).collect())
+}
+
+/// `cancel_authorization`
+pub fn cancel_authorization<R: Runtime>(runtime: &R, args: CancelArgs) -> Result<(), CancelError> {
+    let nonce = Nonce(validate::bytes32("nonce", &args.nonce)?);
+    cancel::cancel(runtime, nonce, args.valid_before_seconds).map_err(CancelError::from)
+}
+
+/// Passes `result` on after what changed was certified again.
+fn certified<T, E>(result: Result<T, E>) -> Result<T, E> {
+    certify_changes();
+    result
+}
+
+impl From<Invalid> for LedgerError {
+    fn from(error: Invalid) -> Self {
+        LedgerError::InvalidArgument(error.into())
+    }
+}

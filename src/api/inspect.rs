@@ -1,0 +1,101 @@
+//! The filter on ingress messages: what it drops costs the canister nothing.
+//!
+//! One node decides, and calls by canisters do not come this way, so every method checks again.
+
+use crate::{api::http, domain::roles::Role, runtime::Runtime, service::role};
+use candid::{DecoderConfig, Principal};
+
+/// The longest argument of methods that need but a few fields, in bytes.
+const SMALL_BYTES: usize = 16_384;
+/// The longest argument of `content_chunk`: the largest ingress message has 2 MiB.
+const CHUNK_BYTES: usize = 2_097_152;
+/// The longest argument of `http_request_update`: a body of 1 MiB with its headers.
+const HTTP_BYTES: usize = 1_200_000;
+
+/// Whether a call of `method` with this argument is worth an execution. `argument` is read only where
+/// the answer depends on it.
+pub fn accept<R: Runtime>(
+    runtime: &R,
+    method: &str,
+    length: usize,
+    argument: impl FnOnce() -> Vec<u8>,
+) -> bool {
+    let caller = runtime.caller();
+    match method {
+        "http_request_update" => length <= HTTP_BYTES && wants_update(&argument()),
+        "pay_to_set" | "operator_add" | "operator_remove" | "ledger_add" | "ledger_enable" => {
+            length <= SMALL_BYTES && role(runtime, &caller) == Role::Controller
+        }
+        "route_put" | "route_remove" | "content_begin" | "content_commit" | "payments"
+        | "payments_open" | "payments_failed" | "audit_payments" | "audit_admin" => {
+            length <= SMALL_BYTES && role(runtime, &caller) != Role::Nobody
+        }
+        "content_chunk" => length <= CHUNK_BYTES && role(runtime, &caller) != Role::Nobody,
+        "cancel_authorization" => length <= SMALL_BYTES && caller != Principal::anonymous(),
+        // Queries that somebody may want certified by consensus.
+        "config" | "ledgers" | "route" | "routes" | "offers" | "payment" | "receipt" => {
+            length <= SMALL_BYTES && caller != Principal::anonymous()
+        }
+        _ => false,
+    }
+}
+
+fn wants_update(argument: &[u8]) -> bool {
+    let mut config = DecoderConfig::new();
+    config.set_skipping_quota(10_000);
+    candid::utils::decode_one_with_config(argument, &config)
+        .is_ok_and(|request| http::wants_update(&request))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        runtime::scripted::ScriptedRuntime, storage, storage::config::tests::config,
+        types::TimestampNs,
+    };
+
+    const ADMINISTRATION: [&str; 5] =
+        ["pay_to_set", "operator_add", "operator_remove", "ledger_add", "ledger_enable"];
+    const OPERATION: [&str; 4] = ["route_put", "content_begin", "content_chunk", "payments"];
+
+    fn accepted(runtime: &ScriptedRuntime, method: &str, length: usize) -> bool {
+        accept(runtime, method, length, || panic!("the argument is not needed"))
+    }
+
+    #[test]
+    fn callers_without_the_role_are_dropped() {
+        storage::config::write(&config()).unwrap();
+        let runtime = ScriptedRuntime::new(TimestampNs(1));
+        let stranger = Principal::from_slice(&[77]);
+        let cases = [
+            (runtime.controller, true, true, true),
+            (config().operators[0], false, true, true),
+            (stranger, false, false, true),
+            (Principal::anonymous(), false, false, false),
+        ];
+        for (caller, administers, operates, pays) in cases {
+            runtime.caller.set(caller);
+            for method in ADMINISTRATION {
+                assert_eq!(accepted(&runtime, method, 100), administers, "{method} by {caller}");
+            }
+            for method in OPERATION {
+                assert_eq!(accepted(&runtime, method, 100), operates, "{method} by {caller}");
+            }
+            assert_eq!(accepted(&runtime, "cancel_authorization", 100), pays);
+            assert_eq!(accepted(&runtime, "receipt", 100), pays);
+            assert!(!accepted(&runtime, "no_such_method", 100));
+        }
+    }
+
+    #[test]
+    fn long_arguments_are_dropped_unread() {
+        storage::config::write(&config()).unwrap();
+        let runtime = ScriptedRuntime::new(TimestampNs(1));
+        for method in ADMINISTRATION.iter().chain(&OPERATION).chain(&["http_request_update"]) {
+            assert!(!accepted(&runtime, method, 2_097_153), "{method}");
+        }
+        assert!(!accepted(&runtime, "route_put", SMALL_BYTES + 1));
+        assert!(!accept(&runtime, "http_request_update", 7, || b"garbage".to_vec()));
+    }
+}

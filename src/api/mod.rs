@@ -1,0 +1,6 @@
+//! Translation between the outside and the services: Candid here, HTTP in [`http`].
+
+pub mod endpoints;
+pub mod http;
+pub mod inspect;
+pub mod types;

@@ -1,0 +1,426 @@
+//! The records and variants of `canister.did`, and how they become values of the domain and back.
+
+mod convert;
+
+use candid::{CandidType, Deserialize, Nat, Principal};
+use serde_bytes::ByteBuf;
+
+/// An ICRC-1 account as it comes over the wire.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Account {
+    /// Who controls it.
+    pub owner: Principal,
+    /// 32 bytes.
+    pub subaccount: Option<ByteBuf>,
+}
+
+/// What is wrong with an argument.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct InvalidArgument {
+    /// The field, as a path from the top of the argument.
+    pub field: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// The limit it breaks.
+    pub limit: Option<Nat>,
+}
+
+/// Limits to set; none leaves one as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, CandidType, Deserialize)]
+pub struct LimitsArg {
+    /// The most routes.
+    pub max_routes: Option<u32>,
+    /// The most bytes of content in all.
+    pub max_content_total_bytes: Option<u64>,
+    /// The most payments in the books.
+    pub max_payments: Option<u64>,
+    /// The longest validity of an authorization.
+    pub max_timeout_seconds: Option<u32>,
+    /// New payments are refused below this.
+    pub cycles_floor: Option<Nat>,
+}
+
+/// The limits that hold.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Limits {
+    /// The most routes.
+    pub max_routes: u32,
+    /// The largest content.
+    pub max_content_bytes: u32,
+    /// The most bytes of content in all.
+    pub max_content_total_bytes: u64,
+    /// The most payments in the books.
+    pub max_payments: u64,
+    /// The longest validity of an authorization.
+    pub max_timeout_seconds: u32,
+    /// New payments are refused below this.
+    pub cycles_floor: Nat,
+}
+
+/// Settings at installation, or changes of them at upgrade.
+#[derive(Clone, Debug, Default, PartialEq, Eq, CandidType, Deserialize)]
+pub struct InitArgs {
+    /// CAIP-2 network id.
+    pub network: Option<String>,
+    /// Where payments go by default.
+    pub pay_to: Option<Account>,
+    /// Who manages routes and content.
+    pub operators: Option<Vec<Principal>>,
+    /// Limits.
+    pub limits: Option<LimitsArg>,
+}
+
+/// As [`InitArgs`]; Candid types are compared by structure.
+pub type UpgradeArgs = InitArgs;
+
+/// The argument of installation and upgrade.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub enum TollkeeperArgs {
+    /// For installation.
+    Init(InitArgs),
+    /// For upgrades.
+    Upgrade(UpgradeArgs),
+}
+
+/// The settings.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Config {
+    /// CAIP-2 network id.
+    pub network: String,
+    /// This canister's version.
+    pub version: String,
+    /// Where payments go by default.
+    pub pay_to: Account,
+    /// Who manages routes and content.
+    pub operators: Vec<Principal>,
+    /// The limits.
+    pub limits: Limits,
+}
+
+/// A registered ledger.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Ledger {
+    /// Its canister id.
+    pub ledger: Principal,
+    /// The token's symbol.
+    pub symbol: String,
+    /// The token's decimals.
+    pub decimals: u8,
+    /// The fee of one transfer.
+    pub fee: Nat,
+    /// The standards it says it supports.
+    pub standards: Vec<String>,
+    /// Whether new payments are accepted.
+    pub enabled: bool,
+}
+
+/// Why a ledger is not registered or changed.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+#[allow(missing_docs)]
+pub enum LedgerError {
+    Unauthorized,
+    InvalidArgument(InvalidArgument),
+    LedgerUnavailable { problem: String },
+    NotALedger { problem: String },
+    TooManyLedgers { limit: u32 },
+    UnknownLedger,
+}
+
+/// One way to pay.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Price {
+    /// The ledger.
+    pub ledger: Principal,
+    /// The amount, without the ledger's fee.
+    pub amount: Nat,
+}
+
+/// Names a route.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct RouteKey {
+    /// The HTTP method.
+    pub method: String,
+    /// The path template.
+    pub path: String,
+}
+
+/// What a route is to be.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct RouteArgs {
+    /// The HTTP method.
+    pub method: String,
+    /// The path template.
+    pub path: String,
+    /// For a reader.
+    pub description: String,
+    /// The content's MIME type.
+    pub mime_type: String,
+    /// The ways to pay; none: free.
+    pub prices: Vec<Price>,
+    /// An account of its own.
+    pub pay_to: Option<Account>,
+    /// How long an authorization is good for.
+    pub max_timeout_seconds: Option<u32>,
+    /// Whether it is on sale.
+    pub on_sale: bool,
+}
+
+/// Stored content.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Content {
+    /// Its length.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: ByteBuf,
+}
+
+/// A route.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Route {
+    /// The HTTP method.
+    pub method: String,
+    /// The path template.
+    pub path: String,
+    /// For a reader.
+    pub description: String,
+    /// The content's MIME type.
+    pub mime_type: String,
+    /// The ways to pay.
+    pub prices: Vec<Price>,
+    /// Where the money goes.
+    pub pay_to: Account,
+    /// How long an authorization is good for.
+    pub max_timeout_seconds: u32,
+    /// Whether it is on sale.
+    pub on_sale: bool,
+    /// Changes with the terms.
+    pub price_revision: u64,
+    /// What is delivered.
+    pub content: Option<Content>,
+}
+
+/// Why a route or a setting is not changed.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+#[allow(missing_docs)]
+pub enum RouteError {
+    Unauthorized,
+    InvalidArgument(InvalidArgument),
+    UnknownRoute,
+    UnknownLedger(Principal),
+    TooManyRoutes { limit: u32 },
+    PaymentsInFlight { count: u32 },
+}
+
+/// Announces content.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct ContentBegin {
+    /// The route's HTTP method.
+    pub method: String,
+    /// The route's path template.
+    pub path: String,
+    /// The length.
+    pub bytes: u64,
+    /// The SHA-256 of the whole.
+    pub sha256: ByteBuf,
+}
+
+/// A chunk of content.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct ContentChunk {
+    /// The upload.
+    pub upload: u64,
+    /// Where the last chunk ended.
+    pub offset: u64,
+    /// The chunk.
+    pub bytes: ByteBuf,
+}
+
+/// The end of an upload.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct ContentCommit {
+    /// The upload.
+    pub upload: u64,
+}
+
+/// Why an upload does not go on.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+#[allow(missing_docs)]
+pub enum ContentError {
+    Unauthorized,
+    InvalidArgument(InvalidArgument),
+    UnknownRoute,
+    UnknownUpload,
+    TooManyUploads { limit: u32 },
+    StorageFull { limit: u64 },
+    WrongOffset { expected: u64 },
+    HashMismatch { expected: ByteBuf, actual: ByteBuf },
+    Incomplete { received: u64, expected: u64 },
+}
+
+/// Where a payment stands.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+#[allow(missing_docs)]
+pub enum PaymentStatus {
+    Settling,
+    Settled { block_index: Nat, settled_at: u64 },
+    Failed { code: String, message: String, failed_at: u64 },
+    Unknown { reason: String, since: u64 },
+}
+
+/// A payment.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Payment {
+    /// SHA-256 of the signed message.
+    pub id: ByteBuf,
+    /// Its number in the list it was read from.
+    pub sequence: Option<u64>,
+    /// CAIP-2 network id.
+    pub network: String,
+    /// The ledger.
+    pub ledger: Principal,
+    /// Who pays.
+    pub payer: Account,
+    /// Who is paid.
+    pub pay_to: Account,
+    /// What the merchant gets.
+    pub amount: Nat,
+    /// What the ledger gets on top.
+    pub fee: Nat,
+    /// The request's method.
+    pub method: String,
+    /// The request's path.
+    pub path: String,
+    /// When it was journalled.
+    pub created_at: u64,
+    /// Where it stands.
+    pub status: PaymentStatus,
+}
+
+/// Proof of a settled payment.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Receipt {
+    /// Which payment.
+    pub payment_id: ByteBuf,
+    /// CAIP-2 network id.
+    pub network: String,
+    /// The ledger.
+    pub ledger: Principal,
+    /// The block that shows the transfer.
+    pub block_index: Nat,
+    /// Who paid.
+    pub payer: Account,
+    /// Who was paid.
+    pub pay_to: Account,
+    /// What the merchant got.
+    pub amount: Nat,
+    /// What the ledger got on top.
+    pub fee: Nat,
+    /// The request's method.
+    pub method: String,
+    /// The request's path.
+    pub path: String,
+    /// When it settled.
+    pub settled_at: u64,
+}
+
+/// Which page of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, CandidType, Deserialize)]
+pub struct PageArgs {
+    /// The number of the last item of the page before.
+    pub after: Option<u64>,
+    /// How many items at most, up to 100.
+    pub limit: Option<u32>,
+}
+
+/// Why a page is not given.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+#[allow(missing_docs)]
+pub enum PaymentsError {
+    Unauthorized,
+    InvalidArgument(InvalidArgument),
+}
+
+/// What happened to a payment.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+#[allow(missing_docs)]
+pub enum PaymentTransition {
+    Opened,
+    Retried,
+    Settled { block_index: Nat },
+    Failed { code: String },
+    Unknown { reason: String },
+}
+
+/// An entry of the audit log about a payment.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct PaymentAudit {
+    /// Its number, from 1.
+    pub number: u64,
+    /// When.
+    pub at: u64,
+    /// The first 16 bytes of the payment id.
+    pub payment: ByteBuf,
+    /// What happened.
+    pub transition: PaymentTransition,
+}
+
+/// An entry of the audit log about an administrative action.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct AdminAudit {
+    /// Its number, from 1.
+    pub number: u64,
+    /// When.
+    pub at: u64,
+    /// Who.
+    pub caller: Principal,
+    /// What.
+    pub action: String,
+    /// On what.
+    pub subject: String,
+}
+
+/// The terms of one offer.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Offer {
+    /// `exact`.
+    pub scheme: String,
+    /// CAIP-2 network id.
+    pub network: String,
+    /// The ledger.
+    pub ledger: Principal,
+    /// The amount, without the ledger's fee.
+    pub amount: Nat,
+    /// Where the money goes.
+    pub pay_to: Account,
+    /// Who needs the allowance.
+    pub spender: Principal,
+    /// The offer id.
+    pub offer: String,
+    /// The ledger's fee.
+    pub fee: Nat,
+    /// The token's symbol.
+    pub symbol: String,
+    /// The token's decimals.
+    pub decimals: u8,
+    /// How long an authorization is good for.
+    pub max_timeout_seconds: u32,
+}
+
+/// Which authorization to cancel.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct CancelArgs {
+    /// 32 bytes.
+    pub nonce: ByteBuf,
+    /// When it would end.
+    pub valid_before_seconds: u64,
+}
+
+/// Why an authorization is not cancelled.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+#[allow(missing_docs)]
+pub enum CancelError {
+    InvalidArgument(InvalidArgument),
+    AnonymousCaller,
+    AlreadyUsed { payment_id: ByteBuf },
+    TooManyCancellations { limit: u32 },
+}

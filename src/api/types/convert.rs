@@ -1,0 +1,378 @@
+//! Conversions. Those from the outside validate; those to the outside cannot fail.
+
+use super::*;
+use crate::{
+    domain::{
+        config as settings, ledger::Ledger as KnownLedger, ledger::MAX_AMOUNT,
+        offer::Offer as FullOffer,
+        payment::{Doubt, FailureKind, Payment as BookedPayment, Receipt as BookedReceipt, State},
+        route as routes,
+        validate::{self, InvalidArgument as Invalid},
+    },
+    service::{
+        admin::AdminError, cancel, catalogue, content,
+        ledgers as ledger_service,
+        payments::{Page, PageError},
+    },
+    storage::audit::{AdminEntry, PaymentEntry, Transition},
+    types as domain,
+    types::{Amount, Cycles, Seconds},
+};
+
+impl Account {
+    /// The account, if it is one.
+    pub fn check(&self, field: &str) -> Result<domain::Account, Invalid> {
+        validate::account(field, self.owner, self.subaccount.as_ref().map(|blob| blob.as_slice()))
+    }
+}
+
+impl From<domain::Account> for Account {
+    fn from(account: domain::Account) -> Self {
+        Account {
+            owner: account.owner,
+            subaccount: account.subaccount.map(|subaccount| ByteBuf::from(subaccount.to_vec())),
+        }
+    }
+}
+
+impl From<Invalid> for InvalidArgument {
+    fn from(error: Invalid) -> Self {
+        InvalidArgument {
+            field: error.field,
+            problem: error.problem,
+            limit: error.limit.map(Nat::from),
+        }
+    }
+}
+
+impl InitArgs {
+    /// The changes asked for; each is checked against its limit later.
+    pub fn changes(self) -> Result<settings::Changes, Invalid> {
+        let limits = self.limits.unwrap_or_default();
+        Ok(settings::Changes {
+            network: self.network,
+            pay_to: self.pay_to.map(|account| account.check("pay_to")).transpose()?,
+            operators: self.operators,
+            max_routes: limits.max_routes,
+            max_content_total_bytes: limits.max_content_total_bytes,
+            max_payments: limits.max_payments,
+            max_timeout: limits.max_timeout_seconds.map(Seconds),
+            cycles_floor: limits
+                .cycles_floor
+                .map(|cycles| validate::bounded_nat("limits.cycles_floor", &cycles, u128::MAX))
+                .transpose()?
+                .map(Cycles),
+        })
+    }
+}
+
+impl From<settings::Config> for Config {
+    fn from(config: settings::Config) -> Self {
+        let limits = config.limits;
+        Config {
+            network: config.network,
+            version: crate::VERSION.into(),
+            pay_to: config.pay_to.into(),
+            operators: config.operators,
+            limits: Limits {
+                max_routes: limits.max_routes,
+                max_content_bytes: settings::MAX_CONTENT_BYTES,
+                max_content_total_bytes: limits.max_content_total_bytes,
+                max_payments: limits.max_payments,
+                max_timeout_seconds: limits.max_timeout.0,
+                cycles_floor: Nat::from(limits.cycles_floor.0),
+            },
+        }
+    }
+}
+
+impl From<KnownLedger> for Ledger {
+    fn from(ledger: KnownLedger) -> Self {
+        Ledger {
+            ledger: ledger.id,
+            symbol: ledger.symbol,
+            decimals: ledger.decimals,
+            fee: Nat::from(ledger.fee.0),
+            standards: ledger.standards,
+            enabled: ledger.enabled,
+        }
+    }
+}
+
+impl From<ledger_service::LedgerError> for LedgerError {
+    fn from(error: ledger_service::LedgerError) -> Self {
+        use ledger_service::LedgerError as E;
+        match error {
+            E::Unauthorized(_) => LedgerError::Unauthorized,
+            E::InvalidArgument(error) => LedgerError::InvalidArgument(error.into()),
+            E::LedgerUnavailable { problem } => LedgerError::LedgerUnavailable { problem },
+            E::NotALedger { problem } => LedgerError::NotALedger { problem },
+            E::TooManyLedgers { limit } => LedgerError::TooManyLedgers { limit },
+            E::UnknownLedger => LedgerError::UnknownLedger,
+        }
+    }
+}
+
+/// A route's key, if the method is one that routes can have.
+fn key(method: &str, path: &str) -> Result<domain::RouteKey, Invalid> {
+    let method = method.parse().map_err(|_| {
+        Invalid::new("method", "is not one of DELETE, GET, PATCH, POST and PUT")
+    })?;
+    Ok(domain::RouteKey::new(method, path))
+}
+
+impl RouteKey {
+    /// The key, if it is one.
+    pub fn check(&self) -> Result<domain::RouteKey, Invalid> {
+        key(&self.method, &self.path)
+    }
+}
+
+impl RouteArgs {
+    /// The draft; its fields are checked against their limits later.
+    pub fn draft(self) -> Result<routes::RouteDraft, Invalid> {
+        let prices = self.prices.iter().enumerate().map(|(i, price)| {
+            let field = format!("prices[{i}].amount");
+            let amount = validate::bounded_nat(&field, &price.amount, MAX_AMOUNT)?;
+            Ok(routes::Price { ledger: price.ledger, amount: Amount(amount) })
+        });
+        Ok(routes::RouteDraft {
+            key: key(&self.method, &self.path)?,
+            description: self.description,
+            mime_type: self.mime_type,
+            prices: prices.collect::<Result<_, Invalid>>()?,
+            pay_to: self.pay_to.map(|account| account.check("pay_to")).transpose()?,
+            max_timeout: self.max_timeout_seconds.map(Seconds),
+            on_sale: self.on_sale,
+        })
+    }
+}
+
+impl From<routes::ContentMeta> for Content {
+    fn from(content: routes::ContentMeta) -> Self {
+        Content { bytes: content.bytes, sha256: ByteBuf::from(content.sha256.to_vec()) }
+    }
+}
+
+impl Route {
+    /// The route as the settings complete it.
+    pub fn new(route: &routes::Route, config: &settings::Config) -> Self {
+        Route {
+            method: route.key.method.to_string(),
+            path: route.key.path.clone(),
+            description: route.description.clone(),
+            mime_type: route.mime_type.clone(),
+            prices: route
+                .prices
+                .iter()
+                .map(|price| Price { ledger: price.ledger, amount: Nat::from(price.amount.0) })
+                .collect(),
+            pay_to: route.pay_to(config).into(),
+            max_timeout_seconds: route.max_timeout.0,
+            on_sale: route.on_sale,
+            price_revision: route.price_revision,
+            content: route.content.map(Content::from),
+        }
+    }
+}
+
+impl From<catalogue::RouteError> for RouteError {
+    fn from(error: catalogue::RouteError) -> Self {
+        use catalogue::RouteError as E;
+        match error {
+            E::Unauthorized(_) => RouteError::Unauthorized,
+            E::InvalidArgument(error) => RouteError::InvalidArgument(error.into()),
+            E::UnknownRoute => RouteError::UnknownRoute,
+            E::UnknownLedger(ledger) => RouteError::UnknownLedger(ledger),
+            E::TooManyRoutes { limit } => RouteError::TooManyRoutes { limit },
+            E::PaymentsInFlight { count } => RouteError::PaymentsInFlight { count },
+        }
+    }
+}
+
+impl From<AdminError> for RouteError {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::Unauthorized(_) => RouteError::Unauthorized,
+            AdminError::InvalidArgument(error) => RouteError::InvalidArgument(error.into()),
+        }
+    }
+}
+
+impl From<Invalid> for RouteError {
+    fn from(error: Invalid) -> Self {
+        RouteError::InvalidArgument(error.into())
+    }
+}
+
+impl From<content::ContentError> for ContentError {
+    fn from(error: content::ContentError) -> Self {
+        use content::ContentError as E;
+        let blob = |hash: [u8; 32]| ByteBuf::from(hash.to_vec());
+        match error {
+            E::Unauthorized(_) => ContentError::Unauthorized,
+            E::InvalidArgument(error) => ContentError::InvalidArgument(error.into()),
+            E::UnknownRoute => ContentError::UnknownRoute,
+            E::UnknownUpload => ContentError::UnknownUpload,
+            E::TooManyUploads { limit } => ContentError::TooManyUploads { limit },
+            E::StorageFull { limit } => ContentError::StorageFull { limit },
+            E::WrongOffset { expected } => ContentError::WrongOffset { expected },
+            E::HashMismatch { expected, actual } => {
+                ContentError::HashMismatch { expected: blob(expected), actual: blob(actual) }
+            }
+            E::Incomplete { received, expected } => ContentError::Incomplete { received, expected },
+        }
+    }
+}
+
+impl From<Invalid> for ContentError {
+    fn from(error: Invalid) -> Self {
+        ContentError::InvalidArgument(error.into())
+    }
+}
+
+impl From<State> for PaymentStatus {
+    fn from(state: State) -> Self {
+        match state {
+            State::Settling { .. } => PaymentStatus::Settling,
+            State::Settled { block, at } => PaymentStatus::Settled {
+                block_index: Nat::from(block.0),
+                settled_at: at.0,
+            },
+            State::Failed { failure, at } => PaymentStatus::Failed {
+                code: failure.kind.code().as_str().into(),
+                message: failure.message,
+                failed_at: at.0,
+            },
+            State::Unknown { doubt, since, .. } => {
+                PaymentStatus::Unknown { reason: doubt.text().into(), since: since.0 }
+            }
+        }
+    }
+}
+
+impl Payment {
+    /// The payment, with its number in the list it was read from.
+    pub fn new(sequence: Option<u64>, payment: BookedPayment) -> Self {
+        Payment {
+            id: ByteBuf::from(payment.id.0.to_vec()),
+            sequence,
+            network: payment.network,
+            ledger: payment.ledger,
+            payer: payment.from.into(),
+            pay_to: payment.to.into(),
+            amount: Nat::from(payment.amount.0),
+            fee: Nat::from(payment.fee.0),
+            method: payment.request.method.to_string(),
+            path: payment.request.path,
+            created_at: payment.created_at.0,
+            status: payment.state.into(),
+        }
+    }
+}
+
+impl From<BookedReceipt> for Receipt {
+    fn from(receipt: BookedReceipt) -> Self {
+        Receipt {
+            payment_id: ByteBuf::from(receipt.payment_id.0.to_vec()),
+            network: receipt.network,
+            ledger: receipt.ledger,
+            block_index: Nat::from(receipt.block_index.0),
+            payer: receipt.payer.into(),
+            pay_to: receipt.pay_to.into(),
+            amount: Nat::from(receipt.amount.0),
+            fee: Nat::from(receipt.fee.0),
+            method: receipt.request.method.to_string(),
+            path: receipt.request.path,
+            settled_at: receipt.settled_at.0,
+        }
+    }
+}
+
+impl From<PageArgs> for Page {
+    fn from(page: PageArgs) -> Self {
+        Page { after: page.after, limit: page.limit }
+    }
+}
+
+impl From<PageError> for PaymentsError {
+    fn from(error: PageError) -> Self {
+        match error {
+            PageError::Unauthorized(_) => PaymentsError::Unauthorized,
+            PageError::InvalidArgument(error) => PaymentsError::InvalidArgument(error.into()),
+        }
+    }
+}
+
+impl From<PaymentEntry> for PaymentAudit {
+    fn from(entry: PaymentEntry) -> Self {
+        let doubt = |n: u8| Doubt::ALL.get(usize::from(n)).map_or("", |doubt| doubt.text());
+        let code = |n: u8| FailureKind::ALL.get(usize::from(n)).map_or("", |k| k.code().as_str());
+        PaymentAudit {
+            number: entry.number,
+            at: entry.at.0,
+            payment: ByteBuf::from(entry.payment.to_vec()),
+            transition: match entry.transition {
+                Transition::Opened => PaymentTransition::Opened,
+                Transition::Retried => PaymentTransition::Retried,
+                Transition::Settled(block) => {
+                    PaymentTransition::Settled { block_index: Nat::from(block) }
+                }
+                Transition::Failed(n) => PaymentTransition::Failed { code: code(n).into() },
+                Transition::Unknown(n) => PaymentTransition::Unknown { reason: doubt(n).into() },
+            },
+        }
+    }
+}
+
+impl From<AdminEntry> for AdminAudit {
+    fn from(entry: AdminEntry) -> Self {
+        AdminAudit {
+            number: entry.number,
+            at: entry.at.0,
+            caller: entry.caller,
+            action: entry.action,
+            subject: entry.subject,
+        }
+    }
+}
+
+impl Offer {
+    /// The offer, with the canister that needs the allowance.
+    pub fn new(offer: FullOffer, spender: Principal) -> Self {
+        let requirements = offer.requirements;
+        Offer {
+            scheme: requirements.scheme,
+            network: requirements.network,
+            ledger: offer.price.ledger,
+            amount: Nat::from(offer.price.amount.0),
+            pay_to: offer.pay_to.into(),
+            spender,
+            offer: requirements.extra.offer,
+            fee: Nat::from(offer.ledger.fee.0),
+            symbol: offer.ledger.symbol,
+            decimals: offer.ledger.decimals,
+            max_timeout_seconds: requirements.max_timeout_seconds,
+        }
+    }
+}
+
+impl From<cancel::CancelError> for CancelError {
+    fn from(error: cancel::CancelError) -> Self {
+        use cancel::CancelError as E;
+        match error {
+            E::InvalidArgument(error) => CancelError::InvalidArgument(error.into()),
+            E::AnonymousCaller => CancelError::AnonymousCaller,
+            E::AlreadyUsed { payment_id } => {
+                CancelError::AlreadyUsed { payment_id: ByteBuf::from(payment_id.0.to_vec()) }
+            }
+            E::TooManyCancellations { limit } => CancelError::TooManyCancellations { limit },
+        }
+    }
+}
+
+impl From<Invalid> for CancelError {
+    fn from(error: Invalid) -> Self {
+        CancelError::InvalidArgument(error.into())
+    }
+}

@@ -1,0 +1,250 @@
+//! Settings of the canister and their limits.
+
+use crate::{
+    domain::validate::{self, InvalidArgument},
+    types::{Account, Cycles, Seconds},
+};
+use candid::Principal;
+
+/// The most operators.
+pub const MAX_OPERATORS: usize = 32;
+/// The largest resource, in bytes: it has to fit into one reply and one certified answer.
+pub const MAX_CONTENT_BYTES: u32 = 1_900_000;
+/// How many routes there can ever be.
+pub const MAX_ROUTES: u32 = 10_000;
+/// How much content there can ever be, in bytes.
+pub const MAX_CONTENT_TOTAL_BYTES: u64 = 64 << 30;
+/// How many payments the books can ever hold.
+pub const MAX_PAYMENTS: u64 = 200_000_000;
+/// The shortest and the longest time that an authorization can be good for.
+pub const TIMEOUT_SECONDS: std::ops::RangeInclusive<u32> = 10..=86_400;
+
+/// Limits that controllers can set at installation and upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most routes.
+    pub max_routes: u32,
+    /// The most bytes of content in all, unfinished uploads included.
+    pub max_content_total_bytes: u64,
+    /// The most payments in the books.
+    pub max_payments: u64,
+    /// The longest `maxTimeoutSeconds` of a route.
+    pub max_timeout: Seconds,
+    /// New payments are refused while the canister has fewer cycles.
+    pub cycles_floor: Cycles,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_routes: 1_000,
+            max_content_total_bytes: 1 << 30,
+            max_payments: 10_000_000,
+            max_timeout: Seconds(3_600),
+            cycles_floor: Cycles(500_000_000_000),
+        }
+    }
+}
+
+/// The settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// CAIP-2 network id.
+    pub network: String,
+    /// Where payments go unless a route names another account.
+    pub pay_to: Account,
+    /// Principals that manage routes and content.
+    pub operators: Vec<Principal>,
+    /// The limits.
+    pub limits: Limits,
+}
+
+/// Changes of the settings; `None` leaves a setting as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// New network id.
+    pub network: Option<String>,
+    /// New default recipient, already validated.
+    pub pay_to: Option<Account>,
+    /// The operators from now on.
+    pub operators: Option<Vec<Principal>>,
+    /// New `max_routes`.
+    pub max_routes: Option<u32>,
+    /// New `max_content_total_bytes`.
+    pub max_content_total_bytes: Option<u64>,
+    /// New `max_payments`.
+    pub max_payments: Option<u64>,
+    /// New `max_timeout`.
+    pub max_timeout: Option<Seconds>,
+    /// New `cycles_floor`.
+    pub cycles_floor: Option<Cycles>,
+}
+
+impl Config {
+    /// The settings after `changes`, if every one of them is acceptable.
+    pub fn changed(mut self, changes: Changes) -> Result<Config, InvalidArgument> {
+        if let Some(network) = changes.network {
+            self.network = checked_network(network)?;
+        }
+        if let Some(pay_to) = changes.pay_to {
+            self.pay_to = pay_to;
+        }
+        if let Some(operators) = changes.operators {
+            self.operators = checked_operators(operators)?;
+        }
+        let limits = &mut self.limits;
+        if let Some(n) = changes.max_routes {
+            limits.max_routes = at_most("limits.max_routes", n, MAX_ROUTES)?;
+        }
+        if let Some(n) = changes.max_content_total_bytes {
+            limits.max_content_total_bytes =
+                at_most("limits.max_content_total_bytes", n, MAX_CONTENT_TOTAL_BYTES)?;
+        }
+        if let Some(n) = changes.max_payments {
+            limits.max_payments = at_most("limits.max_payments", n, MAX_PAYMENTS)?;
+        }
+        if let Some(Seconds(n)) = changes.max_timeout {
+            if n < *TIMEOUT_SECONDS.start() {
+                return Err(InvalidArgument::limit(
+                    "limits.max_timeout_seconds",
+                    format!("is less than {}", TIMEOUT_SECONDS.start()),
+                    (*TIMEOUT_SECONDS.start()).into(),
+                ));
+            }
+            limits.max_timeout =
+                Seconds(at_most("limits.max_timeout_seconds", n, *TIMEOUT_SECONDS.end())?);
+        }
+        if let Some(cycles) = changes.cycles_floor {
+            limits.cycles_floor = cycles;
+        }
+        Ok(self)
+    }
+
+    /// Whether `principal` is an operator.
+    pub fn is_operator(&self, principal: &Principal) -> bool {
+        self.operators.contains(principal)
+    }
+
+    /// The settings with one operator more.
+    pub fn with_operator(mut self, operator: Principal) -> Result<Config, InvalidArgument> {
+        if !self.operators.contains(&operator) {
+            self.operators.push(operator);
+        }
+        self.operators = checked_operators(std::mem::take(&mut self.operators))?;
+        Ok(self)
+    }
+}
+
+/// A CAIP-2 id: a namespace of 3 to 8, a colon, a reference of 1 to 32 characters.
+fn checked_network(network: String) -> Result<String, InvalidArgument> {
+    let reference_ok = |text: &str| {
+        (1..=32).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    let namespace_ok = |text: &str| {
+        (3..=8).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    match network.split_once(':') {
+        Some((namespace, reference)) if namespace_ok(namespace) && reference_ok(reference) => {
+            Ok(network)
+        }
+        _ => Err(InvalidArgument::limit(
+            "network",
+            "is not a CAIP-2 id of at most 41 characters",
+            41,
+        )),
+    }
+}
+
+fn checked_operators(operators: Vec<Principal>) -> Result<Vec<Principal>, InvalidArgument> {
+    if operators.len() > MAX_OPERATORS {
+        return Err(InvalidArgument::limit(
+            "operators",
+            format!("are {}, at most {MAX_OPERATORS} are allowed", operators.len()),
+            MAX_OPERATORS as u128,
+        ));
+    }
+    let mut unique = Vec::with_capacity(operators.len());
+    for operator in operators {
+        let operator = validate::principal("operators", operator)?;
+        if !unique.contains(&operator) {
+            unique.push(operator);
+        }
+    }
+    Ok(unique)
+}
+
+fn at_most<T: PartialOrd + Copy + Into<u128>>(
+    field: &str,
+    value: T,
+    max: T,
+) -> Result<T, InvalidArgument> {
+    if value > max {
+        let limit = max.into();
+        return Err(InvalidArgument::limit(field, format!("is greater than {limit}"), limit));
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config {
+            network: "icp:1".into(),
+            pay_to: Account::from(Principal::from_slice(&[1])),
+            operators: vec![],
+            limits: Limits::default(),
+        }
+    }
+
+    #[test]
+    fn nothing_changes_by_itself() {
+        assert_eq!(config().changed(Changes::default()), Ok(config()));
+    }
+
+    #[test]
+    fn every_bad_setting_is_named() {
+        let cases: [(&str, Changes); 8] = [
+            ("network", Changes { network: Some("icp".into()), ..Default::default() }),
+            ("network", Changes { network: Some("icp:ü".into()), ..Default::default() }),
+            (
+                "operators",
+                Changes { operators: Some(vec![Principal::anonymous()]), ..Default::default() },
+            ),
+            (
+                "operators",
+                Changes {
+                    operators: Some((0..33).map(|n| Principal::from_slice(&[n])).collect()),
+                    ..Default::default()
+                },
+            ),
+            ("limits.max_routes", Changes { max_routes: Some(10_001), ..Default::default() }),
+            (
+                "limits.max_content_total_bytes",
+                Changes { max_content_total_bytes: Some(u64::MAX), ..Default::default() },
+            ),
+            (
+                "limits.max_timeout_seconds",
+                Changes { max_timeout: Some(Seconds(9)), ..Default::default() },
+            ),
+            (
+                "limits.max_timeout_seconds",
+                Changes { max_timeout: Some(Seconds(86_401)), ..Default::default() },
+            ),
+        ];
+        for (field, changes) in cases {
+            assert_eq!(config().changed(changes).unwrap_err().field, field);
+        }
+    }
+
+    #[test]
+    fn an_operator_is_listed_once() {
+        let operator = Principal::from_slice(&[9]);
+        let config = config().with_operator(operator).unwrap().with_operator(operator).unwrap();
+        assert_eq!(config.operators, vec![operator]);
+        assert!(config.is_operator(&operator));
+    }
+}

@@ -1,0 +1,13 @@
+//! Pure rules: arguments in, results out. No clock, no storage, no calls.
+
+pub mod config;
+pub mod ledger;
+pub mod offer;
+pub mod payment;
+pub mod roles;
+pub mod route;
+pub mod settlement;
+pub mod template;
+pub mod upload;
+pub mod validate;
+pub mod verify;

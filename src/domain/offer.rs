@@ -1,0 +1,145 @@
+//! Offers: what a 402 says, and what a payment is compared with.
+//!
+//! An offer is a function of the route, the ledger and the settings. Nothing in it is random or depends
+//! on the request, so the 402 can be certified ahead of time and the verifier can rebuild it.
+
+use crate::{
+    domain::{config::Config, ledger::Ledger, route::{Price, Route}},
+    types::Account,
+};
+use candid::Principal;
+use x402_icp::{
+    offer::offer_id,
+    wire::{ExactIcrc2Extra, METHOD_ICRC2, PaymentRequirements, SCHEME_EXACT},
+};
+
+/// One way to pay for a route, on sale or not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offer {
+    /// The offer as it goes over the wire.
+    pub requirements: PaymentRequirements,
+    /// The price it is for.
+    pub price: Price,
+    /// The ledger as it was read from the registry.
+    pub ledger: Ledger,
+    /// Where the money goes.
+    pub pay_to: Account,
+}
+
+/// Every offer of the route in its order of preference, those of disabled ledgers included.
+///
+/// Prices in ledgers that are not registered make no offer; `route_put` refuses them.
+pub fn offers<'a>(
+    route: &Route,
+    ledger: impl Fn(&Principal) -> Option<&'a Ledger>,
+    config: &Config,
+    spender: Principal,
+) -> Vec<Offer> {
+    if route.is_free() {
+        return vec![];
+    }
+    let pay_to = route.pay_to(config);
+    let pay_to_text = pay_to.to_string();
+    let spender_text = spender.to_text();
+    let id = offer_id(spender, route.key.method.as_str(), &route.key.path, route.price_revision);
+    route
+        .prices
+        .iter()
+        .filter_map(|price| {
+            let ledger = ledger(&price.ledger)?;
+            Some(Offer {
+                requirements: PaymentRequirements {
+                    scheme: SCHEME_EXACT.into(),
+                    network: config.network.clone(),
+                    amount: price.amount.to_string(),
+                    asset: ledger.id.to_text(),
+                    pay_to: pay_to_text.clone(),
+                    max_timeout_seconds: route.max_timeout.0,
+                    extra: ExactIcrc2Extra {
+                        asset_transfer_method: METHOD_ICRC2.into(),
+                        symbol: ledger.symbol.clone(),
+                        decimals: ledger.decimals,
+                        fee: ledger.fee.to_string(),
+                        spender: spender_text.clone(),
+                        offer: id.clone(),
+                        payment_flow: None,
+                    },
+                },
+                price: *price,
+                ledger: ledger.clone(),
+                pay_to,
+            })
+        })
+        .collect()
+}
+
+/// Whether a payment for this offer of the route can be taken now: what a 402 may show.
+pub fn on_sale(route: &Route, offer: &Offer) -> bool {
+    route.on_sale && route.content.is_some() && offer.ledger.enabled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{config::Limits, route::{ContentMeta, tests::draft}},
+        types::Amount,
+    };
+
+    fn ledger(n: u8) -> Ledger {
+        Ledger {
+            id: Principal::from_slice(&[n]),
+            symbol: "ckUSDC".into(),
+            decimals: 6,
+            fee: Amount(10),
+            standards: vec![],
+            enabled: true,
+        }
+    }
+
+    fn config() -> Config {
+        Config {
+            network: "icp:1".into(),
+            pay_to: Account::from(Principal::from_slice(&[1])),
+            operators: vec![],
+            limits: Limits::default(),
+        }
+    }
+
+    #[test]
+    fn offers_are_reproducible_and_follow_the_terms() {
+        let (config, known) = (config(), ledger(7));
+        let find = |id: &Principal| (*id == known.id).then_some(&known);
+        let spender = Principal::from_slice(&[9]);
+        let mut route = draft("/a").apply(None, None, &config.limits, 1);
+        let first = offers(&route, find, &config, spender);
+        assert_eq!(first, offers(&route, find, &config, spender));
+        assert_eq!(first.len(), 1);
+        assert_eq!(first[0].requirements.pay_to, config.pay_to.to_string());
+
+        route.price_revision = 2;
+        let second = offers(&route, find, &config, spender);
+        assert_ne!(first[0].requirements.extra.offer, second[0].requirements.extra.offer);
+
+        route.prices[0].ledger = Principal::from_slice(&[8]);
+        assert!(offers(&route, find, &config, spender).is_empty());
+        route.prices.clear();
+        assert!(offers(&route, find, &config, spender).is_empty());
+    }
+
+    #[test]
+    fn on_sale_needs_content_and_an_enabled_ledger() {
+        let (config, known) = (config(), ledger(7));
+        let mut route = draft("/a").apply(None, None, &config.limits, 1);
+        let mut offer =
+            offers(&route, |_| Some(&known), &config, Principal::from_slice(&[9])).remove(0);
+        assert!(!on_sale(&route, &offer));
+        route.content = Some(ContentMeta { blob: 1, bytes: 1, sha256: [0; 32] });
+        assert!(on_sale(&route, &offer));
+        offer.ledger.enabled = false;
+        assert!(!on_sale(&route, &offer));
+        offer.ledger.enabled = true;
+        route.on_sale = false;
+        assert!(!on_sale(&route, &offer));
+    }
+}

@@ -1,0 +1,272 @@
+//! Routes: what is for sale, and for how much.
+
+use crate::{
+    domain::{
+        config::{Config, Limits, TIMEOUT_SECONDS},
+        ledger::MAX_AMOUNT,
+        template,
+        validate::{InvalidArgument, text_length},
+    },
+    types::{Account, Amount, RouteKey, Seconds},
+};
+use candid::Principal;
+
+/// The longest description, in bytes: it travels in every 402.
+pub const MAX_DESCRIPTION_BYTES: usize = 256;
+/// The longest MIME type, in bytes.
+pub const MAX_MIME_TYPE_BYTES: usize = 128;
+/// The most prices of one route: each is an offer in every 402.
+pub const MAX_PRICES: usize = 8;
+/// How long an authorization is good for unless the route says otherwise.
+pub const DEFAULT_TIMEOUT: Seconds = Seconds(300);
+
+/// One way to pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// The ledger.
+    pub ledger: Principal,
+    /// The amount, without the ledger's fee.
+    pub amount: Amount,
+}
+
+/// Stored content. Ids are never used again, so one who holds this reads the same bytes or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContentMeta {
+    /// Where it is stored.
+    pub blob: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the whole.
+    pub sha256: [u8; 32],
+}
+
+/// A route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Method and path template.
+    pub key: RouteKey,
+    /// For a reader.
+    pub description: String,
+    /// The content's MIME type.
+    pub mime_type: String,
+    /// The ways to pay, the preferred one first; none if the route is free.
+    pub prices: Vec<Price>,
+    /// The account a controller chose for this route; `None`: the canister's.
+    pub own_pay_to: Option<Account>,
+    /// How long an authorization is good for.
+    pub max_timeout: Seconds,
+    /// Whether it is on sale (or, if free, served).
+    pub on_sale: bool,
+    /// Changes with every change of the terms, and is never used twice on this canister.
+    pub price_revision: u64,
+    /// What is delivered.
+    pub content: Option<ContentMeta>,
+}
+
+impl Route {
+    /// Whether the route costs nothing.
+    pub fn is_free(&self) -> bool {
+        self.prices.is_empty()
+    }
+
+    /// Where the money goes.
+    pub fn pay_to(&self, config: &Config) -> Account {
+        self.own_pay_to.unwrap_or(config.pay_to)
+    }
+
+    /// Whether the terms of the two differ, so that authorizations for the one are not good for the other.
+    pub fn terms_differ(&self, other: &Route) -> bool {
+        self.prices != other.prices
+            || self.own_pay_to != other.own_pay_to
+            || self.max_timeout != other.max_timeout
+    }
+}
+
+/// What a caller wants a route to be. `own_pay_to` is decided by `roles`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteDraft {
+    /// Method and path template.
+    pub key: RouteKey,
+    /// For a reader.
+    pub description: String,
+    /// The content's MIME type.
+    pub mime_type: String,
+    /// The ways to pay.
+    pub prices: Vec<Price>,
+    /// The account asked for.
+    pub pay_to: Option<Account>,
+    /// How long an authorization is good for.
+    pub max_timeout: Option<Seconds>,
+    /// Whether it is on sale.
+    pub on_sale: bool,
+}
+
+impl RouteDraft {
+    /// Checks every field against its limit.
+    pub fn check(&self, limits: &Limits) -> Result<(), InvalidArgument> {
+        template::check(&self.key.path)?;
+        text_length("description", &self.description, MAX_DESCRIPTION_BYTES)?;
+        if self.description.chars().any(char::is_control) {
+            return Err(InvalidArgument::new("description", "has control characters"));
+        }
+        check_mime_type(&self.mime_type)?;
+        self.check_prices()?;
+        if let Some(Seconds(timeout)) = self.max_timeout {
+            let Seconds(max) = limits.max_timeout;
+            let min = *TIMEOUT_SECONDS.start();
+            if timeout < min {
+                return Err(InvalidArgument::limit(
+                    "max_timeout_seconds",
+                    format!("is less than {min}"),
+                    min.into(),
+                ));
+            }
+            if timeout > max {
+                return Err(InvalidArgument::limit(
+                    "max_timeout_seconds",
+                    format!("is greater than {max}"),
+                    max.into(),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_prices(&self) -> Result<(), InvalidArgument> {
+        if self.prices.len() > MAX_PRICES {
+            return Err(InvalidArgument::limit(
+                "prices",
+                format!("are {}, at most {MAX_PRICES} are allowed", self.prices.len()),
+                MAX_PRICES as u128,
+            ));
+        }
+        for (i, price) in self.prices.iter().enumerate() {
+            let field = format!("prices[{i}].amount");
+            if price.amount.0 == 0 {
+                return Err(InvalidArgument::new(field, "is zero; a free route has no price"));
+            }
+            if price.amount.0 > MAX_AMOUNT {
+                return Err(InvalidArgument::limit(
+                    field,
+                    format!("is greater than {MAX_AMOUNT}"),
+                    MAX_AMOUNT,
+                ));
+            }
+            if self.prices[..i].contains(price) {
+                return Err(InvalidArgument::new(format!("prices[{i}]"), "is there twice"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The route this draft makes of `existing` (or makes anew).
+    ///
+    /// `next_revision` is one that was never used; it is taken only if the terms change. The content of
+    /// an existing route stays.
+    pub fn apply(
+        self,
+        existing: Option<&Route>,
+        own_pay_to: Option<Account>,
+        limits: &Limits,
+        next_revision: u64,
+    ) -> Route {
+        let default_timeout = Seconds(DEFAULT_TIMEOUT.0.min(limits.max_timeout.0));
+        let mut route = Route {
+            key: self.key,
+            description: self.description,
+            mime_type: self.mime_type,
+            prices: self.prices,
+            own_pay_to,
+            max_timeout: self.max_timeout.unwrap_or(default_timeout),
+            on_sale: self.on_sale,
+            price_revision: next_revision,
+            content: existing.and_then(|route| route.content),
+        };
+        if let Some(existing) = existing.filter(|existing| !existing.terms_differ(&route)) {
+            route.price_revision = existing.price_revision;
+        }
+        route
+    }
+}
+
+/// `type/subtype` and parameters, printable ASCII: it becomes a header value.
+fn check_mime_type(mime_type: &str) -> Result<(), InvalidArgument> {
+    text_length("mime_type", mime_type, MAX_MIME_TYPE_BYTES)?;
+    let token = |text: &str| {
+        !text.is_empty()
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
+    };
+    let essence = mime_type.split(';').next().unwrap_or_default().trim_end();
+    let essence_ok = essence
+        .split_once('/')
+        .is_some_and(|(kind, subtype)| token(kind) && token(subtype));
+    if !essence_ok || !mime_type.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        return Err(InvalidArgument::new("mime_type", "is not a MIME type such as text/html"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::types::Method;
+
+    pub(crate) fn draft(path: &str) -> RouteDraft {
+        RouteDraft {
+            key: RouteKey::new(Method::Get, path),
+            description: "An article".into(),
+            mime_type: "text/html; charset=utf-8".into(),
+            prices: vec![Price { ledger: Principal::from_slice(&[7]), amount: Amount(10_000) }],
+            pay_to: None,
+            max_timeout: None,
+            on_sale: true,
+        }
+    }
+
+    #[test]
+    fn every_bad_field_is_named() {
+        let limits = Limits::default();
+        assert_eq!(draft("/a").check(&limits), Ok(()));
+        let price = draft("/a").prices[0];
+        let cases: [(&str, fn(&mut RouteDraft)); 10] = [
+            ("path", |d| d.key.path = "a".into()),
+            ("description", |d| d.description = "x".repeat(257)),
+            ("description", |d| d.description = "a\r\nb".into()),
+            ("mime_type", |d| d.mime_type = "text".into()),
+            ("mime_type", |d| d.mime_type = "text/html\r\nx: y".into()),
+            ("mime_type", |d| d.mime_type = format!("text/{}", "x".repeat(130))),
+            ("prices[0].amount", |d| d.prices[0].amount = Amount(0)),
+            ("prices[0].amount", |d| d.prices[0].amount = Amount(u128::MAX)),
+            ("max_timeout_seconds", |d| d.max_timeout = Some(Seconds(1))),
+            ("max_timeout_seconds", |d| d.max_timeout = Some(Seconds(3_601))),
+        ];
+        for (field, spoil) in cases {
+            let mut bad = draft("/a");
+            spoil(&mut bad);
+            assert_eq!(bad.check(&limits).unwrap_err().field, field);
+        }
+        let mut twice = draft("/a");
+        twice.prices.push(price);
+        assert_eq!(twice.check(&limits).unwrap_err().field, "prices[1]");
+        twice.prices = (1..10).map(|n| Price { amount: Amount(n), ..price }).collect();
+        assert_eq!(twice.check(&limits).unwrap_err().limit, Some(8));
+    }
+
+    #[test]
+    fn the_revision_changes_with_the_terms_only() {
+        let limits = Limits::default();
+        let route = draft("/a").apply(None, None, &limits, 5);
+        assert_eq!(route.price_revision, 5);
+
+        let mut renamed = draft("/a");
+        renamed.description = "Another".into();
+        assert_eq!(renamed.apply(Some(&route), None, &limits, 6).price_revision, 5);
+
+        let mut dearer = draft("/a");
+        dearer.prices[0].amount = Amount(20_000);
+        assert_eq!(dearer.apply(Some(&route), None, &limits, 6).price_revision, 6);
+
+        let to = Some(Account::from(Principal::from_slice(&[3])));
+        assert_eq!(draft("/a").apply(Some(&route), to, &limits, 6).price_revision, 6);
+    }
+}

@@ -1,0 +1,153 @@
+//! The one call that moves money, and what its answer proves.
+
+use crate::{
+    domain::{
+        ledger,
+        payment::{Doubt, Event, Failure, FailureKind, Payment, message},
+    },
+    types::{Amount, BlockIndex},
+};
+use candid::{CandidType, DecoderConfig, Deserialize, Nat};
+use icrc_ledger_types::{
+    icrc1::transfer::Memo,
+    icrc2::transfer_from::{TransferFromArgs, TransferFromError},
+};
+
+/// The method that is called.
+pub const METHOD: &str = "icrc2_transfer_from";
+
+/// A reply longer than this is not read: an honest one has less than 300 bytes, apart from the message
+/// of a `GenericError`.
+pub const MAX_REPLY_BYTES: usize = 16_384;
+
+/// How the call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallOutcome {
+    /// A reply came.
+    Reply(Vec<u8>),
+    /// The call was not even sent (no cycles, queue full).
+    NotSent(String),
+    /// The call was rejected.
+    Rejected {
+        /// The reject code of the Interface Specification.
+        code: u32,
+        /// The reject message; may come from the ledger.
+        message: String,
+    },
+}
+
+/// What an answer proves, and what else it tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What happens to the payment.
+    pub event: Event,
+    /// The ledger's fee, where the ledger said that ours is wrong.
+    pub fee: Option<Amount>,
+}
+
+/// The argument of the call. The same payment makes the same argument in every try: the ledger knows
+/// duplicates by it.
+pub fn argument(payment: &Payment) -> TransferFromArgs {
+    TransferFromArgs {
+        spender_subaccount: None,
+        from: payment.from,
+        to: payment.to,
+        amount: Nat::from(payment.amount.0),
+        fee: Some(Nat::from(payment.fee.0)),
+        memo: Some(Memo::from(payment.id.0.to_vec())),
+        created_at_time: Some(payment.created_at.0),
+    }
+}
+
+#[derive(CandidType, Deserialize)]
+enum Answer {
+    Ok(Nat),
+    Err(TransferFromError),
+}
+
+/// Judges the end of the call.
+///
+/// Proven to have moved money: `Ok`, and `Duplicate`, which can only be our own transfer: the ledger
+/// compares the spender, the memo (our payment id) and `created_at_time`. Proven not to have: a typed
+/// error, a call that was not sent, and the three reject codes with which the system guarantees that the
+/// callee did not run (1 SYS_FATAL, 2 SYS_TRANSIENT, 3 DESTINATION_INVALID). Everything else proves
+/// nothing: a canister can act and then reject (4), act, await and then trap (5), or act after our
+/// deadline (6 SYS_UNKNOWN), and an unreadable reply says only that the ledger did run.
+pub fn judge(outcome: &CallOutcome) -> Verdict {
+    let plain = |event| Verdict { event, fee: None };
+    match outcome {
+        CallOutcome::Reply(reply) => judge_reply(reply),
+        CallOutcome::NotSent(problem) => plain(unavailable(problem.clone())),
+        CallOutcome::Rejected { code: 1..=3, message } => {
+            plain(unavailable(format!("the ledger cannot be reached: {message}")))
+        }
+        CallOutcome::Rejected { .. } => plain(Event::InDoubt(Doubt::Reject)),
+    }
+}
+
+fn judge_reply(reply: &[u8]) -> Verdict {
+    let plain = |event| Verdict { event, fee: None };
+    match decode(reply) {
+        Some(Answer::Ok(index)) => plain(moved(&index)),
+        Some(Answer::Err(error)) => match error {
+            TransferFromError::Duplicate { duplicate_of } => plain(moved(&duplicate_of)),
+            TransferFromError::BadFee { expected_fee } => Verdict {
+                event: failed(FailureKind::FeeChanged, "the ledger's fee has changed"),
+                fee: ledger::fee(&expected_fee),
+            },
+            TransferFromError::InsufficientFunds { .. } => plain(failed(
+                FailureKind::InsufficientFunds,
+                "the balance does not cover the amount and the ledger's fee",
+            )),
+            TransferFromError::InsufficientAllowance { .. } => plain(failed(
+                FailureKind::InsufficientAllowance,
+                "the allowance does not cover the amount and the ledger's fee",
+            )),
+            TransferFromError::BadBurn { .. } => {
+                plain(unavailable("the ledger takes the transfer for a burn"))
+            }
+            TransferFromError::TooOld => {
+                plain(unavailable("the ledger's clock is far ahead of this canister's"))
+            }
+            TransferFromError::CreatedInFuture { .. } => {
+                plain(unavailable("the ledger's clock is behind this canister's"))
+            }
+            TransferFromError::TemporarilyUnavailable => {
+                plain(unavailable("the ledger is temporarily unavailable"))
+            }
+            TransferFromError::GenericError { message, .. } => {
+                plain(unavailable(format!("the ledger says: {message}")))
+            }
+        },
+        None => plain(Event::InDoubt(Doubt::UnreadableReply)),
+    }
+}
+
+/// Reads a reply, with bounds on its size and on the work.
+fn decode(reply: &[u8]) -> Option<Answer> {
+    if reply.len() > MAX_REPLY_BYTES {
+        return None;
+    }
+    let mut config = DecoderConfig::new();
+    config.set_decoding_quota(200_000).set_skipping_quota(50_000);
+    candid::utils::decode_one_with_config(reply, &config).ok()
+}
+
+/// A block index that is no sensible number proves nothing either.
+fn moved(index: &Nat) -> Event {
+    match u64::try_from(&index.0) {
+        Ok(block) => Event::Moved { block: BlockIndex(block) },
+        Err(_) => Event::InDoubt(Doubt::UnreadableReply),
+    }
+}
+
+fn failed(kind: FailureKind, text: impl Into<String>) -> Event {
+    Event::NotMoved(Failure { kind, message: message(text) })
+}
+
+fn unavailable(text: impl Into<String>) -> Event {
+    failed(FailureKind::LedgerUnavailable, text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+use super::*;
+use candid::Encode;
+use proptest::prelude::*;
+
+fn reply(answer: Result<Nat, TransferFromError>) -> Event {
+    judge(&CallOutcome::Reply(Encode!(&answer).unwrap())).event
+}
+
+fn kind(event: Event) -> FailureKind {
+    match event {
+        Event::NotMoved(failure) => failure.kind,
+        other => panic!("expected a failure, got {other:?}"),
+    }
+}
+
+#[test]
+fn ok_and_duplicate_prove_that_money_moved() {
+    let moved = Event::Moved { block: BlockIndex(12) };
+    assert_eq!(reply(Ok(Nat::from(12u8))), moved);
+    assert_eq!(reply(Err(TransferFromError::Duplicate { duplicate_of: Nat::from(12u8) })), moved);
+}
+
+#[test]
+fn typed_errors_prove_that_it_did_not() {
+    let n = || Nat::from(5u8);
+    let cases = [
+        (TransferFromError::BadFee { expected_fee: n() }, FailureKind::FeeChanged),
+        (TransferFromError::BadBurn { min_burn_amount: n() }, FailureKind::LedgerUnavailable),
+        (TransferFromError::InsufficientFunds { balance: n() }, FailureKind::InsufficientFunds),
+        (
+            TransferFromError::InsufficientAllowance { allowance: n() },
+            FailureKind::InsufficientAllowance,
+        ),
+        (TransferFromError::TooOld, FailureKind::LedgerUnavailable),
+        (TransferFromError::CreatedInFuture { ledger_time: 1 }, FailureKind::LedgerUnavailable),
+        (TransferFromError::TemporarilyUnavailable, FailureKind::LedgerUnavailable),
+        (
+            TransferFromError::GenericError { error_code: n(), message: "no".into() },
+            FailureKind::LedgerUnavailable,
+        ),
+    ];
+    for (error, expected) in cases {
+        assert_eq!(kind(reply(Err(error.clone()))), expected, "{error:?}");
+    }
+}
+
+#[test]
+fn a_bad_fee_tells_the_new_one() {
+    let answer = |fee: Nat| -> Result<Nat, TransferFromError> {
+        Err(TransferFromError::BadFee { expected_fee: fee })
+    };
+    let verdict = judge(&CallOutcome::Reply(Encode!(&answer(Nat::from(9u8))).unwrap()));
+    assert_eq!(verdict.fee, Some(Amount(9)));
+    let huge = "1".repeat(60).parse::<Nat>().unwrap();
+    let verdict = judge(&CallOutcome::Reply(Encode!(&answer(huge)).unwrap()));
+    assert_eq!(verdict.fee, None);
+}
+
+#[test]
+fn only_rejects_of_the_system_prove_that_the_ledger_did_not_run() {
+    let rejected = |code| judge(&CallOutcome::Rejected { code, message: "m".into() }).event;
+    for code in [1, 2, 3] {
+        assert_eq!(kind(rejected(code)), FailureKind::LedgerUnavailable);
+    }
+    for code in [0, 4, 5, 6, 7, u32::MAX] {
+        assert_eq!(rejected(code), Event::InDoubt(Doubt::Reject));
+    }
+    let not_sent = judge(&CallOutcome::NotSent("no cycles".into())).event;
+    assert_eq!(kind(not_sent), FailureKind::LedgerUnavailable);
+}
+
+#[test]
+fn unreadable_replies_prove_nothing() {
+    let doubt = Event::InDoubt(Doubt::UnreadableReply);
+    let long_error: Result<Nat, TransferFromError> = Err(TransferFromError::GenericError {
+        error_code: Nat::from(1u8),
+        message: "x".repeat(2_000_000),
+    });
+    let huge_index: Result<Nat, TransferFromError> = Ok("9".repeat(10_000).parse().unwrap());
+    for bytes in [
+        vec![],
+        b"garbage".to_vec(),
+        Encode!().unwrap(),
+        Encode!(&"x".repeat(2_000_000)).unwrap(),
+        Encode!(&long_error).unwrap(),
+        Encode!(&huge_index).unwrap(),
+        Encode!(&Some(1u64)).unwrap(),
+    ] {
+        assert_eq!(judge(&CallOutcome::Reply(bytes)).event, doubt);
+    }
+}
+
+#[test]
+fn a_long_message_is_cut() {
+    let event = reply(Err(TransferFromError::GenericError {
+        error_code: Nat::from(1u8),
+        message: "x".repeat(10_000),
+    }));
+    let Event::NotMoved(failure) = event else { panic!("a typed error is a failure") };
+    assert!(failure.message.len() <= crate::domain::payment::MAX_MESSAGE_BYTES);
+}
+
+proptest! {
+    /// No reply makes the judge panic, and no garbage proves anything.
+    #[test]
+    fn any_reply_is_judged(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let event = judge(&CallOutcome::Reply(bytes)).event;
+        prop_assert_eq!(event, Event::InDoubt(Doubt::UnreadableReply));
+    }
+
+    #[test]
+    fn any_mutation_of_an_answer_is_judged(at in 0usize..60, byte: u8) {
+        let answer: Result<Nat, TransferFromError> = Err(TransferFromError::TooOld);
+        let mut bytes = Encode!(&answer).unwrap();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        let _ = judge(&CallOutcome::Reply(bytes));
+    }
+}

@@ -1,0 +1,227 @@
+//! Verification of a payment, in the order of the binding: the first failure wins, and nothing below a
+//! failing step runs.
+//!
+//! 1. sizes, JSON, base64 (done by whoever read the header: [`x402_icp::decode_payment`])
+//! 2. x402 version, scheme, network, method
+//! 3. the accepted offer is one of this route's, compared field by field
+//! 4. the time window
+//! 5. the nonce is neither used nor cancelled
+//! 6. the signature, and that it is the payer's
+//! 7. the route is on sale, the ledger enabled, the canister able to take payments
+
+use crate::{
+    domain::offer::{self, Offer},
+    domain::route::Route,
+    types::{Account, NonceKey, PaymentId, TimestampNs},
+};
+use candid::Principal;
+use x402_icp::{
+    Code, Terms,
+    authorization::{payment_id, signed_message},
+    decode::DecodedPayment,
+    signature,
+    wire::{METHOD_ICRC2, PaymentRequirements, SCHEME_EXACT, X402_VERSION},
+};
+
+/// Why a payment is not taken. Nothing was stored and nothing moved.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Refusal {
+    /// For a machine.
+    pub code: Code,
+    /// For a reader; says nothing that a stranger may not know.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Refusal { code, message: message.into() }
+    }
+}
+
+/// What is known of a nonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NonceState {
+    /// Never seen, or only in payments that provably moved nothing.
+    Free,
+    /// Some payment uses it.
+    Used,
+    /// Its payer cancelled it.
+    Cancelled,
+}
+
+/// What a payment is verified against.
+#[derive(Debug)]
+pub struct Sale<'a> {
+    /// The route that is asked for.
+    pub route: &'a Route,
+    /// Its offers, on sale or not.
+    pub offers: &'a [Offer],
+    /// CAIP-2 id of this network.
+    pub network: &'a str,
+    /// This canister.
+    pub spender: Principal,
+    /// The time.
+    pub now: TimestampNs,
+    /// DER of the network's root key, the trust anchor of canister signatures.
+    pub root_key: &'a [u8],
+}
+
+/// A payment that may be settled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerifiedPayment<'a> {
+    /// Its id.
+    pub id: PaymentId,
+    /// Payer and nonce.
+    pub nonce_key: NonceKey,
+    /// Who pays.
+    pub from: Account,
+    /// The offer that is paid.
+    pub offer: &'a Offer,
+}
+
+/// Runs steps 2 to 7. `nonce_state` is asked in step 5, `capacity` in step 7.
+pub fn verify<'a>(
+    payment: &DecodedPayment,
+    sale: &Sale<'a>,
+    nonce_state: impl FnOnce(&NonceKey) -> NonceState,
+    capacity: impl FnOnce(&Principal) -> Result<(), Refusal>,
+) -> Result<VerifiedPayment<'a>, Refusal> {
+    let DecodedPayment { payload, authorization } = payment;
+
+    check_protocol(payload.x402_version, &payload.accepted, sale.network)?;
+
+    let offer = matching_offer(&payload.accepted, sale)?;
+
+    authorization
+        .check_window(sale.now.0, offer.requirements.max_timeout_seconds)
+        .map_err(|code| {
+            Refusal::new(
+                code,
+                format!(
+                    "valid from {} to {}, now is {}, at most {} seconds are allowed",
+                    authorization.valid_after,
+                    authorization.valid_before,
+                    sale.now.seconds(),
+                    offer.requirements.max_timeout_seconds
+                ),
+            )
+        })?;
+
+    let nonce_key = NonceKey::new(&authorization.from.owner, &authorization.nonce);
+    match nonce_state(&nonce_key) {
+        NonceState::Free => {}
+        NonceState::Used => {
+            return Err(Refusal::new(Code::NonceUsed, "this payer used the nonce before"));
+        }
+        NonceState::Cancelled => {
+            return Err(Refusal::new(Code::Cancelled, "the payer cancelled the authorization"));
+        }
+    }
+
+    let message = signed_message(&Terms::from(&offer.requirements), &payload.payload);
+    check_signature(payment, &message, sale)?;
+
+    if !offer::on_sale(sale.route, offer) {
+        let problem = if offer.ledger.enabled {
+            "the resource is not on sale"
+        } else {
+            "the ledger is not accepted at present"
+        };
+        return Err(Refusal::new(Code::LedgerUnavailable, problem));
+    }
+    capacity(&authorization.from.owner)?;
+
+    Ok(VerifiedPayment {
+        id: payment_id(&message),
+        nonce_key,
+        from: crate::types::canonical(authorization.from),
+        offer,
+    })
+}
+
+/// Step 2.
+fn check_protocol(
+    version: u32,
+    accepted: &PaymentRequirements,
+    network: &str,
+) -> Result<(), Refusal> {
+    if version != X402_VERSION {
+        return Err(Refusal::new(Code::InvalidX402Version, "x402Version must be 2"));
+    }
+    if accepted.scheme != SCHEME_EXACT {
+        return Err(Refusal::new(Code::UnsupportedScheme, "the scheme must be exact"));
+    }
+    if accepted.network != network {
+        return Err(Refusal::new(Code::NetworkMismatch, format!("the network is {network}")));
+    }
+    if accepted.extra.asset_transfer_method != METHOD_ICRC2 {
+        return Err(Refusal::new(Code::Method, "the asset transfer method must be icrc2"));
+    }
+    Ok(())
+}
+
+/// Step 3: narrows the offers down field by field, so that the code names the first field in which the
+/// accepted offer is none of ours.
+fn matching_offer<'a>(
+    accepted: &PaymentRequirements,
+    sale: &Sale<'a>,
+) -> Result<&'a Offer, Refusal> {
+    let mut left: Vec<&Offer> = sale.offers.iter().collect();
+    let mut narrow = |code: Code, same: &dyn Fn(&PaymentRequirements) -> bool, field: &str| {
+        left.retain(|offer| same(&offer.requirements));
+        match left.first() {
+            Some(offer) => Ok(*offer),
+            None => Err(Refusal::new(code, format!("{field} is not that of any offer"))),
+        }
+    };
+    let extra = &accepted.extra;
+    narrow(Code::AssetMismatch, &|ours| ours.asset == accepted.asset, "asset")?;
+    narrow(Code::AmountMismatch, &|ours| ours.amount == accepted.amount, "amount")?;
+    narrow(Code::RecipientMismatch, &|ours| ours.pay_to == accepted.pay_to, "payTo")?;
+    narrow(Code::SpenderMismatch, &|ours| ours.extra.spender == extra.spender, "extra.spender")?;
+    narrow(Code::OfferMismatch, &|ours| ours.extra.offer == extra.offer, "extra.offer")?;
+    narrow(Code::OfferMismatch, &|ours| ours.extra.fee == extra.fee, "extra.fee")?;
+    narrow(
+        Code::OfferMismatch,
+        &|ours| ours.extra.symbol == extra.symbol && ours.extra.decimals == extra.decimals,
+        "extra.symbol or extra.decimals",
+    )?;
+    narrow(
+        Code::OfferMismatch,
+        &|ours| ours.extra.payment_flow == extra.payment_flow,
+        "extra.paymentFlow",
+    )?;
+    narrow(
+        Code::OfferMismatch,
+        &|ours| ours.max_timeout_seconds == accepted.max_timeout_seconds,
+        "maxTimeoutSeconds",
+    )
+}
+
+/// Step 6, the cheap parts first.
+fn check_signature(
+    payment: &DecodedPayment,
+    message: &[u8],
+    sale: &Sale<'_>,
+) -> Result<(), Refusal> {
+    let authorization = &payment.authorization;
+    let refuse = |error: signature::SignatureError| Refusal::new(Code::Signature, error.to_string());
+    let chain = signature::check_chain(
+        &authorization.public_key,
+        &authorization.delegations,
+        sale.now.0,
+        sale.spender,
+    )
+    .map_err(refuse)?;
+    if chain.payer() != authorization.from.owner {
+        return Err(Refusal::new(Code::PayerMismatch, "publicKey is not that of the owner of from"));
+    }
+    signature::verify_message(&chain, message, &authorization.signature, sale.root_key)
+        .map_err(refuse)?;
+    signature::verify_delegations(&chain, sale.root_key).map_err(refuse)
+}
+
+#[cfg(test)]
+mod tests;

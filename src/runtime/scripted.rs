@@ -1,0 +1,136 @@
+//! A runtime whose answers a test writes down beforehand.
+
+use crate::{
+    domain::settlement::CallOutcome,
+    runtime::Runtime,
+    types::{Cycles, TimestampNs},
+};
+use candid::{CandidType, Encode, Principal};
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    future::Future,
+    pin::{Pin, pin},
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+/// A call that the code under test made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeCall {
+    pub canister: Principal,
+    pub method: String,
+    pub argument: Vec<u8>,
+}
+
+/// Everything is set by the test; calls are answered from a queue, in order.
+pub struct ScriptedRuntime {
+    pub now: Cell<TimestampNs>,
+    pub caller: Cell<Principal>,
+    pub controller: Principal,
+    pub cycles: Cell<Cycles>,
+    pub root_key: Vec<u8>,
+    pub calls: RefCell<Vec<MadeCall>>,
+    answers: RefCell<VecDeque<CallOutcome>>,
+    /// While set, calls stay unanswered.
+    pub hold: Rc<Cell<bool>>,
+}
+
+impl ScriptedRuntime {
+    pub const CANISTER: [u8; 10] = [0, 0, 0, 0, 0, 0, 0, 9, 1, 1];
+
+    pub fn new(now: TimestampNs) -> Self {
+        let controller = Principal::from_slice(&[100]);
+        ScriptedRuntime {
+            now: Cell::new(now),
+            caller: Cell::new(controller),
+            controller,
+            cycles: Cell::new(Cycles(10_000_000_000_000)),
+            root_key: x402_icp::network::MAINNET_ROOT_KEY_DER.to_vec(),
+            calls: RefCell::default(),
+            answers: RefCell::default(),
+            hold: Rc::default(),
+        }
+    }
+
+    /// The next call is answered so.
+    pub fn will(&self, outcome: CallOutcome) -> &Self {
+        self.answers.borrow_mut().push_back(outcome);
+        self
+    }
+
+    /// The next call is answered with this value.
+    pub fn will_reply<T: CandidType>(&self, value: T) -> &Self {
+        self.will(CallOutcome::Reply(Encode!(&value).expect("a test's value can be encoded")))
+    }
+
+    pub fn made(&self) -> usize {
+        self.calls.borrow().len()
+    }
+}
+
+struct Answer<'a> {
+    runtime: &'a ScriptedRuntime,
+}
+
+impl Future for Answer<'_> {
+    type Output = CallOutcome;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<CallOutcome> {
+        if self.runtime.hold.get() {
+            return Poll::Pending;
+        }
+        let answer = self.runtime.answers.borrow_mut().pop_front();
+        Poll::Ready(answer.expect("the test has no answer left for this call"))
+    }
+}
+
+impl Runtime for ScriptedRuntime {
+    fn now(&self) -> TimestampNs {
+        self.now.get()
+    }
+
+    fn caller(&self) -> Principal {
+        self.caller.get()
+    }
+
+    fn is_controller(&self, principal: &Principal) -> bool {
+        *principal == self.controller
+    }
+
+    fn canister_id(&self) -> Principal {
+        Principal::from_slice(&Self::CANISTER)
+    }
+
+    fn cycles_balance(&self) -> Cycles {
+        self.cycles.get()
+    }
+
+    fn root_key(&self) -> Vec<u8> {
+        self.root_key.clone()
+    }
+
+    fn call(
+        &self,
+        canister: Principal,
+        method: &str,
+        argument: Vec<u8>,
+    ) -> impl Future<Output = CallOutcome> {
+        self.calls.borrow_mut().push(MadeCall { canister, method: method.into(), argument });
+        Answer { runtime: self }
+    }
+}
+
+/// Runs a future that never really waits.
+pub fn run<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    match poll(future.as_mut()) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("the future waits for a call that is held"),
+    }
+}
+
+/// Polls a future once.
+pub fn poll<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}

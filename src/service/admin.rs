@@ -1,0 +1,89 @@
+//! Settings that controllers change.
+
+use crate::{
+    domain::{
+        config::Changes,
+        roles::Unauthorized,
+        validate::{self, InvalidArgument},
+    },
+    runtime::Runtime,
+    service::role,
+    storage,
+    types::Account,
+};
+use candid::Principal;
+
+/// A setting cannot be changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdminError {
+    /// The caller may not do this.
+    #[error(transparent)]
+    Unauthorized(#[from] Unauthorized),
+    /// The new value is not acceptable.
+    #[error(transparent)]
+    InvalidArgument(#[from] InvalidArgument),
+}
+
+/// Sends payments of all routes without an account of their own to `pay_to` from now on.
+pub fn set_pay_to<R: Runtime>(runtime: &R, pay_to: Account) -> Result<(), AdminError> {
+    let caller = runtime.caller();
+    role(runtime, &caller).may_administer()?;
+    let changes = Changes { pay_to: Some(pay_to), ..Changes::default() };
+    storage::config::write(&storage::config::read().changed(changes)?)?;
+    storage::audit::admin(caller, "pay_to_set", &pay_to.to_string(), runtime.now());
+    Ok(())
+}
+
+/// Lets `operator` manage routes and content.
+pub fn add_operator<R: Runtime>(runtime: &R, operator: Principal) -> Result<(), AdminError> {
+    let caller = runtime.caller();
+    role(runtime, &caller).may_administer()?;
+    let operator = validate::principal("operator", operator)?;
+    storage::config::write(&storage::config::read().with_operator(operator)?)?;
+    storage::audit::admin(caller, "operator_add", &operator.to_text(), runtime.now());
+    Ok(())
+}
+
+/// Ends that.
+pub fn remove_operator<R: Runtime>(runtime: &R, operator: Principal) -> Result<(), AdminError> {
+    let caller = runtime.caller();
+    role(runtime, &caller).may_administer()?;
+    let mut config = storage::config::read();
+    config.operators.retain(|known| *known != operator);
+    storage::config::write(&config)?;
+    storage::audit::admin(caller, "operator_remove", &operator.to_text(), runtime.now());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        runtime::scripted::ScriptedRuntime, storage::config::tests::config, types::TimestampNs,
+    };
+
+    #[test]
+    fn controllers_only() {
+        let runtime = ScriptedRuntime::new(TimestampNs(1));
+        storage::config::write(&config()).unwrap();
+        let operator = config().operators[0];
+        let account = Account::from(Principal::from_slice(&[5]));
+        for caller in [operator, Principal::anonymous()] {
+            runtime.caller.set(caller);
+            let unauthorized = Err(AdminError::Unauthorized(Unauthorized));
+            assert_eq!(set_pay_to(&runtime, account), unauthorized);
+            assert_eq!(add_operator(&runtime, caller), unauthorized);
+            assert_eq!(remove_operator(&runtime, operator), unauthorized);
+        }
+        assert_eq!(storage::config::read(), config());
+
+        runtime.caller.set(runtime.controller);
+        set_pay_to(&runtime, account).unwrap();
+        add_operator(&runtime, account.owner).unwrap();
+        remove_operator(&runtime, operator).unwrap();
+        assert!(add_operator(&runtime, Principal::anonymous()).is_err());
+        let now = storage::config::read();
+        assert_eq!((now.pay_to, now.operators), (account, vec![account.owner]));
+        assert_eq!(storage::audit::admin_after(0, 10).len(), 3);
+    }
+}

@@ -1,0 +1,141 @@
+//! Routes and their offers.
+
+use crate::{
+    domain::{
+        offer,
+        roles::Unauthorized,
+        route::{Route, RouteDraft},
+        template,
+        validate::{InvalidArgument, page_limit},
+    },
+    runtime::Runtime,
+    service::{payments::Page, role},
+    storage,
+    types::RouteKey,
+};
+use candid::Principal;
+use std::rc::Rc;
+use x402_icp::wire::PaymentRequirements;
+
+/// A route cannot be changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// The caller may not do this.
+    #[error(transparent)]
+    Unauthorized(#[from] Unauthorized),
+    /// A field is not acceptable.
+    #[error(transparent)]
+    InvalidArgument(#[from] InvalidArgument),
+    /// There is no such route.
+    #[error("there is no such route")]
+    UnknownRoute,
+    /// A price is in a ledger that is not registered.
+    #[error("the ledger {0} is not registered")]
+    UnknownLedger(Principal),
+    /// There is no room.
+    #[error("there are {limit} routes, which is the limit")]
+    TooManyRoutes {
+        /// The limit that was reached.
+        limit: u32,
+    },
+    /// Payments for the route are under way; take it off sale and wait.
+    #[error("{count} payments for this route are under way")]
+    PaymentsInFlight {
+        /// How many.
+        count: u32,
+    },
+}
+
+/// Puts a route: a new one, or new terms for the one with this method and path.
+pub fn put<R: Runtime>(runtime: &R, draft: RouteDraft) -> Result<Rc<Route>, RouteError> {
+    let caller = runtime.caller();
+    let role = role(runtime, &caller);
+    role.may_operate()?;
+    let config = storage::config::read();
+    draft.check(&config.limits)?;
+    if let Some(price) =
+        draft.prices.iter().find(|price| storage::ledgers::get(&price.ledger).is_none())
+    {
+        return Err(RouteError::UnknownLedger(price.ledger));
+    }
+    let existing = storage::routes::get(&draft.key);
+    let routes = storage::routes::all();
+    if existing.is_none() {
+        if routes.len() >= config.limits.max_routes as usize {
+            return Err(RouteError::TooManyRoutes { limit: config.limits.max_routes });
+        }
+        let clash = routes.iter().find(|other| {
+            other.key.path != draft.key.path && template::same_shape(&other.key.path, &draft.key.path)
+        });
+        if let Some(other) = clash {
+            return Err(InvalidArgument::new(
+                "path",
+                format!("matches the same paths as {}", other.key.path),
+            )
+            .into());
+        }
+    }
+    let own_pay_to = role.may_put_route(
+        &draft.key,
+        draft.pay_to,
+        config.pay_to,
+        existing.as_deref(),
+        routes.iter().map(Rc::as_ref).filter(|other| other.key != draft.key),
+    )?;
+    let revision = storage::counters::next_price_revision();
+    let route = draft.apply(existing.as_deref(), own_pay_to, &config.limits, revision);
+    let key = route.key.clone();
+    storage::routes::put(route);
+    storage::audit::admin(caller, "route_put", &key.to_string(), runtime.now());
+    storage::routes::get(&key).ok_or(RouteError::UnknownRoute)
+}
+
+/// Removes a route and its content.
+pub fn remove<R: Runtime>(runtime: &R, key: &RouteKey) -> Result<(), RouteError> {
+    let caller = runtime.caller();
+    let role = role(runtime, &caller);
+    role.may_operate()?;
+    let route = storage::routes::get(key).ok_or(RouteError::UnknownRoute)?;
+    let routes = storage::routes::all();
+    let others = routes.iter().map(Rc::as_ref).filter(|other| other.key != *key);
+    role.may_remove_route(&route, others)?;
+    let in_flight = storage::payments::open_for(key);
+    if in_flight > 0 {
+        return Err(RouteError::PaymentsInFlight { count: in_flight as u32 });
+    }
+    storage::routes::remove(key);
+    if let Some(content) = route.content {
+        storage::content::remove(content.blob);
+    }
+    storage::uploads::drop_for(key);
+    storage::audit::admin(caller, "route_remove", &key.to_string(), runtime.now());
+    Ok(())
+}
+
+/// A page of routes in order of path and method; `after` is how many came before.
+pub fn page(page: Page) -> Result<Vec<Rc<Route>>, InvalidArgument> {
+    let limit = page_limit(page.limit)?;
+    let skip = usize::try_from(page.after.unwrap_or_default()).unwrap_or(usize::MAX);
+    Ok(storage::routes::page(skip, limit))
+}
+
+/// The ways in which the route can be paid for now, the preferred one first.
+///
+/// Empty for a free route, and for one that is not on sale, has no content, or no enabled ledger.
+pub fn offers(route: &Route, spender: Principal) -> Vec<PaymentRequirements> {
+    detailed_offers(route, spender).into_iter().map(|offer| offer.requirements).collect()
+}
+
+/// As [`offers`], with what they are made of.
+pub fn detailed_offers(route: &Route, spender: Principal) -> Vec<offer::Offer> {
+    let config = storage::config::read();
+    let mut offers = storage::ledgers::with_all(|ledgers| {
+        let find = |id: &Principal| ledgers.iter().find(|ledger| ledger.id == *id);
+        offer::offers(route, find, &config, spender)
+    });
+    offers.retain(|offer| offer::on_sale(route, offer));
+    offers
+}
+
+#[cfg(test)]
+mod tests;

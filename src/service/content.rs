@@ -1,0 +1,173 @@
+//! Content of routes, uploaded in chunks.
+//!
+//! begin (length and hash announced) → chunks in order → commit (length and hash checked). The route
+//! keeps its old content until the commit. Everything is bounded: the number of unfinished uploads, their
+//! idle time, one content's size, and all content together, unfinished uploads counted as announced.
+
+use crate::{
+    domain::{
+        roles::Unauthorized,
+        route::{ContentMeta, Route},
+        upload::{ChunkError, MAX_UPLOADS, Upload, check_length},
+        validate::InvalidArgument,
+    },
+    runtime::Runtime,
+    service::role,
+    storage,
+    types::RouteKey,
+};
+use sha2::{Digest, Sha256};
+
+/// An upload cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ContentError {
+    /// The caller may not do this.
+    #[error(transparent)]
+    Unauthorized(#[from] Unauthorized),
+    /// A field is not acceptable.
+    #[error(transparent)]
+    InvalidArgument(#[from] InvalidArgument),
+    /// There is no such route.
+    #[error("there is no such route")]
+    UnknownRoute,
+    /// There is no such upload of the caller's; it may have rested for too long.
+    #[error("there is no such upload")]
+    UnknownUpload,
+    /// There is no room for another upload.
+    #[error("there are {limit} uploads, which is the limit")]
+    TooManyUploads {
+        /// The limit that was reached.
+        limit: u32,
+    },
+    /// There is no room for that much content.
+    #[error("more than {limit} bytes of content")]
+    StorageFull {
+        /// The limit that would be broken, in bytes.
+        limit: u64,
+    },
+    /// The chunk does not continue where the last one ended.
+    #[error("the next chunk begins at {expected}")]
+    WrongOffset {
+        /// Where the last one ended.
+        expected: u64,
+    },
+    /// What came is not what was announced.
+    #[error("the content has another hash than announced")]
+    HashMismatch {
+        /// What was announced.
+        expected: [u8; 32],
+        /// What came.
+        actual: [u8; 32],
+    },
+    /// Not everything has come yet.
+    #[error("{received} of {expected} bytes have come")]
+    Incomplete {
+        /// How many bytes have come.
+        received: u64,
+        /// How many were announced.
+        expected: u64,
+    },
+}
+
+impl From<ChunkError> for ContentError {
+    fn from(error: ChunkError) -> Self {
+        match error {
+            ChunkError::WrongOffset { expected } => ContentError::WrongOffset { expected },
+            ChunkError::Invalid(error) => ContentError::InvalidArgument(error),
+        }
+    }
+}
+
+/// Announces content for a route. Returns the id of the upload.
+pub fn begin<R: Runtime>(
+    runtime: &R,
+    route: RouteKey,
+    bytes: u64,
+    sha256: [u8; 32],
+) -> Result<u64, ContentError> {
+    let (caller, now) = (runtime.caller(), runtime.now());
+    role(runtime, &caller).may_operate()?;
+    check_length(bytes)?;
+    if storage::routes::get(&route).is_none() {
+        return Err(ContentError::UnknownRoute);
+    }
+    storage::uploads::drop_expired(now);
+    if storage::uploads::all().len() >= MAX_UPLOADS {
+        return Err(ContentError::TooManyUploads { limit: MAX_UPLOADS as u32 });
+    }
+    let limit = storage::config::read().limits.max_content_total_bytes;
+    let taken = storage::routes::content_bytes().saturating_add(storage::uploads::announced_bytes());
+    if taken.saturating_add(bytes) > limit {
+        return Err(ContentError::StorageFull { limit });
+    }
+    let id = storage::counters::next_blob();
+    storage::uploads::put(&Upload {
+        id,
+        owner: caller,
+        route,
+        bytes,
+        sha256,
+        received: 0,
+        touched: now,
+    });
+    Ok(id)
+}
+
+/// Adds the next chunk.
+pub fn chunk<R: Runtime>(
+    runtime: &R,
+    id: u64,
+    offset: u64,
+    bytes: &[u8],
+) -> Result<(), ContentError> {
+    let mut upload = own_upload(runtime, id)?;
+    upload.check_chunk(offset, bytes.len() as u64)?;
+    storage::content::write(id, offset, bytes);
+    upload.received += bytes.len() as u64;
+    upload.touched = runtime.now();
+    storage::uploads::put(&upload);
+    Ok(())
+}
+
+/// Gives the route the uploaded content. An upload with the wrong hash is dropped.
+pub fn commit<R: Runtime>(runtime: &R, id: u64) -> Result<ContentMeta, ContentError> {
+    let upload = own_upload(runtime, id)?;
+    if upload.received != upload.bytes {
+        return Err(ContentError::Incomplete { received: upload.received, expected: upload.bytes });
+    }
+    let Some(route) = storage::routes::get(&upload.route) else {
+        storage::uploads::drop_upload(id);
+        return Err(ContentError::UnknownRoute);
+    };
+    let mut hasher = Sha256::new();
+    storage::content::pieces(id, |piece| hasher.update(piece));
+    let actual: [u8; 32] = hasher.finalize().into();
+    if actual != upload.sha256 {
+        storage::uploads::drop_upload(id);
+        return Err(ContentError::HashMismatch { expected: upload.sha256, actual });
+    }
+    let content = ContentMeta { blob: id, bytes: upload.bytes, sha256: actual };
+    let old = route.content;
+    let mut route = Route::clone(&route);
+    route.content = Some(content);
+    storage::routes::put(route);
+    storage::uploads::finish(id);
+    if let Some(old) = old {
+        storage::content::remove(old.blob);
+    }
+    let subject = upload.route.to_string();
+    storage::audit::admin(upload.owner, "content_commit", &subject, runtime.now());
+    Ok(content)
+}
+
+/// The caller's upload, if it has not rested for too long.
+fn own_upload<R: Runtime>(runtime: &R, id: u64) -> Result<Upload, ContentError> {
+    let caller = runtime.caller();
+    role(runtime, &caller).may_operate()?;
+    storage::uploads::get(id)
+        .filter(|upload| upload.owner == caller && !upload.expired(runtime.now()))
+        .ok_or(ContentError::UnknownUpload)
+}
+
+#[cfg(test)]
+mod tests;

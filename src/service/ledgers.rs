@@ -1,0 +1,130 @@
+//! The registry of ledgers.
+
+use crate::{
+    domain::{
+        ledger::{Description, Ledger, MAX_LEDGERS},
+        roles::Unauthorized,
+        settlement::CallOutcome,
+        validate::{self, InvalidArgument},
+    },
+    runtime::Runtime,
+    service::role,
+    storage,
+};
+use candid::{CandidType, DecoderConfig, Deserialize, Encode, Nat, Principal};
+
+/// A description longer than this is not read.
+const MAX_REPLY_BYTES: usize = 65_536;
+
+/// A ledger cannot be registered or changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// The caller may not do this.
+    #[error(transparent)]
+    Unauthorized(#[from] Unauthorized),
+    /// A field is not acceptable.
+    #[error(transparent)]
+    InvalidArgument(#[from] InvalidArgument),
+    /// The ledger did not answer.
+    #[error("the ledger did not answer: {problem}")]
+    LedgerUnavailable {
+        /// What went wrong.
+        problem: String,
+    },
+    /// It answered, but not as an ICRC-1 and ICRC-2 ledger.
+    #[error("this is no ledger: {problem}")]
+    NotALedger {
+        /// What is missing.
+        problem: String,
+    },
+    /// There is no room.
+    #[error("there are {limit} ledgers, which is the limit")]
+    TooManyLedgers {
+        /// The limit that was reached.
+        limit: u32,
+    },
+    /// It is not registered.
+    #[error("the ledger is not registered")]
+    UnknownLedger,
+}
+
+#[derive(CandidType, Deserialize)]
+struct Standard {
+    name: String,
+}
+
+/// Registers a ledger after asking it what it is, or refreshes what is known of it.
+pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, LedgerError> {
+    let caller = runtime.caller();
+    role(runtime, &caller).may_administer()?;
+    let id = validate::principal("ledger", id)?;
+    if id == runtime.canister_id() {
+        return Err(InvalidArgument::new("ledger", "is this canister").into());
+    }
+    let standards: Vec<Standard> = ask(runtime, id, "icrc1_supported_standards").await?;
+    let description = Description {
+        symbol: ask(runtime, id, "icrc1_symbol").await?,
+        decimals: ask(runtime, id, "icrc1_decimals").await?,
+        fee: ask::<_, Nat>(runtime, id, "icrc1_fee").await?,
+        standards: standards.into_iter().map(|standard| standard.name).collect(),
+    };
+    let mut ledger =
+        description.check(id).map_err(|problem| LedgerError::NotALedger { problem })?;
+    // As it is now, after the awaits.
+    if let Some(known) = storage::ledgers::get(&id) {
+        ledger.enabled = known.enabled;
+    }
+    storage::ledgers::put(&ledger)
+        .map_err(|_| LedgerError::TooManyLedgers { limit: MAX_LEDGERS as u32 })?;
+    storage::audit::admin(caller, "ledger_add", &id.to_text(), runtime.now());
+    Ok(ledger)
+}
+
+/// Accepts new payments in this ledger, or no longer.
+pub fn enable<R: Runtime>(
+    runtime: &R,
+    id: Principal,
+    enabled: bool,
+) -> Result<Ledger, LedgerError> {
+    let caller = runtime.caller();
+    role(runtime, &caller).may_administer()?;
+    let mut ledger = storage::ledgers::get(&id).ok_or(LedgerError::UnknownLedger)?;
+    ledger.enabled = enabled;
+    storage::ledgers::put(&ledger)
+        .map_err(|_| LedgerError::TooManyLedgers { limit: MAX_LEDGERS as u32 })?;
+    let action = if enabled { "ledger_enable" } else { "ledger_disable" };
+    storage::audit::admin(caller, action, &id.to_text(), runtime.now());
+    Ok(ledger)
+}
+
+/// Asks one question without arguments.
+async fn ask<R, T>(runtime: &R, ledger: Principal, method: &str) -> Result<T, LedgerError>
+where
+    R: Runtime,
+    T: CandidType + for<'de> Deserialize<'de>,
+{
+    let nothing = Encode!().map_err(|error| LedgerError::LedgerUnavailable {
+        problem: error.to_string(),
+    })?;
+    let unavailable = |problem: String| {
+        let problem = crate::domain::payment::message(format!("{method}: {problem}"));
+        LedgerError::LedgerUnavailable { problem }
+    };
+    let reply = match runtime.call(ledger, method, nothing).await {
+        CallOutcome::Reply(reply) => reply,
+        CallOutcome::NotSent(problem) => return Err(unavailable(problem)),
+        CallOutcome::Rejected { code, message } => {
+            return Err(unavailable(format!("reject {code}: {message}")));
+        }
+    };
+    let wrong = || LedgerError::NotALedger { problem: format!("{method} gave an unreadable reply") };
+    if reply.len() > MAX_REPLY_BYTES {
+        return Err(wrong());
+    }
+    let mut config = DecoderConfig::new();
+    config.set_decoding_quota(2_000_000).set_skipping_quota(500_000);
+    candid::utils::decode_one_with_config(&reply, &config).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests;

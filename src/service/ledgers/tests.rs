@@ -1,0 +1,86 @@
+use super::*;
+use crate::{
+    runtime::scripted::{ScriptedRuntime, run},
+    storage::config::tests::config,
+    types::{Amount, TimestampNs},
+};
+
+#[derive(CandidType)]
+struct FullStandard {
+    name: String,
+    url: String,
+}
+
+fn standards(names: &[&str]) -> Vec<FullStandard> {
+    names
+        .iter()
+        .map(|name| FullStandard { name: name.to_string(), url: "https://example.org".into() })
+        .collect()
+}
+
+fn set_up() -> (ScriptedRuntime, Principal) {
+    storage::config::write(&config()).unwrap();
+    (ScriptedRuntime::new(TimestampNs(1)), Principal::from_slice(&[7, 7]))
+}
+
+fn describe(runtime: &ScriptedRuntime, fee: u32) {
+    runtime
+        .will_reply(standards(&["ICRC-1", "ICRC-2", "ICRC-3"]))
+        .will_reply("ckUSDC")
+        .will_reply(6u8)
+        .will_reply(Nat::from(fee));
+}
+
+#[test]
+fn a_ledger_describes_itself_and_is_refreshed() {
+    let (runtime, id) = set_up();
+    describe(&runtime, 10_000);
+    let ledger = run(add(&runtime, id)).unwrap();
+    assert_eq!((ledger.symbol.as_str(), ledger.decimals, ledger.fee), ("ckUSDC", 6, Amount(10_000)));
+    assert_eq!(storage::ledgers::all(), vec![ledger]);
+
+    enable(&runtime, id, false).unwrap();
+    describe(&runtime, 20_000);
+    let refreshed = run(add(&runtime, id)).unwrap();
+    assert_eq!((refreshed.fee, refreshed.enabled), (Amount(20_000), false));
+    assert_eq!(storage::ledgers::all().len(), 1);
+    assert!(enable(&runtime, id, true).unwrap().enabled);
+}
+
+#[test]
+fn what_is_no_ledger_is_not_registered() {
+    let (runtime, id) = set_up();
+    runtime.will(CallOutcome::Rejected { code: 3, message: "no canister".into() });
+    assert!(matches!(run(add(&runtime, id)), Err(LedgerError::LedgerUnavailable { .. })));
+    runtime.will(CallOutcome::NotSent("no cycles".into()));
+    assert!(matches!(run(add(&runtime, id)), Err(LedgerError::LedgerUnavailable { .. })));
+    for garbage in [vec![], b"DIDL".to_vec(), vec![0; 1_000_000]] {
+        runtime.will(CallOutcome::Reply(garbage));
+        assert!(matches!(run(add(&runtime, id)), Err(LedgerError::NotALedger { .. })));
+    }
+    runtime
+        .will_reply(standards(&["ICRC-1"]))
+        .will_reply("X")
+        .will_reply(6u8)
+        .will_reply(Nat::from(1u8));
+    assert!(matches!(
+        run(add(&runtime, id)),
+        Err(LedgerError::NotALedger { problem }) if problem.contains("ICRC-2")
+    ));
+    for wrong in [Principal::anonymous(), Principal::management_canister(), runtime.canister_id()] {
+        assert!(matches!(run(add(&runtime, wrong)), Err(LedgerError::InvalidArgument(_))));
+    }
+    assert!(storage::ledgers::all().is_empty());
+    assert_eq!(enable(&runtime, id, true), Err(LedgerError::UnknownLedger));
+}
+
+#[test]
+fn controllers_only() {
+    let (runtime, id) = set_up();
+    for caller in [config().operators[0], Principal::anonymous()] {
+        runtime.caller.set(caller);
+        assert!(matches!(run(add(&runtime, id)), Err(LedgerError::Unauthorized(_))));
+        assert!(matches!(enable(&runtime, id, true), Err(LedgerError::Unauthorized(_))));
+    }
+    assert_eq!(runtime.made(), 0);
+}

@@ -1,0 +1,76 @@
+//! Installation and upgrade.
+
+use crate::{
+    domain::{
+        config::{Changes, Config, Limits},
+        payment::{Doubt, Event},
+        validate::InvalidArgument,
+    },
+    runtime::Runtime,
+    storage::{self, payments::Change},
+    types::Account,
+};
+
+/// First settings: the defaults, then the changes asked for.
+///
+/// The network is that of the root key and payments go to the installer's default account, unless said
+/// otherwise.
+pub fn install<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidArgument> {
+    let installer = runtime.caller();
+    let config = Config {
+        network: x402_icp::network::network_id(&runtime.root_key()),
+        pay_to: Account::from(installer),
+        operators: vec![],
+        limits: Limits::default(),
+    };
+    let config = config.changed(changes)?;
+    storage::config::write(&config)?;
+    storage::audit::admin(installer, "install", crate::VERSION, runtime.now());
+    Ok(())
+}
+
+/// Changes of settings, and an end to what the upgrade interrupted.
+///
+/// Answers to calls of the old code never arrive here, so every payment that was being settled is unknown
+/// from now on: no lock survives an upgrade, and no payment is forgotten by one.
+pub fn upgrade<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidArgument> {
+    let config = storage::config::read().changed(changes)?;
+    storage::config::write(&config)?;
+    for key in storage::payments::settling() {
+        let change = Change::Event(Event::InDoubt(Doubt::Upgraded));
+        // Each of them was being settled a moment ago, which is the one state this event fits.
+        let _ = storage::payments::record(&key, change, runtime.now());
+    }
+    storage::audit::admin(runtime.caller(), "upgrade", crate::VERSION, runtime.now());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{runtime::scripted::ScriptedRuntime, types::TimestampNs};
+    use candid::Principal;
+
+    #[test]
+    fn defaults_come_from_the_installer_and_the_network() {
+        let runtime = ScriptedRuntime::new(TimestampNs(1));
+        install(&runtime, Changes::default()).unwrap();
+        let config = storage::config::read();
+        assert_eq!(config.network, "icp:1");
+        assert_eq!(config.pay_to, Account::from(runtime.controller));
+        let operator = Principal::from_slice(&[4]);
+        upgrade(&runtime, Changes { operators: Some(vec![operator]), ..Changes::default() })
+            .unwrap();
+        assert_eq!(storage::config::read(), Config { operators: vec![operator], ..config });
+    }
+
+    #[test]
+    fn a_bad_argument_changes_nothing() {
+        let runtime = ScriptedRuntime::new(TimestampNs(1));
+        install(&runtime, Changes::default()).unwrap();
+        let before = storage::config::read();
+        let bad = Changes { max_routes: Some(u32::MAX), ..Changes::default() };
+        assert!(upgrade(&runtime, bad).is_err());
+        assert_eq!(storage::config::read(), before);
+    }
+}

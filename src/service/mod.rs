@@ -1,0 +1,24 @@
+//! What the canister does: each function is one operation, whoever asks for it and however.
+
+pub mod admin;
+pub mod cancel;
+pub mod catalogue;
+pub mod content;
+pub mod ledgers;
+pub mod lifecycle;
+pub mod pay;
+pub mod payments;
+
+use crate::{domain::roles::Role, runtime::Runtime, storage};
+use candid::Principal;
+
+/// What `caller` is to this canister.
+pub fn role<R: Runtime>(runtime: &R, caller: &Principal) -> Role {
+    if runtime.is_controller(caller) {
+        Role::Controller
+    } else if storage::config::read().is_operator(caller) {
+        Role::Operator
+    } else {
+        Role::Nobody
+    }
+}

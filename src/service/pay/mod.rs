@@ -1,0 +1,266 @@
+//! Settlement: from a decoded payment to money moved and booked.
+//!
+//! 1. Is the nonce known? Then this is a repetition, and [`known`] answers it.
+//! 2. Verify (`domain::verify`). Nothing is stored and nobody is called for a payment that fails here.
+//! 3. Journal the payment: this reserves the nonce and fixes `created_at_time`.
+//! 4. One `icrc2_transfer_from`, with the payment id as memo.
+//! 5. Judge the answer (`domain::settlement`), book it, answer.
+//!
+//! Between 4 and 5 anything can happen; [`guard`] leaves the payment unknown, never lost.
+
+mod guard;
+mod known;
+
+use crate::{
+    domain::{
+        config::Config,
+        offer::{self, Offer},
+        payment::{Doubt, Event, Payment, Receipt, State},
+        route::Route,
+        settlement::{self, CallOutcome, Verdict},
+        verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
+    },
+    runtime::Runtime,
+    storage::{
+        self,
+        payments::{Change, MAX_OPEN, MAX_OPEN_PER_PAYER, NewPayment},
+    },
+    types::{Account, Cycles, Fingerprint, NonceKey, PaymentId, Proof, RouteKey},
+};
+use candid::{Encode, Principal};
+use guard::Guard;
+use sha2::{Digest, Sha256};
+use x402_icp::{Code, decode::DecodedPayment};
+
+/// A payment and the request it comes with.
+#[derive(Clone, Debug)]
+pub struct PaymentRequest {
+    /// The route that the request matched: method and template.
+    pub route: RouteKey,
+    /// The path of the request; goes into the books, at most
+    /// [`MAX_PATH_BYTES`](crate::domain::template::MAX_PATH_BYTES) long.
+    pub path: String,
+    /// The payment.
+    pub payment: DecodedPayment,
+    /// SHA-256 over everything of the request that the answer depends on.
+    pub fingerprint: [u8; 32],
+}
+
+/// How a payment ended, as far as this request goes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PayOutcome {
+    /// Paid, now or before by the same proof with the same request: deliver.
+    Paid {
+        /// Proof of it.
+        receipt: Receipt,
+    },
+    /// Verification failed. Nothing was stored, nothing moved.
+    Refused(Refusal),
+    /// The ledger provably moved nothing.
+    Failed {
+        /// Why, for a machine.
+        code: Code,
+        /// Why, for a reader.
+        message: String,
+        /// Which payment.
+        payment_id: PaymentId,
+        /// Who would have paid.
+        payer: Account,
+    },
+    /// The outcome is not known yet. The same request again learns it; a new payment might pay twice.
+    Pending {
+        /// Which payment.
+        payment_id: PaymentId,
+        /// Who pays.
+        payer: Account,
+    },
+    /// The payment was used before, for another request or too long ago.
+    Duplicate {
+        /// Which payment.
+        payment_id: PaymentId,
+        /// Who paid.
+        payer: Account,
+    },
+}
+
+/// Takes a payment: verifies, settles and books it.
+pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutcome {
+    let key = nonce_key(&request.payment);
+    let proof = proof(&request.payment);
+    let existing = storage::payments::by_nonce(&key);
+    let begun = match existing.as_ref().map(|payment| known::answer(payment, &request, proof, runtime.now())) {
+        Some(known::Answer::Final(outcome)) => return *outcome,
+        Some(known::Answer::AskAgain) => begin(runtime, &key, Change::Event(Event::Retried)),
+        Some(known::Answer::OtherProof) | None => {
+            match admit(runtime, &request, proof, existing.is_some()) {
+                Ok(new) => begin(runtime, &key, Change::Open(Box::new(new))),
+                Err(refusal) => return PayOutcome::Refused(refusal),
+            }
+        }
+    };
+    match begun {
+        Ok(payment) => finish(runtime, key, payment).await,
+        Err(refusal) => PayOutcome::Refused(refusal),
+    }
+}
+
+/// Which nonce the payment uses.
+fn nonce_key(payment: &DecodedPayment) -> NonceKey {
+    NonceKey::new(&payment.authorization.from.owner, &payment.authorization.nonce)
+}
+
+/// The authorization as presented: every text of it, the signature included.
+fn proof(payment: &DecodedPayment) -> Proof {
+    let json = serde_json::to_vec(&payment.payload.payload)
+        .expect("BUG: texts can be written as JSON");
+    let hash: [u8; 32] = Sha256::digest(json).into();
+    Proof::from(hash)
+}
+
+/// Steps 2 to 7 of the verification, against what is stored.
+fn admit<R: Runtime>(
+    runtime: &R,
+    request: &PaymentRequest,
+    proof: Proof,
+    nonce_used: bool,
+) -> Result<NewPayment, Refusal> {
+    let config = storage::config::read();
+    let route = storage::routes::get(&request.route).ok_or_else(|| {
+        Refusal::new(Code::OfferMismatch, "nothing is for sale under this path")
+    })?;
+    let offers = offers_of(&route, &config, runtime.canister_id());
+    let root_key = runtime.root_key();
+    let sale = Sale {
+        route: &route,
+        offers: &offers,
+        network: &config.network,
+        spender: runtime.canister_id(),
+        now: runtime.now(),
+        root_key: &root_key,
+    };
+    let nonce_state = |key: &NonceKey| {
+        if nonce_used {
+            NonceState::Used
+        } else if storage::cancellations::contains(key) {
+            NonceState::Cancelled
+        } else {
+            NonceState::Free
+        }
+    };
+    let verified = verify(&request.payment, &sale, nonce_state, |payer| {
+        capacity(&config, runtime.cycles_balance(), payer)
+    })?;
+    Ok(NewPayment {
+        payment: new_payment(&verified, &config, request, proof, runtime.now()),
+        route: request.route.clone(),
+    })
+}
+
+fn offers_of(route: &Route, config: &Config, spender: Principal) -> Vec<Offer> {
+    storage::ledgers::with_all(|ledgers| {
+        let find = |id: &Principal| ledgers.iter().find(|ledger| ledger.id == *id);
+        offer::offers(route, find, config, spender)
+    })
+}
+
+/// Whether the canister can take one more payment of this payer.
+fn capacity(config: &Config, cycles: Cycles, payer: &Principal) -> Result<(), Refusal> {
+    let refuse = |problem: &str| Err(Refusal::new(Code::LedgerUnavailable, problem));
+    if cycles < config.limits.cycles_floor {
+        return refuse("no new payments at present: the canister runs low on cycles");
+    }
+    let (open, of_payer) = storage::payments::open_count(payer);
+    if open >= MAX_OPEN {
+        return refuse("too many payments are under way, try again later");
+    }
+    if of_payer >= MAX_OPEN_PER_PAYER {
+        return refuse("this payer has too many payments under way, try again later");
+    }
+    if storage::payments::settled_count() + open as u64 >= config.limits.max_payments {
+        return refuse("no new payments: the books are full");
+    }
+    Ok(())
+}
+
+fn new_payment(
+    verified: &VerifiedPayment<'_>,
+    config: &Config,
+    request: &PaymentRequest,
+    proof: Proof,
+    now: crate::types::TimestampNs,
+) -> Payment {
+    Payment {
+        id: verified.id,
+        network: config.network.clone(),
+        ledger: verified.offer.price.ledger,
+        from: verified.from,
+        to: verified.offer.pay_to,
+        amount: verified.offer.price.amount,
+        fee: verified.offer.ledger.fee,
+        request: RouteKey::new(request.route.method, request.path.clone()),
+        fingerprint: Fingerprint::from(request.fingerprint),
+        proof,
+        created_at: now,
+        state: State::Settling { attempt: 1 },
+    }
+}
+
+/// Journals that the ledger is about to be asked.
+fn begin<R: Runtime>(runtime: &R, key: &NonceKey, change: Change) -> Result<Payment, Refusal> {
+    storage::payments::record(key, change, runtime.now())
+        .map_err(|error| Refusal::new(Code::LedgerUnavailable, error.to_string()))
+}
+
+/// Asks the ledger and books the answer.
+async fn finish<R: Runtime>(runtime: &R, key: NonceKey, payment: Payment) -> PayOutcome {
+    let outcome = match Encode!(&settlement::argument(&payment)) {
+        Ok(argument) => {
+            let guard = Guard::new(runtime, key);
+            let outcome = runtime.call(payment.ledger, settlement::METHOD, argument).await;
+            // From here on a trap would undo what follows; the guard then says so in the journal.
+            let result = conclude(runtime, &key, &payment, &outcome);
+            guard.defuse();
+            return result;
+        }
+        Err(error) => CallOutcome::NotSent(error.to_string()),
+    };
+    conclude(runtime, &key, &payment, &outcome)
+}
+
+fn conclude<R: Runtime>(
+    runtime: &R,
+    key: &NonceKey,
+    asked: &Payment,
+    outcome: &CallOutcome,
+) -> PayOutcome {
+    let Verdict { event, fee } = settlement::judge(outcome);
+    if let Some(fee) = fee {
+        storage::ledgers::set_fee(&asked.ledger, fee);
+    }
+    let failure_code = match &event {
+        Event::NotMoved(failure) => Some(failure.kind.code()),
+        _ => None,
+    };
+    let now = runtime.now();
+    let recorded = storage::payments::record(key, Change::Event(event), now).or_else(|_| {
+        // The books are full, or something else spoke first: what is known is that nothing is certain.
+        storage::payments::record(key, Change::Event(Event::InDoubt(Doubt::Trapped)), now)
+    });
+    let pending = PayOutcome::Pending { payment_id: asked.id, payer: asked.from };
+    let Ok(payment) = recorded else {
+        return pending;
+    };
+    match (&payment.state, payment.receipt(), failure_code) {
+        (_, Some(receipt), _) => PayOutcome::Paid { receipt },
+        (State::Failed { failure, .. }, _, Some(code)) => PayOutcome::Failed {
+            code,
+            message: failure.message.clone(),
+            payment_id: payment.id,
+            payer: payment.from,
+        },
+        _ => pending,
+    }
+}
+
+#[cfg(test)]
+mod tests;

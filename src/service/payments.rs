@@ -1,0 +1,86 @@
+//! The books, for whoever may read them.
+
+use crate::{
+    domain::{
+        payment::{Payment, Receipt},
+        roles::Unauthorized,
+        validate::{InvalidArgument, page_limit},
+    },
+    runtime::Runtime,
+    service::role,
+    storage::{
+        self,
+        audit::{AdminEntry, PaymentEntry},
+    },
+    types::PaymentId,
+};
+
+/// A page cannot be given.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PageError {
+    /// The caller may not read this.
+    #[error(transparent)]
+    Unauthorized(#[from] Unauthorized),
+    /// The page asked for is none.
+    #[error(transparent)]
+    InvalidArgument(#[from] InvalidArgument),
+}
+
+/// Which page: what follows `after` (from the beginning without), at most `limit` items.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The number of the last item of the page before.
+    pub after: Option<u64>,
+    /// How many at most.
+    pub limit: Option<u32>,
+}
+
+impl Page {
+    fn check(self) -> Result<(u64, usize), InvalidArgument> {
+        Ok((self.after.unwrap_or_default(), page_limit(self.limit)?))
+    }
+}
+
+/// The payment with this id. Ids are known to payer and merchant, and to who reads the ledger.
+pub fn payment(id: &PaymentId) -> Option<Payment> {
+    storage::payments::by_id(id)
+}
+
+/// The receipt of a settled payment.
+pub fn receipt(id: &PaymentId) -> Option<Receipt> {
+    payment(id)?.receipt()
+}
+
+/// Settled payments in the order of the books, with their sequence, from 1.
+pub fn settled<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<(u64, Payment)>, PageError> {
+    role(runtime, &runtime.caller()).may_operate()?;
+    let (after, limit) = page.check()?;
+    Ok(storage::payments::page(after, limit))
+}
+
+/// Every payment that is being settled or unknown.
+pub fn open<R: Runtime>(runtime: &R) -> Result<Vec<Payment>, PageError> {
+    role(runtime, &runtime.caller()).may_operate()?;
+    Ok(storage::payments::open())
+}
+
+/// The latest failures, oldest first, with their number.
+pub fn failed<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<(u64, Payment)>, PageError> {
+    role(runtime, &runtime.caller()).may_operate()?;
+    let (after, limit) = page.check()?;
+    Ok(storage::payments::failures(after, limit))
+}
+
+/// Transitions of payments in the audit log.
+pub fn transitions<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<PaymentEntry>, PageError> {
+    role(runtime, &runtime.caller()).may_operate()?;
+    let (after, limit) = page.check()?;
+    Ok(storage::audit::payments_after(after, limit))
+}
+
+/// Administrative actions in the audit log.
+pub fn actions<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<AdminEntry>, PageError> {
+    role(runtime, &runtime.caller()).may_operate()?;
+    let (after, limit) = page.check()?;
+    Ok(storage::audit::admin_after(after, limit))
+}

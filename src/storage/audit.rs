@@ -1,0 +1,252 @@
+//! The audit log: what happened to payments and what was done to the canister, in order.
+//!
+//! Two rings of fixed size, because a log that only grows is a way to fill the canister: the newest
+//! 131,072 transitions of payments and the newest 8,192 administrative actions. Evidence, not the source
+//! of anything: nothing is ever computed from it. Every entry carries its number, so a gap shows.
+
+use crate::{
+    storable_row,
+    storage::{codec::StoredPrincipal, counters, memory},
+    types::{PaymentId, TimestampNs},
+};
+use candid::Principal;
+use ic_stable_structures::{StableVec, Storable};
+use minicbor::{Decode, Encode};
+use std::cell::RefCell;
+
+/// How many transitions of payments are kept.
+pub const PAYMENT_ENTRIES: u64 = 131_072;
+/// How many administrative actions are kept.
+pub const ADMIN_ENTRIES: u64 = 8_192;
+
+/// What happened to a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transition {
+    /// Journalled; the ledger is asked for the first time.
+    Opened,
+    /// The ledger is asked again.
+    Retried,
+    /// Settled in this block.
+    Settled(u64),
+    /// Failed with the failure of this number in storage.
+    Failed(u8),
+    /// Unknown, with the doubt of this number in storage.
+    Unknown(u8),
+}
+
+/// An entry about a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaymentEntry {
+    /// Its number, from 1.
+    pub number: u64,
+    /// When.
+    pub at: TimestampNs,
+    /// The first half of the payment id.
+    pub payment: [u8; 16],
+    /// What happened.
+    pub transition: Transition,
+}
+
+/// An administrative action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminEntry {
+    /// Its number, from 1.
+    pub number: u64,
+    /// When.
+    pub at: TimestampNs,
+    /// Who did it.
+    pub caller: Principal,
+    /// What: the name of the method, or `install` or `upgrade`.
+    pub action: String,
+    /// On what, cut to [`MAX_SUBJECT_BYTES`].
+    pub subject: String,
+}
+
+/// The longest subject of an administrative action, in bytes.
+pub const MAX_SUBJECT_BYTES: usize = 80;
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct PaymentRow {
+    #[n(0)]
+    number: u64,
+    #[n(1)]
+    at: u64,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    payment: [u8; 16],
+    #[n(3)]
+    kind: u8,
+    #[n(4)]
+    value: u64,
+}
+
+storable_row!(PaymentRow, max 48);
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct AdminRow {
+    #[n(0)]
+    number: u64,
+    #[n(1)]
+    at: u64,
+    #[n(2)]
+    caller: StoredPrincipal,
+    #[n(3)]
+    action: String,
+    #[n(4)]
+    subject: String,
+}
+
+storable_row!(AdminRow, max 176);
+
+impl From<PaymentRow> for PaymentEntry {
+    fn from(row: PaymentRow) -> Self {
+        let small = row.value as u8;
+        PaymentEntry {
+            number: row.number,
+            at: TimestampNs(row.at),
+            payment: row.payment,
+            transition: match row.kind {
+                0 => Transition::Opened,
+                1 => Transition::Retried,
+                2 => Transition::Settled(row.value),
+                3 => Transition::Failed(small),
+                _ => Transition::Unknown(small),
+            },
+        }
+    }
+}
+
+impl From<AdminRow> for AdminEntry {
+    fn from(row: AdminRow) -> Self {
+        AdminEntry {
+            number: row.number,
+            at: TimestampNs(row.at),
+            caller: row.caller.0,
+            action: row.action,
+            subject: row.subject,
+        }
+    }
+}
+
+type Ring<T> = StableVec<T, memory::Memory>;
+
+thread_local! {
+    static PAYMENTS: RefCell<Ring<PaymentRow>> =
+        RefCell::new(StableVec::init(memory::get(memory::AUDIT_PAYMENTS)));
+    static ADMIN: RefCell<Ring<AdminRow>> =
+        RefCell::new(StableVec::init(memory::get(memory::AUDIT_ADMIN)));
+}
+
+/// Puts entry `number` (from 1) into a ring that keeps the newest `size`.
+fn write<T: Storable>(ring: &Ring<T>, number: u64, size: u64, row: &T) {
+    let slot = (number - 1) % size;
+    if slot < ring.len() {
+        ring.set(slot, row);
+    } else {
+        ring.push(row);
+    }
+}
+
+/// The entries after `after`, oldest first, out of `written` in a ring that keeps the newest `size`.
+fn page<T: Storable>(ring: &Ring<T>, written: u64, size: u64, after: u64, limit: usize) -> Vec<T> {
+    let oldest = written.saturating_sub(size);
+    (after.max(oldest)..written)
+        .take(limit)
+        .filter_map(|before| ring.get(before % size))
+        .collect()
+}
+
+/// Notes a transition of a payment.
+pub(super) fn payment(id: &PaymentId, transition: Transition, now: TimestampNs) {
+    let (kind, value) = match transition {
+        Transition::Opened => (0, 0),
+        Transition::Retried => (1, 0),
+        Transition::Settled(block) => (2, block),
+        Transition::Failed(failure) => (3, failure.into()),
+        Transition::Unknown(doubt) => (4, doubt.into()),
+    };
+    let mut payment = [0; 16];
+    payment.copy_from_slice(&id.0[..16]);
+    let number = counters::next_audit_payment();
+    let row = PaymentRow { number, at: now.0, payment, kind, value };
+    PAYMENTS.with_borrow(|ring| write(ring, number, PAYMENT_ENTRIES, &row));
+}
+
+/// Notes an administrative action.
+pub fn admin(caller: Principal, action: &'static str, subject: &str, now: TimestampNs) {
+    let end = (0..=MAX_SUBJECT_BYTES.min(subject.len()))
+        .rev()
+        .find(|end| subject.is_char_boundary(*end))
+        .unwrap_or(0);
+    let number = counters::next_audit_admin();
+    let row = AdminRow {
+        number,
+        at: now.0,
+        caller: StoredPrincipal(caller),
+        action: action.into(),
+        subject: subject[..end].into(),
+    };
+    ADMIN.with_borrow(|ring| write(ring, number, ADMIN_ENTRIES, &row));
+}
+
+/// Transitions after the one numbered `after`, oldest first.
+pub fn payments_after(after: u64, limit: usize) -> Vec<PaymentEntry> {
+    let (written, _) = counters::audited();
+    let rows = PAYMENTS.with_borrow(|ring| page(ring, written, PAYMENT_ENTRIES, after, limit));
+    rows.into_iter().map(PaymentEntry::from).collect()
+}
+
+/// Administrative actions after the one numbered `after`, oldest first.
+pub fn admin_after(after: u64, limit: usize) -> Vec<AdminEntry> {
+    let (_, written) = counters::audited();
+    let rows = ADMIN.with_borrow(|ring| page(ring, written, ADMIN_ENTRIES, after, limit));
+    rows.into_iter().map(AdminEntry::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ring_keeps_the_newest_and_stays_in_order() {
+        let caller = Principal::from_slice(&[255; 29]);
+        let subject = "ü".repeat(100);
+        for n in 0..ADMIN_ENTRIES + 10 {
+            admin(caller, "ledger_enable_or_whatever", &subject, TimestampNs(n));
+        }
+        let page = admin_after(0, 5);
+        assert_eq!(page[0].number, 11);
+        assert_eq!(page.len(), 5);
+        assert!(page[0].subject.len() <= MAX_SUBJECT_BYTES);
+        let last = admin_after(ADMIN_ENTRIES + 8, 100);
+        let numbers: Vec<u64> = last.iter().map(|entry| entry.number).collect();
+        assert_eq!(numbers, [ADMIN_ENTRIES + 9, ADMIN_ENTRIES + 10]);
+        assert_eq!(admin_after(u64::MAX, 5), vec![]);
+    }
+
+    #[test]
+    fn transitions_are_read_back_and_fit_their_slot() {
+        let id = PaymentId([255; 32]);
+        let all = [
+            Transition::Opened,
+            Transition::Retried,
+            Transition::Settled(u64::MAX),
+            Transition::Failed(3),
+            Transition::Unknown(255),
+        ];
+        for transition in all {
+            payment(&id, transition, TimestampNs(u64::MAX));
+        }
+        let read: Vec<Transition> =
+            payments_after(0, 10).iter().map(|entry| entry.transition).collect();
+        assert_eq!(read, all);
+        let largest = PaymentRow {
+            number: u64::MAX,
+            at: u64::MAX,
+            payment: [255; 16],
+            kind: 255,
+            value: u64::MAX,
+        };
+        assert!(Storable::to_bytes(&largest).len() <= 50, "{}", Storable::to_bytes(&largest).len());
+        let _ = largest.to_bytes_checked();
+    }
+}

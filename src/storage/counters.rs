@@ -1,0 +1,81 @@
+//! Numbers that only grow.
+
+use crate::{storable_row, storage::memory};
+use ic_stable_structures::StableCell;
+use minicbor::{Decode, Encode};
+use std::cell::RefCell;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+struct Counters {
+    #[n(0)]
+    price_revisions: u64,
+    #[n(1)]
+    blobs: u64,
+    #[n(2)]
+    failures: u64,
+    #[n(3)]
+    audit_payments: u64,
+    #[n(4)]
+    audit_admin: u64,
+}
+
+storable_row!(Counters);
+
+thread_local! {
+    static COUNTERS: RefCell<StableCell<Counters, memory::Memory>> = RefCell::new(
+        StableCell::init(memory::get(memory::COUNTERS), Counters::default()),
+    );
+}
+
+fn next(counter: impl Fn(&mut Counters) -> &mut u64) -> u64 {
+    COUNTERS.with_borrow_mut(|cell| {
+        let mut counters = cell.get().clone();
+        let value = counter(&mut counters);
+        *value += 1;
+        let next = *value;
+        cell.set(counters);
+        next
+    })
+}
+
+/// A price revision that no route ever had, from 1.
+pub fn next_price_revision() -> u64 {
+    next(|counters| &mut counters.price_revisions)
+}
+
+/// An id that no content ever had, from 1.
+pub fn next_blob() -> u64 {
+    next(|counters| &mut counters.blobs)
+}
+
+/// The number of the next failure, from 1.
+pub(super) fn next_failure() -> u64 {
+    next(|counters| &mut counters.failures)
+}
+
+/// The number of the next payment transition in the audit log, from 1.
+pub(super) fn next_audit_payment() -> u64 {
+    next(|counters| &mut counters.audit_payments)
+}
+
+/// The number of the next administrative action in the audit log, from 1.
+pub(super) fn next_audit_admin() -> u64 {
+    next(|counters| &mut counters.audit_admin)
+}
+
+/// How many transitions and how many administrative actions were ever logged.
+pub(super) fn audited() -> (u64, u64) {
+    COUNTERS.with_borrow(|cell| (cell.get().audit_payments, cell.get().audit_admin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_number_is_given_twice() {
+        assert_eq!((next_blob(), next_blob(), next_price_revision()), (1, 2, 1));
+        assert_eq!((next_failure(), next_audit_payment(), next_audit_admin()), (1, 1, 1));
+        assert_eq!(audited(), (1, 1));
+    }
+}

@@ -1,0 +1,184 @@
+//! Ledgers by index. None is ever removed: the books name ledgers by index.
+
+use crate::{
+    domain::ledger::{Ledger, MAX_LEDGERS},
+    storable_row,
+    storage::{
+        changes,
+        codec::{StoredPrincipal, StoredU128},
+        memory,
+    },
+    types::Amount,
+};
+use candid::Principal;
+use ic_stable_structures::StableBTreeMap;
+use minicbor::{Decode, Encode};
+use std::cell::RefCell;
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct LedgerRow {
+    #[n(0)]
+    id: StoredPrincipal,
+    #[n(1)]
+    symbol: String,
+    #[n(2)]
+    decimals: u8,
+    #[n(3)]
+    fee: StoredU128,
+    #[n(4)]
+    standards: Vec<String>,
+    #[n(5)]
+    enabled: bool,
+}
+
+storable_row!(LedgerRow);
+
+impl From<&Ledger> for LedgerRow {
+    fn from(ledger: &Ledger) -> Self {
+        LedgerRow {
+            id: StoredPrincipal(ledger.id),
+            symbol: ledger.symbol.clone(),
+            decimals: ledger.decimals,
+            fee: ledger.fee.into(),
+            standards: ledger.standards.clone(),
+            enabled: ledger.enabled,
+        }
+    }
+}
+
+impl From<LedgerRow> for Ledger {
+    fn from(row: LedgerRow) -> Self {
+        Ledger {
+            id: row.id.0,
+            symbol: row.symbol,
+            decimals: row.decimals,
+            fee: row.fee.into(),
+            standards: row.standards,
+            enabled: row.enabled,
+        }
+    }
+}
+
+struct Tables {
+    rows: StableBTreeMap<u8, LedgerRow, memory::Memory>,
+    /// All rows, by index; at most [`MAX_LEDGERS`].
+    cache: Vec<Ledger>,
+}
+
+thread_local! {
+    static TABLES: RefCell<Tables> = RefCell::new({
+        let rows = StableBTreeMap::init(memory::get(memory::LEDGERS));
+        let cache = rows.values().map(|row: LedgerRow| row.into()).collect();
+        Tables { rows, cache }
+    });
+}
+
+/// Runs `f` on every ledger, in the order in which they were added.
+pub fn with_all<T>(f: impl FnOnce(&[Ledger]) -> T) -> T {
+    TABLES.with_borrow(|tables| f(&tables.cache))
+}
+
+/// Every ledger, in the order in which they were added.
+pub fn all() -> Vec<Ledger> {
+    with_all(<[Ledger]>::to_vec)
+}
+
+/// The ledger with this canister id.
+pub fn get(id: &Principal) -> Option<Ledger> {
+    with_all(|ledgers| ledgers.iter().find(|ledger| ledger.id == *id).cloned())
+}
+
+/// There is no room for another ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManyLedgers;
+
+/// Adds a ledger, or replaces what is known of it.
+pub fn put(ledger: &Ledger) -> Result<(), TooManyLedgers> {
+    TABLES.with_borrow_mut(|tables| {
+        let index = match tables.cache.iter().position(|known| known.id == ledger.id) {
+            Some(index) => {
+                tables.cache[index] = ledger.clone();
+                index
+            }
+            None if tables.cache.len() >= MAX_LEDGERS => return Err(TooManyLedgers),
+            None => {
+                tables.cache.push(ledger.clone());
+                tables.cache.len() - 1
+            }
+        };
+        // Less than MAX_LEDGERS.
+        tables.rows.insert(index as u8, ledger.into());
+        changes::note_everything();
+        Ok(())
+    })
+}
+
+/// Remembers the fee that the ledger demands now.
+pub fn set_fee(id: &Principal, fee: Amount) {
+    if let Some(mut ledger) = get(id).filter(|ledger| ledger.fee != fee) {
+        ledger.fee = fee;
+        // Known, so there is room.
+        let _ = put(&ledger);
+    }
+}
+
+/// The number by which the books name this ledger.
+pub(super) fn index(id: &Principal) -> Option<u8> {
+    with_all(|ledgers| ledgers.iter().position(|ledger| ledger.id == *id).map(|index| index as u8))
+}
+
+/// The ledger with this number.
+pub(super) fn by_index(index: u8) -> Option<Principal> {
+    with_all(|ledgers| ledgers.get(usize::from(index)).map(|ledger| ledger.id))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn ledger(n: u8) -> Ledger {
+        Ledger {
+            id: Principal::from_slice(&[7, n]),
+            symbol: format!("T{n}"),
+            decimals: 6,
+            fee: Amount(10),
+            standards: vec!["ICRC-1".into(), "ICRC-2".into()],
+            enabled: true,
+        }
+    }
+
+    #[test]
+    fn ledgers_keep_their_index() {
+        for n in 0..32 {
+            put(&ledger(n)).unwrap();
+        }
+        assert_eq!(put(&ledger(32)), Err(TooManyLedgers));
+        let mut changed = ledger(3);
+        changed.enabled = false;
+        put(&changed).unwrap();
+        assert_eq!(get(&changed.id), Some(changed.clone()));
+        assert_eq!(index(&changed.id), Some(3));
+        assert_eq!(by_index(3), Some(changed.id));
+        assert_eq!(all().len(), 32);
+    }
+
+    #[test]
+    fn a_new_fee_is_a_change() {
+        put(&ledger(1)).unwrap();
+        changes::take();
+        set_fee(&ledger(1).id, Amount(10));
+        assert!(!changes::take().everything);
+        set_fee(&ledger(1).id, Amount(11));
+        assert!(changes::take().everything);
+        assert_eq!(get(&ledger(1).id).unwrap().fee, Amount(11));
+        set_fee(&ledger(9).id, Amount(11));
+        assert_eq!(get(&ledger(9).id), None);
+    }
+
+    #[test]
+    fn rows_are_read_back() {
+        use ic_stable_structures::Storable;
+        let row = LedgerRow::from(&ledger(1));
+        assert_eq!(Ledger::from(LedgerRow::from_bytes(row.to_bytes())), ledger(1));
+    }
+}

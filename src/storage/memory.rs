@@ -1,0 +1,59 @@
+//! The ledger of memory ids. An id is never used for anything else, not even after its table is gone.
+
+use ic_stable_structures::{
+    DefaultMemoryImpl,
+    memory_manager::{MemoryId, MemoryManager, VirtualMemory},
+};
+use std::cell::RefCell;
+
+/// A table's share of stable memory.
+pub type Memory = VirtualMemory<DefaultMemoryImpl>;
+
+/// Settings: [`super::config`].
+pub const CONFIG: MemoryId = MemoryId::new(0);
+/// Numbers that only grow: [`super::counters`].
+pub const COUNTERS: MemoryId = MemoryId::new(1);
+/// Ledgers by index: [`super::ledgers`].
+pub const LEDGERS: MemoryId = MemoryId::new(2);
+/// Routes by path and method: [`super::routes`].
+pub const ROUTES: MemoryId = MemoryId::new(3);
+/// Pieces of content by blob and offset: [`super::content`].
+pub const CONTENT: MemoryId = MemoryId::new(4);
+/// Unfinished uploads by id: [`super::uploads`].
+pub const UPLOADS: MemoryId = MemoryId::new(5);
+/// Payments that are being settled or unknown, by nonce key: [`super::payments`].
+pub const JOURNAL: MemoryId = MemoryId::new(6);
+/// Offsets of settled payments by sequence: [`super::payments`].
+pub const BOOKS_INDEX: MemoryId = MemoryId::new(7);
+/// Settled payments: [`super::payments`].
+pub const BOOKS_DATA: MemoryId = MemoryId::new(8);
+/// Sequence of a settled payment by nonce key: [`super::payments`].
+pub const BOOKS_BY_NONCE: MemoryId = MemoryId::new(9);
+/// Sequence of a settled payment by the first half of its id: [`super::payments`].
+pub const BOOKS_BY_ID: MemoryId = MemoryId::new(10);
+/// The latest failures by the first half of the payment id: [`super::payments`].
+pub const FAILURES: MemoryId = MemoryId::new(11);
+/// The order of the failures: [`super::payments`].
+pub const FAILURES_BY_NUMBER: MemoryId = MemoryId::new(12);
+/// Cancelled nonces: [`super::cancellations`].
+pub const CANCELLATIONS: MemoryId = MemoryId::new(13);
+/// Cancelled nonces by expiry: [`super::cancellations`].
+pub const CANCELLATIONS_BY_EXPIRY: MemoryId = MemoryId::new(14);
+/// Ring of transitions of payments: [`super::audit`].
+pub const AUDIT_PAYMENTS: MemoryId = MemoryId::new(15);
+/// Ring of administrative actions: [`super::audit`].
+pub const AUDIT_ADMIN: MemoryId = MemoryId::new(16);
+
+/// 1 MiB a bucket: at most 32 GiB in all, and little waste for many small tables.
+const BUCKET_PAGES: u16 = 16;
+
+thread_local! {
+    static MANAGER: RefCell<MemoryManager<DefaultMemoryImpl>> = RefCell::new(
+        MemoryManager::init_with_bucket_size(DefaultMemoryImpl::default(), BUCKET_PAGES),
+    );
+}
+
+/// The memory with this id.
+pub fn get(id: MemoryId) -> Memory {
+    MANAGER.with_borrow(|manager| manager.get(id))
+}

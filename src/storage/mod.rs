@@ -1,0 +1,18 @@
+//! Stable state: the only place with thread-local variables, memory ids and stable encodings.
+//!
+//! Every table is a stable structure and the truth; heap caches beside them are small, rebuilt from them
+//! on first use after an upgrade, and say so. Functions here take the time as an argument and never call
+//! other canisters, so nothing is borrowed across an await.
+
+pub mod audit;
+pub mod cancellations;
+pub mod changes;
+pub mod codec;
+pub mod config;
+pub mod content;
+pub mod counters;
+pub mod ledgers;
+mod memory;
+pub mod payments;
+pub mod routes;
+pub mod uploads;

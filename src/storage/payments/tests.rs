@@ -1,0 +1,259 @@
+use super::*;
+use crate::{
+    domain::payment::{Doubt, Failure, FailureKind, tests::arb_state},
+    storage::{
+        codec::tests::arb_account, config, config::tests::config, ledgers, ledgers::tests::ledger,
+    },
+    types::{Account, Amount, BlockIndex, Fingerprint, Method, Proof},
+};
+use ic_stable_structures::Storable;
+use proptest::prelude::*;
+
+const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
+
+pub(crate) fn set_up() {
+    config::write(&config()).unwrap();
+    ledgers::put(&ledger(0)).unwrap();
+}
+
+/// The n-th payment of the payer with this number.
+pub(crate) fn payment(n: u32, payer: u8) -> Payment {
+    let mut id = [0; 32];
+    id[..4].copy_from_slice(&n.to_be_bytes());
+    // As long as a self-authenticating principal.
+    let owner = Principal::from_slice(&[payer; 29]);
+    Payment {
+        id: PaymentId(id),
+        network: "icp:1".into(),
+        ledger: ledger(0).id,
+        from: Account::from(owner),
+        to: Account::from(Principal::from_slice(&[9; 29])),
+        amount: Amount(10_000),
+        fee: Amount(10),
+        request: RouteKey::new(Method::Get, "/articles/forty-two"),
+        fingerprint: Fingerprint([1; 16]),
+        proof: Proof([2; 16]),
+        created_at: NOW,
+        state: State::Settling { attempt: 1 },
+    }
+}
+
+fn key(n: u32) -> NonceKey {
+    let mut key = [0; 16];
+    key[..4].copy_from_slice(&n.wrapping_mul(2_654_435_761).to_be_bytes());
+    NonceKey(key)
+}
+
+fn new(n: u32) -> Change {
+    let payment = payment(n, 1);
+    let route = RouteKey::new(Method::Get, "/articles/{name}");
+    Change::Open(Box::new(NewPayment { payment, route }))
+}
+
+fn event(event: Event) -> Change {
+    Change::Event(event)
+}
+
+fn settle(n: u32) {
+    record(&key(n), new(n), NOW).unwrap();
+    let block = BlockIndex(n.into());
+    record(&key(n), event(Event::Moved { block }), NOW).unwrap();
+}
+
+fn failure() -> Failure {
+    Failure { kind: FailureKind::InsufficientFunds, message: "no".into() }
+}
+
+mod record {
+    use super::*;
+    use super::super::record;
+
+    #[test]
+    fn should_move_a_settled_payment_from_the_journal_to_the_books() {
+        set_up();
+        record(&key(1), new(1), NOW).unwrap();
+        assert_eq!(open_count(&payment(1, 1).from.owner), (1, 1));
+        assert_eq!(by_nonce(&key(1)), Some(payment(1, 1)));
+        assert_eq!(open_for(&RouteKey::new(Method::Get, "/articles/{name}")), 1);
+        assert_eq!(open_for(&RouteKey::new(Method::Get, "/articles/forty-two")), 0);
+        assert_eq!(open_key(&payment(1, 1).id), Some(key(1)));
+
+        let settled =
+            record(&key(1), event(Event::Moved { block: BlockIndex(5) }), NOW).unwrap();
+        assert_eq!(settled.receipt().unwrap().block_index, BlockIndex(5));
+        assert_eq!(by_nonce(&key(1)), Some(settled.clone()));
+        assert_eq!(by_id(&settled.id), Some(settled.clone()));
+        assert_eq!(page(0, 10), vec![(1, settled)]);
+        assert_eq!(open_count(&payment(1, 1).from.owner), (0, 0));
+        assert!(open().is_empty());
+        let transitions: Vec<Transition> =
+            audit::payments_after(0, 10).iter().map(|entry| entry.transition).collect();
+        assert_eq!(transitions, [Transition::Opened, Transition::Settled(5)]);
+    }
+
+    #[test]
+    fn should_free_the_nonce_of_a_failed_payment() {
+        set_up();
+        record(&key(1), new(1), NOW).unwrap();
+        record(&key(1), event(Event::NotMoved(failure())), NOW).unwrap();
+        assert_eq!(by_nonce(&key(1)), None);
+        let found = by_id(&payment(1, 1).id).unwrap();
+        assert!(matches!(found.state, State::Failed { .. }));
+        assert_eq!(failures(0, 10).len(), 1);
+        // Tried again, and this time it works.
+        settle(1);
+        assert!(matches!(by_id(&payment(1, 1).id).unwrap().state, State::Settled { .. }));
+    }
+
+    #[test]
+    fn should_keep_an_unknown_payment_in_the_journal() {
+        set_up();
+        record(&key(1), new(1), NOW).unwrap();
+        record(&key(1), event(Event::InDoubt(Doubt::Reject)), NOW).unwrap();
+        let unknown = by_nonce(&key(1)).unwrap();
+        assert!(matches!(unknown.state, State::Unknown { attempts: 1, .. }));
+        assert_eq!(by_id(&unknown.id), Some(unknown));
+        assert!(settling().is_empty());
+        record(&key(1), event(Event::Retried), NOW).unwrap();
+        assert_eq!(settling(), vec![key(1)]);
+        record(&key(1), event(Event::NotMoved(failure())), NOW).unwrap();
+        assert!(matches!(
+            by_nonce(&key(1)).unwrap().state,
+            State::Unknown { doubt: Doubt::RetryRefused, attempts: 2, .. }
+        ));
+    }
+
+    #[test]
+    fn should_refuse_what_does_not_fit_and_change_nothing() {
+        set_up();
+        let moved = || event(Event::Moved { block: BlockIndex(1) });
+        assert!(matches!(record(&key(1), moved(), NOW), Err(RecordError::Illegal(_))));
+        record(&key(1), new(1), NOW).unwrap();
+        assert!(matches!(record(&key(1), new(1), NOW), Err(RecordError::Illegal(_))));
+        assert!(matches!(
+            record(&key(1), event(Event::Retried), NOW),
+            Err(RecordError::Illegal(_))
+        ));
+        assert_eq!(by_nonce(&key(1)), Some(payment(1, 1)));
+        assert_eq!(audit::payments_after(0, 10).len(), 1);
+        let mut foreign = payment(2, 1);
+        foreign.ledger = Principal::from_slice(&[99]);
+        let route = foreign.request.clone();
+        let change = Change::Open(Box::new(NewPayment { payment: foreign, route }));
+        assert_eq!(record(&key(2), change, NOW), Err(RecordError::UnknownLedger));
+        assert_eq!(by_nonce(&key(2)), None);
+    }
+}
+
+#[test]
+fn failures_are_bounded() {
+    set_up();
+    for n in 0..MAX_FAILURES as u32 + 5 {
+        record(&key(n), new(n), NOW).unwrap();
+        record(&key(n), event(Event::NotMoved(failure())), NOW).unwrap();
+    }
+    // The same again takes no more room.
+    record(&key(9), new(9), NOW).unwrap();
+    record(&key(9), event(Event::NotMoved(failure())), NOW).unwrap();
+    assert_eq!(by_id(&payment(4, 1).id), None);
+    assert!(by_id(&payment(5, 1).id).is_some());
+    with(|tables| {
+        assert_eq!(tables.failures.len(), MAX_FAILURES);
+        assert_eq!(tables.failures_by_number.len(), MAX_FAILURES);
+    });
+    assert_eq!(failures(MAX_FAILURES, 100).len(), 6);
+}
+
+#[test]
+fn ids_that_share_their_first_half_are_told_apart() {
+    set_up();
+    settle(1);
+    let mut other = payment(1, 1).id;
+    other.0[31] = 1;
+    assert_eq!(by_id(&other), None);
+}
+
+#[test]
+fn the_heap_is_rebuilt_from_the_journal() {
+    set_up();
+    record(&key(1), new(1), NOW).unwrap();
+    record(&key(2), new(2), NOW).unwrap();
+    record(&key(2), event(Event::InDoubt(Doubt::Reject)), NOW).unwrap();
+    settle(3);
+    let before = (open(), settled_count(), open_count(&payment(1, 1).from.owner));
+    TABLES.with_borrow_mut(|tables| *tables = Tables::load());
+    assert_eq!(before, (open(), settled_count(), open_count(&payment(1, 1).from.owner)));
+    assert_eq!(open_for(&RouteKey::new(Method::Get, "/articles/{name}")), 2);
+    assert_eq!(page(0, 10).len(), 1);
+}
+
+#[test]
+fn a_payment_takes_at_most_400_bytes() {
+    set_up();
+    // Measured as growth of the tables themselves over many payments, indexes and audit log included.
+    let used = || {
+        with(|tables| tables.books.log_size_bytes() + tables.books.index_size_bytes())
+            + memory_bytes(memory::BOOKS_BY_NONCE)
+            + memory_bytes(memory::BOOKS_BY_ID)
+            + memory_bytes(memory::JOURNAL)
+            + memory_bytes(memory::AUDIT_PAYMENTS)
+    };
+    let before = used();
+    const N: u32 = 20_000;
+    for n in 0..N {
+        settle(n);
+    }
+    let each = (used() - before) / u64::from(N);
+    println!("{each} bytes a payment");
+    assert!(each <= 400, "{each} bytes a payment");
+}
+
+fn memory_bytes(id: ic_stable_structures::memory_manager::MemoryId) -> u64 {
+    use ic_stable_structures::Memory;
+    memory::get(id).size() * 65_536
+}
+
+proptest! {
+    #[test]
+    fn rows_are_read_back(
+        state in arb_state(),
+        from in arb_account(),
+        to in arb_account(),
+        amounts: (u128, u128),
+        bytes: ([u8; 16], [u8; 16]),
+        created_at: u64,
+        method in 0usize..5,
+        path in "/[a-z{}]{0,30}",
+    ) {
+        set_up();
+        let payment = Payment {
+            from,
+            to,
+            amount: Amount(amounts.0),
+            fee: Amount(amounts.1),
+            fingerprint: Fingerprint(bytes.0),
+            proof: Proof(bytes.1),
+            created_at: TimestampNs(created_at),
+            request: RouteKey::new(Method::ALL[method], path),
+            state,
+            ..payment(1, 1)
+        };
+        let route = RouteKey::new(Method::ALL[method], "/{template}");
+        let back = match &payment.state {
+            State::Settling { .. } | State::Unknown { .. } => {
+                let row = OpenRow::from_bytes(OpenRow::new(&payment, &route).unwrap().to_bytes());
+                prop_assert_eq!(row.route(), route);
+                row.payment()
+            }
+            State::Settled { .. } => {
+                BookRow::from_bytes(BookRow::new(&payment).unwrap().to_bytes()).payment()
+            }
+            State::Failed { .. } => {
+                FailureRow::from_bytes(FailureRow::new(&payment, 7).unwrap().to_bytes()).payment()
+            }
+        };
+        // Accounts are compared exactly, not up to the default subaccount.
+        prop_assert_eq!(back.from.subaccount, payment.from.subaccount);
+        prop_assert_eq!(back, payment);
+    }
+}

@@ -1,0 +1,268 @@
+//! Routes by path and method, with a copy of all of them on the heap (there are at most 10,000).
+
+use crate::{
+    domain::route::{ContentMeta, Price, Route},
+    storable_row,
+    storage::{
+        changes,
+        codec::{StoredAccount, StoredPrincipal, StoredU128},
+        memory,
+    },
+    types::{Method, RouteKey, Seconds},
+};
+use ic_stable_structures::StableBTreeMap;
+use minicbor::{Decode, Encode};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct PriceRow {
+    #[n(0)]
+    ledger: StoredPrincipal,
+    #[n(1)]
+    amount: StoredU128,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct ContentRow {
+    #[n(0)]
+    blob: u64,
+    #[n(1)]
+    bytes: u64,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    sha256: [u8; 32],
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct RouteRow {
+    #[n(0)]
+    path: String,
+    #[n(1)]
+    method: String,
+    #[n(2)]
+    description: String,
+    #[n(3)]
+    mime_type: String,
+    #[n(4)]
+    prices: Vec<PriceRow>,
+    #[n(5)]
+    own_pay_to: Option<StoredAccount>,
+    #[n(6)]
+    max_timeout_seconds: u32,
+    #[n(7)]
+    on_sale: bool,
+    #[n(8)]
+    price_revision: u64,
+    #[n(9)]
+    content: Option<ContentRow>,
+}
+
+storable_row!(RouteRow);
+
+impl From<&Route> for RouteRow {
+    fn from(route: &Route) -> Self {
+        RouteRow {
+            path: route.key.path.clone(),
+            method: route.key.method.as_str().into(),
+            description: route.description.clone(),
+            mime_type: route.mime_type.clone(),
+            prices: route
+                .prices
+                .iter()
+                .map(|price| PriceRow {
+                    ledger: StoredPrincipal(price.ledger),
+                    amount: price.amount.into(),
+                })
+                .collect(),
+            own_pay_to: route.own_pay_to.map(StoredAccount),
+            max_timeout_seconds: route.max_timeout.0,
+            on_sale: route.on_sale,
+            price_revision: route.price_revision,
+            content: route.content.map(|content| ContentRow {
+                blob: content.blob,
+                bytes: content.bytes,
+                sha256: content.sha256,
+            }),
+        }
+    }
+}
+
+impl From<RouteRow> for Route {
+    fn from(row: RouteRow) -> Self {
+        let method = row.method.parse().expect("BUG: a stored route has an unknown method");
+        Route {
+            key: RouteKey::new(method, row.path),
+            description: row.description,
+            mime_type: row.mime_type,
+            prices: row
+                .prices
+                .into_iter()
+                .map(|price| Price { ledger: price.ledger.0, amount: price.amount.into() })
+                .collect(),
+            own_pay_to: row.own_pay_to.map(|account| account.0),
+            max_timeout: Seconds(row.max_timeout_seconds),
+            on_sale: row.on_sale,
+            price_revision: row.price_revision,
+            content: row.content.map(|content| ContentMeta {
+                blob: content.blob,
+                bytes: content.bytes,
+                sha256: content.sha256,
+            }),
+        }
+    }
+}
+
+/// A path has no zero byte, so this keeps the order of [`RouteKey`].
+fn stable_key(key: &RouteKey) -> String {
+    format!("{}\0{}", key.path, key.method)
+}
+
+struct Tables {
+    rows: StableBTreeMap<String, RouteRow, memory::Memory>,
+    cache: BTreeMap<RouteKey, Rc<Route>>,
+}
+
+thread_local! {
+    static TABLES: RefCell<Tables> = RefCell::new({
+        let rows: StableBTreeMap<String, RouteRow, _> =
+            StableBTreeMap::init(memory::get(memory::ROUTES));
+        let cache = rows
+            .values()
+            .map(|row| {
+                let route = Route::from(row);
+                (route.key.clone(), Rc::new(route))
+            })
+            .collect();
+        Tables { rows, cache }
+    });
+}
+
+/// Every route, by path and method.
+pub fn all() -> Vec<Rc<Route>> {
+    TABLES.with_borrow(|tables| tables.cache.values().cloned().collect())
+}
+
+/// How many there are.
+pub fn count() -> usize {
+    TABLES.with_borrow(|tables| tables.cache.len())
+}
+
+/// The route with this key.
+pub fn get(key: &RouteKey) -> Option<Rc<Route>> {
+    TABLES.with_borrow(|tables| tables.cache.get(key).cloned())
+}
+
+/// The routes with this path template, whatever their method.
+pub fn at_path(path: &str) -> Vec<Rc<Route>> {
+    TABLES.with_borrow(|tables| {
+        Method::ALL
+            .iter()
+            .filter_map(|method| tables.cache.get(&RouteKey::new(*method, path)).cloned())
+            .collect()
+    })
+}
+
+/// A page of routes after the first `skip`.
+pub fn page(skip: usize, limit: usize) -> Vec<Rc<Route>> {
+    TABLES.with_borrow(|tables| tables.cache.values().skip(skip).take(limit).cloned().collect())
+}
+
+/// Adds a route or replaces the one with its key.
+pub fn put(route: Route) {
+    TABLES.with_borrow_mut(|tables| {
+        changes::note_path(&route.key.path);
+        tables.rows.insert(stable_key(&route.key), (&route).into());
+        tables.cache.insert(route.key.clone(), Rc::new(route));
+    });
+}
+
+/// Removes a route; its content is the caller's to remove.
+pub fn remove(key: &RouteKey) -> Option<Rc<Route>> {
+    TABLES.with_borrow_mut(|tables| {
+        changes::note_path(&key.path);
+        tables.rows.remove(&stable_key(key));
+        tables.cache.remove(key)
+    })
+}
+
+/// How many bytes of content all routes have together.
+pub fn content_bytes() -> u64 {
+    TABLES.with_borrow(|tables| {
+        tables
+            .cache
+            .values()
+            .filter_map(|route| route.content.map(|content| content.bytes))
+            .sum()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{config::Limits, route::tests::draft},
+        storage::codec::tests::{arb_account, arb_principal},
+        types::Amount,
+    };
+    use ic_stable_structures::Storable;
+    use proptest::prelude::*;
+
+    fn route(path: &str, method: Method) -> Route {
+        let mut route = draft(path).apply(None, None, &Limits::default(), 1);
+        route.key.method = method;
+        route
+    }
+
+    #[test]
+    fn routes_come_in_order_of_path_and_method() {
+        for (path, method) in
+            [("/b", Method::Get), ("/a/", Method::Get), ("/a", Method::Post), ("/a", Method::Get)]
+        {
+            put(route(path, method));
+        }
+        let keys: Vec<String> = all().iter().map(|route| route.key.to_string()).collect();
+        assert_eq!(keys, ["GET /a", "POST /a", "GET /a/", "GET /b"]);
+        assert_eq!(at_path("/a").len(), 2);
+        assert_eq!(page(1, 2)[1].key.path, "/a/");
+        assert_eq!(count(), 4);
+
+        // The stable table has the same order, so that the cache can be rebuilt in one pass.
+        let stable: Vec<String> =
+            TABLES.with_borrow(|tables| tables.rows.values().map(|row| row.path).collect());
+        assert_eq!(stable, ["/a", "/a", "/a/", "/b"]);
+
+        assert!(remove(&RouteKey::new(Method::Post, "/a")).is_some());
+        assert_eq!(at_path("/a").len(), 1);
+        assert!(remove(&RouteKey::new(Method::Post, "/a")).is_none());
+        let changed = changes::take();
+        assert_eq!(changed.paths.into_iter().collect::<Vec<_>>(), ["/a", "/a/", "/b"]);
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_read_back(
+            description in "\\PC{0,40}",
+            prices in prop::collection::vec((arb_principal(), any::<u128>()), 0..8),
+            own_pay_to in prop::option::of(arb_account()),
+            numbers: (u32, bool, u64),
+            content in prop::option::of(any::<(u64, u64, [u8; 32])>()),
+            method in 0usize..5,
+        ) {
+            let route = Route {
+                key: RouteKey::new(Method::ALL[method], "/a/{b}"),
+                description,
+                mime_type: "a/b".into(),
+                prices: prices
+                    .into_iter()
+                    .map(|(ledger, amount)| Price { ledger, amount: Amount(amount) })
+                    .collect(),
+                own_pay_to,
+                max_timeout: Seconds(numbers.0),
+                on_sale: numbers.1,
+                price_revision: numbers.2,
+                content: content.map(|(blob, bytes, sha256)| ContentMeta { blob, bytes, sha256 }),
+            };
+            let row = RouteRow::from(&route);
+            prop_assert_eq!(Route::from(RouteRow::from_bytes(row.to_bytes())), route);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Newtypes with units. They parse and format; rules live in `domain`.
+//!
+//! Amounts, nonces, payment ids and accounts are those of the binding crate, so that the canister and its
+//! clients cannot disagree about their text forms.
+
+mod http;
+mod time;
+
+pub use http::{Method, RouteKey};
+pub use icrc_ledger_types::icrc1::account::Account;
+pub use time::{Seconds, TimestampNs};
+pub use x402_icp::{Amount, Nonce, PaymentId};
+
+use candid::Principal;
+use sha2::{Digest, Sha256};
+
+/// A number of cycles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cycles(pub u128);
+
+/// The index of a block in a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BlockIndex(pub u64);
+
+/// The first 16 bytes of SHA-256 over everything of a request that its answer depends on.
+///
+/// 16 bytes keep the books small and leave 2^128 work to whoever looks for another request that fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 16]);
+
+impl From<[u8; 32]> for Fingerprint {
+    fn from(hash: [u8; 32]) -> Self {
+        Fingerprint(first_half(hash))
+    }
+}
+
+/// The first 16 bytes of SHA-256 over the authorization as presented, signature included.
+///
+/// Payment ids are public (they stand in the ledger's memo); a proof is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof(pub [u8; 16]);
+
+impl From<[u8; 32]> for Proof {
+    fn from(hash: [u8; 32]) -> Self {
+        Proof(first_half(hash))
+    }
+}
+
+/// What makes an authorization single-use: the payer's principal and the nonce, hashed.
+///
+/// All accounts of one principal share one space of nonces. 16 bytes, as for [`Fingerprint`]: nobody can
+/// find a nonce of his own that uses up somebody else's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NonceKey(pub [u8; 16]);
+
+impl NonceKey {
+    /// The key of this payer's nonce.
+    pub fn new(payer: &Principal, nonce: &Nonce) -> Self {
+        // The nonce has a fixed length, so the two parts cannot run into each other.
+        let hash: [u8; 32] = Sha256::new()
+            .chain_update(nonce.0)
+            .chain_update(payer.as_slice())
+            .finalize()
+            .into();
+        NonceKey(first_half(hash))
+    }
+}
+
+fn first_half(hash: [u8; 32]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash[..16]);
+    half
+}
+
+/// `account` in the form in which it is stored and printed: the default subaccount is left out.
+pub fn canonical(account: Account) -> Account {
+    Account {
+        owner: account.owner,
+        subaccount: account.subaccount.filter(|subaccount| *subaccount != [0; 32]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonce_keys_differ_by_payer_and_by_nonce() {
+        let (a, b) = (Principal::from_slice(&[1]), Principal::from_slice(&[2]));
+        let key = NonceKey::new(&a, &Nonce([7; 32]));
+        assert_eq!(key, NonceKey::new(&a, &Nonce([7; 32])));
+        assert_ne!(key, NonceKey::new(&b, &Nonce([7; 32])));
+        assert_ne!(key, NonceKey::new(&a, &Nonce([8; 32])));
+    }
+
+    #[test]
+    fn the_default_subaccount_is_left_out() {
+        let owner = Principal::from_slice(&[1]);
+        let spelled_out = Account { owner, subaccount: Some([0; 32]) };
+        assert_eq!(canonical(spelled_out).subaccount, None);
+        let other = Account { owner, subaccount: Some([1; 32]) };
+        assert_eq!(canonical(other).subaccount, Some([1; 32]));
+    }
+}

@@ -1,0 +1,38 @@
+//! Times and spans.
+
+/// Nanoseconds since 1970-01-01.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimestampNs(pub u64);
+
+impl TimestampNs {
+    /// Whole seconds since 1970-01-01.
+    pub const fn seconds(self) -> u64 {
+        self.0 / 1_000_000_000
+    }
+
+    /// This much later; the end of time at most.
+    pub const fn plus(self, span: Seconds) -> TimestampNs {
+        TimestampNs(self.0.saturating_add((span.0 as u64).saturating_mul(1_000_000_000)))
+    }
+}
+
+/// A span of whole seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seconds(pub u32);
+
+impl Seconds {
+    /// 24 hours.
+    pub const DAY: Seconds = Seconds(86_400);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adding_never_wraps() {
+        assert_eq!(TimestampNs(1).plus(Seconds(2)), TimestampNs(2_000_000_001));
+        assert_eq!(TimestampNs(u64::MAX - 1).plus(Seconds::DAY), TimestampNs(u64::MAX));
+        assert_eq!(TimestampNs(1_999_999_999).seconds(), 1);
+    }
+}
