@@ -1,1 +1,19 @@
+//! Development only: an ICRC-1, ICRC-2 and ICRC-3 ledger with the behaviour measured on the ICRC ledger
+//! suite (release ledger-suite-icrc-2026-02-02), which can be told to misbehave.
+//!
+//! `args ← domain ← storage ← canister`; `faults` beside them. The canister part is built for wasm (and for
+//! this crate's own tests) only, so that other packages can use `testing` natively.
+//!
+//! What differs from the real ledger, on purpose: no archives (an `archive` module would sit between
+//! `storage` and `canister`; `icrc3_get_archives` is empty), no fee collector, no index or legacy
+//! `get_transactions`/`get_blocks`, tokens are 128 bits wide, and blocks carry `btype` beside `tx.op`.
 
+pub mod args;
+pub mod domain;
+pub mod faults;
+pub mod storage;
+pub mod testing;
+pub mod tip;
+
+#[cfg(any(target_family = "wasm", test))]
+mod canister;

@@ -1,0 +1,360 @@
+//! The canister around the rules. Entry points only translate; the rules are in `domain`, the misbehaviour
+//! in `play`.
+
+mod convert;
+mod play;
+mod state;
+
+use candid::Nat;
+use ic_cdk::{init, post_upgrade, query, update};
+use icrc_ledger_types::icrc1::account::Account;
+use icrc_ledger_types::icrc1::transfer::{TransferArg, TransferError};
+use icrc_ledger_types::icrc2::allowance::{Allowance, AllowanceArgs};
+use icrc_ledger_types::icrc2::approve::{ApproveArgs, ApproveError};
+use icrc_ledger_types::icrc2::transfer_from::{TransferFromArgs, TransferFromError};
+use icrc_ledger_types::icrc3::archive::{GetArchivesArgs, GetArchivesResult};
+use icrc_ledger_types::icrc3::blocks::{
+    BlockWithId, GetBlocksRequest, GetBlocksResult, ICRC3DataCertificate, SupportedBlockType,
+};
+use icrc_ledger_types::icrc21::errors::Icrc21Error;
+use icrc_ledger_types::icrc21::lib::build_icrc21_consent_info_for_icrc1_and_icrc2_endpoints;
+use icrc_ledger_types::icrc21::requests::ConsentMessageRequest;
+use icrc_ledger_types::icrc21::responses::ConsentInfo;
+use serde_bytes::ByteBuf;
+
+use crate::args::{LedgerArg, MetadataEntry};
+use crate::domain::{Books, Config, TransferRequest, rules};
+use crate::faults::{Fault, FaultStatus, Method};
+use crate::tip;
+use convert::StandardRecord;
+use play::Answered;
+
+/// Most blocks in one reply of `icrc3_get_blocks`; the ICRC ledger suite has the same.
+const MAX_BLOCKS_PER_RESPONSE: usize = 100;
+/// Offsets from UTC in use are within 14 hours; the consent message library cannot cope with more than a day.
+const MAX_UTC_OFFSET_MINUTES: u16 = 14 * 60;
+
+const STANDARDS: [(&str, &str); 5] = [
+    (
+        "ICRC-1",
+        "https://github.com/dfinity/ICRC-1/tree/main/standards/ICRC-1",
+    ),
+    (
+        "ICRC-2",
+        "https://github.com/dfinity/ICRC-1/tree/main/standards/ICRC-2",
+    ),
+    (
+        "ICRC-3",
+        "https://github.com/dfinity/ICRC-1/tree/main/standards/ICRC-3",
+    ),
+    (
+        "ICRC-10",
+        "https://github.com/dfinity/ICRC/blob/main/ICRCs/ICRC-10/ICRC-10.md",
+    ),
+    (
+        "ICRC-21",
+        "https://github.com/dfinity/wg-identity-authentication/blob/main/topics/ICRC-21/icrc_21_consent_msg.md",
+    ),
+];
+const BLOCK_TYPES: [(&str, usize); 5] = [
+    ("1mint", 0),
+    ("1burn", 0),
+    ("1xfer", 0),
+    ("2xfer", 1),
+    ("2approve", 1),
+];
+
+// ---- Installation -----------------------------------------------------------------------------------
+
+#[init]
+fn init(arg: LedgerArg) {
+    let LedgerArg::Init(args) = arg else {
+        ic_cdk::api::trap("install with an Init argument, not with an Upgrade argument");
+    };
+    let config = Config::from_init(&args).unwrap_or_else(refuse_installation);
+    let now = state::now();
+    state::mutate(|ledger| ledger.set_config(&config));
+    for (account, amount) in args.initial_balances {
+        let mint = TransferRequest {
+            from: config.minting_account,
+            to: account,
+            spender: None,
+            amount,
+            fee: None,
+            memo: None,
+            created_at_time: Some(now),
+        };
+        if let Err(refusal) = state::mutate(|ledger| rules::transfer(ledger, &config, mint, now)) {
+            ic_cdk::api::trap(format!("initial_balances: {account}: {refusal:?}"));
+        }
+    }
+    state::read(state::certify);
+}
+
+#[post_upgrade]
+fn post_upgrade(arg: Option<LedgerArg>) {
+    match arg {
+        Some(LedgerArg::Init(_)) => {
+            ic_cdk::api::trap("upgrade with an Upgrade argument, not with an Init argument")
+        }
+        Some(LedgerArg::Upgrade(Some(args))) => {
+            let config = state::config()
+                .upgraded(args)
+                .unwrap_or_else(refuse_installation);
+            state::mutate(|ledger| ledger.set_config(&config));
+        }
+        Some(LedgerArg::Upgrade(None)) | None => {}
+    }
+    state::read(state::certify);
+}
+
+fn refuse_installation<T>(error: crate::domain::ConfigError) -> T {
+    ic_cdk::api::trap(error.to_string())
+}
+
+// ---- ICRC-1 -----------------------------------------------------------------------------------------
+
+#[query]
+fn icrc1_name() -> String {
+    state::config().token_name
+}
+
+#[query(manual_reply = true)]
+fn icrc1_symbol() -> Answered<String> {
+    play::query(Method::Symbol, || state::config().token_symbol)
+}
+
+#[query(manual_reply = true)]
+fn icrc1_decimals() -> Answered<u8> {
+    play::query(Method::Decimals, || state::config().decimals)
+}
+
+#[query(manual_reply = true)]
+fn icrc1_fee() -> Answered<Nat> {
+    play::query(Method::Fee, || Nat::from(state::config().transfer_fee))
+}
+
+#[query]
+fn icrc1_metadata() -> Vec<MetadataEntry> {
+    state::config().metadata()
+}
+
+#[query]
+fn icrc1_minting_account() -> Option<Account> {
+    Some(state::config().minting_account)
+}
+
+#[query]
+fn icrc1_total_supply() -> Nat {
+    state::read(|ledger| ledger.total_supply()).into()
+}
+
+#[query(manual_reply = true)]
+fn icrc1_balance_of(account: Account) -> Answered<Nat> {
+    play::query(Method::BalanceOf, || {
+        Nat::from(state::read(|ledger| ledger.balance(&account)))
+    })
+}
+
+#[query(manual_reply = true)]
+fn icrc1_supported_standards() -> Answered<Vec<StandardRecord>> {
+    play::query(Method::SupportedStandards, icrc10_supported_standards)
+}
+
+#[query]
+fn icrc10_supported_standards() -> Vec<StandardRecord> {
+    STANDARDS
+        .iter()
+        .map(|(name, url)| StandardRecord {
+            name: name.to_string(),
+            url: url.to_string(),
+        })
+        .collect()
+}
+
+#[update(manual_reply = true)]
+async fn icrc1_transfer(arg: TransferArg) -> Answered<Result<Nat, TransferError>> {
+    let request = convert::transfer_request(ic_cdk::api::msg_caller(), arg);
+    play::update(Method::Transfer, || {
+        convert::answer(transfer(request), convert::transfer_error)
+    })
+    .await
+}
+
+// ---- ICRC-2 -----------------------------------------------------------------------------------------
+
+#[update(manual_reply = true)]
+async fn icrc2_approve(arg: ApproveArgs) -> Answered<Result<Nat, ApproveError>> {
+    let request = convert::approve_request(ic_cdk::api::msg_caller(), arg);
+    play::update(Method::Approve, || {
+        let (config, now) = (state::config(), state::now());
+        let result = state::mutate(|ledger| rules::approve(ledger, &config, request, now));
+        convert::answer(result, convert::approve_error)
+    })
+    .await
+}
+
+#[update(manual_reply = true)]
+async fn icrc2_transfer_from(arg: TransferFromArgs) -> Answered<Result<Nat, TransferFromError>> {
+    let request = convert::transfer_from_request(ic_cdk::api::msg_caller(), arg);
+    play::update(Method::TransferFrom, || {
+        convert::answer(transfer(request), convert::transfer_from_error)
+    })
+    .await
+}
+
+#[query(manual_reply = true)]
+fn icrc2_allowance(arg: AllowanceArgs) -> Answered<Allowance> {
+    play::query(Method::Allowance, || {
+        let now = state::now();
+        let allowance = state::read(|ledger| ledger.allowance(&arg.account, &arg.spender, now));
+        Allowance {
+            allowance: allowance.amount.into(),
+            expires_at: allowance.expires_at,
+        }
+    })
+}
+
+fn transfer(request: TransferRequest) -> Result<u64, crate::domain::TransferRefusal> {
+    let (config, now) = (state::config(), state::now());
+    state::mutate(|ledger| rules::transfer(ledger, &config, request, now))
+}
+
+// ---- ICRC-3 -----------------------------------------------------------------------------------------
+
+#[query(manual_reply = true)]
+fn icrc3_get_blocks(args: Vec<GetBlocksRequest>) -> Answered<GetBlocksResult> {
+    play::query(Method::GetBlocks, || {
+        let mut blocks = Vec::new();
+        for range in args {
+            let room = MAX_BLOCKS_PER_RESPONSE - blocks.len();
+            if room == 0 {
+                break;
+            }
+            let (start, length) = range
+                .as_start_and_length()
+                .unwrap_or_else(|error| ic_cdk::api::trap(error));
+            let end = start.saturating_add(length.min(room as u64));
+            let found = state::read(|ledger| {
+                (start..end.min(ledger.log_length()))
+                    .filter_map(|index| ledger.block(index).map(|block| (index, block)))
+                    .collect::<Vec<_>>()
+            });
+            blocks.extend(found.into_iter().map(|(index, block)| BlockWithId {
+                id: index.into(),
+                block: block.to_value(),
+            }));
+        }
+        GetBlocksResult {
+            log_length: state::read(|ledger| ledger.log_length()).into(),
+            blocks,
+            archived_blocks: vec![],
+        }
+    })
+}
+
+#[query]
+fn icrc3_get_archives(_args: GetArchivesArgs) -> GetArchivesResult {
+    vec![]
+}
+
+#[query]
+fn icrc3_get_tip_certificate() -> Option<ICRC3DataCertificate> {
+    let certificate = ic_cdk::api::data_certificate()?;
+    let tip = state::read(|ledger| ledger.tip());
+    Some(ICRC3DataCertificate {
+        certificate: ByteBuf::from(certificate),
+        hash_tree: ByteBuf::from(tip::tree_cbor(tip)),
+    })
+}
+
+#[query]
+fn icrc3_supported_block_types() -> Vec<SupportedBlockType> {
+    BLOCK_TYPES
+        .iter()
+        .map(|(block_type, standard)| SupportedBlockType {
+            block_type: block_type.to_string(),
+            url: STANDARDS[*standard].1.to_string(),
+        })
+        .collect()
+}
+
+// ---- ICRC-21 ----------------------------------------------------------------------------------------
+
+#[update]
+fn icrc21_canister_call_consent_message(
+    request: ConsentMessageRequest,
+) -> Result<ConsentInfo, Icrc21Error> {
+    let offset = request.user_preferences.metadata.utc_offset_minutes;
+    if offset.is_some_and(|minutes| minutes.unsigned_abs() > MAX_UTC_OFFSET_MINUTES) {
+        return Err(Icrc21Error::GenericError {
+            error_code: Nat::from(400_u32),
+            description: format!("utc_offset_minutes: at most {MAX_UTC_OFFSET_MINUTES} either way"),
+        });
+    }
+    let config = state::config();
+    build_icrc21_consent_info_for_icrc1_and_icrc2_endpoints(
+        request,
+        ic_cdk::api::msg_caller(),
+        config.transfer_fee.into(),
+        config.token_symbol,
+        config.token_name,
+        config.decimals,
+    )
+}
+
+// ---- Test interface: traps unless the installation argument opened it -------------------------------
+
+#[update]
+fn test_queue_fault(method: String, calls: u32, fault: Fault) -> Result<(), String> {
+    state::require_test_interface();
+    state::faults(|faults| faults.queue(&method, calls, fault)).map_err(|error| error.to_string())
+}
+
+#[update]
+fn test_clear_faults() {
+    state::require_test_interface();
+    state::faults(|faults| faults.clear());
+}
+
+#[update]
+fn test_release() -> u32 {
+    state::require_test_interface();
+    state::faults(|faults| faults.release())
+}
+
+#[query]
+fn test_fault_status() -> Vec<FaultStatus> {
+    state::require_test_interface();
+    state::faults(|faults| faults.status())
+}
+
+#[update]
+fn test_set_fee(fee: Nat) {
+    state::require_test_interface();
+    let mut config = state::config();
+    config.transfer_fee =
+        crate::domain::config::tokens("transfer_fee", &fee).unwrap_or_else(refuse_installation);
+    state::mutate(|ledger| ledger.set_config(&config));
+}
+
+#[update]
+fn test_set_time_skew(nanoseconds: i64) {
+    state::require_test_interface();
+    state::faults(|faults| faults.set_skew(nanoseconds));
+}
+
+ic_cdk::export_candid!();
+
+#[cfg(test)]
+mod tests {
+    use candid_parser::utils::{CandidSource, service_equal};
+
+    #[test]
+    fn should_have_the_committed_interface() {
+        let code = super::__export_service();
+        let committed = include_str!("../../test_ledger.did");
+        service_equal(CandidSource::Text(&code), CandidSource::Text(committed))
+            .unwrap_or_else(|error| panic!("test_ledger.did differs: {error}\n{code}"));
+    }
+}
