@@ -123,7 +123,13 @@ fn certified_response() -> HttpResponse<'static> {
 }
 
 const SKIPPED: [&str; 7] = [
-    "/skip", "/cors", "/big", "/stream", "/bad-header", "/headers", "/length",
+    "/skip",
+    "/cors",
+    "/big",
+    "/stream",
+    "/bad-header",
+    "/headers",
+    "/length",
 ];
 
 /// Builds the certification tree and sets the certified data.
@@ -145,7 +151,12 @@ fn data_certificate() -> Vec<u8> {
 }
 
 /// Adds the certificate for an entry of the tree; outside a certified query adds nothing.
-fn prove(response: Response, entry: &HttpCertificationTreeEntry, path: &str, url: &str) -> Response {
+fn prove(
+    response: Response,
+    entry: &HttpCertificationTreeEntry,
+    path: &str,
+    url: &str,
+) -> Response {
     if ic0::data_certificate_present() == 0 {
         return response;
     }
@@ -161,7 +172,12 @@ fn prove(response: Response, entry: &HttpCertificationTreeEntry, path: &str, url
         } else {
             HttpCertificationPath::exact(path).to_expr_path()
         };
-        add_v2_certificate_header(&data_certificate(), &mut carrier, &witness, &expression_path);
+        add_v2_certificate_header(
+            &data_certificate(),
+            &mut carrier,
+            &witness,
+            &expression_path,
+        );
     });
     Response {
         headers: carrier.headers().to_vec(),
@@ -246,7 +262,11 @@ fn answer(request: &Request) -> Response {
             skipped(plain(status, &content, describe(request)), "/skip", url)
         }
         "cors" => {
-            let body = if rest == "body" { "not a preflight" } else { "" };
+            let body = if rest == "body" {
+                "not a preflight"
+            } else {
+                ""
+            };
             let headers = [
                 ("access-control-allow-origin", "https://shop.example"),
                 ("access-control-allow-methods", "GET, POST"),
@@ -266,7 +286,11 @@ fn answer(request: &Request) -> Response {
             ];
             skipped(plain(200, &headers, "headers"), "/headers", url)
         }
-        "big" => skipped(plain(200, &[], vec![b'x'; number(rest, 0) as usize]), "/big", url),
+        "big" => skipped(
+            plain(200, &[], vec![b'x'; number(rest, 0) as usize]),
+            "/big",
+            url,
+        ),
         "stream" => {
             let mut response = skipped(plain(200, &[], "part 0;"), "/stream", url);
             response.streaming_strategy = Some(StreamingStrategy::Callback {
@@ -276,7 +300,11 @@ fn answer(request: &Request) -> Response {
             response
         }
         "bad-header" => skipped(plain(200, &[("not a name", "x")], ""), "/bad-header", url),
-        "length" => skipped(plain(200, &[("content-length", "9")], "four"), "/length", url),
+        "length" => skipped(
+            plain(200, &[("content-length", "9")], "four"),
+            "/length",
+            url,
+        ),
         "trap" => ic_cdk::trap("asked to trap"),
         "upgrade" => Response {
             upgrade: Some(true),

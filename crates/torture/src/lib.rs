@@ -9,9 +9,9 @@
 //! `canister_composite_query compose`, init, pre_upgrade, post_upgrade and inspect_message, the
 //! asynchronous methods of [`cdk`] and the HTTP interface of [`http`].
 
-mod calls;
+pub mod calls;
 pub mod cdk;
-mod entry;
+pub mod entry;
 pub mod http;
-mod machine;
+pub mod machine;
 pub mod program;

@@ -52,6 +52,7 @@ fn step(op: &Op, out: &mut Vec<u8>) {
         Op::RejectBuffer => ic0::msg_reject(out),
         Op::Print(text) => ic0::debug_print(text.as_bytes()),
         Op::Trap(text) => ic0::trap(text.as_bytes()),
+        Op::TrapBuffer => ic0::trap(out),
         Op::Unreachable => unreachable_instruction(),
         Op::OutOfBounds => {
             // SAFETY: none; the address is outside the memory and the read traps, as asked.

@@ -131,6 +131,8 @@ pub enum Op {
     // Failing and burning.
     /// `trap` with this text.
     Trap(String),
+    /// `trap` with the buffer.
+    TrapBuffer,
     /// The `unreachable` instruction.
     Unreachable,
     /// Reads far outside the memory.

@@ -27,7 +27,10 @@ fn unaccepted_cycles_are_refunded() {
     let caller = Canister::torture_on(&pic, 0);
     for subnet in [0, 1] {
         let callee = Canister::torture_on(&pic, subnet).id;
-        assert_eq!(refund(&caller, callee, &accept(3_000_000, Op::Reply)), 7_000_000);
+        assert_eq!(
+            refund(&caller, callee, &accept(3_000_000, Op::Reply)),
+            7_000_000
+        );
         assert_eq!(refund(&caller, callee, &accept(u128::MAX, Op::Reply)), 0);
         assert_eq!(refund(&caller, callee, &[Op::Reply]), ATTACHED, "ignored");
     }
@@ -76,7 +79,10 @@ fn accepted_cycles_arrive_and_available_ones_shrink() {
         Op::Balance,
         Op::Reply,
     ];
-    let answer = caller.run(&[call_run(callee.id, &program).cycles(ATTACHED).forward().op()]);
+    let answer = caller.run(&[call_run(callee.id, &program)
+        .cycles(ATTACHED)
+        .forward()
+        .op()]);
     let values: Vec<u128> = (0..7).map(|i| u128_at(&answer, 16 * i)).collect();
     assert_eq!(
         values[1..6],

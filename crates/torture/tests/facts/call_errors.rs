@@ -122,7 +122,10 @@ fn inspect_message_does_not_run_for_calls() {
     let pic = one_subnet();
     let (caller, callee) = (Canister::torture(&pic), Canister::torture(&pic));
     callee.run(&[Op::OnInspect(vec![Op::Trap("never".into())]), Op::Reply]);
-    assert!(callee.try_run(&[Op::Reply]).is_err(), "ingress is inspected");
+    assert!(
+        callee.try_run(&[Op::Reply]).is_err(),
+        "ingress is inspected"
+    );
     let call = call_run(callee.id, &[Op::Caller, Op::Reply]).forward();
     assert_eq!(caller.run(&[call.op()]), caller.id.as_slice());
 }
@@ -158,7 +161,10 @@ fn rejects_carry_their_codes_to_ic_cdk_callers() {
             candid::decode_one(&reply).expect("decodes");
         answer.map(serde_bytes::ByteBuf::into_vec)
     };
-    assert_eq!(result(&[Op::Say(b"yes".to_vec().into()), Op::Reply]), Ok(b"yes".to_vec()));
+    assert_eq!(
+        result(&[Op::Say(b"yes".to_vec().into()), Op::Reply]),
+        Ok(b"yes".to_vec())
+    );
     let (code, text) = result(&[Op::Reject("no".into())]).expect_err("a reject");
     assert_eq!((code, text.as_str()), (4, "no"));
     assert_eq!(result(&[Op::Trap("no".into())]).expect_err("a reject").0, 5);
@@ -168,8 +174,12 @@ fn rejects_carry_their_codes_to_ic_cdk_callers() {
 fn errors_are_uncertified_for_queries_and_certified_for_updates() {
     let pic = one_subnet();
     let canister = Canister::torture(&pic);
-    let update = canister.try_run(&[Op::Trap("x".into())]).expect_err("a trap");
-    let query = canister.try_look(&[Op::Trap("x".into())]).expect_err("a trap");
+    let update = canister
+        .try_run(&[Op::Trap("x".into())])
+        .expect_err("a trap");
+    let query = canister
+        .try_look(&[Op::Trap("x".into())])
+        .expect_err("a trap");
     assert_eq!((update.certified, query.certified), (true, false));
     for answer in [update, query] {
         assert_eq!(answer.reject_code, RejectCode::CanisterError);

@@ -2,9 +2,9 @@
 
 use crate::support::*;
 use candid::Principal;
+use handmade::update;
 use pocket_ic::PocketIc;
 use torture::program::{Op, call};
-use wat::update;
 
 /// Reply taken into account when a call is made.
 const LARGEST_REPLY: u128 = 2_097_152;
@@ -26,7 +26,7 @@ fn callee(pic: &PocketIc, subnet: usize, reply: u32) -> Canister<'_> {
             &format!("i32.const 0 i32.const {reply} call $msg_reply_data_append call $msg_reply")
         )
     );
-    Canister::empty_on(pic, subnet).with_wasm(wat::module(&body))
+    Canister::empty_on(pic, subnet).with_wasm(handmade::module(&body))
 }
 
 /// Instructions of that callee.
@@ -54,7 +54,7 @@ fn caller(pic: &PocketIc, callee: Principal, arg: u32) -> Canister<'_> {
             )
         )
     );
-    Canister::empty_on(pic, 0).with_wasm(wat::module(&body))
+    Canister::empty_on(pic, 0).with_wasm(handmade::module(&body))
 }
 
 /// Instructions of that caller: before the call and in the callback.

@@ -121,7 +121,9 @@ fn the_callee_runs_on_and_its_late_reply_is_dropped() {
     for subnet in [0, 1] {
         let callee = Canister::torture_on(&pic, subnet);
         start_at_whole_second(&pic);
-        let call = call_run(callee.id, &late_reply()).timeout(10).cycles(1_000_000);
+        let call = call_run(callee.id, &late_reply())
+            .timeout(10)
+            .cycles(1_000_000);
         let id = wait_for(&caller, call);
         pass(&pic, 12_000);
         let seen = answer(&pic, &id).expect("ended");
@@ -130,7 +132,11 @@ fn the_callee_runs_on_and_its_late_reply_is_dropped() {
         pass(&pic, 60_000);
         pass(&pic, 1_000);
         assert_eq!(callee.load_text("done"), "done", "and then finishes");
-        assert_eq!(answer(&pic, &id), Some(seen), "the caller hears nothing more");
+        assert_eq!(
+            answer(&pic, &id),
+            Some(seen),
+            "the caller hears nothing more"
+        );
         assert_eq!(caller.run(&[say("alive"), Op::Reply]), b"alive");
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::support::*;
 use candid::{Encode, Principal};
+use handmade::update;
 use ic_management_canister_types::{CanisterIdRecord, ProvisionalCreateCanisterWithCyclesArgs};
 use pocket_ic::common::rest::RawEffectivePrincipal;
 use pocket_ic::{CreateCanisterParams, PocketIc};
-use wat::update;
 
 /// Fee for receiving an ingress message with these lengths from the anonymous principal.
 fn reception(method: usize, arg: usize) -> u128 {
@@ -25,7 +25,9 @@ fn creating_with_no_cycles_gives_none() {
         cycles: Some(0),
         ..Default::default()
     };
-    let id = pic.create_canister_with_params(None, params).expect("created");
+    let id = pic
+        .create_canister_with_params(None, params)
+        .expect("created");
     assert_eq!(pic.cycle_balance(id), 0);
 }
 
@@ -65,7 +67,9 @@ fn noop_update_costs_6_450_506() {
 fn reception_is_charged_by_the_byte() {
     let pic = one_subnet();
     let canister = noop(&pic);
-    for length in [0, 1, 23, 24, 100, 255, 256, 1_000, 65_535, 65_536, 1_000_000] {
+    for length in [
+        0, 1, 23, 24, 100, 255, 256, 1_000, 65_535, 65_536, 1_000_000,
+    ] {
         let cost = canister.cost(|c| c.update("noop", vec![7; length]).expect("a reply"));
         assert_eq!(
             cost,
@@ -82,7 +86,8 @@ fn reception_charges_the_length_of_the_sender() {
     let cost = |length: usize| {
         let sender = Principal::from_slice(&vec![9; length]);
         canister.cost(|c| {
-            pic.update_call(c.id, sender, "noop", vec![]).expect("a reply");
+            pic.update_call(c.id, sender, "noop", vec![])
+                .expect("a reply");
         })
     };
     assert_eq!(cost(29) - cost(10), 2_000 * 20);
@@ -153,7 +158,10 @@ fn queries_and_idle_rounds_are_free() {
 #[test]
 fn a_query_called_as_update_is_charged() {
     let pic = one_subnet();
-    let canister = Canister::wat(&pic, "(func (export \"canister_query look\") call $msg_reply)");
+    let canister = Canister::wat(
+        &pic,
+        "(func (export \"canister_query look\") call $msg_reply)",
+    );
     let cost = canister.cost(|c| c.update("look", vec![]).expect("a reply"));
     assert_eq!(cost, reception(4, 0) + EXECUTION_FEE + 506);
 }
@@ -166,7 +174,10 @@ fn heartbeat_runs_once_a_round_for_the_execution_fee() {
     let cost = canister.cost(|_| (0..10).for_each(|_| pic.tick()));
     // About 5_000_099 a round was measured: the fee, one instruction, and little else.
     let each = cost / 10;
-    assert!((EXECUTION_FEE + 1..=EXECUTION_FEE + 200).contains(&each), "{each}");
+    assert!(
+        (EXECUTION_FEE + 1..=EXECUTION_FEE + 200).contains(&each),
+        "{each}"
+    );
 }
 
 #[test]

@@ -36,8 +36,7 @@ fn trap_is_5_503() {
         ErrorCode::CanisterCalledTrap,
     );
     for text in texts {
-        let start =
-            "Error from Canister X: Canister called `ic0.trap` with message: 'boom'";
+        let start = "Error from Canister X: Canister called `ic0.trap` with message: 'boom'";
         assert!(text.starts_with(start), "{text}");
     }
 }
@@ -167,7 +166,11 @@ fn no_wasm_is_5_537_at_submission() {
     let pic = one_subnet();
     let id = Canister::empty(&pic).id;
     let refused = submission(&pic, id, "run").map(|()| vec![]);
-    let text = expect_reject(refused, CanisterError, ErrorCode::CanisterWasmModuleNotFound);
+    let text = expect_reject(
+        refused,
+        CanisterError,
+        ErrorCode::CanisterWasmModuleNotFound,
+    );
     assert_contains(&text, "no wasm module");
     expect_reject(
         pic.query_call(id, Principal::anonymous(), "look", vec![]),
@@ -202,7 +205,10 @@ fn instruction_limits_are_5_522() {
             CanisterError,
             ErrorCode::CanisterInstructionLimitExceeded,
         );
-        assert_contains(&text, &format!("exceeded the limit of {limit} instructions"));
+        assert_contains(
+            &text,
+            &format!("exceeded the limit of {limit} instructions"),
+        );
     };
     expect(canister.try_run(&forever), "40000000000");
     expect(canister.try_look(&forever), "5000000000");

@@ -3,7 +3,7 @@
 use crate::support::*;
 use candid::Principal;
 use pocket_ic::{ErrorCode, PocketIc, RejectCode, RejectResponse};
-use torture::program::{Op, encode};
+use torture::program::{Op, encode, say};
 
 fn inspecting(pic: &PocketIc, program: Vec<Op>) -> Canister<'_> {
     let canister = Canister::torture(pic);
@@ -64,18 +64,32 @@ fn accepting_lets_the_message_in() {
 fn inspect_message_sees_method_caller_and_argument() {
     let pic = one_subnet();
     let show = vec![
+        say("method "),
         Op::MethodName,
-        Op::Caller,
-        Op::ArgSize,
-        Op::Save("seen".into()),
-        Op::Load("seen".into()),
-        Op::Print("inspected".into()),
-        // There is no way out but a trap: its text names what was seen.
-        Op::AcceptMessage,
+        say(" with "),
+        Op::Arg,
+        Op::TrapBuffer,
     ];
     let canister = inspecting(&pic, show);
+    let refused = pic
+        .submit_call(canister.id, Principal::anonymous(), "run", b"this".to_vec())
+        .expect_err("refused");
+    assert_contains(&refused.reject_message, "method run with this");
+    let canister = inspecting(&pic, vec![Op::Caller, Op::TrapBuffer]);
+    let sender = Principal::from_slice(b"SENDER");
+    let refused = pic
+        .submit_call(canister.id, sender, "run", vec![])
+        .expect_err("refused");
+    assert_contains(&refused.reject_message, "SENDER");
+}
+
+#[test]
+fn what_inspect_message_writes_is_discarded() {
+    let pic = one_subnet();
+    let write = vec![say("x"), Op::Save("seen".into()), Op::AcceptMessage];
+    let canister = inspecting(&pic, write);
     canister.run(&[Op::Reply]);
-    assert_eq!(canister.load("seen"), b"", "writes are discarded");
+    assert_eq!(canister.load("seen"), b"");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Section C: instruction weights, from the cycles charged.
 
 use crate::support::*;
+use handmade::update;
 use pocket_ic::PocketIc;
 use std::fmt::Write;
-use wat::update;
 
 const TIMES: usize = 50;
 
@@ -13,7 +13,8 @@ const SURROUNDINGS: &str = "
 
 /// Measures what each snippet costs in instructions, and compares.
 fn assert_weights(pic: &PocketIc, expected: &[(&str, u128)]) {
-    let mut body = SURROUNDINGS.to_string() + &update("w000", "(local i32 i64 f64) call $msg_reply");
+    let mut body =
+        SURROUNDINGS.to_string() + &update("w000", "(local i32 i64 f64) call $msg_reply");
     for (index, (snippet, _)) in expected.iter().enumerate() {
         let name = format!("w{:03}", index + 1);
         let repeated = format!("{snippet} ").repeat(TIMES);
@@ -170,7 +171,10 @@ fn straight_line_code_is_charged_on_entry() {
     };
     assert_eq!(difference("adjacent"), 200);
     assert_eq!(difference("straight"), 200, "the block was charged before");
-    assert!(difference("branching") > 200, "a new block is charged later");
+    assert!(
+        difference("branching") > 200,
+        "a new block is charged later"
+    );
 }
 
 #[test]

@@ -8,13 +8,13 @@ use torture::program::{Op, call, call_run, encode};
 fn sink(pic: &PocketIc, subnet: usize) -> Canister<'_> {
     let body = format!(
         "(memory 1) {}",
-        wat::update(
+        handmade::update(
             "sink",
             "i32.const 0 call $msg_arg_data_size i32.store
              i32.const 0 i32.const 4 call $msg_reply_data_append call $msg_reply"
         )
     );
-    Canister::empty_on(pic, subnet).with_wasm(wat::module(&body))
+    Canister::empty_on(pic, subnet).with_wasm(handmade::module(&body))
 }
 
 fn send(caller: &Canister, callee: &Canister, bytes: u64) -> Answer {
@@ -28,7 +28,10 @@ fn same_subnet_calls_carry_up_to_10_mib() {
     let (caller, callee) = (Canister::torture(&pic), sink(&pic, 0));
     for bytes in [2_097_152, 2_097_153, 10_485_760 - 4] {
         let answer = send(&caller, &callee, bytes).expect("a reply");
-        assert_eq!(forwarded(&answer), Ok((bytes as u32).to_le_bytes().to_vec()));
+        assert_eq!(
+            forwarded(&answer),
+            Ok((bytes as u32).to_le_bytes().to_vec())
+        );
     }
     expect_reject(
         send(&caller, &callee, 10_485_761),
@@ -69,7 +72,11 @@ fn the_501st_outstanding_call_is_refused() {
         assert_eq!(results[500], 2, "the 501st does not");
         // Once they are answered there is room again.
         (0..4).for_each(|_| pic.tick());
-        let one = [call_run(callee, &[Op::Reply]).op(), Op::Performed, Op::Reply];
+        let one = [
+            call_run(callee, &[Op::Reply]).op(),
+            Op::Performed,
+            Op::Reply,
+        ];
         assert_eq!(u32_at(&caller.run(&one), 0), 0);
     }
 }
@@ -122,7 +129,10 @@ fn stable_memory_grows_and_keeps_bytes() {
     assert_eq!(error.reject_code, RejectCode::CanisterError);
     assert_eq!(error.error_code, ErrorCode::CanisterTrapped);
     assert_eq!(
-        canister.update("look", encode(&beyond)).expect_err("the same").error_code,
+        canister
+            .update("look", encode(&beyond))
+            .expect_err("the same")
+            .error_code,
         ErrorCode::CanisterTrapped
     );
 }

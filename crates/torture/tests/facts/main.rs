@@ -8,10 +8,10 @@ mod support;
 
 mod attached_cycles;
 mod call_errors;
+mod call_fees;
 mod callbacks;
 mod certified_data;
 mod composite_queries;
-mod call_fees;
 mod deadlines;
 mod fees;
 mod ingress_errors;

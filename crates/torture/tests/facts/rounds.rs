@@ -29,7 +29,11 @@ fn queries_see_advanced_time_only_after_a_round() {
     assert_eq!(now(&pic), before + 10_000_000_000, "get_time moves at once");
     assert_eq!(time(), seen_before, "a query still sees the old time");
     let in_round = u64_at(&canister.run(&[Op::Time, Op::Reply]), 0);
-    assert_eq!(in_round, before + 10_000_000_000, "no +1 in the first round");
+    assert_eq!(
+        in_round,
+        before + 10_000_000_000,
+        "no +1 in the first round"
+    );
     assert_eq!(time(), in_round);
     pic.tick();
     assert_eq!(time(), in_round + 1);
@@ -42,7 +46,7 @@ fn operations_that_take_one_round() {
     let mut id = anonymous;
     assert_eq!(rounds(&pic, || id = pic.create_canister()), 1, "create");
     let canister = Canister { pic: &pic, id };
-    let wasm = wat::module("(func (export \"canister_update t\") unreachable)");
+    let wasm = handmade::module("(func (export \"canister_update t\") unreachable)");
     assert_eq!(rounds(&pic, || canister.with_wasm(wasm)), 1, "install");
     assert_eq!(rounds(&pic, || canister.update("t", vec![])), 1, "trap");
     assert_eq!(rounds(&pic, || canister.update("u", vec![])), 1, "unknown");
@@ -60,7 +64,11 @@ fn operations_that_take_one_round() {
         "canister_status"
     );
     assert_eq!(
-        rounds(&pic, || pic.set_controllers(torture.id, None, vec![anonymous])),
+        rounds(&pic, || pic.set_controllers(
+            torture.id,
+            None,
+            vec![anonymous]
+        )),
         1,
         "set_controllers"
     );
@@ -110,11 +118,7 @@ fn awaiting_the_same_subnet_takes_no_extra_round() {
 
 fn two_awaits(callee: Principal) -> Vec<Op> {
     let second = call_run(callee, &[Op::Reply]).forward().op();
-    vec![
-        call_run(callee, &[Op::Reply])
-            .on_reply(vec![second])
-            .op(),
-    ]
+    vec![call_run(callee, &[Op::Reply]).on_reply(vec![second]).op()]
 }
 
 #[test]

@@ -94,7 +94,10 @@ fn a_frozen_canister_rejects_calls() {
     let answer = caller.run(&[call(callee.id, "run", vec![]).forward().op()]);
     let (code, text) = forwarded(&answer).expect_err("frozen");
     assert_eq!(code, 2);
-    assert_eq!(text, format!("IC0207: Canister {} is out of cycles", callee.id));
+    assert_eq!(
+        text,
+        format!("IC0207: Canister {} is out of cycles", callee.id)
+    );
 }
 
 #[test]

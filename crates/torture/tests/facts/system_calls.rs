@@ -1,9 +1,9 @@
 //! Section C: what system calls cost in instructions.
 
 use crate::support::*;
+use handmade::update;
 use pocket_ic::PocketIc;
 use std::fmt::Write;
-use wat::update;
 
 /// Measures what `snippet` adds to a method and compares. The weights are those of the system
 /// call alone: 5 for the `call` instruction and 1 per operand and dropped result come on top.
@@ -58,16 +58,40 @@ fn copying_system_calls() {
         &pic,
         &[
             // A method's caller here is the anonymous principal: one byte.
-            ("i32.const 0 i32.const 0 i32.const 0 call $msg_caller_copy", 500, 3),
-            ("i32.const 0 i32.const 0 i32.const 0 call $canister_self_copy", 500, 3),
-            ("i32.const 0 i32.const 0 i32.const 0 call $msg_arg_data_copy", 500, 3),
+            (
+                "i32.const 0 i32.const 0 i32.const 0 call $msg_caller_copy",
+                500,
+                3,
+            ),
+            (
+                "i32.const 0 i32.const 0 i32.const 0 call $canister_self_copy",
+                500,
+                3,
+            ),
+            (
+                "i32.const 0 i32.const 0 i32.const 0 call $msg_arg_data_copy",
+                500,
+                3,
+            ),
             ("i32.const 0 i32.const 32 call $certified_data_set", 532, 2),
             ("i32.const 0 i32.const 0 call $certified_data_set", 500, 2),
             // One byte of zeros is not a controller.
             ("i32.const 0 i32.const 1 call $is_controller drop", 1_001, 3),
-            ("i32.const 0 i32.const 29 call $is_controller drop", 1_029, 3),
-            ("i32.const 0 i32.const 0 call $msg_reply_data_append", 500, 2),
-            ("i32.const 0 i32.const 100 call $msg_reply_data_append", 5_500, 2),
+            (
+                "i32.const 0 i32.const 29 call $is_controller drop",
+                1_029,
+                3,
+            ),
+            (
+                "i32.const 0 i32.const 0 call $msg_reply_data_append",
+                500,
+                2,
+            ),
+            (
+                "i32.const 0 i32.const 100 call $msg_reply_data_append",
+                5_500,
+                2,
+            ),
         ],
     );
 }
@@ -80,10 +104,18 @@ fn results_written_to_memory_cost_a_changed_page() {
         &pic,
         &[
             ("i32.const 0 call $canister_cycle_balance128", 1_500, 1),
-            ("i64.const 1 i64.const 1 i32.const 8192 call $cost_call", 1_500, 3),
+            (
+                "i64.const 1 i64.const 1 i32.const 8192 call $cost_call",
+                1_500,
+                3,
+            ),
             // Zero cycles are available: the page does not change.
             ("i32.const 16384 call $msg_cycles_available128", 500, 1),
-            ("i32.const 32768 i32.const 0 i32.const 10 call $canister_self_copy", 1_510, 3),
+            (
+                "i32.const 32768 i32.const 0 i32.const 10 call $canister_self_copy",
+                1_510,
+                3,
+            ),
         ],
     );
 }
@@ -115,7 +147,10 @@ fn debug_print_of_30_bytes() {
     let pic = one_subnet();
     let module = "(memory 1 1) (data (i32.const 0) \"thirty bytes of debug print ..\")".to_string()
         + &update("without", "call $msg_reply")
-        + &update("printed", "i32.const 0 i32.const 30 call $debug_print call $msg_reply");
+        + &update(
+            "printed",
+            "i32.const 0 i32.const 30 call $debug_print call $msg_reply",
+        );
     let canister = Canister::wat(&pic, &module);
     let cost = |name: &str| canister.cost(|c| c.update(name, vec![]).expect("a reply"));
     let charged = cost("printed") - cost("without");
@@ -129,10 +164,10 @@ fn stable_memory() {
     let write = |offset: u32, bytes: u32| {
         format!("i64.const {offset} i64.const 0 i64.const {bytes} call $stable64_write ")
     };
-    let read = |bytes: u32| {
-        format!("i64.const 0 i64.const 0 i64.const {bytes} call $stable64_read ")
-    };
-    let module = "(memory 2) (func (export \"canister_init\") i64.const 4 call $stable64_grow drop)";
+    let read =
+        |bytes: u32| format!("i64.const 0 i64.const 0 i64.const {bytes} call $stable64_read ");
+    let module =
+        "(memory 2) (func (export \"canister_init\") i64.const 4 call $stable64_grow drop)";
     let methods = [
         (String::new(), 0),
         (write(0, 1), 1_021 + 8),

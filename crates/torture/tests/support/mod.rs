@@ -1,7 +1,7 @@
 //! What all test files share: instances, canisters, measuring, asserting.
 #![allow(dead_code)] // each test binary uses its own part of it
 
-pub mod wat;
+pub mod handmade;
 
 use candid::Principal;
 use ic_management_canister_types::CanisterSettings;
@@ -79,7 +79,8 @@ impl<'a> Canister<'a> {
 
     /// Creates an empty canister on the n-th application subnet.
     pub fn empty_on(pic: &'a PocketIc, subnet: usize) -> Self {
-        let id = pic.create_canister_on_subnet(None, None, pic.topology().get_app_subnets()[subnet]);
+        let id =
+            pic.create_canister_on_subnet(None, None, pic.topology().get_app_subnets()[subnet]);
         Self { pic, id }
     }
 
@@ -99,9 +100,9 @@ impl<'a> Canister<'a> {
         Self { pic, id }.with_wasm(torture_wasm())
     }
 
-    /// Creates a canister from a WebAssembly text; see [`wat::module`].
+    /// Creates a canister from a WebAssembly text; see [`handmade::module`].
     pub fn wat(pic: &'a PocketIc, body: &str) -> Self {
-        Self::empty(pic).with_wasm(wat::module(body))
+        Self::empty(pic).with_wasm(handmade::module(body))
     }
 
     /// Installs a module with an empty argument.

@@ -45,7 +45,7 @@ pub fn module(body: &str) -> Vec<u8> {
         .filter(|(name, _)| names(body, name))
         .map(|(name, kind)| format!("(import \"ic0\" \"{name}\" (func ${name} {kind}))\n"))
         .collect();
-    wat::parse_str(format!("(module {imports} {body})")).expect("the text is a module")
+    ::wat::parse_str(format!("(module {imports} {body})")).expect("the text is a module")
 }
 
 fn names(body: &str, name: &str) -> bool {
