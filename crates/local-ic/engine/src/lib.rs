@@ -12,9 +12,32 @@
 //! let outcome: Outcome = canister.execute(Entry, Env);     // see types
 //! canister.install(&engine, module)?;                      // fresh heap; stable memory emptied (install, reinstall)
 //! canister.upgrade(&engine, module)?;                      // fresh heap; stable memory kept
-//! let saved = canister.snapshot(); canister.restore(saved);// used around init / pre+post upgrade, which span executions
+//! module.operators() -> u64;                              // operators of all function bodies, for the compile fee
+//! let saved: Snapshot = canister.snapshot(); canister.restore(saved);// used around init / pre+post upgrade, which span executions
+//! canister.end_composite();                                // after a composite query and all its callbacks
 //! canister.stable_bytes() -> Vec<u8>; canister.set_stable_bytes(&[u8]);
 //! canister.memory_sizes() -> MemorySizes { heap, stable, globals, wasm_binary, custom_sections }
 //! ```
+//!
+//! How it works: a module is rewritten once ([`rewrite`]) so that it counts instructions itself and
+//! exports its state. One wasm instance lives per canister; a copy of the committed heap tells which
+//! pages a message changed, and restores them after a trap or a query. Stable memory keeps an undo log.
+
+mod api;
+mod error;
+mod host;
+mod instance;
+mod mode;
+mod module;
+mod prepare;
+pub mod prices;
+mod rewrite;
+mod signatures;
+mod stable;
 mod types;
+mod weights;
+
+pub use error::{CompileError, EngineError};
+pub use instance::{Instance, Snapshot};
+pub use module::{Engine, Module};
 pub use types::*;

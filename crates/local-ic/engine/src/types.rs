@@ -55,12 +55,28 @@ pub enum Entry {
     ReplicatedQuery(String),
     /// `canister_composite_query <method>`.
     CompositeQuery(String),
-    InspectMessage { method: String },
+    InspectMessage {
+        method: String,
+    },
     /// Reply callback: the payload is the reply.
-    ReplyCallback { fun: u32, env: u32, composite: bool },
+    ReplyCallback {
+        fun: u32,
+        env: u32,
+        composite: bool,
+    },
     /// Reject callback.
-    RejectCallback { fun: u32, env: u32, code: u32, message: String, composite: bool },
-    Cleanup { fun: u32, env: u32, composite: bool },
+    RejectCallback {
+        fun: u32,
+        env: u32,
+        code: u32,
+        message: String,
+        composite: bool,
+    },
+    Cleanup {
+        fun: u32,
+        env: u32,
+        composite: bool,
+    },
     GlobalTimer,
     Heartbeat,
     /// The transform function of an HTTP outcall: a query.
@@ -153,4 +169,29 @@ pub struct Done {
     pub balance: Cycles,
     pub new_certified_data: Option<Vec<u8>>,
     pub new_global_timer: Option<u64>,
+}
+
+/// A custom section named `icp:public <name>` or `icp:private <name>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomSection {
+    pub name: String,
+    pub public: bool,
+    pub data: Vec<u8>,
+}
+
+impl CustomSection {
+    /// Bytes of name and content.
+    pub fn size(&self) -> usize {
+        self.name.len() + self.data.len()
+    }
+}
+
+/// What a canister occupies, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemorySizes {
+    pub heap: u64,
+    pub stable: u64,
+    pub globals: u64,
+    pub wasm_binary: u64,
+    pub custom_sections: u64,
 }
