@@ -80,12 +80,16 @@ impl UserError {
 
     /// Code and text as a calling canister sees this error.
     pub fn for_caller(&self) -> (u32, String) {
-        const VERBATIM: [u32; 4] = [
+        const VERBATIM: [u32; 5] = [
+            ErrorCode::DeadlineExpired as u32,
             ErrorCode::CanisterNotFound as u32,
             ErrorCode::CanisterRejectedMessage as u32,
             ErrorCode::CanisterStopped as u32,
             ErrorCode::CanisterStopping as u32,
         ];
+        if self.error_code == ErrorCode::CanisterDidNotReply as u32 {
+            return (self.reject_code, "No response".to_string());
+        }
         if VERBATIM.contains(&self.error_code) {
             (self.reject_code, self.message.clone())
         } else {

@@ -25,9 +25,26 @@
 //! `Certifier` is how a query gets its data certificate without the replica knowing any key:
 //! `trait Certifier: Send + Sync { fn data_certificate(&self, subnet: Principal, canister: Principal, certified_data: &[u8], time: u64) -> Vec<u8>; }`
 
+mod canister;
+mod effects;
 mod errors;
+mod execute;
+mod fees;
+mod history;
 mod ids;
+mod ingress;
+mod ingress_history;
+mod logs;
+mod management;
+mod message;
+mod outcalls;
+mod query;
+mod random;
 mod replica;
+mod rounds;
+mod signing;
+mod subnet;
+mod texts;
 mod types;
 
 pub use ids::{canister_id, canister_number};
