@@ -1,0 +1,204 @@
+//! Measures what requests cost, in instructions, cycles and bytes, on the embedded runtime; `scripts/bench`
+//! runs it and compares. Prints one JSON object: figure → number.
+
+#[allow(dead_code)]
+#[path = "../tests/integration/support/mod.rs"]
+mod support;
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use support::{Payer, Request, Sale, Setup, flow::GOODS, setup::FUNDS};
+use x402_icp::{encode_header, wire::ResourceInfo};
+
+/// Payments made between the first measured one and the last.
+const PAYMENTS_BETWEEN: u64 = 300;
+const PRICE: u128 = 10_000;
+
+/// One execution, as the runtime reports it.
+#[derive(Deserialize)]
+struct Cost {
+    canister: String,
+    entry: String,
+    instructions: u64,
+}
+
+/// What one request did.
+struct Measured {
+    query: u64,
+    updates: u64,
+    ledger_calls: u64,
+    cycles: u64,
+    reply: usize,
+    request: usize,
+    status: u16,
+}
+
+struct Bench {
+    setup: Setup,
+    http: reqwest::blocking::Client,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            setup: Setup::with_any_ledger(),
+            http: reqwest::blocking::Client::new(),
+        }
+    }
+
+    /// Executions since the last look.
+    fn costs(&self) -> Vec<Cost> {
+        let pic = &self.setup.pic;
+        let url = pic
+            .get_server_url()
+            .join(&format!("/instances/{}/local/costs", pic.instance_id()))
+            .expect("BUG: a good path");
+        let answer = self.http.get(url).send().expect("the server answers");
+        assert!(
+            answer.status().is_success(),
+            "only the embedded runtime counts instructions"
+        );
+        answer.json().expect("a list of costs")
+    }
+
+    fn measure(&self, request: &Request) -> Measured {
+        let pic = &self.setup.pic;
+        let canister = self.setup.canister;
+        let own = canister.to_text();
+        self.costs();
+        let before = pic.cycle_balance(canister);
+        let answer = request.send(pic, canister);
+        let cycles = before - pic.cycle_balance(canister);
+        let costs = self.costs();
+        let of = |query: bool| {
+            costs
+                .iter()
+                .filter(|cost| cost.canister == own && cost.entry.starts_with("query") == query)
+                .map(|cost| cost.instructions)
+                .sum()
+        };
+        Measured {
+            query: of(true),
+            updates: of(false),
+            ledger_calls: costs
+                .iter()
+                .filter(|cost| cost.canister == self.setup.ledger.0.to_text())
+                .count() as u64,
+            cycles: cycles.try_into().expect("BUG: less than 2^64"),
+            reply: answer.body.len() + answer.headers.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>(),
+            request: request.update_argument().len(),
+            status: answer.status,
+        }
+    }
+
+    /// A paid request with what a stock client sends: the echoed resource, and the headers of Node's
+    /// fetch as a gateway passes them on.
+    fn paid(&self, sale: &Sale, payer: &Payer) -> Request {
+        let mut signed = payer.sign(&sale.offer(), self.setup.now());
+        signed.payload.resource = Some(self.resource());
+        stock_headers(Request {
+            headers: vec![],
+            ..Request::get("/report")
+        })
+        .payment(&encode_header(&signed.payload))
+    }
+
+    fn resource(&self) -> ResourceInfo {
+        let unpaid = self.setup.get("/report");
+        unpaid.payment_required().expect("a 402 has offers").resource
+    }
+}
+
+fn stock_headers(request: Request) -> Request {
+    request
+        .header("host", "lxzze-o7777-77777-aaaaa-cai.icp0.io")
+        .header("access-control-expose-headers", "PAYMENT-RESPONSE,X-PAYMENT-RESPONSE")
+        .header("accept", "*/*")
+        .header("accept-language", "*")
+        .header("sec-fetch-mode", "cors")
+        .header("user-agent", "node")
+        .header("accept-encoding", "gzip, deflate, identity")
+}
+
+fn main() {
+    let bench = Bench::new();
+    let setup = &bench.setup;
+    let sale = setup.sell("/report", PRICE);
+    setup.publish_free("/about", GOODS);
+    let payer = setup.payer(1);
+    let mut figures: BTreeMap<&str, u64> = BTreeMap::new();
+
+    let unpaid = bench.measure(&stock_headers(Request { headers: vec![], ..Request::get("/report") }));
+    assert_eq!(unpaid.status, 402);
+    figures.insert("unpaid_402.query_instructions", unpaid.query);
+    figures.insert("unpaid_402.reply_bytes", unpaid.reply as u64);
+    let free = bench.measure(&Request::get("/about"));
+    assert_eq!(free.status, 200);
+    figures.insert("free_200.query_instructions", free.query);
+
+    // The first payment touches fresh memory; the second is the ordinary one.
+    assert_eq!(bench.measure(&bench.paid(&sale, &payer)).status, 200);
+    let paid = bench.measure(&bench.paid(&sale, &payer));
+    assert_eq!(paid.status, 200);
+    figures.insert("payment.update_instructions", paid.updates);
+    figures.insert("payment.query_instructions", paid.query);
+    figures.insert("payment.cycles", paid.cycles);
+    figures.insert("payment.ledger_calls", paid.ledger_calls);
+    figures.insert("payment.request_bytes", paid.request as u64);
+
+    for (name, payer) in [("secp256k1", Payer::secp256k1(2)), ("p256", Payer::p256(3))] {
+        let payer = setup.funded(payer);
+        let paid = bench.measure(&bench.paid(&sale, &payer));
+        assert_eq!(paid.status, 200);
+        figures.insert(
+            if name == "p256" { "payment_p256.update_instructions" } else { "payment_secp256k1.update_instructions" },
+            paid.updates,
+        );
+    }
+
+    let request = bench.paid(&sale, &payer);
+    assert_eq!(bench.measure(&request).status, 200);
+    let again = bench.measure(&request);
+    assert_eq!(again.status, 200);
+    figures.insert("redelivery.update_instructions", again.updates);
+    figures.insert("redelivery.cycles", again.cycles);
+
+    let mut forged = payer.sign(&sale.offer(), setup.now());
+    forged.payload.payload.nonce = "ab".repeat(32);
+    let forged = bench.measure(&stock_headers(Request { headers: vec![], ..Request::get("/report") }).payment(&forged.header()));
+    assert_eq!(forged.status, 402);
+    figures.insert("refused_signature.cycles", forged.cycles);
+    let now = setup.now();
+    let expired = payer.sign_with(&sale.offer(), x402_icp::Nonce([0xcd; 32]), now - 200, now - 100);
+    let expired = bench.measure(&stock_headers(Request { headers: vec![], ..Request::get("/report") }).payment(&expired.header()));
+    assert_eq!(expired.status, 402);
+    figures.insert("refused_expired.cycles", expired.cycles);
+
+    let spender = setup.payer(4);
+    let after = (0..PAYMENTS_BETWEEN).map(|number| {
+        let signed = spender.sign_with(&sale.offer(), nonce(number), setup.now() - 30, setup.now() + 200);
+        setup.sale(Request::get("/report")).present(signed).send()
+    });
+    for outcome in after {
+        assert_eq!(outcome.answer.status, 200);
+    }
+    let late = bench.measure(&bench.paid(&sale, &spender));
+    assert_eq!(late.status, 200);
+    figures.insert("payment_after_300.update_instructions", late.updates);
+    figures.insert("payment_after_300.cycles", late.cycles);
+
+    bench.costs();
+    setup.upgrade();
+    let upgrade = bench.costs().iter().map(|cost| cost.instructions).sum();
+    figures.insert("upgrade.instructions", upgrade);
+    let kept = setup.settled().len() as u64;
+    assert!(kept > PAYMENTS_BETWEEN && FUNDS > 0);
+    figures.insert("wasm.gz_bytes", support::environment::tollkeeper_wasm().len() as u64);
+    println!("{}", serde_json::to_string_pretty(&figures).expect("BUG: a map of numbers"));
+}
+
+fn nonce(number: u64) -> x402_icp::Nonce {
+    let mut bytes = [0x11; 32];
+    bytes[..8].copy_from_slice(&number.to_le_bytes());
+    x402_icp::Nonce(bytes)
+}

@@ -1,0 +1,36 @@
+// Compares measured figures with the committed ones.
+//   node figures.mjs COMMITTED MEASURED [--check]
+import { copyFileSync, existsSync, readFileSync } from "node:fs";
+
+const ALLOWED_GROWTH = 0.05;
+/** What the project wants to reach; a figure above its goal is marked, not failed. */
+const GOALS = {
+  "unpaid_402.query_instructions": 700_000,
+  "payment.update_instructions": 4_500_000,
+  "payment.cycles": 17_000_000,
+  "payment.ledger_calls": 1,
+  "payment_after_300.cycles": 17_000_000,
+  "refused_signature.cycles": 11_300_000,
+  "wasm.gz_bytes": 600_000,
+};
+
+const [committedFile, measuredFile, mode] = process.argv.slice(2);
+const read = (file) => JSON.parse(readFileSync(file, "utf8"));
+const measured = read(measuredFile);
+const committed = existsSync(committedFile) ? read(committedFile) : {};
+const number = (value) => (value === undefined ? "-" : value.toLocaleString("en-US"));
+const grown = [];
+for (const [name, value] of Object.entries(measured)) {
+  const before = committed[name];
+  const change = before ? `${(((value - before) / before) * 100).toFixed(1)} %` : "new";
+  const goal = GOALS[name] === undefined ? "" : `goal ${number(GOALS[name])}${value > GOALS[name] ? "  MISSED" : ""}`;
+  console.log(`${name.padEnd(42)} ${number(value).padStart(14)} ${change.padStart(9)}  ${goal}`);
+  if (before === undefined || value > before * (1 + ALLOWED_GROWTH)) grown.push(name);
+}
+const missing = Object.keys(committed).filter((name) => !(name in measured));
+if (mode !== "--check") copyFileSync(measuredFile, committedFile);
+else if (grown.length + missing.length > 0) {
+  console.error(`Figures grew by more than 5 % or are not in benches/costs.json: ${[...grown, ...missing].join(", ")}`);
+  console.error("If that is meant, run scripts/bench and commit benches/costs.json with the reason.");
+  process.exit(1);
+}
