@@ -2,7 +2,7 @@
 
 pub mod ic;
 #[cfg(test)]
-pub mod scripted;
+pub(crate) mod scripted;
 
 use crate::{
     domain::settlement::CallOutcome,

@@ -58,7 +58,7 @@ mod tests {
         let config = storage::config::read();
         assert_eq!(config.network, "icp:1");
         assert_eq!(config.pay_to, Account::from(runtime.controller));
-        let operator = Principal::from_slice(&[4]);
+        let operator = Principal::from_slice(&[44]);
         upgrade(&runtime, Changes { operators: Some(vec![operator]), ..Changes::default() })
             .unwrap();
         assert_eq!(storage::config::read(), Config { operators: vec![operator], ..config });

@@ -108,7 +108,8 @@ mod step {
                     }
                     state = next;
                 }
-                prop_assert!(!matches!(state, State::Failed { .. }));
+                let failed = matches!(state, State::Failed { .. });
+                prop_assert!(!failed);
             }
         }
     }
