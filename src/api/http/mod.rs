@@ -16,6 +16,7 @@ mod answer;
 mod catalogue;
 pub mod certification;
 mod layout;
+mod node;
 mod request;
 mod response;
 mod site;

@@ -16,12 +16,11 @@
 use super::{
     answer::Answer,
     layout::{self, Templates},
+    node::{Expressions, Node, Proven},
 };
 use ic_http_certification::{
-    DefaultCelBuilder, DefaultFullCelExpression, DefaultResponseCertification,
-    DefaultResponseOnlyCelExpression, HttpCertification, HttpCertificationPath,
-    HttpCertificationTree, HttpCertificationTreeEntry, Method, StatusCode,
-    utils::{build_v2_certificate_header_value, cbor_encode_to_base64},
+    HttpCertificationPath, HttpCertificationTree, HttpCertificationTreeEntry,
+    utils::build_v2_certificate_header_value,
 };
 use std::{collections::BTreeMap, rc::Rc};
 
@@ -54,26 +53,6 @@ impl Slot {
     }
 }
 
-/// A place of the tree that proves answers.
-#[derive(Debug)]
-struct Node {
-    path: HttpCertificationPath<'static>,
-    /// `expr_path` of the certificate header, encoded.
-    expr_path: String,
-    /// The template whose answers these are; none for 404s and tombstones.
-    template: Option<String>,
-    proven: Vec<Proven>,
-}
-
-/// An answer and what is certified about it.
-#[derive(Debug)]
-struct Proven {
-    /// The one method it is certified for; none: any other method and any body (404 only).
-    method: Option<&'static str>,
-    answer: Rc<Answer>,
-    certification: HttpCertification,
-}
-
 /// A proven answer, found by [`Site::lookup`].
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'a> {
@@ -89,10 +68,7 @@ impl<'a> Found<'a> {
 
     /// The certification expression that belongs to it.
     pub fn expression(&self, site: &'a Site) -> &'a str {
-        match self.proven.method {
-            Some(_) => &site.full_text,
-            None => &site.response_only_text,
-        }
+        site.expressions.text_for(self.proven)
     }
 }
 
@@ -104,34 +80,21 @@ pub struct Site {
     templates: Templates,
     exact: BTreeMap<String, Node>,
     wildcard: BTreeMap<String, Node>,
-    full: DefaultFullCelExpression<'static>,
-    full_text: String,
-    response_only: DefaultResponseOnlyCelExpression<'static>,
-    response_only_text: String,
+    expressions: Expressions,
 }
 
 impl Default for Site {
     fn default() -> Self {
-        let all_headers =
-            || DefaultResponseCertification::response_header_exclusions(Vec::<&str>::new());
-        let full = DefaultCelBuilder::full_certification()
-            .with_response_certification(all_headers())
-            .build();
-        let response_only = DefaultCelBuilder::response_only_certification()
-            .with_response_certification(all_headers())
-            .build();
         let mut site = Self {
             tree: HttpCertificationTree::default(),
             slots: BTreeMap::new(),
             templates: Templates::default(),
             exact: BTreeMap::new(),
             wildcard: BTreeMap::new(),
-            full_text: full.to_string(),
-            full,
-            response_only_text: response_only.to_string(),
-            response_only,
+            expressions: Expressions::default(),
         };
-        let node = site.not_found_node(HttpCertificationPath::wildcard(""));
+        let root = HttpCertificationPath::wildcard("");
+        let node = site.expressions.not_found(root);
         site.put_wildcard("", Some(node));
         site
     }
@@ -215,10 +178,7 @@ impl Site {
             Some(node) => node,
             None => self.covering_wildcard(path)?,
         };
-        let proven = node.proven.iter().find(|proven| match proven.method {
-            Some(certified) => certified == method && !has_body,
-            None => !matches!(method, "OPTIONS" | "HEAD"),
-        })?;
+        let proven = node.find(method, has_body)?;
         Some(Found { node, proven })
     }
 
@@ -254,14 +214,18 @@ impl Site {
     fn sync_exact(&mut self, path: &str) {
         let certified_path = HttpCertificationPath::exact(path.to_string());
         let node = match self.slots.get(path) {
-            Some(slot) if slot.answers.is_empty() => Some(self.not_found_node(certified_path)),
+            Some(slot) if slot.answers.is_empty() => {
+                Some(self.expressions.not_found(certified_path))
+            }
             Some(slot) => {
                 let answers = slot.answers.clone();
-                Some(self.answers_node(certified_path, path, &answers))
+                Some(self.expressions.answers(certified_path, path, &answers))
             }
             None if !self.templates.is_guard(path) => None,
-            None if self.templates.matching(path).is_some() => Some(tombstone(certified_path)),
-            None => Some(self.not_found_node(certified_path)),
+            None if self.templates.matching(path).is_some() => {
+                Some(Node::tombstone(certified_path))
+            }
+            None => Some(self.expressions.not_found(certified_path)),
         };
         self.put_exact(path, node);
     }
@@ -276,8 +240,11 @@ impl Site {
                 .get(*template)
                 .filter(|slot| !slot.answers.is_empty())
                 .map(|slot| (template.to_string(), slot.answers.clone()))
-                .map(|(template, answers)| self.answers_node(certified_path, &template, &answers)),
-            _ => Some(tombstone(certified_path)),
+                .map(|(template, answers)| {
+                    self.expressions
+                        .answers(certified_path, &template, &answers)
+                }),
+            _ => Some(Node::tombstone(certified_path)),
         };
         self.put_wildcard(prefix, node);
     }
@@ -287,7 +254,7 @@ impl Site {
             .delete_by_path(&HttpCertificationPath::exact(path));
         self.exact.remove(path);
         if let Some(node) = node {
-            insert_entries(&mut self.tree, &self.full_text, &node);
+            self.expressions.insert(&mut self.tree, &node);
             self.exact.insert(path.to_string(), node);
         }
     }
@@ -297,107 +264,9 @@ impl Site {
             .delete_by_path(&HttpCertificationPath::wildcard(prefix));
         self.wildcard.remove(prefix);
         if let Some(node) = node {
-            insert_entries(&mut self.tree, &self.full_text, &node);
+            self.expressions.insert(&mut self.tree, &node);
             self.wildcard.insert(prefix.to_string(), node);
         }
-    }
-
-    fn answers_node(
-        &self,
-        path: HttpCertificationPath<'static>,
-        template: &str,
-        answers: &[(&'static str, Rc<Answer>)],
-    ) -> Node {
-        let proven = answers
-            .iter()
-            .map(|(method, answer)| self.prove(Some(method), answer.clone()))
-            .collect();
-        Node {
-            expr_path: cbor_encode_to_base64(&path.to_expr_path()),
-            path,
-            // An exact node proves its own slot only; nothing asks whose it is.
-            template: Some(template.to_string()),
-            proven,
-        }
-    }
-
-    fn not_found_node(&self, path: HttpCertificationPath<'static>) -> Node {
-        let answer = Answer::not_found();
-        let proven = vec![
-            self.prove(Some("OPTIONS"), Rc::new(Answer::preflight())),
-            self.prove(Some("HEAD"), Rc::new(answer.head())),
-            self.prove(None, Rc::new(answer)),
-        ];
-        Node {
-            expr_path: cbor_encode_to_base64(&path.to_expr_path()),
-            path,
-            template: None,
-            proven,
-        }
-    }
-
-    fn prove(&self, method: Option<&'static str>, answer: Rc<Answer>) -> Proven {
-        let expression = match method {
-            Some(_) => &self.full_text,
-            None => &self.response_only_text,
-        };
-        let (body, hash) = answer.body.certified();
-        let mut headers = answer.headers.clone();
-        headers.push((
-            ic_http_certification::CERTIFICATE_EXPRESSION_HEADER_NAME.to_string(),
-            expression.clone(),
-        ));
-        let response = ic_http_certification::HttpResponse::builder()
-            .with_status_code(
-                StatusCode::from_u16(answer.status).expect("BUG: an answer's status is no status"),
-            )
-            .with_headers(headers)
-            .with_body(body)
-            .build();
-        let certification = match method {
-            Some(method) => {
-                let request = ic_http_certification::HttpRequest::builder()
-                    .with_method(
-                        Method::from_bytes(method.as_bytes())
-                            .expect("BUG: an answer's method is no method"),
-                    )
-                    .with_url("/")
-                    .build();
-                HttpCertification::full(&self.full, &request, &response, hash)
-            }
-            None => HttpCertification::response_only(&self.response_only, &response, hash),
-        }
-        .expect("BUG: an answer does not carry its certification expression");
-        Proven {
-            method,
-            answer,
-            certification,
-        }
-    }
-}
-
-fn insert_entries(tree: &mut HttpCertificationTree, full_text: &str, node: &Node) {
-    for proven in &node.proven {
-        tree.insert(&HttpCertificationTreeEntry::new(
-            &node.path,
-            proven.certification,
-        ));
-    }
-    if node.proven.is_empty() {
-        // No response hashes to zeros: the node is there, so a verifier accepts nothing less specific
-        // for its paths, but there is no answer it proves.
-        let expression = <sha2::Sha256 as sha2::Digest>::digest(full_text.as_bytes()).into();
-        let certification = HttpCertification::response_only_prehashed(expression, [0; 32]);
-        tree.insert(&HttpCertificationTreeEntry::new(&node.path, certification));
-    }
-}
-
-fn tombstone(path: HttpCertificationPath<'static>) -> Node {
-    Node {
-        expr_path: cbor_encode_to_base64(&path.to_expr_path()),
-        path,
-        template: None,
-        proven: Vec::new(),
     }
 }
 

@@ -1,0 +1,18 @@
+//! The canister on a network, with real ledgers, keys and certificates.
+
+mod support;
+
+mod certification;
+mod content;
+mod http_answers;
+mod ledger_faults;
+mod live_gateway;
+mod malformed_candid;
+mod malformed_http;
+mod parallel;
+mod payment;
+mod receipts;
+mod replay;
+mod roles;
+mod upgrade;
+mod verification;

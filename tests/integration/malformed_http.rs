@@ -1,0 +1,324 @@
+//! Malformed payments and requests: the right status, no trap, no change.
+
+use crate::support::{Request, Setup, Signed};
+use serde_json::{Value, json};
+use x402_icp::{Code, values::to_base64};
+
+const PRICE: u128 = 30_000;
+
+struct Shop {
+    setup: Setup,
+    good: Signed,
+}
+
+impl Shop {
+    fn open() -> Self {
+        let setup = Setup::new();
+        let payer = setup.payer(140);
+        let good = {
+            let sale = setup.sell("/article", PRICE);
+            payer.sign(&sale.offer(), setup.now())
+        };
+        Self { setup, good }
+    }
+
+    /// The query answers as if there were no payment, and the update names the code.
+    fn is_no_payment(&self, what: &str, header: &str) {
+        let request = Request::get("/article").payment(header);
+        let answer = self.setup.send(&request);
+        assert_eq!((answer.status, answer.upgraded), (402, false), "{what}");
+        assert_eq!(answer.payment_required().unwrap().error, None, "{what}");
+        // The same with a body, which only an update can answer.
+        let answer = self.setup.send(&request.body(b"x"));
+        assert_eq!((answer.status, answer.upgraded), (402, true), "{what}");
+        let error = answer.payment_required().unwrap().error;
+        assert_eq!(
+            error.as_deref(),
+            Some(Code::InvalidPayload.as_str()),
+            "{what}"
+        );
+    }
+
+    fn json(&self) -> Value {
+        serde_json::to_value(&self.good.payload).unwrap()
+    }
+
+    fn changed(&self, what: &str, change: impl FnOnce(&mut Value)) {
+        let mut json = self.json();
+        change(&mut json);
+        self.is_no_payment(what, &to_base64(json.to_string().as_bytes()));
+    }
+
+    /// Nothing that went before has stored or moved anything, and the good payment is still good.
+    fn close(self) {
+        assert!(self.setup.payments().is_empty());
+        let sale = self.setup.sale(Request::get("/article"));
+        sale.present(self.good.clone()).send().expect_settled();
+    }
+}
+
+#[test]
+fn base64_that_is_not_ours() {
+    let shop = Shop::open();
+    let good = shop.good.header();
+    for (what, header) in [
+        ("empty", String::new()),
+        ("no base64", "!!!!".into()),
+        ("spaces", format!(" {good}")),
+        ("a line break", format!("{}\r\n{}", &good[..8], &good[8..])),
+        ("base64url", good.replace(['+', '/'], "-") + "-_"),
+        ("one character more", format!("{good}A")),
+        ("one character less", good[..good.len() - 1].into()),
+        ("padding in the middle", format!("{good}====")),
+        ("two values in one", format!("{good}, {good}")),
+        ("not UTF-8", to_base64(&[0xff, 0xfe, 0x80])),
+        ("not JSON", to_base64(b"hello")),
+        ("binary", "\u{0}\u{1}".into()),
+        ("not ASCII", "ü".into()),
+    ] {
+        shop.is_no_payment(what, &header);
+    }
+    shop.close();
+}
+
+#[test]
+fn json_of_another_shape() {
+    let shop = Shop::open();
+    for text in [
+        "null",
+        "1",
+        "\"x\"",
+        "[]",
+        "{}",
+        "{\"x402Version\":2}",
+        "true",
+        "{",
+        "{}{}",
+    ] {
+        shop.is_no_payment(text, &to_base64(text.as_bytes()));
+    }
+    shop.changed("no payload", |json| {
+        drop(json.as_object_mut().unwrap().remove("payload"))
+    });
+    shop.changed("no accepted", |json| {
+        drop(json.as_object_mut().unwrap().remove("accepted"))
+    });
+    shop.changed("a list for an object", |json| json["payload"] = json!([]));
+    shop.changed("a number for text", |json| {
+        json["payload"]["validAfter"] = json!(5)
+    });
+    shop.changed("text for a number", |json| json["x402Version"] = json!("2"));
+    shop.changed("a negative version", |json| json["x402Version"] = json!(-2));
+    shop.changed("a broken version", |json| json["x402Version"] = json!(2.5));
+    shop.changed("null for text", |json| {
+        json["payload"]["nonce"] = json!(null)
+    });
+    shop.changed("an object for text", |json| {
+        json["payload"]["from"] = json!({})
+    });
+    shop.changed("delegations that are none", |json| {
+        json["payload"]["delegations"] = json!([{}])
+    });
+    shop.close();
+}
+
+#[test]
+fn json_with_duplicate_keys() {
+    let shop = Shop::open();
+    let json = shop.json().to_string();
+    let twice = json.replacen("\"nonce\":", "\"nonce\":\"00\",\"nonce\":", 1);
+    assert_ne!(json, twice);
+    shop.is_no_payment("nonce twice", &to_base64(twice.as_bytes()));
+    let twice = json.replacen("{", "{\"accepted\":{},", 1);
+    shop.is_no_payment("accepted twice", &to_base64(twice.as_bytes()));
+    shop.close();
+}
+
+#[test]
+fn deep_nesting_and_long_lists() {
+    let shop = Shop::open();
+    for depth in [33, 200, 4_000] {
+        let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        shop.is_no_payment("nested lists", &to_base64(deep.as_bytes()));
+        let objects = format!("{}1{}", "{\"a\":".repeat(depth / 2), "}".repeat(depth / 2));
+        shop.is_no_payment("nested objects", &to_base64(objects.as_bytes()));
+    }
+    shop.changed("many delegations", |json| {
+        let one = json!({"pubkey": "AA==", "expiration": "1", "signature": "AA=="});
+        json["payload"]["delegations"] = Value::Array(vec![one; 21]);
+    });
+    shop.close();
+}
+
+#[test]
+fn oversized_headers() {
+    let shop = Shop::open();
+    for bytes in [16_384, 100_000, 1_000_000] {
+        let text = format!("{{\"a\":\"{}\"}}", "x".repeat(bytes));
+        shop.is_no_payment("long", &to_base64(text.as_bytes()));
+        shop.is_no_payment("long garbage", &"A".repeat(bytes + 4));
+    }
+    shop.close();
+}
+
+#[test]
+fn texts_that_are_no_values() {
+    let shop = Shop::open();
+    for nonce in [
+        "",
+        "00",
+        "zz",
+        &"AB".repeat(32),
+        &"ab".repeat(33),
+        &format!("0x{}", "ab".repeat(31)),
+    ] {
+        shop.changed(&format!("nonce {nonce}"), |json| {
+            json["payload"]["nonce"] = json!(nonce)
+        });
+    }
+    for time in [
+        "",
+        "-1",
+        "+1",
+        "1e9",
+        "01",
+        "1.0",
+        " 1",
+        "1 ",
+        "18446744073709551616",
+        "0x10",
+        "١",
+    ] {
+        shop.changed(&format!("time {time}"), |json| {
+            json["payload"]["validAfter"] = json!(time)
+        });
+        shop.changed(&format!("time {time}"), |json| {
+            json["payload"]["validBefore"] = json!(time)
+        });
+    }
+    for account in [
+        "",
+        "x",
+        "aaaaa-aa-aa",
+        "2vxsx-fae.",
+        "AAAAA-AA",
+        &"a-".repeat(500),
+        "aaaaa-aa.1",
+    ] {
+        shop.changed(&format!("account {account}"), |json| {
+            json["payload"]["from"] = json!(account)
+        });
+    }
+    for bytes in ["AA", "A===", "-_==", "AB==", &"A".repeat(20_000)] {
+        shop.changed("key", |json| json["payload"]["publicKey"] = json!(bytes));
+        shop.changed("signature", |json| {
+            json["payload"]["signature"] = json!(bytes)
+        });
+    }
+    shop.close();
+}
+
+#[test]
+fn amounts_with_signs_exponents_zeros_and_2_to_the_256() {
+    // The accepted offer is compared with ours as text values: none of these is equal to it.
+    let shop = Shop::open();
+    let two_to_256 =
+        "115792089237316195423570985008687907853269984665640564039457584007913129639936";
+    for amount in [
+        "+30000", "-30000", "3e4", "030000", "30000.0", " 30000", "", two_to_256, "0", "٣",
+    ] {
+        let mut json = shop.json();
+        json["accepted"]["amount"] = json!(amount);
+        let request = Request::get("/article").payment(&to_base64(json.to_string().as_bytes()));
+        let answer = shop.setup.send(&request);
+        assert_eq!(answer.status, 402, "{amount}");
+        assert!(answer.payment_required().is_some(), "{amount}");
+    }
+    shop.changed("a number", |json| {
+        json["accepted"]["amount"] = json!(30_000)
+    });
+    shop.close();
+}
+
+#[test]
+fn two_payment_headers_are_refused() {
+    let shop = Shop::open();
+    let good = shop.good.header();
+    for (first, second) in [
+        ("PAYMENT-SIGNATURE", "PAYMENT-SIGNATURE"),
+        ("payment-signature", "Payment-Signature"),
+    ] {
+        let request = Request::get("/article")
+            .header(first, &good)
+            .header(second, &good);
+        let answer = shop.setup.send(&request);
+        assert_eq!((answer.status, answer.upgraded), (402, false));
+        let answer = shop.setup.send(&request.body(b"x"));
+        let error = answer.payment_required().unwrap().error;
+        assert_eq!(error.as_deref(), Some(Code::InvalidPayload.as_str()));
+    }
+    shop.close();
+}
+
+#[test]
+fn header_name_in_any_case_is_a_payment() {
+    let shop = Shop::open();
+    let request = Request::get("/article").header("pAyMeNt-SiGnAtUrE", &shop.good.header());
+    assert_eq!(shop.setup.send(&request).status, 200);
+    shop.setup.check_books();
+}
+
+#[test]
+fn unknown_keys_in_a_payload_change_nothing() {
+    let shop = Shop::open();
+    let mut json = shop.json();
+    json["extra"] = json!({"anything": [1, 2, 3]});
+    json["accepted"]["more"] = json!("x");
+    json["accepted"]["extra"]["more"] = json!(null);
+    json["resource"] = json!({"url": "https://elsewhere.example/"});
+    let request = Request::get("/article").payment(&to_base64(json.to_string().as_bytes()));
+    assert_eq!(shop.setup.send(&request).status, 200);
+    shop.setup.check_books();
+}
+
+#[test]
+fn huge_bodies_are_refused_before_they_are_read() {
+    let shop = Shop::open();
+    let request = Request::get("/article")
+        .payment(&shop.good.header())
+        .body(&vec![7; 1_048_577]);
+    let answer = shop.setup.send(&request);
+    assert_eq!((answer.status, answer.upgraded), (413, true));
+    let request = Request::new("POST", "/article").body(&vec![7; 1_500_000]);
+    assert_eq!(shop.setup.send(&request).status, 413);
+    shop.close();
+}
+
+#[test]
+fn thousands_of_headers_are_survived() {
+    let shop = Shop::open();
+    let mut request = Request::get("/article");
+    for number in 0..5_000 {
+        request = request.header(&format!("x-{number}"), "value");
+    }
+    assert_eq!(shop.setup.send(&request).status, 402);
+    let request = request
+        .header("", "")
+        .header("\u{0}", "\u{ffff}")
+        .payment(&shop.good.header());
+    assert_eq!(shop.setup.send(&request).status, 200);
+    shop.setup.check_books();
+}
+
+#[test]
+fn paid_path_longer_than_the_books_take_is_refused_uncharged() {
+    let setup = Setup::new();
+    let payer = setup.payer(141);
+    setup.sell("/data/{id}", PRICE);
+    let url = format!("/data/{}", "x".repeat(300));
+    let sale = setup.sale(Request::get(&url));
+    let answer = sale.pay(&payer).send().answer;
+    assert_eq!(answer.status, 414);
+    assert!(setup.payments().is_empty());
+    setup.check_books();
+}

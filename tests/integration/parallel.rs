@@ -1,0 +1,159 @@
+//! The same payment many times at once, while the ledger is being asked.
+
+use crate::support::{Answer, Setup, flow::GOODS, ledger::TRANSFER_FROM};
+use candid::Principal;
+use test_ledger::testing::Fault;
+use x402_icp::Code;
+
+const PRICE: u128 = 30_000;
+const REQUESTS: usize = 20;
+
+fn senders() -> impl Iterator<Item = Principal> {
+    (0..REQUESTS as u8).map(|n| Principal::self_authenticating([n, 9, 9]))
+}
+
+#[test]
+fn twenty_identical_requests_in_parallel_make_one_block() {
+    let setup = Setup::with_any_ledger();
+    let payer = setup.payer(70);
+    let sale = setup.sell("/article", PRICE);
+    let paying = sale.pay(&payer);
+    let argument = paying.request().update_argument();
+    let calls: Vec<_> = senders()
+        .map(|sender| {
+            setup
+                .pic
+                .submit_call(
+                    setup.canister,
+                    sender,
+                    "http_request_update",
+                    argument.clone(),
+                )
+                .expect("the request is taken")
+        })
+        .collect();
+    let answers: Vec<Answer> = calls
+        .into_iter()
+        .map(|call| Answer::from_update(&setup.pic.await_call(call).expect("no trap")))
+        .collect();
+    let delivered = answers.iter().filter(|answer| answer.status == 200).count();
+    assert!(delivered >= 1);
+    for answer in &answers {
+        if answer.status == 200 {
+            assert_eq!(answer.body, GOODS);
+            continue;
+        }
+        // The others came while the first was waiting for the ledger; they know to ask again.
+        let response = answer.payment_response().expect("an outcome");
+        assert_eq!(
+            response.error_reason.as_deref(),
+            Some(Code::SettlementPending.as_str())
+        );
+        assert_eq!(response.transaction, paying.signed.id.to_string());
+        assert_eq!(answer.payment_required(), None);
+    }
+    assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
+    assert_eq!(setup.payments().len(), 1);
+    paying.send().expect_settled();
+    assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
+}
+
+#[test]
+fn one_payment_for_two_routes_in_parallel_opens_one() {
+    let setup = Setup::with_any_ledger();
+    let payer = setup.payer(71);
+    setup.sell("/data/{id}", PRICE);
+    let (one, two) = ("/data/1", "/data/2");
+    let sale = setup.sale(crate::support::Request::get(one));
+    let paying = sale.pay(&payer);
+    let header = paying.signed.header();
+    let calls: Vec<_> = [one, two, one, two]
+        .iter()
+        .zip(senders())
+        .map(|(url, sender)| {
+            let request = crate::support::Request::get(url).payment(&header);
+            setup
+                .pic
+                .submit_call(
+                    setup.canister,
+                    sender,
+                    "http_request_update",
+                    request.update_argument(),
+                )
+                .expect("the request is taken")
+        })
+        .collect();
+    for call in calls {
+        let _ = Answer::from_update(&setup.pic.await_call(call).expect("no trap"));
+    }
+    let goods = [one, two]
+        .iter()
+        .filter(|url| {
+            let request = crate::support::Request::get(url).payment(&header);
+            setup.send(&request).status == 200
+        })
+        .count();
+    assert_eq!(goods, 1, "one payment opens one resource");
+    assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
+    setup.check_books();
+}
+
+#[test]
+fn one_allowance_for_one_of_many_payments() {
+    // Many quotes, one allowance: only as many are paid as the allowance covers.
+    let setup = Setup::with_any_ledger();
+    let payer = crate::support::Payer::ed25519(72);
+    setup.ledger.mint(&setup, payer.account, 1_000_000);
+    setup
+        .ledger
+        .approve(&setup, payer.account, setup.canister, 2 * (PRICE + 10_000));
+    setup.watch(payer.account, 1_000_000 - 10_000);
+    let sale = setup.sell("/article", PRICE);
+    let calls: Vec<_> = senders()
+        .take(6)
+        .map(|sender| {
+            let argument = sale.pay(&payer).request().update_argument();
+            setup
+                .pic
+                .submit_call(setup.canister, sender, "http_request_update", argument)
+                .expect("the request is taken")
+        })
+        .collect();
+    let delivered = calls
+        .into_iter()
+        .map(|call| Answer::from_update(&setup.pic.await_call(call).expect("no trap")))
+        .filter(|answer| answer.status == 200)
+        .count();
+    assert_eq!(delivered, 2);
+    setup.check_books();
+}
+
+#[test]
+fn requests_that_come_while_the_ledger_thinks_are_pending() {
+    let setup = Setup::new();
+    let payer = setup.payer(73);
+    let sale = setup.sell("/article", PRICE);
+    let paying = sale.pay(&payer);
+    setup
+        .ledger
+        .fault_of(&setup, TRANSFER_FROM, 1, &Fault::delayed_before_transfer());
+    let argument = paying.request().update_argument();
+    let first = setup
+        .pic
+        .submit_call(
+            setup.canister,
+            payer.account.owner,
+            "http_request_update",
+            argument,
+        )
+        .expect("the request is taken");
+    for _ in 0..4 {
+        setup.pic.tick();
+    }
+    let signed = sale.present(paying.signed).send().expect_pending();
+    setup.ledger.release(&setup);
+    let answer = Answer::from_update(&setup.pic.await_call(first).expect("no trap"));
+    assert_eq!((answer.status, answer.body.as_slice()), (200, GOODS));
+    sale.present(signed).send().expect_settled();
+    assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
+}

@@ -1,0 +1,129 @@
+//! Receipts over HTTP and Candid.
+
+use crate::support::{
+    Request, Setup,
+    setup::{FEE, merchant},
+};
+use serde_json::Value;
+use test_ledger::testing::Fault;
+
+const PRICE: u128 = 30_000;
+
+#[test]
+fn receipt_over_http_says_what_the_books_say() {
+    let setup = Setup::with_any_ledger();
+    let payer = setup.payer(110);
+    let settled = setup
+        .sell("/article", PRICE)
+        .pay(&payer)
+        .send()
+        .expect_settled();
+    let url = format!("/x402/receipts/{}", settled.signed.id);
+    let answer = setup.get(&url);
+    assert!(answer.upgraded && answer.status == 200);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("cache-control"), Some("private, no-store"));
+    let json: Value = serde_json::from_slice(&answer.body).unwrap();
+    let expected = serde_json::json!({
+        "paymentId": settled.signed.id.to_string(),
+        "network": setup.config().network,
+        "asset": setup.ledger.0.to_text(),
+        "transaction": settled.block.to_string(),
+        "payer": payer.account.to_string(),
+        "payTo": merchant().to_string(),
+        "amount": PRICE.to_string(),
+        "fee": FEE.to_string(),
+        "method": "GET",
+        "path": "/article",
+        "settledAt": setup.receipt(settled.signed.id.0).unwrap().settled_at.to_string(),
+    });
+    assert_eq!(json, expected);
+    let extra = settled.answer.payment_response().unwrap().extra.unwrap();
+    assert_eq!(extra["paymentId"], settled.signed.id.to_string());
+    let head = setup.send(&Request::new("HEAD", &url));
+    assert_eq!((head.status, head.body.len()), (200, 0));
+}
+
+#[test]
+fn receipts_that_do_not_exist_are_proven_404s() {
+    let setup = Setup::with_any_ledger();
+    for id in [
+        "00".repeat(32),
+        "AB".repeat(32),
+        "zz".repeat(32),
+        "00".repeat(31),
+        String::new(),
+    ] {
+        let answer = setup.get(&format!("/x402/receipts/{id}"));
+        assert_eq!((answer.status, answer.upgraded), (404, false), "{id}");
+    }
+}
+
+#[test]
+fn open_and_failed_payments_have_no_receipt() {
+    let setup = Setup::new();
+    let payer = setup.payer(111);
+    let sale = setup.sell("/article", PRICE);
+    setup.ledger.fault(&setup, 1, &Fault::lost_after_transfer());
+    let signed = sale.pay(&payer).send().expect_pending();
+    let answer = setup.get(&format!("/x402/receipts/{}", signed.id));
+    assert_eq!((answer.status, answer.upgraded), (404, false));
+    sale.present(signed.clone()).send().expect_settled();
+    assert_eq!(
+        setup.get(&format!("/x402/receipts/{}", signed.id)).status,
+        200
+    );
+}
+
+#[test]
+fn payments_are_listed_by_page() {
+    use crate::support::{
+        interface::{PageArgs, Payment, PaymentsError},
+        setup::{operator, stranger},
+    };
+    let setup = Setup::with_any_ledger();
+    let payer = setup.payer(112);
+    let sale = setup.sell("/article", PRICE);
+    let ids: Vec<_> = (0..5)
+        .map(|_| {
+            sale.pay(&payer)
+                .send()
+                .expect_settled()
+                .signed
+                .id
+                .0
+                .to_vec()
+        })
+        .collect();
+    let page = |after, limit| -> Vec<Payment> {
+        let page = PageArgs { after, limit };
+        let page: Result<Vec<Payment>, PaymentsError> =
+            setup.query(operator(), "payments", (page,));
+        page.unwrap()
+    };
+    let first = page(None, Some(2));
+    let second = page(first[1].sequence, Some(2));
+    let third = page(second[1].sequence, Some(2));
+    assert_eq!((first.len(), second.len(), third.len()), (2, 2, 1));
+    let listed: Vec<_> = [first, second, third]
+        .concat()
+        .iter()
+        .map(|payment| payment.id.to_vec())
+        .collect();
+    assert_eq!(listed, ids);
+    let refused: Result<Vec<Payment>, PaymentsError> =
+        setup.query(stranger(), "payments", (PageArgs::default(),));
+    assert_eq!(refused, Err(PaymentsError::Unauthorized));
+    for limit in [0, 101, u32::MAX] {
+        let page = PageArgs {
+            after: None,
+            limit: Some(limit),
+        };
+        let refused: Result<Vec<Payment>, PaymentsError> =
+            setup.query(operator(), "payments", (page,));
+        assert!(
+            matches!(refused, Err(PaymentsError::InvalidArgument(_))),
+            "{limit}: {refused:?}"
+        );
+    }
+}

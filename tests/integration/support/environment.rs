@@ -1,0 +1,46 @@
+//! Where binaries and modules are: from the environment, or where `scripts/build` puts them.
+
+use pocket_ic::PocketIcBuilder;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn wasm(variable: &str, file: &str) -> Vec<u8> {
+    let path =
+        std::env::var_os(variable).map_or_else(|| root().join("build").join(file), PathBuf::from);
+    std::fs::read(&path).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}. Build it with `scripts/build`, or set {variable}",
+            path.display()
+        )
+    })
+}
+
+/// The canister under test (`TOLLKEEPER_WASM`).
+pub fn tollkeeper_wasm() -> Vec<u8> {
+    wasm("TOLLKEEPER_WASM", "tollkeeper.wasm.gz")
+}
+
+/// The ledger that can be told to misbehave (`TEST_LEDGER_WASM`).
+pub fn test_ledger_wasm() -> Vec<u8> {
+    wasm("TEST_LEDGER_WASM", "test_ledger.wasm.gz")
+}
+
+/// Any ICRC ledger (`LEDGER_WASM`), the test ledger by default.
+pub fn any_ledger_wasm() -> Vec<u8> {
+    match std::env::var_os("LEDGER_WASM") {
+        Some(_) => wasm("LEDGER_WASM", ""),
+        None => test_ledger_wasm(),
+    }
+}
+
+/// A builder that starts the server of `POCKET_IC_BIN`, by default the one of this repository.
+pub fn pocket_ic() -> PocketIcBuilder {
+    let builder = PocketIcBuilder::new();
+    match std::env::var_os("POCKET_IC_BIN") {
+        Some(_) => builder,
+        None => builder.with_server_binary(root().join("crates/local-ic/target/debug/pocket-ic")),
+    }
+}

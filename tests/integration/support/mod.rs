@@ -1,0 +1,15 @@
+//! Set-up and flows of the integration tests. Everything goes through the PocketIC protocol, so the tests
+//! run the same on any server that speaks it (`POCKET_IC_BIN`).
+
+pub mod books;
+pub mod environment;
+pub mod flow;
+pub mod gateway;
+pub mod interface;
+pub mod ledger;
+pub mod payer;
+pub mod setup;
+
+pub use gateway::{Answer, Request};
+pub use payer::{Payer, Signed};
+pub use setup::Setup;

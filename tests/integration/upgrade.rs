@@ -1,0 +1,208 @@
+//! Upgrades keep everything that was promised.
+
+use crate::support::{
+    Answer, Request, Setup,
+    flow::GOODS,
+    interface::{PageArgs, Route},
+    setup::{controller, stranger},
+};
+use candid::Principal;
+use test_ledger::testing::Fault;
+use x402_icp::Code;
+
+const PRICE: u128 = 30_000;
+
+#[test]
+fn upgrade_before_between_and_after_payments_keeps_everything() {
+    let setup = Setup::with_any_ledger();
+    let payer = setup.payer(90);
+    setup.publish_free("/about", b"about us");
+    setup.sell("/data/{id}", PRICE);
+    let sale = setup.sell("/article", PRICE);
+    let offer = sale.offer();
+    let signed_before = payer.sign(&offer, setup.now());
+
+    setup.upgrade();
+    assert_eq!(sale.offer(), offer, "the certified 402 is the same");
+    assert_eq!(setup.get("/about").body, b"about us");
+    let first = sale.present(signed_before).send().expect_settled();
+
+    setup.upgrade();
+    assert_eq!(sale.offer(), offer);
+    assert_eq!(
+        setup.receipt(first.signed.id.0).unwrap().block_index,
+        candid::Nat::from(first.block)
+    );
+    let again = sale.present(first.signed.clone()).send().expect_settled();
+    assert_eq!(again.block, first.block);
+    let second = sale.pay(&payer).send().expect_settled();
+    setup
+        .sale(Request::get("/data/7"))
+        .pay(&payer)
+        .send()
+        .expect_settled();
+
+    let payments = setup.payments();
+    let routes = routes(&setup);
+    setup.upgrade();
+    assert_eq!(setup.payments(), payments);
+    assert_eq!(self::routes(&setup), routes);
+    assert_eq!(
+        setup.config().operators,
+        vec![crate::support::setup::operator()]
+    );
+    let again = sale.present(second.signed).send().expect_settled();
+    assert_eq!(again.block, second.block);
+    assert_eq!(setup.get("/missing").status, 404);
+    setup.check_books();
+}
+
+fn routes(setup: &Setup) -> Vec<Route> {
+    let page: Result<Vec<Route>, crate::support::interface::InvalidArgument> =
+        setup.query(stranger(), "routes", (PageArgs::default(),));
+    page.expect("a good page")
+}
+
+#[test]
+fn upgrade_while_the_outcome_is_unknown_forgets_nothing() {
+    let setup = Setup::new();
+    let payer = setup.payer(91);
+    let sale = setup.sell("/article", PRICE);
+    setup.ledger.fault(&setup, 1, &Fault::lost_after_transfer());
+    let signed = sale.pay(&payer).send().expect_pending();
+    setup.upgrade();
+    sale.present(signed).send().expect_settled();
+    assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
+}
+
+#[test]
+fn upgrade_while_the_ledger_is_being_asked_forgets_nothing() {
+    // The reply comes to the new module. Whether it still finds its callback is the system's business;
+    // the payment must be settled once and delivered to whoever asks again.
+    let setup = Setup::new();
+    let payer = setup.payer(92);
+    let sale = setup.sell("/article", PRICE);
+    let paying = sale.pay(&payer);
+    setup
+        .ledger
+        .fault(&setup, 1, &Fault::delayed_after_transfer());
+    let call = setup
+        .pic
+        .submit_call(
+            setup.canister,
+            Principal::anonymous(),
+            "http_request_update",
+            paying.request().update_argument(),
+        )
+        .expect("the request is taken");
+    for _ in 0..4 {
+        setup.pic.tick();
+    }
+    setup.upgrade();
+    let pending = setup.send(&paying.request());
+    let reason = pending.payment_response().unwrap().error_reason;
+    assert_eq!(reason.as_deref(), Some(Code::SettlementPending.as_str()));
+    setup.ledger.release(&setup);
+    let _ = setup.pic.await_call(call);
+    // A payment that was being settled may wait for its lock to expire before it is asked for again.
+    let mut answer = setup.send(&paying.request());
+    for _ in 0..5 {
+        if answer.status == 200 {
+            break;
+        }
+        setup.advance(120);
+        answer = setup.send(&paying.request());
+    }
+    assert_eq!(
+        (answer.status, answer.body.as_slice()),
+        (200, GOODS),
+        "{:?}",
+        answer.payment_response()
+    );
+    assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
+    setup.check_books();
+}
+
+#[test]
+fn stop_and_start_between_payments_changes_nothing() {
+    let setup = Setup::with_any_ledger();
+    let payer = setup.payer(93);
+    let sale = setup.sell("/article", PRICE);
+    let first = sale.pay(&payer).send().expect_settled();
+    setup
+        .pic
+        .stop_canister(setup.canister, Some(controller()))
+        .unwrap();
+    setup
+        .pic
+        .start_canister(setup.canister, Some(controller()))
+        .unwrap();
+    assert_eq!(
+        sale.present(first.signed.clone())
+            .send()
+            .expect_settled()
+            .block,
+        first.block
+    );
+    sale.pay(&payer).send().expect_settled();
+}
+
+#[test]
+fn unfinished_upload_survives_an_upgrade_or_is_refused_cleanly() {
+    use crate::support::interface::{ContentBegin, ContentChunk, ContentError};
+    use serde_bytes::ByteBuf;
+    use sha2::{Digest, Sha256};
+    let setup = Setup::with_any_ledger();
+    setup
+        .route_put(setup.priced("GET", "/article", PRICE))
+        .unwrap();
+    let begin = ContentBegin {
+        method: "GET".into(),
+        path: "/article".into(),
+        bytes: GOODS.len() as u64,
+        sha256: ByteBuf::from(Sha256::digest(GOODS).to_vec()),
+    };
+    let operator = crate::support::setup::operator();
+    let upload: Result<u64, ContentError> = setup.update(operator, "content_begin", (begin,));
+    setup.upgrade();
+    let chunk = ContentChunk {
+        upload: upload.unwrap(),
+        offset: 0,
+        bytes: ByteBuf::from(GOODS.to_vec()),
+    };
+    let taken: Result<(), ContentError> = setup.update(operator, "content_chunk", (chunk,));
+    assert!(
+        matches!(taken, Ok(()) | Err(ContentError::UnknownUpload)),
+        "{taken:?}"
+    );
+    let payer = setup.payer(94);
+    setup.upload("GET", "/article", GOODS);
+    setup
+        .sale(Request::get("/article"))
+        .pay(&payer)
+        .send()
+        .expect_settled();
+}
+
+#[test]
+fn canister_stops_while_nothing_is_under_way_and_answers_no_one() {
+    let setup = Setup::with_any_ledger();
+    setup.sell("/article", PRICE);
+    setup
+        .pic
+        .stop_canister(setup.canister, Some(controller()))
+        .unwrap();
+    let reply = setup.pic.query_call(
+        setup.canister,
+        Principal::anonymous(),
+        "config",
+        candid::encode_args(()).unwrap(),
+    );
+    assert!(reply.is_err());
+    setup
+        .pic
+        .start_canister(setup.canister, Some(controller()))
+        .unwrap();
+    let answer: Answer = setup.get("/article");
+    assert_eq!(answer.status, 402);
+}
