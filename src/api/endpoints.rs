@@ -84,7 +84,10 @@ pub fn ledger_enable<R: Runtime>(
 
 /// `ledgers`
 pub fn all_ledgers() -> Vec<Ledger> {
-    storage::ledgers::all().into_iter().map(Ledger::from).collect()
+    storage::ledgers::all()
+        .into_iter()
+        .map(Ledger::from)
+        .collect()
 }
 
 /// `route_put`
@@ -108,7 +111,10 @@ pub fn route(key: RouteKey) -> Option<Route> {
 pub fn routes(page: PageArgs) -> Result<Vec<Route>, InvalidArgument> {
     let config = storage::config::read();
     let routes = catalogue::page(Page::from(page))?;
-    Ok(routes.iter().map(|route| Route::new(route, &config)).collect())
+    Ok(routes
+        .iter()
+        .map(|route| Route::new(route, &config))
+        .collect())
 }
 
 /// `offers`
@@ -118,12 +124,19 @@ pub fn offers<R: Runtime>(runtime: &R, key: RouteKey) -> Vec<Offer> {
     };
     let spender = runtime.canister_id();
     let offers = catalogue::detailed_offers(&route, spender);
-    offers.into_iter().map(|offer| Offer::new(offer, spender)).collect()
+    offers
+        .into_iter()
+        .map(|offer| Offer::new(offer, spender))
+        .collect()
 }
 
 /// `content_begin`
 pub fn content_begin<R: Runtime>(runtime: &R, args: ContentBegin) -> Result<u64, ContentError> {
-    let key = RouteKey { method: args.method, path: args.path }.check()?;
+    let key = RouteKey {
+        method: args.method,
+        path: args.path,
+    }
+    .check()?;
     let sha256 = validate::bytes32("sha256", &args.sha256)?;
     content::begin(runtime, key, args.bytes, sha256).map_err(ContentError::from)
 }
@@ -160,13 +173,19 @@ pub fn settled_payments<R: Runtime>(
     page: PageArgs,
 ) -> Result<Vec<Payment>, PaymentsError> {
     let page = payments::settled(runtime, page.into())?;
-    Ok(page.into_iter().map(|(n, payment)| Payment::new(Some(n), payment)).collect())
+    Ok(page
+        .into_iter()
+        .map(|(n, payment)| Payment::new(Some(n), payment))
+        .collect())
 }
 
 /// `payments_open`
 pub fn open_payments<R: Runtime>(runtime: &R) -> Result<Vec<Payment>, PaymentsError> {
     let open = payments::open(runtime)?;
-    Ok(open.into_iter().map(|payment| Payment::new(None, payment)).collect())
+    Ok(open
+        .into_iter()
+        .map(|payment| Payment::new(None, payment))
+        .collect())
 }
 
 /// `payments_failed`
@@ -175,7 +194,10 @@ pub fn failed_payments<R: Runtime>(
     page: PageArgs,
 ) -> Result<Vec<Payment>, PaymentsError> {
     let page = payments::failed(runtime, page.into())?;
-    Ok(page.into_iter().map(|(n, payment)| Payment::new(Some(n), payment)).collect())
+    Ok(page
+        .into_iter()
+        .map(|(n, payment)| Payment::new(Some(n), payment))
+        .collect())
 }
 
 /// `audit_payments`

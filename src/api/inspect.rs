@@ -55,12 +55,19 @@ mod tests {
         types::TimestampNs,
     };
 
-    const ADMINISTRATION: [&str; 5] =
-        ["pay_to_set", "operator_add", "operator_remove", "ledger_add", "ledger_enable"];
+    const ADMINISTRATION: [&str; 5] = [
+        "pay_to_set",
+        "operator_add",
+        "operator_remove",
+        "ledger_add",
+        "ledger_enable",
+    ];
     const OPERATION: [&str; 4] = ["route_put", "content_begin", "content_chunk", "payments"];
 
     fn accepted(runtime: &ScriptedRuntime, method: &str, length: usize) -> bool {
-        accept(runtime, method, length, || panic!("the argument is not needed"))
+        accept(runtime, method, length, || {
+            panic!("the argument is not needed")
+        })
     }
 
     #[test]
@@ -77,10 +84,18 @@ mod tests {
         for (caller, administers, operates, pays) in cases {
             runtime.caller.set(caller);
             for method in ADMINISTRATION {
-                assert_eq!(accepted(&runtime, method, 100), administers, "{method} by {caller}");
+                assert_eq!(
+                    accepted(&runtime, method, 100),
+                    administers,
+                    "{method} by {caller}"
+                );
             }
             for method in OPERATION {
-                assert_eq!(accepted(&runtime, method, 100), operates, "{method} by {caller}");
+                assert_eq!(
+                    accepted(&runtime, method, 100),
+                    operates,
+                    "{method} by {caller}"
+                );
             }
             assert_eq!(accepted(&runtime, "cancel_authorization", 100), pays);
             assert_eq!(accepted(&runtime, "receipt", 100), pays);
@@ -92,7 +107,11 @@ mod tests {
     fn long_arguments_are_dropped_unread() {
         storage::config::write(&config()).unwrap();
         let runtime = ScriptedRuntime::new(TimestampNs(1));
-        for method in ADMINISTRATION.iter().chain(&OPERATION).chain(&["http_request_update"]) {
+        for method in ADMINISTRATION
+            .iter()
+            .chain(&OPERATION)
+            .chain(&["http_request_update"])
+        {
             assert!(!accepted(&runtime, method, 2_097_153), "{method}");
         }
         assert!(!accepted(&runtime, "route_put", SMALL_BYTES + 1));

@@ -262,9 +262,19 @@ pub enum ContentError {
 #[allow(missing_docs)]
 pub enum PaymentStatus {
     Settling,
-    Settled { block_index: Nat, settled_at: u64 },
-    Failed { code: String, message: String, failed_at: u64 },
-    Unknown { reason: String, since: u64 },
+    Settled {
+        block_index: Nat,
+        settled_at: u64,
+    },
+    Failed {
+        code: String,
+        message: String,
+        failed_at: u64,
+    },
+    Unknown {
+        reason: String,
+        since: u64,
+    },
 }
 
 /// A payment.

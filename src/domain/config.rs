@@ -111,8 +111,11 @@ impl Config {
                     (*TIMEOUT_SECONDS.start()).into(),
                 ));
             }
-            limits.max_timeout =
-                Seconds(at_most("limits.max_timeout_seconds", n, *TIMEOUT_SECONDS.end())?);
+            limits.max_timeout = Seconds(at_most(
+                "limits.max_timeout_seconds",
+                n,
+                *TIMEOUT_SECONDS.end(),
+            )?);
         }
         if let Some(cycles) = changes.cycles_floor {
             limits.cycles_floor = cycles;
@@ -139,11 +142,15 @@ impl Config {
 fn checked_network(network: String) -> Result<String, InvalidArgument> {
     let reference_ok = |text: &str| {
         (1..=32).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     let namespace_ok = |text: &str| {
         (3..=8).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     match network.split_once(':') {
         Some((namespace, reference)) if namespace_ok(namespace) && reference_ok(reference) => {
@@ -161,7 +168,10 @@ fn checked_operators(operators: Vec<Principal>) -> Result<Vec<Principal>, Invali
     if operators.len() > MAX_OPERATORS {
         return Err(InvalidArgument::limit(
             "operators",
-            format!("are {}, at most {MAX_OPERATORS} are allowed", operators.len()),
+            format!(
+                "are {}, at most {MAX_OPERATORS} are allowed",
+                operators.len()
+            ),
             MAX_OPERATORS as u128,
         ));
     }
@@ -182,7 +192,11 @@ fn at_most<T: PartialOrd + Copy + Into<u128>>(
 ) -> Result<T, InvalidArgument> {
     if value > max {
         let limit = max.into();
-        return Err(InvalidArgument::limit(field, format!("is greater than {limit}"), limit));
+        return Err(InvalidArgument::limit(
+            field,
+            format!("is greater than {limit}"),
+            limit,
+        ));
     }
     Ok(value)
 }
@@ -208,11 +222,26 @@ mod tests {
     #[test]
     fn every_bad_setting_is_named() {
         let cases: [(&str, Changes); 8] = [
-            ("network", Changes { network: Some("icp".into()), ..Default::default() }),
-            ("network", Changes { network: Some("icp:ü".into()), ..Default::default() }),
+            (
+                "network",
+                Changes {
+                    network: Some("icp".into()),
+                    ..Default::default()
+                },
+            ),
+            (
+                "network",
+                Changes {
+                    network: Some("icp:ü".into()),
+                    ..Default::default()
+                },
+            ),
             (
                 "operators",
-                Changes { operators: Some(vec![Principal::anonymous()]), ..Default::default() },
+                Changes {
+                    operators: Some(vec![Principal::anonymous()]),
+                    ..Default::default()
+                },
             ),
             (
                 "operators",
@@ -221,18 +250,33 @@ mod tests {
                     ..Default::default()
                 },
             ),
-            ("limits.max_routes", Changes { max_routes: Some(10_001), ..Default::default() }),
+            (
+                "limits.max_routes",
+                Changes {
+                    max_routes: Some(10_001),
+                    ..Default::default()
+                },
+            ),
             (
                 "limits.max_content_total_bytes",
-                Changes { max_content_total_bytes: Some(u64::MAX), ..Default::default() },
+                Changes {
+                    max_content_total_bytes: Some(u64::MAX),
+                    ..Default::default()
+                },
             ),
             (
                 "limits.max_timeout_seconds",
-                Changes { max_timeout: Some(Seconds(9)), ..Default::default() },
+                Changes {
+                    max_timeout: Some(Seconds(9)),
+                    ..Default::default()
+                },
             ),
             (
                 "limits.max_timeout_seconds",
-                Changes { max_timeout: Some(Seconds(86_401)), ..Default::default() },
+                Changes {
+                    max_timeout: Some(Seconds(86_401)),
+                    ..Default::default()
+                },
             ),
         ];
         for (field, changes) in cases {
@@ -243,7 +287,11 @@ mod tests {
     #[test]
     fn an_operator_is_listed_once() {
         let operator = Principal::from_slice(&[9]);
-        let config = config().with_operator(operator).unwrap().with_operator(operator).unwrap();
+        let config = config()
+            .with_operator(operator)
+            .unwrap()
+            .with_operator(operator)
+            .unwrap();
         assert_eq!(config.operators, vec![operator]);
         assert!(config.is_operator(&operator));
     }

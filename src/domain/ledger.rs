@@ -53,7 +53,9 @@ impl Description {
             && self.symbol.len() <= MAX_SYMBOL_BYTES
             && self.symbol.bytes().all(|b| b.is_ascii_graphic());
         if !symbol_ok {
-            return Err(format!("its symbol is not 1 to {MAX_SYMBOL_BYTES} printable characters"));
+            return Err(format!(
+                "its symbol is not 1 to {MAX_SYMBOL_BYTES} printable characters"
+            ));
         }
         if self.decimals > MAX_DECIMALS {
             return Err(format!("it has more than {MAX_DECIMALS} decimals"));
@@ -82,7 +84,10 @@ impl Description {
 
 /// A fee that a ledger named, if it is a number that can be worked with.
 pub fn fee(fee: &candid::Nat) -> Option<Amount> {
-    u128::try_from(&fee.0).ok().filter(|fee| *fee <= MAX_AMOUNT).map(Amount)
+    u128::try_from(&fee.0)
+        .ok()
+        .filter(|fee| *fee <= MAX_AMOUNT)
+        .map(Amount)
 }
 
 #[cfg(test)]

@@ -4,7 +4,11 @@
 //! on the request, so the 402 can be certified ahead of time and the verifier can rebuild it.
 
 use crate::{
-    domain::{config::Config, ledger::Ledger, route::{Price, Route}},
+    domain::{
+        config::Config,
+        ledger::Ledger,
+        route::{Price, Route},
+    },
     types::Account,
 };
 use candid::Principal;
@@ -41,7 +45,12 @@ pub fn offers<'a>(
     let pay_to = route.pay_to(config);
     let pay_to_text = pay_to.to_string();
     let spender_text = spender.to_text();
-    let id = offer_id(spender, route.key.method.as_str(), &route.key.path, route.price_revision);
+    let id = offer_id(
+        spender,
+        route.key.method.as_str(),
+        &route.key.path,
+        route.price_revision,
+    );
     route
         .prices
         .iter()
@@ -82,7 +91,10 @@ pub fn on_sale(route: &Route, offer: &Offer) -> bool {
 mod tests {
     use super::*;
     use crate::{
-        domain::{config::Limits, route::{ContentMeta, tests::draft}},
+        domain::{
+            config::Limits,
+            route::{ContentMeta, tests::draft},
+        },
         types::Amount,
     };
 
@@ -119,7 +131,10 @@ mod tests {
 
         route.price_revision = 2;
         let second = offers(&route, find, &config, spender);
-        assert_ne!(first[0].requirements.extra.offer, second[0].requirements.extra.offer);
+        assert_ne!(
+            first[0].requirements.extra.offer,
+            second[0].requirements.extra.offer
+        );
 
         route.prices[0].ledger = Principal::from_slice(&[8]);
         assert!(offers(&route, find, &config, spender).is_empty());
@@ -131,10 +146,19 @@ mod tests {
     fn on_sale_needs_content_and_an_enabled_ledger() {
         let (config, known) = (config(), ledger(7));
         let mut route = draft("/a").apply(None, None, &config.limits, 1);
-        let mut offer =
-            offers(&route, |_| Some(&known), &config, Principal::from_slice(&[9])).remove(0);
+        let mut offer = offers(
+            &route,
+            |_| Some(&known),
+            &config,
+            Principal::from_slice(&[9]),
+        )
+        .remove(0);
         assert!(!on_sale(&route, &offer));
-        route.content = Some(ContentMeta { blob: 1, bytes: 1, sha256: [0; 32] });
+        route.content = Some(ContentMeta {
+            blob: 1,
+            bytes: 1,
+            sha256: [0; 32],
+        });
         assert!(on_sale(&route, &offer));
         offer.ledger.enabled = false;
         assert!(!on_sale(&route, &offer));

@@ -182,26 +182,31 @@ pub fn step(
 ) -> Result<State, IllegalTransition> {
     match (state, event) {
         (None, Event::Opened) => Ok(State::Settling { attempt: 1 }),
-        (Some(State::Unknown { attempts, .. }), Event::Retried) => {
-            Ok(State::Settling { attempt: attempts.saturating_add(1).max(2) })
-        }
-        (Some(State::Settling { .. }), Event::Moved { block }) => {
-            Ok(State::Settled { block: *block, at: now })
-        }
-        (Some(State::Settling { attempt: 1 }), Event::NotMoved(failure)) => {
-            Ok(State::Failed { failure: failure.clone(), at: now })
-        }
+        (Some(State::Unknown { attempts, .. }), Event::Retried) => Ok(State::Settling {
+            attempt: attempts.saturating_add(1).max(2),
+        }),
+        (Some(State::Settling { .. }), Event::Moved { block }) => Ok(State::Settled {
+            block: *block,
+            at: now,
+        }),
+        (Some(State::Settling { attempt: 1 }), Event::NotMoved(failure)) => Ok(State::Failed {
+            failure: failure.clone(),
+            at: now,
+        }),
         (Some(State::Settling { attempt }), Event::NotMoved(_)) => Ok(State::Unknown {
             doubt: Doubt::RetryRefused,
             since: now,
             attempts: *attempt,
         }),
-        (Some(State::Settling { attempt }), Event::InDoubt(doubt)) => {
-            Ok(State::Unknown { doubt: *doubt, since: now, attempts: *attempt })
-        }
-        (state, event) => {
-            Err(IllegalTransition { state: state.cloned(), event: event.clone() })
-        }
+        (Some(State::Settling { attempt }), Event::InDoubt(doubt)) => Ok(State::Unknown {
+            doubt: *doubt,
+            since: now,
+            attempts: *attempt,
+        }),
+        (state, event) => Err(IllegalTransition {
+            state: state.cloned(),
+            event: event.clone(),
+        }),
     }
 }
 
@@ -284,7 +289,10 @@ impl Payment {
 pub fn message(text: impl Into<String>) -> String {
     let mut text = text.into();
     if text.len() > MAX_MESSAGE_BYTES {
-        let end = (0..=MAX_MESSAGE_BYTES).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+        let end = (0..=MAX_MESSAGE_BYTES)
+            .rev()
+            .find(|i| text.is_char_boundary(*i))
+            .unwrap_or(0);
         text.truncate(end);
     }
     text

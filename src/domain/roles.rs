@@ -121,7 +121,13 @@ mod tests {
         existing: Option<&Route>,
         others: &[Route],
     ) -> Result<Option<Account>, Unauthorized> {
-        role.may_put_route(&RouteKey::new(Method::Get, path), wanted, account(1), existing, others)
+        role.may_put_route(
+            &RouteKey::new(Method::Get, path),
+            wanted,
+            account(1),
+            existing,
+            others,
+        )
     }
 
     #[test]
@@ -130,12 +136,19 @@ mod tests {
         assert!(Role::Nobody.may_operate().is_err());
         assert!(Role::Operator.may_administer().is_err());
         assert!(put(Role::Nobody, "/a", None, None, &[]).is_err());
-        assert!(Role::Nobody.may_remove_route(&route("/a", None), &[]).is_err());
+        assert!(
+            Role::Nobody
+                .may_remove_route(&route("/a", None), &[])
+                .is_err()
+        );
     }
 
     #[test]
     fn a_controller_names_any_account() {
-        assert_eq!(put(Role::Controller, "/a", Some(account(2)), None, &[]), Ok(Some(account(2))));
+        assert_eq!(
+            put(Role::Controller, "/a", Some(account(2)), None, &[]),
+            Ok(Some(account(2)))
+        );
         let own = route("/a", Some(account(2)));
         assert_eq!(put(Role::Controller, "/a", None, Some(&own), &[]), Ok(None));
         assert!(Role::Controller.may_remove_route(&own, &[]).is_ok());
@@ -145,15 +158,25 @@ mod tests {
     fn an_operator_never_redirects_money() {
         // New routes pay the canister's account, and no other can be named.
         assert_eq!(put(Role::Operator, "/a", None, None, &[]), Ok(None));
-        assert_eq!(put(Role::Operator, "/a", Some(account(1)), None, &[]), Ok(None));
+        assert_eq!(
+            put(Role::Operator, "/a", Some(account(1)), None, &[]),
+            Ok(None)
+        );
         assert!(put(Role::Operator, "/a", Some(account(2)), None, &[]).is_err());
 
         // An account that a controller set stays.
         let own = route("/a/{id}", Some(account(2)));
-        assert_eq!(put(Role::Operator, "/a/{id}", None, Some(&own), &[]), Ok(Some(account(2))));
+        assert_eq!(
+            put(Role::Operator, "/a/{id}", None, Some(&own), &[]),
+            Ok(Some(account(2)))
+        );
         assert!(put(Role::Operator, "/a/{id}", Some(account(1)), Some(&own), &[]).is_err());
         assert!(Role::Operator.may_remove_route(&own, &[]).is_err());
-        assert!(Role::Operator.may_remove_route(&route("/b", None), &[]).is_ok());
+        assert!(
+            Role::Operator
+                .may_remove_route(&route("/b", None), &[])
+                .is_ok()
+        );
 
         // And cannot be shadowed by a more exact route, or by a wider one.
         let own = [own];

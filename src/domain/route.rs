@@ -107,7 +107,10 @@ impl RouteDraft {
         template::check(&self.key.path)?;
         text_length("description", &self.description, MAX_DESCRIPTION_BYTES)?;
         if self.description.chars().any(char::is_control) {
-            return Err(InvalidArgument::new("description", "has control characters"));
+            return Err(InvalidArgument::new(
+                "description",
+                "has control characters",
+            ));
         }
         check_mime_type(&self.mime_type)?;
         self.check_prices()?;
@@ -136,14 +139,20 @@ impl RouteDraft {
         if self.prices.len() > MAX_PRICES {
             return Err(InvalidArgument::limit(
                 "prices",
-                format!("are {}, at most {MAX_PRICES} are allowed", self.prices.len()),
+                format!(
+                    "are {}, at most {MAX_PRICES} are allowed",
+                    self.prices.len()
+                ),
                 MAX_PRICES as u128,
             ));
         }
         for (i, price) in self.prices.iter().enumerate() {
             let field = format!("prices[{i}].amount");
             if price.amount.0 == 0 {
-                return Err(InvalidArgument::new(field, "is zero; a free route has no price"));
+                return Err(InvalidArgument::new(
+                    field,
+                    "is zero; a free route has no price",
+                ));
             }
             if price.amount.0 > MAX_AMOUNT {
                 return Err(InvalidArgument::limit(
@@ -153,7 +162,10 @@ impl RouteDraft {
                 ));
             }
             if self.prices[..i].contains(price) {
-                return Err(InvalidArgument::new(format!("prices[{i}]"), "is there twice"));
+                return Err(InvalidArgument::new(
+                    format!("prices[{i}]"),
+                    "is there twice",
+                ));
             }
         }
         Ok(())
@@ -194,14 +206,19 @@ fn check_mime_type(mime_type: &str) -> Result<(), InvalidArgument> {
     text_length("mime_type", mime_type, MAX_MIME_TYPE_BYTES)?;
     let token = |text: &str| {
         !text.is_empty()
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
     };
     let essence = mime_type.split(';').next().unwrap_or_default().trim_end();
     let essence_ok = essence
         .split_once('/')
         .is_some_and(|(kind, subtype)| token(kind) && token(subtype));
     if !essence_ok || !mime_type.bytes().all(|b| (b' '..=b'~').contains(&b)) {
-        return Err(InvalidArgument::new("mime_type", "is not a MIME type such as text/html"));
+        return Err(InvalidArgument::new(
+            "mime_type",
+            "is not a MIME type such as text/html",
+        ));
     }
     Ok(())
 }
@@ -216,7 +233,10 @@ pub(crate) mod tests {
             key: RouteKey::new(Method::Get, path),
             description: "An article".into(),
             mime_type: "text/html; charset=utf-8".into(),
-            prices: vec![Price { ledger: Principal::from_slice(&[7]), amount: Amount(10_000) }],
+            prices: vec![Price {
+                ledger: Principal::from_slice(&[7]),
+                amount: Amount(10_000),
+            }],
             pay_to: None,
             max_timeout: None,
             on_sale: true,
@@ -228,17 +248,24 @@ pub(crate) mod tests {
         let limits = Limits::default();
         assert_eq!(draft("/a").check(&limits), Ok(()));
         let price = draft("/a").prices[0];
-        let cases: [(&str, fn(&mut RouteDraft)); 10] = [
+        type Spoil = fn(&mut RouteDraft);
+        let cases: [(&str, Spoil); 10] = [
             ("path", |d| d.key.path = "a".into()),
             ("description", |d| d.description = "x".repeat(257)),
             ("description", |d| d.description = "a\r\nb".into()),
             ("mime_type", |d| d.mime_type = "text".into()),
             ("mime_type", |d| d.mime_type = "text/html\r\nx: y".into()),
-            ("mime_type", |d| d.mime_type = format!("text/{}", "x".repeat(130))),
+            ("mime_type", |d| {
+                d.mime_type = format!("text/{}", "x".repeat(130))
+            }),
             ("prices[0].amount", |d| d.prices[0].amount = Amount(0)),
-            ("prices[0].amount", |d| d.prices[0].amount = Amount(u128::MAX)),
+            ("prices[0].amount", |d| {
+                d.prices[0].amount = Amount(u128::MAX)
+            }),
             ("max_timeout_seconds", |d| d.max_timeout = Some(Seconds(1))),
-            ("max_timeout_seconds", |d| d.max_timeout = Some(Seconds(3_601))),
+            ("max_timeout_seconds", |d| {
+                d.max_timeout = Some(Seconds(3_601))
+            }),
         ];
         for (field, spoil) in cases {
             let mut bad = draft("/a");
@@ -248,7 +275,12 @@ pub(crate) mod tests {
         let mut twice = draft("/a");
         twice.prices.push(price);
         assert_eq!(twice.check(&limits).unwrap_err().field, "prices[1]");
-        twice.prices = (1..10).map(|n| Price { amount: Amount(n), ..price }).collect();
+        twice.prices = (1..10)
+            .map(|n| Price {
+                amount: Amount(n),
+                ..price
+            })
+            .collect();
         assert_eq!(twice.check(&limits).unwrap_err().limit, Some(8));
     }
 
@@ -260,13 +292,24 @@ pub(crate) mod tests {
 
         let mut renamed = draft("/a");
         renamed.description = "Another".into();
-        assert_eq!(renamed.apply(Some(&route), None, &limits, 6).price_revision, 5);
+        assert_eq!(
+            renamed.apply(Some(&route), None, &limits, 6).price_revision,
+            5
+        );
 
         let mut dearer = draft("/a");
         dearer.prices[0].amount = Amount(20_000);
-        assert_eq!(dearer.apply(Some(&route), None, &limits, 6).price_revision, 6);
+        assert_eq!(
+            dearer.apply(Some(&route), None, &limits, 6).price_revision,
+            6
+        );
 
         let to = Some(Account::from(Principal::from_slice(&[3])));
-        assert_eq!(draft("/a").apply(Some(&route), to, &limits, 6).price_revision, 6);
+        assert_eq!(
+            draft("/a")
+                .apply(Some(&route), to, &limits, 6)
+                .price_revision,
+            6
+        );
     }
 }

@@ -78,9 +78,12 @@ pub fn judge(outcome: &CallOutcome) -> Verdict {
     match outcome {
         CallOutcome::Reply(reply) => judge_reply(reply),
         CallOutcome::NotSent(problem) => plain(unavailable(problem.clone())),
-        CallOutcome::Rejected { code: 1..=3, message } => {
-            plain(unavailable(format!("the ledger cannot be reached: {message}")))
-        }
+        CallOutcome::Rejected {
+            code: 1..=3,
+            message,
+        } => plain(unavailable(format!(
+            "the ledger cannot be reached: {message}"
+        ))),
         CallOutcome::Rejected { .. } => plain(Event::InDoubt(Doubt::Reject)),
     }
 }
@@ -106,9 +109,9 @@ fn judge_reply(reply: &[u8]) -> Verdict {
             TransferFromError::BadBurn { .. } => {
                 plain(unavailable("the ledger takes the transfer for a burn"))
             }
-            TransferFromError::TooOld => {
-                plain(unavailable("the ledger's clock is far ahead of this canister's"))
-            }
+            TransferFromError::TooOld => plain(unavailable(
+                "the ledger's clock is far ahead of this canister's",
+            )),
             TransferFromError::CreatedInFuture { .. } => {
                 plain(unavailable("the ledger's clock is behind this canister's"))
             }
@@ -129,20 +132,27 @@ fn decode(reply: &[u8]) -> Option<Answer> {
         return None;
     }
     let mut config = DecoderConfig::new();
-    config.set_decoding_quota(200_000).set_skipping_quota(50_000);
+    config
+        .set_decoding_quota(200_000)
+        .set_skipping_quota(50_000);
     candid::utils::decode_one_with_config(reply, &config).ok()
 }
 
 /// A block index that is no sensible number proves nothing either.
 fn moved(index: &Nat) -> Event {
     match u64::try_from(&index.0) {
-        Ok(block) => Event::Moved { block: BlockIndex(block) },
+        Ok(block) => Event::Moved {
+            block: BlockIndex(block),
+        },
         Err(_) => Event::InDoubt(Doubt::UnreadableReply),
     }
 }
 
 fn failed(kind: FailureKind, text: impl Into<String>) -> Event {
-    Event::NotMoved(Failure { kind, message: message(text) })
+    Event::NotMoved(Failure {
+        kind,
+        message: message(text),
+    })
 }
 
 fn unavailable(text: impl Into<String>) -> Event {

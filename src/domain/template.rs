@@ -38,7 +38,9 @@ pub fn check(path: &str) -> Result<(), InvalidArgument> {
                 return Err(invalid("has a parameter as its first segment".into()));
             }
             let name_ok = (1..=32).contains(&name.len())
-                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
             if !name_ok {
                 return Err(InvalidArgument::limit(
                     "path",
@@ -57,19 +59,25 @@ pub fn check(path: &str) -> Result<(), InvalidArgument> {
         }
     }
     if segments.first() == Some(&RESERVED_SEGMENT) {
-        return Err(invalid(format!("begins with /{RESERVED_SEGMENT}, which is reserved")));
+        return Err(invalid(format!(
+            "begins with /{RESERVED_SEGMENT}, which is reserved"
+        )));
     }
     Ok(())
 }
 
 /// Whether some path matches both templates.
 pub fn overlap(a: &str, b: &str) -> bool {
-    zip_segments(a, b, |a, b| a == b || parameter(a).is_some() || parameter(b).is_some())
+    zip_segments(a, b, |a, b| {
+        a == b || parameter(a).is_some() || parameter(b).is_some()
+    })
 }
 
 /// Whether the templates differ in the names of parameters at most.
 pub fn same_shape(a: &str, b: &str) -> bool {
-    zip_segments(a, b, |a, b| a == b || (parameter(a).is_some() && parameter(b).is_some()))
+    zip_segments(a, b, |a, b| {
+        a == b || (parameter(a).is_some() && parameter(b).is_some())
+    })
 }
 
 fn zip_segments(a: &str, b: &str, same: impl Fn(&str, &str) -> bool) -> bool {
@@ -99,7 +107,16 @@ mod tests {
 
     #[test]
     fn good_templates() {
-        for path in ["/", "/a", "/a/", "/a/{id}", "/a/{id}/b.txt", "/a/{x}/{y}", "/x402a", "/a/x402"] {
+        for path in [
+            "/",
+            "/a",
+            "/a/",
+            "/a/{id}",
+            "/a/{id}/b.txt",
+            "/a/{x}/{y}",
+            "/x402a",
+            "/a/x402",
+        ] {
             assert_eq!(check(path), Ok(()), "{path}");
         }
     }
@@ -109,9 +126,29 @@ mod tests {
         let long = format!("/{}", "a".repeat(256));
         let deep = "/a".repeat(17);
         for path in [
-            "", "a", "//", "/a//b", "/{id}", "/a/{}", "/a/{ID}", "/a/{x}/{x}", "/a/{*rest}", "/a/b{x}",
-            "/a/../b", "/.", "/x402", "/x402/supported", "/a%20b", "/a b", "/ä", "/a?b", "/a#b", "/<a>",
-            "/a\n", &long, &deep,
+            "",
+            "a",
+            "//",
+            "/a//b",
+            "/{id}",
+            "/a/{}",
+            "/a/{ID}",
+            "/a/{x}/{x}",
+            "/a/{*rest}",
+            "/a/b{x}",
+            "/a/../b",
+            "/.",
+            "/x402",
+            "/x402/supported",
+            "/a%20b",
+            "/a b",
+            "/ä",
+            "/a?b",
+            "/a#b",
+            "/<a>",
+            "/a\n",
+            &long,
+            &deep,
         ] {
             let error = check(path).expect_err(path);
             assert_eq!(error.field, "path");

@@ -51,10 +51,14 @@ impl Upload {
     /// Checks that a chunk of `length` bytes at `offset` comes next.
     pub fn check_chunk(&self, offset: u64, length: u64) -> Result<(), ChunkError> {
         if offset != self.received {
-            return Err(ChunkError::WrongOffset { expected: self.received });
+            return Err(ChunkError::WrongOffset {
+                expected: self.received,
+            });
         }
         if length == 0 {
-            return Err(ChunkError::Invalid(InvalidArgument::new("bytes", "is empty")));
+            return Err(ChunkError::Invalid(InvalidArgument::new(
+                "bytes", "is empty",
+            )));
         }
         let rest = self.bytes.saturating_sub(self.received);
         if length > rest {
@@ -100,10 +104,21 @@ mod tests {
     #[test]
     fn chunks_come_in_order_and_end_at_the_announced_length() {
         assert_eq!(upload(40).check_chunk(40, 60), Ok(()));
-        assert_eq!(upload(40).check_chunk(41, 1), Err(ChunkError::WrongOffset { expected: 40 }));
-        assert_eq!(upload(40).check_chunk(0, 40), Err(ChunkError::WrongOffset { expected: 40 }));
-        assert!(matches!(upload(40).check_chunk(40, 61), Err(ChunkError::Invalid(e)) if e.limit == Some(60)));
-        assert!(matches!(upload(40).check_chunk(40, 0), Err(ChunkError::Invalid(_))));
+        assert_eq!(
+            upload(40).check_chunk(41, 1),
+            Err(ChunkError::WrongOffset { expected: 40 })
+        );
+        assert_eq!(
+            upload(40).check_chunk(0, 40),
+            Err(ChunkError::WrongOffset { expected: 40 })
+        );
+        assert!(
+            matches!(upload(40).check_chunk(40, 61), Err(ChunkError::Invalid(e)) if e.limit == Some(60))
+        );
+        assert!(matches!(
+            upload(40).check_chunk(40, 0),
+            Err(ChunkError::Invalid(_))
+        ));
     }
 
     #[test]

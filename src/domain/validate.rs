@@ -18,12 +18,20 @@ pub struct InvalidArgument {
 impl InvalidArgument {
     /// An error without a limit.
     pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        InvalidArgument { field: field.into(), problem: problem.into(), limit: None }
+        InvalidArgument {
+            field: field.into(),
+            problem: problem.into(),
+            limit: None,
+        }
     }
 
     /// An error about a broken limit.
     pub fn limit(field: impl Into<String>, problem: impl Into<String>, limit: u128) -> Self {
-        InvalidArgument { field: field.into(), problem: problem.into(), limit: Some(limit) }
+        InvalidArgument {
+            field: field.into(),
+            problem: problem.into(),
+            limit: Some(limit),
+        }
     }
 }
 
@@ -38,7 +46,11 @@ pub fn bounded_nat(field: &str, nat: &Nat, max: u128) -> Result<u128, InvalidArg
 /// `blob` as 32 bytes.
 pub fn bytes32(field: &str, blob: &[u8]) -> Result<[u8; 32], InvalidArgument> {
     blob.try_into().map_err(|_| {
-        InvalidArgument::limit(field, format!("is {} bytes long, 32 are required", blob.len()), 32)
+        InvalidArgument::limit(
+            field,
+            format!("is {} bytes long, 32 are required", blob.len()),
+            32,
+        )
     })
 }
 
@@ -113,8 +125,14 @@ mod tests {
         assert!(account("a", Principal::anonymous(), None).is_err());
         assert!(account("a", Principal::management_canister(), None).is_err());
         let error = account("a", owner, Some(&[0; 31])).unwrap_err();
-        assert_eq!((error.field.as_str(), error.limit), ("a.subaccount", Some(32)));
-        assert_eq!(account("a", owner, Some(&[0; 32])).unwrap().subaccount, None);
+        assert_eq!(
+            (error.field.as_str(), error.limit),
+            ("a.subaccount", Some(32))
+        );
+        assert_eq!(
+            account("a", owner, Some(&[0; 32])).unwrap().subaccount,
+            None
+        );
     }
 
     #[test]

@@ -36,7 +36,10 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Refusal { code, message: message.into() }
+        Refusal {
+            code,
+            message: message.into(),
+        }
     }
 }
 
@@ -88,7 +91,10 @@ pub fn verify<'a>(
     nonce_state: impl FnOnce(&NonceKey) -> NonceState,
     capacity: impl FnOnce(&Principal) -> Result<(), Refusal>,
 ) -> Result<VerifiedPayment<'a>, Refusal> {
-    let DecodedPayment { payload, authorization } = payment;
+    let DecodedPayment {
+        payload,
+        authorization,
+    } = payment;
 
     check_protocol(payload.x402_version, &payload.accepted, sale.network)?;
 
@@ -113,10 +119,16 @@ pub fn verify<'a>(
     match nonce_state(&nonce_key) {
         NonceState::Free => {}
         NonceState::Used => {
-            return Err(Refusal::new(Code::NonceUsed, "this payer used the nonce before"));
+            return Err(Refusal::new(
+                Code::NonceUsed,
+                "this payer used the nonce before",
+            ));
         }
         NonceState::Cancelled => {
-            return Err(Refusal::new(Code::Cancelled, "the payer cancelled the authorization"));
+            return Err(Refusal::new(
+                Code::Cancelled,
+                "the payer cancelled the authorization",
+            ));
         }
     }
 
@@ -148,16 +160,28 @@ fn check_protocol(
     network: &str,
 ) -> Result<(), Refusal> {
     if version != X402_VERSION {
-        return Err(Refusal::new(Code::InvalidX402Version, "x402Version must be 2"));
+        return Err(Refusal::new(
+            Code::InvalidX402Version,
+            "x402Version must be 2",
+        ));
     }
     if accepted.scheme != SCHEME_EXACT {
-        return Err(Refusal::new(Code::UnsupportedScheme, "the scheme must be exact"));
+        return Err(Refusal::new(
+            Code::UnsupportedScheme,
+            "the scheme must be exact",
+        ));
     }
     if accepted.network != network {
-        return Err(Refusal::new(Code::NetworkMismatch, format!("the network is {network}")));
+        return Err(Refusal::new(
+            Code::NetworkMismatch,
+            format!("the network is {network}"),
+        ));
     }
     if accepted.extra.asset_transfer_method != METHOD_ICRC2 {
-        return Err(Refusal::new(Code::Method, "the asset transfer method must be icrc2"));
+        return Err(Refusal::new(
+            Code::Method,
+            "the asset transfer method must be icrc2",
+        ));
     }
     Ok(())
 }
@@ -173,16 +197,43 @@ fn matching_offer<'a>(
         left.retain(|offer| same(&offer.requirements));
         match left.first() {
             Some(offer) => Ok(*offer),
-            None => Err(Refusal::new(code, format!("{field} is not that of any offer"))),
+            None => Err(Refusal::new(
+                code,
+                format!("{field} is not that of any offer"),
+            )),
         }
     };
     let extra = &accepted.extra;
-    narrow(Code::AssetMismatch, &|ours| ours.asset == accepted.asset, "asset")?;
-    narrow(Code::AmountMismatch, &|ours| ours.amount == accepted.amount, "amount")?;
-    narrow(Code::RecipientMismatch, &|ours| ours.pay_to == accepted.pay_to, "payTo")?;
-    narrow(Code::SpenderMismatch, &|ours| ours.extra.spender == extra.spender, "extra.spender")?;
-    narrow(Code::OfferMismatch, &|ours| ours.extra.offer == extra.offer, "extra.offer")?;
-    narrow(Code::OfferMismatch, &|ours| ours.extra.fee == extra.fee, "extra.fee")?;
+    narrow(
+        Code::AssetMismatch,
+        &|ours| ours.asset == accepted.asset,
+        "asset",
+    )?;
+    narrow(
+        Code::AmountMismatch,
+        &|ours| ours.amount == accepted.amount,
+        "amount",
+    )?;
+    narrow(
+        Code::RecipientMismatch,
+        &|ours| ours.pay_to == accepted.pay_to,
+        "payTo",
+    )?;
+    narrow(
+        Code::SpenderMismatch,
+        &|ours| ours.extra.spender == extra.spender,
+        "extra.spender",
+    )?;
+    narrow(
+        Code::OfferMismatch,
+        &|ours| ours.extra.offer == extra.offer,
+        "extra.offer",
+    )?;
+    narrow(
+        Code::OfferMismatch,
+        &|ours| ours.extra.fee == extra.fee,
+        "extra.fee",
+    )?;
     narrow(
         Code::OfferMismatch,
         &|ours| ours.extra.symbol == extra.symbol && ours.extra.decimals == extra.decimals,
@@ -207,7 +258,8 @@ fn check_signature(
     sale: &Sale<'_>,
 ) -> Result<(), Refusal> {
     let authorization = &payment.authorization;
-    let refuse = |error: signature::SignatureError| Refusal::new(Code::Signature, error.to_string());
+    let refuse =
+        |error: signature::SignatureError| Refusal::new(Code::Signature, error.to_string());
     let chain = signature::check_chain(
         &authorization.public_key,
         &authorization.delegations,
@@ -216,7 +268,10 @@ fn check_signature(
     )
     .map_err(refuse)?;
     if chain.payer() != authorization.from.owner {
-        return Err(Refusal::new(Code::PayerMismatch, "publicKey is not that of the owner of from"));
+        return Err(Refusal::new(
+            Code::PayerMismatch,
+            "publicKey is not that of the owner of from",
+        ));
     }
     signature::verify_message(&chain, message, &authorization.signature, sale.root_key)
         .map_err(refuse)?;

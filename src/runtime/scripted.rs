@@ -61,7 +61,9 @@ impl ScriptedRuntime {
 
     /// The next call is answered with this value.
     pub fn will_reply<T: CandidType>(&self, value: T) -> &Self {
-        self.will(CallOutcome::Reply(Encode!(&value).expect("a test's value can be encoded")))
+        self.will(CallOutcome::Reply(
+            Encode!(&value).expect("a test's value can be encoded"),
+        ))
     }
 
     pub fn made(&self) -> usize {
@@ -116,7 +118,11 @@ impl Runtime for ScriptedRuntime {
         method: &str,
         argument: Vec<u8>,
     ) -> impl Future<Output = CallOutcome> {
-        self.calls.borrow_mut().push(MadeCall { canister, method: method.into(), argument });
+        self.calls.borrow_mut().push(MadeCall {
+            canister,
+            method: method.into(),
+            argument,
+        });
         Answer { runtime: self }
     }
 }

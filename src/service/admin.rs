@@ -28,7 +28,10 @@ pub enum AdminError {
 pub fn set_pay_to<R: Runtime>(runtime: &R, pay_to: Account) -> Result<(), AdminError> {
     let caller = runtime.caller();
     role(runtime, &caller).may_administer()?;
-    let changes = Changes { pay_to: Some(pay_to), ..Changes::default() };
+    let changes = Changes {
+        pay_to: Some(pay_to),
+        ..Changes::default()
+    };
     storage::config::write(&storage::config::read().changed(changes)?)?;
     storage::audit::admin(caller, "pay_to_set", &pay_to.to_string(), runtime.now());
     Ok(())
@@ -51,7 +54,12 @@ pub fn remove_operator<R: Runtime>(runtime: &R, operator: Principal) -> Result<(
     let mut config = storage::config::read();
     config.operators.retain(|known| *known != operator);
     storage::config::write(&config)?;
-    storage::audit::admin(caller, "operator_remove", &operator.to_text(), runtime.now());
+    storage::audit::admin(
+        caller,
+        "operator_remove",
+        &operator.to_text(),
+        runtime.now(),
+    );
     Ok(())
 }
 

@@ -59,7 +59,9 @@ pub fn cancel<R: Runtime>(
     }
     let key = NonceKey::new(&caller, &nonce);
     if let Some(payment) = storage::payments::by_nonce(&key) {
-        return Err(CancelError::AlreadyUsed { payment_id: payment.id });
+        return Err(CancelError::AlreadyUsed {
+            payment_id: payment.id,
+        });
     }
     storage::cancellations::insert(key, caller, valid_before_seconds, now)
         .map_err(|error| CancelError::TooManyCancellations { limit: error.limit })
@@ -74,15 +76,24 @@ mod tests {
     fn only_the_near_future_of_somebody_can_be_cancelled() {
         let runtime = ScriptedRuntime::new(TimestampNs(1_000_000_000_000));
         let nonce = Nonce([1; 32]);
-        assert!(matches!(cancel(&runtime, nonce, 1_000), Err(CancelError::InvalidArgument(_))));
+        assert!(matches!(
+            cancel(&runtime, nonce, 1_000),
+            Err(CancelError::InvalidArgument(_))
+        ));
         let far = 1_001 + HORIZON_SECONDS;
         assert!(matches!(
             cancel(&runtime, nonce, far),
             Err(CancelError::InvalidArgument(e)) if e.limit == Some((far - 1).into())
         ));
         assert_eq!(cancel(&runtime, nonce, 1_001), Ok(()));
-        assert!(storage::cancellations::contains(&NonceKey::new(&runtime.controller, &nonce)));
+        assert!(storage::cancellations::contains(&NonceKey::new(
+            &runtime.controller,
+            &nonce
+        )));
         runtime.caller.set(Principal::anonymous());
-        assert_eq!(cancel(&runtime, nonce, 1_001), Err(CancelError::AnonymousCaller));
+        assert_eq!(
+            cancel(&runtime, nonce, 1_001),
+            Err(CancelError::AnonymousCaller)
+        );
     }
 }

@@ -53,8 +53,10 @@ pub fn put<R: Runtime>(runtime: &R, draft: RouteDraft) -> Result<Rc<Route>, Rout
     role.may_operate()?;
     let config = storage::config::read();
     draft.check(&config.limits)?;
-    if let Some(price) =
-        draft.prices.iter().find(|price| storage::ledgers::get(&price.ledger).is_none())
+    if let Some(price) = draft
+        .prices
+        .iter()
+        .find(|price| storage::ledgers::get(&price.ledger).is_none())
     {
         return Err(RouteError::UnknownLedger(price.ledger));
     }
@@ -62,10 +64,13 @@ pub fn put<R: Runtime>(runtime: &R, draft: RouteDraft) -> Result<Rc<Route>, Rout
     let routes = storage::routes::all();
     if existing.is_none() {
         if routes.len() >= config.limits.max_routes as usize {
-            return Err(RouteError::TooManyRoutes { limit: config.limits.max_routes });
+            return Err(RouteError::TooManyRoutes {
+                limit: config.limits.max_routes,
+            });
         }
         let clash = routes.iter().find(|other| {
-            other.key.path != draft.key.path && template::same_shape(&other.key.path, &draft.key.path)
+            other.key.path != draft.key.path
+                && template::same_shape(&other.key.path, &draft.key.path)
         });
         if let Some(other) = clash {
             return Err(InvalidArgument::new(
@@ -80,7 +85,10 @@ pub fn put<R: Runtime>(runtime: &R, draft: RouteDraft) -> Result<Rc<Route>, Rout
         draft.pay_to,
         config.pay_to,
         existing.as_deref(),
-        routes.iter().map(Rc::as_ref).filter(|other| other.key != draft.key),
+        routes
+            .iter()
+            .map(Rc::as_ref)
+            .filter(|other| other.key != draft.key),
     )?;
     let revision = storage::counters::next_price_revision();
     let route = draft.apply(existing.as_deref(), own_pay_to, &config.limits, revision);
@@ -97,11 +105,16 @@ pub fn remove<R: Runtime>(runtime: &R, key: &RouteKey) -> Result<(), RouteError>
     role.may_operate()?;
     let route = storage::routes::get(key).ok_or(RouteError::UnknownRoute)?;
     let routes = storage::routes::all();
-    let others = routes.iter().map(Rc::as_ref).filter(|other| other.key != *key);
+    let others = routes
+        .iter()
+        .map(Rc::as_ref)
+        .filter(|other| other.key != *key);
     role.may_remove_route(&route, others)?;
     let in_flight = storage::payments::open_for(key);
     if in_flight > 0 {
-        return Err(RouteError::PaymentsInFlight { count: in_flight as u32 });
+        return Err(RouteError::PaymentsInFlight {
+            count: in_flight as u32,
+        });
     }
     storage::routes::remove(key);
     if let Some(content) = route.content {
@@ -123,7 +136,10 @@ pub fn page(page: Page) -> Result<Vec<Rc<Route>>, InvalidArgument> {
 ///
 /// Empty for a free route, and for one that is not on sale, has no content, or no enabled ledger.
 pub fn offers(route: &Route, spender: Principal) -> Vec<PaymentRequirements> {
-    detailed_offers(route, spender).into_iter().map(|offer| offer.requirements).collect()
+    detailed_offers(route, spender)
+        .into_iter()
+        .map(|offer| offer.requirements)
+        .collect()
 }
 
 /// As [`offers`], with what they are made of.

@@ -93,10 +93,13 @@ pub fn begin<R: Runtime>(
     }
     storage::uploads::drop_expired(now);
     if storage::uploads::all().len() >= MAX_UPLOADS {
-        return Err(ContentError::TooManyUploads { limit: MAX_UPLOADS as u32 });
+        return Err(ContentError::TooManyUploads {
+            limit: MAX_UPLOADS as u32,
+        });
     }
     let limit = storage::config::read().limits.max_content_total_bytes;
-    let taken = storage::routes::content_bytes().saturating_add(storage::uploads::announced_bytes());
+    let taken =
+        storage::routes::content_bytes().saturating_add(storage::uploads::announced_bytes());
     if taken.saturating_add(bytes) > limit {
         return Err(ContentError::StorageFull { limit });
     }
@@ -133,7 +136,10 @@ pub fn chunk<R: Runtime>(
 pub fn commit<R: Runtime>(runtime: &R, id: u64) -> Result<ContentMeta, ContentError> {
     let upload = own_upload(runtime, id)?;
     if upload.received != upload.bytes {
-        return Err(ContentError::Incomplete { received: upload.received, expected: upload.bytes });
+        return Err(ContentError::Incomplete {
+            received: upload.received,
+            expected: upload.bytes,
+        });
     }
     let Some(route) = storage::routes::get(&upload.route) else {
         storage::uploads::drop_upload(id);
@@ -144,9 +150,16 @@ pub fn commit<R: Runtime>(runtime: &R, id: u64) -> Result<ContentMeta, ContentEr
     let actual: [u8; 32] = hasher.finalize().into();
     if actual != upload.sha256 {
         storage::uploads::drop_upload(id);
-        return Err(ContentError::HashMismatch { expected: upload.sha256, actual });
+        return Err(ContentError::HashMismatch {
+            expected: upload.sha256,
+            actual,
+        });
     }
-    let content = ContentMeta { blob: id, bytes: upload.bytes, sha256: actual };
+    let content = ContentMeta {
+        blob: id,
+        bytes: upload.bytes,
+        sha256: actual,
+    };
     let old = route.content;
     let mut route = Route::clone(&route);
     route.content = Some(content);

@@ -66,16 +66,21 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
         symbol: ask(runtime, id, "icrc1_symbol").await?,
         decimals: ask(runtime, id, "icrc1_decimals").await?,
         fee: ask::<_, Nat>(runtime, id, "icrc1_fee").await?,
-        standards: standards.into_iter().map(|standard| standard.name).collect(),
+        standards: standards
+            .into_iter()
+            .map(|standard| standard.name)
+            .collect(),
     };
-    let mut ledger =
-        description.check(id).map_err(|problem| LedgerError::NotALedger { problem })?;
+    let mut ledger = description
+        .check(id)
+        .map_err(|problem| LedgerError::NotALedger { problem })?;
     // As it is now, after the awaits.
     if let Some(known) = storage::ledgers::get(&id) {
         ledger.enabled = known.enabled;
     }
-    storage::ledgers::put(&ledger)
-        .map_err(|_| LedgerError::TooManyLedgers { limit: MAX_LEDGERS as u32 })?;
+    storage::ledgers::put(&ledger).map_err(|_| LedgerError::TooManyLedgers {
+        limit: MAX_LEDGERS as u32,
+    })?;
     storage::audit::admin(caller, "ledger_add", &id.to_text(), runtime.now());
     Ok(ledger)
 }
@@ -90,9 +95,14 @@ pub fn enable<R: Runtime>(
     role(runtime, &caller).may_administer()?;
     let mut ledger = storage::ledgers::get(&id).ok_or(LedgerError::UnknownLedger)?;
     ledger.enabled = enabled;
-    storage::ledgers::put(&ledger)
-        .map_err(|_| LedgerError::TooManyLedgers { limit: MAX_LEDGERS as u32 })?;
-    let action = if enabled { "ledger_enable" } else { "ledger_disable" };
+    storage::ledgers::put(&ledger).map_err(|_| LedgerError::TooManyLedgers {
+        limit: MAX_LEDGERS as u32,
+    })?;
+    let action = if enabled {
+        "ledger_enable"
+    } else {
+        "ledger_disable"
+    };
     storage::audit::admin(caller, action, &id.to_text(), runtime.now());
     Ok(ledger)
 }
@@ -117,12 +127,16 @@ where
             return Err(unavailable(format!("reject {code}: {message}")));
         }
     };
-    let wrong = || LedgerError::NotALedger { problem: format!("{method} gave an unreadable reply") };
+    let wrong = || LedgerError::NotALedger {
+        problem: format!("{method} gave an unreadable reply"),
+    };
     if reply.len() > MAX_REPLY_BYTES {
         return Err(wrong());
     }
     let mut config = DecoderConfig::new();
-    config.set_decoding_quota(2_000_000).set_skipping_quota(500_000);
+    config
+        .set_decoding_quota(2_000_000)
+        .set_skipping_quota(500_000);
     candid::utils::decode_one_with_config(&reply, &config).map_err(|_| wrong())
 }
 

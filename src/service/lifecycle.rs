@@ -59,9 +59,21 @@ mod tests {
         assert_eq!(config.network, "icp:1");
         assert_eq!(config.pay_to, Account::from(runtime.controller));
         let operator = Principal::from_slice(&[44]);
-        upgrade(&runtime, Changes { operators: Some(vec![operator]), ..Changes::default() })
-            .unwrap();
-        assert_eq!(storage::config::read(), Config { operators: vec![operator], ..config });
+        upgrade(
+            &runtime,
+            Changes {
+                operators: Some(vec![operator]),
+                ..Changes::default()
+            },
+        )
+        .unwrap();
+        assert_eq!(
+            storage::config::read(),
+            Config {
+                operators: vec![operator],
+                ..config
+            }
+        );
     }
 
     #[test]
@@ -69,7 +81,10 @@ mod tests {
         let runtime = ScriptedRuntime::new(TimestampNs(1));
         install(&runtime, Changes::default()).unwrap();
         let before = storage::config::read();
-        let bad = Changes { max_routes: Some(u32::MAX), ..Changes::default() };
+        let bad = Changes {
+            max_routes: Some(u32::MAX),
+            ..Changes::default()
+        };
         assert!(upgrade(&runtime, bad).is_err());
         assert_eq!(storage::config::read(), before);
     }

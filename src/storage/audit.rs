@@ -170,7 +170,12 @@ pub(super) fn payment(id: &PaymentId, transition: Transition, now: TimestampNs) 
     let mut payment = [0; 16];
     payment.copy_from_slice(&id.0[..16]);
     let number = counters::next_audit_payment();
-    let row = PaymentRow { at: now.0, payment, kind, value };
+    let row = PaymentRow {
+        at: now.0,
+        payment,
+        kind,
+        value,
+    };
     PAYMENTS.with_borrow(|ring| write(ring, number, PAYMENT_ENTRIES, &row));
 }
 
@@ -213,7 +218,12 @@ mod tests {
         let caller = Principal::from_slice(&[255; 29]);
         let subject = "ü".repeat(100);
         for n in 0..ADMIN_ENTRIES + 10 {
-            admin(caller, "ledger_enable_or_whatever", &subject, TimestampNs(n));
+            admin(
+                caller,
+                "ledger_enable_or_whatever",
+                &subject,
+                TimestampNs(n),
+            );
         }
         let page = admin_after(0, 5);
         assert_eq!(page[0].number, 11);
@@ -238,11 +248,17 @@ mod tests {
         for transition in all {
             payment(&id, transition, TimestampNs(u64::MAX));
         }
-        let read: Vec<Transition> =
-            payments_after(0, 10).iter().map(|entry| entry.transition).collect();
+        let read: Vec<Transition> = payments_after(0, 10)
+            .iter()
+            .map(|entry| entry.transition)
+            .collect();
         assert_eq!(read, all);
-        let largest =
-            PaymentRow { at: u64::MAX, payment: [255; 16], kind: 255, value: u64::MAX };
+        let largest = PaymentRow {
+            at: u64::MAX,
+            payment: [255; 16],
+            kind: 255,
+            value: u64::MAX,
+        };
         assert_eq!(largest.to_bytes_checked().len(), 39);
     }
 }

@@ -80,12 +80,19 @@ pub fn insert(
         }
         let mine = tables.per_payer.get(&payer).copied().unwrap_or_default();
         if mine >= MAX_PER_PRINCIPAL {
-            return Err(TooManyCancellations { limit: MAX_PER_PRINCIPAL });
+            return Err(TooManyCancellations {
+                limit: MAX_PER_PRINCIPAL,
+            });
         }
         if tables.by_nonce.len() >= u64::from(MAX_CANCELLATIONS) {
-            return Err(TooManyCancellations { limit: MAX_CANCELLATIONS });
+            return Err(TooManyCancellations {
+                limit: MAX_CANCELLATIONS,
+            });
         }
-        let row = CancellationRow { payer: StoredPrincipal(payer), valid_before_seconds };
+        let row = CancellationRow {
+            payer: StoredPrincipal(payer),
+            valid_before_seconds,
+        };
         tables.by_nonce.insert(key.0, row);
         tables.by_expiry.insert((valid_before_seconds, key.0), ());
         tables.per_payer.insert(payer, mine + 1);
@@ -112,7 +119,12 @@ impl Tables {
             return;
         };
         self.by_expiry.remove(&(row.valid_before_seconds, key));
-        let left = self.per_payer.get(&row.payer.0).copied().unwrap_or_default().saturating_sub(1);
+        let left = self
+            .per_payer
+            .get(&row.payer.0)
+            .copied()
+            .unwrap_or_default()
+            .saturating_sub(1);
         if left == 0 {
             self.per_payer.remove(&row.payer.0);
         } else {
@@ -141,7 +153,9 @@ mod tests {
         }
         assert_eq!(
             insert(key(1_000), a, 1_100, NOW),
-            Err(TooManyCancellations { limit: MAX_PER_PRINCIPAL })
+            Err(TooManyCancellations {
+                limit: MAX_PER_PRINCIPAL
+            })
         );
         assert_eq!(insert(key(5), a, 1_050, NOW), Ok(()), "known already");
         insert(key(1_000), b, 1_100, NOW).unwrap();
@@ -151,7 +165,10 @@ mod tests {
         insert(key(1_001), a, 1_200, later).unwrap();
         assert!(contains(&key(1_001)));
         TABLES.with_borrow(|tables| {
-            assert_eq!(tables.by_nonce.len(), u64::from(MAX_PER_PRINCIPAL) + 2 - SWEEP as u64);
+            assert_eq!(
+                tables.by_nonce.len(),
+                u64::from(MAX_PER_PRINCIPAL) + 2 - SWEEP as u64
+            );
             assert_eq!(tables.by_nonce.len(), tables.by_expiry.len());
         });
     }

@@ -26,9 +26,9 @@ pub fn to_bytes<T: Encode<()>>(row: &T) -> Vec<u8> {
 pub fn from_bytes<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, DecodeError> {
     match bytes.split_first() {
         Some((&VERSION, cbor)) => minicbor::decode(cbor),
-        Some((version, _)) => {
-            Err(DecodeError::message(format!("row of unknown version {version}")))
-        }
+        Some((version, _)) => Err(DecodeError::message(format!(
+            "row of unknown version {version}"
+        ))),
         None => Err(DecodeError::end_of_input()),
     }
 }
@@ -43,7 +43,10 @@ macro_rules! storable_row {
     ($row:ty, max $max:expr) => {
         $crate::storable_row!(
             $row,
-            ic_stable_structures::storable::Bound::Bounded { max_size: $max, is_fixed_size: false }
+            ic_stable_structures::storable::Bound::Bounded {
+                max_size: $max,
+                is_fixed_size: false
+            }
         );
     };
     ($row:ty, $bound:expr) => {
@@ -113,7 +116,10 @@ impl<'b, C> Decode<'b, C> for StoredAccount {
             [] => None,
             rest => Some(rest.try_into().map_err(|_| wrong())?),
         };
-        Ok(StoredAccount(Account { owner: principal(owner)?, subaccount }))
+        Ok(StoredAccount(Account {
+            owner: principal(owner)?,
+            subaccount,
+        }))
     }
 }
 
@@ -134,7 +140,9 @@ impl<'b, C> Decode<'b, C> for StoredU128 {
     fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
         if d.datatype()? == Type::Bytes {
             let bytes = d.bytes()?;
-            let bytes = bytes.try_into().map_err(|_| DecodeError::message("not 16 bytes"))?;
+            let bytes = bytes
+                .try_into()
+                .map_err(|_| DecodeError::message("not 16 bytes"))?;
             return Ok(StoredU128(u128::from_be_bytes(bytes)));
         }
         d.u64().map(|small| StoredU128(small.into()))

@@ -63,13 +63,23 @@ thread_local! {
 }
 
 fn with_row<T>(f: impl FnOnce(&ConfigRow) -> T) -> T {
-    CONFIG.with_borrow(|cell| f(cell.get().0.as_ref().expect("BUG: init stores the settings")))
+    CONFIG.with_borrow(|cell| {
+        f(cell
+            .get()
+            .0
+            .as_ref()
+            .expect("BUG: init stores the settings"))
+    })
 }
 
 /// The settings.
 pub fn read() -> Config {
     with_row(|row| Config {
-        network: row.networks.get(usize::from(row.network)).cloned().unwrap_or_default(),
+        network: row
+            .networks
+            .get(usize::from(row.network))
+            .cloned()
+            .unwrap_or_default(),
         pay_to: row.pay_to.0,
         operators: row.operators.iter().map(|operator| operator.0).collect(),
         limits: Limits {
@@ -85,7 +95,11 @@ pub fn read() -> Config {
 /// Replaces the settings. Fails if the canister has had too many network ids.
 pub fn write(config: &Config) -> Result<(), InvalidArgument> {
     CONFIG.with_borrow_mut(|cell| {
-        let mut networks = cell.get().0.as_ref().map_or(vec![], |row| row.networks.clone());
+        let mut networks = cell
+            .get()
+            .0
+            .as_ref()
+            .map_or(vec![], |row| row.networks.clone());
         let network = match networks.iter().position(|known| *known == config.network) {
             Some(network) => network,
             None if networks.len() >= MAX_NETWORKS => {
@@ -105,7 +119,12 @@ pub fn write(config: &Config) -> Result<(), InvalidArgument> {
             // Less than MAX_NETWORKS.
             network: network as u8,
             pay_to: StoredAccount(config.pay_to),
-            operators: config.operators.iter().copied().map(StoredPrincipal).collect(),
+            operators: config
+                .operators
+                .iter()
+                .copied()
+                .map(StoredPrincipal)
+                .collect(),
             limits: LimitsRow {
                 max_routes: config.limits.max_routes,
                 max_content_total_bytes: config.limits.max_content_total_bytes,
@@ -130,7 +149,12 @@ pub(super) fn network_number(network: &str) -> u8 {
 
 /// The network id with this number.
 pub(super) fn network(number: u8) -> String {
-    with_row(|row| row.networks.get(usize::from(number)).cloned().unwrap_or_default())
+    with_row(|row| {
+        row.networks
+            .get(usize::from(number))
+            .cloned()
+            .unwrap_or_default()
+    })
 }
 
 #[cfg(test)]
@@ -160,15 +184,29 @@ pub(crate) mod tests {
     fn numbers_of_networks_stay() {
         write(&config()).unwrap();
         let first = network_number("icp:1");
-        write(&Config { network: "icp:2".into(), ..config() }).unwrap();
+        write(&Config {
+            network: "icp:2".into(),
+            ..config()
+        })
+        .unwrap();
         assert_ne!(network_number("icp:2"), first);
         assert_eq!(network_number("icp:1"), first);
         assert_eq!(network(first), "icp:1");
         write(&config()).unwrap();
         assert_eq!(network_number("unheard of"), first);
         for n in 3..=16 {
-            write(&Config { network: format!("icp:{n}"), ..config() }).unwrap();
+            write(&Config {
+                network: format!("icp:{n}"),
+                ..config()
+            })
+            .unwrap();
         }
-        assert!(write(&Config { network: "icp:17".into(), ..config() }).is_err());
+        assert!(
+            write(&Config {
+                network: "icp:17".into(),
+                ..config()
+            })
+            .is_err()
+        );
     }
 }

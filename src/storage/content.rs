@@ -76,7 +76,11 @@ mod tests {
     use super::*;
 
     fn meta(blob: u64, bytes: u64) -> ContentMeta {
-        ContentMeta { blob, bytes, sha256: [0; 32] }
+        ContentMeta {
+            blob,
+            bytes,
+            sha256: [0; 32],
+        }
     }
 
     #[test]
@@ -88,7 +92,11 @@ mod tests {
                 write(blob, offset, chunk);
                 offset += chunk.len() as u64;
             }
-            assert_eq!(read(&meta(blob, 200_000)).as_deref(), Some(bytes.as_slice()), "{cut}");
+            assert_eq!(
+                read(&meta(blob, 200_000)).as_deref(),
+                Some(bytes.as_slice()),
+                "{cut}"
+            );
         }
         remove(2);
         assert_eq!(read(&meta(2, 200_000)), None);

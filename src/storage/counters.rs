@@ -75,7 +75,10 @@ mod tests {
     #[test]
     fn no_number_is_given_twice() {
         assert_eq!((next_blob(), next_blob(), next_price_revision()), (1, 2, 1));
-        assert_eq!((next_failure(), next_audit_payment(), next_audit_admin()), (1, 1, 1));
+        assert_eq!(
+            (next_failure(), next_audit_payment(), next_audit_admin()),
+            (1, 1, 1)
+        );
         assert_eq!(audited(), (1, 1));
     }
 }

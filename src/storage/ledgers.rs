@@ -124,7 +124,12 @@ pub fn set_fee(id: &Principal, fee: Amount) {
 
 /// The number by which the books name this ledger.
 pub(super) fn index(id: &Principal) -> Option<u8> {
-    with_all(|ledgers| ledgers.iter().position(|ledger| ledger.id == *id).map(|index| index as u8))
+    with_all(|ledgers| {
+        ledgers
+            .iter()
+            .position(|ledger| ledger.id == *id)
+            .map(|index| index as u8)
+    })
 }
 
 /// The ledger with this number.
@@ -179,6 +184,9 @@ pub(crate) mod tests {
     fn rows_are_read_back() {
         use ic_stable_structures::Storable;
         let row = LedgerRow::from(&ledger(1));
-        assert_eq!(Ledger::from(LedgerRow::from_bytes(row.to_bytes())), ledger(1));
+        assert_eq!(
+            Ledger::from(LedgerRow::from_bytes(row.to_bytes())),
+            ledger(1)
+        );
     }
 }

@@ -88,7 +88,10 @@ impl From<&Route> for RouteRow {
 
 impl From<RouteRow> for Route {
     fn from(row: RouteRow) -> Self {
-        let method = row.method.parse().expect("BUG: a stored route has an unknown method");
+        let method = row
+            .method
+            .parse()
+            .expect("BUG: a stored route has an unknown method");
         Route {
             key: RouteKey::new(method, row.path),
             description: row.description,
@@ -96,7 +99,10 @@ impl From<RouteRow> for Route {
             prices: row
                 .prices
                 .into_iter()
-                .map(|price| Price { ledger: price.ledger.0, amount: price.amount.into() })
+                .map(|price| Price {
+                    ledger: price.ledger.0,
+                    amount: price.amount.into(),
+                })
                 .collect(),
             own_pay_to: row.own_pay_to.map(|account| account.0),
             max_timeout: Seconds(row.max_timeout_seconds),
@@ -163,7 +169,15 @@ pub fn at_path(path: &str) -> Vec<Rc<Route>> {
 
 /// A page of routes after the first `skip`.
 pub fn page(skip: usize, limit: usize) -> Vec<Rc<Route>> {
-    TABLES.with_borrow(|tables| tables.cache.values().skip(skip).take(limit).cloned().collect())
+    TABLES.with_borrow(|tables| {
+        tables
+            .cache
+            .values()
+            .skip(skip)
+            .take(limit)
+            .cloned()
+            .collect()
+    })
 }
 
 /// Adds a route or replaces the one with its key.
@@ -214,9 +228,12 @@ mod tests {
 
     #[test]
     fn routes_come_in_order_of_path_and_method() {
-        for (path, method) in
-            [("/b", Method::Get), ("/a/", Method::Get), ("/a", Method::Post), ("/a", Method::Get)]
-        {
+        for (path, method) in [
+            ("/b", Method::Get),
+            ("/a/", Method::Get),
+            ("/a", Method::Post),
+            ("/a", Method::Get),
+        ] {
             put(route(path, method));
         }
         let keys: Vec<String> = all().iter().map(|route| route.key.to_string()).collect();
@@ -234,7 +251,10 @@ mod tests {
         assert_eq!(at_path("/a").len(), 1);
         assert!(remove(&RouteKey::new(Method::Post, "/a")).is_none());
         let changed = changes::take();
-        assert_eq!(changed.paths.into_iter().collect::<Vec<_>>(), ["/a", "/a/", "/b"]);
+        assert_eq!(
+            changed.paths.into_iter().collect::<Vec<_>>(),
+            ["/a", "/a/", "/b"]
+        );
     }
 
     proptest! {

@@ -49,7 +49,10 @@ impl From<&Upload> for UploadRow {
 
 impl From<UploadRow> for Upload {
     fn from(row: UploadRow) -> Self {
-        let method = row.method.parse().expect("BUG: a stored upload has an unknown method");
+        let method = row
+            .method
+            .parse()
+            .expect("BUG: a stored upload has an unknown method");
         Upload {
             id: row.id,
             owner: row.owner.0,

@@ -73,7 +73,10 @@ pub struct RouteKey {
 impl RouteKey {
     /// The key of `method` at `path`.
     pub fn new(method: Method, path: impl Into<String>) -> Self {
-        RouteKey { path: path.into(), method }
+        RouteKey {
+            path: path.into(),
+            method,
+        }
     }
 }
 

@@ -76,7 +76,9 @@ fn first_half(hash: [u8; 32]) -> [u8; 16] {
 pub fn canonical(account: Account) -> Account {
     Account {
         owner: account.owner,
-        subaccount: account.subaccount.filter(|subaccount| *subaccount != [0; 32]),
+        subaccount: account
+            .subaccount
+            .filter(|subaccount| *subaccount != [0; 32]),
     }
 }
 
@@ -96,9 +98,15 @@ mod tests {
     #[test]
     fn the_default_subaccount_is_left_out() {
         let owner = Principal::from_slice(&[1]);
-        let spelled_out = Account { owner, subaccount: Some([0; 32]) };
+        let spelled_out = Account {
+            owner,
+            subaccount: Some([0; 32]),
+        };
         assert_eq!(canonical(spelled_out).subaccount, None);
-        let other = Account { owner, subaccount: Some([1; 32]) };
+        let other = Account {
+            owner,
+            subaccount: Some([1; 32]),
+        };
         assert_eq!(canonical(other).subaccount, Some([1; 32]));
     }
 }

@@ -12,7 +12,10 @@ impl TimestampNs {
 
     /// This much later; the end of time at most.
     pub const fn plus(self, span: Seconds) -> TimestampNs {
-        TimestampNs(self.0.saturating_add((span.0 as u64).saturating_mul(1_000_000_000)))
+        TimestampNs(
+            self.0
+                .saturating_add((span.0 as u64).saturating_mul(1_000_000_000)),
+        )
     }
 }
 
@@ -32,7 +35,10 @@ mod tests {
     #[test]
     fn adding_never_wraps() {
         assert_eq!(TimestampNs(1).plus(Seconds(2)), TimestampNs(2_000_000_001));
-        assert_eq!(TimestampNs(u64::MAX - 1).plus(Seconds::DAY), TimestampNs(u64::MAX));
+        assert_eq!(
+            TimestampNs(u64::MAX - 1).plus(Seconds::DAY),
+            TimestampNs(u64::MAX)
+        );
         assert_eq!(TimestampNs(1_999_999_999).seconds(), 1);
     }
 }

@@ -3,15 +3,17 @@
 use super::*;
 use crate::{
     domain::{
-        config as settings, ledger::Ledger as KnownLedger, ledger::MAX_AMOUNT,
+        config as settings,
+        ledger::Ledger as KnownLedger,
+        ledger::MAX_AMOUNT,
         offer::Offer as FullOffer,
         payment::{Doubt, FailureKind, Payment as BookedPayment, Receipt as BookedReceipt, State},
         route as routes,
         validate::{self, InvalidArgument as Invalid},
     },
     service::{
-        admin::AdminError, cancel, catalogue, content,
-        ledgers as ledger_service,
+        admin::AdminError,
+        cancel, catalogue, content, ledgers as ledger_service,
         payments::{Page, PageError},
     },
     storage::audit::{AdminEntry, PaymentEntry, Transition},
@@ -22,7 +24,11 @@ use crate::{
 impl Account {
     /// The account, if it is one.
     pub fn check(&self, field: &str) -> Result<domain::Account, Invalid> {
-        validate::account(field, self.owner, self.subaccount.as_ref().map(|blob| blob.as_slice()))
+        validate::account(
+            field,
+            self.owner,
+            self.subaccount.as_ref().map(|blob| blob.as_slice()),
+        )
     }
 }
 
@@ -30,7 +36,9 @@ impl From<domain::Account> for Account {
     fn from(account: domain::Account) -> Self {
         Account {
             owner: account.owner,
-            subaccount: account.subaccount.map(|subaccount| ByteBuf::from(subaccount.to_vec())),
+            subaccount: account
+                .subaccount
+                .map(|subaccount| ByteBuf::from(subaccount.to_vec())),
         }
     }
 }
@@ -51,7 +59,10 @@ impl InitArgs {
         let limits = self.limits.unwrap_or_default();
         Ok(settings::Changes {
             network: self.network,
-            pay_to: self.pay_to.map(|account| account.check("pay_to")).transpose()?,
+            pay_to: self
+                .pay_to
+                .map(|account| account.check("pay_to"))
+                .transpose()?,
             operators: self.operators,
             max_routes: limits.max_routes,
             max_content_total_bytes: limits.max_content_total_bytes,
@@ -115,9 +126,9 @@ impl From<ledger_service::LedgerError> for LedgerError {
 
 /// A route's key, if the method is one that routes can have.
 fn key(method: &str, path: &str) -> Result<domain::RouteKey, Invalid> {
-    let method = method.parse().map_err(|_| {
-        Invalid::new("method", "is not one of DELETE, GET, PATCH, POST and PUT")
-    })?;
+    let method = method
+        .parse()
+        .map_err(|_| Invalid::new("method", "is not one of DELETE, GET, PATCH, POST and PUT"))?;
     Ok(domain::RouteKey::new(method, path))
 }
 
@@ -134,14 +145,20 @@ impl RouteArgs {
         let prices = self.prices.iter().enumerate().map(|(i, price)| {
             let field = format!("prices[{i}].amount");
             let amount = validate::bounded_nat(&field, &price.amount, MAX_AMOUNT)?;
-            Ok(routes::Price { ledger: price.ledger, amount: Amount(amount) })
+            Ok(routes::Price {
+                ledger: price.ledger,
+                amount: Amount(amount),
+            })
         });
         Ok(routes::RouteDraft {
             key: key(&self.method, &self.path)?,
             description: self.description,
             mime_type: self.mime_type,
             prices: prices.collect::<Result<_, Invalid>>()?,
-            pay_to: self.pay_to.map(|account| account.check("pay_to")).transpose()?,
+            pay_to: self
+                .pay_to
+                .map(|account| account.check("pay_to"))
+                .transpose()?,
             max_timeout: self.max_timeout_seconds.map(Seconds),
             on_sale: self.on_sale,
         })
@@ -150,7 +167,10 @@ impl RouteArgs {
 
 impl From<routes::ContentMeta> for Content {
     fn from(content: routes::ContentMeta) -> Self {
-        Content { bytes: content.bytes, sha256: ByteBuf::from(content.sha256.to_vec()) }
+        Content {
+            bytes: content.bytes,
+            sha256: ByteBuf::from(content.sha256.to_vec()),
+        }
     }
 }
 
@@ -165,7 +185,10 @@ impl Route {
             prices: route
                 .prices
                 .iter()
-                .map(|price| Price { ledger: price.ledger, amount: Nat::from(price.amount.0) })
+                .map(|price| Price {
+                    ledger: price.ledger,
+                    amount: Nat::from(price.amount.0),
+                })
                 .collect(),
             pay_to: route.pay_to(config).into(),
             max_timeout_seconds: route.max_timeout.0,
@@ -217,9 +240,10 @@ impl From<content::ContentError> for ContentError {
             E::TooManyUploads { limit } => ContentError::TooManyUploads { limit },
             E::StorageFull { limit } => ContentError::StorageFull { limit },
             E::WrongOffset { expected } => ContentError::WrongOffset { expected },
-            E::HashMismatch { expected, actual } => {
-                ContentError::HashMismatch { expected: blob(expected), actual: blob(actual) }
-            }
+            E::HashMismatch { expected, actual } => ContentError::HashMismatch {
+                expected: blob(expected),
+                actual: blob(actual),
+            },
             E::Incomplete { received, expected } => ContentError::Incomplete { received, expected },
         }
     }
@@ -244,9 +268,10 @@ impl From<State> for PaymentStatus {
                 message: failure.message,
                 failed_at: at.0,
             },
-            State::Unknown { doubt, since, .. } => {
-                PaymentStatus::Unknown { reason: doubt.text().into(), since: since.0 }
-            }
+            State::Unknown { doubt, since, .. } => PaymentStatus::Unknown {
+                reason: doubt.text().into(),
+                since: since.0,
+            },
         }
     }
 }
@@ -291,7 +316,10 @@ impl From<BookedReceipt> for Receipt {
 
 impl From<PageArgs> for Page {
     fn from(page: PageArgs) -> Self {
-        Page { after: page.after, limit: page.limit }
+        Page {
+            after: page.after,
+            limit: page.limit,
+        }
     }
 }
 
@@ -306,8 +334,16 @@ impl From<PageError> for PaymentsError {
 
 impl From<PaymentEntry> for PaymentAudit {
     fn from(entry: PaymentEntry) -> Self {
-        let doubt = |n: u8| Doubt::ALL.get(usize::from(n)).map_or("", |doubt| doubt.text());
-        let code = |n: u8| FailureKind::ALL.get(usize::from(n)).map_or("", |k| k.code().as_str());
+        let doubt = |n: u8| {
+            Doubt::ALL
+                .get(usize::from(n))
+                .map_or("", |doubt| doubt.text())
+        };
+        let code = |n: u8| {
+            FailureKind::ALL
+                .get(usize::from(n))
+                .map_or("", |k| k.code().as_str())
+        };
         PaymentAudit {
             number: entry.number,
             at: entry.at.0,
@@ -315,11 +351,15 @@ impl From<PaymentEntry> for PaymentAudit {
             transition: match entry.transition {
                 Transition::Opened => PaymentTransition::Opened,
                 Transition::Retried => PaymentTransition::Retried,
-                Transition::Settled(block) => {
-                    PaymentTransition::Settled { block_index: Nat::from(block) }
-                }
-                Transition::Failed(n) => PaymentTransition::Failed { code: code(n).into() },
-                Transition::Unknown(n) => PaymentTransition::Unknown { reason: doubt(n).into() },
+                Transition::Settled(block) => PaymentTransition::Settled {
+                    block_index: Nat::from(block),
+                },
+                Transition::Failed(n) => PaymentTransition::Failed {
+                    code: code(n).into(),
+                },
+                Transition::Unknown(n) => PaymentTransition::Unknown {
+                    reason: doubt(n).into(),
+                },
             },
         }
     }
@@ -363,9 +403,9 @@ impl From<cancel::CancelError> for CancelError {
         match error {
             E::InvalidArgument(error) => CancelError::InvalidArgument(error.into()),
             E::AnonymousCaller => CancelError::AnonymousCaller,
-            E::AlreadyUsed { payment_id } => {
-                CancelError::AlreadyUsed { payment_id: ByteBuf::from(payment_id.0.to_vec()) }
-            }
+            E::AlreadyUsed { payment_id } => CancelError::AlreadyUsed {
+                payment_id: ByteBuf::from(payment_id.0.to_vec()),
+            },
             E::TooManyCancellations { limit } => CancelError::TooManyCancellations { limit },
         }
     }

@@ -2,8 +2,10 @@ use super::*;
 use proptest::prelude::*;
 
 pub(crate) fn arb_failure() -> impl Strategy<Value = Failure> {
-    (0..FailureKind::ALL.len(), "\\PC{0,40}")
-        .prop_map(|(kind, text)| Failure { kind: FailureKind::ALL[kind], message: text })
+    (0..FailureKind::ALL.len(), "\\PC{0,40}").prop_map(|(kind, text)| Failure {
+        kind: FailureKind::ALL[kind],
+        message: text,
+    })
 }
 
 fn arb_doubt() -> impl Strategy<Value = Doubt> {
@@ -13,10 +15,14 @@ fn arb_doubt() -> impl Strategy<Value = Doubt> {
 pub(crate) fn arb_state() -> impl Strategy<Value = State> {
     prop_oneof![
         (1u16..).prop_map(|attempt| State::Settling { attempt }),
-        (any::<u64>(), any::<u64>())
-            .prop_map(|(b, t)| State::Settled { block: BlockIndex(b), at: TimestampNs(t) }),
-        (arb_failure(), any::<u64>())
-            .prop_map(|(failure, t)| State::Failed { failure, at: TimestampNs(t) }),
+        (any::<u64>(), any::<u64>()).prop_map(|(b, t)| State::Settled {
+            block: BlockIndex(b),
+            at: TimestampNs(t)
+        }),
+        (arb_failure(), any::<u64>()).prop_map(|(failure, t)| State::Failed {
+            failure,
+            at: TimestampNs(t)
+        }),
         (arb_doubt(), any::<u64>(), any::<u16>()).prop_map(|(doubt, t, attempts)| State::Unknown {
             doubt,
             since: TimestampNs(t),
@@ -29,14 +35,19 @@ fn arb_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         Just(Event::Opened),
         Just(Event::Retried),
-        any::<u64>().prop_map(|b| Event::Moved { block: BlockIndex(b) }),
+        any::<u64>().prop_map(|b| Event::Moved {
+            block: BlockIndex(b)
+        }),
         arb_failure().prop_map(Event::NotMoved),
         arb_doubt().prop_map(Event::InDoubt),
     ]
 }
 
 fn failure() -> Failure {
-    Failure { kind: FailureKind::InsufficientFunds, message: "x".into() }
+    Failure {
+        kind: FailureKind::InsufficientFunds,
+        message: "x".into(),
+    }
 }
 
 const NOW: TimestampNs = TimestampNs(7);
@@ -65,17 +76,32 @@ mod step {
         let second = State::Settling { attempt: 2 };
         assert_eq!(
             step(Some(&second), &Event::NotMoved(failure()), NOW),
-            Ok(State::Unknown { doubt: Doubt::RetryRefused, since: NOW, attempts: 2 })
+            Ok(State::Unknown {
+                doubt: Doubt::RetryRefused,
+                since: NOW,
+                attempts: 2
+            })
         );
     }
 
     #[test]
     fn should_count_tries() {
-        let unknown = State::Unknown { doubt: Doubt::Reject, since: NOW, attempts: 1 };
-        assert_eq!(step(Some(&unknown), &Event::Retried, NOW), Ok(State::Settling { attempt: 2 }));
+        let unknown = State::Unknown {
+            doubt: Doubt::Reject,
+            since: NOW,
+            attempts: 1,
+        };
+        assert_eq!(
+            step(Some(&unknown), &Event::Retried, NOW),
+            Ok(State::Settling { attempt: 2 })
+        );
         // However long it goes on, a later try never passes for the first.
         for attempts in [0, u16::MAX] {
-            let unknown = State::Unknown { doubt: Doubt::Reject, since: NOW, attempts };
+            let unknown = State::Unknown {
+                doubt: Doubt::Reject,
+                since: NOW,
+                attempts,
+            };
             let Ok(State::Settling { attempt }) = step(Some(&unknown), &Event::Retried, NOW) else {
                 panic!("a retry settles");
             };

@@ -15,27 +15,54 @@ fn kind(event: Event) -> FailureKind {
 
 #[test]
 fn ok_and_duplicate_prove_that_money_moved() {
-    let moved = Event::Moved { block: BlockIndex(12) };
+    let moved = Event::Moved {
+        block: BlockIndex(12),
+    };
     assert_eq!(reply(Ok(Nat::from(12u8))), moved);
-    assert_eq!(reply(Err(TransferFromError::Duplicate { duplicate_of: Nat::from(12u8) })), moved);
+    assert_eq!(
+        reply(Err(TransferFromError::Duplicate {
+            duplicate_of: Nat::from(12u8)
+        })),
+        moved
+    );
 }
 
 #[test]
 fn typed_errors_prove_that_it_did_not() {
     let n = || Nat::from(5u8);
     let cases = [
-        (TransferFromError::BadFee { expected_fee: n() }, FailureKind::FeeChanged),
-        (TransferFromError::BadBurn { min_burn_amount: n() }, FailureKind::LedgerUnavailable),
-        (TransferFromError::InsufficientFunds { balance: n() }, FailureKind::InsufficientFunds),
+        (
+            TransferFromError::BadFee { expected_fee: n() },
+            FailureKind::FeeChanged,
+        ),
+        (
+            TransferFromError::BadBurn {
+                min_burn_amount: n(),
+            },
+            FailureKind::LedgerUnavailable,
+        ),
+        (
+            TransferFromError::InsufficientFunds { balance: n() },
+            FailureKind::InsufficientFunds,
+        ),
         (
             TransferFromError::InsufficientAllowance { allowance: n() },
             FailureKind::InsufficientAllowance,
         ),
         (TransferFromError::TooOld, FailureKind::LedgerUnavailable),
-        (TransferFromError::CreatedInFuture { ledger_time: 1 }, FailureKind::LedgerUnavailable),
-        (TransferFromError::TemporarilyUnavailable, FailureKind::LedgerUnavailable),
         (
-            TransferFromError::GenericError { error_code: n(), message: "no".into() },
+            TransferFromError::CreatedInFuture { ledger_time: 1 },
+            FailureKind::LedgerUnavailable,
+        ),
+        (
+            TransferFromError::TemporarilyUnavailable,
+            FailureKind::LedgerUnavailable,
+        ),
+        (
+            TransferFromError::GenericError {
+                error_code: n(),
+                message: "no".into(),
+            },
             FailureKind::LedgerUnavailable,
         ),
     ];
@@ -49,7 +76,9 @@ fn a_bad_fee_tells_the_new_one() {
     let answer = |fee: Nat| -> Result<Nat, TransferFromError> {
         Err(TransferFromError::BadFee { expected_fee: fee })
     };
-    let verdict = judge(&CallOutcome::Reply(Encode!(&answer(Nat::from(9u8))).unwrap()));
+    let verdict = judge(&CallOutcome::Reply(
+        Encode!(&answer(Nat::from(9u8))).unwrap(),
+    ));
     assert_eq!(verdict.fee, Some(Amount(9)));
     let huge = "1".repeat(60).parse::<Nat>().unwrap();
     let verdict = judge(&CallOutcome::Reply(Encode!(&answer(huge)).unwrap()));
@@ -58,7 +87,13 @@ fn a_bad_fee_tells_the_new_one() {
 
 #[test]
 fn only_rejects_of_the_system_prove_that_the_ledger_did_not_run() {
-    let rejected = |code| judge(&CallOutcome::Rejected { code, message: "m".into() }).event;
+    let rejected = |code| {
+        judge(&CallOutcome::Rejected {
+            code,
+            message: "m".into(),
+        })
+        .event
+    };
     for code in [1, 2, 3] {
         assert_eq!(kind(rejected(code)), FailureKind::LedgerUnavailable);
     }
@@ -96,7 +131,9 @@ fn a_long_message_is_cut() {
         error_code: Nat::from(1u8),
         message: "x".repeat(10_000),
     }));
-    let Event::NotMoved(failure) = event else { panic!("a typed error is a failure") };
+    let Event::NotMoved(failure) = event else {
+        panic!("a typed error is a failure")
+    };
     assert!(failure.message.len() <= crate::domain::payment::MAX_MESSAGE_BYTES);
 }
 

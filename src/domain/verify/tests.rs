@@ -49,12 +49,25 @@ fn shop() -> Shop {
     };
     let mut draft = draft("/a");
     draft.prices = vec![
-        Price { ledger: ledger(1).id, amount: Amount(100) },
-        Price { ledger: ledger(1).id, amount: Amount(200) },
-        Price { ledger: ledger(2).id, amount: Amount(300) },
+        Price {
+            ledger: ledger(1).id,
+            amount: Amount(100),
+        },
+        Price {
+            ledger: ledger(1).id,
+            amount: Amount(200),
+        },
+        Price {
+            ledger: ledger(2).id,
+            amount: Amount(300),
+        },
     ];
     let mut route = draft.apply(None, None, &config.limits, 1);
-    route.content = Some(ContentMeta { blob: 1, bytes: 1, sha256: [0; 32] });
+    route.content = Some(ContentMeta {
+        blob: 1,
+        bytes: 1,
+        sha256: [0; 32],
+    });
     let ledgers = [ledger(1), ledger(2)];
     let find = |id: &Principal| ledgers.iter().find(|ledger| ledger.id == *id);
     let offers = offers(&route, find, &config, spender());
@@ -93,7 +106,10 @@ impl Shop {
             now: NOW,
             root_key: x402_icp::network::MAINNET_ROOT_KEY_DER,
         };
-        let payment = DecodedPayment { payload, authorization };
+        let payment = DecodedPayment {
+            payload,
+            authorization,
+        };
         verify(&payment, &sale, |_| nonce, |_| capacity).map_err(|refusal| refusal.code)
     }
 
@@ -116,23 +132,44 @@ fn every_offer_of_the_route_can_be_paid() {
 #[test]
 fn each_step_has_its_code() {
     let shop = shop();
-    let cases: [(Code, fn(&mut PaymentPayload)); 15] = [
+    type Spoil = fn(&mut PaymentPayload);
+    let cases: [(Code, Spoil); 15] = [
         (Code::InvalidX402Version, |p| p.x402_version = 1),
-        (Code::UnsupportedScheme, |p| p.accepted.scheme = "upto".into()),
-        (Code::NetworkMismatch, |p| p.accepted.network = "icp:2".into()),
-        (Code::Method, |p| p.accepted.extra.asset_transfer_method = "icrc1".into()),
-        (Code::AssetMismatch, |p| p.accepted.asset = "aaaaa-aa".into()),
+        (Code::UnsupportedScheme, |p| {
+            p.accepted.scheme = "upto".into()
+        }),
+        (Code::NetworkMismatch, |p| {
+            p.accepted.network = "icp:2".into()
+        }),
+        (Code::Method, |p| {
+            p.accepted.extra.asset_transfer_method = "icrc1".into()
+        }),
+        (Code::AssetMismatch, |p| {
+            p.accepted.asset = "aaaaa-aa".into()
+        }),
         (Code::AmountMismatch, |p| p.accepted.amount = "99".into()),
         // 300 is a price, but not in that ledger.
         (Code::AmountMismatch, |p| p.accepted.amount = "300".into()),
-        (Code::RecipientMismatch, |p| p.accepted.pay_to = "aaaaa-aa".into()),
-        (Code::SpenderMismatch, |p| p.accepted.extra.spender = "aaaaa-aa".into()),
-        (Code::OfferMismatch, |p| p.accepted.extra.offer = "00".into()),
+        (Code::RecipientMismatch, |p| {
+            p.accepted.pay_to = "aaaaa-aa".into()
+        }),
+        (Code::SpenderMismatch, |p| {
+            p.accepted.extra.spender = "aaaaa-aa".into()
+        }),
+        (Code::OfferMismatch, |p| {
+            p.accepted.extra.offer = "00".into()
+        }),
         (Code::OfferMismatch, |p| p.accepted.extra.fee = "11".into()),
-        (Code::OfferMismatch, |p| p.accepted.extra.symbol = "X".into()),
+        (Code::OfferMismatch, |p| {
+            p.accepted.extra.symbol = "X".into()
+        }),
         (Code::OfferMismatch, |p| p.accepted.extra.decimals = 7),
-        (Code::OfferMismatch, |p| p.accepted.extra.payment_flow = Some("upfront".into())),
-        (Code::OfferMismatch, |p| p.accepted.max_timeout_seconds = 299),
+        (Code::OfferMismatch, |p| {
+            p.accepted.extra.payment_flow = Some("upfront".into())
+        }),
+        (Code::OfferMismatch, |p| {
+            p.accepted.max_timeout_seconds = 299
+        }),
     ];
     for (code, spoil) in cases {
         let mut payment = shop.pay(&shop.offers[0]);
@@ -167,7 +204,11 @@ fn the_nonce_is_looked_up_before_the_signature_is_checked() {
         (NonceState::Cancelled, Code::Cancelled),
         (NonceState::Free, Code::Signature),
     ] {
-        assert_eq!(shop.verify_with(payment.clone(), state, Ok(())).unwrap_err(), code);
+        assert_eq!(
+            shop.verify_with(payment.clone(), state, Ok(()))
+                .unwrap_err(),
+            code
+        );
     }
 }
 
@@ -207,13 +248,26 @@ fn what_is_not_on_sale_is_refused_last() {
     assert_eq!(refused.unwrap_err(), Code::LedgerUnavailable);
 
     shop.offers[0].ledger.enabled = false;
-    assert_eq!(shop.verify(payment.clone()).unwrap_err(), Code::LedgerUnavailable);
+    assert_eq!(
+        shop.verify(payment.clone()).unwrap_err(),
+        Code::LedgerUnavailable
+    );
     shop.offers[0].ledger.enabled = true;
     shop.route.content = None;
-    assert_eq!(shop.verify(payment.clone()).unwrap_err(), Code::LedgerUnavailable);
-    shop.route.content = Some(ContentMeta { blob: 1, bytes: 1, sha256: [0; 32] });
+    assert_eq!(
+        shop.verify(payment.clone()).unwrap_err(),
+        Code::LedgerUnavailable
+    );
+    shop.route.content = Some(ContentMeta {
+        blob: 1,
+        bytes: 1,
+        sha256: [0; 32],
+    });
     shop.route.on_sale = false;
-    assert_eq!(shop.verify(payment.clone()).unwrap_err(), Code::LedgerUnavailable);
+    assert_eq!(
+        shop.verify(payment.clone()).unwrap_err(),
+        Code::LedgerUnavailable
+    );
 
     // A forger learns nothing of that: the signature comes first.
     let mut forged = payment;
@@ -225,12 +279,22 @@ fn what_is_not_on_sale_is_refused_last() {
 fn an_unknown_subaccount_form_does_not_change_the_payer() {
     let shop = shop();
     let owner = Principal::self_authenticating(shop.key.public_key_der());
-    let from = Account { owner, subaccount: Some([3; 32]) };
+    let from = Account {
+        owner,
+        subaccount: Some([3; 32]),
+    };
     let offer = &shop.offers[0];
     let mut payment = shop.pay(offer);
     let terms = Terms::from(&offer.requirements);
-    payment.payload =
-        authorize(&terms, Some(from), Nonce([7; 32]), NOW_S, NOW_S + 10, &shop.key).unwrap();
+    payment.payload = authorize(
+        &terms,
+        Some(from),
+        Nonce([7; 32]),
+        NOW_S,
+        NOW_S + 10,
+        &shop.key,
+    )
+    .unwrap();
     let verified = shop.verify(payment).unwrap();
     assert_eq!(verified.from, from);
     // All accounts of a principal share one space of nonces.

@@ -16,8 +16,14 @@ fn set_up() -> ScriptedRuntime {
 }
 
 fn wanted(path: &str) -> RouteDraft {
-    let price = Price { ledger: ledger(0).id, amount: Amount(10_000) };
-    RouteDraft { prices: vec![price], ..draft(path) }
+    let price = Price {
+        ledger: ledger(0).id,
+        amount: Amount(10_000),
+    };
+    RouteDraft {
+        prices: vec![price],
+        ..draft(path)
+    }
 }
 
 #[test]
@@ -42,7 +48,10 @@ fn what_cannot_be_put_is_named() {
     let runtime = set_up();
     let mut unknown = wanted("/a");
     unknown.prices[0].ledger = ledger(1).id;
-    assert_eq!(put(&runtime, unknown), Err(RouteError::UnknownLedger(ledger(1).id)));
+    assert_eq!(
+        put(&runtime, unknown),
+        Err(RouteError::UnknownLedger(ledger(1).id))
+    );
 
     put(&runtime, wanted("/a/{x}")).unwrap();
     let mut post = wanted("/a/{y}");
@@ -52,27 +61,52 @@ fn what_cannot_be_put_is_named() {
         Err(RouteError::InvalidArgument(e)) if e.field == "path"
     ));
 
-    let limits = Limits { max_routes: 1, ..Limits::default() };
+    let limits = Limits {
+        max_routes: 1,
+        ..Limits::default()
+    };
     storage::config::write(&Config { limits, ..config() }).unwrap();
-    assert_eq!(put(&runtime, wanted("/b")), Err(RouteError::TooManyRoutes { limit: 1 }));
-    assert!(put(&runtime, wanted("/a/{x}")).is_ok(), "changing one is always possible");
+    assert_eq!(
+        put(&runtime, wanted("/b")),
+        Err(RouteError::TooManyRoutes { limit: 1 })
+    );
+    assert!(
+        put(&runtime, wanted("/a/{x}")).is_ok(),
+        "changing one is always possible"
+    );
 }
 
 #[test]
 fn operators_manage_routes_but_not_where_the_money_goes() {
     let runtime = set_up();
     let merchant = Account::from(Principal::from_slice(&[50]));
-    let own = RouteDraft { pay_to: Some(merchant), ..wanted("/own/{id}") };
+    let own = RouteDraft {
+        pay_to: Some(merchant),
+        ..wanted("/own/{id}")
+    };
     let own_key = own.key.clone();
     put(&runtime, own).unwrap();
 
     runtime.caller.set(config().operators[0]);
     let unauthorized = Err(RouteError::Unauthorized(Unauthorized));
-    let redirect = RouteDraft { pay_to: Some(merchant), ..wanted("/a") };
+    let redirect = RouteDraft {
+        pay_to: Some(merchant),
+        ..wanted("/a")
+    };
     assert_eq!(put(&runtime, redirect), unauthorized);
     assert_eq!(put(&runtime, wanted("/own/7")), unauthorized);
-    assert_eq!(remove(&runtime, &own_key), Err(RouteError::Unauthorized(Unauthorized)));
-    let edited = put(&runtime, RouteDraft { on_sale: false, ..wanted("/own/{id}") }).unwrap();
+    assert_eq!(
+        remove(&runtime, &own_key),
+        Err(RouteError::Unauthorized(Unauthorized))
+    );
+    let edited = put(
+        &runtime,
+        RouteDraft {
+            on_sale: false,
+            ..wanted("/own/{id}")
+        },
+    )
+    .unwrap();
     assert_eq!(edited.own_pay_to, Some(merchant));
     let mine = put(&runtime, wanted("/a")).unwrap();
     assert_eq!(mine.pay_to(&config()), config().pay_to);
@@ -80,7 +114,10 @@ fn operators_manage_routes_but_not_where_the_money_goes() {
 
     runtime.caller.set(Principal::anonymous());
     assert_eq!(put(&runtime, wanted("/b")), unauthorized);
-    assert_eq!(remove(&runtime, &own_key), Err(RouteError::Unauthorized(Unauthorized)));
+    assert_eq!(
+        remove(&runtime, &own_key),
+        Err(RouteError::Unauthorized(Unauthorized))
+    );
 }
 
 #[test]
@@ -89,7 +126,11 @@ fn only_what_can_be_bought_is_offered() {
     let spender = runtime.canister_id();
     let route = put(&runtime, wanted("/a")).unwrap();
     assert!(offers(&route, spender).is_empty(), "no content yet");
-    let content = crate::domain::route::ContentMeta { blob: 1, bytes: 1, sha256: [0; 32] };
+    let content = crate::domain::route::ContentMeta {
+        blob: 1,
+        bytes: 1,
+        sha256: [0; 32],
+    };
     let mut route = Route::clone(&route);
     route.content = Some(content);
     let offered = offers(&route, spender);

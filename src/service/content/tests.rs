@@ -39,7 +39,10 @@ fn content_is_uploaded_and_replaced() {
     let first = upload(&runtime, &key, &[1; 150_000], 70_000);
     assert_eq!(storage::routes::get(&key).unwrap().content, Some(first));
     let second = upload(&runtime, &key, b"hello", 5);
-    assert_eq!(storage::content::read(&second).as_deref(), Some(&b"hello"[..]));
+    assert_eq!(
+        storage::content::read(&second).as_deref(),
+        Some(&b"hello"[..])
+    );
     assert_eq!(storage::content::read(&first), None);
     assert!(storage::uploads::all().is_empty());
     let empty = upload(&runtime, &key, b"", 5);
@@ -50,15 +53,27 @@ fn content_is_uploaded_and_replaced() {
 fn an_upload_goes_on_only_as_announced() {
     let (runtime, key) = set_up();
     let id = begin(&runtime, key.clone(), 4, hash(b"good")).unwrap();
-    assert_eq!(chunk(&runtime, id, 1, b"g"), Err(ContentError::WrongOffset { expected: 0 }));
+    assert_eq!(
+        chunk(&runtime, id, 1, b"g"),
+        Err(ContentError::WrongOffset { expected: 0 })
+    );
     assert!(matches!(
         chunk(&runtime, id, 0, b"too long"),
         Err(ContentError::InvalidArgument(e)) if e.limit == Some(4)
     ));
     chunk(&runtime, id, 0, b"go").unwrap();
-    assert_eq!(commit(&runtime, id), Err(ContentError::Incomplete { received: 2, expected: 4 }));
+    assert_eq!(
+        commit(&runtime, id),
+        Err(ContentError::Incomplete {
+            received: 2,
+            expected: 4
+        })
+    );
     chunk(&runtime, id, 2, b"at").unwrap();
-    assert!(matches!(commit(&runtime, id), Err(ContentError::HashMismatch { .. })));
+    assert!(matches!(
+        commit(&runtime, id),
+        Err(ContentError::HashMismatch { .. })
+    ));
     assert_eq!(commit(&runtime, id), Err(ContentError::UnknownUpload));
     assert_eq!(storage::routes::get(&key).unwrap().content, None);
     assert!(matches!(
@@ -72,7 +87,10 @@ fn an_upload_belongs_to_who_began_it() {
     let (runtime, key) = set_up();
     let id = begin(&runtime, key.clone(), 4, hash(b"good")).unwrap();
     runtime.caller.set(config().operators[0]);
-    assert_eq!(chunk(&runtime, id, 0, b"evil"), Err(ContentError::UnknownUpload));
+    assert_eq!(
+        chunk(&runtime, id, 0, b"evil"),
+        Err(ContentError::UnknownUpload)
+    );
     assert_eq!(commit(&runtime, id), Err(ContentError::UnknownUpload));
     runtime.caller.set(Principal::anonymous());
     let unauthorized = ContentError::Unauthorized(Unauthorized);
@@ -93,11 +111,17 @@ fn uploads_are_bounded_and_expire() {
     let id = begin(&runtime, key.clone(), 1, [0; 32]).unwrap();
     assert_eq!(storage::uploads::all().len(), 1);
 
-    let limits = Limits { max_content_total_bytes: 10, ..Limits::default() };
+    let limits = Limits {
+        max_content_total_bytes: 10,
+        ..Limits::default()
+    };
     storage::config::write(&Config { limits, ..config() }).unwrap();
     assert!(begin(&runtime, key.clone(), 9, [0; 32]).is_ok());
     let full = Err(ContentError::StorageFull { limit: 10 });
     assert_eq!(begin(&runtime, key.clone(), 1, [0; 32]), full);
     catalogue::remove(&runtime, &key).unwrap();
-    assert_eq!(chunk(&runtime, id, 0, b"x"), Err(ContentError::UnknownUpload));
+    assert_eq!(
+        chunk(&runtime, id, 0, b"x"),
+        Err(ContentError::UnknownUpload)
+    );
 }

@@ -14,13 +14,19 @@ struct FullStandard {
 fn standards(names: &[&str]) -> Vec<FullStandard> {
     names
         .iter()
-        .map(|name| FullStandard { name: name.to_string(), url: "https://example.org".into() })
+        .map(|name| FullStandard {
+            name: name.to_string(),
+            url: "https://example.org".into(),
+        })
         .collect()
 }
 
 fn set_up() -> (ScriptedRuntime, Principal) {
     storage::config::write(&config()).unwrap();
-    (ScriptedRuntime::new(TimestampNs(1)), Principal::from_slice(&[7, 7]))
+    (
+        ScriptedRuntime::new(TimestampNs(1)),
+        Principal::from_slice(&[7, 7]),
+    )
 }
 
 fn describe(runtime: &ScriptedRuntime, fee: u32) {
@@ -36,7 +42,10 @@ fn a_ledger_describes_itself_and_is_refreshed() {
     let (runtime, id) = set_up();
     describe(&runtime, 10_000);
     let ledger = run(add(&runtime, id)).unwrap();
-    assert_eq!((ledger.symbol.as_str(), ledger.decimals, ledger.fee), ("ckUSDC", 6, Amount(10_000)));
+    assert_eq!(
+        (ledger.symbol.as_str(), ledger.decimals, ledger.fee),
+        ("ckUSDC", 6, Amount(10_000))
+    );
     assert_eq!(storage::ledgers::all(), vec![ledger]);
 
     enable(&runtime, id, false).unwrap();
@@ -50,13 +59,25 @@ fn a_ledger_describes_itself_and_is_refreshed() {
 #[test]
 fn what_is_no_ledger_is_not_registered() {
     let (runtime, id) = set_up();
-    runtime.will(CallOutcome::Rejected { code: 3, message: "no canister".into() });
-    assert!(matches!(run(add(&runtime, id)), Err(LedgerError::LedgerUnavailable { .. })));
+    runtime.will(CallOutcome::Rejected {
+        code: 3,
+        message: "no canister".into(),
+    });
+    assert!(matches!(
+        run(add(&runtime, id)),
+        Err(LedgerError::LedgerUnavailable { .. })
+    ));
     runtime.will(CallOutcome::NotSent("no cycles".into()));
-    assert!(matches!(run(add(&runtime, id)), Err(LedgerError::LedgerUnavailable { .. })));
+    assert!(matches!(
+        run(add(&runtime, id)),
+        Err(LedgerError::LedgerUnavailable { .. })
+    ));
     for garbage in [vec![], b"DIDL".to_vec(), vec![0; 1_000_000]] {
         runtime.will(CallOutcome::Reply(garbage));
-        assert!(matches!(run(add(&runtime, id)), Err(LedgerError::NotALedger { .. })));
+        assert!(matches!(
+            run(add(&runtime, id)),
+            Err(LedgerError::NotALedger { .. })
+        ));
     }
     runtime
         .will_reply(standards(&["ICRC-1"]))
@@ -67,8 +88,15 @@ fn what_is_no_ledger_is_not_registered() {
         run(add(&runtime, id)),
         Err(LedgerError::NotALedger { problem }) if problem.contains("ICRC-2")
     ));
-    for wrong in [Principal::anonymous(), Principal::management_canister(), runtime.canister_id()] {
-        assert!(matches!(run(add(&runtime, wrong)), Err(LedgerError::InvalidArgument(_))));
+    for wrong in [
+        Principal::anonymous(),
+        Principal::management_canister(),
+        runtime.canister_id(),
+    ] {
+        assert!(matches!(
+            run(add(&runtime, wrong)),
+            Err(LedgerError::InvalidArgument(_))
+        ));
     }
     assert!(storage::ledgers::all().is_empty());
     assert_eq!(enable(&runtime, id, true), Err(LedgerError::UnknownLedger));
@@ -79,8 +107,14 @@ fn controllers_only() {
     let (runtime, id) = set_up();
     for caller in [config().operators[0], Principal::anonymous()] {
         runtime.caller.set(caller);
-        assert!(matches!(run(add(&runtime, id)), Err(LedgerError::Unauthorized(_))));
-        assert!(matches!(enable(&runtime, id, true), Err(LedgerError::Unauthorized(_))));
+        assert!(matches!(
+            run(add(&runtime, id)),
+            Err(LedgerError::Unauthorized(_))
+        ));
+        assert!(matches!(
+            enable(&runtime, id, true),
+            Err(LedgerError::Unauthorized(_))
+        ));
     }
     assert_eq!(runtime.made(), 0);
 }

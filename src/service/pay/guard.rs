@@ -21,7 +21,10 @@ pub struct Guard<'a, R: Runtime> {
 impl<'a, R: Runtime> Guard<'a, R> {
     /// Watches over the payment with this nonce, which is being settled.
     pub fn new(runtime: &'a R, key: NonceKey) -> Self {
-        Guard { runtime, key: Some(key) }
+        Guard {
+            runtime,
+            key: Some(key),
+        }
     }
 
     /// The outcome is booked.

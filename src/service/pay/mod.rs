@@ -88,7 +88,10 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
     let key = nonce_key(&request.payment);
     let proof = proof(&request.payment);
     let existing = storage::payments::by_nonce(&key);
-    let begun = match existing.as_ref().map(|payment| known::answer(payment, &request, proof, runtime.now())) {
+    let begun = match existing
+        .as_ref()
+        .map(|payment| known::answer(payment, &request, proof, runtime.now()))
+    {
         Some(known::Answer::Final(outcome)) => return *outcome,
         Some(known::Answer::AskAgain) => begin(runtime, &key, Change::Event(Event::Retried)),
         Some(known::Answer::OtherProof) | None => {
@@ -106,13 +109,16 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
 
 /// Which nonce the payment uses.
 fn nonce_key(payment: &DecodedPayment) -> NonceKey {
-    NonceKey::new(&payment.authorization.from.owner, &payment.authorization.nonce)
+    NonceKey::new(
+        &payment.authorization.from.owner,
+        &payment.authorization.nonce,
+    )
 }
 
 /// The authorization as presented: every text of it, the signature included.
 fn proof(payment: &DecodedPayment) -> Proof {
-    let json = serde_json::to_vec(&payment.payload.payload)
-        .expect("BUG: texts can be written as JSON");
+    let json =
+        serde_json::to_vec(&payment.payload.payload).expect("BUG: texts can be written as JSON");
     let hash: [u8; 32] = Sha256::digest(json).into();
     Proof::from(hash)
 }
@@ -125,9 +131,8 @@ fn admit<R: Runtime>(
     nonce_used: bool,
 ) -> Result<NewPayment, Refusal> {
     let config = storage::config::read();
-    let route = storage::routes::get(&request.route).ok_or_else(|| {
-        Refusal::new(Code::OfferMismatch, "nothing is for sale under this path")
-    })?;
+    let route = storage::routes::get(&request.route)
+        .ok_or_else(|| Refusal::new(Code::OfferMismatch, "nothing is for sale under this path"))?;
     let offers = offers_of(&route, &config, runtime.canister_id());
     let root_key = runtime.root_key();
     let sale = Sale {
@@ -216,7 +221,9 @@ async fn finish<R: Runtime>(runtime: &R, key: NonceKey, payment: Payment) -> Pay
     let outcome = match Encode!(&settlement::argument(&payment)) {
         Ok(argument) => {
             let guard = Guard::new(runtime, key);
-            let outcome = runtime.call(payment.ledger, settlement::METHOD, argument).await;
+            let outcome = runtime
+                .call(payment.ledger, settlement::METHOD, argument)
+                .await;
             // From here on a trap would undo what follows; the guard then says so in the journal.
             let result = conclude(runtime, &key, &payment, &outcome);
             guard.defuse();
@@ -246,7 +253,10 @@ fn conclude<R: Runtime>(
         // The books are full, or something else spoke first: what is known is that nothing is certain.
         storage::payments::record(key, Change::Event(Event::InDoubt(Doubt::Trapped)), now)
     });
-    let pending = PayOutcome::Pending { payment_id: asked.id, payer: asked.from };
+    let pending = PayOutcome::Pending {
+        payment_id: asked.id,
+        payer: asked.from,
+    };
     let Ok(payment) = recorded else {
         return pending;
     };

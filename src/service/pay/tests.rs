@@ -29,14 +29,27 @@ fn shop() -> Shop {
     storage::config::write(&config()).unwrap();
     storage::ledgers::put(&ledger(0)).unwrap();
     let runtime = ScriptedRuntime::new(NOW);
-    let price = Price { ledger: ledger(0).id, amount: Amount(10_000) };
-    let wanted = crate::domain::route::RouteDraft { prices: vec![price], ..draft("/a") };
+    let price = Price {
+        ledger: ledger(0).id,
+        amount: Amount(10_000),
+    };
+    let wanted = crate::domain::route::RouteDraft {
+        prices: vec![price],
+        ..draft("/a")
+    };
     let route = catalogue::put(&runtime, wanted).unwrap();
     let mut route = Route::clone(&route);
-    route.content = Some(ContentMeta { blob: 1, bytes: 1, sha256: [0; 32] });
+    route.content = Some(ContentMeta {
+        blob: 1,
+        bytes: 1,
+        sha256: [0; 32],
+    });
     let key = route.key.clone();
     storage::routes::put(route);
-    Shop { runtime, route: key }
+    Shop {
+        runtime,
+        route: key,
+    }
 }
 
 fn payer(n: u8) -> PrivateKey {
@@ -66,7 +79,10 @@ impl Shop {
             payload,
             extensions: None,
         };
-        DecodedPayment { payload, authorization }
+        DecodedPayment {
+            payload,
+            authorization,
+        }
     }
 
     fn request(&self, n: u8, nonce: u8) -> PaymentRequest {
@@ -88,13 +104,19 @@ impl Shop {
     }
 
     fn will_reject(&self, code: u32) -> &Self {
-        self.runtime.will(CallOutcome::Rejected { code, message: "rejected".into() });
+        self.runtime.will(CallOutcome::Rejected {
+            code,
+            message: "rejected".into(),
+        });
         self
     }
 
     fn asked(&self, n: usize) -> TransferFromArgs {
         let call = self.runtime.calls.borrow()[n].clone();
-        assert_eq!((call.canister, call.method.as_str()), (ledger(0).id, "icrc2_transfer_from"));
+        assert_eq!(
+            (call.canister, call.method.as_str()),
+            (ledger(0).id, "icrc2_transfer_from")
+        );
         Decode!(&call.argument, TransferFromArgs).unwrap()
     }
 }
@@ -176,7 +198,10 @@ mod happy_path {
         shop.runtime.now.set(NOW.plus(Seconds::DAY));
         assert_eq!(paid(shop.settle(&request)), receipt);
         shop.runtime.now.set(NOW.plus(Seconds(86_401)));
-        assert!(matches!(shop.settle(&request), PayOutcome::Duplicate { .. }));
+        assert!(matches!(
+            shop.settle(&request),
+            PayOutcome::Duplicate { .. }
+        ));
         assert_eq!(shop.runtime.made(), 1);
     }
 
@@ -186,10 +211,22 @@ mod happy_path {
         let request = shop.request(1, 1);
         shop.will(block(7));
         paid(shop.settle(&request));
-        let other_query = PaymentRequest { fingerprint: [2; 32], ..request.clone() };
-        assert!(matches!(shop.settle(&other_query), PayOutcome::Duplicate { .. }));
-        let other_path = PaymentRequest { path: "/b".into(), ..request.clone() };
-        assert!(matches!(shop.settle(&other_path), PayOutcome::Duplicate { .. }));
+        let other_query = PaymentRequest {
+            fingerprint: [2; 32],
+            ..request.clone()
+        };
+        assert!(matches!(
+            shop.settle(&other_query),
+            PayOutcome::Duplicate { .. }
+        ));
+        let other_path = PaymentRequest {
+            path: "/b".into(),
+            ..request.clone()
+        };
+        assert!(matches!(
+            shop.settle(&other_path),
+            PayOutcome::Duplicate { .. }
+        ));
         assert_eq!(shop.runtime.made(), 1);
     }
 
@@ -249,11 +286,17 @@ mod one_payment_many_requests {
                 }
             );
         }
-        let other = PaymentRequest { fingerprint: [2; 32], ..request.clone() };
+        let other = PaymentRequest {
+            fingerprint: [2; 32],
+            ..request.clone()
+        };
         assert!(matches!(shop.settle(&other), PayOutcome::Duplicate { .. }));
         shop.runtime.hold.set(false);
         shop.will(block(3));
-        assert!(matches!(poll(first.as_mut()), Poll::Ready(PayOutcome::Paid { .. })));
+        assert!(matches!(
+            poll(first.as_mut()),
+            Poll::Ready(PayOutcome::Paid { .. })
+        ));
         assert_eq!(shop.runtime.made(), 1);
     }
 
@@ -294,11 +337,25 @@ mod known_failures {
                 Code::InsufficientAllowance,
             ),
             (TransferFromError::TooOld, Code::LedgerUnavailable),
-            (TransferFromError::CreatedInFuture { ledger_time: 0 }, Code::LedgerUnavailable),
-            (TransferFromError::TemporarilyUnavailable, Code::LedgerUnavailable),
-            (TransferFromError::BadBurn { min_burn_amount: zero() }, Code::LedgerUnavailable),
             (
-                TransferFromError::GenericError { error_code: zero(), message: "x".into() },
+                TransferFromError::CreatedInFuture { ledger_time: 0 },
+                Code::LedgerUnavailable,
+            ),
+            (
+                TransferFromError::TemporarilyUnavailable,
+                Code::LedgerUnavailable,
+            ),
+            (
+                TransferFromError::BadBurn {
+                    min_burn_amount: zero(),
+                },
+                Code::LedgerUnavailable,
+            ),
+            (
+                TransferFromError::GenericError {
+                    error_code: zero(),
+                    message: "x".into(),
+                },
                 Code::LedgerUnavailable,
             ),
         ];
@@ -325,10 +382,18 @@ mod known_failures {
         let shop = shop();
         let request = shop.request(1, 1);
         storage::changes::take();
-        shop.will(Err(TransferFromError::BadFee { expected_fee: Nat::from(25u8) }));
+        shop.will(Err(TransferFromError::BadFee {
+            expected_fee: Nat::from(25u8),
+        }));
         assert_eq!(failed(shop.settle(&request)), Code::OfferMismatch);
-        assert!(storage::changes::take().everything, "the 402 has to be certified again");
-        assert_eq!(storage::ledgers::get(&ledger(0).id).unwrap().fee, Amount(25));
+        assert!(
+            storage::changes::take().everything,
+            "the 402 has to be certified again"
+        );
+        assert_eq!(
+            storage::ledgers::get(&ledger(0).id).unwrap().fee,
+            Amount(25)
+        );
         // The payer agreed to the old fee only.
         assert_eq!(refused(shop.settle(&request)), Code::OfferMismatch);
         let again = shop.request(1, 1);
@@ -340,7 +405,9 @@ mod known_failures {
     fn should_tell_why_it_failed() {
         let shop = shop();
         let request = shop.request(1, 1);
-        shop.will(Err(TransferFromError::InsufficientFunds { balance: Nat::from(0u8) }));
+        shop.will(Err(TransferFromError::InsufficientFunds {
+            balance: Nat::from(0u8),
+        }));
         failed(shop.settle(&request));
         let State::Failed { failure, .. } = payments::payment(&id(&request)).unwrap().state else {
             panic!("the failure is remembered");
@@ -392,7 +459,9 @@ mod unknown_outcomes {
             shop.runtime.now.set(NOW.plus(Seconds(3_600)));
             shop.will_reject(6);
             assert!(is_pending(&shop.settle(&request)));
-            shop.will(Err(TransferFromError::Duplicate { duplicate_of: Nat::from(40u8) }));
+            shop.will(Err(TransferFromError::Duplicate {
+                duplicate_of: Nat::from(40u8),
+            }));
             let receipt = paid(shop.settle(&request));
             assert_eq!(receipt.block_index, BlockIndex(40));
             let first = shop.asked(0);
@@ -410,7 +479,9 @@ mod unknown_outcomes {
         for error in [
             TransferFromError::InsufficientFunds { balance: zero() },
             TransferFromError::InsufficientAllowance { allowance: zero() },
-            TransferFromError::BadFee { expected_fee: Nat::from(11u8) },
+            TransferFromError::BadFee {
+                expected_fee: Nat::from(11u8),
+            },
             TransferFromError::TooOld,
             TransferFromError::TemporarilyUnavailable,
         ] {
@@ -450,10 +521,15 @@ mod unknown_outcomes {
         }
         assert!(matches!(
             payments::payment(&id(&request)).unwrap().state,
-            State::Unknown { doubt: Doubt::Trapped, .. }
+            State::Unknown {
+                doubt: Doubt::Trapped,
+                ..
+            }
         ));
         shop.runtime.hold.set(false);
-        shop.will(Err(TransferFromError::Duplicate { duplicate_of: Nat::from(8u8) }));
+        shop.will(Err(TransferFromError::Duplicate {
+            duplicate_of: Nat::from(8u8),
+        }));
         assert_eq!(paid(shop.settle(&request)).block_index, BlockIndex(8));
     }
 
@@ -469,7 +545,10 @@ mod unknown_outcomes {
         lifecycle::upgrade(&shop.runtime, Default::default()).unwrap();
         assert!(matches!(
             payments::payment(&id(&request)).unwrap().state,
-            State::Unknown { doubt: Doubt::Upgraded, .. }
+            State::Unknown {
+                doubt: Doubt::Upgraded,
+                ..
+            }
         ));
         shop.runtime.hold.set(false);
         shop.will(block(9));
@@ -542,7 +621,9 @@ mod refusals {
         paid(shop.settle(&other));
         assert_eq!(
             cancel::cancel(&shop.runtime, Nonce([2; 32]), before),
-            Err(cancel::CancelError::AlreadyUsed { payment_id: id(&other) })
+            Err(cancel::CancelError::AlreadyUsed {
+                payment_id: id(&other)
+            })
         );
     }
 
@@ -550,7 +631,9 @@ mod refusals {
     fn should_refuse_when_cycles_run_low() {
         let shop = shop();
         let request = shop.request(1, 1);
-        shop.runtime.cycles.set(Cycles(config().limits.cycles_floor.0 - 1));
+        shop.runtime
+            .cycles
+            .set(Cycles(config().limits.cycles_floor.0 - 1));
         refuse(&shop, &request, Code::LedgerUnavailable);
         shop.runtime.cycles.set(config().limits.cycles_floor);
         shop.will(block(1));
@@ -563,12 +646,18 @@ mod refusals {
     #[test]
     fn should_refuse_when_the_books_are_full() {
         let shop = shop();
-        let limits = Limits { max_payments: 1, ..Limits::default() };
+        let limits = Limits {
+            max_payments: 1,
+            ..Limits::default()
+        };
         storage::config::write(&Config { limits, ..config() }).unwrap();
         let request = shop.request(1, 1);
         shop.will(block(1));
         paid(shop.settle(&request));
-        assert_eq!(refused(shop.settle(&shop.request(1, 2))), Code::LedgerUnavailable);
+        assert_eq!(
+            refused(shop.settle(&shop.request(1, 2))),
+            Code::LedgerUnavailable
+        );
     }
 
     #[test]

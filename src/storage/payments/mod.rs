@@ -172,13 +172,26 @@ pub fn settled_count() -> u64 {
 /// How many payments are open, in all and of this payer.
 pub fn open_count(payer: &Principal) -> (usize, u32) {
     with(|tables| {
-        (tables.open.len(), tables.open_per_payer.get(payer).copied().unwrap_or_default())
+        (
+            tables.open.len(),
+            tables
+                .open_per_payer
+                .get(payer)
+                .copied()
+                .unwrap_or_default(),
+        )
     })
 }
 
 /// How many open payments are for this route.
 pub fn open_for(route: &RouteKey) -> usize {
-    with(|tables| tables.open.values().filter(|info| info.route == *route).count())
+    with(|tables| {
+        tables
+            .open
+            .values()
+            .filter(|info| info.route == *route)
+            .count()
+    })
 }
 
 /// The nonce keys of the payments that are being settled now.
@@ -226,7 +239,14 @@ impl Tables {
 
     fn remember(&mut self, key: [u8; 16], payment: &Payment, route: RouteKey) {
         let payer = payment.from.owner;
-        self.open.insert(key, OpenInfo { id: payment.id, payer, route });
+        self.open.insert(
+            key,
+            OpenInfo {
+                id: payment.id,
+                payer,
+                route,
+            },
+        );
         *self.open_per_payer.entry(payer).or_default() += 1;
     }
 
@@ -234,7 +254,11 @@ impl Tables {
         let Some(info) = self.open.remove(key) else {
             return;
         };
-        let left = self.open_per_payer.get(&info.payer).copied().unwrap_or_default();
+        let left = self
+            .open_per_payer
+            .get(&info.payer)
+            .copied()
+            .unwrap_or_default();
         if left <= 1 {
             self.open_per_payer.remove(&info.payer);
         } else {
@@ -261,7 +285,11 @@ impl Tables {
             (Change::Open(new), None) => (Event::Opened, new.payment, new.route),
             (Change::Open(_), Some(row)) => {
                 let state = Some(row.payment().state);
-                return Err(IllegalTransition { state, event: Event::Opened }.into());
+                return Err(IllegalTransition {
+                    state,
+                    event: Event::Opened,
+                }
+                .into());
             }
             (Change::Event(event), None) => {
                 return Err(IllegalTransition { state: None, event }.into());

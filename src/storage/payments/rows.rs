@@ -7,9 +7,7 @@ use crate::{
         codec::{StoredAccount, StoredU128},
         config, ledgers,
     },
-    types::{
-        BlockIndex, Fingerprint, Method, PaymentId, Proof, RouteKey, TimestampNs,
-    },
+    types::{BlockIndex, Fingerprint, Method, PaymentId, Proof, RouteKey, TimestampNs},
 };
 use candid::Principal;
 use minicbor::{Decode, Encode};
@@ -104,9 +102,11 @@ impl OpenRow {
     pub fn new(payment: &Payment, route: &RouteKey) -> Option<Self> {
         let (attempt, doubt, since) = match &payment.state {
             State::Settling { attempt } => (*attempt, None, payment.created_at),
-            State::Unknown { doubt, since, attempts } => {
-                (*attempts, Some(doubt_number(*doubt)), *since)
-            }
+            State::Unknown {
+                doubt,
+                since,
+                attempts,
+            } => (*attempts, Some(doubt_number(*doubt)), *since),
             State::Settled { .. } | State::Failed { .. } => return None,
         };
         Some(OpenRow {
@@ -120,7 +120,9 @@ impl OpenRow {
 
     pub fn payment(self) -> Payment {
         let state = match self.doubt {
-            None => State::Settling { attempt: self.attempt },
+            None => State::Settling {
+                attempt: self.attempt,
+            },
             Some(number) => State::Unknown {
                 doubt: doubt(number),
                 since: TimestampNs(self.since),
@@ -155,7 +157,11 @@ impl BookRow {
         let State::Settled { block, at } = payment.state else {
             return None;
         };
-        Some(BookRow { terms: TermsRow::new(payment)?, block: block.0, settled_at: at.0 })
+        Some(BookRow {
+            terms: TermsRow::new(payment)?,
+            block: block.0,
+            settled_at: at.0,
+        })
     }
 
     pub fn payment(self) -> Payment {
@@ -204,7 +210,10 @@ impl FailureRow {
             .copied()
             .unwrap_or(FailureKind::LedgerUnavailable);
         self.terms.payment(State::Failed {
-            failure: Failure { kind, message: self.message },
+            failure: Failure {
+                kind,
+                message: self.message,
+            },
             at: TimestampNs(self.failed_at),
         })
     }
@@ -220,7 +229,9 @@ impl FailureRow {
 
 fn number_in<T: PartialEq>(all: &[T], value: T) -> u8 {
     // The lists are short, and hold every value.
-    all.iter().position(|other| *other == value).unwrap_or_default() as u8
+    all.iter()
+        .position(|other| *other == value)
+        .unwrap_or_default() as u8
 }
 
 pub fn doubt_number(doubt: Doubt) -> u8 {
@@ -228,7 +239,10 @@ pub fn doubt_number(doubt: Doubt) -> u8 {
 }
 
 fn doubt(number: u8) -> Doubt {
-    Doubt::ALL.get(usize::from(number)).copied().unwrap_or(Doubt::Reject)
+    Doubt::ALL
+        .get(usize::from(number))
+        .copied()
+        .unwrap_or(Doubt::Reject)
 }
 
 pub fn failure_number(kind: FailureKind) -> u8 {
@@ -241,5 +255,8 @@ fn method_number(method: Method) -> u8 {
 }
 
 fn method(number: u8) -> Method {
-    Method::ALL.get(usize::from(number)).copied().unwrap_or(Method::Get)
+    Method::ALL
+        .get(usize::from(number))
+        .copied()
+        .unwrap_or(Method::Get)
 }

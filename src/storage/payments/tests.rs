@@ -61,12 +61,15 @@ fn settle(n: u32) {
 }
 
 fn failure() -> Failure {
-    Failure { kind: FailureKind::InsufficientFunds, message: "no".into() }
+    Failure {
+        kind: FailureKind::InsufficientFunds,
+        message: "no".into(),
+    }
 }
 
 mod record {
-    use super::*;
     use super::super::record;
+    use super::*;
 
     #[test]
     fn should_move_a_settled_payment_from_the_journal_to_the_books() {
@@ -75,19 +78,30 @@ mod record {
         assert_eq!(open_count(&payment(1, 1).from.owner), (1, 1));
         assert_eq!(by_nonce(&key(1)), Some(payment(1, 1)));
         assert_eq!(open_for(&RouteKey::new(Method::Get, "/articles/{name}")), 1);
-        assert_eq!(open_for(&RouteKey::new(Method::Get, "/articles/forty-two")), 0);
+        assert_eq!(
+            open_for(&RouteKey::new(Method::Get, "/articles/forty-two")),
+            0
+        );
         assert_eq!(open_key(&payment(1, 1).id), Some(key(1)));
 
-        let settled =
-            record(&key(1), event(Event::Moved { block: BlockIndex(5) }), NOW).unwrap();
+        let settled = record(
+            &key(1),
+            event(Event::Moved {
+                block: BlockIndex(5),
+            }),
+            NOW,
+        )
+        .unwrap();
         assert_eq!(settled.receipt().unwrap().block_index, BlockIndex(5));
         assert_eq!(by_nonce(&key(1)), Some(settled.clone()));
         assert_eq!(by_id(&settled.id), Some(settled.clone()));
         assert_eq!(page(0, 10), vec![(1, settled)]);
         assert_eq!(open_count(&payment(1, 1).from.owner), (0, 0));
         assert!(open().is_empty());
-        let transitions: Vec<Transition> =
-            audit::payments_after(0, 10).iter().map(|entry| entry.transition).collect();
+        let transitions: Vec<Transition> = audit::payments_after(0, 10)
+            .iter()
+            .map(|entry| entry.transition)
+            .collect();
         assert_eq!(transitions, [Transition::Opened, Transition::Settled(5)]);
     }
 
@@ -102,7 +116,10 @@ mod record {
         assert_eq!(failures(0, 10).len(), 1);
         // Tried again, and this time it works.
         settle(1);
-        assert!(matches!(by_id(&payment(1, 1).id).unwrap().state, State::Settled { .. }));
+        assert!(matches!(
+            by_id(&payment(1, 1).id).unwrap().state,
+            State::Settled { .. }
+        ));
     }
 
     #[test]
@@ -119,17 +136,31 @@ mod record {
         record(&key(1), event(Event::NotMoved(failure())), NOW).unwrap();
         assert!(matches!(
             by_nonce(&key(1)).unwrap().state,
-            State::Unknown { doubt: Doubt::RetryRefused, attempts: 2, .. }
+            State::Unknown {
+                doubt: Doubt::RetryRefused,
+                attempts: 2,
+                ..
+            }
         ));
     }
 
     #[test]
     fn should_refuse_what_does_not_fit_and_change_nothing() {
         set_up();
-        let moved = || event(Event::Moved { block: BlockIndex(1) });
-        assert!(matches!(record(&key(1), moved(), NOW), Err(RecordError::Illegal(_))));
+        let moved = || {
+            event(Event::Moved {
+                block: BlockIndex(1),
+            })
+        };
+        assert!(matches!(
+            record(&key(1), moved(), NOW),
+            Err(RecordError::Illegal(_))
+        ));
         record(&key(1), new(1), NOW).unwrap();
-        assert!(matches!(record(&key(1), new(1), NOW), Err(RecordError::Illegal(_))));
+        assert!(matches!(
+            record(&key(1), new(1), NOW),
+            Err(RecordError::Illegal(_))
+        ));
         assert!(matches!(
             record(&key(1), event(Event::Retried), NOW),
             Err(RecordError::Illegal(_))
@@ -139,8 +170,14 @@ mod record {
         let mut foreign = payment(2, 1);
         foreign.ledger = Principal::from_slice(&[99]);
         let route = foreign.request.clone();
-        let change = Change::Open(Box::new(NewPayment { payment: foreign, route }));
-        assert_eq!(record(&key(2), change, NOW), Err(RecordError::UnknownLedger));
+        let change = Change::Open(Box::new(NewPayment {
+            payment: foreign,
+            route,
+        }));
+        assert_eq!(
+            record(&key(2), change, NOW),
+            Err(RecordError::UnknownLedger)
+        );
         assert_eq!(by_nonce(&key(2)), None);
     }
 }
@@ -180,9 +217,20 @@ fn the_heap_is_rebuilt_from_the_journal() {
     record(&key(2), new(2), NOW).unwrap();
     record(&key(2), event(Event::InDoubt(Doubt::Reject)), NOW).unwrap();
     settle(3);
-    let before = (open(), settled_count(), open_count(&payment(1, 1).from.owner));
+    let before = (
+        open(),
+        settled_count(),
+        open_count(&payment(1, 1).from.owner),
+    );
     TABLES.with_borrow_mut(|tables| *tables = Tables::load());
-    assert_eq!(before, (open(), settled_count(), open_count(&payment(1, 1).from.owner)));
+    assert_eq!(
+        before,
+        (
+            open(),
+            settled_count(),
+            open_count(&payment(1, 1).from.owner)
+        )
+    );
     assert_eq!(open_for(&RouteKey::new(Method::Get, "/articles/{name}")), 2);
     assert_eq!(page(0, 10).len(), 1);
 }
