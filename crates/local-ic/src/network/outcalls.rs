@@ -1,0 +1,142 @@
+//! In live mode HTTP outcalls are made for real, once for the whole subnet.
+
+use super::Network;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use local_ic_replica::{HttpAnswer, HttpOutcall, HttpResult, OutcallMethod, Principal};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// Limit on a response when the canister gives none.
+const DEFAULT_MAX_RESPONSE_BYTES: u64 = 2_000_000;
+/// A little less than the time after which the replica gives up by itself.
+const TIMEOUT: Duration = Duration::from_secs(55);
+const SYS_FATAL: u32 = 1;
+const SYS_TRANSIENT: u32 = 2;
+
+/// Outcalls that are under way, so that none is made twice.
+#[derive(Default)]
+pub(super) struct InFlight(Mutex<HashSet<(Principal, u64)>>);
+
+impl InFlight {
+    fn enter(&self, key: (Principal, u64)) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key)
+    }
+
+    fn leave(&self, key: &(Principal, u64)) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
+    }
+}
+
+/// Starts every outcall that is waiting and not under way yet.
+pub(super) async fn perform_pending(network: &Arc<Network>) {
+    let Ok(pending) = network.run(|core| core.replica.pending_http()).await else {
+        return;
+    };
+    for outcall in pending {
+        let key = (outcall.subnet, outcall.request_id);
+        if !network.in_flight.enter(key) {
+            continue;
+        }
+        let network = Arc::downgrade(network);
+        tokio::spawn(async move {
+            let result = fetch(outcall).await;
+            let Some(network) = network.upgrade() else {
+                return;
+            };
+            // The outcall may have timed out or been answered by a mock meanwhile: then nobody waits for this.
+            let _ = network
+                .run(move |core| {
+                    core.replica
+                        .answer_http(key.0, key.1, HttpAnswer::from(result))
+                })
+                .await;
+            network.in_flight.leave(&key);
+            network.wake();
+        });
+    }
+}
+
+async fn fetch(outcall: HttpOutcall) -> HttpResult {
+    match try_fetch(outcall).await {
+        Ok(reply) => reply,
+        Err((code, message)) => HttpResult::Reject { code, message },
+    }
+}
+
+async fn try_fetch(outcall: HttpOutcall) -> Result<HttpResult, (u32, String)> {
+    let limit = outcall
+        .max_response_bytes
+        .unwrap_or(DEFAULT_MAX_RESPONSE_BYTES);
+    let method = match outcall.method {
+        OutcallMethod::Get => Method::GET,
+        OutcallMethod::Post => Method::POST,
+        OutcallMethod::Head => Method::HEAD,
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in &outcall.headers {
+        let invalid = |what: &str| (SYS_FATAL, format!("invalid header {what}: {name}"));
+        headers.append(
+            HeaderName::try_from(name).map_err(|_| invalid("name"))?,
+            HeaderValue::try_from(value).map_err(|_| invalid("value"))?,
+        );
+    }
+    let transient = |error: reqwest::Error| {
+        (
+            SYS_TRANSIENT,
+            format!("Connecting to {} failed: {error}", outcall.url),
+        )
+    };
+    let mut response = client()?
+        .request(method, &outcall.url)
+        .headers(headers)
+        .body(outcall.body)
+        .send()
+        .await
+        .map_err(transient)?;
+    let status = response.status().as_u16();
+    let headers = response
+        .headers()
+        .iter()
+        .map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            (name.to_string(), value)
+        })
+        .collect();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(transient)? {
+        body.extend_from_slice(&chunk);
+        if body.len() as u64 > limit {
+            return Err((
+                SYS_FATAL,
+                format!("Http body exceeds size limit of {limit} bytes."),
+            ));
+        }
+    }
+    Ok(HttpResult::Reply {
+        status,
+        headers,
+        body,
+    })
+}
+
+fn client() -> Result<&'static reqwest::Client, (u32, String)> {
+    static CLIENT: OnceLock<Result<reqwest::Client, String>> = OnceLock::new();
+    CLIENT
+        .get_or_init(|| {
+            reqwest::Client::builder()
+                .timeout(TIMEOUT)
+                // As on the IC: a redirect is an answer, not an instruction.
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .map_err(|error| error.to_string())
+        })
+        .as_ref()
+        .map_err(|error| (SYS_FATAL, error.clone()))
+}

@@ -1,0 +1,133 @@
+//! Between the protocol's types and the replica's.
+
+use super::RestError;
+use candid::Principal;
+use local_ic_replica::{
+    Effective, HttpAnswer, HttpOutcall, HttpResult, MessageCost, OutcallMethod, UserError,
+};
+use pocket_ic::common::rest::{
+    CanisterHttpHeader, CanisterHttpMethod, CanisterHttpPricingVersion, CanisterHttpReplication,
+    CanisterHttpResponse, RawCanisterHttpRequest, RawEffectivePrincipal,
+    RawMockCanisterHttpResponse,
+};
+use pocket_ic::{ErrorCode, RejectCode, RejectResponse};
+use serde::Serialize;
+
+/// A principal from raw bytes of a request.
+pub(super) fn principal(bytes: &[u8]) -> Result<Principal, RestError> {
+    Principal::try_from_slice(bytes)
+        .map_err(|error| RestError::BadRequest(format!("invalid principal: {error}")))
+}
+
+/// The effective principal of a call.
+pub(super) fn effective(raw: &RawEffectivePrincipal) -> Result<Effective, RestError> {
+    Ok(match raw {
+        RawEffectivePrincipal::None => Effective::None,
+        RawEffectivePrincipal::SubnetId(id) => Effective::Subnet(principal(id)?),
+        RawEffectivePrincipal::CanisterId(id) => Effective::Canister(principal(id)?),
+    })
+}
+
+/// A refusal in the protocol's shape.
+pub(super) fn reject_response(error: UserError) -> Result<RejectResponse, RestError> {
+    let unknown = || {
+        RestError::BadRequest(format!(
+            "error code {} has no name in the protocol",
+            error.error_code
+        ))
+    };
+    Ok(RejectResponse {
+        reject_code: RejectCode::try_from(u64::from(error.reject_code)).map_err(|_| unknown())?,
+        error_code: ErrorCode::try_from(u64::from(error.error_code)).map_err(|_| unknown())?,
+        reject_message: error.message,
+        certified: error.certified,
+    })
+}
+
+/// A pending outcall as the client lists it.
+pub(super) fn outcall(outcall: HttpOutcall) -> RawCanisterHttpRequest {
+    RawCanisterHttpRequest {
+        subnet_id: outcall.subnet.into(),
+        request_id: outcall.request_id,
+        http_method: match outcall.method {
+            OutcallMethod::Get => CanisterHttpMethod::GET,
+            OutcallMethod::Post => CanisterHttpMethod::POST,
+            OutcallMethod::Head => CanisterHttpMethod::HEAD,
+        },
+        url: outcall.url,
+        headers: outcall
+            .headers
+            .into_iter()
+            .map(|(name, value)| CanisterHttpHeader { name, value })
+            .collect(),
+        body: outcall.body,
+        max_response_bytes: outcall.max_response_bytes,
+        replication: if outcall.replicated {
+            CanisterHttpReplication::FullyReplicated
+        } else {
+            CanisterHttpReplication::NonReplicated
+        },
+        pricing_version: CanisterHttpPricingVersion::Legacy,
+    }
+}
+
+/// A mocked answer for all nodes or for each.
+pub(super) fn outcall_answer(
+    mock: RawMockCanisterHttpResponse,
+) -> Result<(Principal, u64, HttpAnswer), RestError> {
+    let subnet = principal(&mock.subnet_id.subnet_id)?;
+    let answer = HttpAnswer {
+        result: outcall_result(mock.response)?,
+        additional: mock
+            .additional_responses
+            .into_iter()
+            .map(outcall_result)
+            .collect::<Result<_, _>>()?,
+    };
+    Ok((subnet, mock.request_id, answer))
+}
+
+fn outcall_result(response: CanisterHttpResponse) -> Result<HttpResult, RestError> {
+    Ok(match response {
+        CanisterHttpResponse::CanisterHttpReply(reply) => HttpResult::Reply {
+            status: reply.status,
+            headers: reply
+                .headers
+                .into_iter()
+                .map(|header| (header.name, header.value))
+                .collect(),
+            body: reply.body,
+        },
+        CanisterHttpResponse::CanisterHttpReject(reject) => HttpResult::Reject {
+            code: u32::try_from(reject.reject_code)
+                .ok()
+                .filter(|code| (1..=6).contains(code))
+                .ok_or_else(|| {
+                    RestError::BadRequest(format!("invalid reject code {}", reject.reject_code))
+                })?,
+            message: reject.message,
+        },
+    })
+}
+
+/// One metered execution; cycles as texts because they may be larger than JSON numbers are read.
+#[derive(Serialize)]
+pub(super) struct Cost {
+    canister: String,
+    entry: String,
+    instructions: u64,
+    cycles_before: String,
+    cycles_after: String,
+}
+
+impl From<MessageCost> for Cost {
+    fn from(cost: MessageCost) -> Self {
+        Self {
+            canister: cost.canister.to_text(),
+            entry: cost.entry,
+            instructions: cost.instructions,
+            cycles_before: cost.cycles_before.to_string(),
+            cycles_after: cost.cycles_after.to_string(),
+        }
+    }
+}
