@@ -104,7 +104,7 @@ mod transfer {
         let day = DAY.as_nanos() as u64;
         let drift = 60_000_000_000;
         // Jumping makes the next round run at exactly the time read.
-        let mut at = |offset: i64| {
+        let at = |offset: i64| {
             let now = jump(&ledger, DAY);
             let mut arg = transfer_arg(merchant(), 1);
             arg.created_at_time = Some(now.saturating_add_signed(offset));

@@ -184,8 +184,7 @@ fn tokens(amount: &Nat) -> Option<Tokens> {
 }
 
 fn fee_agrees(sent: &Option<Nat>, expected: Tokens) -> bool {
-    sent.as_ref()
-        .is_none_or(|sent| *sent == Nat::from(expected))
+    sent.as_ref().is_none_or(|sent| *sent == expected)
 }
 
 fn check_memo(memo: &Option<Vec<u8>>, config: &Config) -> Result<(), Violation> {
