@@ -1,0 +1,106 @@
+use super::*;
+
+#[test]
+fn should_settle_with_one_ledger_call() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.will(block(7));
+    let receipt = paid(shop.settle(&request));
+    assert_eq!(shop.runtime.made(), 1);
+    let asked = shop.asked(0);
+    assert_eq!(asked.from, request.payment.authorization.from);
+    assert_eq!(asked.to, config().pay_to);
+    assert_eq!(asked.amount, 10_000u32);
+    assert_eq!(asked.fee, Some(Nat::from(10u8)));
+    assert_eq!(asked.memo.unwrap().0.to_vec(), id(&request).0.to_vec());
+    assert_eq!(asked.created_at_time, Some(NOW.0));
+    assert_eq!(asked.spender_subaccount, None);
+
+    assert_eq!(receipt.payment_id, id(&request));
+    assert_eq!(receipt.block_index, BlockIndex(7));
+    assert_eq!(payments::receipt(&id(&request)), Some(receipt));
+    assert_eq!(storage::payments::settled_count(), 1);
+}
+
+#[test]
+fn should_deliver_again_without_a_second_charge() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.will(block(7));
+    let receipt = paid(shop.settle(&request));
+    assert_eq!(paid(shop.settle(&request)), receipt);
+
+    // Whatever became of the route meanwhile, and although the authorization has expired.
+    let mut dearer = Route::clone(&storage::routes::get(&shop.route).unwrap());
+    dearer.price_revision += 100;
+    storage::routes::put(dearer);
+    shop.runtime.now.set(NOW.plus(Seconds::DAY));
+    assert_eq!(paid(shop.settle(&request)), receipt);
+    shop.runtime.now.set(NOW.plus(Seconds(86_401)));
+    assert!(matches!(
+        shop.settle(&request),
+        PayOutcome::Duplicate { .. }
+    ));
+    assert_eq!(shop.runtime.made(), 1);
+}
+
+#[test]
+fn should_refuse_another_request_with_the_same_payment() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.will(block(7));
+    paid(shop.settle(&request));
+    let other_query = PaymentRequest {
+        fingerprint: [2; 32],
+        ..request.clone()
+    };
+    assert!(matches!(
+        shop.settle(&other_query),
+        PayOutcome::Duplicate { .. }
+    ));
+    let other_path = PaymentRequest {
+        path: "/b".into(),
+        ..request.clone()
+    };
+    assert!(matches!(
+        shop.settle(&other_path),
+        PayOutcome::Duplicate { .. }
+    ));
+    assert_eq!(shop.runtime.made(), 1);
+}
+
+#[test]
+fn should_not_deliver_to_who_knows_only_the_id() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.will(block(7));
+    paid(shop.settle(&request));
+    let mut forged = request.clone();
+    forged.payment.payload.payload.signature = x402_icp::values::to_base64(&[1; 64]);
+    forged.payment.authorization = forged.payment.payload.payload.parse().unwrap();
+    assert_eq!(refused(shop.settle(&forged)), Code::NonceUsed);
+}
+
+#[test]
+fn should_let_one_payer_pay_many_times_at_once() {
+    let shop = shop();
+    shop.runtime.hold.set(true);
+    let requests: Vec<_> = (0..100).map(|nonce| shop.request(1, nonce)).collect();
+    let mut waiting: Vec<_> = requests
+        .iter()
+        .map(|request| Box::pin(settle(&shop.runtime, request.clone())))
+        .collect();
+    for future in &mut waiting {
+        assert!(poll(future.as_mut()).is_pending());
+    }
+    assert_eq!(storage::payments::open().len(), 100);
+    shop.runtime.hold.set(false);
+    for (n, future) in waiting.iter_mut().enumerate() {
+        shop.will(block(n as u64));
+        let Poll::Ready(outcome) = poll(future.as_mut()) else {
+            panic!("the ledger has answered");
+        };
+        paid(outcome);
+    }
+    assert_eq!(storage::payments::settled_count(), 100);
+}

@@ -1,0 +1,94 @@
+use super::*;
+
+#[test]
+fn should_free_the_nonce_when_no_money_moved() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    let zero = || Nat::from(0u8);
+    let errors = [
+        (
+            TransferFromError::InsufficientFunds { balance: zero() },
+            Code::InsufficientFunds,
+        ),
+        (
+            TransferFromError::InsufficientAllowance { allowance: zero() },
+            Code::InsufficientAllowance,
+        ),
+        (TransferFromError::TooOld, Code::LedgerUnavailable),
+        (
+            TransferFromError::CreatedInFuture { ledger_time: 0 },
+            Code::LedgerUnavailable,
+        ),
+        (
+            TransferFromError::TemporarilyUnavailable,
+            Code::LedgerUnavailable,
+        ),
+        (
+            TransferFromError::BadBurn {
+                min_burn_amount: zero(),
+            },
+            Code::LedgerUnavailable,
+        ),
+        (
+            TransferFromError::GenericError {
+                error_code: zero(),
+                message: "x".into(),
+            },
+            Code::LedgerUnavailable,
+        ),
+    ];
+    for (error, code) in errors {
+        shop.will(Err(error));
+        assert_eq!(failed(shop.settle(&request)), code);
+        assert!(storage::payments::open().is_empty());
+    }
+    for code in [1, 2, 3] {
+        shop.will_reject(code);
+        assert_eq!(failed(shop.settle(&request)), Code::LedgerUnavailable);
+    }
+    shop.runtime.will(CallOutcome::NotSent("no cycles".into()));
+    assert_eq!(failed(shop.settle(&request)), Code::LedgerUnavailable);
+
+    // The same authorization, when the payer has got the money together.
+    shop.will(block(5));
+    paid(shop.settle(&request));
+    assert_eq!(storage::payments::settled_count(), 1);
+}
+
+#[test]
+fn should_learn_a_new_fee_and_want_the_offer_accepted_again() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    storage::changes::take();
+    shop.will(Err(TransferFromError::BadFee {
+        expected_fee: Nat::from(25u8),
+    }));
+    assert_eq!(failed(shop.settle(&request)), Code::OfferMismatch);
+    assert!(
+        storage::changes::take().everything,
+        "the 402 has to be certified again"
+    );
+    assert_eq!(
+        storage::ledgers::get(&ledger(0).id).unwrap().fee,
+        Amount(25)
+    );
+    // The payer agreed to the old fee only.
+    assert_eq!(refused(shop.settle(&request)), Code::OfferMismatch);
+    let again = shop.request(1, 1);
+    shop.will(block(1));
+    assert_eq!(paid(shop.settle(&again)).fee, Amount(25));
+}
+
+#[test]
+fn should_tell_why_it_failed() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.will(Err(TransferFromError::InsufficientFunds {
+        balance: Nat::from(0u8),
+    }));
+    failed(shop.settle(&request));
+    let State::Failed { failure, .. } = payments::payment(&id(&request)).unwrap().state else {
+        panic!("the failure is remembered");
+    };
+    assert_eq!(failure.kind, FailureKind::InsufficientFunds);
+}

@@ -1,0 +1,104 @@
+use super::*;
+
+/// What a refused payment must not change.
+fn books() -> (Vec<Payment>, u64, usize, usize) {
+    (
+        storage::payments::open(),
+        storage::payments::settled_count(),
+        storage::payments::failures(0, 100).len(),
+        storage::audit::payments_after(0, 100).len(),
+    )
+}
+
+fn refuse(shop: &Shop, request: &PaymentRequest, code: Code) {
+    let before = books();
+    assert_eq!(refused(shop.settle(request)), code);
+    assert_eq!(books(), before);
+    assert_eq!(shop.runtime.made(), 0);
+}
+
+#[test]
+fn should_store_nothing_and_call_nobody() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    let mut wrong = request.clone();
+    wrong.payment.payload.accepted.amount = "1".into();
+    refuse(&shop, &wrong, Code::AmountMismatch);
+    let nowhere = PaymentRequest {
+        route: RouteKey::new(Method::Post, "/a"),
+        ..request.clone()
+    };
+    refuse(&shop, &nowhere, Code::OfferMismatch);
+    shop.runtime.now.set(NOW.plus(Seconds(600)));
+    refuse(&shop, &request, Code::Expired);
+}
+
+#[test]
+fn should_refuse_a_cancelled_authorization() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    let owner = request.payment.authorization.from.owner;
+    shop.runtime.caller.set(owner);
+    let before = request.payment.authorization.valid_before;
+    cancel::cancel(&shop.runtime, Nonce([1; 32]), before).unwrap();
+    refuse(&shop, &request, Code::Cancelled);
+    // Another of the same payer is good.
+    shop.will(block(1));
+    let other = shop.request(1, 2);
+    paid(shop.settle(&other));
+    assert_eq!(
+        cancel::cancel(&shop.runtime, Nonce([2; 32]), before),
+        Err(cancel::CancelError::AlreadyUsed {
+            payment_id: id(&other)
+        })
+    );
+}
+
+#[test]
+fn should_refuse_when_cycles_run_low() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.runtime
+        .cycles
+        .set(Cycles(config().limits.cycles_floor.0 - 1));
+    refuse(&shop, &request, Code::LedgerUnavailable);
+    shop.runtime.cycles.set(config().limits.cycles_floor);
+    shop.will(block(1));
+    let receipt = paid(shop.settle(&request));
+    // What is paid is delivered all the same.
+    shop.runtime.cycles.set(Cycles(0));
+    assert_eq!(paid(shop.settle(&request)), receipt);
+}
+
+#[test]
+fn should_refuse_when_the_books_are_full() {
+    let shop = shop();
+    let limits = Limits {
+        max_payments: 1,
+        ..Limits::default()
+    };
+    storage::config::write(&Config { limits, ..config() }).unwrap();
+    let request = shop.request(1, 1);
+    shop.will(block(1));
+    paid(shop.settle(&request));
+    assert_eq!(
+        refused(shop.settle(&shop.request(1, 2))),
+        Code::LedgerUnavailable
+    );
+}
+
+#[test]
+fn should_bound_what_is_in_flight() {
+    let shop = shop();
+    shop.runtime.hold.set(true);
+    let mut waiting = vec![];
+    for nonce in 0..MAX_OPEN_PER_PAYER {
+        let mut future = Box::pin(settle(&shop.runtime, shop.request(1, nonce as u8)));
+        assert!(poll(future.as_mut()).is_pending());
+        waiting.push(future);
+    }
+    let one_more = shop.request(1, MAX_OPEN_PER_PAYER as u8);
+    assert_eq!(refused(shop.settle(&one_more)), Code::LedgerUnavailable);
+    let mut other = Box::pin(settle(&shop.runtime, shop.request(2, 1)));
+    assert!(poll(other.as_mut()).is_pending());
+}

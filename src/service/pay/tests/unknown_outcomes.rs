@@ -1,0 +1,151 @@
+use super::*;
+
+fn doubtful(shop: &Shop) -> [Box<dyn Fn() + '_>; 6] {
+    let lie: Reply = Ok("9".repeat(10_000).parse().unwrap());
+    [
+        Box::new(|| {
+            shop.will_reject(4);
+        }),
+        Box::new(|| {
+            shop.will_reject(5);
+        }),
+        Box::new(|| {
+            shop.will_reject(6);
+        }),
+        Box::new(|| {
+            shop.runtime.will(CallOutcome::Reply(b"garbage".to_vec()));
+        }),
+        Box::new(|| {
+            shop.runtime.will(CallOutcome::Reply(vec![0; 2_000_000]));
+        }),
+        Box::new(move || {
+            shop.will(lie.clone());
+        }),
+    ]
+}
+
+#[test]
+fn should_ask_the_same_again_until_the_ledger_knows() {
+    for n in 0..6 {
+        let shop = shop();
+        let request = shop.request(1, n);
+        doubtful(&shop)[usize::from(n)]();
+        assert!(is_pending(&shop.settle(&request)));
+        assert!(matches!(
+            payments::payment(&id(&request)).unwrap().state,
+            State::Unknown { .. }
+        ));
+
+        // Later, with another doubt; then the ledger remembers that it did it.
+        shop.runtime.now.set(NOW.plus(Seconds(3_600)));
+        shop.will_reject(6);
+        assert!(is_pending(&shop.settle(&request)));
+        shop.will(Err(TransferFromError::Duplicate {
+            duplicate_of: Nat::from(40u8),
+        }));
+        let receipt = paid(shop.settle(&request));
+        assert_eq!(receipt.block_index, BlockIndex(40));
+        let first = shop.asked(0);
+        assert_eq!((shop.asked(1), shop.asked(2)), (first.clone(), first));
+    }
+}
+
+#[test]
+fn should_never_take_a_refused_retry_for_proof() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.will_reject(6);
+    assert!(is_pending(&shop.settle(&request)));
+    let zero = || Nat::from(0u8);
+    for error in [
+        TransferFromError::InsufficientFunds { balance: zero() },
+        TransferFromError::InsufficientAllowance { allowance: zero() },
+        TransferFromError::BadFee {
+            expected_fee: Nat::from(11u8),
+        },
+        TransferFromError::TooOld,
+        TransferFromError::TemporarilyUnavailable,
+    ] {
+        shop.will(Err(error));
+        assert!(is_pending(&shop.settle(&request)));
+    }
+    shop.will_reject(3);
+    assert!(is_pending(&shop.settle(&request)));
+    // Nor is the nonce free for another authorization.
+    shop.runtime.now.set(TimestampNs(NOW.0 + 1_000_000_000));
+    assert_eq!(refused(shop.settle(&shop.request(1, 1))), Code::NonceUsed);
+    shop.runtime.now.set(NOW);
+    shop.will(block(2));
+    paid(shop.settle(&request));
+}
+
+#[test]
+fn should_not_ask_when_the_ledger_has_forgotten() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.will_reject(6);
+    assert!(is_pending(&shop.settle(&request)));
+    shop.runtime.now.set(NOW.plus(Seconds::DAY));
+    assert!(is_pending(&shop.settle(&request)));
+    assert_eq!(shop.runtime.made(), 1);
+}
+
+#[test]
+fn should_leave_a_payment_unknown_when_the_callback_traps() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.runtime.hold.set(true);
+    {
+        // What the system does after a trap: it drops the future.
+        let mut waiting = pin!(settle(&shop.runtime, request.clone()));
+        assert!(poll(waiting.as_mut()).is_pending());
+    }
+    assert!(matches!(
+        payments::payment(&id(&request)).unwrap().state,
+        State::Unknown {
+            doubt: Doubt::Trapped,
+            ..
+        }
+    ));
+    shop.runtime.hold.set(false);
+    shop.will(Err(TransferFromError::Duplicate {
+        duplicate_of: Nat::from(8u8),
+    }));
+    assert_eq!(paid(shop.settle(&request)).block_index, BlockIndex(8));
+}
+
+#[test]
+fn should_survive_an_upgrade_in_flight() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.runtime.hold.set(true);
+    let mut waiting = Box::pin(settle(&shop.runtime, request.clone()));
+    assert!(poll(waiting.as_mut()).is_pending());
+    // The new code never sees the answer, nor the old code's future.
+    std::mem::forget(waiting);
+    lifecycle::upgrade(&shop.runtime, Default::default()).unwrap();
+    assert!(matches!(
+        payments::payment(&id(&request)).unwrap().state,
+        State::Unknown {
+            doubt: Doubt::Upgraded,
+            ..
+        }
+    ));
+    shop.runtime.hold.set(false);
+    shop.will(block(9));
+    assert_eq!(paid(shop.settle(&request)).block_index, BlockIndex(9));
+}
+
+#[test]
+fn should_keep_the_route_while_a_payment_for_it_is_open() {
+    let shop = shop();
+    shop.will_reject(6);
+    shop.settle(&shop.request(1, 1));
+    assert_eq!(
+        catalogue::remove(&shop.runtime, &shop.route),
+        Err(catalogue::RouteError::PaymentsInFlight { count: 1 })
+    );
+    shop.will(block(2));
+    paid(shop.settle(&shop.request(1, 1)));
+    assert_eq!(catalogue::remove(&shop.runtime, &shop.route), Ok(()));
+}
