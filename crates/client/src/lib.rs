@@ -1,1 +1,47 @@
+//! Pays for x402 resources on the Internet Computer.
+//!
+//! A [`Payer`] asks for a resource, picks an offer its [`SpendControls`] allow, makes sure the ledger
+//! will honour it, signs one authorization and sends it, the same one again and again until the outcome
+//! is known. It never signs a second authorization for one purchase: that is how people pay twice.
+//!
+//! ```no_run
+//! use tollkeeper_client::{Identity, Network, Outcome, Payer, Request, SpendControls};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let identity = Identity::from_pem_file("key.pem")?;
+//! let network = Network::mainnet(&identity)?;
+//! let payer = Payer::new(identity, network)?.with_spend_controls(SpendControls::default());
+//! let request = Request::get("https://be2us-64aaa-aaaaa-qaabq-cai.icp0.io/report")?;
+//! match payer.pay(&request).await? {
+//!     Outcome::Free(response) => println!("free: {} bytes", response.body.len()),
+//!     Outcome::Paid(paid) => println!("{} bytes for block {:?}", paid.response.body.len(), paid.receipt),
+//! }
+//! # Ok(()) }
+//! ```
+#![forbid(unsafe_code)]
+#![deny(missing_docs, missing_debug_implementations)]
 
+mod answer;
+mod error;
+mod http;
+mod identity;
+mod ledger;
+mod network;
+mod offer;
+mod payer;
+mod payment;
+mod receipt;
+mod tokens;
+
+pub use answer::{Paid, serving_canister};
+pub use error::{LedgerError, PayError};
+pub use http::{HttpError, Request, Response};
+pub use identity::{Identity, IdentityError};
+pub use ledger::{Approval, Block, Ledger};
+pub use network::{Network, NetworkError};
+pub use offer::{Expectations, Offer, OfferProblem, RefusedOffer, SpendControls, select};
+pub use payer::{Outcome, Payer, Priced, Quote, Step};
+pub use payment::SignedPayment;
+pub use receipt::{Receipt, ReceiptError};
+pub use tokens::{KNOWN_TOKENS, Token, UnitsError, format_units, parse_units, token_named};
+pub use x402_icp::{Account, Amount, Code, PaymentId};

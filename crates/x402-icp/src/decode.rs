@@ -7,7 +7,7 @@ use crate::{
     values::{ValueError, parse_base64},
     wire::PaymentPayload,
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 /// The longest payment header that is read, in bytes of base64. A chain with an Internet Identity
 /// signature needs about 7,000.

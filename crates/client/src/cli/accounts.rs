@@ -1,0 +1,185 @@
+//! `balance` and `approve`.
+
+use super::{Common, exit::Failure, output::Output};
+use candid::Principal;
+use clap::Args;
+use serde_json::json;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tollkeeper_client::{
+    Account, Approval, KNOWN_TOKENS, Ledger, Network, format_units, parse_units, token_named,
+};
+
+/// A ledger by id or by the symbol of a known token.
+pub fn ledger_id(text: &str) -> Result<Principal, String> {
+    if let Some(token) = token_named(text) {
+        return Ok(token.principal());
+    }
+    let known: Vec<_> = KNOWN_TOKENS.iter().map(|token| token.symbol).collect();
+    x402_icp::values::parse_principal(text).map_err(|_| {
+        format!(
+            "neither a ledger's canister id nor one of {}",
+            known.join(", ")
+        )
+    })
+}
+
+/// A canister id.
+pub fn canister_id(text: &str) -> Result<Principal, String> {
+    x402_icp::values::parse_principal(text).map_err(|e| e.to_string())
+}
+
+/// 32 bytes in hex, shorter ones filled with zeros on the left.
+pub fn subaccount(text: &str) -> Result<[u8; 32], String> {
+    let bytes = hex::decode(text).map_err(|e| e.to_string())?;
+    let missing = 32usize
+        .checked_sub(bytes.len())
+        .ok_or("longer than 32 bytes")?;
+    let mut subaccount = [0; 32];
+    subaccount[missing..].copy_from_slice(&bytes);
+    Ok(subaccount)
+}
+
+/// How many decimals a ledger's amounts have: known, or asked of the ledger, never of a seller.
+pub async fn decimals(network: &Network, ledger: Principal) -> Result<u8, Failure> {
+    match KNOWN_TOKENS
+        .iter()
+        .find(|token| token.principal() == ledger)
+    {
+        Some(token) => Ok(token.decimals),
+        None => Ok(network.ledger(ledger).decimals().await?),
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct BalanceArgs {
+    /// The ledger: a canister id, or the symbol of a known token.
+    #[arg(long, default_value = "ckUSDC", value_parser = ledger_id, value_name = "ID|SYMBOL")]
+    ledger: Principal,
+    /// Of this subaccount, in hex.
+    #[arg(long, value_parser = subaccount, value_name = "HEX")]
+    subaccount: Option<[u8; 32]>,
+    /// Show also what this canister may collect.
+    #[arg(long, value_parser = canister_id, value_name = "CANISTER")]
+    spender: Option<Principal>,
+}
+
+/// Shows what the account holds and what a spender may take of it.
+pub async fn balance(args: &BalanceArgs, common: &Common, output: &Output) -> Result<(), Failure> {
+    let identity = common.identity()?;
+    let network = common.network(&identity).await?;
+    let account = Account {
+        subaccount: args.subaccount,
+        ..identity.account()
+    };
+    output.busy("asking the ledger");
+    let ledger: Ledger<'_> = network.ledger(args.ledger);
+    let (balance, symbol) = tokio::try_join!(ledger.balance(account), ledger.symbol())?;
+    let decimals = decimals(&network, args.ledger).await?;
+    let mut object = json!({
+        "ok": true,
+        "account": account.to_string(),
+        "ledger": args.ledger.to_text(),
+        "symbol": symbol,
+        "decimals": decimals,
+        "balance": balance.to_string(),
+    });
+    let mut lines = vec![format!(
+        "{} {symbol} in {account}",
+        format_units(balance, decimals)
+    )];
+    if let Some(spender) = args.spender {
+        let (allowance, expires_at) = ledger.allowance(account, spender.into()).await?;
+        object["allowance"] = json!(allowance.to_string());
+        if let Some(at) = expires_at {
+            object["allowanceExpiresAt"] = json!(at.to_string());
+        }
+        lines.push(format!(
+            "{} {symbol} of it may be collected by {spender}",
+            format_units(allowance, decimals)
+        ));
+    }
+    output.result(object, &lines)
+}
+
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// How much the canister may collect in all, the ledger's fee of each payment included.
+    amount: String,
+    /// The canister that may collect.
+    #[arg(long, value_parser = canister_id, value_name = "CANISTER")]
+    spender: Principal,
+    /// The ledger: a canister id, or the symbol of a known token.
+    #[arg(long, default_value = "ckUSDC", value_parser = ledger_id, value_name = "ID|SYMBOL")]
+    ledger: Principal,
+    /// From this subaccount, in hex.
+    #[arg(long, value_parser = subaccount, value_name = "HEX")]
+    subaccount: Option<[u8; 32]>,
+    /// For how many hours; 0 for ever.
+    #[arg(long, default_value_t = 24, value_name = "HOURS")]
+    hours: u32,
+}
+
+/// Lets a canister collect payments.
+pub async fn approve(args: &ApproveArgs, common: &Common, output: &Output) -> Result<(), Failure> {
+    let identity = common.identity()?;
+    let network = common.network(&identity).await?;
+    let decimals = decimals(&network, args.ledger).await?;
+    let amount = parse_units(&args.amount, decimals).map_err(Failure::usage)?;
+    let lasts = Duration::from_secs(u64::from(args.hours) * 3_600);
+    let end = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        + lasts;
+    let expires_at = (args.hours > 0)
+        .then(|| u64::try_from(end.as_nanos()))
+        .transpose()
+        .map_err(|_| Failure::usage("--hours is too long"))?;
+    output.busy("approving on the ledger");
+    let block = network
+        .ledger(args.ledger)
+        .approve(&Approval {
+            from_subaccount: args.subaccount,
+            spender: args.spender.into(),
+            amount,
+            expected_allowance: None,
+            expires_at,
+        })
+        .await?;
+    let object = json!({
+        "ok": true,
+        "ledger": args.ledger.to_text(),
+        "spender": args.spender.to_text(),
+        "amount": amount.to_string(),
+        "expiresAt": expires_at.map(|at| at.to_string()),
+        "block": block.0.to_string(),
+    });
+    let line = format!(
+        "{} may collect {} from {} (block {})",
+        args.spender,
+        format_units(amount, decimals),
+        args.ledger,
+        block.0
+    );
+    output.result(object, &[line])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ledgers_are_named_by_id_or_known_symbol() {
+        let id = Principal::from_text("xevnm-gaaaa-aaaar-qafnq-cai").unwrap();
+        assert_eq!(ledger_id("xevnm-gaaaa-aaaar-qafnq-cai"), Ok(id));
+        assert_eq!(ledger_id("ckusdc"), Ok(id));
+        assert!(ledger_id("DOGE").unwrap_err().contains("ckUSDC"));
+    }
+
+    #[test]
+    fn subaccounts_are_filled_on_the_left() {
+        assert_eq!(subaccount("01").unwrap()[31], 1);
+        assert_eq!(subaccount(&"ff".repeat(32)), Ok([255; 32]));
+        assert!(subaccount(&"ff".repeat(33)).is_err());
+        assert!(subaccount("0").is_err());
+    }
+}
