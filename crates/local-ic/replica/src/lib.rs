@@ -2,7 +2,7 @@
 //!
 //! The public surface the servers use. Everything is synchronous and single-threaded; the servers hold it behind one mutex.
 //!
-//! ```ignore
+//! ```text
 //! let mut replica = Replica::new(ReplicaConfig { root_key_der, subnets: Vec<SubnetConfig>, initial_time, certifier: Arc<dyn Certifier> });
 //! // SubnetConfig { id: Principal, kind: SubnetKind, size: u32, ranges: Vec<(Principal, Principal)>, public_key_der: Vec<u8> }
 //! // SubnetKind { Nns, Sns, Ii, Fiduciary, Bitcoin, Application, System, VerifiedApplication } ; kind.is_system()

@@ -16,6 +16,9 @@ use crate::types::{Cycles, Principal};
 /// The key names that exist, each for all algorithms.
 const KEY_NAMES: [&str; 3] = ["key_1", "test_key_1", "dfx_test_key"];
 
+/// All master keys derive from this seed by their names.
+const MASTER_SEED: [u8; 32] = [42; 32];
+
 /// A signature scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
@@ -87,7 +90,7 @@ fn secp256k1_master(name: &str) -> Option<ic_secp256k1::PrivateKey> {
     let index = ic_secp256k1::DerivationIndex(name.as_bytes().to_vec());
     let path = ic_secp256k1::DerivationPath::new(vec![index]);
     KEY_NAMES.contains(&name).then(|| {
-        ic_secp256k1::PrivateKey::generate_from_seed(&[0; 32])
+        ic_secp256k1::PrivateKey::generate_from_seed(&MASTER_SEED)
             .derive_subkey(&path)
             .0
     })
@@ -97,7 +100,7 @@ fn ed25519_master(name: &str) -> Option<ic_ed25519::DerivedPrivateKey> {
     let index = ic_ed25519::DerivationIndex(name.as_bytes().to_vec());
     let path = ic_ed25519::DerivationPath::new(vec![index]);
     KEY_NAMES.contains(&name).then(|| {
-        ic_ed25519::PrivateKey::generate_from_seed(&[0; 32])
+        ic_ed25519::PrivateKey::generate_from_seed(&MASTER_SEED)
             .derive_subkey(&path)
             .0
     })

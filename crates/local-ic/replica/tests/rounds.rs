@@ -157,8 +157,8 @@ fn all_starts_should_come_before_callees_and_callbacks() {
 fn long_executions_should_take_several_rounds() {
     let mut net = Network::new();
     let kit = net.kit(0);
-    // The loop takes seven instructions a turn.
-    for (turns, expected) in [(270_000_000_u64, 1), (1_000_000_000, 4)] {
+    // The loop takes nine instructions a turn.
+    for (turns, expected) in [(200_000_000_u64, 1), (780_000_000, 4)] {
         let id = net.submit(kit, "spin", &turns.to_le_bytes());
         let (reply, rounds) = net.wait(&id);
         reply.expect("replies");

@@ -218,7 +218,7 @@ impl Replica {
         } else {
             COMPILE_INSTRUCTIONS
         };
-        let instructions = (module.binary_size() * 3 / 8).saturating_mul(price);
+        let instructions = module.operators().saturating_mul(price);
         effects.instructions = effects.instructions.saturating_add(instructions);
         effects.costs.push(("compilation", instructions));
     }
