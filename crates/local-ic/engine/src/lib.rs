@@ -2,7 +2,7 @@
 //!
 //! The public surface the replica uses:
 //!
-//! ```ignore
+//! ```text
 //! let engine = Engine::new()?;                             // one a process; caches compiled modules on disk
 //! let module: Arc<Module> = engine.compile(&bytes)?;       // raw or gzipped wasm; CompileError -> IC0505
 //! module.hash(); module.has_update("m"); module.has_query("m"); module.has_composite_query("m");

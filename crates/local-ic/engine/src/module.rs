@@ -48,9 +48,8 @@ impl Engine {
         config
             .cranelift_opt_level(OptLevel::Speed)
             .cranelift_nan_canonicalization(true)
-            .async_stack_size(WASM_STACK)
             .max_wasm_stack(WASM_STACK)
-            // Unused, but must be larger.
+            // Unused, but the engine insists that it is not smaller than the stack above.
             .async_stack_size(2 * WASM_STACK)
             .wasm_backtrace_max_frames(None)
             .wasm_relaxed_simd(false)

@@ -179,7 +179,7 @@ fn should_not_see_operators_between_two_counters_of_one_block() {
     );
     assert_eq!(
         system_call("(if (i32.const 1) (then nop nop))"),
-        2 + 23,
+        2 + 22,
         "the rest of the body is a new block"
     );
 }
