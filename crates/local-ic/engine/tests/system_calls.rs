@@ -644,12 +644,10 @@ fn reject(composite: bool) -> Entry {
 
 #[test]
 fn should_inspect_messages() {
-    let text = format!(
-        r#"(func (export "canister_inspect_message")
+    let text = r#"(func (export "canister_inspect_message")
             (if (i32.eq (call $msg_method_name_size) (i32.const 4)) (then (call $accept_message)))
-            (if (i32.eq (call $msg_method_name_size) (i32.const 5)) (then (call $accept_message) (call $accept_message))))"#
-    );
-    let mut inspecting = canister(&text);
+            (if (i32.eq (call $msg_method_name_size) (i32.const 5)) (then (call $accept_message) (call $accept_message))))"#;
+    let mut inspecting = canister(text);
     let inspect = |canister: &mut Instance, method: &str| {
         canister.execute(
             Entry::InspectMessage {
