@@ -18,7 +18,7 @@ use test_ledger::testing::{Fault, FaultStatus, LedgerInit, decode_queued, queue_
 pub const FEE: u128 = 10_000;
 /// What the payer has at the beginning.
 pub const FUNDS: u128 = 1_000_000;
-const CYCLES: u128 = 100_000_000_000_000;
+pub const CYCLES: u128 = 100_000_000_000_000;
 
 pub fn minter() -> Principal {
     Principal::self_authenticating([0xff])
@@ -55,10 +55,10 @@ pub fn is_foreign() -> bool {
     std::env::var_os("LEDGER_WASM").is_some()
 }
 
-fn read(path: PathBuf) -> Vec<u8> {
+pub fn read(path: PathBuf) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| {
         panic!(
-            "{}: {error}; build it: cargo build --release --target wasm32-unknown-unknown -p test-ledger",
+            "{}: {error}; build it: cargo build --release --target wasm32-unknown-unknown -p test-ledger -p torture",
             path.display()
         )
     })
