@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use ic_management_canister_types::LogVisibility;
+use ic_management_canister_types::{LogVisibility, SnapshotVisibility};
 use local_ic_engine::{Callback, Instance, Module, Outcome};
 
 use crate::fees::{INSTALL_INSTRUCTIONS, Prices, UPDATE_INSTRUCTIONS};
@@ -25,6 +25,7 @@ pub struct Settings {
     pub reserved_cycles_limit: u128,
     pub log_visibility: LogVisibility,
     pub log_memory_limit: u64,
+    pub snapshot_visibility: SnapshotVisibility,
     pub wasm_memory_limit: u64,
     pub wasm_memory_threshold: u64,
     pub environment_variables: Arc<BTreeMap<String, String>>,
@@ -41,6 +42,7 @@ impl Settings {
             reserved_cycles_limit: 5_000_000_000_000,
             log_visibility: LogVisibility::Controllers,
             log_memory_limit: DEFAULT_LOG_BYTES,
+            snapshot_visibility: SnapshotVisibility::Controllers,
             wasm_memory_limit: 3_221_225_472,
             wasm_memory_threshold: 0,
             environment_variables: Arc::default(),

@@ -137,6 +137,8 @@ impl Replica {
                     HttpMethod::GET => OutcallMethod::Get,
                     HttpMethod::POST => OutcallMethod::Post,
                     HttpMethod::HEAD => OutcallMethod::Head,
+                    HttpMethod::PUT => OutcallMethod::Put,
+                    HttpMethod::DELETE => OutcallMethod::Delete,
                 },
                 url: args.url,
                 headers: args

@@ -150,6 +150,8 @@ pub enum OutcallMethod {
     Get,
     Post,
     Head,
+    Put,
+    Delete,
 }
 
 /// An HTTP outcall that waits for its answer.

@@ -78,6 +78,8 @@ async fn try_fetch(outcall: HttpOutcall) -> Result<HttpResult, (u32, String)> {
         OutcallMethod::Get => Method::GET,
         OutcallMethod::Post => Method::POST,
         OutcallMethod::Head => Method::HEAD,
+        OutcallMethod::Put => Method::PUT,
+        OutcallMethod::Delete => Method::DELETE,
     };
     let mut headers = HeaderMap::new();
     for (name, value) in &outcall.headers {

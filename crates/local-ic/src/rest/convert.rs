@@ -53,6 +53,8 @@ pub(super) fn outcall(outcall: HttpOutcall) -> RawCanisterHttpRequest {
             OutcallMethod::Get => CanisterHttpMethod::GET,
             OutcallMethod::Post => CanisterHttpMethod::POST,
             OutcallMethod::Head => CanisterHttpMethod::HEAD,
+            OutcallMethod::Put => CanisterHttpMethod::PUT,
+            OutcallMethod::Delete => CanisterHttpMethod::DELETE,
         },
         url: outcall.url,
         headers: outcall

@@ -78,6 +78,9 @@ impl Settings {
         if let Some(value) = change.log_memory_limit {
             new.log_memory_limit = bounded("Log memory limit", &value, MAX_LOG_BYTES)?;
         }
+        if let Some(visibility) = change.snapshot_visibility {
+            new.snapshot_visibility = visibility;
+        }
         if let Some(value) = change.wasm_memory_limit {
             new.wasm_memory_limit = bounded("Wasm memory limit", &value, MAX_MEMORY_BYTES)?;
         }

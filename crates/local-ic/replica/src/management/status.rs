@@ -26,6 +26,7 @@ fn definite_settings(canister: &Canister) -> DefiniteCanisterSettings {
         reserved_cycles_limit: settings.reserved_cycles_limit.into(),
         log_visibility: settings.log_visibility.clone(),
         log_memory_limit: settings.log_memory_limit.into(),
+        snapshot_visibility: settings.snapshot_visibility.clone(),
         wasm_memory_limit: settings.wasm_memory_limit.into(),
         wasm_memory_threshold: settings.wasm_memory_threshold.into(),
         environment_variables: variables
