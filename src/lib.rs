@@ -143,8 +143,8 @@ fn payments(page: PageArgs) -> Result<Vec<Payment>, PaymentsError> {
 }
 
 #[query]
-fn payments_open() -> Result<Vec<Payment>, PaymentsError> {
-    endpoints::open_payments(&IcRuntime)
+fn payments_open(page: Option<PageArgs>) -> Result<Vec<Payment>, PaymentsError> {
+    endpoints::open_payments(&IcRuntime, page)
 }
 
 #[query]

@@ -180,8 +180,11 @@ pub fn settled_payments<R: Runtime>(
 }
 
 /// `payments_open`
-pub fn open_payments<R: Runtime>(runtime: &R) -> Result<Vec<Payment>, PaymentsError> {
-    let open = payments::open(runtime)?;
+pub fn open_payments<R: Runtime>(
+    runtime: &R,
+    page: Option<PageArgs>,
+) -> Result<Vec<Payment>, PaymentsError> {
+    let open = payments::open(runtime, page.unwrap_or_default().into())?;
     Ok(open
         .into_iter()
         .map(|payment| Payment::new(None, payment))

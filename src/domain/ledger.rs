@@ -82,6 +82,17 @@ impl Description {
     }
 }
 
+/// Whether a fee that a ledger named in passing may replace the one it named when it was added.
+///
+/// One reply must not be able to make every offer absurd, and the fee that a ledger wants for burning
+/// (none) is not its fee. A controller who knows better adds the ledger again.
+pub fn fee_is_plausible(known: Amount, named: Amount) -> bool {
+    known.0 == 0 || (named.0 > 0 && named.0 <= known.0.saturating_mul(MAX_FEE_FACTOR))
+}
+
+/// How many times as high a fee may become without a controller looking at it.
+pub const MAX_FEE_FACTOR: u128 = 100;
+
 /// A fee that a ledger named, if it is a number that can be worked with.
 pub fn fee(fee: &candid::Nat) -> Option<Amount> {
     u128::try_from(&fee.0)
@@ -124,6 +135,14 @@ mod tests {
             spoil(&mut spoilt);
             assert!(spoilt.check(id).is_err());
         }
+    }
+
+    #[test]
+    fn a_fee_named_in_passing_is_believed_within_reason() {
+        let plausible = |known, named| fee_is_plausible(Amount(known), Amount(named));
+        assert!(plausible(10, 11) && plausible(10, 1) && plausible(10, 1_000));
+        assert!(plausible(0, 5) && plausible(0, 0));
+        assert!(!plausible(10, 0) && !plausible(10, 1_001) && !plausible(10, u128::MAX));
     }
 
     #[test]

@@ -140,16 +140,19 @@ pub enum Doubt {
     Upgraded,
     /// A later try was refused; the first may still have been done.
     RetryRefused,
+    /// The ledger named a block that was there before the call.
+    ImplausibleBlock,
 }
 
 impl Doubt {
     /// Every doubt, in the order of their numbers in storage.
-    pub const ALL: [Doubt; 5] = [
+    pub const ALL: [Doubt; 6] = [
         Doubt::Reject,
         Doubt::UnreadableReply,
         Doubt::Trapped,
         Doubt::Upgraded,
         Doubt::RetryRefused,
+        Doubt::ImplausibleBlock,
     ];
 
     /// For a reader.
@@ -160,6 +163,7 @@ impl Doubt {
             Doubt::Trapped => "this canister trapped while it handled the ledger's answer",
             Doubt::Upgraded => "this canister was upgraded before the ledger answered",
             Doubt::RetryRefused => "the ledger refused a later try of the same transfer",
+            Doubt::ImplausibleBlock => "the ledger named a block that was there before the call",
         }
     }
 }

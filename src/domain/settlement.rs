@@ -73,10 +73,13 @@ enum Answer {
 /// callee did not run (1 SYS_FATAL, 2 SYS_TRANSIENT, 3 DESTINATION_INVALID). Everything else proves
 /// nothing: a canister can act and then reject (4), act, await and then trap (5), or act after our
 /// deadline (6 SYS_UNKNOWN), and an unreadable reply says only that the ledger did run.
-pub fn judge(outcome: &CallOutcome) -> Verdict {
+///
+/// `known_block` is the highest block of this ledger that was booked when the call was made: `Ok` with a
+/// block that is not above it names somebody else's transfer.
+pub fn judge(outcome: &CallOutcome, known_block: Option<BlockIndex>) -> Verdict {
     let plain = |event| Verdict { event, fee: None };
     match outcome {
-        CallOutcome::Reply(reply) => judge_reply(reply),
+        CallOutcome::Reply(reply) => judge_reply(reply, known_block),
         CallOutcome::NotSent(problem) => plain(unavailable(problem.clone())),
         CallOutcome::Rejected {
             code: 1..=3,
@@ -88,10 +91,15 @@ pub fn judge(outcome: &CallOutcome) -> Verdict {
     }
 }
 
-fn judge_reply(reply: &[u8]) -> Verdict {
+fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>) -> Verdict {
     let plain = |event| Verdict { event, fee: None };
     match decode(reply) {
-        Some(Answer::Ok(index)) => plain(moved(&index)),
+        Some(Answer::Ok(index)) => plain(match moved(&index) {
+            Event::Moved { block } if known_block.is_some_and(|known| block <= known) => {
+                Event::InDoubt(Doubt::ImplausibleBlock)
+            }
+            event => event,
+        }),
         Some(Answer::Err(error)) => match error {
             TransferFromError::Duplicate { duplicate_of } => plain(moved(&duplicate_of)),
             TransferFromError::BadFee { expected_fee } => Verdict {

@@ -10,8 +10,11 @@
 //! 7. the route is on sale, the ledger enabled, the canister able to take payments
 
 use crate::{
-    domain::offer::{self, Offer},
-    domain::route::Route,
+    domain::{
+        capacity::NoCapacity,
+        offer::{self, Offer},
+        route::Route,
+    },
     types::{Account, NonceKey, PaymentId, TimestampNs},
 };
 use candid::Principal;
@@ -84,12 +87,13 @@ pub struct VerifiedPayment<'a> {
     pub offer: &'a Offer,
 }
 
-/// Runs steps 2 to 7. `nonce_state` is asked in step 5, `capacity` in step 7.
+/// Runs steps 2 to 7. `nonce_state` is asked in step 5, `capacity` (of payer and
+/// ledger) in step 7.
 pub fn verify<'a>(
     payment: &DecodedPayment,
     sale: &Sale<'a>,
     nonce_state: impl FnOnce(&NonceKey) -> NonceState,
-    capacity: impl FnOnce(&Principal) -> Result<(), Refusal>,
+    capacity: impl FnOnce(&Principal, &Principal) -> Result<(), NoCapacity>,
 ) -> Result<VerifiedPayment<'a>, Refusal> {
     let DecodedPayment {
         payload,
@@ -143,7 +147,8 @@ pub fn verify<'a>(
         };
         return Err(Refusal::new(Code::LedgerUnavailable, problem));
     }
-    capacity(&authorization.from.owner)?;
+    capacity(&authorization.from.owner, &offer.ledger.id)
+        .map_err(|reason| Refusal::new(Code::LedgerUnavailable, reason.to_string()))?;
 
     Ok(VerifiedPayment {
         id: payment_id(&message),

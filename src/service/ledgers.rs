@@ -76,6 +76,11 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
         .map_err(|problem| LedgerError::NotALedger { problem })?;
     // As it is now, after the awaits.
     if let Some(known) = storage::ledgers::get(&id) {
+        if known.decimals != ledger.decimals {
+            // Prices are in atomic units: they would silently mean something else.
+            let problem = format!("it had {} decimals before", known.decimals);
+            return Err(LedgerError::NotALedger { problem });
+        }
         ledger.enabled = known.enabled;
     }
     storage::ledgers::put(&ledger).map_err(|_| LedgerError::TooManyLedgers {

@@ -4,7 +4,7 @@ use crate::{
     domain::{
         config::{Changes, Config, Limits},
         payment::{Doubt, Event},
-        validate::InvalidArgument,
+        validate::{self, InvalidArgument},
     },
     runtime::Runtime,
     storage::{self, payments::Change},
@@ -17,6 +17,10 @@ use crate::{
 /// otherwise.
 pub fn install<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidArgument> {
     let installer = runtime.caller();
+    if changes.pay_to.is_none() {
+        // What is paid to nobody, anybody can take.
+        validate::principal("pay_to", installer)?;
+    }
     let config = Config {
         network: x402_icp::network::network_id(&runtime.root_key()),
         pay_to: Account::from(installer),
@@ -31,8 +35,13 @@ pub fn install<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
 
 /// Changes of settings, and an end to what the upgrade interrupted.
 ///
-/// Answers to calls of the old code never arrive here, so every payment that was being settled is unknown
-/// from now on: no lock survives an upgrade, and no payment is forgotten by one.
+/// The answer to a call of the old code cannot be used here, so every payment that was being settled is
+/// unknown from now on: no lock survives an upgrade, and no payment is forgotten by one.
+///
+/// The system does deliver such an answer, to a callback whose memory is not there any more. The books do
+/// not depend on it (a payment that is unknown takes no answer it did not ask for), but the heap is not
+/// safe from it: stop the canister before an upgrade. It stops within a minute, because no call waits
+/// longer.
 pub fn upgrade<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidArgument> {
     let config = storage::config::read().changed(changes)?;
     storage::config::write(&config)?;
@@ -74,6 +83,20 @@ mod tests {
                 ..config
             }
         );
+    }
+
+    #[test]
+    fn nobody_is_no_merchant() {
+        let runtime = ScriptedRuntime::new(TimestampNs(1));
+        runtime.caller.set(Principal::anonymous());
+        let error = install(&runtime, Changes::default()).unwrap_err();
+        assert_eq!(error.field, "pay_to");
+        let pay_to = Some(Account::from(runtime.controller));
+        let changes = Changes {
+            pay_to,
+            ..Changes::default()
+        };
+        assert_eq!(install(&runtime, changes), Ok(()));
     }
 
     #[test]

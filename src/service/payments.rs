@@ -58,10 +58,12 @@ pub fn settled<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<(u64, Payment)
     Ok(storage::payments::page(after, limit))
 }
 
-/// Every payment that is being settled or unknown.
-pub fn open<R: Runtime>(runtime: &R) -> Result<Vec<Payment>, PageError> {
+/// Payments that are being settled or unknown; `after` is how many came before.
+pub fn open<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<Payment>, PageError> {
     role(runtime, &runtime.caller()).may_operate()?;
-    Ok(storage::payments::open())
+    let (after, limit) = page.check()?;
+    let skip = usize::try_from(after).unwrap_or(usize::MAX);
+    Ok(storage::payments::open(skip, limit))
 }
 
 /// The latest failures, oldest first, with their number.

@@ -1,14 +1,14 @@
 //! Ledgers by index. None is ever removed: the books name ledgers by index.
 
 use crate::{
-    domain::ledger::{Ledger, MAX_LEDGERS},
+    domain::ledger::{Ledger, MAX_LEDGERS, fee_is_plausible},
     storable_row,
     storage::{
-        changes,
+        audit, changes,
         codec::{StoredPrincipal, StoredU128},
         memory,
     },
-    types::Amount,
+    types::{Amount, TimestampNs},
 };
 use candid::Principal;
 use ic_stable_structures::StableBTreeMap;
@@ -113,13 +113,18 @@ pub fn put(ledger: &Ledger) -> Result<(), TooManyLedgers> {
     })
 }
 
-/// Remembers the fee that the ledger demands now.
-pub fn set_fee(id: &Principal, fee: Amount) {
-    if let Some(mut ledger) = get(id).filter(|ledger| ledger.fee != fee) {
-        ledger.fee = fee;
-        // Known, so there is room.
-        let _ = put(&ledger);
+/// Remembers the fee that the ledger says it wants now, if it is plausible.
+pub fn learn_fee(id: &Principal, fee: Amount, now: TimestampNs) {
+    let Some(mut ledger) = get(id) else {
+        return;
+    };
+    if ledger.fee == fee || !fee_is_plausible(ledger.fee, fee) {
+        return;
     }
+    audit::admin(*id, "fee_learnt", &format!("{} -> {fee}", ledger.fee), now);
+    ledger.fee = fee;
+    // Known, so there is room.
+    let _ = put(&ledger);
 }
 
 /// The number by which the books name this ledger.
@@ -171,12 +176,16 @@ pub(crate) mod tests {
     fn a_new_fee_is_a_change() {
         put(&ledger(1)).unwrap();
         changes::take();
-        set_fee(&ledger(1).id, Amount(10));
+        learn_fee(&ledger(1).id, Amount(10), TimestampNs(1));
         assert!(!changes::take().everything);
-        set_fee(&ledger(1).id, Amount(11));
+        learn_fee(&ledger(1).id, Amount(0), TimestampNs(1));
+        learn_fee(&ledger(1).id, Amount(100_000), TimestampNs(1));
+        assert!(!changes::take().everything);
+        learn_fee(&ledger(1).id, Amount(11), TimestampNs(1));
         assert!(changes::take().everything);
         assert_eq!(get(&ledger(1).id).unwrap().fee, Amount(11));
-        set_fee(&ledger(9).id, Amount(11));
+        assert_eq!(audit::admin_after(0, 10)[0].subject, "10 -> 11");
+        learn_fee(&ledger(9).id, Amount(11), TimestampNs(1));
         assert_eq!(get(&ledger(9).id), None);
     }
 

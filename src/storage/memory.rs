@@ -44,6 +44,9 @@ pub const AUDIT_PAYMENTS: MemoryId = MemoryId::new(15);
 /// Ring of administrative actions: [`super::audit`].
 pub const AUDIT_ADMIN: MemoryId = MemoryId::new(16);
 
+/// The highest booked block by ledger: [`super::payments`].
+pub const HIGHEST_BLOCKS: MemoryId = MemoryId::new(17);
+
 /// 1 MiB a bucket: at most 32 GiB in all, and little waste for many small tables.
 const BUCKET_PAGES: u16 = 16;
 

@@ -3,7 +3,11 @@ use candid::Encode;
 use proptest::prelude::*;
 
 fn reply(answer: Result<Nat, TransferFromError>) -> Event {
-    judge(&CallOutcome::Reply(Encode!(&answer).unwrap())).event
+    judged(&CallOutcome::Reply(Encode!(&answer).unwrap())).event
+}
+
+fn judged(outcome: &CallOutcome) -> Verdict {
+    judge(outcome, None)
 }
 
 fn kind(event: Event) -> FailureKind {
@@ -24,6 +28,29 @@ fn ok_and_duplicate_prove_that_money_moved() {
             duplicate_of: Nat::from(12u8)
         })),
         moved
+    );
+}
+
+#[test]
+fn a_block_that_was_known_before_is_no_new_transfer() {
+    let known = Some(BlockIndex(12));
+    let judged = |answer: Result<Nat, TransferFromError>| {
+        judge(&CallOutcome::Reply(Encode!(&answer).unwrap()), known).event
+    };
+    let doubt = Event::InDoubt(Doubt::ImplausibleBlock);
+    assert_eq!(judged(Ok(Nat::from(12u8))), doubt);
+    assert_eq!(judged(Ok(Nat::from(0u8))), doubt);
+    let block = BlockIndex(13);
+    assert_eq!(judged(Ok(Nat::from(13u8))), Event::Moved { block });
+    // A duplicate is an old block by its nature.
+    let duplicate = Err(TransferFromError::Duplicate {
+        duplicate_of: Nat::from(5u8),
+    });
+    assert_eq!(
+        judged(duplicate),
+        Event::Moved {
+            block: BlockIndex(5)
+        }
     );
 }
 
@@ -76,19 +103,19 @@ fn a_bad_fee_tells_the_new_one() {
     let answer = |fee: Nat| -> Result<Nat, TransferFromError> {
         Err(TransferFromError::BadFee { expected_fee: fee })
     };
-    let verdict = judge(&CallOutcome::Reply(
+    let verdict = judged(&CallOutcome::Reply(
         Encode!(&answer(Nat::from(9u8))).unwrap(),
     ));
     assert_eq!(verdict.fee, Some(Amount(9)));
     let huge = "1".repeat(60).parse::<Nat>().unwrap();
-    let verdict = judge(&CallOutcome::Reply(Encode!(&answer(huge)).unwrap()));
+    let verdict = judged(&CallOutcome::Reply(Encode!(&answer(huge)).unwrap()));
     assert_eq!(verdict.fee, None);
 }
 
 #[test]
 fn only_rejects_of_the_system_prove_that_the_ledger_did_not_run() {
     let rejected = |code| {
-        judge(&CallOutcome::Rejected {
+        judged(&CallOutcome::Rejected {
             code,
             message: "m".into(),
         })
@@ -100,7 +127,7 @@ fn only_rejects_of_the_system_prove_that_the_ledger_did_not_run() {
     for code in [0, 4, 5, 6, 7, u32::MAX] {
         assert_eq!(rejected(code), Event::InDoubt(Doubt::Reject));
     }
-    let not_sent = judge(&CallOutcome::NotSent("no cycles".into())).event;
+    let not_sent = judged(&CallOutcome::NotSent("no cycles".into())).event;
     assert_eq!(kind(not_sent), FailureKind::LedgerUnavailable);
 }
 
@@ -121,7 +148,7 @@ fn unreadable_replies_prove_nothing() {
         Encode!(&huge_index).unwrap(),
         Encode!(&Some(1u64)).unwrap(),
     ] {
-        assert_eq!(judge(&CallOutcome::Reply(bytes)).event, doubt);
+        assert_eq!(judged(&CallOutcome::Reply(bytes)).event, doubt);
     }
 }
 
@@ -141,7 +168,7 @@ proptest! {
     /// No reply makes the judge panic, and no garbage proves anything.
     #[test]
     fn any_reply_is_judged(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let event = judge(&CallOutcome::Reply(bytes)).event;
+        let event = judged(&CallOutcome::Reply(bytes)).event;
         prop_assert_eq!(event, Event::InDoubt(Doubt::UnreadableReply));
     }
 
@@ -151,6 +178,6 @@ proptest! {
         let mut bytes = Encode!(&answer).unwrap();
         let at = at % bytes.len();
         bytes[at] = byte;
-        let _ = judge(&CallOutcome::Reply(bytes));
+        let _ = judged(&CallOutcome::Reply(bytes));
     }
 }

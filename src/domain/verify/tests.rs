@@ -95,7 +95,7 @@ impl Shop {
         &self,
         payload: PaymentPayload,
         nonce: NonceState,
-        capacity: Result<(), Refusal>,
+        capacity: Result<(), NoCapacity>,
     ) -> Result<VerifiedPayment<'_>, Code> {
         let authorization = payload.payload.parse().unwrap();
         let sale = Sale {
@@ -110,7 +110,7 @@ impl Shop {
             payload,
             authorization,
         };
-        verify(&payment, &sale, |_| nonce, |_| capacity).map_err(|refusal| refusal.code)
+        verify(&payment, &sale, |_| nonce, |_, _| capacity).map_err(|refusal| refusal.code)
     }
 
     fn verify(&self, payload: PaymentPayload) -> Result<VerifiedPayment<'_>, Code> {
@@ -242,9 +242,8 @@ fn only_the_payer_can_sign_and_only_for_these_terms() {
 #[test]
 fn what_is_not_on_sale_is_refused_last() {
     let mut shop = shop();
-    let full = Refusal::new(Code::LedgerUnavailable, "full");
     let payment = shop.pay(&shop.offers[0]);
-    let refused = shop.verify_with(payment.clone(), NonceState::Free, Err(full));
+    let refused = shop.verify_with(payment.clone(), NonceState::Free, Err(NoCapacity::Cycles));
     assert_eq!(refused.unwrap_err(), Code::LedgerUnavailable);
 
     shop.offers[0].ledger.enabled = false;

@@ -57,6 +57,23 @@ fn a_ledger_describes_itself_and_is_refreshed() {
 }
 
 #[test]
+fn decimals_do_not_change_under_prices() {
+    let (runtime, id) = set_up();
+    describe(&runtime, 10_000);
+    let ledger = run(add(&runtime, id)).unwrap();
+    runtime
+        .will_reply(standards(&["ICRC-1", "ICRC-2"]))
+        .will_reply("ckUSDC")
+        .will_reply(8u8)
+        .will_reply(Nat::from(1u8));
+    assert!(matches!(
+        run(add(&runtime, id)),
+        Err(LedgerError::NotALedger { problem }) if problem.contains("decimals")
+    ));
+    assert_eq!(storage::ledgers::all(), vec![ledger]);
+}
+
+#[test]
 fn what_is_no_ledger_is_not_registered() {
     let (runtime, id) = set_up();
     runtime.will(CallOutcome::Rejected {

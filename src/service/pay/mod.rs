@@ -13,6 +13,7 @@ mod known;
 
 use crate::{
     domain::{
+        capacity,
         config::Config,
         offer::{self, Offer},
         payment::{Doubt, Event, Payment, Receipt, State},
@@ -23,9 +24,9 @@ use crate::{
     runtime::Runtime,
     storage::{
         self,
-        payments::{Change, MAX_OPEN, MAX_OPEN_PER_PAYER, NewPayment},
+        payments::{Change, NewPayment},
     },
-    types::{Account, Cycles, Fingerprint, NonceKey, PaymentId, Proof, RouteKey},
+    types::{Account, BlockIndex, Fingerprint, NonceKey, PaymentId, Proof, RouteKey, TimestampNs},
 };
 use candid::{Encode, Principal};
 use guard::Guard;
@@ -152,9 +153,16 @@ fn admit<R: Runtime>(
             NonceState::Free
         }
     };
-    let verified = verify(&request.payment, &sale, nonce_state, |payer| {
-        capacity(&config, runtime.cycles_balance(), payer)
-    })?;
+    let capacity = |payer: &Principal, ledger: &Principal| {
+        let load = storage::payments::load(payer, ledger);
+        capacity::check(
+            &config.limits,
+            runtime.cycles_balance(),
+            &load,
+            runtime.now(),
+        )
+    };
+    let verified = verify(&request.payment, &sale, nonce_state, capacity)?;
     Ok(NewPayment {
         payment: new_payment(&verified, &config, request, proof, runtime.now()),
         route: request.route.clone(),
@@ -168,31 +176,12 @@ fn offers_of(route: &Route, config: &Config, spender: Principal) -> Vec<Offer> {
     })
 }
 
-/// Whether the canister can take one more payment of this payer.
-fn capacity(config: &Config, cycles: Cycles, payer: &Principal) -> Result<(), Refusal> {
-    let refuse = |problem: &str| Err(Refusal::new(Code::LedgerUnavailable, problem));
-    if cycles < config.limits.cycles_floor {
-        return refuse("no new payments at present: the canister runs low on cycles");
-    }
-    let (open, of_payer) = storage::payments::open_count(payer);
-    if open >= MAX_OPEN {
-        return refuse("too many payments are under way, try again later");
-    }
-    if of_payer >= MAX_OPEN_PER_PAYER {
-        return refuse("this payer has too many payments under way, try again later");
-    }
-    if storage::payments::settled_count() + open as u64 >= config.limits.max_payments {
-        return refuse("no new payments: the books are full");
-    }
-    Ok(())
-}
-
 fn new_payment(
     verified: &VerifiedPayment<'_>,
     config: &Config,
     request: &PaymentRequest,
     proof: Proof,
-    now: crate::types::TimestampNs,
+    now: TimestampNs,
 ) -> Payment {
     Payment {
         id: verified.id,
@@ -218,6 +207,7 @@ fn begin<R: Runtime>(runtime: &R, key: &NonceKey, change: Change) -> Result<Paym
 
 /// Asks the ledger and books the answer.
 async fn finish<R: Runtime>(runtime: &R, key: NonceKey, payment: Payment) -> PayOutcome {
+    let known_block = storage::payments::highest_block(&payment.ledger);
     let outcome = match Encode!(&settlement::argument(&payment)) {
         Ok(argument) => {
             let guard = Guard::new(runtime, key);
@@ -225,13 +215,13 @@ async fn finish<R: Runtime>(runtime: &R, key: NonceKey, payment: Payment) -> Pay
                 .call(payment.ledger, settlement::METHOD, argument)
                 .await;
             // From here on a trap would undo what follows; the guard then says so in the journal.
-            let result = conclude(runtime, &key, &payment, &outcome);
+            let result = conclude(runtime, &key, &payment, &outcome, known_block);
             guard.defuse();
             return result;
         }
         Err(error) => CallOutcome::NotSent(error.to_string()),
     };
-    conclude(runtime, &key, &payment, &outcome)
+    conclude(runtime, &key, &payment, &outcome, known_block)
 }
 
 fn conclude<R: Runtime>(
@@ -239,10 +229,11 @@ fn conclude<R: Runtime>(
     key: &NonceKey,
     asked: &Payment,
     outcome: &CallOutcome,
+    known_block: Option<BlockIndex>,
 ) -> PayOutcome {
-    let Verdict { event, fee } = settlement::judge(outcome);
+    let Verdict { event, fee } = settlement::judge(outcome, known_block);
     if let Some(fee) = fee {
-        storage::ledgers::set_fee(&asked.ledger, fee);
+        storage::ledgers::learn_fee(&asked.ledger, fee, runtime.now());
     }
     let failure_code = match &event {
         Event::NotMoved(failure) => Some(failure.kind.code()),

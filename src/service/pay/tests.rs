@@ -7,6 +7,7 @@ mod unknown_outcomes;
 use super::*;
 use crate::{
     domain::{
+        capacity::{DOUBT_PAUSE, MAX_DOUBTS, MAX_OPEN_PER_PAYER},
         config::Limits,
         payment::FailureKind,
         route::{ContentMeta, Price, tests::draft},
@@ -14,7 +15,7 @@ use crate::{
     runtime::scripted::{ScriptedRuntime, poll, run},
     service::{cancel, catalogue, lifecycle, payments},
     storage::{config::tests::config, ledgers::tests::ledger},
-    types::{Amount, BlockIndex, Method, Nonce, Seconds, TimestampNs},
+    types::{Amount, Cycles, Method, Nonce, Seconds},
 };
 use candid::{Decode, Nat};
 use ic_ed25519::PrivateKey;

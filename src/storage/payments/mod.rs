@@ -2,9 +2,10 @@
 //!
 //! | table | key | what | size |
 //! |---|---|---|---|
-//! | journal | nonce key | being settled or unknown | at most [`MAX_OPEN`] |
+//! | journal | nonce key | being settled or unknown | at most [`MAX_OPEN`](crate::domain::capacity::MAX_OPEN) |
 //! | books | sequence | settled; append-only, never changed | at most `max_payments` |
 //! | by nonce, by id | 16 bytes | sequence in the books | as the books |
+//! | highest blocks | ledger | the highest booked block of each ledger | one a ledger |
 //! | failures | 16 bytes of the id | the latest failures, for whoever asks why | at most [`MAX_FAILURES`] |
 //!
 //! A payment costs one entry and one removal in the small journal, one append to the books (constant
@@ -15,22 +16,21 @@
 mod rows;
 
 use crate::{
-    domain::payment::{Event, IllegalTransition, Payment, State, step},
+    domain::{
+        capacity::{LedgerHealth, Load},
+        payment::{Event, IllegalTransition, Payment, State, step},
+    },
     storage::{
         audit::{self, Transition},
-        counters, memory,
+        counters, ledgers, memory,
     },
-    types::{NonceKey, PaymentId, RouteKey, TimestampNs},
+    types::{BlockIndex, NonceKey, PaymentId, RouteKey, TimestampNs},
 };
 use candid::Principal;
 use ic_stable_structures::{StableBTreeMap, StableLog};
 use rows::{BookRow, FailureRow, OpenRow};
 use std::{cell::RefCell, collections::BTreeMap};
 
-/// The most payments that are being settled or unknown at one time.
-pub const MAX_OPEN: usize = 1_000;
-/// The most of these of one payer.
-pub const MAX_OPEN_PER_PAYER: u32 = 150;
 /// How many failures are remembered.
 pub const MAX_FAILURES: u64 = 4_096;
 
@@ -80,10 +80,13 @@ struct Tables {
     by_id: StableBTreeMap<[u8; 16], u64, memory::Memory>,
     failures: StableBTreeMap<[u8; 16], FailureRow, memory::Memory>,
     failures_by_number: StableBTreeMap<u64, [u8; 16], memory::Memory>,
+    highest_blocks: StableBTreeMap<u8, u64, memory::Memory>,
     /// One entry for each in the journal.
     open: BTreeMap<[u8; 16], OpenInfo>,
     /// How many of them each payer has.
     open_per_payer: BTreeMap<Principal, u32>,
+    /// What was learnt of each ledger since the last upgrade; at most one entry a ledger.
+    health: BTreeMap<Principal, LedgerHealth>,
 }
 
 thread_local! {
@@ -144,9 +147,18 @@ pub fn page(after: u64, limit: usize) -> Vec<(u64, Payment)> {
     })
 }
 
-/// Every payment that is being settled or unknown.
-pub fn open() -> Vec<Payment> {
-    with(|tables| tables.journal.values().map(|row| row.payment()).collect())
+/// A page of the payments that are being settled or unknown, in no order that means anything.
+pub fn open(skip: usize, limit: usize) -> Vec<Payment> {
+    with(|tables| {
+        let page = tables.journal.values().skip(skip).take(limit);
+        page.map(|row| row.payment()).collect()
+    })
+}
+
+/// The highest block of this ledger that was ever booked.
+pub fn highest_block(ledger: &Principal) -> Option<BlockIndex> {
+    let index = ledgers::index(ledger)?;
+    with(|tables| tables.highest_blocks.get(&index).map(BlockIndex))
 }
 
 /// The latest failures with a number greater than `after`, with their number.
@@ -169,17 +181,17 @@ pub fn settled_count() -> u64 {
     with(|tables| tables.books.len())
 }
 
-/// How many payments are open, in all and of this payer.
-pub fn open_count(payer: &Principal) -> (usize, u32) {
-    with(|tables| {
-        (
-            tables.open.len(),
-            tables
-                .open_per_payer
-                .get(payer)
-                .copied()
-                .unwrap_or_default(),
-        )
+/// What a new payment of this payer in this ledger would come on top of.
+pub fn load(payer: &Principal, ledger: &Principal) -> Load {
+    with(|tables| Load {
+        settled: tables.books.len(),
+        open: tables.open.len() as u64,
+        open_of_payer: tables
+            .open_per_payer
+            .get(payer)
+            .copied()
+            .unwrap_or_default(),
+        ledger: tables.health.get(ledger).copied().unwrap_or_default(),
     })
 }
 
@@ -225,8 +237,10 @@ impl Tables {
             by_id: StableBTreeMap::init(memory::get(memory::BOOKS_BY_ID)),
             failures: StableBTreeMap::init(memory::get(memory::FAILURES)),
             failures_by_number: StableBTreeMap::init(memory::get(memory::FAILURES_BY_NUMBER)),
+            highest_blocks: StableBTreeMap::init(memory::get(memory::HIGHEST_BLOCKS)),
             open: BTreeMap::new(),
             open_per_payer: BTreeMap::new(),
+            health: BTreeMap::new(),
             journal: StableBTreeMap::init(memory::get(memory::JOURNAL)),
         };
         for entry in journal.iter() {
@@ -299,6 +313,8 @@ impl Tables {
         let state = step(before, &event, now)?;
         payment.state = state;
         let transition = self.write(key, &payment, &route, &event)?;
+        let health = self.health.entry(payment.ledger).or_default();
+        health.note(&payment.state, now);
         audit::payment(&payment.id, transition, now);
         Ok(payment)
     }
@@ -328,6 +344,9 @@ impl Tables {
                 let index = self.books.append(&row).map_err(|_| RecordError::Full)?;
                 self.by_nonce.insert(key.0, index);
                 self.by_id.insert(half(&payment.id), index);
+                let highest = self.highest_blocks.get(&row.ledger()).unwrap_or_default();
+                self.highest_blocks
+                    .insert(row.ledger(), highest.max(block.0));
                 self.journal.remove(&key.0);
                 self.forget(&key.0);
                 Ok(Transition::Settled(block.0))

@@ -164,6 +164,10 @@ impl BookRow {
         })
     }
 
+    pub fn ledger(&self) -> u8 {
+        self.terms.ledger
+    }
+
     pub fn payment(self) -> Payment {
         self.terms.payment(State::Settled {
             block: BlockIndex(self.block),

@@ -60,6 +60,22 @@ fn settle(n: u32) {
     record(&key(n), event(Event::Moved { block }), NOW).unwrap();
 }
 
+/// Settled, open, open of the payer, waiting for the ledger.
+fn counts() -> (u64, u64, u32, u32) {
+    let load = load(&payment(1, 1).from.owner, &ledger(0).id);
+    (
+        load.settled,
+        load.open,
+        load.open_of_payer,
+        load.ledger.settling,
+    )
+}
+
+fn open_counts() -> (u64, u32) {
+    let (_, open, of_payer, _) = counts();
+    (open, of_payer)
+}
+
 fn failure() -> Failure {
     Failure {
         kind: FailureKind::InsufficientFunds,
@@ -75,7 +91,7 @@ mod record {
     fn should_move_a_settled_payment_from_the_journal_to_the_books() {
         set_up();
         record(&key(1), new(1), NOW).unwrap();
-        assert_eq!(open_count(&payment(1, 1).from.owner), (1, 1));
+        assert_eq!(counts(), (0, 1, 1, 1));
         assert_eq!(by_nonce(&key(1)), Some(payment(1, 1)));
         assert_eq!(open_for(&RouteKey::new(Method::Get, "/articles/{name}")), 1);
         assert_eq!(
@@ -96,8 +112,10 @@ mod record {
         assert_eq!(by_nonce(&key(1)), Some(settled.clone()));
         assert_eq!(by_id(&settled.id), Some(settled.clone()));
         assert_eq!(page(0, 10), vec![(1, settled)]);
-        assert_eq!(open_count(&payment(1, 1).from.owner), (0, 0));
-        assert!(open().is_empty());
+        assert_eq!(highest_block(&ledger(0).id), Some(BlockIndex(5)));
+        assert_eq!(highest_block(&ledger(1).id), None);
+        assert_eq!(counts(), (1, 0, 0, 0));
+        assert!(open(0, 9).is_empty());
         let transitions: Vec<Transition> = audit::payments_after(0, 10)
             .iter()
             .map(|entry| entry.transition)
@@ -217,20 +235,9 @@ fn the_heap_is_rebuilt_from_the_journal() {
     record(&key(2), new(2), NOW).unwrap();
     record(&key(2), event(Event::InDoubt(Doubt::Reject)), NOW).unwrap();
     settle(3);
-    let before = (
-        open(),
-        settled_count(),
-        open_count(&payment(1, 1).from.owner),
-    );
+    let before = (open(0, 9), settled_count(), open_counts());
     TABLES.with_borrow_mut(|tables| *tables = Tables::load());
-    assert_eq!(
-        before,
-        (
-            open(),
-            settled_count(),
-            open_count(&payment(1, 1).from.owner)
-        )
-    );
+    assert_eq!(before, (open(0, 9), settled_count(), open_counts()));
     assert_eq!(open_for(&RouteKey::new(Method::Get, "/articles/{name}")), 2);
     assert_eq!(page(0, 10).len(), 1);
 }

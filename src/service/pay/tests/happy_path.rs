@@ -93,7 +93,7 @@ fn should_let_one_payer_pay_many_times_at_once() {
     for future in &mut waiting {
         assert!(poll(future.as_mut()).is_pending());
     }
-    assert_eq!(storage::payments::open().len(), 100);
+    assert_eq!(storage::payments::open(0, 1_000).len(), 100);
     shop.runtime.hold.set(false);
     for (n, future) in waiting.iter_mut().enumerate() {
         shop.will(block(n as u64));

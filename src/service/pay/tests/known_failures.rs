@@ -40,7 +40,7 @@ fn should_free_the_nonce_when_no_money_moved() {
     for (error, code) in errors {
         shop.will(Err(error));
         assert_eq!(failed(shop.settle(&request)), code);
-        assert!(storage::payments::open().is_empty());
+        assert!(storage::payments::open(0, 1_000).is_empty());
     }
     for code in [1, 2, 3] {
         shop.will_reject(code);

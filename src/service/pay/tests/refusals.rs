@@ -3,7 +3,7 @@ use super::*;
 /// What a refused payment must not change.
 fn books() -> (Vec<Payment>, u64, usize, usize) {
     (
-        storage::payments::open(),
+        storage::payments::open(0, 1_000),
         storage::payments::settled_count(),
         storage::payments::failures(0, 100).len(),
         storage::audit::payments_after(0, 100).len(),

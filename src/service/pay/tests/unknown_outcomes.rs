@@ -149,3 +149,65 @@ fn should_keep_the_route_while_a_payment_for_it_is_open() {
     paid(shop.settle(&shop.request(1, 1)));
     assert_eq!(catalogue::remove(&shop.runtime, &shop.route), Ok(()));
 }
+
+#[test]
+fn should_not_let_an_unclear_ledger_fill_the_journal() {
+    let shop = shop();
+    let outage = |n: u32| {
+        shop.will_reject(5);
+        shop.settle(&shop.request(n as u8, 1))
+    };
+    for n in 0..MAX_DOUBTS {
+        assert!(is_pending(&outage(n)));
+    }
+    // However many keys somebody has.
+    for n in MAX_DOUBTS..200 {
+        let refusal = shop.settle(&shop.request(n as u8, 1));
+        assert_eq!(refused(refusal), Code::LedgerUnavailable);
+    }
+    assert_eq!(shop.runtime.made(), MAX_DOUBTS as usize);
+    assert_eq!(storage::payments::open(0, 1_000).len(), MAX_DOUBTS as usize);
+
+    // The ledger runs again: after the pause a newcomer can pay, and then everybody.
+    let later = shop.runtime.now().plus(DOUBT_PAUSE);
+    shop.runtime.now.set(later);
+    for n in 200..203 {
+        shop.will(block(u64::from(n)));
+        paid(shop.settle(&shop.request(n, 1)));
+    }
+}
+
+#[test]
+fn should_take_a_repetition_before_the_pause_is_over() {
+    let shop = shop();
+    let request = shop.request(0, 1);
+    for n in 0..MAX_DOUBTS {
+        shop.will_reject(5);
+        shop.settle(&shop.request(n as u8, 1));
+    }
+    shop.will(block(1));
+    paid(shop.settle(&request));
+    // A clear answer ends the pause.
+    shop.will(block(2));
+    paid(shop.settle(&shop.request(100, 1)));
+}
+
+#[test]
+fn should_not_book_a_block_that_was_known_before() {
+    let shop = shop();
+    shop.will(block(7));
+    paid(shop.settle(&shop.request(1, 1)));
+    let request = shop.request(1, 2);
+    shop.will(block(7));
+    assert!(is_pending(&shop.settle(&request)));
+    assert!(matches!(
+        payments::payment(&id(&request)).unwrap().state,
+        State::Unknown {
+            doubt: Doubt::ImplausibleBlock,
+            ..
+        }
+    ));
+    assert_eq!(payments::receipt(&id(&request)), None);
+    shop.will(block(8));
+    paid(shop.settle(&request));
+}

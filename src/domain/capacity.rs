@@ -1,0 +1,211 @@
+//! How many payments the canister takes on at one time.
+
+use crate::{
+    domain::{
+        config::Limits,
+        payment::{Doubt, State},
+    },
+    types::{Cycles, Seconds, TimestampNs},
+};
+
+/// The most payments that are being settled or unknown at one time.
+pub const MAX_OPEN: u64 = 10_000;
+/// The most of these of one payer.
+pub const MAX_OPEN_PER_PAYER: u32 = 150;
+/// The most payments that wait for one ledger. The system carries 500 calls to one canister.
+pub const MAX_SETTLING_PER_LEDGER: u32 = 400;
+/// After so many unclear answers of a ledger in a row, new payments in it have to wait.
+pub const MAX_DOUBTS: u32 = 20;
+/// How long they wait; then one is let through to see.
+pub const DOUBT_PAUSE: Seconds = Seconds(300);
+
+/// How a ledger has been answering.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LedgerHealth {
+    /// How many payments wait for its answer.
+    pub settling: u32,
+    /// How many of its last answers in a row were unclear.
+    pub doubts: u32,
+    /// When the last unclear answer came.
+    pub last_doubt: TimestampNs,
+}
+
+impl LedgerHealth {
+    /// Notes that a payment in this ledger has come to this state.
+    pub fn note(&mut self, state: &State, now: TimestampNs) {
+        match state {
+            State::Settling { .. } => {
+                self.settling = self.settling.saturating_add(1);
+                return;
+            }
+            State::Settled { .. } | State::Failed { .. } => self.doubts = 0,
+            State::Unknown { doubt, .. } => match doubt {
+                Doubt::Reject | Doubt::UnreadableReply | Doubt::ImplausibleBlock => {
+                    self.doubts = self.doubts.saturating_add(1);
+                    self.last_doubt = now;
+                }
+                // The ledger did answer, or it was not the ledger's fault.
+                Doubt::RetryRefused | Doubt::Trapped | Doubt::Upgraded => {}
+            },
+        }
+        self.settling = self.settling.saturating_sub(1);
+    }
+
+    /// Whether the ledger answers so unclearly that new payments would only become unknown.
+    fn pauses(&self, now: TimestampNs) -> bool {
+        self.doubts >= MAX_DOUBTS && now < self.last_doubt.plus(DOUBT_PAUSE)
+    }
+}
+
+/// What a new payment would come on top of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Payments in the books.
+    pub settled: u64,
+    /// Payments that are being settled or unknown.
+    pub open: u64,
+    /// Those of the same payer.
+    pub open_of_payer: u32,
+    /// How the ledger has been answering.
+    pub ledger: LedgerHealth,
+}
+
+/// Why no new payment is taken now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoCapacity {
+    /// The canister has fewer cycles than its floor.
+    #[error("no new payments at present: the canister runs low on cycles")]
+    Cycles,
+    /// The books have reached `max_payments`.
+    #[error("no new payments: the books are full")]
+    Books,
+    /// Too many payments are open.
+    #[error("too many payments are under way, try again later")]
+    Open,
+    /// Too many payments of this payer are open.
+    #[error("this payer has too many payments under way, try again later")]
+    OpenOfPayer,
+    /// Too many payments wait for this ledger.
+    #[error("too many payments wait for this ledger, try again later")]
+    Ledger,
+    /// The ledger answers unclearly.
+    #[error("the ledger does not answer clearly at present, try again later")]
+    Doubts,
+}
+
+/// Whether one more payment can be taken.
+///
+/// Unknown payments stay open until their ledger answers clearly. While it does not, as when it is
+/// stopped for an upgrade, anybody could fill the journal with payments that are never resolved: after
+/// [`MAX_DOUBTS`] unclear answers in a row its new payments wait, and those of other ledgers do not.
+pub fn check(
+    limits: &Limits,
+    cycles: Cycles,
+    load: &Load,
+    now: TimestampNs,
+) -> Result<(), NoCapacity> {
+    if cycles < limits.cycles_floor {
+        return Err(NoCapacity::Cycles);
+    }
+    if load.settled.saturating_add(load.open) >= limits.max_payments {
+        return Err(NoCapacity::Books);
+    }
+    if load.open >= MAX_OPEN {
+        return Err(NoCapacity::Open);
+    }
+    if load.open_of_payer >= MAX_OPEN_PER_PAYER {
+        return Err(NoCapacity::OpenOfPayer);
+    }
+    if load.ledger.settling >= MAX_SETTLING_PER_LEDGER {
+        return Err(NoCapacity::Ledger);
+    }
+    // While one is let through to see, the others go on waiting.
+    let probing = load.ledger.doubts >= MAX_DOUBTS && load.ledger.settling > 0;
+    if load.ledger.pauses(now) || probing {
+        return Err(NoCapacity::Doubts);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::BlockIndex;
+
+    const NOW: TimestampNs = TimestampNs(1_000_000_000_000);
+
+    fn checked(load: Load) -> Result<(), NoCapacity> {
+        check(&Limits::default(), Cycles(u128::MAX), &load, NOW)
+    }
+
+    #[test]
+    fn every_limit_has_its_reason() {
+        assert_eq!(checked(Load::default()), Ok(()));
+        let none = Load::default();
+        let few = Limits {
+            max_payments: 7,
+            ..Limits::default()
+        };
+        assert_eq!(check(&few, Cycles(0), &none, NOW), Err(NoCapacity::Cycles));
+        let full = Load {
+            settled: 5,
+            open: 2,
+            ..none
+        };
+        assert_eq!(
+            check(&few, Cycles(u128::MAX), &full, NOW),
+            Err(NoCapacity::Books)
+        );
+        assert_eq!(
+            checked(Load {
+                open: MAX_OPEN,
+                ..none
+            }),
+            Err(NoCapacity::Open)
+        );
+        let of_payer = Load {
+            open_of_payer: MAX_OPEN_PER_PAYER,
+            ..none
+        };
+        assert_eq!(checked(of_payer), Err(NoCapacity::OpenOfPayer));
+        let mut waiting = none;
+        waiting.ledger.settling = MAX_SETTLING_PER_LEDGER;
+        assert_eq!(checked(waiting), Err(NoCapacity::Ledger));
+    }
+
+    #[test]
+    fn a_ledger_that_answers_unclearly_gets_a_pause_and_then_one_payment() {
+        let settling = State::Settling { attempt: 1 };
+        let unknown = State::Unknown {
+            doubt: Doubt::Reject,
+            since: NOW,
+            attempts: 1,
+        };
+        let mut load = Load::default();
+        for _ in 0..MAX_DOUBTS {
+            assert_eq!(checked(load), Ok(()));
+            load.ledger.note(&settling, NOW);
+            load.ledger.note(&unknown, NOW);
+        }
+        assert_eq!(load.ledger.settling, 0);
+        assert_eq!(checked(load), Err(NoCapacity::Doubts));
+        let later = NOW.plus(DOUBT_PAUSE);
+        let check_later = |load: &Load| check(&Limits::default(), Cycles(u128::MAX), load, later);
+        assert_eq!(check_later(&load), Ok(()));
+        load.ledger.note(&settling, later);
+        assert_eq!(
+            check_later(&load),
+            Err(NoCapacity::Doubts),
+            "one is enough to see"
+        );
+        load.ledger.note(
+            &State::Settled {
+                block: BlockIndex(1),
+                at: later,
+            },
+            later,
+        );
+        assert_eq!(check_later(&load), Ok(()));
+        assert_eq!(load.ledger.doubts, 0);
+    }
+}
