@@ -99,6 +99,7 @@ fn unknown_paths_are_404_from_a_query() {
         "/%2e%2e/etc/passwd",
         "//",
         "/articl%65x",
+        "/\u{e9}",
     ] {
         let answer = setup.get(url);
         assert_eq!((answer.status, answer.upgraded), (404, false), "{url}");
@@ -115,7 +116,6 @@ fn odd_urls_are_answered_by_updates_without_a_trap() {
         ("", 400),
         ("/%ff", 400),
         ("/a b", 400),
-        ("/\u{e9}", 400),
         ("/http_expr/x", 404),
         ("/%3C*%3E", 404),
         ("/%3C$%3E", 404),

@@ -153,7 +153,7 @@ fn deep_nesting_and_long_lists() {
 #[test]
 fn oversized_headers() {
     let shop = Shop::open();
-    for bytes in [16_384, 100_000, 1_000_000] {
+    for bytes in [16_384, 100_000, 600_000] {
         let text = format!("{{\"a\":\"{}\"}}", "x".repeat(bytes));
         shop.is_no_payment("long", &to_base64(text.as_bytes()));
         shop.is_no_payment("long garbage", &"A".repeat(bytes + 4));
@@ -289,8 +289,14 @@ fn huge_bodies_are_refused_before_they_are_read() {
         .body(&vec![7; 1_048_577]);
     let answer = shop.setup.send(&request);
     assert_eq!((answer.status, answer.upgraded), (413, true));
+    // Still larger ones do not even come through the door.
     let request = Request::new("POST", "/article").body(&vec![7; 1_500_000]);
-    assert_eq!(shop.setup.send(&request).status, 413);
+    let reply = shop.setup.raw_update(
+        candid::Principal::anonymous(),
+        "http_request_update",
+        request.update_argument(),
+    );
+    assert!(reply.is_err());
     shop.close();
 }
 

@@ -253,8 +253,15 @@ fn window_changed_after_signing() {
 #[test]
 fn signature_of_another_curve() {
     refused(Code::Signature, |signed| {
-        let other = Payer::secp256k1(46);
-        let foreign = other.sign(&signed.payload.accepted, 1_700_000_000);
+        let foreign = Payer::secp256k1(46).sign(&signed.payload.accepted, 1_700_000_000);
+        signed.tamper(|payload| payload.signature = foreign.payload.payload.signature)
+    });
+}
+
+#[test]
+fn key_exchanged_after_signing() {
+    refused(Code::PayerMismatch, |signed| {
+        let foreign = Payer::ed25519(46).sign(&signed.payload.accepted, 1_700_000_000);
         signed.tamper(|payload| payload.public_key = foreign.payload.payload.public_key)
     });
 }

@@ -114,7 +114,7 @@ pub enum RouteError {
     UnknownRoute,
     UnknownLedger(Principal),
     TooManyRoutes { limit: u32 },
-    PaymentsInFlight { payments: u32 },
+    PaymentsInFlight { count: u32 },
 }
 
 #[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]

@@ -379,6 +379,15 @@ impl Setup {
         payer
     }
 
+    /// A watched payer has paid one more ledger fee, for an approval.
+    pub fn pay_fee(&self, account: Account) {
+        for (payer, balance) in self.payers.borrow_mut().iter_mut() {
+            if *payer == account {
+                *balance -= FEE;
+            }
+        }
+    }
+
     /// Registers a payer who was funded by hand, with the balance to start from.
     pub fn watch(&self, account: Account, balance: u128) {
         self.payers.borrow_mut().push((account, balance));

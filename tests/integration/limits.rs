@@ -1,0 +1,109 @@
+//! What the canister refuses to take on.
+
+use crate::support::{
+    Setup,
+    interface::{InstallArgs, LimitsArg, RouteError, TollkeeperArgs},
+    setup::{controller, free},
+};
+use candid::Nat;
+use x402_icp::Code;
+
+const PRICE: u128 = 30_000;
+
+fn set_limits(setup: &Setup, limits: LimitsArg) {
+    let args = InstallArgs {
+        limits: Some(limits),
+        ..InstallArgs::default()
+    };
+    setup
+        .pic
+        .upgrade_canister(
+            setup.canister,
+            crate::support::environment::tollkeeper_wasm(),
+            candid::encode_one(Some(TollkeeperArgs::Upgrade(args))).unwrap(),
+            Some(controller()),
+        )
+        .expect("limits can be changed by an upgrade");
+}
+
+#[test]
+fn no_payment_is_taken_below_the_cycles_floor() {
+    let setup = Setup::with_any_ledger();
+    let payer = setup.payer(160);
+    let sale = setup.sell("/article", PRICE);
+    let paid_before = sale.pay(&payer).send().expect_settled();
+    set_limits(
+        &setup,
+        LimitsArg {
+            cycles_floor: Some(Nat::from(1_000_000_000_000_000_u64)),
+            ..LimitsArg::default()
+        },
+    );
+    sale.pay(&payer)
+        .send()
+        .expect_refused(Code::LedgerUnavailable);
+    // What was paid is still delivered.
+    sale.present(paid_before.signed).send().expect_settled();
+    assert_eq!(setup.settled().len(), 1);
+}
+
+#[test]
+fn no_payment_is_taken_when_the_books_are_full() {
+    let setup = Setup::with_any_ledger();
+    let payer = setup.payer(161);
+    let sale = setup.sell("/article", PRICE);
+    set_limits(
+        &setup,
+        LimitsArg {
+            max_payments: Some(2),
+            ..LimitsArg::default()
+        },
+    );
+    for _ in 0..2 {
+        sale.pay(&payer).send().expect_settled();
+    }
+    sale.pay(&payer)
+        .send()
+        .expect_refused(Code::LedgerUnavailable);
+    assert_eq!(setup.settled().len(), 2);
+}
+
+#[test]
+fn routes_and_content_are_limited() {
+    let setup = Setup::with_any_ledger();
+    set_limits(
+        &setup,
+        LimitsArg {
+            max_routes: Some(2),
+            ..LimitsArg::default()
+        },
+    );
+    setup.route_put(free("GET", "/1")).unwrap();
+    setup.route_put(free("GET", "/2")).unwrap();
+    assert_eq!(
+        setup.route_put(free("GET", "/3")),
+        Err(RouteError::TooManyRoutes { limit: 2 })
+    );
+    // Changing one of them is still possible.
+    setup.route_put(free("GET", "/2")).unwrap();
+    setup.route_remove("GET", "/1").unwrap();
+    setup.route_put(free("GET", "/3")).unwrap();
+}
+
+#[test]
+fn many_routes_stay_proven_after_an_upgrade() {
+    let setup = Setup::with_any_ledger();
+    for number in 0..60 {
+        setup
+            .route_put(setup.priced("GET", &format!("/shelf/{number}"), 100 + number))
+            .unwrap();
+        setup.upload("GET", &format!("/shelf/{number}"), b"goods");
+    }
+    setup.upgrade();
+    for number in [0_u128, 17, 59] {
+        let answer = setup.get(&format!("/shelf/{number}"));
+        let offers = answer.payment_required().unwrap();
+        assert_eq!(offers.accepts[0].amount, (100 + number).to_string());
+    }
+    assert_eq!(setup.get("/shelf/60").status, 404);
+}
