@@ -2,23 +2,20 @@
 
 use std::sync::Arc;
 
-use wasmtime::{Global, Memory, Ref, Store, TypedFunc, Val};
-
+use crate::entry::{Target, resolve};
 use crate::error::CompileError;
-use crate::host::{Host, Message, Stop, used};
+use crate::host::{Message, used};
+use crate::live::{Live, PAGE, State, changed_pages, fresh, instantiate};
 use crate::mode::Mode;
 use crate::module::{Engine, Module, WASM_STACK};
-use crate::rewrite;
-use crate::stable::{OS_PAGE, StableMemory};
-use crate::types::{Done, Entry, Env, MemorySizes, Outcome, Trap};
+use crate::outcome::{done, failed, nothing_to_run, trap_of};
+use crate::stable::StableMemory;
+use crate::types::{Entry, Env, MemorySizes, Outcome, Trap};
 
 /// Instructions for each 4 KiB heap page whose content a message changed, charged at its end.
 const CHANGED_HEAP_PAGE: u64 = 1_000;
-const PAGE: usize = OS_PAGE as usize;
 /// Stack that system calls and the native compiler's glue may need beyond [`WASM_STACK`].
 const HOST_STACK: usize = 1 << 20;
-/// Callback number of a one-way call.
-const NO_CALLBACK: u32 = u32::MAX;
 
 /// A canister with a module: heap, globals and stable memory.
 pub struct Instance {
@@ -31,35 +28,11 @@ pub struct Instance {
     before_composite: Option<State>,
 }
 
-/// Committed state.
-#[derive(Clone, Default)]
-struct State {
-    heap: Vec<u8>,
-    globals: Vec<Val>,
-    stable: StableMemory,
-}
-
 /// State to go back to, see [`Instance::snapshot`].
 #[derive(Clone)]
 pub struct Snapshot {
     module: Arc<Module>,
     state: State,
-}
-
-struct Live {
-    store: Store<Host>,
-    instance: wasmtime::Instance,
-    memory: Option<Memory>,
-    counter: Global,
-    globals: Vec<Global>,
-}
-
-/// What an entry point means for the wasm instance.
-enum Target {
-    Export(String),
-    /// A function in table 0 and its argument.
-    Table(u32, u32),
-    Nothing,
 }
 
 impl Instance {
@@ -157,7 +130,7 @@ impl Instance {
 
     /// Runs one message. On a trap the canister is exactly as before.
     pub fn execute(&mut self, entry: Entry, env: Env) -> Outcome {
-        let (mode, target) = match self.target(&entry) {
+        let (mode, target) = match resolve(&self.module, &entry) {
             Ok(found) => found,
             Err(trap) => return failed(trap, 0, Vec::new()),
         };
@@ -186,93 +159,6 @@ impl Instance {
 
     fn runs_start(&self, entry: &Entry) -> bool {
         self.module.has_start && matches!(entry, Entry::Init | Entry::PostUpgrade)
-    }
-
-    fn target(&self, entry: &Entry) -> Result<(Mode, Target), Trap> {
-        let module = &self.module;
-        let method = |exists: bool, kind: &str, what: &str, name: &str| {
-            if exists {
-                Ok(Target::Export(format!("canister_{kind} {name}")))
-            } else {
-                Err(Trap::MethodNotFound(format!(
-                    "Canister has no {what} method '{name}'"
-                )))
-            }
-        };
-        let query = |name: &str| method(module.has_query(name), "query", "query", name);
-        let system = |name: &str| {
-            if module.has_system(name) {
-                Target::Export(name.to_string())
-            } else {
-                Target::Nothing
-            }
-        };
-        let callback = |fun: u32, env: u32| {
-            if fun == NO_CALLBACK {
-                Target::Nothing
-            } else {
-                Target::Table(fun, env)
-            }
-        };
-        let either = |composite: bool, yes: Mode, no: Mode| if composite { yes } else { no };
-        Ok(match entry {
-            Entry::Init => (Mode::Init, system("canister_init")),
-            Entry::PostUpgrade => (Mode::Init, system("canister_post_upgrade")),
-            Entry::PreUpgrade => (Mode::PreUpgrade, system("canister_pre_upgrade")),
-            Entry::GlobalTimer => (Mode::SystemTask, system("canister_global_timer")),
-            Entry::Heartbeat => (Mode::SystemTask, system("canister_heartbeat")),
-            Entry::InspectMessage { .. } => {
-                (Mode::InspectMessage, system("canister_inspect_message"))
-            }
-            Entry::Update(name) => (
-                Mode::Update,
-                method(module.has_update(name), "update", "update", name)?,
-            ),
-            Entry::Query(name) | Entry::Transform(name) => (Mode::Query, query(name)?),
-            Entry::ReplicatedQuery(name) => (Mode::ReplicatedQuery, query(name)?),
-            Entry::CompositeQuery(name) => (
-                Mode::CompositeQuery,
-                method(
-                    module.has_composite_query(name),
-                    "composite_query",
-                    "composite query",
-                    name,
-                )?,
-            ),
-            Entry::ReplyCallback {
-                fun,
-                env,
-                composite,
-            } => (
-                either(
-                    *composite,
-                    Mode::CompositeReplyCallback,
-                    Mode::ReplyCallback,
-                ),
-                callback(*fun, *env),
-            ),
-            Entry::RejectCallback {
-                fun,
-                env,
-                composite,
-                ..
-            } => (
-                either(
-                    *composite,
-                    Mode::CompositeRejectCallback,
-                    Mode::RejectCallback,
-                ),
-                callback(*fun, *env),
-            ),
-            Entry::Cleanup {
-                fun,
-                env,
-                composite,
-            } => (
-                either(*composite, Mode::CompositeCleanup, Mode::Cleanup),
-                callback(*fun, *env),
-            ),
-        })
     }
 
     fn run(&mut self, target: Target, message: Message, heap_limit: u64) -> Outcome {
@@ -388,232 +274,6 @@ impl std::fmt::Debug for Instance {
             .field("module", &self.module)
             .field("sizes", &self.memory_sizes())
             .finish_non_exhaustive()
-    }
-}
-
-impl Live {
-    fn heap(&self) -> &[u8] {
-        match &self.memory {
-            Some(memory) => memory.data(&self.store),
-            None => &[],
-        }
-    }
-
-    fn counter(&mut self) -> i64 {
-        self.counter.get(&mut self.store).unwrap_i64()
-    }
-
-    fn set_counter(&mut self, instructions: i64) {
-        self.counter
-            .set(&mut self.store, Val::I64(instructions))
-            .expect("BUG: the counter is a mutable i64");
-    }
-
-    fn read_globals(&mut self, to: &mut Vec<Val>) {
-        to.clear();
-        for global in &self.globals {
-            to.push(global.get(&mut self.store));
-        }
-    }
-
-    /// Overwrites heap and globals with `state`; the heap is of the same size.
-    fn load(&mut self, state: &State) {
-        for (global, value) in self.globals.iter().zip(&state.globals) {
-            global
-                .set(&mut self.store, *value)
-                .expect("BUG: the value was read from this global");
-        }
-        if let Some(memory) = &self.memory {
-            let heap = memory.data_mut(&mut self.store);
-            // Comparing first leaves untouched pages unmapped.
-            for (to, from) in heap.chunks_mut(PAGE).zip(state.heap.chunks(PAGE)) {
-                if to != from {
-                    to.copy_from_slice(from);
-                }
-            }
-        }
-    }
-
-    fn run_start(&mut self) -> wasmtime::Result<()> {
-        let start: TypedFunc<(), ()> = self
-            .instance
-            .get_typed_func(&mut self.store, rewrite::START)?;
-        let message = self.store.data_mut().message();
-        let mode = std::mem::replace(&mut message.mode, Mode::Start);
-        start.call(&mut self.store, ())?;
-        self.store.data_mut().message().mode = mode;
-        Ok(())
-    }
-
-    fn run(&mut self, target: &Target) -> wasmtime::Result<()> {
-        match target {
-            Target::Nothing => Ok(()),
-            Target::Export(name) => {
-                let function: TypedFunc<(), ()> =
-                    self.instance.get_typed_func(&mut self.store, name)?;
-                function.call(&mut self.store, ())
-            }
-            Target::Table(index, argument) => {
-                let missing = || Stop(Trap::Wasm(format!("no function {index} in table 0")));
-                let table = self
-                    .instance
-                    .get_table(&mut self.store, rewrite::TABLE)
-                    .ok_or_else(missing)?;
-                let Some(Ref::Func(Some(function))) = table.get(&mut self.store, u64::from(*index))
-                else {
-                    return Err(missing().into());
-                };
-                let function: TypedFunc<u32, ()> = function.typed(&self.store).map_err(|_| {
-                    Stop(Trap::Wasm(
-                        "function invocation does not match its signature".into(),
-                    ))
-                })?;
-                function.call(&mut self.store, *argument)
-            }
-        }
-    }
-}
-
-fn fresh(engine: &Engine, module: &Arc<Module>) -> Result<(State, Live), CompileError> {
-    let mut live = create(engine, module).map_err(|error| instantiation(&error))?;
-    let mut state = State {
-        heap: live.heap().to_vec(),
-        ..State::default()
-    };
-    live.read_globals(&mut state.globals);
-    Ok((state, live))
-}
-
-fn instantiation(error: &wasmtime::Error) -> CompileError {
-    CompileError::Instantiate(format!("{error:#}"))
-}
-
-/// A wasm instance that holds `state`.
-fn instantiate(engine: &Engine, module: &Arc<Module>, state: &State) -> Result<Live, CompileError> {
-    let mut live = create(engine, module).map_err(|error| instantiation(&error))?;
-    if let Some(memory) = live.memory {
-        let missing = state.heap.len().saturating_sub(live.heap().len()) as u64;
-        let pages = missing / crate::stable::WASM_PAGE;
-        memory
-            .grow(&mut live.store, pages)
-            .map_err(|error| instantiation(&error))?;
-    }
-    live.load(state);
-    Ok(live)
-}
-
-fn create(engine: &Engine, module: &Module) -> wasmtime::Result<Live> {
-    let mut store = Store::new(engine.wasmtime(), Host::default());
-    store.limiter(|host| &mut host.heap_limit);
-    let instance = module.ready.instantiate(&mut store)?;
-    let memory = instance.get_memory(&mut store, rewrite::MEMORY);
-    let counter = instance
-        .get_global(&mut store, rewrite::COUNTER)
-        .expect("BUG: every rewritten module has a counter");
-    let globals = module
-        .mutable_globals
-        .iter()
-        .map(|index| {
-            instance
-                .get_global(&mut store, &rewrite::global_name(*index))
-                .expect("BUG: rewriting exports all mutable globals")
-        })
-        .collect();
-    let host = store.data_mut();
-    host.memory = memory;
-    host.counter = Some(counter);
-    Ok(Live {
-        store,
-        instance,
-        memory,
-        counter,
-        globals,
-    })
-}
-
-fn changed_pages(new: &[u8], old: &[u8]) -> u64 {
-    let common = old.len().min(new.len());
-    let changed = new[..common]
-        .chunks(PAGE)
-        .zip(old[..common].chunks(PAGE))
-        .filter(|(new, old)| new != old)
-        .count();
-    let added = new[common..]
-        .chunks(PAGE)
-        .filter(|page| page.iter().any(|byte| *byte != 0))
-        .count();
-    (changed + added) as u64
-}
-
-fn trap_of(error: &wasmtime::Error, instructions_left: i64) -> Trap {
-    if let Some(Stop(trap)) = error.downcast_ref::<Stop>() {
-        return trap.clone();
-    }
-    let text = match error.downcast_ref::<wasmtime::Trap>() {
-        // The code that counts instructions ends in `unreachable` when there are none left.
-        Some(wasmtime::Trap::UnreachableCodeReached) if instructions_left < 0 => {
-            return Trap::InstructionLimit;
-        }
-        Some(trap) => match trap {
-            wasmtime::Trap::UnreachableCodeReached => "unreachable",
-            wasmtime::Trap::MemoryOutOfBounds => "heap out of bounds",
-            wasmtime::Trap::StackOverflow => "stack overflow",
-            wasmtime::Trap::TableOutOfBounds => "table out of bounds",
-            wasmtime::Trap::IndirectCallToNull => "indirect call to null",
-            wasmtime::Trap::BadSignature => "indirect call signature mismatch",
-            wasmtime::Trap::IntegerOverflow => "integer overflow",
-            wasmtime::Trap::IntegerDivisionByZero => "integer division by zero",
-            wasmtime::Trap::BadConversionToInteger => "bad conversion to integer",
-            other => return Trap::Wasm(other.to_string()),
-        }
-        .to_string(),
-        None => format!("{error:#}"),
-    };
-    Trap::Wasm(text)
-}
-
-fn failed(trap: Trap, instructions: u64, mut logs: Vec<String>) -> Outcome {
-    match &trap {
-        Trap::Called(text) => logs.push(format!("[TRAP]: {text}")),
-        Trap::Wasm(text) => logs.push(format!("[TRAP]: {text}")),
-        _ => {}
-    }
-    Outcome {
-        result: Err(trap),
-        instructions,
-        logs,
-    }
-}
-
-/// The outcome of an entry point the canister has not.
-fn nothing_to_run(mode: Mode, env: Env) -> Outcome {
-    let balance = env.balance;
-    let mut message = Message::new(mode, String::new(), None, env);
-    message.accepted_message = mode == Mode::InspectMessage;
-    done(message, 0, balance)
-}
-
-fn done(message: Message, instructions: u64, balance_before: u128) -> Outcome {
-    let mut done = Done {
-        answer: message.answer,
-        accepted_message: message.accepted_message,
-        balance: balance_before,
-        ..Done::default()
-    };
-    if message.mode.is_composite() {
-        done.calls = message.calls;
-    } else if message.mode.is_replicated() {
-        done.calls = message.calls;
-        done.balance = message.balance;
-        done.cycles_accepted = message.cycles_accepted;
-        done.cycles_burned = message.cycles_burned;
-        done.new_certified_data = message.certified_data;
-        done.new_global_timer = message.global_timer;
-    }
-    Outcome {
-        result: Ok(done),
-        instructions,
-        logs: message.logs,
     }
 }
 

@@ -24,11 +24,14 @@
 //! pages a message changed, and restores them after a trap or a query. Stable memory keeps an undo log.
 
 mod api;
+mod entry;
 mod error;
 mod host;
 mod instance;
+mod live;
 mod mode;
 mod module;
+mod outcome;
 mod prepare;
 pub mod prices;
 mod rewrite;

@@ -1,0 +1,194 @@
+//! A wasm instance and the committed state it is compared with.
+
+use std::sync::Arc;
+
+use wasmtime::{Global, Memory, Ref, Store, TypedFunc, Val};
+
+use crate::entry::Target;
+use crate::error::CompileError;
+use crate::host::{Host, Stop};
+use crate::mode::Mode;
+use crate::module::{Engine, Module};
+use crate::rewrite;
+use crate::stable::{OS_PAGE, StableMemory, WASM_PAGE};
+use crate::types::Trap;
+
+/// Bytes of the heap page that is compared and charged for.
+pub const PAGE: usize = OS_PAGE as usize;
+
+/// Committed state.
+#[derive(Clone, Default)]
+pub struct State {
+    pub heap: Vec<u8>,
+    pub globals: Vec<Val>,
+    pub stable: StableMemory,
+}
+
+/// A wasm instance with its exported state.
+pub struct Live {
+    pub store: Store<Host>,
+    instance: wasmtime::Instance,
+    memory: Option<Memory>,
+    counter: Global,
+    globals: Vec<Global>,
+}
+
+impl Live {
+    pub fn heap(&self) -> &[u8] {
+        match &self.memory {
+            Some(memory) => memory.data(&self.store),
+            None => &[],
+        }
+    }
+
+    pub fn counter(&mut self) -> i64 {
+        self.counter.get(&mut self.store).unwrap_i64()
+    }
+
+    pub fn set_counter(&mut self, instructions: i64) {
+        self.counter
+            .set(&mut self.store, Val::I64(instructions))
+            .expect("BUG: the counter is a mutable i64");
+    }
+
+    pub fn read_globals(&mut self, to: &mut Vec<Val>) {
+        to.clear();
+        for global in &self.globals {
+            to.push(global.get(&mut self.store));
+        }
+    }
+
+    /// Overwrites heap and globals with `state`; the heap is of the same size.
+    pub fn load(&mut self, state: &State) {
+        for (global, value) in self.globals.iter().zip(&state.globals) {
+            global
+                .set(&mut self.store, *value)
+                .expect("BUG: the value was read from this global");
+        }
+        if let Some(memory) = &self.memory {
+            let heap = memory.data_mut(&mut self.store);
+            // Comparing first leaves untouched pages unmapped.
+            for (to, from) in heap.chunks_mut(PAGE).zip(state.heap.chunks(PAGE)) {
+                if to != from {
+                    to.copy_from_slice(from);
+                }
+            }
+        }
+    }
+
+    pub fn run_start(&mut self) -> wasmtime::Result<()> {
+        let start: TypedFunc<(), ()> = self
+            .instance
+            .get_typed_func(&mut self.store, rewrite::START)?;
+        let message = self.store.data_mut().message();
+        let mode = std::mem::replace(&mut message.mode, Mode::Start);
+        start.call(&mut self.store, ())?;
+        self.store.data_mut().message().mode = mode;
+        Ok(())
+    }
+
+    pub fn run(&mut self, target: &Target) -> wasmtime::Result<()> {
+        match target {
+            Target::Nothing => Ok(()),
+            Target::Export(name) => {
+                let function: TypedFunc<(), ()> =
+                    self.instance.get_typed_func(&mut self.store, name)?;
+                function.call(&mut self.store, ())
+            }
+            Target::Table(index, argument) => {
+                let missing = || Stop(Trap::Wasm(format!("no function {index} in table 0")));
+                let table = self
+                    .instance
+                    .get_table(&mut self.store, rewrite::TABLE)
+                    .ok_or_else(missing)?;
+                let Some(Ref::Func(Some(function))) = table.get(&mut self.store, u64::from(*index))
+                else {
+                    return Err(missing().into());
+                };
+                let function: TypedFunc<u32, ()> = function.typed(&self.store).map_err(|_| {
+                    Stop(Trap::Wasm(
+                        "function invocation does not match its signature".into(),
+                    ))
+                })?;
+                function.call(&mut self.store, *argument)
+            }
+        }
+    }
+}
+
+/// State and instance right after instantiation.
+pub fn fresh(engine: &Engine, module: &Arc<Module>) -> Result<(State, Live), CompileError> {
+    let mut live = create(engine, module).map_err(|error| instantiation(&error))?;
+    let mut state = State {
+        heap: live.heap().to_vec(),
+        ..State::default()
+    };
+    live.read_globals(&mut state.globals);
+    Ok((state, live))
+}
+
+fn instantiation(error: &wasmtime::Error) -> CompileError {
+    CompileError::Instantiate(format!("{error:#}"))
+}
+
+/// A wasm instance that holds `state`.
+pub fn instantiate(
+    engine: &Engine,
+    module: &Arc<Module>,
+    state: &State,
+) -> Result<Live, CompileError> {
+    let mut live = create(engine, module).map_err(|error| instantiation(&error))?;
+    if let Some(memory) = live.memory {
+        let missing = state.heap.len().saturating_sub(live.heap().len()) as u64;
+        let pages = missing / WASM_PAGE;
+        memory
+            .grow(&mut live.store, pages)
+            .map_err(|error| instantiation(&error))?;
+    }
+    live.load(state);
+    Ok(live)
+}
+
+fn create(engine: &Engine, module: &Module) -> wasmtime::Result<Live> {
+    let mut store = Store::new(engine.wasmtime(), Host::default());
+    store.limiter(|host| &mut host.heap_limit);
+    let instance = module.ready.instantiate(&mut store)?;
+    let memory = instance.get_memory(&mut store, rewrite::MEMORY);
+    let counter = instance
+        .get_global(&mut store, rewrite::COUNTER)
+        .expect("BUG: every rewritten module has a counter");
+    let globals = module
+        .mutable_globals
+        .iter()
+        .map(|index| {
+            instance
+                .get_global(&mut store, &rewrite::global_name(*index))
+                .expect("BUG: rewriting exports all mutable globals")
+        })
+        .collect();
+    let host = store.data_mut();
+    host.memory = memory;
+    host.counter = Some(counter);
+    Ok(Live {
+        store,
+        instance,
+        memory,
+        counter,
+        globals,
+    })
+}
+
+/// How many pages of `new` differ from `old`, which may be shorter.
+pub fn changed_pages(new: &[u8], old: &[u8]) -> u64 {
+    let common = old.len().min(new.len());
+    let changed = new[..common]
+        .chunks(PAGE)
+        .zip(old[..common].chunks(PAGE))
+        .filter(|(new, old)| new != old)
+        .count();
+    let added = new[common..]
+        .chunks(PAGE)
+        .filter(|page| page.iter().any(|byte| *byte != 0))
+        .count();
+    (changed + added) as u64
+}
