@@ -1,5 +1,5 @@
 // Talks to a torture canister through an independent agent and verifies every signature.
-// Usage: node check.mjs GATEWAY_URL CANISTER_ID SECOND_CANISTER_ID CERTIFIED_DATA_HEX
+// Usage: node check.mjs GATEWAY_URL CANISTER_ID SECOND_CANISTER_ID MODULE_HASH_HEX
 import assert from 'node:assert/strict';
 import { Actor, Certificate, HttpAgent, lookupResultToBuffer } from '@icp-sdk/core/agent';
 import { DelegationChain, DelegationIdentity, Ed25519KeyIdentity } from '@icp-sdk/core/identity';
@@ -7,7 +7,7 @@ import { Secp256k1KeyIdentity } from '@icp-sdk/core/identity/secp256k1';
 import { IDL } from '@icp-sdk/core/candid';
 import { Principal } from '@icp-sdk/core/principal';
 
-const [host, canisterText, otherText, certifiedHex] = process.argv.slice(2);
+const [host, canisterText, otherText, moduleHash] = process.argv.slice(2);
 const canisterId = Principal.fromText(canisterText);
 const otherId = Principal.fromText(otherText);
 
@@ -56,18 +56,18 @@ for (const [name, identity] of Object.entries(identities)) {
 
 const agent = await agentOf(identities.ed25519);
 
-// A certificate of the canister's data, checked by hand.
+// A certificate of the canister's module hash, checked by hand.
 const path = [
   new TextEncoder().encode('canister'),
   canisterId.toUint8Array(),
-  new TextEncoder().encode('certified_data'),
+  new TextEncoder().encode('module_hash'),
 ];
 const { certificate } = await agent.readState(canisterId, { paths: [path] });
 const certificateFor = (rootKey, principal) =>
   Certificate.create({ certificate, rootKey, principal: { canisterId: principal } });
 const checked = await certificateFor(agent.rootKey, canisterId);
 const data = lookupResultToBuffer(checked.lookup_path(path));
-assert.equal(Buffer.from(data).toString('hex'), certifiedHex, 'the certified data');
+assert.equal(Buffer.from(data).toString('hex'), moduleHash, 'the module hash');
 
 // It does not verify under another root key.
 const forged = Uint8Array.from(agent.rootKey);

@@ -103,13 +103,23 @@ fn ingress_messages_carry_no_cycles() {
 fn attached_cycles_leave_the_caller_and_refunds_return() {
     let pic = one_subnet();
     let (caller, callee) = (Canister::torture(&pic), Canister::torture(&pic));
-    let spend = |accepted: u128| {
-        caller.cost(|c| {
-            refund(c, callee.id, &[Op::CyclesAccept(accepted), Op::Reply]);
-        })
-    };
-    // Equal programs but for the amount, whose encoding has the same length.
-    assert_eq!(spend(9_000_000) - spend(8_000_000), 1_000_000);
+    let trillion = 1_000_000_000_000;
+    let program = [Op::CyclesAccept(3 * trillion), Op::Reply];
+    let call = call_run(callee.id, &program)
+        .cycles(10 * trillion)
+        .forward();
+    let before = callee.cycles();
+    let spent = caller.cost(|c| c.run(&[call.op()]));
+    // What is left over are the fees of both.
+    assert!(
+        (3 * trillion..3 * trillion + 100_000_000).contains(&spent),
+        "{spent}"
+    );
+    let gained = callee.cycles() - before;
+    assert!(
+        (3 * trillion - 100_000_000..3 * trillion).contains(&gained),
+        "{gained}"
+    );
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn call_perform_takes_what_cost_call_says() {
 
 #[test]
 fn cost_functions() {
-    let pic = pocket_ic::PocketIcBuilder::new()
+    let pic = builder()
         .with_ii_subnet()
         .with_fiduciary_subnet()
         .with_application_subnet()

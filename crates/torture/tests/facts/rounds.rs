@@ -131,14 +131,21 @@ fn two_awaits_of_the_same_subnet_take_one_round() {
 #[test]
 fn awaiting_another_subnet_takes_two_rounds() {
     let pic = two_subnets();
-    let caller = Canister::torture_on(&pic, 0);
-    let callee = Canister::torture_on(&pic, 1);
-    let start = now(&pic);
-    let times = caller.run(&three_times(callee.id));
-    assert_eq!(now(&pic) - start, 2);
-    let times: Vec<u64> = (0..3).map(|i| u64_at(&times, 8 * i) - start).collect();
-    assert_eq!(times, [1, 1, 2], "before, in the callee, after");
-    assert_eq!(rounds(&pic, || caller.run(&two_awaits(callee.id))), 3);
+    let canisters = [0, 1].map(|subnet| Canister::torture_on(&pic, subnet));
+    let mut in_callee = vec![];
+    for (caller, callee) in [(0, 1), (1, 0)] {
+        let (caller, callee) = (canisters[caller], canisters[callee]);
+        let start = now(&pic);
+        let times = caller.run(&three_times(callee.id));
+        assert_eq!(now(&pic) - start, 2);
+        assert_eq!(u64_at(&times, 0) - start, 1, "before");
+        assert_eq!(u64_at(&times, 16) - start, 2, "after");
+        in_callee.push(u64_at(&times, 8) - start);
+        assert_eq!(rounds(&pic, || caller.run(&two_awaits(callee.id))), 3);
+    }
+    // A round runs one subnet after the other: a message reaches the later one in the same round.
+    in_callee.sort_unstable();
+    assert_eq!(in_callee, [1, 2], "in the callee, from either side");
 }
 
 #[test]

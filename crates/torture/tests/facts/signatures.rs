@@ -7,14 +7,14 @@ use ic_management_canister_types::{
     SchnorrKeyId, SchnorrPublicKeyArgs, SchnorrPublicKeyResult, SignWithEcdsaArgs,
     SignWithEcdsaResult, SignWithSchnorrArgs, SignWithSchnorrResult,
 };
-use pocket_ic::{PocketIc, PocketIcBuilder};
+use pocket_ic::PocketIc;
 use torture::program::{CallSpec, Op, call, say};
 
 const PRICE: u128 = 26_153_846_153;
 const KEYS: [&str; 3] = ["key_1", "test_key_1", "dfx_test_key"];
 
 fn with_keys() -> PocketIc {
-    PocketIcBuilder::new()
+    builder()
         .with_ii_subnet()
         .with_fiduciary_subnet()
         .with_application_subnet()

@@ -50,13 +50,18 @@ fn storage_of_ten_mebibytes() {
 #[test]
 fn stable_memory_is_charged_like_heap() {
     let pic = one_subnet();
-    let canister = Canister::torture(&pic);
+    let body = "(memory 1)".to_string()
+        + &handmade::update(
+            "grow",
+            "i64.const 16 call $stable64_grow drop call $msg_reply",
+        );
+    let canister = Canister::wat(&pic, &body);
     let size = || {
         let status = pic.canister_status(canister.id, None).expect("a status");
         number(&status.memory_size)
     };
     let before = size();
-    canister.run(&[Op::StableGrow(16), Op::Reply]);
+    canister.update("grow", vec![]).expect("a reply");
     assert_eq!(size() - before, 16 * 65_536);
     let bytes = size();
     pass(&pic, 100);
@@ -94,10 +99,8 @@ fn a_frozen_canister_rejects_calls() {
     let answer = caller.run(&[call(callee.id, "run", vec![]).forward().op()]);
     let (code, text) = forwarded(&answer).expect_err("frozen");
     assert_eq!(code, 2);
-    assert_eq!(
-        text,
-        format!("IC0207: Canister {} is out of cycles", callee.id)
-    );
+    let start = format!("IC0207: Canister {} is out of cycles", callee.id);
+    assert!(text.starts_with(&start), "{text}");
 }
 
 #[test]

@@ -165,7 +165,7 @@ fn rejects_are_certified_and_carry_their_codes() {
 }
 
 #[test]
-fn the_state_tree_tells_module_controllers_and_certified_data() {
+fn the_state_tree_tells_module_hash_and_controllers() {
     block_on(async |live| {
         let agent = agent(basic(1));
         let hash = agent.read_state_canister_module_hash(live.plain).await;
@@ -175,19 +175,6 @@ fn the_state_tree_tells_module_controllers_and_certified_data() {
         );
         let controllers = agent.read_state_canister_controllers(live.plain).await;
         assert_eq!(controllers.expect("controllers"), [Principal::anonymous()]);
-        let path: Vec<Label<Vec<u8>>> = vec![
-            "canister".into(),
-            Label::from_bytes(live.plain.as_slice()),
-            "certified_data".into(),
-        ];
-        let certificate = agent
-            .read_state_raw(vec![path.clone()], live.plain)
-            .await
-            .expect("a verified certificate");
-        assert_eq!(
-            certificate.tree.lookup_path(&path),
-            LookupResult::Found(CERTIFIED)
-        );
         agent
             .read_state_canister_module_hash(live.empty)
             .await
@@ -298,7 +285,7 @@ fn other_canisters_cannot_be_read_through_this_one() {
         let path: Vec<Label<Vec<u8>>> = vec![
             "canister".into(),
             Label::from_bytes(live.web.as_slice()),
-            "certified_data".into(),
+            "module_hash".into(),
         ];
         agent
             .read_state_raw(vec![path], live.plain)

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use candid::Principal;
-use pocket_ic::{PocketIc, PocketIcBuilder};
+use pocket_ic::PocketIc;
 use std::sync::OnceLock;
 use torture::program::Op;
 
@@ -43,7 +43,7 @@ pub fn live() -> &'static Live {
 }
 
 fn start() -> Live {
-    let mut pic = PocketIcBuilder::new()
+    let mut pic = builder()
         .with_nns_subnet()
         .with_application_subnet()
         .build();

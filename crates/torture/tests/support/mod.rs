@@ -40,14 +40,23 @@ pub fn torture_wasm() -> Vec<u8> {
     .clone()
 }
 
+/// The configuration of an instance. Without `POCKET_IC_BIN` the client would download a server.
+pub fn builder() -> PocketIcBuilder {
+    assert!(
+        std::env::var_os("POCKET_IC_BIN").is_some(),
+        "POCKET_IC_BIN must name the server to test"
+    );
+    PocketIcBuilder::new()
+}
+
 /// An instance with one application subnet.
 pub fn one_subnet() -> PocketIc {
-    PocketIcBuilder::new().with_application_subnet().build()
+    builder().with_application_subnet().build()
 }
 
 /// An instance with two application subnets.
 pub fn two_subnets() -> PocketIc {
-    PocketIcBuilder::new()
+    builder()
         .with_application_subnet()
         .with_application_subnet()
         .build()
