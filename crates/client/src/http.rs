@@ -96,28 +96,54 @@ impl Response {
 pub(crate) struct Http {
     asking: Client,
     paying: Client,
+    asking_here: Client,
+    paying_here: Client,
+}
+
+/// Whether a URL names this machine, which no proxy can reach for us.
+pub(crate) fn is_local(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host
+            .parse()
+            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}
+
+/// A builder that knows the names of this machine.
+pub(crate) fn client_builder(local: bool) -> reqwest::ClientBuilder {
+    let builder = Client::builder().dns_resolver(Arc::new(LocalNames));
+    if local { builder.no_proxy() } else { builder }
 }
 
 impl Http {
     pub(crate) fn new(timeout: Duration) -> Result<Self, HttpError> {
-        let client = |redirects: Policy| {
-            Client::builder()
+        let client = |redirects: Policy, local: bool| {
+            client_builder(local)
                 .timeout(timeout)
                 .redirect(redirects)
-                .dns_resolver(Arc::new(LocalNames))
                 .build()
                 .map_err(|e| HttpError::Malformed(deepest(&e)))
         };
+        // A payment goes to whom it was made out for and is shown to nobody else: no redirects.
         Ok(Http {
-            asking: client(Policy::limited(5))?,
-            // A payment goes to whom it was made out for and is shown to nobody else.
-            paying: client(Policy::none())?,
+            asking: client(Policy::limited(5), false)?,
+            paying: client(Policy::none(), false)?,
+            asking_here: client(Policy::limited(5), true)?,
+            paying_here: client(Policy::none(), true)?,
         })
     }
 
     /// Sends a request without a payment.
     pub(crate) async fn ask(&self, request: &Request) -> Result<Response, HttpError> {
-        send(&self.asking, request, None).await
+        let client = match is_local(&request.url) {
+            true => &self.asking_here,
+            false => &self.asking,
+        };
+        send(client, request, None).await
     }
 
     /// Sends a request with a payment.
@@ -126,7 +152,11 @@ impl Http {
         request: &Request,
         payment: &str,
     ) -> Result<Response, HttpError> {
-        send(&self.paying, request, Some(payment)).await
+        let client = match is_local(&request.url) {
+            true => &self.paying_here,
+            false => &self.paying,
+        };
+        send(client, request, Some(payment)).await
     }
 }
 
@@ -238,6 +268,26 @@ mod tests {
                 ),
                 "{method} {url}"
             );
+        }
+    }
+
+    #[test]
+    fn this_machine_is_told_from_others() {
+        for url in [
+            "http://localhost:1/",
+            "http://x.localhost/",
+            "http://127.0.0.1/",
+            "http://[::1]:80/",
+        ] {
+            assert!(is_local(url), "{url}");
+        }
+        for url in [
+            "https://icp0.io/",
+            "http://10.0.0.1/",
+            "http://localhost.evil/",
+            "?",
+        ] {
+            assert!(!is_local(url), "{url}");
         }
     }
 

@@ -1,6 +1,10 @@
 //! Which Internet Computer the payer pays on.
 
-use crate::{identity::Identity, ledger::Ledger};
+use crate::{
+    http::{client_builder, is_local},
+    identity::Identity,
+    ledger::Ledger,
+};
 use candid::Principal;
 use ic_agent::Agent;
 use x402_icp::network::network_id;
@@ -91,12 +95,18 @@ impl Network {
 }
 
 fn agent(url: &str, identity: &Identity) -> Result<Agent, NetworkError> {
-    Agent::builder()
+    let failed = |problem: String| NetworkError::Agent {
+        url: url.into(),
+        problem,
+    };
+    let mut builder = Agent::builder()
         .with_url(url)
-        .with_arc_identity(identity.agent_identity())
-        .build()
-        .map_err(|problem| NetworkError::Agent {
-            url: url.into(),
-            problem: problem.to_string(),
-        })
+        .with_arc_identity(identity.agent_identity());
+    if is_local(url) {
+        let client = client_builder(true)
+            .build()
+            .map_err(|e| failed(e.to_string()))?;
+        builder = builder.with_http_client(client);
+    }
+    builder.build().map_err(|e| failed(e.to_string()))
 }

@@ -1,0 +1,422 @@
+//! The payer against the canister on a live network, through the gateway and the agent endpoints.
+
+mod support;
+
+use candid::Principal;
+use ic_agent::identity::{
+    BasicIdentity, DelegatedIdentity, Delegation, Secp256k1Identity, SignedDelegation,
+};
+use std::{
+    path::PathBuf,
+    process::Output,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use support::{FEE, FUNDS, GOODS, PRICE, Shop, merchant};
+use test_ledger::testing::Fault;
+use tokio::runtime::Runtime;
+use tollkeeper_client::{
+    Account, Amount, Code, Identity, OfferProblem, Outcome, Paid, PayError, Payer, Quote, Receipt,
+    Request, SpendControls, Step,
+};
+
+fn ed25519_pem(seed: u8) -> String {
+    ic_ed25519::PrivateKey::deserialize_raw_32(&[seed; 32])
+        .serialize_pkcs8_pem(ic_ed25519::PrivateKeyFormat::Pkcs8v1)
+}
+
+fn ed25519(seed: u8) -> Identity {
+    Identity::from_pem(&ed25519_pem(seed)).unwrap()
+}
+
+fn secp256k1_pem() -> String {
+    ic_secp256k1::PrivateKey::deserialize_sec1(&[2; 32])
+        .unwrap()
+        .serialize_rfc5915_pem()
+}
+
+fn p256() -> Identity {
+    let key = ic_secp256r1::PrivateKey::deserialize_sec1(&[3; 32]).unwrap();
+    Identity::from_pem(&key.serialize_pkcs8_pem()).unwrap()
+}
+
+/// An Ed25519 session that a secp256k1 key lets sign, for this shop's canister and ledger only.
+fn session(shop: &Shop) -> Identity {
+    use ic_agent::Identity as _;
+    let root = Secp256k1Identity::from_pem(secp256k1_pem()).unwrap();
+    let session = BasicIdentity::from_raw_key(&[9; 32]);
+    let delegation = Delegation {
+        pubkey: session.public_key().unwrap(),
+        expiration: (SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+            + Duration::from_secs(600))
+        .as_nanos() as u64,
+        targets: Some(vec![shop.canister, shop.ledger]),
+        permissions: None,
+    };
+    let signature = root
+        .sign_delegation(&delegation)
+        .unwrap()
+        .signature
+        .unwrap();
+    let chain = vec![SignedDelegation {
+        delegation,
+        signature,
+    }];
+    let delegated =
+        DelegatedIdentity::new(root.public_key().unwrap(), Box::new(session), chain).unwrap();
+    Identity::new(Arc::new(delegated)).unwrap()
+}
+
+async fn buy(shop: &Shop, payer: &Payer) -> Result<Box<Paid>, PayError> {
+    match payer
+        .pay(&Request::get(&shop.url("/report")).unwrap())
+        .await?
+    {
+        Outcome::Paid(paid) => Ok(paid),
+        Outcome::Free(response) => panic!("free: {response:?}"),
+    }
+}
+
+async fn check(shop: &Shop, payer: &Payer, paid: &Paid) {
+    assert_eq!(paid.response.body, GOODS);
+    assert_eq!(paid.problems, Vec::<String>::new());
+    let site = shop.url(&format!("/x402/receipts/{}", paid.payment.payment_id));
+    let by_http = Receipt::fetch(&site).await.unwrap();
+    let id = paid.payment.id().unwrap();
+    let by_candid = Receipt::of_canister(payer.network(), shop.canister, id)
+        .await
+        .unwrap();
+    assert_eq!(by_http, by_candid);
+    assert_eq!(by_http.amount, PRICE.to_string());
+    let block = by_http
+        .check(payer.network(), Some(shop.canister))
+        .await
+        .unwrap();
+    assert_eq!(block.from, payer.account());
+}
+
+#[test]
+fn every_kind_of_key_pays_and_the_ledger_bears_the_receipt_out() {
+    let shop = Shop::open();
+    let runtime = Runtime::new().unwrap();
+    let mut earned = 0;
+    for identity in [
+        ed25519(1),
+        Identity::from_pem(&secp256k1_pem()).unwrap(),
+        p256(),
+        session(&shop),
+    ] {
+        let account = identity.account();
+        let before = shop.balance(account);
+        shop.fund(account, FUNDS);
+        runtime.block_on(async {
+            let payer = shop.payer(identity).await.with_approval(None);
+            let paid = buy(&shop, &payer).await.unwrap();
+            check(&shop, &payer, &paid).await;
+        });
+        earned += PRICE;
+        // The price, the fee of the payment and the fee of the approval, and nothing else.
+        assert_eq!(shop.balance(account), before + FUNDS - PRICE - 2 * FEE);
+        assert_eq!(shop.balance(merchant()), earned);
+    }
+}
+
+#[test]
+fn nothing_is_paid_without_leave() {
+    let shop = Shop::open();
+    let runtime = Runtime::new().unwrap();
+    let identity = ed25519(1);
+    let account = identity.account();
+    let report = Request::get(&shop.url("/report")).unwrap();
+    runtime.block_on(async {
+        let payer = shop.payer(identity.clone()).await;
+        // No money.
+        assert!(matches!(
+            buy(&shop, &payer).await,
+            Err(PayError::InsufficientFunds { needed, .. }) if needed.0 == PRICE + FEE
+        ));
+        shop.fund(account, FUNDS);
+        // No allowance, and no leave to make one.
+        assert!(matches!(
+            buy(&shop, &payer).await,
+            Err(PayError::NeedsApproval {
+                allowance: Amount(0),
+                ..
+            })
+        ));
+        // Too dear.
+        let controls = SpendControls::none().allow(shop.ledger, Amount(PRICE - 1));
+        let payer = shop
+            .payer(identity.clone())
+            .await
+            .with_spend_controls(controls)
+            .with_approval(None);
+        match buy(&shop, &payer).await {
+            Err(PayError::NoAcceptableOffer(refused)) => assert_eq!(
+                refused[0].problem,
+                OfferProblem::OverLimit {
+                    amount: Amount(PRICE),
+                    max: Amount(PRICE - 1)
+                }
+            ),
+            other => panic!("{other:?}"),
+        }
+        // A ledger nobody allowed.
+        let payer = payer.with_spend_controls(SpendControls::default());
+        match buy(&shop, &payer).await {
+            Err(PayError::NoAcceptableOffer(refused)) => {
+                assert_eq!(
+                    refused[0].problem,
+                    OfferProblem::AssetNotAllowed(shop.ledger)
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        // Collected by somebody else than expected.
+        let payer = shop
+            .payer(identity.clone())
+            .await
+            .with_spender(Principal::management_canister());
+        assert!(matches!(
+            buy(&shop, &payer).await,
+            Err(PayError::NoAcceptableOffer(_))
+        ));
+        // Free of charge.
+        let about = Request::get(&shop.url("/about")).unwrap();
+        match payer.pay(&about).await.unwrap() {
+            Outcome::Free(response) => assert_eq!(response.body, b"about us"),
+            Outcome::Paid(paid) => panic!("{paid:?}"),
+        }
+        // A price without a payer's consent is only a price.
+        let payer = shop.payer(identity).await;
+        assert!(matches!(
+            payer.quote(&report).await.unwrap(),
+            Quote::Priced(_)
+        ));
+    });
+    assert_eq!(shop.balance(account), FUNDS);
+    assert_eq!(shop.balance(merchant()), 0);
+}
+
+#[test]
+fn a_payment_sent_again_is_not_charged_again() {
+    let shop = Shop::open();
+    let identity = ed25519(1);
+    let account = identity.account();
+    shop.fund(account, FUNDS);
+    Runtime::new().unwrap().block_on(async {
+        let payer = shop
+            .payer(identity)
+            .await
+            .with_approval(Some(Amount(FUNDS)));
+        let paid = buy(&shop, &payer).await.unwrap();
+        let again = payer.send(&paid.payment).await.unwrap();
+        assert_eq!(again.receipt, paid.receipt);
+        assert_eq!(again.response.body, GOODS);
+        assert_eq!(shop.balance(account), FUNDS - PRICE - 2 * FEE);
+        // A second purchase is a second payment.
+        let second = buy(&shop, &payer).await.unwrap();
+        assert_ne!(second.receipt, paid.receipt);
+        // The same payment for another request.
+        let mut elsewhere = paid.payment.clone();
+        elsewhere.url = shop.url("/report?page=2");
+        match payer.send(&elsewhere).await {
+            Err(PayError::Refused { code, .. }) => {
+                assert_eq!(code, Some(Code::DuplicateSettlement))
+            }
+            other => panic!("{other:?}"),
+        }
+    });
+    assert_eq!(shop.balance(account), FUNDS - 2 * PRICE - 3 * FEE);
+    assert_eq!(shop.balance(merchant()), 2 * PRICE);
+}
+
+#[test]
+fn a_reply_lost_after_the_transfer_is_waited_out_with_the_same_payment() {
+    let shop = Shop::open();
+    let identity = ed25519(1);
+    let account = identity.account();
+    shop.fund(account, FUNDS);
+    shop.misbehave(&Fault::lost_after_transfer());
+    let sent = Arc::new(std::sync::Mutex::new(0));
+    let counter = sent.clone();
+    Runtime::new().unwrap().block_on(async {
+        let payer = shop
+            .payer(identity)
+            .await
+            .with_approval(None)
+            .with_watcher(move |step| {
+                if let Step::Paying(attempt) = step {
+                    *counter.lock().unwrap() = *attempt;
+                }
+            });
+        let paid = buy(&shop, &payer).await.unwrap();
+        check(&shop, &payer, &paid).await;
+    });
+    assert_eq!(*sent.lock().unwrap(), 2, "pending once, then delivered");
+    assert_eq!(shop.balance(account), FUNDS - PRICE - 2 * FEE);
+    assert_eq!(shop.balance(merchant()), PRICE);
+}
+
+/// The command, in a folder of its own.
+struct Cli<'a> {
+    shop: &'a Shop,
+    folder: PathBuf,
+}
+
+impl Cli<'_> {
+    fn run(&self, args: &[&str]) -> Output {
+        std::process::Command::new(env!("CARGO_BIN_EXE_tollkeeper"))
+            .args(args)
+            .args([
+                "--network",
+                "local",
+                "--replica",
+                &self.shop.replica,
+                "--identity",
+                "key.pem",
+            ])
+            .current_dir(&self.folder)
+            .output()
+            .unwrap()
+    }
+
+    fn json(&self, args: &[&str]) -> (i32, serde_json::Value) {
+        let output = self.run(&[args, &["--json"]].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        let value =
+            serde_json::from_str(&text).unwrap_or_else(|e| panic!("{args:?}: {e}: {text:?}"));
+        (output.status.code().unwrap(), value)
+    }
+}
+
+#[test]
+fn the_command_pays_and_says_how_it_ended() {
+    let shop = Shop::open();
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cli");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("key.pem"), ed25519_pem(1)).unwrap();
+    let cli = Cli {
+        shop: &shop,
+        folder,
+    };
+    let account: Account = ed25519(1).account();
+    let (report, ledger, canister) = (
+        shop.url("/report"),
+        shop.ledger.to_text(),
+        shop.canister.to_text(),
+    );
+    let limit = ["--asset", &ledger, "--max-amount", "0.03"];
+    let pay = |more: &[&'static str]| {
+        [&["pay", &report], &limit[..], more]
+            .concat()
+            .iter()
+            .map(|s| s.to_string())
+            .collect::<Vec<_>>()
+    };
+    let run = |args: Vec<String>| cli.json(&args.iter().map(String::as_str).collect::<Vec<_>>());
+
+    let (status, failed) = run(pay(&[]));
+    assert_eq!(
+        (status, &failed["error"]["kind"]),
+        (4, &"insufficient_funds".into()),
+        "{failed}"
+    );
+    shop.fund(account, FUNDS);
+    let (status, failed) = run(pay(&[]));
+    assert_eq!(
+        (status, &failed["error"]["kind"]),
+        (4, &"insufficient_allowance".into()),
+        "{failed}"
+    );
+    let (status, failed) = cli.json(&["pay", &report]);
+    assert_eq!(
+        (status, &failed["error"]["kind"]),
+        (3, &"no_acceptable_offer".into()),
+        "{failed}"
+    );
+
+    let (status, approved) = cli.json(&[
+        "approve",
+        "0.08",
+        "--spender",
+        &canister,
+        "--ledger",
+        &ledger,
+    ]);
+    assert_eq!(
+        (status, &approved["amount"]),
+        (0, &"80000".into()),
+        "{approved}"
+    );
+    let (status, paid) = run(pay(&["--check"]));
+    assert_eq!((status, &paid["checked"]), (0, &true.into()), "{paid}");
+    assert_eq!(paid["content"]["text"], "the report");
+    let id = paid["paymentId"].as_str().unwrap();
+
+    let (_, held) = cli.json(&["balance", "--ledger", &ledger, "--spender", &canister]);
+    assert_eq!(held["balance"], (FUNDS - PRICE - 2 * FEE).to_string());
+    assert_eq!(held["allowance"], (80_000 - PRICE - FEE).to_string());
+
+    let (status, receipt) = cli.json(&["receipt", id, "--canister", &canister, "--check"]);
+    assert_eq!(
+        (status, &receipt["receipt"]["paymentId"]),
+        (0, &id.into()),
+        "{receipt}"
+    );
+    let (status, missing) = cli.json(&["receipt", &"0".repeat(64), "--canister", &canister]);
+    assert_eq!(
+        (status, &missing["error"]["kind"]),
+        (1, &"no_receipt".into()),
+        "{missing}"
+    );
+
+    // Words for people, the content alone on standard output.
+    let output = cli.run(
+        &pay(&["--approve", "-o", "bought.txt"])
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>(),
+    );
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stdout.is_empty());
+    assert_eq!(std::fs::read(cli.folder.join("bought.txt")).unwrap(), GOODS);
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("paid 30000 units")
+    );
+    let output = cli.run(&["pay", &shop.url("/about")]);
+    assert_eq!(output.stdout, b"about us");
+
+    assert_eq!(cli.run(&["pay"]).status.code(), Some(2));
+    assert_eq!(cli.run(&["pay", "not a url"]).status.code(), Some(2));
+    assert_eq!(
+        cli.run(&["pay", "http://localhost:1/"]).status.code(),
+        Some(7)
+    );
+
+    // An outcome that stays unknown is kept, and resumed without a second charge.
+    let before = shop.balance(account);
+    shop.misbehave(&Fault::lost_after_transfer());
+    let (status, unsettled) = run(pay(&[
+        "--approve",
+        "--patience",
+        "0",
+        "--save",
+        "kept.json",
+    ]));
+    assert_eq!(
+        (status, &unsettled["error"]["kind"]),
+        (6, &"unsettled".into()),
+        "{unsettled}"
+    );
+    let (status, paid) = cli.json(&["pay", "--resume", "kept.json"]);
+    assert_eq!(
+        (status, &paid["content"]["text"]),
+        (0, &"the report".into()),
+        "{paid}"
+    );
+    assert!(!cli.folder.join("kept.json").exists());
+    assert!(before - shop.balance(account) <= PRICE + 2 * FEE);
+}

@@ -1,0 +1,216 @@
+//! A seller whose connections break: the payer sends the same payment again, and never a second one.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::mpsc::{Receiver, channel},
+    time::Duration,
+};
+use tollkeeper_client::{
+    Code, Identity, Network, PayError, Payer, Priced, Quote, Request, SignedPayment,
+};
+use x402_icp::{
+    encode_header,
+    wire::{ExactIcrc2Extra, PaymentRequired, PaymentRequirements, ResourceInfo, SettleResponse},
+};
+
+/// What the seller does with one request.
+enum Act {
+    /// Reads it and hangs up.
+    HangUp,
+    /// Answers with status, headers and body.
+    Answer(u16, Vec<(&'static str, String)>, &'static str),
+}
+
+fn offers() -> Act {
+    let required = PaymentRequired {
+        x402_version: 2,
+        error: None,
+        resource: ResourceInfo {
+            url: "/report".into(),
+            ..Default::default()
+        },
+        accepts: vec![PaymentRequirements {
+            scheme: "exact".into(),
+            network: "icp:1".into(),
+            amount: "10000".into(),
+            asset: "xevnm-gaaaa-aaaar-qafnq-cai".into(),
+            pay_to: "aaaaa-aa".into(),
+            max_timeout_seconds: 60,
+            extra: ExactIcrc2Extra {
+                asset_transfer_method: "icrc2".into(),
+                symbol: "ckUSDC".into(),
+                decimals: 6,
+                fee: "10000".into(),
+                spender: "ryjl3-tyaaa-aaaaa-aaaba-cai".into(),
+                offer: "00".repeat(16),
+                payment_flow: None,
+            },
+        }],
+        extensions: None,
+    };
+    Act::Answer(
+        402,
+        vec![("PAYMENT-REQUIRED", encode_header(&required))],
+        "{}",
+    )
+}
+
+fn outcome(success: bool, reason: Option<&str>) -> Vec<(&'static str, String)> {
+    let response = SettleResponse {
+        success,
+        error_reason: reason.map(String::from),
+        transaction: "7".into(),
+        network: "icp:1".into(),
+        ..Default::default()
+    };
+    vec![("PAYMENT-RESPONSE", encode_header(&response))]
+}
+
+/// Serves a script, one connection a request, and tells the payment header of each.
+fn seller(script: Vec<Act>) -> (String, Receiver<Option<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!(
+        "http://localhost:{}/report",
+        listener.local_addr().unwrap().port()
+    );
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for act in script {
+            let (mut stream, _) = listener.accept().unwrap();
+            tell.send(payment_of(&mut stream)).unwrap();
+            if let Act::Answer(status, headers, body) = act {
+                let headers: String = headers
+                    .iter()
+                    .map(|(n, v)| format!("{n}: {v}\r\n"))
+                    .collect();
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                );
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        }
+    });
+    (url, told)
+}
+
+fn payment_of(stream: &mut TcpStream) -> Option<String> {
+    let mut read = Vec::new();
+    let mut byte = [0];
+    while !read.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+        read.push(byte[0]);
+    }
+    let text = String::from_utf8(read).unwrap();
+    text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("payment-signature")
+            .then(|| value.trim().to_string())
+    })
+}
+
+/// A payer on the mainnet's id; no test here asks a ledger anything.
+fn payer(patience: Duration) -> Payer {
+    let key = ic_ed25519::PrivateKey::deserialize_raw_32(&[1; 32]);
+    let pem = key.serialize_pkcs8_pem(ic_ed25519::PrivateKeyFormat::Pkcs8v1);
+    let identity = Identity::from_pem(&pem).unwrap();
+    let network = Network::mainnet(&identity).unwrap();
+    Payer::new(identity, network)
+        .unwrap()
+        .with_patience(patience)
+}
+
+async fn signed(payer: &Payer, url: &str) -> SignedPayment {
+    let Quote::Priced(priced) = payer.quote(&Request::get(url).unwrap()).await.unwrap() else {
+        panic!("must be priced");
+    };
+    let Priced { offers, .. } = &*priced;
+    payer.sign(&priced, &offers[0]).unwrap()
+}
+
+#[tokio::test]
+async fn the_same_payment_is_sent_until_the_goods_arrive() {
+    let (url, told) = seller(vec![
+        offers(),
+        Act::HangUp,
+        Act::Answer(402, outcome(false, Some("settlement_pending")), "{}"),
+        Act::Answer(503, vec![], ""),
+        Act::Answer(200, outcome(true, None), "goods"),
+    ]);
+    let payer = payer(Duration::from_secs(60));
+    let payment = signed(&payer, &url).await;
+    let paid = payer.send(&payment).await.unwrap();
+    assert_eq!(paid.response.body, b"goods");
+    assert_eq!(paid.receipt.unwrap().transaction, "7");
+    let sent: Vec<_> = told.try_iter().collect();
+    assert_eq!(sent.len(), 5);
+    assert_eq!(sent[0], None, "the question carries no payment");
+    for header in &sent[1..] {
+        assert_eq!(header.as_deref(), Some(payment.header().as_str()));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_is_an_error_that_keeps_the_payment() {
+    let (url, told) = seller(vec![offers(), Act::HangUp]);
+    let payer = payer(Duration::ZERO);
+    let payment = signed(&payer, &url).await;
+    match payer.send(&payment).await {
+        Err(PayError::Unsettled { payment: kept, .. }) => assert_eq!(*kept, payment),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(told.try_iter().filter(Option::is_some).count(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_broken_connection_is_final() {
+    let (url, told) = seller(vec![
+        offers(),
+        Act::HangUp,
+        Act::Answer(402, outcome(false, Some("insufficient_funds")), "{}"),
+    ]);
+    let payer = payer(Duration::from_secs(60));
+    let payment = signed(&payer, &url).await;
+    match payer.send(&payment).await {
+        Err(PayError::Refused { code, .. }) => assert_eq!(code, Some(Code::InsufficientFunds)),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(told.try_iter().filter(Option::is_some).count(), 2);
+}
+
+#[tokio::test]
+async fn a_payment_does_not_follow_a_redirect() {
+    let (elsewhere, stranger) = seller(vec![Act::Answer(200, vec![], "stolen")]);
+    let (url, _told) = seller(vec![
+        offers(),
+        Act::Answer(307, vec![("location", elsewhere)], ""),
+    ]);
+    let payer = payer(Duration::ZERO);
+    let payment = signed(&payer, &url).await;
+    assert!(matches!(
+        payer.send(&payment).await,
+        Err(PayError::Unexpected { status: 307, .. })
+    ));
+    assert_eq!(stranger.try_iter().count(), 0);
+}
+
+#[tokio::test]
+async fn a_seller_that_is_away_was_sent_nothing() {
+    let (url, _told) = seller(vec![offers()]);
+    let payer = payer(Duration::ZERO);
+    let payment = signed(&payer, &url).await;
+    // The script is over and the listener is gone.
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(matches!(
+        payer.send(&payment).await,
+        Err(PayError::Unreachable(_))
+    ));
+}
+
+#[tokio::test]
+async fn two_purchases_are_two_payments() {
+    let (url, _told) = seller(vec![offers(), offers()]);
+    let payer = payer(Duration::ZERO);
+    let (a, b) = (signed(&payer, &url).await, signed(&payer, &url).await);
+    assert_ne!(a.payment_id, b.payment_id);
+}

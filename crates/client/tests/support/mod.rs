@@ -1,0 +1,285 @@
+//! A shop on a live network: the canister and a ledger, reached by HTTP only from here on.
+
+use candid::{CandidType, Decode, Encode, Nat, Principal, utils::ArgumentEncoder};
+use icrc_ledger_types::icrc1::{
+    account::Account,
+    transfer::{TransferArg, TransferError},
+};
+use pocket_ic::{PocketIc, PocketIcBuilder};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_bytes::ByteBuf;
+use sha2::{Digest, Sha256};
+use std::{path::PathBuf, time::SystemTime};
+use test_ledger::testing::{Fault, LedgerInit, decode_queued, queue_fault};
+use tollkeeper_client::{Amount, Identity, Network, Payer, SpendControls};
+
+pub const FEE: u128 = 10_000;
+pub const PRICE: u128 = 30_000;
+pub const FUNDS: u128 = 1_000_000;
+pub const GOODS: &[u8] = b"the report";
+const CYCLES: u128 = 100_000_000_000_000;
+
+pub struct Shop {
+    pub pic: PocketIc,
+    pub canister: Principal,
+    pub ledger: Principal,
+    /// Where the replica and the gateway answer.
+    pub replica: String,
+    port: u16,
+}
+
+fn controller() -> Principal {
+    Principal::self_authenticating([1; 32])
+}
+
+fn minter() -> Principal {
+    Principal::self_authenticating([5; 32])
+}
+
+pub fn merchant() -> Account {
+    Principal::self_authenticating([3; 32]).into()
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+fn wasm(variable: &str, file: &str) -> Vec<u8> {
+    let path =
+        std::env::var_os(variable).map_or_else(|| root().join("build").join(file), PathBuf::from);
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; see scripts/build", path.display()))
+}
+
+#[derive(CandidType)]
+enum InstallArgs {
+    Init(Init),
+}
+
+#[derive(CandidType)]
+struct Init {
+    network: Option<String>,
+    pay_to: Option<Account>,
+    operators: Option<Vec<Principal>>,
+    limits: Option<()>,
+}
+
+#[derive(CandidType)]
+struct Price {
+    ledger: Principal,
+    amount: Nat,
+}
+
+#[derive(CandidType)]
+struct RouteArgs {
+    method: String,
+    path: String,
+    description: String,
+    mime_type: String,
+    prices: Vec<Price>,
+    pay_to: Option<Account>,
+    max_timeout_seconds: Option<u32>,
+    on_sale: bool,
+}
+
+#[derive(CandidType)]
+struct ContentBegin {
+    method: String,
+    path: String,
+    bytes: u64,
+    sha256: ByteBuf,
+}
+
+#[derive(CandidType)]
+struct ContentChunk {
+    upload: u64,
+    offset: u64,
+    bytes: ByteBuf,
+}
+
+#[derive(CandidType)]
+struct ContentCommit {
+    upload: u64,
+}
+
+/// What a method answers, where only whether it worked is of interest.
+#[derive(CandidType, Deserialize, Debug)]
+enum Answer<T> {
+    Ok(T),
+    Err(candid::Reserved),
+}
+
+/// Runs what blocks, inside an async test as well as outside.
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(work)
+}
+
+impl Shop {
+    /// Sells `GET /report` and gives `/about` away.
+    pub fn open() -> Self {
+        let builder = PocketIcBuilder::new();
+        let builder = match std::env::var_os("POCKET_IC_BIN") {
+            Some(_) => builder,
+            None => {
+                builder.with_server_binary(root().join("crates/local-ic/target/debug/pocket-ic"))
+            }
+        };
+        let pic = builder
+            .with_nns_subnet()
+            .with_application_subnet()
+            .with_application_subnet()
+            .build();
+        let subnets = pic.topology().get_app_subnets();
+        let create = |subnet| {
+            let id = pic.create_canister_on_subnet(Some(controller()), None, subnet);
+            pic.add_cycles(id, CYCLES);
+            id
+        };
+        let (canister, ledger) = (create(subnets[0]), create(subnets[1]));
+        let init = LedgerInit::ckusdc(minter()).fee(FEE).with_faults().encode();
+        pic.install_canister(
+            ledger,
+            wasm("TEST_LEDGER_WASM", "test_ledger.wasm.gz"),
+            init,
+            Some(controller()),
+        );
+        let init = InstallArgs::Init(Init {
+            network: None,
+            pay_to: Some(merchant()),
+            operators: None,
+            limits: None,
+        });
+        let init = Encode!(&Some(init)).unwrap();
+        pic.install_canister(
+            canister,
+            wasm("TOLLKEEPER_WASM", "tollkeeper.wasm.gz"),
+            init,
+            Some(controller()),
+        );
+        let mut shop = Shop {
+            pic,
+            canister,
+            ledger,
+            replica: String::new(),
+            port: 0,
+        };
+        shop.admin::<_, candid::Reserved>("ledger_add", (ledger,));
+        shop.publish("/report", Some(PRICE), GOODS);
+        shop.publish("/about", None, b"about us");
+        // A gateway compares certificates with its own clock.
+        shop.pic.set_time(SystemTime::now().into());
+        shop.pic.tick();
+        let url = shop.pic.make_live(None);
+        shop.port = url.port().expect("a gateway has a port");
+        shop.replica = format!("http://localhost:{}", shop.port);
+        shop
+    }
+
+    /// The URL of a path, as a browser would write it.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}.localhost:{}{path}", self.canister, self.port)
+    }
+
+    fn admin<A: ArgumentEncoder, T: CandidType + DeserializeOwned>(
+        &self,
+        method: &str,
+        args: A,
+    ) -> T {
+        let arg = candid::encode_args(args).unwrap();
+        let reply = self
+            .pic
+            .update_call(self.canister, controller(), method, arg)
+            .unwrap_or_else(|reject| panic!("{method}: {reject}"));
+        match Decode!(&reply, Answer<T>).unwrap_or_else(|e| panic!("{method}: {e}")) {
+            Answer::Ok(value) => value,
+            Answer::Err(_) => panic!("{method} refused"),
+        }
+    }
+
+    fn publish(&self, path: &str, price: Option<u128>, bytes: &[u8]) {
+        let prices = price.map(|amount| Price {
+            ledger: self.ledger,
+            amount: amount.into(),
+        });
+        self.admin::<_, candid::Reserved>(
+            "route_put",
+            (RouteArgs {
+                method: "GET".into(),
+                path: path.into(),
+                description: "for the tests".into(),
+                mime_type: "text/plain".into(),
+                prices: prices.into_iter().collect(),
+                pay_to: None,
+                max_timeout_seconds: None,
+                on_sale: true,
+            },),
+        );
+        let upload: u64 = self.admin(
+            "content_begin",
+            (ContentBegin {
+                method: "GET".into(),
+                path: path.into(),
+                bytes: bytes.len() as u64,
+                sha256: ByteBuf::from(Sha256::digest(bytes).to_vec()),
+            },),
+        );
+        let chunk = ContentChunk {
+            upload,
+            offset: 0,
+            bytes: ByteBuf::from(bytes.to_vec()),
+        };
+        let arg = candid::encode_one(chunk).unwrap();
+        self.pic
+            .update_call(self.canister, controller(), "content_chunk", arg)
+            .unwrap();
+        self.admin::<_, candid::Reserved>("content_commit", (ContentCommit { upload },));
+    }
+
+    /// Gives an account money.
+    pub fn fund(&self, to: Account, amount: u128) {
+        let arg = TransferArg {
+            from_subaccount: None,
+            to,
+            fee: None,
+            created_at_time: None,
+            memo: None,
+            amount: amount.into(),
+        };
+        let arg = Encode!(&arg).unwrap();
+        let reply = blocking(|| {
+            self.pic
+                .update_call(self.ledger, minter(), "icrc1_transfer", arg)
+        })
+        .unwrap();
+        Decode!(&reply, Result<Nat, TransferError>)
+            .unwrap()
+            .unwrap();
+    }
+
+    /// What an account holds.
+    pub fn balance(&self, account: Account) -> u128 {
+        let arg = Encode!(&account).unwrap();
+        let reply = blocking(|| {
+            self.pic
+                .query_call(self.ledger, Principal::anonymous(), "icrc1_balance_of", arg)
+        })
+        .unwrap();
+        u128::try_from(Decode!(&reply, Nat).unwrap().0).unwrap()
+    }
+
+    /// Lets the ledger misbehave on its next payment.
+    pub fn misbehave(&self, fault: &Fault) {
+        let (method, arg) = queue_fault("icrc2_transfer_from", 1, fault);
+        let reply =
+            blocking(|| self.pic.update_call(self.ledger, controller(), method, arg)).unwrap();
+        decode_queued(&reply).unwrap();
+    }
+
+    /// A funded payer who allows himself this shop's token.
+    pub async fn payer(&self, identity: Identity) -> Payer {
+        let network = Network::local(&self.replica, &identity).await.unwrap();
+        let controls = SpendControls::none().allow(self.ledger, Amount(PRICE));
+        Payer::new(identity, network)
+            .unwrap()
+            .with_spend_controls(controls)
+    }
+}
