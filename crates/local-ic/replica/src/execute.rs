@@ -121,22 +121,23 @@ impl Replica {
     }
 
     fn run_call(&mut self, id: Principal, call: Call) {
-        if let Err((error, call)) = self.try_call(id, call) {
+        if let Err(refused) = self.try_call(id, call) {
+            let (error, call) = *refused;
             self.respond(id, &call.origin, Err(error), call.cycles);
         }
     }
 
     /// Runs a call, or gives it back with the reason why it cannot run.
-    fn try_call(&mut self, id: Principal, call: Call) -> Result<(), (UserError, Call)> {
+    fn try_call(&mut self, id: Principal, call: Call) -> Result<(), Box<(UserError, Call)>> {
         let context = self.number();
         let Some(canister) = self.canisters.get_mut(&id) else {
-            return Err((texts::not_found(id), call));
+            return Err(Box::new((texts::not_found(id), call)));
         };
         if let Some(error) = texts::not_running(canister) {
-            return Err((error, call));
+            return Err(Box::new((error, call)));
         }
         let Some(code) = canister.code.as_ref() else {
-            return Err((texts::no_module(id), call));
+            return Err(Box::new((texts::no_module(id), call)));
         };
         let method = call.method.as_str();
         let (entry, limit, label) = if code.module.has_update(method) {
@@ -149,7 +150,7 @@ impl Replica {
             let entry = Entry::ReplicatedQuery(method.to_string());
             (entry, QUERY_INSTRUCTIONS, "replicated query")
         } else if code.module.has_composite_query(method) {
-            return Err((texts::composite_in_update(id), call));
+            return Err(Box::new((texts::composite_in_update(id), call)));
         } else {
             // The engine answers that there is no such method; the attempt is charged.
             (
@@ -163,7 +164,7 @@ impl Replica {
         let prepaid = subnet.prices.execution(limit);
         let balance_before = canister.balance;
         if let Err(missing) = canister.withdraw(subnet.prices, prepaid) {
-            return Err((texts::out_of_cycles(id, Some(missing)), call));
+            return Err(Box::new((texts::out_of_cycles(id, Some(missing)), call)));
         }
         let env = Env {
             caller: call.caller,

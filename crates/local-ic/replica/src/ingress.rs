@@ -159,7 +159,9 @@ impl Replica {
             )
             .into());
         }
-        self.check_reception(target, bytes)?;
+        if !request.pays_reception_later(ingress.arg.len()) {
+            self.check_reception(target, bytes)?;
+        }
         Ok((subnet, target))
     }
 
@@ -234,7 +236,10 @@ impl Replica {
         let bytes = ingress_size(&ingress);
         if ingress.canister_id == Principal::management_canister() {
             let request = ManagementRequest::decode(&ingress.method, &ingress.arg)?;
-            if let Some(target) = request.target() {
+            let mut reception_due = 0;
+            if request.pays_reception_later(ingress.arg.len()) {
+                reception_due = self.subnets[subnet].prices.ingress(bytes);
+            } else if let Some(target) = request.target() {
                 self.pay_reception(target, bytes)?;
             }
             self.subnets[subnet].management.push(ManagementCall {
@@ -243,6 +248,7 @@ impl Replica {
                 request,
                 cycles: 0,
                 ready_round: self.round_number,
+                reception_due,
             });
             return Ok(());
         }

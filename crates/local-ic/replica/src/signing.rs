@@ -109,7 +109,7 @@ fn ed25519_master(name: &str) -> Option<ic_ed25519::DerivedPrivateKey> {
 /// A key of one canister, with its chain code.
 enum DerivedKey {
     Secp256k1(ic_secp256k1::PrivateKey, [u8; 32]),
-    Ed25519(ic_ed25519::DerivedPrivateKey, [u8; 32]),
+    Ed25519(Box<ic_ed25519::DerivedPrivateKey>, [u8; 32]),
 }
 
 fn derive(key: &KeyId, canister: Principal, path: &[Vec<u8>]) -> Option<DerivedKey> {
@@ -123,7 +123,7 @@ fn derive(key: &KeyId, canister: Principal, path: &[Vec<u8>]) -> Option<DerivedK
         Algorithm::Ed25519 => {
             let path = ic_ed25519::DerivationPath::from_canister_id_and_path(id, path);
             let (key, chain_code) = ed25519_master(&key.name)?.derive_subkey(&path);
-            Some(DerivedKey::Ed25519(key, chain_code))
+            Some(DerivedKey::Ed25519(Box::new(key), chain_code))
         }
     }
 }

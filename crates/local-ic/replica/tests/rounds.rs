@@ -157,22 +157,18 @@ fn all_starts_should_come_before_callees_and_callbacks() {
 fn long_executions_should_take_several_rounds() {
     let mut net = Network::new();
     let kit = net.kit(0);
-    // The loop takes nine instructions a turn.
-    for (turns, expected) in [(200_000_000_u64, 1), (780_000_000, 4)] {
-        let id = net.submit(kit, "spin", &turns.to_le_bytes());
+    // A turn takes a little over 131_172 instructions.
+    for (turns, expected) in [(14_000_u64, 1), (53_000, 4)] {
+        let id = net.submit(kit, "fill", &turns.to_le_bytes());
         let (reply, rounds) = net.wait(&id);
         reply.expect("replies");
         assert_eq!(rounds, expected);
     }
-    let id = net.submit(kit, "spin", &u64::MAX.rotate_right(1).to_le_bytes());
+    let before = net.balance(kit);
+    let id = net.submit(kit, "fill", &(u64::MAX >> 1).to_le_bytes());
     net.replica.round();
-    let waiting = net.submit(kit, "noop", &[]);
     net.replica.round();
-    assert_eq!(
-        net.answer(&waiting),
-        None,
-        "messages wait for a long execution"
-    );
+    assert_eq!(net.answer(&id), None);
     let (reply, rounds) = net.wait(&id);
     let error = reply.expect_err("the limit is reached");
     assert_eq!(
@@ -184,6 +180,35 @@ fn long_executions_should_take_several_rounds() {
             .message
             .contains("exceeded the limit of 40000000000 instructions")
     );
+    let reception = 1_200_000 + 2_000 * (121 + 4 + 8);
+    assert_eq!(
+        before - net.balance(kit),
+        reception + 5_000_000 + 40_000_000_000
+    );
+}
+
+#[test]
+fn messages_should_wait_for_a_long_execution() {
+    let mut net = Network::new();
+    let kit = net.kit(0);
+    let long = net.submit(kit, "fill", &53_000_u64.to_le_bytes());
+    net.replica.round();
+    let waiting = net.submit(kit, "noop", &[]);
+    let stop =
+        candid::encode_one(ic_management_canister_types::CanisterIdRecord { canister_id: kit })
+            .expect("encodes");
+    net.replica.round();
+    let stop = net.submit(MANAGEMENT, "stop_canister", &stop);
+    net.replica.round();
+    assert_eq!(
+        (net.answer(&long), net.answer(&waiting), net.answer(&stop)),
+        (None, None, None)
+    );
+    net.replica.round();
+    assert!(net.answer(&long).expect("answered").is_ok());
+    assert!(net.answer(&waiting).expect("answered").is_ok());
+    net.replica.round();
+    assert!(net.answer(&stop).expect("answered").is_ok());
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub struct ManagementCall {
     pub request: ManagementRequest,
     pub cycles: Cycles,
     pub ready_round: u64,
+    /// Reception fee still to be paid by the target, after the call was handled.
+    pub reception_due: Cycles,
 }
 
 /// How a call was handled.
@@ -116,6 +118,7 @@ impl Replica {
             request: decoded,
             cycles,
             ready_round: self.round_number + 1,
+            reception_due: 0,
         });
         Ok(())
     }
@@ -143,7 +146,12 @@ impl Replica {
                     .set(id, IngressState::Processing, self.state_time);
             }
             let (origin, cycles) = (call.origin.clone(), call.cycles);
-            match self.handle(subnet, call) {
+            let (target, reception) = (call.request.target(), call.reception_due);
+            let handled = self.handle(subnet, call);
+            if let Some(target) = target.and_then(|target| self.canisters.get_mut(&target)) {
+                target.balance = target.balance.saturating_sub(reception);
+            }
+            match handled {
                 Ok(Handled::Reply { reply, refund }) => {
                     self.respond_from_management(&origin, Ok(reply), refund);
                 }

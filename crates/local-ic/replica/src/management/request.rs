@@ -233,6 +233,13 @@ impl ManagementRequest {
         ) && self.target().is_some()
     }
 
+    /// Whether the reception of its ingress message, with an argument of `bytes`, is paid for
+    /// afterwards: short changes of settings, so that a frozen canister can be thawed.
+    pub fn pays_reception_later(&self, bytes: usize) -> bool {
+        const MAX_BYTES: usize = 267;
+        matches!(self, Self::UpdateSettings(_)) && bytes <= MAX_BYTES
+    }
+
     /// Whether it must wait while a long execution of the target goes on.
     pub fn waits_for_execution(&self) -> bool {
         !matches!(

@@ -81,6 +81,15 @@
     (call $load_arg)
     (call $spin (i64.load (i32.const 1024)))
     (call $reply))
+  ;; Fills 128 KiB as often as the argument says: 131_072 instructions and a few more each time.
+  (func (export "canister_update fill") (local $left i64)
+    (call $load_arg)
+    (local.set $left (i64.load (i32.const 1024)))
+    (loop $again
+      (memory.fill (i32.const 131072) (i32.const 0) (i32.const 131072))
+      (local.set $left (i64.sub (local.get $left) (i64.const 1)))
+      (br_if $again (i64.gt_s (local.get $left) (i64.const 0))))
+    (call $reply))
   (func (export "canister_update print")
     (call $load_arg)
     (call $print (i32.const 1024) (call $arg_size))
