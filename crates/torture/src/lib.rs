@@ -14,4 +14,5 @@ pub mod cdk;
 pub mod entry;
 pub mod http;
 pub mod machine;
+pub mod outcall;
 pub mod program;

@@ -17,6 +17,7 @@ mod fees;
 mod ingress_errors;
 mod inspect_message;
 mod installing;
+mod instances;
 mod instructions;
 mod lifecycle;
 mod limits;
