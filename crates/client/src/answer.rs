@@ -37,6 +37,8 @@ pub(crate) enum Verdict {
     Final(PayError),
     /// Not known: send the same again.
     Again(String),
+    /// Not known, and asking again at once will not tell.
+    Unclear(String),
 }
 
 /// Judges an answer to a request that carried a payment.
@@ -73,10 +75,8 @@ pub(crate) fn judge(response: Response, payment: &SignedPayment) -> Verdict {
         // Settled, and yet no resource: the seller owes it, so ask for it again.
         (status, Some(_)) => Verdict::Again(format!("settled, but answered with HTTP {status}")),
         (status @ (408 | 425 | 429 | 500..=599), None) => Verdict::Again(format!("HTTP {status}")),
-        (status, None) => Verdict::Final(PayError::Unexpected {
-            status,
-            body: response.body,
-        }),
+        // Nothing is said about the money, so nothing is known about it.
+        (status, None) => Verdict::Unclear(format!("HTTP {status} without a receipt")),
     }
 }
 

@@ -60,14 +60,6 @@ pub enum PayError {
         /// The seller's words.
         message: Option<String>,
     },
-    /// The seller answered the payment with something that is neither the resource nor a refusal.
-    #[error("the seller answered the payment with HTTP {status}")]
-    Unexpected {
-        /// The HTTP status.
-        status: u16,
-        /// The body.
-        body: Vec<u8>,
-    },
     /// **The outcome is not known**: the money may have moved. Send the same payment again later
     /// ([`crate::Payer::send`]); a new one might pay twice.
     #[error("the outcome of payment {} is not known yet ({reason}); send the same payment again, not a new one", payment.payment_id)]

@@ -36,6 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How long an approval made on the way lasts.
 const APPROVAL_LASTS: Duration = Duration::from_secs(3_600);
 
+type Watcher = Arc<dyn Fn(&Step) + Send + Sync>;
+
 /// What the payer is doing, for whoever waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -93,7 +95,7 @@ pub struct Payer {
     approve: Option<Option<Amount>>,
     patience: Duration,
     http: Http,
-    watch: Option<Arc<dyn Fn(&Step) + Send + Sync>>,
+    watch: Option<Watcher>,
 }
 
 impl fmt::Debug for Payer {
@@ -350,15 +352,13 @@ impl Payer {
                         may_have_arrived = true;
                         reason
                     }
+                    Verdict::Unclear(reason) => return Err(unsettled(payment, reason)),
                 },
             };
             let pause = pause_after(attempt);
             if started.elapsed() + pause > self.patience {
                 return Err(match may_have_arrived {
-                    true => PayError::Unsettled {
-                        payment: Box::new(payment.clone()),
-                        reason,
-                    },
+                    true => unsettled(payment, reason),
                     false => PayError::Unreachable(HttpError::NotSent(reason)),
                 });
             }
@@ -372,6 +372,13 @@ impl Payer {
         if let Some(watch) = &self.watch {
             watch(&step);
         }
+    }
+}
+
+fn unsettled(payment: &SignedPayment, reason: String) -> PayError {
+    PayError::Unsettled {
+        payment: Box::new(payment.clone()),
+        reason,
     }
 }
 

@@ -269,7 +269,8 @@ mod tests {
     #[test]
     fn every_lie_is_named() {
         let stranger = Account::from(Principal::from_slice(&[9]));
-        let lies: [(&str, fn(&mut Block, Account)); 5] = [
+        type Lie = fn(&mut Block, Account);
+        let lies: [(&str, Lie); 5] = [
             ("payer", |b, s| b.from = s),
             ("recipient", |b, s| b.to = s),
             ("amount", |b, _| b.amount = Amount(9_999)),

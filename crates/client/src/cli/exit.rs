@@ -67,13 +67,11 @@ impl From<PayError> for Failure {
             PayError::Ledger(error) => return ledger(error),
             PayError::Signer(_) => (OTHER, "signer"),
             PayError::Refused { .. } => (REFUSED, "refused"),
-            PayError::Unexpected { .. } => (REFUSED, "unexpected_answer"),
             PayError::Unsettled { .. } => (UNSETTLED, "unsettled"),
         };
         let failure = Failure::new(status, kind, &error);
         match error {
             PayError::Refused { reason, .. } => failure.with("reason", json!(reason)),
-            PayError::Unexpected { status, .. } => failure.with("httpStatus", json!(status)),
             PayError::InsufficientFunds {
                 asset,
                 needed,
