@@ -10,7 +10,7 @@ use crate::fees::QUERY_INSTRUCTIONS;
 use crate::management;
 use crate::replica::Replica;
 use crate::texts;
-use crate::types::{Principal, Query, RequestError};
+use crate::types::{MessageCost, Principal, Query, RequestError};
 
 /// How deep composite queries may call each other.
 const MAX_DEPTH: usize = 6;
@@ -122,8 +122,21 @@ impl Replica {
         let Some(code) = code else {
             return Err(texts::no_module(id));
         };
-        code.instance
-            .execute(entry, env)
+        let label = match &entry {
+            Entry::Query(method) | Entry::CompositeQuery(method) => format!("query {method}"),
+            _ => "query callback".into(),
+        };
+        let balance = env.balance;
+        let outcome = code.instance.execute(entry, env);
+        // Queries are free: what they used is told, nothing is charged.
+        self.record_cost(MessageCost {
+            canister: id,
+            entry: label,
+            instructions: outcome.instructions,
+            cycles_before: balance,
+            cycles_after: balance,
+        });
+        outcome
             .result
             .map_err(|trap| texts::trapped(id, &trap, QUERY_INSTRUCTIONS))
     }
