@@ -134,6 +134,9 @@ impl Instance {
             Ok(found) => found,
             Err(trap) => return failed(trap, 0, Vec::new()),
         };
+        if mode == Mode::Query && self.before_composite.is_some() {
+            return self.execute_beside_composite(entry, env);
+        }
         if !mode.is_composite() {
             self.end_composite();
         }
@@ -155,6 +158,20 @@ impl Instance {
         stacker::maybe_grow(WASM_STACK + HOST_STACK, WASM_STACK + 2 * HOST_STACK, || {
             self.run(target, message, heap_limit)
         })
+    }
+
+    /// Runs a query while a composite query waits for callbacks: it sees what was there before, and the
+    /// callbacks still find what their query left.
+    fn execute_beside_composite(&mut self, entry: Entry, env: Env) -> Outcome {
+        let Some(before) = self.before_composite.take() else {
+            return self.execute(entry, env);
+        };
+        let waiting = std::mem::replace(&mut self.state, before);
+        self.live = None;
+        let outcome = self.execute(entry, env);
+        self.before_composite = Some(std::mem::replace(&mut self.state, waiting));
+        self.live = None;
+        outcome
     }
 
     fn runs_start(&self, entry: &Entry) -> bool {

@@ -53,7 +53,8 @@ pub enum Entry {
     Query(String),
     /// `canister_query <method>` called as an update: state is discarded afterwards.
     ReplicatedQuery(String),
-    /// `canister_composite_query <method>`.
+    /// `canister_composite_query <method>`. When it makes calls, its changes stay for its callbacks until
+    /// [`Instance::end_composite`](crate::Instance::end_composite) or a message that is no query.
     CompositeQuery(String),
     InspectMessage {
         method: String,
@@ -134,11 +135,11 @@ pub enum Trap {
     Called(String),
     /// 502: a wasm trap such as `unreachable` or `heap out of bounds`.
     Wasm(String),
-    /// 504: a system call used where it may not be.
+    /// 504: a system call used where or as it may not be.
     ContractViolation(String),
     /// 522
     InstructionLimit,
-    /// 536: no such method of that kind.
+    /// 536: no such method of that kind; the text says which, without a full stop.
     MethodNotFound(String),
     /// 539: the heap grew past `wasm_memory_limit`.
     WasmMemoryLimit,
@@ -149,7 +150,8 @@ pub enum Trap {
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub result: Result<Done, Trap>,
-    /// Instructions used, with the IC's weights, incl. heap page charges at the end of the message.
+    /// Instructions used, with the IC's weights, incl. heap page charges at the end of the message;
+    /// exactly the limit if that was hit.
     pub instructions: u64,
     /// Lines of `ic0.debug_print`, and the trap's message if it trapped.
     pub logs: Vec<String>,

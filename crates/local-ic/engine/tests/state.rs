@@ -188,12 +188,23 @@ fn should_keep_changes_of_a_composite_query_for_its_callbacks_only() {
             (1, 0),
             "queries pay nothing"
         );
-        assert_eq!(number(&canister.execute(callback.clone(), env())), 333);
+        assert_eq!(
+            get(&mut canister),
+            111,
+            "a query beside it sees nothing of it"
+        );
+        assert_eq!(
+            number(&canister.execute(callback.clone(), env())),
+            333,
+            "and does not disturb it"
+        );
         if end {
             canister.end_composite();
+            assert_eq!(number(&canister.execute(callback.clone(), env())), 222);
         }
-        assert_eq!(get(&mut canister), 111, "any other message ends it too");
+        assert_eq!(get(&mut canister), 111);
     }
+    // An update ends a composite query that nobody ended.
     update(&mut canister, "bump");
     assert_eq!(get(&mut canister), 222);
 }
