@@ -11,7 +11,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// Any error of a body that is still being sent.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -88,17 +88,22 @@ pub async fn collect(body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
     }
 }
 
-/// Accepts connections until `stop` becomes true, then lets open requests finish.
+/// How long open requests are waited for at the end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Accepts connections until `stop` becomes true, then returns when open requests are answered.
 pub async fn serve<H, F>(listener: TcpListener, mut stop: watch::Receiver<bool>, handler: H)
 where
     H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Result<HttpResponse, Hangup>> + Send + 'static,
 {
     let handler = Arc::new(handler);
+    // Every connection holds a sender: the channel closes when the last one has ended.
+    let (open, mut all_closed) = mpsc::channel::<()>(1);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stopped(&mut stop) => return,
+            _ = stopped(&mut stop) => break,
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,
@@ -111,8 +116,9 @@ where
         // Small answers to small requests: waiting to fill packets only costs time.
         let _ = stream.set_nodelay(true);
         let handler = handler.clone();
-        let mut stop = stop.clone();
+        let (mut stop, open) = (stop.clone(), open.clone());
         tokio::spawn(async move {
+            let _open = open;
             let service = service_fn(move |request| handler(request));
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -125,11 +131,13 @@ where
                 _ = connection.as_mut() => {}
                 _ = stopped(&mut stop) => {
                     connection.as_mut().graceful_shutdown();
-                    let _ = tokio::time::timeout(Duration::from_secs(5), connection).await;
+                    let _ = tokio::time::timeout(DRAIN, connection).await;
                 }
             }
         });
     }
+    drop((listener, open));
+    let _ = tokio::time::timeout(DRAIN, all_closed.recv()).await;
 }
 
 /// Waits until the flag is set or its owner is gone.
