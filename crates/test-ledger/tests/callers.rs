@@ -3,7 +3,6 @@
 
 mod support;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use candid::{CandidType, Nat, Principal};
@@ -13,7 +12,7 @@ use pocket_ic::CanisterSettings;
 use pocket_ic::common::rest::RawMessageId;
 use serde_bytes::ByteBuf;
 use support::pocket::{
-    CYCLES, FEE, FUNDS, Pocket, approve_arg, merchant, payer, read, transfer_from_arg,
+    CYCLES, FEE, FUNDS, Pocket, approve_arg, built_wasm, merchant, payer, transfer_from_arg,
 };
 use test_ledger::testing::{Answer, Effect, Fault, Hold};
 
@@ -43,9 +42,7 @@ struct Shop {
 impl Shop {
     fn new() -> Self {
         let ledger = Pocket::own();
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let built = root.join("target/wasm32-unknown-unknown/release/torture.wasm");
-        let wasm = read(std::env::var_os("TORTURE_WASM").map_or(built, PathBuf::from));
+        let wasm = built_wasm("TORTURE_WASM", "torture");
         let caller = ledger.pic.create_canister();
         ledger.pic.add_cycles(caller, CYCLES);
         ledger.pic.install_canister(caller, wasm, vec![], None);

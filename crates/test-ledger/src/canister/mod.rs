@@ -73,7 +73,7 @@ fn init(arg: LedgerArg) {
     };
     let config = Config::from_init(&args).unwrap_or_else(refuse_installation);
     let now = state::now();
-    state::mutate(|ledger| ledger.set_config(&config));
+    state::mutate(|ledger| ledger.set_config(config.clone()));
     for (account, amount) in args.initial_balances {
         let mint = TransferRequest {
             from: config.minting_account,
@@ -98,10 +98,9 @@ fn post_upgrade(arg: Option<LedgerArg>) {
             ic_cdk::api::trap("upgrade with an Upgrade argument, not with an Init argument")
         }
         Some(LedgerArg::Upgrade(Some(args))) => {
-            let config = state::config()
-                .upgraded(args)
-                .unwrap_or_else(refuse_installation);
-            state::mutate(|ledger| ledger.set_config(&config));
+            let present = Config::clone(&state::config());
+            let config = present.upgraded(args).unwrap_or_else(refuse_installation);
+            state::mutate(|ledger| ledger.set_config(config));
         }
         Some(LedgerArg::Upgrade(None)) | None => {}
     }
@@ -116,12 +115,12 @@ fn refuse_installation<T>(error: crate::domain::ConfigError) -> T {
 
 #[query]
 fn icrc1_name() -> String {
-    state::config().token_name
+    state::config().token_name.clone()
 }
 
 #[query(manual_reply = true)]
 fn icrc1_symbol() -> Answered<String> {
-    play::query(Method::Symbol, || state::config().token_symbol)
+    play::query(Method::Symbol, || state::config().token_symbol.clone())
 }
 
 #[query(manual_reply = true)]
@@ -297,8 +296,8 @@ fn icrc21_canister_call_consent_message(
         request,
         ic_cdk::api::msg_caller(),
         config.transfer_fee.into(),
-        config.token_symbol,
-        config.token_name,
+        config.token_symbol.clone(),
+        config.token_name.clone(),
         config.decimals,
     )
 }
@@ -332,10 +331,10 @@ fn test_fault_status() -> Vec<FaultStatus> {
 #[update]
 fn test_set_fee(fee: Nat) {
     state::require_test_interface();
-    let mut config = state::config();
+    let mut config = Config::clone(&state::config());
     config.transfer_fee =
         crate::domain::config::tokens("transfer_fee", &fee).unwrap_or_else(refuse_installation);
-    state::mutate(|ledger| ledger.set_config(&config));
+    state::mutate(|ledger| ledger.set_config(config));
 }
 
 #[update]

@@ -2,6 +2,7 @@
 //! so none crosses an await.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use ic_stable_structures::DefaultMemoryImpl;
 
@@ -40,7 +41,7 @@ pub fn faults<T>(f: impl FnOnce(&mut FaultBook) -> T) -> T {
     FAULTS.with_borrow_mut(f)
 }
 
-pub fn config() -> Config {
+pub fn config() -> Rc<Config> {
     read(Ledger::config)
 }
 

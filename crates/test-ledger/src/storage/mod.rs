@@ -4,6 +4,8 @@
 mod keys;
 mod rows;
 
+use std::rc::Rc;
+
 use ic_stable_structures::memory_manager::{MemoryId, MemoryManager, VirtualMemory};
 use ic_stable_structures::{BTreeMap, Cell, DefaultMemoryImpl, Log};
 use icrc_ledger_types::icrc1::account::Account;
@@ -36,6 +38,8 @@ const SWEEP: usize = 100;
 /// The ledger's state.
 pub struct Ledger {
     config: Cell<ConfigRow, Memory>,
+    /// What `config` says, read once.
+    current: Option<Rc<Config>>,
     balances: BTreeMap<AccountKey, BalanceRow, Memory>,
     allowances: BTreeMap<AllowanceKey, AllowanceRow, Memory>,
     transactions: BTreeMap<TransactionKey, TransactionRow, Memory>,
@@ -47,8 +51,14 @@ impl Ledger {
     /// Opens the books in `memory`, empty ones if there are none.
     pub fn open(memory: DefaultMemoryImpl) -> Self {
         let memory = MemoryManager::init(memory);
+        let config = Cell::init(memory.get(CONFIG), ConfigRow::Empty);
+        let current = match config.get().clone() {
+            ConfigRow::Empty => None,
+            ConfigRow::V1(row) => Some(Rc::new(row.into())),
+        };
         Self {
-            config: Cell::init(memory.get(CONFIG), ConfigRow::Empty),
+            config,
+            current,
             balances: BTreeMap::init(memory.get(BALANCES)),
             allowances: BTreeMap::init(memory.get(ALLOWANCES)),
             transactions: BTreeMap::init(memory.get(TRANSACTIONS)),
@@ -58,15 +68,14 @@ impl Ledger {
     }
 
     /// The token's constants. Must not be called before [`Self::set_config`].
-    pub fn config(&self) -> Config {
-        match self.config.get().clone() {
-            ConfigRow::V1(row) => row.into(),
-            ConfigRow::Empty => panic!("BUG: the ledger was never installed"),
-        }
+    pub fn config(&self) -> Rc<Config> {
+        let current = self.current.clone();
+        current.expect("BUG: the ledger was never installed")
     }
 
-    pub fn set_config(&mut self, config: &Config) {
-        self.config.set(config.into());
+    pub fn set_config(&mut self, config: Config) {
+        self.config.set((&config).into());
+        self.current = Some(Rc::new(config));
     }
 
     /// Number of blocks.

@@ -38,7 +38,7 @@ impl Native {
         let config = Config::from_init(&init).expect("a good argument");
         let memory = DefaultMemoryImpl::default();
         let mut ledger = Ledger::open(memory.clone());
-        ledger.set_config(&config);
+        ledger.set_config(config.clone());
         let mut native = Self {
             memory,
             ledger,
@@ -56,12 +56,12 @@ impl Native {
     /// Forgets everything that is not in stable memory.
     pub fn reopen(&mut self) {
         self.ledger = Ledger::open(self.memory.clone());
-        self.config = self.ledger.config();
+        self.config = Config::clone(&self.ledger.config());
     }
 
     pub fn set_fee(&mut self, fee: u128) {
         self.config.transfer_fee = fee;
-        self.ledger.set_config(&self.config);
+        self.ledger.set_config(self.config.clone());
     }
 
     pub fn transfer_request(&self, from: u8, to: u8, amount: u128) -> TransferRequest {

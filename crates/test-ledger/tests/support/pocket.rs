@@ -45,9 +45,14 @@ pub fn ledger_wasm() -> Vec<u8> {
 }
 
 pub fn own_wasm() -> Vec<u8> {
+    built_wasm("TEST_LEDGER_WASM", "test_ledger")
+}
+
+/// The wasm that `variable` names, or else what `scripts/build` makes.
+pub fn built_wasm(variable: &str, name: &str) -> Vec<u8> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let built = root.join("target/wasm32-unknown-unknown/release/test_ledger.wasm");
-    read(std::env::var_os("TEST_LEDGER_WASM").map_or(built, PathBuf::from))
+    let built = root.join(format!("build/{name}.wasm.gz"));
+    read(std::env::var_os(variable).map_or(built, PathBuf::from))
 }
 
 /// Whether the ledger under test is somebody else's, without a test interface.
@@ -55,13 +60,9 @@ pub fn is_foreign() -> bool {
     std::env::var_os("LEDGER_WASM").is_some()
 }
 
-pub fn read(path: PathBuf) -> Vec<u8> {
-    std::fs::read(&path).unwrap_or_else(|error| {
-        panic!(
-            "{}: {error}; build it: cargo build --release --target wasm32-unknown-unknown -p test-ledger -p torture",
-            path.display()
-        )
-    })
+fn read(path: PathBuf) -> Vec<u8> {
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; run scripts/build", path.display()))
 }
 
 /// A server with one application subnet.
