@@ -65,7 +65,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..3_usize, 1..9_999_u16).prop_map(|(route, amount)| Step::Reprice { route, amount }),
         1 => (0..3_usize, 0..100_000_u32).prop_map(|(payer, amount)| Step::Approve { payer, amount }),
         1 => Just(Step::Upgrade),
-        1 => (1..400_u16).prop_map(|seconds| Step::Wait { seconds }),
+        1 => (1..60_u16).prop_map(|seconds| Step::Wait { seconds }),
     ]
 }
 
@@ -156,7 +156,15 @@ fn play(steps: &[Step]) {
             .iter()
             .any(|block| block.memo == made.signed.id.0);
         if moved {
-            assert_eq!(send(&setup, made, 0), 200, "paid for and not delivered");
+            // A canister that met too many unclear answers gives the ledger a pause.
+            let mut status = send(&setup, made, 0);
+            for _ in 0..3 {
+                if status != 200 {
+                    setup.advance(301);
+                    status = send(&setup, made, 0);
+                }
+            }
+            assert_eq!(status, 200, "paid for and not delivered");
             let receipt = setup.receipt(made.signed.id.0).expect("a receipt");
             assert!(number(&receipt.amount) > 0);
         }

@@ -172,3 +172,42 @@ fn other_signature_for_a_settled_payment_is_refused() {
     });
     sale.present(stolen).send().expect_refused(Code::NonceUsed);
 }
+
+#[test]
+fn payment_whose_route_is_free_by_now_is_still_answered() {
+    let setup = Setup::new();
+    let payer = setup.payer(69);
+    let sale = setup.sell("/article", PRICE);
+    setup.ledger.fault(
+        &setup,
+        1,
+        &test_ledger::testing::Fault::lost_after_transfer(),
+    );
+    let signed = sale.pay(&payer).send().expect_pending();
+    setup
+        .route_put(crate::support::setup::free("GET", "/article"))
+        .unwrap();
+    assert_eq!(setup.get("/article").body, GOODS);
+    let settled = sale.present(signed).send().expect_settled();
+    assert!(setup.receipt(settled.signed.id.0).is_some());
+    // A payment nobody knows is ignored there.
+    let mut offer = settled.signed.payload.accepted.clone();
+    offer.extra.offer = "00".repeat(16);
+    let unknown = payer.sign(&offer, setup.now());
+    let answer = setup.send(&Request::get("/article").payment(&unknown.header()));
+    assert_eq!((answer.status, answer.upgraded), (200, false));
+    setup.check_books();
+}
+
+#[test]
+fn payment_whose_route_is_off_sale_by_now_is_still_answered() {
+    let setup = Setup::with_any_ledger();
+    let payer = setup.payer(70);
+    let sale = setup.sell("/article", PRICE);
+    let settled = sale.pay(&payer).send().expect_settled();
+    let mut route = setup.priced("GET", "/article", PRICE);
+    route.on_sale = false;
+    setup.route_put(route).unwrap();
+    assert_eq!(setup.get("/article").status, 404);
+    sale.present(settled.signed).send().expect_settled();
+}

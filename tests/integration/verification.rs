@@ -353,21 +353,26 @@ fn ledger_disabled() {
 fn allowance_too_small() {
     let setup = Setup::new();
     let payer = Payer::ed25519(54);
+    let approve = |amount| {
+        setup
+            .ledger
+            .approve(&setup, payer.account, setup.canister, amount);
+    };
     setup.ledger.mint(&setup, payer.account, FUNDS);
-    setup
-        .ledger
-        .approve(&setup, payer.account, setup.canister, PRICE + FEE - 1);
+    approve(PRICE + FEE - 1);
     setup.watch(payer.account, FUNDS - FEE);
     let sale = setup.sell("/article", PRICE);
-    let paying = sale.pay(&payer);
-    let request = paying.request();
-    paying.send().expect_failed(Code::InsufficientAllowance);
-    // The money provably did not move, so the same authorization is good once there is an allowance.
-    setup
-        .ledger
-        .approve(&setup, payer.account, setup.canister, PRICE + FEE);
-    let again = setup.send(&request);
-    assert_eq!(again.status, 200, "{:?}", again.payment_response());
+    let first = payer.sign(&sale.offer(), setup.now());
+    sale.present(first.clone())
+        .send()
+        .expect_failed(Code::InsufficientAllowance);
+    approve(PRICE + FEE);
+    setup.pay_fee(payer.account);
+    // The failure stands, whoever repeats it; a new payment is good.
+    sale.present(first)
+        .send()
+        .expect_failed(Code::InsufficientAllowance);
+    sale.pay(&payer).send().expect_settled();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! | request | query | update |
 //! |---|---|---|
 //! | priced route, no payment (or one that cannot be decoded) | proven 402 | 402 |
-//! | priced route, decodable payment | upgrade | verify, settle, deliver |
+//! | priced route, decodable payment (or one already in the books) | upgrade | verify, settle, deliver |
 //! | free route | proven 200 | 200 |
 //! | unknown path | proven 404 | 404 |
 //! | `OPTIONS` | proven 204 with the CORS headers, on every path | 204 |
@@ -31,11 +31,12 @@ pub use certification::{certify_all, certify_changes};
 pub use types::{HttpRequest, HttpResponse, HttpUpdateRequest};
 pub use update::http_request_update;
 
-use crate::service;
+use crate::{service, storage, types::NonceKey};
 use request::PaymentHeader;
 use site::{Found, Site};
 use types::HeaderField;
 use url::RequestUrl;
+use x402_icp::decode::DecodedPayment;
 
 /// The query `http_request`: a proven answer, or the wish for an update call.
 pub fn http_request(request: HttpRequest) -> HttpResponse {
@@ -80,8 +81,9 @@ fn decide<'a>(
     // Only what will be settled or refused for a reason is worth an update: anything that is no payment
     // is answered like no payment, and costs nothing.
     if let PaymentHeader::One(value) = PaymentHeader::find(headers)
-        && site.is_priced(method, &url.path)
-        && x402_icp::decode_payment(value.as_bytes()).is_ok()
+        && let Some(route) = site.route(method, &url.path)
+        && let Ok(payment) = x402_icp::decode_payment(value.as_bytes())
+        && (route.priced || is_known(&payment))
     {
         return None;
     }
@@ -93,4 +95,12 @@ fn decide<'a>(
     }
     let found = site.lookup(method, &url.path, has_body)?;
     Some((found, url))
+}
+
+/// Whether a payment is in the books: who began to pay while a route had a price learns the outcome even
+/// if it is free by now.
+fn is_known(payment: &DecodedPayment) -> bool {
+    let authorization = &payment.authorization;
+    let key = NonceKey::new(&authorization.from.owner, &authorization.nonce);
+    storage::payments::by_nonce(&key).is_some()
 }

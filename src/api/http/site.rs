@@ -142,15 +142,10 @@ impl Site {
         }
     }
 
-    /// Whether a route of this method exists at the path and has a price.
-    pub fn is_priced(&self, method: &str, path: &str) -> bool {
-        self.template_of(path)
-            .and_then(|template| self.slots.get(template))
-            .is_some_and(|slot| {
-                slot.routes
-                    .iter()
-                    .any(|route| route.priced && route.method == method)
-            })
+    /// The route of this method that serves a path, on sale or not.
+    pub fn route(&self, method: &str, path: &str) -> Option<&SiteRoute> {
+        let slot = self.slots.get(self.template_of(path)?)?;
+        slot.routes.iter().find(|route| route.method == method)
     }
 
     /// The answer to a request without a payment, proven or not.

@@ -1,7 +1,7 @@
 //! The update `http_request_update`: payments, and whatever a query cannot prove.
 
 use super::{
-    certification,
+    certification, is_known,
     request::{self, MAX_BODY_BYTES, MAX_PAID_PATH_BYTES, PaymentHeader},
     response,
     types::{HttpResponse, HttpUpdateRequest},
@@ -47,11 +47,11 @@ pub async fn http_request_update<R: Runtime>(
 }
 
 /// The route that a payment sent with this request would be for.
-fn priced_route(method: &str, path: &str) -> Option<Rc<Route>> {
+fn route_at(method: &str, path: &str) -> Option<Rc<Route>> {
     // `HEAD` is no method of a route: it never pays.
     let method: Method = method.parse().ok()?;
     let template = certification::with_site(|site| site.template_of(path).map(str::to_string))?;
-    storage::routes::get(&RouteKey::new(method, template)).filter(|route| !route.is_free())
+    storage::routes::get(&RouteKey::new(method, template))
 }
 
 /// The answer to a request with a payment; none where no payment is asked for. `payment` is none when
@@ -62,13 +62,16 @@ async fn paid<R: Runtime>(
     url: &RequestUrl,
     payment: Option<&str>,
 ) -> Option<HttpResponse> {
-    let route = priced_route(&request.method, &url.path)?;
+    let route = route_at(&request.method, &url.path)?;
+    let payment = payment.and_then(|text| x402_icp::decode_payment(text.as_bytes()).ok());
+    if route.is_free() && !payment.as_ref().is_some_and(is_known) {
+        return None;
+    }
     if url.path.len() > MAX_PAID_PATH_BYTES {
         return Some(response::refusal(414, r#"{"error":"url_too_long"}"#));
     }
     let seller = certification::seller();
-    let Some(payment) = payment.and_then(|text| x402_icp::decode_payment(text.as_bytes()).ok())
-    else {
+    let Some(payment) = payment else {
         return Some(response::refused(&seller, &route, Code::InvalidPayload));
     };
     // Read before the ledger is asked: a payer gets what was for sale when the payment was verified,
@@ -93,6 +96,8 @@ async fn paid<R: Runtime>(
     certification::certify_changes();
     Some(match outcome {
         PayOutcome::Paid { receipt } => response::delivered(&receipt, &route.mime_type, body),
+        // Somebody else's payment sent to a route that is free by now.
+        PayOutcome::Refused(_) if route.is_free() => return None,
         PayOutcome::Refused(refusal) => response::refused(&seller, &route, refusal.code),
         PayOutcome::Failed {
             code,

@@ -251,6 +251,7 @@ impl Setup {
                 ledger: self.ledger.0,
                 amount: Nat::from(amount),
             }],
+            max_timeout_seconds: Some(3_600),
             ..free(method, path)
         }
     }
