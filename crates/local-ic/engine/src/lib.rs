@@ -19,7 +19,7 @@
 //! canister.memory_sizes() -> MemorySizes { heap, stable, globals, wasm_binary, custom_sections }
 //! ```
 //!
-//! How it works: a module is rewritten once ([`rewrite`]) so that it counts instructions itself and
+//! How it works: a module is rewritten once (module `rewrite`) so that it counts instructions itself and
 //! exports its state. One wasm instance lives per canister; a copy of the committed heap tells which
 //! pages a message changed, and restores them after a trap or a query. Stable memory keeps an undo log.
 
