@@ -3,27 +3,37 @@
 //! The public surface the servers use. Everything is synchronous and single-threaded; the servers hold it behind one mutex.
 //!
 //! ```text
-//! let mut replica = Replica::new(ReplicaConfig { root_key_der, subnets: Vec<SubnetConfig>, initial_time, certifier: Arc<dyn Certifier> });
-//! // SubnetConfig { id: Principal, kind: SubnetKind, size: u32, ranges: Vec<(Principal, Principal)>, public_key_der: Vec<u8> }
-//! // SubnetKind { Nns, Sns, Ii, Fiduciary, Bitcoin, Application, System, VerifiedApplication } ; kind.is_system()
-//! replica.subnets() -> &[SubnetConfig]; replica.subnet_of(canister) -> Option<Principal>; replica.canister_exists(id) -> bool;
-//! replica.time() -> u64; replica.set_time(nanos) -> Result<(), String>;  // past is refused
-//! replica.round();                                        // one round on every subnet: +1 ns, or exactly the time set before it
-//! replica.busy() -> bool;                                 // anything queued or due (live mode runs rounds while busy)
-//! replica.next_timer() -> Option<u64>;                    // earliest global timer / deadline / outcall timeout
-//! replica.submit(Ingress { sender, canister_id, effective: Effective, method, arg, id: MessageId([u8;32]) }) -> Result<Principal /*effective canister*/, UserError>;
-//!     // validates as the boundary does (inspect_message, frozen, stopped, management payloads, size); UserError has reject_code u32, error_code (numeric), message, certified: bool
-//! replica.ingress_status(&MessageId) -> IngressStatus;    // Unknown | Received | Processing | Replied(Vec<u8>) | Rejected(UserError) ; carries sender, effective canister & time for access control
-//! replica.query(Query { sender, canister_id, effective, method, arg }) -> Result<Vec<u8>, UserError>;  // incl. composite queries and fetch_canister_logs on aaaaa-aa
-//! replica.cycles(id), replica.add_cycles(id, n), replica.controllers(id), replica.stable_memory(id), replica.set_stable_memory(id, bytes);
-//! replica.canister_state(id) -> Option<CanisterView { certified_data, module_hash, controllers, metadata: Vec<(name, public, bytes)> }>; // for read_state
-//! replica.pending_http() -> Vec<HttpOutcall>; replica.answer_http(subnet, request_id, HttpAnswer) -> Result<(), String>;
-//! replica.sign_with_ecdsa / schnorr are management calls with local keys derived from a fixed seed.
-//! replica.last_instructions(): Vec<MessageCost>            // drained by callers that meter: one entry per execution since the last drain
-//! //   MessageCost { canister, entry: String, instructions: u64, cycles_before, cycles_after }
+//! let mut replica = Replica::new(ReplicaConfig { root_key_der, subnets, initial_time, certifier })?;
+//! replica.set_time(nanos)?; replica.round(); replica.busy(); replica.next_timer();
+//! replica.submit(Ingress { … })?; replica.ingress_status(&id); replica.query(Query { … })?;
+//! replica.cycles(id); replica.add_cycles(id, n); replica.controllers(id); replica.stable_memory(id); replica.canister_state(id);
+//! replica.pending_http(); replica.answer_http(subnet, request_id, answer)?;
+//! replica.last_instructions();
 //! ```
-//! `Certifier` is how a query gets its data certificate without the replica knowing any key:
-//! `trait Certifier: Send + Sync { fn data_certificate(&self, subnet: Principal, canister: Principal, certified_data: &[u8], time: u64) -> Vec<u8>; }`
+//!
+//! # What it follows
+//!
+//! The measured facts of a real local network: rounds and time, prices, error codes and texts, the
+//! semantics of calls, callbacks, upgrades and deadlines. [`Replica::round`] describes a round.
+//!
+//! * A bounded-wait call that expires is answered with reject code 6 while the callee goes on. Its late
+//!   answer is dropped. Cycles are not lost: what the callee accepted stays with it, what it did not
+//!   accept goes back to the caller's balance when the late answer arrives, or at once if the request
+//!   was not executed at all. The expired call's own callback sees a refund of zero.
+//! * Ingress messages of a round, and the canisters that have something to do in it, come in an order
+//!   that is the same in every run but not the order of submission.
+//! * Time slicing: an execution of more than 2 000 000 000 instructions occupies its canister for
+//!   several rounds, and what it did shows after the last of them.
+//!
+//! # Where it differs from the real thing
+//!
+//! * An execution of several rounds is computed in its first one: queries in between see its heap.
+//! * Code installation takes one round, however long it runs.
+//! * Cycles are never reserved, subnets never fill up, and there is no limit on the instructions of all
+//!   canisters of a round together.
+//! * Refused with a clear error: snapshots, vetKD, Bitcoin, flexible outcalls, node metrics, canister
+//!   metadata by call, migration, `wasm_memory_persistence = keep`, `wasm_memory_threshold`.
+//! * Query statistics are zero; uploading a chunk costs no more than its reception and storage.
 
 mod canister;
 mod effects;

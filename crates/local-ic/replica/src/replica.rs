@@ -1,6 +1,6 @@
 //! The network: configuration, time, and the surface the servers use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use local_ic_engine::Engine;
@@ -25,6 +25,8 @@ pub struct Replica {
     pub(crate) time_was_set: bool,
     pub(crate) round_number: u64,
     pub(crate) canisters: BTreeMap<Principal, Canister>,
+    /// Ids that are not given out again.
+    pub(crate) deleted: BTreeSet<Principal>,
     pub(crate) ingress_history: IngressHistory,
     /// Source of the numbers of call contexts and callbacks.
     pub(crate) next_number: u64,
@@ -80,6 +82,7 @@ impl Replica {
             time_was_set: false,
             round_number: 0,
             canisters: BTreeMap::new(),
+            deleted: BTreeSet::new(),
             ingress_history: IngressHistory::default(),
             next_number: 1,
             costs: Vec::new(),

@@ -28,11 +28,10 @@ impl Replica {
     /// Runs one round on every subnet: 1 ns later, or exactly at the time set before.
     pub fn round(&mut self) {
         if !std::mem::take(&mut self.time_was_set) {
-            self.time += 1;
+            self.time = self.time.saturating_add(1);
         }
         self.state_time = self.time;
         self.round_number += 1;
-        self.mark_due_tasks();
         self.expire_calls();
         self.expire_stop_requests();
         for subnet in 0..self.subnets.len() {
@@ -41,6 +40,7 @@ impl Replica {
         for subnet in 0..self.subnets.len() {
             self.run_management(subnet);
         }
+        self.mark_due_tasks();
         for subnet in 0..self.subnets.len() {
             self.run_subnet(subnet);
         }
@@ -70,8 +70,8 @@ impl Replica {
                 .code
                 .as_ref()
                 .is_some_and(|code| code.module.has_heartbeat());
-            let heartbeat =
-                (heartbeats && running && beats).then_some(self.state_time + NANOS_PER_SECOND);
+            let heartbeat = (heartbeats && running && beats)
+                .then_some(self.state_time.saturating_add(NANOS_PER_SECOND));
             let stops = match &canister.status {
                 Status::Stopping(requests) => requests.as_slice(),
                 _ => &[],

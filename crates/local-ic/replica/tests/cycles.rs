@@ -86,10 +86,10 @@ fn storage_should_be_charged_by_time() {
         })
     };
     assert_eq!(charge(&mut net, SECOND), 0);
-    assert_eq!(charge(&mut net, 10 * SECOND), memory * 127_000 * 11 >> 30);
+    assert_eq!(charge(&mut net, 10 * SECOND), (memory * 127_000 * 11) >> 30);
     assert_eq!(
         charge(&mut net, 86_400 * SECOND),
-        memory * 127_000 * 86_400 >> 30
+        (memory * 127_000 * 86_400) >> 30
     );
 }
 

@@ -273,3 +273,47 @@ fn heartbeats_should_run_once_a_round() {
     let paid = (balance - net.balance(id)) / 3;
     assert!((5_000_000..5_005_000).contains(&paid), "{paid}");
 }
+
+#[test]
+fn due_timers_should_wait_for_a_stopped_canister_and_not_outlive_an_upgrade() {
+    use ic_management_canister_types::{CanisterIdRecord, CanisterInstallMode};
+    let mut net = Network::new();
+    let kit = net.kit(0);
+    let count = |net: &mut Network| number(&net.query(kit, "get", &[]).expect("replies"));
+    let set = |net: &mut Network| {
+        let due = net.replica.time() + 10 * SECOND;
+        net.update(kit, "set_timer", &due.to_le_bytes())
+            .expect("replies");
+        net.advance(11 * SECOND);
+    };
+    set(&mut net);
+    // The stop is handled in the very round in which the timer is due.
+    let record = candid::encode_one(CanisterIdRecord { canister_id: kit }).expect("encodes");
+    let stop = net.submit(MANAGEMENT, "stop_canister", &record);
+    net.replica.round();
+    assert!(net.answer(&stop).expect("answered").is_ok());
+    net.replica.round();
+    net.on("start_canister", kit).expect("starts");
+    net.replica.round();
+    assert_eq!(count(&mut net), 1, "it fires after the start");
+    set(&mut net);
+    net.try_install(CanisterInstallMode::Upgrade(None), kit, KIT, &[])
+        .expect("upgrades");
+    net.replica.round();
+    assert_eq!(
+        count(&mut net),
+        0,
+        "the upgrade came first and took the timer"
+    );
+}
+
+#[test]
+fn the_end_of_time_should_be_survived() {
+    let mut net = Network::new();
+    let kit = net.kit(0);
+    net.replica.set_time(u64::MAX).expect("forward");
+    net.replica.round();
+    net.replica.round();
+    net.replica.add_cycles(kit, 100 * T);
+    net.on("stop_canister", kit).expect("stops");
+}

@@ -117,7 +117,7 @@ impl Replica {
         while let Some((next, last)) = self.subnets[subnet].free_ids {
             self.subnets[subnet].free_ids = (next < last).then(|| (next + 1, last));
             let id = canister_id(next);
-            if !self.canisters.contains_key(&id) {
+            if !self.canisters.contains_key(&id) && !self.deleted.contains(&id) {
                 return Ok(id);
             }
         }
@@ -210,7 +210,7 @@ impl Replica {
         origin: Origin,
         cycles: Cycles,
     ) -> Result<Handled, UserError> {
-        let deadline = self.state_time + STOP_TIMEOUT;
+        let deadline = self.state_time.saturating_add(STOP_TIMEOUT);
         let canister = self
             .canisters
             .get_mut(&id)
@@ -297,6 +297,7 @@ impl Replica {
         }
         let inputs = canister.inputs.drain();
         self.canisters.remove(&id);
+        self.deleted.insert(id);
         for input in inputs {
             let (origin, refund) = match input {
                 Input::Ingress(message) => (Origin::Ingress(message.id), 0),

@@ -209,7 +209,7 @@ impl Replica {
                 .canisters
                 .get(&target)
                 .ok_or_else(|| texts::not_found(target))?;
-            let own_chunks = matches!(
+            let open_to_itself = matches!(
                 call.request,
                 ManagementRequest::UploadChunk(_)
                     | ManagementRequest::ClearChunkStore(_)
@@ -217,7 +217,7 @@ impl Replica {
                     | ManagementRequest::CanisterStatus(_)
             ) && call.caller == target;
             if call.request.needs_controller()
-                && !own_chunks
+                && !open_to_itself
                 && !canister.is_controller(&call.caller)
             {
                 return Err(texts::not_controller(canister, call.caller));

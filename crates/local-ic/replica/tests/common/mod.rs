@@ -316,3 +316,20 @@ pub fn seen(reply: &[u8]) -> Seen {
         data: reply[32..].to_vec(),
     }
 }
+
+/// Has the kit call the management canister; gives what its callback saw and the number of rounds.
+pub fn management_call(
+    net: &mut Network,
+    caller: Principal,
+    method: &str,
+    arg: &[u8],
+    cycles: u64,
+) -> (Seen, u32) {
+    let call = Call {
+        cycles,
+        ..call(MANAGEMENT, method, arg)
+    };
+    let id = net.submit(caller, "call", &call.encode());
+    let (reply, rounds) = net.wait(&id);
+    (seen(&reply.expect("the caller replies")), rounds)
+}
