@@ -139,8 +139,8 @@ impl Payer {
         self
     }
 
-    /// Approves the collecting canister on the way if it may not take enough: for `amount` units, or for
-    /// exactly this payment.
+    /// Approves the collecting canister on the way if it may not take enough: for `amount` units (refused
+    /// if that is less than the payment needs), or for exactly this payment.
     pub fn with_approval(mut self, amount: Option<Amount>) -> Self {
         self.approve = Some(amount);
         self
@@ -288,6 +288,16 @@ impl Payer {
             ledger.allowance(self.account, offer.spender.into()),
         )?;
         let needed = Amount(offer.amount.0.saturating_add(fee.0));
+        // Never more than was asked for, not even if that is too little.
+        let amount = amount.unwrap_or(needed);
+        if amount < needed {
+            return Err(PayError::NeedsApproval {
+                asset: offer.asset,
+                spender: offer.spender,
+                needed,
+                allowance,
+            });
+        }
         let with_approval = Amount(needed.0.saturating_add(fee.0));
         if balance < with_approval {
             return Err(PayError::InsufficientFunds {
@@ -302,7 +312,7 @@ impl Payer {
             .approve(&Approval {
                 from_subaccount: self.account.subaccount,
                 spender: offer.spender.into(),
-                amount: amount.unwrap_or(needed).max(needed),
+                amount,
                 expected_allowance: Some(allowance),
                 expires_at: u64::try_from(expires_at).ok(),
             })

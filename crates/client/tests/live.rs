@@ -144,6 +144,12 @@ fn nothing_is_paid_without_leave() {
                 ..
             })
         ));
+        // Leave for too small an approval is none.
+        let payer = payer.with_approval(Some(Amount(PRICE)));
+        assert!(matches!(
+            buy(&shop, &payer).await,
+            Err(PayError::NeedsApproval { needed, .. }) if needed.0 == PRICE + FEE
+        ));
         // Too dear.
         let controls = SpendControls::none().allow(shop.ledger, Amount(PRICE - 1));
         let payer = shop
@@ -394,6 +400,42 @@ fn the_command_pays_and_says_how_it_ended() {
     assert_eq!(
         cli.run(&["pay", "http://localhost:1/"]).status.code(),
         Some(7)
+    );
+
+    // What cannot be written is not lost: the payment is kept until the content is.
+    let before = shop.balance(account);
+    let (status, lost) = run(pay(&[
+        "--approve",
+        "--save",
+        "kept.json",
+        "-o",
+        "no/such/folder",
+    ]));
+    assert_eq!(
+        (status, &lost["error"]["kind"]),
+        (1, &"output".into()),
+        "{lost}"
+    );
+    let (status, again) = cli.json(&["pay", "--resume", "kept.json"]);
+    assert_eq!(
+        (status, &again["content"]["text"]),
+        (0, &"the report".into()),
+        "{again}"
+    );
+    assert!(!cli.folder.join("kept.json").exists());
+    assert!(before - shop.balance(account) <= PRICE + 2 * FEE);
+
+    // A payment that could be lost is not sent.
+    let before = shop.balance(account);
+    let (status, failed) = run(pay(&["--save", "no/such/folder/kept.json", "--approve"]));
+    assert_eq!(
+        (status, &failed["error"]["kind"]),
+        (1, &"journal".into()),
+        "{failed}"
+    );
+    assert!(
+        before - shop.balance(account) <= FEE,
+        "nothing but an approval"
     );
 
     // An outcome that stays unknown is kept, and resumed without a second charge.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod exit;
+mod journal;
 mod output;
 mod pay;
 mod receipt;

@@ -4,18 +4,16 @@ use super::{
     Common,
     accounts::{canister_id, decimals, ledger_id, subaccount},
     exit::{self, Failure},
+    journal,
     output::Output,
 };
 use candid::Principal;
 use clap::Args;
 use serde_json::{Value, json};
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 use tollkeeper_client::{
-    KNOWN_TOKENS, Network, Outcome, Paid, PayError, Payer, Receipt, Request, Response,
-    SignedPayment, SpendControls, parse_units,
+    KNOWN_TOKENS, Network, Paid, PayError, Payer, Quote, Receipt, Request, Response, SpendControls,
+    parse_units,
 };
 
 #[derive(Debug, Args)]
@@ -55,7 +53,8 @@ pub struct PayArgs {
     /// How many seconds to wait for an outcome that is not known yet, sending the same payment again.
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     patience: u64,
-    /// Where to keep a payment whose outcome stays unknown [default: tollkeeper-<payment id>.json here].
+    /// Where to keep the payment until its outcome is known and the content is written [default:
+    /// tollkeeper-<payment id>.json here].
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// Send a kept payment again instead of making a new one.
@@ -93,28 +92,33 @@ pub async fn run(args: &PayArgs, common: &Common, output: &Output) -> Result<(),
         };
         payer = payer.with_approval(amount);
     }
-    let outcome = match (&request, &args.resume) {
-        (_, Some(file)) => payer.send(&kept(file)?).await.map(Outcome::Paid),
-        (Some(request), None) => payer.pay(request).await,
+    let (payment, file) = match (&request, &args.resume) {
+        (_, Some(file)) => (journal::read(file)?, file.clone()),
         (None, None) => return Err(Failure::usage("say what to pay for: a URL")),
-    };
-    match outcome {
-        Ok(Outcome::Free(response)) => free(args, output, response),
-        Ok(Outcome::Paid(paid)) => {
-            if let Some(file) = &args.resume {
-                // Delivered: nothing is left to resume, and the file is a bearer token.
-                let _ = std::fs::remove_file(file);
+        (Some(request), None) => match payer.quote(request).await? {
+            Quote::Free(response) => return free(args, output, response),
+            Quote::Priced(priced) => {
+                let offer = payer.fund(&priced.offers).await?;
+                let payment = payer.sign(&priced, offer)?;
+                let file = journal::write(&payment, args.save.as_deref())?;
+                (payment, file)
             }
-            delivered(args, &payer, output, *paid).await
+        },
+    };
+    match payer.send(&payment).await {
+        Ok(paid) => {
+            // The goods are safe only when they are written; until then the payment can fetch them again.
+            let checked = delivered(args, &payer, output, *paid)
+                .await
+                .map_err(|failure| journal::resumable(failure, &file))?;
+            journal::remove(&file);
+            checked
         }
-        Err(PayError::Unsettled { payment, reason }) => {
-            let error = PayError::Unsettled {
-                payment: payment.clone(),
-                reason,
-            };
-            Err(keep(args, &payment, error.into()))
+        Err(error @ PayError::Unsettled { .. }) => Err(journal::resumable(error.into(), &file)),
+        Err(error) => {
+            journal::remove(&file);
+            Err(error.into())
         }
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -175,54 +179,6 @@ impl PayArgs {
     }
 }
 
-fn kept(file: &Path) -> Result<SignedPayment, Failure> {
-    let bad =
-        |problem: &dyn std::fmt::Display| Failure::usage(format!("{}: {problem}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|e| bad(&e))?;
-    serde_json::from_str(&text).map_err(|e| bad(&e))
-}
-
-/// Keeps a payment whose outcome is unknown, so that it can be resumed and is never made anew.
-fn keep(args: &PayArgs, payment: &SignedPayment, failure: Failure) -> Failure {
-    let file = args
-        .resume
-        .clone()
-        .or_else(|| args.save.clone())
-        .unwrap_or_else(|| {
-            let short: String = payment.payment_id.chars().take(16).collect();
-            PathBuf::from(format!("tollkeeper-{short}.json"))
-        });
-    let saved = serde_json::to_vec_pretty(payment)
-        .map_err(|e| e.to_string())
-        .and_then(|text| write_private(&file, &text).map_err(|e| e.to_string()));
-    let name = file.display().to_string();
-    match saved {
-        Ok(()) => {
-            let message = format!(
-                "{}\nresume with: tollkeeper pay --resume {name}",
-                failure.message
-            );
-            Failure { message, ..failure }.with("resume", json!(name))
-        }
-        // The payment is the only means to get the goods: print it rather than lose it.
-        Err(problem) => {
-            let message = format!(
-                "{}\nit could not be kept in {name}: {problem}",
-                failure.message
-            );
-            Failure { message, ..failure }.with("payment", json!(payment))
-        }
-    }
-}
-
-fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    std::io::Write::write_all(&mut options.open(file)?, bytes)
-}
-
 fn free(args: &PayArgs, output: &Output, response: Response) -> Result<(), Failure> {
     if !(200..300).contains(&response.status) {
         let failure = Failure::new(
@@ -237,12 +193,13 @@ fn free(args: &PayArgs, output: &Output, response: Response) -> Result<(), Failu
     content(args, output, &response, object)
 }
 
+/// Hands the goods over; what it returns is whether the receipt holds.
 async fn delivered(
     args: &PayArgs,
     payer: &Payer,
     output: &Output,
     paid: Paid,
-) -> Result<(), Failure> {
+) -> Result<Result<(), Failure>, Failure> {
     let accepted = &paid.payment.payment.accepted;
     let block = paid
         .receipt
@@ -282,11 +239,10 @@ async fn delivered(
     };
     // The content was paid for: it is printed whatever the ledger says about the receipt.
     content(args, output, &paid.response, object)?;
-    checked?;
-    if args.check {
+    if args.check && checked.is_ok() {
         output.say("the ledger's block bears the receipt out");
     }
-    Ok(())
+    Ok(checked)
 }
 
 /// Compares what the seller says happened with the ledger's block.
