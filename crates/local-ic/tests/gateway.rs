@@ -281,3 +281,27 @@ async fn a_canister_that_contradicts_the_framing_gets_no_answer_through() {
     assert_eq!(header(&answer, "content-length"), "5");
     site.end().await;
 }
+
+#[tokio::test]
+async fn a_gateway_can_come_with_the_instance_and_stops_with_it() {
+    let config = pocket_ic::common::rest::InstanceHttpGatewayConfig {
+        ip_addr: None,
+        port: None,
+        domains: None,
+        https_config: None,
+        domain_custom_provider_local_file: None,
+    };
+    let instance = support::builder()
+        .with_application_subnet()
+        .with_http_gateway(config)
+        .build_async()
+        .await;
+    let url = instance.url().expect("a gateway");
+    let topology = url.join("_/topology").expect("url");
+    let answer = reqwest::get(topology.clone()).await.expect("answer");
+    assert_eq!(answer.status(), 200);
+    instance.drop().await;
+    reqwest::get(topology)
+        .await
+        .expect_err("nobody listens any more");
+}

@@ -12,7 +12,7 @@ const MAX_EXPIRY_NS: u64 = (5 + 1) * 60 * 1_000_000_000;
 const MAX_DELEGATIONS: usize = 20;
 const MAX_TARGETS: usize = 1_000;
 const MAX_NONCE: usize = 32;
-/// Sequences nested deeper than this are no envelope, whatever else they are.
+/// More paths than this are not asked for at once.
 const MAX_PATHS: usize = 1_000;
 
 /// A request whose sender is who it claims to be.

@@ -83,7 +83,7 @@ fn claim(path: &Path) -> io::Result<PortFile> {
     let create = || OpenOptions::new().write(true).create_new(true).open(path);
     match create() {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && is_stale(path) => {
-            std::fs::remove_file(path)?;
+            remove_stale(path)?;
             create()?
         }
         other => other?,
@@ -97,6 +97,21 @@ fn is_stale(path: &Path) -> bool {
         .ok()
         .and_then(|content| content.strip_suffix('\n')?.parse::<u16>().ok());
     port.is_some_and(|port| TcpStream::connect(("127.0.0.1", port)).is_err())
+}
+
+/// Moves the file away before looking at it again: of several servers that start at once, one may have put its
+/// own file in the place of the stale one already, and that must stay.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let aside = path.with_extension(format!("stale{}", std::process::id()));
+    match std::fs::rename(path, &aside) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    }
+    if is_stale(&aside) {
+        std::fs::remove_file(&aside)
+    } else {
+        std::fs::rename(&aside, path)
+    }
 }
 
 async fn run(args: &Args, port_file: Option<&PortFile>) -> io::Result<()> {

@@ -142,3 +142,85 @@ fn client() -> Result<&'static reqwest::Client, (u32, String)> {
         .as_ref()
         .map_err(|error| (SYS_FATAL, error.clone()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// A web server that answers one request with these bytes and hands the request back.
+    async fn answer_once(answer: &'static str) -> (String, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
+        let url = format!("http://{}/path", listener.local_addr().expect("address"));
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("connection");
+            let mut request = vec![0; 4_096];
+            let length = stream.read(&mut request).await.expect("request");
+            stream
+                .write_all(answer.as_bytes())
+                .await
+                .expect("answer is taken");
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        });
+        (url, server)
+    }
+
+    fn outcall(url: String, max_response_bytes: Option<u64>) -> HttpOutcall {
+        HttpOutcall {
+            subnet: Principal::anonymous(),
+            request_id: 1,
+            canister: Principal::anonymous(),
+            method: OutcallMethod::Get,
+            url,
+            headers: vec![("x-note".into(), "hello".into())],
+            body: Vec::new(),
+            max_response_bytes,
+            replicated: true,
+        }
+    }
+
+    #[tokio::test]
+    async fn should_bring_back_status_headers_and_body() {
+        let (url, server) =
+            answer_once("HTTP/1.1 302 Found\r\nlocation: /else\r\ncontent-length: 2\r\n\r\nhi")
+                .await;
+        let result = fetch(outcall(url, None)).await;
+        let HttpResult::Reply {
+            status,
+            headers,
+            body,
+        } = result
+        else {
+            panic!("{result:?}");
+        };
+        // A redirect is not followed.
+        assert_eq!((status, body.as_slice()), (302, &b"hi"[..]));
+        assert!(headers.contains(&("location".into(), "/else".into())));
+        let request = server.await.expect("served");
+        assert!(request.starts_with("GET /path HTTP/1.1"), "{request}");
+        assert!(request.contains("x-note: hello"), "{request}");
+    }
+
+    #[tokio::test]
+    async fn should_reject_a_body_above_the_limit_and_a_dead_address() {
+        let (url, _server) = answer_once("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await;
+        let reject = fetch(outcall(url, Some(4))).await;
+        assert!(
+            matches!(reject, HttpResult::Reject { code: SYS_FATAL, message } if message.contains("4 bytes"))
+        );
+        let free = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("port")
+            .local_addr()
+            .expect("address");
+        let reject = fetch(outcall(format!("http://{free}/"), None)).await;
+        assert!(matches!(
+            reject,
+            HttpResult::Reject {
+                code: SYS_TRANSIENT,
+                ..
+            }
+        ));
+    }
+}
