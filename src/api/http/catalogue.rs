@@ -67,7 +67,7 @@ impl Seller {
     fn unpaid(&self, route: &Route) -> Option<Answer> {
         let content = route.content.as_ref().filter(|_| route.on_sale)?;
         if route.is_free() {
-            return Some(Answer::content(content.clone(), &route.mime_type));
+            return Some(Answer::content(*content, &route.mime_type));
         }
         self.payment_required(route, None)
             .map(|offers| Answer::payment_required(&offers))

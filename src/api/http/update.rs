@@ -1,7 +1,8 @@
 //! The update `http_request_update`: payments, and whatever a query cannot prove.
 
 use super::{
-    certification, is_known,
+    certification::{self, seller},
+    is_known,
     request::{self, MAX_BODY_BYTES, MAX_PAID_PATH_BYTES, PaymentHeader},
     response,
     types::{HttpResponse, HttpUpdateRequest},
@@ -70,9 +71,8 @@ async fn paid<R: Runtime>(
     if url.path.len() > MAX_PAID_PATH_BYTES {
         return Some(response::refusal(414, r#"{"error":"url_too_long"}"#));
     }
-    let seller = certification::seller();
     let Some(payment) = payment else {
-        return Some(response::refused(&seller, &route, Code::InvalidPayload));
+        return Some(response::refused(&seller(), &route, Code::InvalidPayload));
     };
     // Read before the ledger is asked: a payer gets what was for sale when the payment was verified,
     // whatever happens to the route meanwhile. Nothing to deliver, nothing to charge for.
@@ -98,19 +98,25 @@ async fn paid<R: Runtime>(
         PayOutcome::Paid { receipt } => response::delivered(&receipt, &route.mime_type, body),
         // Somebody else's payment sent to a route that is free by now.
         PayOutcome::Refused(_) if route.is_free() => return None,
-        PayOutcome::Refused(refusal) => response::refused(&seller, &route, refusal.code),
+        PayOutcome::Refused(refusal) => response::refused(&seller(), &route, refusal.code),
         PayOutcome::Failed {
             code,
             message,
             payer,
             ..
-        } => response::not_settled(&seller, code, Some(message), &payer, String::new()),
+        } => response::not_settled(&seller(), code, Some(message), &payer, String::new()),
         PayOutcome::Pending { payment_id, payer } => {
             let transaction = payment_id.to_string();
-            response::not_settled(&seller, Code::SettlementPending, None, &payer, transaction)
+            response::not_settled(
+                &seller(),
+                Code::SettlementPending,
+                None,
+                &payer,
+                transaction,
+            )
         }
         PayOutcome::Duplicate { payer, .. } => response::not_settled(
-            &seller,
+            &seller(),
             Code::DuplicateSettlement,
             None,
             &payer,

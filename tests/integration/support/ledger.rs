@@ -96,7 +96,7 @@ impl TestLedger {
                     .into_iter()
                     .map(|block| (number(&block.id), block.block)),
             );
-            if Nat::from(all.len()) >= page.log_length {
+            if all.len() as u128 >= number(&page.log_length) {
                 return all;
             }
         }
