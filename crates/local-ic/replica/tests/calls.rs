@@ -65,19 +65,16 @@ fn errors_should_reach_callers_with_the_measured_codes_and_texts() {
         assert_eq!(seen.code, code, "{method}: {}", seen.text());
         assert!(seen.text().starts_with(&text), "{method}: {}", seen.text());
     }
-    let poor = net.create_on(0, 2 * T);
-    net.install(poor, KIT);
-    let spare = 41_000_000_000;
-    let drain = net.balance(poor) - spare / 2;
-    // The kit accepts nothing here: take the cycles away by paying a deposit.
-    let deposit =
-        candid::encode_one(ic_management_canister_types::CanisterIdRecord { canister_id: b })
-            .expect("encodes");
-    let mut pay = call(MANAGEMENT, "deposit_cycles", &deposit);
-    pay.cycles = (drain - 90_000_000_000) as u64;
-    run(&mut net, poor, pay);
-    let seen = run(&mut net, a, call(poor, "noop", &[]));
-    assert_eq!(seen.code, 0, "still rich enough: {}", seen.text());
+    let frozen = net.kit(0);
+    let settings = ic_management_canister_types::CanisterSettings {
+        freezing_threshold: Some(1_000_000_000_000_000_u64.into()),
+        ..Default::default()
+    };
+    net.settings(frozen, settings).expect("is set");
+    let seen = run(&mut net, a, call(frozen, "noop", &[]));
+    assert_eq!(seen.code, 2);
+    let text = format!("IC0207: Canister {frozen} is out of cycles");
+    assert!(seen.text().starts_with(&text), "{}", seen.text());
 }
 
 #[test]
@@ -159,19 +156,10 @@ fn cycles_should_be_accepted_refunded_and_kept_as_measured() {
 fn bounded_wait_calls_should_expire_while_the_callee_runs_and_lose_no_cycles() {
     let mut net = Network::new();
     let (a, b) = (net.kit(0), net.kit(0));
-    let never = net.kit(1);
     net.advance(SECOND - net.replica.time() % SECOND);
     net.replica.round();
     let start = net.replica.time();
-    // b waits for a callee on another subnet that is stopping and so never answers in time.
-    let inner = call(never, "echo", b"late").encode();
-    let outer = Call {
-        cycles: 9_000_000,
-        timeout: 10,
-        ..call(b, "call", &inner)
-    };
-    // Keep b's call open: stop rounds cannot help, so use an outcall that is never answered.
-    let _ = (outer.encode(), start);
+    // The callee waits for an outcall that nobody answers for now.
     let http = candid::encode_one(ic_management_canister_types::HttpRequestArgs {
         url: "https://example.org/".to_string(),
         max_response_bytes: Some(2_000),
@@ -333,7 +321,6 @@ fn stopping_should_wait_for_open_calls() {
         .expect("encodes");
     net.replica.round();
     let stop = net.submit(MANAGEMENT, "stop_canister", &arg);
-    // Keep the callee from answering in this round: it is stopping too, with nothing open.
     net.replica.round();
     assert!(net.answer(&open).expect("the callback ran").is_ok());
     assert!(
@@ -356,7 +343,7 @@ fn stopping_should_wait_for_open_calls() {
 }
 
 #[test]
-fn a_stop_request_should_end_by_start_or_timeout() {
+fn a_stop_request_should_end_by_start_or_when_nothing_is_open() {
     let mut net = Network::new();
     let a = net.kit(0);
     let http = candid::encode_one(ic_management_canister_types::HttpRequestArgs {
@@ -386,10 +373,37 @@ fn a_stop_request_should_end_by_start_or_timeout() {
     assert_eq!((error.reject_code, error.error_code), (5, 511));
     let stop = net.submit(MANAGEMENT, "stop_canister", &arg);
     net.replica.round();
-    // The outcall would end the wait after 60 s; answer it with another one in between is not
-    // possible while stopping, so the stop ends with the outcall.
+    // The outcall times out, its callback runs, and then nothing is open.
     net.advance(61 * SECOND);
     net.replica.round();
     net.replica.round();
     assert!(net.answer(&stop).expect("answered").is_ok());
+}
+
+#[test]
+fn a_stop_request_should_time_out() {
+    let mut net = Network::new();
+    let a = net.kit(0);
+    let settings = ic_management_canister_types::CanisterSettings {
+        controllers: Some(vec![USER, a]),
+        ..Default::default()
+    };
+    net.settings(a, settings).expect("is set");
+    // A canister that stops itself waits for its own call.
+    let arg = candid::encode_one(ic_management_canister_types::CanisterIdRecord { canister_id: a })
+        .expect("encodes");
+    let id = net.submit(a, "call", &call(MANAGEMENT, "stop_canister", &arg).encode());
+    net.replica.round();
+    net.replica.round();
+    net.advance(299 * SECOND);
+    net.replica.round();
+    assert_eq!(net.answer(&id), None);
+    net.advance(2 * SECOND);
+    let seen = seen(&net.wait(&id).0.expect("the callback runs"));
+    assert_eq!(seen.code, 2);
+    assert!(seen.text().starts_with("IC0206: "), "{}", seen.text());
+    assert_eq!(
+        net.update(a, "noop", &[]).expect_err("stopped").error_code,
+        508
+    );
 }

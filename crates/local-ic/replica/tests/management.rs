@@ -394,32 +394,3 @@ fn logs_should_be_readable_by_those_who_may() {
     };
     assert!(net.replica.query(stranger).is_err());
 }
-
-#[test]
-fn canisters_should_create_canisters() {
-    let mut net = Network::new();
-    let id = net.kit(0);
-    let arg = encode_one(CreateCanisterArgs::default()).expect("encodes");
-    let (seen, _) = management_call(&mut net, id, "create_canister", &arg, 1_000);
-    assert_eq!(seen.code, 4);
-    assert!(seen.text().contains("500_000_000_000"), "{}", seen.text());
-    assert_eq!(seen.refunded, 1_000);
-    let (seen, rounds) = management_call(&mut net, id, "create_canister", &arg, 1_500_000_000_000);
-    assert_eq!((seen.code, seen.refunded, rounds), (0, 0, 2));
-    let new = decode_one::<CanisterIdRecord>(&seen.data)
-        .expect("decodes")
-        .canister_id;
-    assert_eq!(net.balance(new), T);
-    assert_eq!(net.replica.controllers(new), Some(vec![id]));
-    let record = encode_one(CanisterIdRecord { canister_id: new }).expect("encodes");
-    let (seen, _) = management_call(&mut net, id, "deposit_cycles", &record, 5_000);
-    assert_eq!((seen.code, net.balance(new)), (0, T + 5_000));
-    let info = encode_one(CanisterInfoArgs {
-        canister_id: new,
-        num_requested_changes: Some(5),
-    })
-    .expect("encodes");
-    let (seen, _) = management_call(&mut net, id, "canister_info", &info, 0);
-    let info: CanisterInfoResult = decode_one(&seen.data).expect("decodes");
-    assert_eq!((info.total_num_changes, info.controllers), (1, vec![id]));
-}
