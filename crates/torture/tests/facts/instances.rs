@@ -11,7 +11,7 @@ use torture::program::{Op, encode, say};
 #[test]
 fn instances_are_independent() {
     let (one, two) = (one_subnet(), one_subnet());
-    let canisters = [&one, &two].map(|pic| Canister::torture(pic));
+    let canisters = [&one, &two].map(Canister::torture);
     canisters[0].run(&[say("one"), Op::Save("mark".into()), Op::Reply]);
     assert_eq!(canisters[1].load_text("mark"), "");
     let before = now(&two);
@@ -43,7 +43,7 @@ fn the_initial_time_may_be_given() {
     let at = 1_700_000_000_000_000_000;
     let pic = builder()
         .with_application_subnet()
-        .with_initial_timestamp(at)
+        .with_initial_time(Time::from_nanos_since_unix_epoch(at))
         .build();
     assert!((at..at + 10).contains(&now(&pic)), "{}", now(&pic));
 }
