@@ -3,7 +3,7 @@
  * what is hashed, how it is signed, and the id that names the payment everywhere.
  */
 import { requestIdOf, type SignIdentity } from "@icp-sdk/core/agent";
-import { DelegationIdentity } from "@icp-sdk/core/identity";
+import type { DelegationIdentity } from "@icp-sdk/core/identity";
 
 /** Domain separator; its length prefix keeps the message apart from every other signature an identity makes. */
 const DOMAIN_SEPARATOR = "x402-icp-exact";
@@ -93,7 +93,7 @@ export async function signAuthorization(
     publicKey: base64(identity.getPublicKey().toDer()),
     signature: base64(signature),
   };
-  if (identity instanceof DelegationIdentity) {
+  if (isDelegated(identity)) {
     payload.delegations = identity.getDelegation().delegations.map(({ delegation, signature }) => {
       if (delegation.permissions !== undefined) {
         throw new Error("This delegation is limited by `permissions`; it cannot authorize payments");
@@ -107,6 +107,11 @@ export async function signAuthorization(
     });
   }
   return payload;
+}
+
+/** By shape and not by class: the application may have another copy of @icp-sdk/core than this package. */
+function isDelegated(identity: SignIdentity): identity is DelegationIdentity {
+  return "getDelegation" in identity && typeof identity.getDelegation === "function";
 }
 
 /** Padded standard base64, the only form x402 headers take. */
