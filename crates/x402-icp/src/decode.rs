@@ -5,9 +5,12 @@ use crate::{
     authorization::Authorization,
     json,
     values::{ValueError, parse_base64},
-    wire::PaymentPayload,
+    wire::{PAYMENT_SIGNATURE, PaymentPayload},
 };
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+mod payment;
 
 /// The longest payment header that is read, in bytes of base64. A chain with an Internet Identity
 /// signature needs about 7,000.
@@ -140,7 +143,8 @@ pub struct DecodedPayment {
 ///
 /// Says nothing about whether the payment is good: version, scheme, network and terms are not looked at.
 pub fn decode_payment(header: &[u8]) -> Result<DecodedPayment, DecodeError> {
-    let payload: PaymentPayload = decode_header("PAYMENT-SIGNATURE", header)?;
+    const NAME: &str = PAYMENT_SIGNATURE;
+    let payload = payment::read(NAME, parse_json(NAME, &unwrap_header(NAME, header)?)?)?;
     let authorization = payload.payload.parse()?;
     Ok(DecodedPayment {
         payload,
@@ -155,6 +159,11 @@ pub fn decode_payment_payload(header: &[u8]) -> Result<PaymentPayload, DecodeErr
 
 /// Reads any header value of this protocol; `name` is used in errors about the value as a whole.
 pub fn decode_header<T: DeserializeOwned>(name: &str, header: &[u8]) -> Result<T, DecodeError> {
+    decode_json(name, &unwrap_header(name, header)?)
+}
+
+/// The JSON bytes inside a header value.
+fn unwrap_header(name: &str, header: &[u8]) -> Result<Vec<u8>, DecodeError> {
     if header.len() > MAX_HEADER_BYTES {
         return Err(DecodeError::TooLong {
             field: name.into(),
@@ -162,18 +171,21 @@ pub fn decode_header<T: DeserializeOwned>(name: &str, header: &[u8]) -> Result<T
             actual: header.len(),
         });
     }
-    let bytes = parse_base64(header, MAX_HEADER_BYTES).map_err(|e| DecodeError::NotBase64 {
+    parse_base64(header, MAX_HEADER_BYTES).map_err(|e| DecodeError::NotBase64 {
         field: name.into(),
         problem: e.to_string(),
-    })?;
-    decode_json(name, &bytes)
+    })
+}
+
+fn parse_json(name: &str, bytes: &[u8]) -> Result<Value, DecodeError> {
+    let text =
+        std::str::from_utf8(bytes).map_err(|_| DecodeError::NotUtf8 { field: name.into() })?;
+    json::parse(name, text, MAX_JSON_DEPTH)
 }
 
 /// Reads JSON from a stranger as strictly as [`decode_header`] does; the caller has limited its size.
 pub fn decode_json<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, DecodeError> {
-    let text =
-        std::str::from_utf8(bytes).map_err(|_| DecodeError::NotUtf8 { field: name.into() })?;
-    let value = json::parse(name, text, MAX_JSON_DEPTH)?;
+    let value = parse_json(name, bytes)?;
     // The path is worth its price only when there is an error to report.
     T::deserialize(&value).or_else(|_| {
         serde_path_to_error::deserialize(&value).map_err(|e| DecodeError::WrongType {

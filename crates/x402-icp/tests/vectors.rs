@@ -141,7 +141,7 @@ fn bad_headers() -> Vec<(&'static str, &'static str, String)> {
         ),
         (
             "no validAfter",
-            "payload",
+            "payload.validAfter",
             changed("\"validAfter\"", "\"validafter\""),
         ),
         (
@@ -234,6 +234,10 @@ fn vectors() -> Value {
 }
 
 fn read() -> Value {
+    // While the file is being written, its other readers must not look at it.
+    if std::env::var_os("UPDATE_VECTORS").is_some() {
+        return vectors();
+    }
     serde_json::from_str(&std::fs::read_to_string(FILE).expect("vectors.json")).expect("JSON")
 }
 

@@ -338,6 +338,41 @@ fn the_chain_is_limited() {
     );
 }
 
+/// The payment is read by hand, other headers by the derived deserializers: both must agree.
+#[test]
+fn the_derived_reader_reads_the_same() {
+    for pointer in [
+        "",
+        "/resource",
+        "/payload/delegations",
+        "/payload/delegations/0/targets",
+    ] {
+        let mut value = payment();
+        value["extensions"] = json!({"a": [1]});
+        value["resource"]["tags"] = json!(["x", "y"]);
+        if !pointer.is_empty() {
+            *value.pointer_mut(pointer).unwrap() = Value::Null;
+        }
+        let text = header(&value);
+        let derived: PaymentPayload = decode_header("test", text.as_bytes()).unwrap();
+        assert_eq!(decode_payment_payload(text.as_bytes()), Ok(derived));
+    }
+}
+
+#[test]
+fn malformed_echoes_are_named() {
+    for (pointer, wrong) in [
+        ("/resource", json!("x")),
+        ("/resource/url", json!(1)),
+        ("/extensions", json!([])),
+    ] {
+        let mut value = payment();
+        value["extensions"] = json!({});
+        *value.pointer_mut(pointer).unwrap() = wrong;
+        assert_eq!(error(&value).field(), pointer[1..].replace('/', "."));
+    }
+}
+
 proptest! {
     #[test]
     fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {

@@ -1,0 +1,214 @@
+//! From strictly parsed JSON to a payment, by hand: one pass that moves the texts, a path in every error,
+//! and a fraction of the code that two generic deserializers make of the same types on wasm.
+
+use super::DecodeError;
+use crate::wire::{
+    DelegationText, ExactIcrc2Extra, ExactIcrc2Payload, PaymentPayload, PaymentRequirements,
+    ResourceInfo,
+};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// Where a value stands; written out only when there is an error to report.
+enum Path<'a> {
+    Top(&'a str),
+    Key(&'a Path<'a>, &'a str),
+    Index(&'a Path<'a>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Path::Top(name) => f.write_str(name),
+            Path::Key(Path::Top(_), key) => f.write_str(key),
+            Path::Key(parent, key) => write!(f, "{parent}.{key}"),
+            Path::Index(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
+impl Path<'_> {
+    fn wrong(&self, problem: &str) -> DecodeError {
+        DecodeError::WrongType {
+            field: self.to_string(),
+            problem: problem.into(),
+        }
+    }
+
+    fn object(&self, value: Value) -> Result<Map<String, Value>, DecodeError> {
+        match value {
+            Value::Object(map) => Ok(map),
+            _ => Err(self.wrong("must be an object")),
+        }
+    }
+
+    fn list(&self, value: Value) -> Result<Vec<Value>, DecodeError> {
+        match value {
+            Value::Array(list) => Ok(list),
+            _ => Err(self.wrong("must be a list")),
+        }
+    }
+
+    fn text(&self, value: Value) -> Result<String, DecodeError> {
+        match value {
+            Value::String(text) => Ok(text),
+            _ => Err(self.wrong("must be a text")),
+        }
+    }
+}
+
+/// An object whose fields are taken out one by one.
+struct Fields<'a> {
+    path: &'a Path<'a>,
+    map: Map<String, Value>,
+}
+
+impl<'a> Fields<'a> {
+    fn of(path: &'a Path<'a>, value: Value) -> Result<Self, DecodeError> {
+        let map = path.object(value)?;
+        Ok(Fields { path, map })
+    }
+
+    fn required(&mut self, key: &'static str) -> Result<Value, DecodeError> {
+        self.map
+            .remove(key)
+            .ok_or_else(|| Path::Key(self.path, key).wrong("is missing"))
+    }
+
+    /// `null` is no value.
+    fn optional(&mut self, key: &'static str) -> Option<Value> {
+        self.map.remove(key).filter(|value| !value.is_null())
+    }
+
+    fn text(&mut self, key: &'static str) -> Result<String, DecodeError> {
+        let value = self.required(key)?;
+        Path::Key(self.path, key).text(value)
+    }
+
+    fn optional_text(&mut self, key: &'static str) -> Result<Option<String>, DecodeError> {
+        self.optional(key)
+            .map(|value| Path::Key(self.path, key).text(value))
+            .transpose()
+    }
+
+    fn number<N: TryFrom<u64>>(&mut self, key: &'static str) -> Result<N, DecodeError> {
+        self.required(key)?
+            .as_u64()
+            .and_then(|number| N::try_from(number).ok())
+            .ok_or_else(|| {
+                Path::Key(self.path, key).wrong("must be a natural number within its limit")
+            })
+    }
+
+    fn optional_texts(&mut self, key: &'static str) -> Result<Option<Vec<String>>, DecodeError> {
+        let Some(value) = self.optional(key) else {
+            return Ok(None);
+        };
+        let path = Path::Key(self.path, key);
+        let texts = path.list(value)?.into_iter().enumerate();
+        texts
+            .map(|(i, text)| Path::Index(&path, i).text(text))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+}
+
+/// Reads a payment; `name` stands for it as a whole in errors.
+pub(super) fn read(name: &str, value: Value) -> Result<PaymentPayload, DecodeError> {
+    let top = Path::Top(name);
+    let mut fields = Fields::of(&top, value)?;
+    let x402_version = fields.number("x402Version")?;
+    let resource = fields
+        .optional("resource")
+        .map(|value| resource(&top, value))
+        .transpose()?;
+    let accepted = accepted(&top, fields.required("accepted")?)?;
+    let payload = payload(&top, fields.required("payload")?)?;
+    let extensions = fields
+        .optional("extensions")
+        .map(|value| Path::Key(&top, "extensions").object(value))
+        .transpose()?;
+    Ok(PaymentPayload {
+        x402_version,
+        resource,
+        accepted,
+        payload,
+        extensions,
+    })
+}
+
+fn resource(top: &Path<'_>, value: Value) -> Result<ResourceInfo, DecodeError> {
+    let path = Path::Key(top, "resource");
+    let mut fields = Fields::of(&path, value)?;
+    Ok(ResourceInfo {
+        url: fields.text("url")?,
+        description: fields.optional_text("description")?,
+        mime_type: fields.optional_text("mimeType")?,
+        service_name: fields.optional_text("serviceName")?,
+        tags: fields.optional_texts("tags")?,
+        icon_url: fields.optional_text("iconUrl")?,
+    })
+}
+
+fn accepted(top: &Path<'_>, value: Value) -> Result<PaymentRequirements, DecodeError> {
+    let path = Path::Key(top, "accepted");
+    let mut fields = Fields::of(&path, value)?;
+    Ok(PaymentRequirements {
+        scheme: fields.text("scheme")?,
+        network: fields.text("network")?,
+        amount: fields.text("amount")?,
+        asset: fields.text("asset")?,
+        pay_to: fields.text("payTo")?,
+        max_timeout_seconds: fields.number("maxTimeoutSeconds")?,
+        extra: {
+            let path = Path::Key(&path, "extra");
+            let mut fields = Fields::of(&path, fields.required("extra")?)?;
+            ExactIcrc2Extra {
+                asset_transfer_method: fields.text("assetTransferMethod")?,
+                symbol: fields.text("symbol")?,
+                decimals: fields.number("decimals")?,
+                fee: fields.text("fee")?,
+                spender: fields.text("spender")?,
+                offer: fields.text("offer")?,
+                payment_flow: fields.optional_text("paymentFlow")?,
+            }
+        },
+    })
+}
+
+fn payload(top: &Path<'_>, value: Value) -> Result<ExactIcrc2Payload, DecodeError> {
+    let path = Path::Key(top, "payload");
+    let mut fields = Fields::of(&path, value)?;
+    Ok(ExactIcrc2Payload {
+        from: fields.text("from")?,
+        nonce: fields.text("nonce")?,
+        valid_after: fields.text("validAfter")?,
+        valid_before: fields.text("validBefore")?,
+        public_key: fields.text("publicKey")?,
+        signature: fields.text("signature")?,
+        delegations: match fields.optional("delegations") {
+            None => None,
+            Some(value) => {
+                let path = Path::Key(&path, "delegations");
+                let list = path.list(value)?.into_iter().enumerate();
+                let chain = list.map(|(i, value)| delegation(&Path::Index(&path, i), value));
+                Some(chain.collect::<Result<_, _>>()?)
+            }
+        },
+    })
+}
+
+fn delegation(path: &Path<'_>, value: Value) -> Result<DelegationText, DecodeError> {
+    let mut fields = Fields::of(path, value)?;
+    let delegation = DelegationText {
+        pubkey: fields.text("pubkey")?,
+        expiration: fields.text("expiration")?,
+        targets: fields.optional_texts("targets")?,
+        signature: fields.text("signature")?,
+    };
+    // Whatever else restricts the delegation must not be passed over.
+    match fields.map.keys().next() {
+        None => Ok(delegation),
+        Some(unknown) => Err(Path::Key(path, unknown).wrong("is not known in a delegation")),
+    }
+}
