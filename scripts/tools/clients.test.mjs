@@ -36,6 +36,12 @@ async function fund(identity) {
   return ledger;
 }
 
+/** Why a paid request was answered 402: the code of the outcome or of the fresh offers. */
+function refusal({ status, headers }) {
+  const header = headers.get("payment-response") ?? headers.get("payment-required");
+  return `${status} ${header ? atob(header) : "without an x402 header"}`;
+}
+
 const clientOf = (identity) => new x402Client().register("icp:*", new ExactIcpScheme(identity));
 const delegated = async () => {
   const session = Ed25519KeyIdentity.generate();
@@ -50,7 +56,7 @@ describe("the stock @x402/fetch client", () => {
   it("gets a 402 that the reference schema accepts", async () => {
     const response = await fetch(report);
     assert.equal(response.status, 402);
-    assert.equal(response.headers.get("cache-control"), "no-store");
+    assert.match(response.headers.get("cache-control"), /no-store/);
     PaymentRequiredV2Schema.parse(decodePaymentRequiredHeader(response.headers.get("payment-required")));
   });
 
@@ -65,7 +71,7 @@ describe("the stock @x402/fetch client", () => {
       const ledger = await fund(identity);
       const before = await ledger.balance();
       const response = await wrapFetchWithPayment(resendingFetch(fetch), clientOf(identity))(report);
-      assert.equal(response.status, 200, await response.clone().text());
+      assert.equal(response.status, 200, refusal(response));
       assert.match(await response.text(), /Market report/);
       const settled = decodePaymentResponseHeader(response.headers.get("payment-response"));
       assert.equal(settled.success, true);
