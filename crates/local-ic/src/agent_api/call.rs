@@ -1,12 +1,12 @@
 //! Update calls: asynchronous (v2) and synchronous with a certificate in the answer (v3, v4).
 
 use super::{ApiError, Target, authenticated, cbor};
-use crate::network::{Network, error_code};
+use crate::network::{Network, error_code, is_final};
 use bytes::Bytes;
 use candid::{CandidType, Decode, Deserialize};
 use http::{Response, StatusCode};
 use local_ic_cert::{Content, self_describing_cbor};
-use local_ic_replica::{Effective, Ingress, IngressState, MessageId, Principal, RequestError};
+use local_ic_replica::{Effective, Ingress, MessageId, Principal, RequestError};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +63,7 @@ pub(super) async fn synchronous(
             .run(move |core| {
                 let state = core.replica.ingress_status(&id).map(|status| &status.state);
                 match state {
-                    Some(IngressState::Replied(_) | IngressState::Rejected(_)) => {
+                    Some(state) if is_final(state) => {
                         let path = vec![b"request_status".to_vec(), id.0.to_vec()];
                         core.certify(subnet, vec![path]).map(Some)
                     }

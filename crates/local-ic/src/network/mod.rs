@@ -22,6 +22,9 @@ pub use topology::PlannedSubnet;
 /// 6 May 2021 21:17:10 CEST and 2 ns: where a PocketIC server's time starts.
 pub const DEFAULT_INITIAL_TIME: u64 = 1_620_328_630_000_000_002;
 
+/// Answers stay in the state tree this long, as on the IC; who has not asked by then finds nothing.
+const ANSWER_LIFETIME_NS: u64 = 6 * 60 * 1_000_000_000;
+
 /// A network could not be made.
 #[derive(Debug, Error)]
 pub enum NetworkError {
@@ -231,8 +234,10 @@ impl Core {
                 tree.insert_canister(canister, &leaves);
             }
         }
+        let oldest = self.replica.state_time().saturating_sub(ANSWER_LIFETIME_NS);
         for id in self.replica.ingress_ids() {
             if let Some(status) = self.replica.ingress_status(&id)
+                && (status.time >= oldest || !is_final(&status.state))
                 && self.subnet_in_charge(status.effective_canister) == Some(subnet)
             {
                 tree.insert_request_status(&id.0, &request_status(&status.state));
@@ -267,6 +272,11 @@ impl Core {
 /// The `IC0nnn` form of an error code.
 pub fn error_code(error: &UserError) -> String {
     format!("IC{:04}", error.error_code)
+}
+
+/// Whether a message has its answer.
+pub fn is_final(state: &IngressState) -> bool {
+    matches!(state, IngressState::Replied(_) | IngressState::Rejected(_))
 }
 
 fn request_status(state: &IngressState) -> RequestStatus {
