@@ -4,7 +4,7 @@
 //!           Opened                      Moved
 //!  (none) ─────────▶ Settling (try 1) ─────────▶ Settled          final
 //!                      │        │ NotMoved
-//!                      │        └──────────────▶ Failed           final; the nonce is free again
+//!                      │        └──────────────▶ Failed           final
 //!              InDoubt │
 //!                      ▼   Retried
 //!                    Unknown ◀────────▶ Settling (try 2, 3, …) ──▶ Settled
@@ -14,8 +14,8 @@
 //! 1. `Opened`: the authorization was verified; nonce and `created_at_time` are journalled before the
 //!    ledger is asked.
 //! 2. `Moved`: the ledger proved that the money moved. Final.
-//! 3. `NotMoved` on the first try: the ledger proved that it did not. Final for this journal entry; the
-//!    nonce is free, and the same authorization may be tried again as a new entry.
+//! 3. `NotMoved` on the first try: the ledger proved that it did not. Final: one authorization has one
+//!    outcome, so that a payer who signs anew is not charged for both when somebody repeats the first.
 //! 4. `InDoubt`: the answer proves neither (system errors, unreadable replies, an upgrade or a trap
 //!    between the call and its answer).
 //! 5. `Retried`: the same call again, with the same memo and `created_at_time`, so that the ledger itself

@@ -31,7 +31,7 @@ pub const BOOKS_DATA: MemoryId = MemoryId::new(8);
 pub const BOOKS_BY_NONCE: MemoryId = MemoryId::new(9);
 /// Sequence of a settled payment by the first half of its id: [`super::payments`].
 pub const BOOKS_BY_ID: MemoryId = MemoryId::new(10);
-/// The latest failures by the first half of the payment id: [`super::payments`].
+/// The latest failures by nonce key: [`super::payments`].
 pub const FAILURES: MemoryId = MemoryId::new(11);
 /// The order of the failures: [`super::payments`].
 pub const FAILURES_BY_NUMBER: MemoryId = MemoryId::new(12);

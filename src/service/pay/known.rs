@@ -46,9 +46,22 @@ pub fn answer(
                 PayOutcome::Paid { receipt }
             }
             (State::Settled { .. }, _) => PayOutcome::Duplicate { payment_id, payer },
-            (State::Unknown { .. }, _) if now <= payment.created_at.plus(DEDUP_WINDOW) => {
+            // The proof is the same, so this is the window that the payer signed: no transfer is asked
+            // for after it, even if an earlier try may have made it.
+            (State::Unknown { .. }, _)
+                if now <= payment.created_at.plus(DEDUP_WINDOW)
+                    && now.seconds() < request.payment.authorization.valid_before =>
+            {
                 return Answer::AskAgain;
             }
+            // One authorization, one outcome: a payer who signed anew after a failure is not charged for
+            // both because somebody repeats the first.
+            (State::Failed { failure, .. }, _) => PayOutcome::Failed {
+                code: failure.kind.code(),
+                message: failure.message.clone(),
+                payment_id,
+                payer,
+            },
             _ => PayOutcome::Pending { payment_id, payer },
         }
     };

@@ -6,12 +6,12 @@
 //! | books | sequence | settled; append-only, never changed | at most `max_payments` |
 //! | by nonce, by id | 16 bytes | sequence in the books | as the books |
 //! | highest blocks | ledger | the highest booked block of each ledger | one a ledger |
-//! | failures | 16 bytes of the id | the latest failures, for whoever asks why | at most [`MAX_FAILURES`] |
+//! | failures | nonce key | the latest failures, for whoever asks why | at most [`MAX_FAILURES`] |
 //!
 //! A payment costs one entry and one removal in the small journal, one append to the books (constant
 //! work) and one insertion into each of two indexes of 24-byte entries (logarithmic, with a small factor).
-//! A nonce is used exactly while the journal or the books hold it: a failure takes it out of the journal
-//! and so frees it.
+//! A nonce is used while the journal, the books or the failures hold it. Only the oldest failures are ever
+//! forgotten, so that they stay bounded.
 
 mod rows;
 
@@ -81,6 +81,8 @@ struct Tables {
     failures: StableBTreeMap<[u8; 16], FailureRow, memory::Memory>,
     failures_by_number: StableBTreeMap<u64, [u8; 16], memory::Memory>,
     highest_blocks: StableBTreeMap<u8, u64, memory::Memory>,
+    /// The nonce keys of the failures, by the first half of the payment id.
+    failed_ids: BTreeMap<[u8; 16], [u8; 16]>,
     /// One entry for each in the journal.
     open: BTreeMap<[u8; 16], OpenInfo>,
     /// How many of them each payer has.
@@ -109,7 +111,10 @@ pub fn record(key: &NonceKey, change: Change, now: TimestampNs) -> Result<Paymen
 pub fn by_nonce(key: &NonceKey) -> Option<Payment> {
     with(|tables| match tables.journal.get(&key.0) {
         Some(row) => Some(row.payment()),
-        None => tables.booked(tables.by_nonce.get(&key.0)?),
+        None => match tables.by_nonce.get(&key.0) {
+            Some(index) => tables.booked(index),
+            None => tables.failures.get(&key.0).map(FailureRow::payment),
+        },
     })
 }
 
@@ -123,7 +128,8 @@ pub fn by_id(id: &PaymentId) -> Option<Payment> {
         if let Some((key, _)) = tables.open.iter().find(|(_, info)| info.id == *id) {
             return tables.journal.get(key).map(OpenRow::payment);
         }
-        tables.failures.get(&half).map(FailureRow::payment)
+        let key = tables.failed_ids.get(&half)?;
+        tables.failures.get(key).map(FailureRow::payment)
     })?;
     // Two ids may share their first half; only one of them is asked for.
     (payment.id == *id).then_some(payment)
@@ -238,6 +244,7 @@ impl Tables {
             failures: StableBTreeMap::init(memory::get(memory::FAILURES)),
             failures_by_number: StableBTreeMap::init(memory::get(memory::FAILURES_BY_NUMBER)),
             highest_blocks: StableBTreeMap::init(memory::get(memory::HIGHEST_BLOCKS)),
+            failed_ids: BTreeMap::new(),
             open: BTreeMap::new(),
             open_per_payer: BTreeMap::new(),
             health: BTreeMap::new(),
@@ -248,6 +255,11 @@ impl Tables {
             let route = row.route();
             tables.remember(*entry.key(), &row.payment(), route);
         }
+        let failed = tables
+            .failures
+            .iter()
+            .map(|entry| (half(&entry.value().payment().id), *entry.key()));
+        tables.failed_ids = failed.collect();
         tables
     }
 
@@ -357,23 +369,26 @@ impl Tables {
                 let kind = row.kind();
                 self.journal.remove(&key.0);
                 self.forget(&key.0);
-                self.remember_failure(half(&payment.id), number, row);
+                self.remember_failure(key.0, half(&payment.id), number, row);
                 debug_assert_eq!(kind, rows::failure_number(failure.kind));
                 Ok(Transition::Failed(kind))
             }
         }
     }
 
-    fn remember_failure(&mut self, id: [u8; 16], number: u64, row: FailureRow) {
-        if let Some(earlier) = self.failures.insert(id, row) {
+    fn remember_failure(&mut self, key: [u8; 16], id: [u8; 16], number: u64, row: FailureRow) {
+        if let Some(earlier) = self.failures.insert(key, row) {
             self.failures_by_number.remove(&earlier.number());
         }
-        self.failures_by_number.insert(number, id);
+        self.failed_ids.insert(id, key);
+        self.failures_by_number.insert(number, key);
         while self.failures_by_number.len() > MAX_FAILURES {
             let Some((_, oldest)) = self.failures_by_number.pop_first() else {
                 return;
             };
-            self.failures.remove(&oldest);
+            if let Some(row) = self.failures.remove(&oldest) {
+                self.failed_ids.remove(&half(&row.payment().id));
+            }
         }
     }
 }

@@ -124,20 +124,14 @@ mod record {
     }
 
     #[test]
-    fn should_free_the_nonce_of_a_failed_payment() {
+    fn should_keep_the_nonce_of_a_failed_payment() {
         set_up();
         record(&key(1), new(1), NOW).unwrap();
         record(&key(1), event(Event::NotMoved(failure())), NOW).unwrap();
-        assert_eq!(by_nonce(&key(1)), None);
         let found = by_id(&payment(1, 1).id).unwrap();
         assert!(matches!(found.state, State::Failed { .. }));
+        assert_eq!(by_nonce(&key(1)), Some(found));
         assert_eq!(failures(0, 10).len(), 1);
-        // Tried again, and this time it works.
-        settle(1);
-        assert!(matches!(
-            by_id(&payment(1, 1).id).unwrap().state,
-            State::Settled { .. }
-        ));
     }
 
     #[test]

@@ -1,9 +1,19 @@
 use super::*;
 
 #[test]
-fn should_free_the_nonce_when_no_money_moved() {
+fn should_give_one_authorization_one_outcome() {
     let shop = shop();
-    let request = shop.request(1, 1);
+    let mut nonce = 0;
+    // Fails as told, and then again without the ledger being asked.
+    let mut fails = |code: Code| {
+        nonce += 1;
+        let request = shop.request(1, nonce);
+        assert_eq!(failed(shop.settle(&request)), code);
+        assert!(storage::payments::open(0, 1_000).is_empty());
+        let calls = shop.runtime.calls.borrow().len();
+        assert_eq!(failed(shop.settle(&request)), code);
+        assert_eq!(shop.runtime.calls.borrow().len(), calls);
+    };
     let zero = || Nat::from(0u8);
     let errors = [
         (
@@ -39,19 +49,20 @@ fn should_free_the_nonce_when_no_money_moved() {
     ];
     for (error, code) in errors {
         shop.will(Err(error));
-        assert_eq!(failed(shop.settle(&request)), code);
-        assert!(storage::payments::open(0, 1_000).is_empty());
+        fails(code);
     }
     for code in [1, 2, 3] {
         shop.will_reject(code);
-        assert_eq!(failed(shop.settle(&request)), Code::LedgerUnavailable);
+        fails(Code::LedgerUnavailable);
     }
     shop.runtime.will(CallOutcome::NotSent("no cycles".into()));
-    assert_eq!(failed(shop.settle(&request)), Code::LedgerUnavailable);
+    fails(Code::LedgerUnavailable);
 
-    // The same authorization, when the payer has got the money together.
+    // The payer has got the money together and signs anew; somebody repeats the first authorization.
+    let first = shop.request(1, 1);
     shop.will(block(5));
-    paid(shop.settle(&request));
+    paid(shop.settle(&shop.request(1, 99)));
+    assert_eq!(failed(shop.settle(&first)), Code::InsufficientFunds);
     assert_eq!(storage::payments::settled_count(), 1);
 }
 
@@ -72,9 +83,12 @@ fn should_learn_a_new_fee_and_want_the_offer_accepted_again() {
         storage::ledgers::get(&ledger(0).id).unwrap().fee,
         Amount(25)
     );
-    // The payer agreed to the old fee only.
-    assert_eq!(refused(shop.settle(&request)), Code::OfferMismatch);
-    let again = shop.request(1, 1);
+    // The payer agreed to the old fee only, in this authorization and in others.
+    assert_eq!(failed(shop.settle(&request)), Code::OfferMismatch);
+    let mut stale = shop.request(1, 3);
+    stale.payment.payload.accepted.extra.fee = "10".into();
+    assert_eq!(refused(shop.settle(&stale)), Code::OfferMismatch);
+    let again = shop.request(1, 2);
     shop.will(block(1));
     assert_eq!(paid(shop.settle(&again)).fee, Amount(25));
 }

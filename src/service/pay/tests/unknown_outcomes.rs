@@ -37,7 +37,7 @@ fn should_ask_the_same_again_until_the_ledger_knows() {
         ));
 
         // Later, with another doubt; then the ledger remembers that it did it.
-        shop.runtime.now.set(NOW.plus(Seconds(3_600)));
+        shop.runtime.now.set(NOW.plus(Seconds(150)));
         shop.will_reject(6);
         assert!(is_pending(&shop.settle(&request)));
         shop.will(Err(TransferFromError::Duplicate {
@@ -48,6 +48,18 @@ fn should_ask_the_same_again_until_the_ledger_knows() {
         let first = shop.asked(0);
         assert_eq!((shop.asked(1), shop.asked(2)), (first.clone(), first));
     }
+}
+
+#[test]
+fn should_never_ask_for_a_transfer_after_the_signed_expiry() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.will_reject(6);
+    assert!(is_pending(&shop.settle(&request)));
+    let expiry = request.payment.authorization.valid_before;
+    shop.runtime.now.set(TimestampNs(expiry * 1_000_000_000));
+    assert!(is_pending(&shop.settle(&request)));
+    assert_eq!(shop.runtime.calls.borrow().len(), 1);
 }
 
 #[test]
