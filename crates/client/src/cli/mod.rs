@@ -38,7 +38,7 @@ struct Common {
     /// The network to pay on.
     #[arg(long, global = true, env = "TOLLKEEPER_NETWORK", value_enum, default_value_t = NetworkName::Mainnet)]
     network: NetworkName,
-    /// The replica or boundary node to ask [default: https://icp-api.io, locally http://127.0.0.1:4943].
+    /// The replica or boundary node to ask [default: <https://icp-api.io>, locally <http://127.0.0.1:4943>].
     #[arg(long, global = true, env = "TOLLKEEPER_REPLICA", value_name = "URL")]
     replica: Option<String>,
     /// Print one JSON object on standard output, failures included.

@@ -54,7 +54,7 @@ pub struct PayArgs {
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     patience: u64,
     /// Where to keep the payment until its outcome is known and the content is written [default:
-    /// tollkeeper-<payment id>.json here].
+    /// `tollkeeper-<payment id>.json` here].
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// Send a kept payment again instead of making a new one.
