@@ -93,6 +93,7 @@ impl Replica {
         Ok(replica)
     }
 
+    /// The configured subnets, in order of their turns in a round.
     pub fn subnets(&self) -> &[SubnetConfig] {
         &self.configs
     }
@@ -117,6 +118,7 @@ impl Replica {
             .position(|subnet| in_ranges(&subnet.ranges, canister))
     }
 
+    /// Whether the canister was created and not deleted.
     pub fn canister_exists(&self, canister: Principal) -> bool {
         self.canisters.contains_key(&canister)
     }
@@ -156,6 +158,7 @@ impl Replica {
         self.ingress_history.ids()
     }
 
+    /// The balance, `None` for an unknown canister.
     pub fn cycles(&self, canister: Principal) -> Option<Cycles> {
         self.canisters
             .get(&canister)
@@ -169,6 +172,7 @@ impl Replica {
         Some(canister.balance)
     }
 
+    /// The controllers, `None` for an unknown canister.
     pub fn controllers(&self, canister: Principal) -> Option<Vec<Principal>> {
         self.canisters
             .get(&canister)

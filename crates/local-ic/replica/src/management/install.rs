@@ -10,7 +10,7 @@ use ic_management_canister_types::{
     CanisterInstallMode, ChangeDetails, CodeDeploymentMode, CodeDeploymentRecord, UpgradeFlags,
     WasmMemoryPersistence,
 };
-use local_ic_engine::{Done, Entry, Env, Instance, Module, Trap};
+use local_ic_engine::{CompileError, Done, Entry, Env, Instance, Module, Trap};
 
 use super::lifecycle::change_origin;
 use super::request::InstallCodeArgs;
@@ -22,6 +22,16 @@ use crate::message::Origin;
 use crate::replica::Replica;
 use crate::texts;
 use crate::types::{MessageCost, Principal};
+
+/// What is to be installed where, and by whom.
+struct Installation<'a> {
+    caller: Principal,
+    id: Principal,
+    mode: CanisterInstallMode,
+    skip_pre_upgrade: bool,
+    module: &'a Arc<Module>,
+    arg: &'a [u8],
+}
 
 /// What the entry points run by an installation leave behind.
 #[derive(Default)]
@@ -81,7 +91,7 @@ fn run(
             .certified_data
             .clone()
             .unwrap_or_else(|| env.certified_data.clone()),
-        global_timer: effects.global_timer.unwrap_or(0),
+        global_timer: effects.global_timer.unwrap_or(env.global_timer),
         ..env.clone()
     };
     let outcome = code.instance.execute(entry, env);
@@ -95,6 +105,13 @@ fn run(
         }
         Err(trap) => Err(install_error(id, &trap)),
     }
+}
+
+fn invalid_module(error: &CompileError) -> UserError {
+    UserError::new(
+        ErrorCode::CanisterInvalidWasm,
+        format!("Canister's Wasm module is not valid: {error}"),
+    )
 }
 
 fn install_error(id: Principal, trap: &Trap) -> UserError {
@@ -140,23 +157,21 @@ impl Replica {
         })?;
 
         let mut effects = Effects::default();
-        let result = self.engine.compile(&args.wasm_module).map_err(|error| {
-            UserError::new(
-                ErrorCode::CanisterInvalidWasm,
-                format!("Canister's Wasm module is not valid: {error}"),
-            )
-        });
+        let result = self
+            .engine
+            .compile(&args.wasm_module)
+            .map_err(|error| invalid_module(&error));
         let result = result.and_then(|module| {
             self.count_compilation(id, &module, &mut effects);
-            self.exchange_code(
+            let installation = Installation {
                 caller,
                 id,
                 mode,
                 skip_pre_upgrade,
-                &module,
-                &args.arg,
-                &mut effects,
-            )?;
+                module: &module,
+                arg: &args.arg,
+            };
+            self.exchange_code(&installation, &mut effects)?;
             Ok(module.hash())
         });
 
@@ -224,51 +239,37 @@ impl Replica {
     }
 
     /// Puts the new code in place and runs what belongs to it; on failure everything is as before.
-    #[allow(clippy::too_many_arguments)]
     fn exchange_code(
         &mut self,
-        caller: Principal,
-        id: Principal,
-        mode: CanisterInstallMode,
-        skip_pre_upgrade: bool,
-        module: &Arc<Module>,
-        arg: &[u8],
+        installation: &Installation<'_>,
         effects: &mut Effects,
     ) -> Result<(), UserError> {
         let engine = self.engine;
+        let id = installation.id;
         let Some(canister) = self.canisters.get_mut(&id) else {
             return Err(texts::not_found(id));
         };
         let subnet = &self.subnets[canister.subnet];
         let env = Env {
-            caller,
+            caller: installation.caller,
             ..environment(canister, subnet, &self.root_key, self.state_time)
         };
-        if let CanisterInstallMode::Upgrade(_) = mode {
-            return upgrade(
-                canister,
-                engine,
-                module,
-                &env,
-                skip_pre_upgrade,
-                arg,
-                effects,
-            );
+        if let CanisterInstallMode::Upgrade(_) = installation.mode {
+            return upgrade(canister, engine, installation, &env, effects);
         }
-        let instance = Instance::new(engine, module.clone()).map_err(|error| {
-            UserError::new(
-                ErrorCode::CanisterInvalidWasm,
-                format!("Canister's Wasm module is not valid: {error}"),
-            )
-        })?;
+        let module = installation.module;
+        let instance =
+            Instance::new(engine, module.clone()).map_err(|error| invalid_module(&error))?;
         let env = Env {
             certified_data: Vec::new(),
+            global_timer: 0,
             ..env
         };
         let old = canister.code.replace(Code {
             instance,
             module: module.clone(),
         });
+        let arg = installation.arg;
         run(canister, Entry::Init, "canister_init", &env, arg, effects)
             .inspect_err(|_| canister.code = old)
     }
@@ -277,20 +278,19 @@ impl Replica {
 fn upgrade(
     canister: &mut Canister,
     engine: &local_ic_engine::Engine,
-    module: &Arc<Module>,
+    installation: &Installation<'_>,
     env: &Env,
-    skip_pre_upgrade: bool,
-    arg: &[u8],
     effects: &mut Effects,
 ) -> Result<(), UserError> {
     let id = canister.id;
+    let module = installation.module;
     let Some(code) = canister.code.as_mut() else {
         return Err(texts::no_module(id));
     };
     let saved = code.instance.snapshot();
     let old_module = code.module.clone();
     let mut steps = || -> Result<(), UserError> {
-        if !skip_pre_upgrade {
+        if !installation.skip_pre_upgrade {
             run(
                 canister,
                 Entry::PreUpgrade,
@@ -305,23 +305,16 @@ fn upgrade(
         };
         code.instance
             .upgrade(engine, module.clone())
-            .map_err(|error| {
-                UserError::new(
-                    ErrorCode::CanisterInvalidWasm,
-                    format!("Canister's Wasm module is not valid: {error}"),
-                )
-            })?;
+            .map_err(|error| invalid_module(&error))?;
         code.module = module.clone();
         // The old code's timer ends with it.
         effects.global_timer = None;
-        run(
-            canister,
-            Entry::PostUpgrade,
-            "canister_post_upgrade",
-            env,
-            arg,
-            effects,
-        )
+        let env = Env {
+            global_timer: 0,
+            ..env.clone()
+        };
+        let (entry, name) = (Entry::PostUpgrade, "canister_post_upgrade");
+        run(canister, entry, name, &env, installation.arg, effects)
     };
     let result = steps();
     if result.is_err()
