@@ -53,8 +53,8 @@ pub struct PayArgs {
     /// How many seconds to wait for an outcome that is not known yet, sending the same payment again.
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     patience: u64,
-    /// Where to keep the payment until its outcome is known and the content is written [default:
-    /// `tollkeeper-<payment id>.json` here].
+    /// Where to keep the payment until its outcome is known and the content is written; by default in
+    /// `tollkeeper-<payment id>.json` here.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// Send a kept payment again instead of making a new one.
