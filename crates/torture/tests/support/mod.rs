@@ -18,7 +18,7 @@ pub const EXECUTION_FEE: u128 = 5_000_000;
 /// The answer to a call.
 pub type Answer = Result<Vec<u8>, RejectResponse>;
 
-/// The module of the torture canister.
+/// The module of the torture canister, unpacked if it is gzipped.
 pub fn torture_wasm() -> Vec<u8> {
     static WASM: OnceLock<Vec<u8>> = OnceLock::new();
     WASM.get_or_init(|| {
@@ -29,13 +29,20 @@ pub fn torture_wasm() -> Vec<u8> {
             },
             PathBuf::from,
         );
-        std::fs::read(&path).unwrap_or_else(|error| {
+        let bytes = std::fs::read(&path).unwrap_or_else(|error| {
             panic!(
                 "{}: {error}; build it with `cargo build --release --target \
                  wasm32-unknown-unknown -p torture`",
                 path.display()
             )
-        })
+        });
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            let mut module = vec![];
+            std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&bytes[..]), &mut module)
+                .expect("a module in gzip");
+            return module;
+        }
+        bytes
     })
     .clone()
 }
