@@ -467,3 +467,16 @@ fn ledgers_method_is_called_once_on_the_happy_path() {
     sale.pay(&payer).send().expect_settled();
     assert_eq!(count(&calls()), before + 1);
 }
+
+#[test]
+fn unknown_payment_is_never_transferred_after_its_expiry() {
+    let setup = Setup::new();
+    let payer = setup.payer(87);
+    let sale = setup.sell("/article", PRICE);
+    let signed = payer.sign(&sale.offer(), setup.now());
+    setup.ledger.fault(&setup, 1, &Fault::reject());
+    sale.present(signed.clone()).send().expect_pending();
+    setup.advance(3_600);
+    sale.present(signed).send().expect_pending();
+    assert!(setup.ledger.pulled_by(&setup, setup.canister).is_empty());
+}
