@@ -38,14 +38,19 @@ impl LedgerHealth {
                 self.settling = self.settling.saturating_add(1);
                 return;
             }
-            State::Settled { .. } | State::Failed { .. } => self.doubts = 0,
+            State::Settled { .. }
+            | State::Failed { .. }
+            | State::Unknown {
+                doubt: Doubt::RetryRefused,
+                ..
+            } => self.doubts = 0,
             State::Unknown { doubt, .. } => match doubt {
                 Doubt::Reject | Doubt::UnreadableReply | Doubt::ImplausibleBlock => {
                     self.doubts = self.doubts.saturating_add(1);
                     self.last_doubt = now;
                 }
-                // The ledger did answer, or it was not the ledger's fault.
-                Doubt::RetryRefused | Doubt::Trapped | Doubt::Upgraded => {}
+                // Not the ledger's fault, or no doubt about its answer.
+                Doubt::Trapped | Doubt::Upgraded | Doubt::RetryRefused => {}
             },
         }
         self.settling = self.settling.saturating_sub(1);
@@ -206,6 +211,19 @@ mod tests {
             later,
         );
         assert_eq!(check_later(&load), Ok(()));
+        assert_eq!(load.ledger.doubts, 0);
+
+        // A refused repetition leaves its payment in doubt, but is a clear answer.
+        load.ledger.doubts = MAX_DOUBTS;
+        let doubt = Doubt::RetryRefused;
+        load.ledger.note(
+            &State::Unknown {
+                doubt,
+                since: later,
+                attempts: 2,
+            },
+            later,
+        );
         assert_eq!(load.ledger.doubts, 0);
     }
 }

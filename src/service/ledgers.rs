@@ -53,7 +53,8 @@ struct Standard {
     name: String,
 }
 
-/// Registers a ledger after asking it what it is, or refreshes what is known of it.
+/// Registers a ledger after asking it what it is, or refreshes what is known of it. The latter also
+/// forgets its highest block, for a ledger on a test network that was installed anew.
 pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, LedgerError> {
     let caller = runtime.caller();
     role(runtime, &caller).may_administer()?;
@@ -86,6 +87,7 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
     storage::ledgers::put(&ledger).map_err(|_| LedgerError::TooManyLedgers {
         limit: MAX_LEDGERS as u32,
     })?;
+    storage::payments::forget_highest_block(&id);
     storage::audit::admin(caller, "ledger_add", &id.to_text(), runtime.now());
     Ok(ledger)
 }

@@ -113,16 +113,24 @@ pub fn put(ledger: &Ledger) -> Result<(), TooManyLedgers> {
     })
 }
 
-/// Remembers the fee that the ledger says it wants now, if it is plausible.
+/// Remembers the fee that the ledger says it wants now; disables a ledger whose fee is not plausible,
+/// until a controller enables it again.
 pub fn learn_fee(id: &Principal, fee: Amount, now: TimestampNs) {
     let Some(mut ledger) = get(id) else {
         return;
     };
-    if ledger.fee == fee || !fee_is_plausible(ledger.fee, fee) {
+    // No fee at all is what a ledger wants for burning: a recipient's fault, not a new fee.
+    if ledger.fee == fee || fee.0 == 0 || !ledger.enabled {
         return;
     }
-    audit::admin(*id, "fee_learnt", &format!("{} -> {fee}", ledger.fee), now);
-    ledger.fee = fee;
+    let subject = format!("{} -> {fee}", ledger.fee);
+    if fee_is_plausible(ledger.fee, fee) {
+        audit::admin(*id, "fee_learnt", &subject, now);
+        ledger.fee = fee;
+    } else {
+        audit::admin(*id, "fee_absurd_disabled", &subject, now);
+        ledger.enabled = false;
+    }
     // Known, so there is room.
     let _ = put(&ledger);
 }
@@ -179,12 +187,16 @@ pub(crate) mod tests {
         learn_fee(&ledger(1).id, Amount(10), TimestampNs(1));
         assert!(!changes::take().everything);
         learn_fee(&ledger(1).id, Amount(0), TimestampNs(1));
-        learn_fee(&ledger(1).id, Amount(100_000), TimestampNs(1));
         assert!(!changes::take().everything);
         learn_fee(&ledger(1).id, Amount(11), TimestampNs(1));
         assert!(changes::take().everything);
         assert_eq!(get(&ledger(1).id).unwrap().fee, Amount(11));
         assert_eq!(audit::admin_after(0, 10)[0].subject, "10 -> 11");
+        assert!(get(&ledger(1).id).unwrap().enabled);
+        learn_fee(&ledger(1).id, Amount(100_000), TimestampNs(1));
+        let disabled = get(&ledger(1).id).unwrap();
+        assert_eq!((disabled.fee, disabled.enabled), (Amount(11), false));
+        assert!(changes::take().everything);
         learn_fee(&ledger(9).id, Amount(11), TimestampNs(1));
         assert_eq!(get(&ledger(9).id), None);
     }

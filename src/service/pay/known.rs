@@ -15,6 +15,12 @@ pub const REDELIVERY: Seconds = Seconds::DAY;
 /// harm, but it would not help either; ten minutes are left for clocks that differ.
 pub const DEDUP_WINDOW: Seconds = Seconds(86_400 - 600);
 
+/// So many tries follow each other without a pause.
+pub const EAGER_TRIES: u16 = 3;
+
+/// How long the ledger is left alone between later tries of one payment.
+pub const RETRY_PAUSE: Seconds = Seconds(5);
+
 /// What to do with the repetition.
 #[derive(Debug, PartialEq)]
 pub enum Answer {
@@ -39,18 +45,31 @@ pub fn answer(
     }
     let (payment_id, payer) = (payment.id, payment.from);
     let outcome = if !same_request(payment, request) {
-        PayOutcome::Duplicate { payment_id, payer }
+        PayOutcome::Duplicate {
+            payment_id,
+            payer,
+            receipt: payment.receipt(),
+        }
     } else {
         match (&payment.state, payment.receipt()) {
             (State::Settled { at, .. }, Some(receipt)) if now <= at.plus(REDELIVERY) => {
                 PayOutcome::Paid { receipt }
             }
-            (State::Settled { .. }, _) => PayOutcome::Duplicate { payment_id, payer },
+            (State::Settled { .. }, _) => PayOutcome::Duplicate {
+                payment_id,
+                payer,
+                receipt: payment.receipt(),
+            },
             // The proof is the same, so this is the window that the payer signed: no transfer is asked
             // for after it, even if an earlier try may have made it.
-            (State::Unknown { .. }, _)
-                if now <= payment.created_at.plus(DEDUP_WINDOW)
-                    && now.seconds() < request.payment.authorization.valid_before =>
+            (
+                State::Unknown {
+                    since, attempts, ..
+                },
+                _,
+            ) if (*attempts < EAGER_TRIES || now >= since.plus(RETRY_PAUSE))
+                && now <= payment.created_at.plus(DEDUP_WINDOW)
+                && now.seconds() < request.payment.authorization.valid_before =>
             {
                 return Answer::AskAgain;
             }

@@ -81,6 +81,8 @@ pub enum PayOutcome {
         payment_id: PaymentId,
         /// Who paid.
         payer: Account,
+        /// What it was used for, if it is settled: who repeats it has its proof.
+        receipt: Option<Receipt>,
     },
 }
 
@@ -116,11 +118,23 @@ fn nonce_key(payment: &DecodedPayment) -> NonceKey {
     )
 }
 
-/// The authorization as presented: every text of it, the signature included.
+/// What only the payer, and whom the payer sent it to, can know of the authorization: its signature.
+///
+/// Of a signature of 64 bytes only the first half counts (`R`, or `r`), which is another one in each
+/// signature. The second half has two good forms on some curves, and who changes the one into the other
+/// must not be able to make the payer's own repetition look like somebody else's.
 fn proof(payment: &DecodedPayment) -> Proof {
-    let json =
-        serde_json::to_vec(&payment.payload.payload).expect("BUG: texts can be written as JSON");
-    let hash: [u8; 32] = Sha256::digest(json).into();
+    let authorization = &payment.authorization;
+    let signature = match authorization.signature.as_slice() {
+        both if both.len() == 64 => &both[..32],
+        whole => whole,
+    };
+    let hash: [u8; 32] = Sha256::new()
+        .chain_update(authorization.valid_after.to_be_bytes())
+        .chain_update(authorization.valid_before.to_be_bytes())
+        .chain_update(signature)
+        .finalize()
+        .into();
     Proof::from(hash)
 }
 

@@ -32,7 +32,7 @@ use rows::{BookRow, FailureRow, OpenRow};
 use std::{cell::RefCell, collections::BTreeMap};
 
 /// How many failures are remembered.
-pub const MAX_FAILURES: u64 = 4_096;
+pub const MAX_FAILURES: u64 = 32_768;
 
 /// A payment that is about to be journalled. Its state is not looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -185,6 +185,13 @@ pub fn failures(after: u64, limit: usize) -> Vec<(u64, Payment)> {
 /// How many payments are settled.
 pub fn settled_count() -> u64 {
     with(|tables| tables.books.len())
+}
+
+/// Forgets the highest block of this ledger: its log begins anew, or it named an absurd one.
+pub fn forget_highest_block(ledger: &Principal) {
+    if let Some(index) = ledgers::index(ledger) {
+        TABLES.with_borrow_mut(|tables| tables.highest_blocks.remove(&index));
+    }
 }
 
 /// What a new payment of this payer in this ledger would come on top of.

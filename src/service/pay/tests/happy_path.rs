@@ -82,6 +82,25 @@ fn should_not_deliver_to_who_knows_only_the_id() {
 }
 
 #[test]
+fn should_know_a_signature_in_its_other_form() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    let mut bent = request.clone();
+    let signature = &mut bent.payment.authorization.signature;
+    assert_eq!(signature.len(), 64);
+    signature[63] ^= 1;
+    assert!(
+        matches!(shop.settle(&bent), PayOutcome::Refused(_)),
+        "not good by itself"
+    );
+    shop.will(block(7));
+    let receipt = paid(shop.settle(&request));
+    // Were the bent form the first to come, the payer's own would still be the same payment.
+    assert_eq!(paid(shop.settle(&bent)), receipt);
+    assert_eq!(shop.runtime.made(), 1);
+}
+
+#[test]
 fn should_let_one_payer_pay_many_times_at_once() {
     let shop = shop();
     shop.runtime.hold.set(true);

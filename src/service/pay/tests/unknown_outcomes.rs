@@ -63,6 +63,21 @@ fn should_never_ask_for_a_transfer_after_the_signed_expiry() {
 }
 
 #[test]
+fn should_leave_the_ledger_alone_between_later_tries() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    for _ in 0..known::EAGER_TRIES {
+        shop.will_reject(6);
+        assert!(is_pending(&shop.settle(&request)));
+    }
+    assert!(is_pending(&shop.settle(&request)));
+    assert_eq!(shop.runtime.made(), 3);
+    shop.runtime.now.set(NOW.plus(known::RETRY_PAUSE));
+    shop.will(block(1));
+    paid(shop.settle(&request));
+}
+
+#[test]
 fn should_never_take_a_refused_retry_for_proof() {
     let shop = shop();
     let request = shop.request(1, 1);
@@ -78,15 +93,18 @@ fn should_never_take_a_refused_retry_for_proof() {
         TransferFromError::TooOld,
         TransferFromError::TemporarilyUnavailable,
     ] {
+        let later = shop.runtime.now().plus(known::RETRY_PAUSE);
+        shop.runtime.now.set(later);
         shop.will(Err(error));
         assert!(is_pending(&shop.settle(&request)));
     }
+    shop.runtime.now.set(NOW.plus(Seconds(60)));
     shop.will_reject(3);
     assert!(is_pending(&shop.settle(&request)));
     // Nor is the nonce free for another authorization.
     shop.runtime.now.set(TimestampNs(NOW.0 + 1_000_000_000));
     assert_eq!(refused(shop.settle(&shop.request(1, 1))), Code::NonceUsed);
-    shop.runtime.now.set(NOW);
+    shop.runtime.now.set(NOW.plus(Seconds(70)));
     shop.will(block(2));
     paid(shop.settle(&request));
 }
