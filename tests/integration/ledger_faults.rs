@@ -234,6 +234,8 @@ fn several_lost_replies_in_a_row_still_make_one_block() {
             "a fresh challenge would be paid twice"
         );
     }
+    // Further tries have to keep a distance.
+    setup.advance(6);
     assert_eq!(setup.send(&request).status, 200);
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
     setup.check_books();

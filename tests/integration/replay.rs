@@ -29,7 +29,7 @@ fn replay_after_a_day_is_a_duplicate() {
     setup.advance(86_400 + 5);
     sale.present(first.signed)
         .send()
-        .expect_failed(Code::DuplicateSettlement);
+        .expect_duplicate_of(first.block);
     assert_eq!(setup.payments().len(), 1);
 }
 
@@ -42,12 +42,12 @@ fn paid_request_with_another_query_or_body_is_a_duplicate() {
     sale.url("/article?other=1")
         .present(first.signed.clone())
         .send()
-        .expect_failed(Code::DuplicateSettlement);
+        .expect_duplicate_of(first.block);
     setup
         .sale(Request::get("/article").body(b"other"))
         .present(first.signed)
         .send()
-        .expect_failed(Code::DuplicateSettlement);
+        .expect_duplicate_of(first.block);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn payment_for_one_parameter_is_not_good_for_another() {
         .sale(Request::get("/data/2"))
         .present(first.signed)
         .send()
-        .expect_failed(Code::DuplicateSettlement);
+        .expect_duplicate_of(first.block);
 }
 
 #[test]
@@ -210,4 +210,23 @@ fn payment_whose_route_is_off_sale_by_now_is_still_answered() {
     setup.route_put(route).unwrap();
     assert_eq!(setup.get("/article").status, 404);
     sale.present(settled.signed).send().expect_settled();
+}
+
+#[test]
+fn payment_whose_route_is_gone_by_now_is_still_proven() {
+    let setup = Setup::with_any_ledger();
+    let payer = setup.payer(71);
+    let sale = setup.sell("/article", PRICE);
+    let settled = sale.pay(&payer).send().expect_settled();
+    setup.route_remove("GET", "/article").unwrap();
+    let answer = sale.present(settled.signed.clone()).send().answer;
+    assert_eq!((answer.status, answer.body.len()), (410, 0));
+    let outcome = answer.payment_response().unwrap();
+    assert!(outcome.success);
+    assert_eq!(outcome.transaction, settled.block.to_string());
+    // Nobody else learns anything there, and nobody is charged.
+    let stranger = payer.sign(&settled.signed.payload.accepted, setup.now());
+    let answer = sale.present(stranger).send().answer;
+    assert_eq!((answer.status, answer.upgraded), (404, false));
+    setup.check_books();
 }

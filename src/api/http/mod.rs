@@ -31,7 +31,10 @@ pub use certification::{certify_all, certify_changes};
 pub use types::{HttpRequest, HttpResponse, HttpUpdateRequest};
 pub use update::http_request_update;
 
-use crate::{service, storage, types::NonceKey};
+use crate::{
+    service, storage,
+    types::{Method, NonceKey},
+};
 use request::PaymentHeader;
 use site::{Found, Site};
 use types::HeaderField;
@@ -81,9 +84,9 @@ fn decide<'a>(
     // Only what will be settled or refused for a reason is worth an update: anything that is no payment
     // is answered like no payment, and costs nothing.
     if let PaymentHeader::One(value) = PaymentHeader::find(headers)
-        && let Some(route) = site.route(method, &url.path)
+        && method.parse::<Method>().is_ok()
         && let Ok(payment) = x402_icp::decode_payment(value.as_bytes())
-        && (route.priced || is_known(&payment))
+        && (is_known(&payment) || site.route(method, &url.path).is_some_and(|r| r.priced))
     {
         return None;
     }
@@ -97,8 +100,8 @@ fn decide<'a>(
     Some((found, url))
 }
 
-/// Whether a payment is in the books: who began to pay while a route had a price learns the outcome even
-/// if it is free by now.
+/// Whether a payment is in the books: who began to pay learns the outcome even if the route is free, off
+/// sale or gone by now.
 fn is_known(payment: &DecodedPayment) -> bool {
     let authorization = &payment.authorization;
     let key = NonceKey::new(&authorization.from.owner, &authorization.nonce);

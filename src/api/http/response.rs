@@ -41,7 +41,8 @@ pub fn refused(seller: &Seller, route: &Route, code: Code) -> HttpResponse {
 }
 
 /// 402 after an attempt to settle. There is no fresh offer: a client that signs again would pay twice.
-/// `transaction` is empty unless the outcome is still open.
+/// `transaction` is the payment id while the outcome is open, the block of an earlier settlement for a
+/// duplicate, and else empty.
 pub fn not_settled(
     seller: &Seller,
     code: Code,

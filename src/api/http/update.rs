@@ -47,10 +47,8 @@ pub async fn http_request_update<R: Runtime>(
     answer
 }
 
-/// The route that a payment sent with this request would be for.
-fn route_at(method: &str, path: &str) -> Option<Rc<Route>> {
-    // `HEAD` is no method of a route: it never pays.
-    let method: Method = method.parse().ok()?;
+/// The route that serves a request; `HEAD` is no method of a route and never pays.
+fn route_at(method: Method, path: &str) -> Option<Rc<Route>> {
     let template = certification::with_site(|site| site.template_of(path).map(str::to_string))?;
     storage::routes::get(&RouteKey::new(method, template))
 }
@@ -63,24 +61,37 @@ async fn paid<R: Runtime>(
     url: &RequestUrl,
     payment: Option<&str>,
 ) -> Option<HttpResponse> {
-    let route = route_at(&request.method, &url.path)?;
+    let method: Method = request.method.parse().ok()?;
+    let route = route_at(method, &url.path);
+    let priced = route.as_ref().filter(|route| !route.is_free());
     let payment = payment.and_then(|text| x402_icp::decode_payment(text.as_bytes()).ok());
-    if route.is_free() && !payment.as_ref().is_some_and(is_known) {
+    let known = payment.as_ref().is_some_and(is_known);
+    if priced.is_none() && !known {
         return None;
     }
     if url.path.len() > MAX_PAID_PATH_BYTES {
         return Some(response::refusal(414, r#"{"error":"url_too_long"}"#));
     }
     let Some(payment) = payment else {
-        return Some(response::refused(&seller(), &route, Code::InvalidPayload));
+        return priced.map(|route| response::refused(&seller(), route, Code::InvalidPayload));
     };
     // Read before the ledger is asked: a payer gets what was for sale when the payment was verified,
     // whatever happens to the route meanwhile. Nothing to deliver, nothing to charge for.
-    let body = route.content.as_ref().and_then(storage::content::read)?;
+    let goods = route.as_ref().and_then(|route| {
+        let body = storage::content::read(route.content.as_ref()?)?;
+        Some((route.mime_type.clone(), body))
+    });
+    if goods.is_none() && !known {
+        return None;
+    }
+    let key = match &route {
+        Some(route) => route.key.clone(),
+        None => RouteKey::new(method, url.path.clone()),
+    };
     let outcome = service::pay::settle(
         runtime,
         PaymentRequest {
-            route: route.key.clone(),
+            route: key,
             path: url.path.clone(),
             payment,
             fingerprint: request::fingerprint(
@@ -95,10 +106,20 @@ async fn paid<R: Runtime>(
     // A ledger's changed fee changes the offers.
     certification::certify_changes();
     Some(match outcome {
-        PayOutcome::Paid { receipt } => response::delivered(&receipt, &route.mime_type, body),
-        // Somebody else's payment sent to a route that is free by now.
-        PayOutcome::Refused(_) if route.is_free() => return None,
-        PayOutcome::Refused(refusal) => response::refused(&seller(), &route, refusal.code),
+        PayOutcome::Paid { receipt } => match goods {
+            Some((mime_type, body)) => response::delivered(&receipt, &mime_type, body),
+            // The route is gone since: the payer at least has proof that the money moved.
+            None => HttpResponse {
+                status_code: 410,
+                ..response::delivered(&receipt, "text/plain", Vec::new())
+            },
+        },
+        // A payment that is none, sent to a route that asks for none by now.
+        PayOutcome::Refused(refusal) => response::refused(
+            &seller(),
+            route.as_ref().filter(|route| !route.is_free())?,
+            refusal.code,
+        ),
         PayOutcome::Failed {
             code,
             message,
@@ -115,12 +136,14 @@ async fn paid<R: Runtime>(
                 transaction,
             )
         }
-        PayOutcome::Duplicate { payer, .. } => response::not_settled(
+        PayOutcome::Duplicate { payer, receipt, .. } => response::not_settled(
             &seller(),
             Code::DuplicateSettlement,
             None,
             &payer,
-            String::new(),
+            receipt
+                .map(|receipt| receipt.block_index.0.to_string())
+                .unwrap_or_default(),
         ),
     })
 }

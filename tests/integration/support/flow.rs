@@ -189,6 +189,16 @@ impl Outcome<'_> {
         self.setup.check_books();
     }
 
+    /// 402 with `duplicate_settlement` and the block of the first settlement.
+    pub fn expect_duplicate_of(self, block: u128) {
+        let response = self.unsettled();
+        let code = Code::DuplicateSettlement.as_str();
+        assert_eq!(response.error_reason.as_deref(), Some(code));
+        assert_eq!(response.transaction, block.to_string());
+        self.expect_no_goods();
+        self.setup.check_books();
+    }
+
     /// 402 with `settlement_pending` and the payment id.
     pub fn expect_pending(self) -> Signed {
         let response = self.unsettled();
