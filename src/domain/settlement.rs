@@ -1,5 +1,7 @@
 //! The one call that moves money, and what its answer proves.
 
+mod wire;
+
 use crate::{
     domain::{
         ledger,
@@ -8,10 +10,9 @@ use crate::{
     types::{Amount, BlockIndex},
 };
 use candid::{CandidType, DecoderConfig, Deserialize, Nat};
-use icrc_ledger_types::{
-    icrc1::transfer::Memo,
-    icrc2::transfer_from::{TransferFromArgs, TransferFromError},
-};
+use icrc_ledger_types::icrc2::transfer_from::TransferFromError;
+pub use wire::OkShape;
+use wire::Transfer;
 
 /// The method that is called.
 pub const METHOD: &str = "icrc2_transfer_from";
@@ -45,18 +46,18 @@ pub struct Verdict {
     pub fee: Option<Amount>,
 }
 
-/// The argument of the call. The same payment makes the same argument in every try: the ledger knows
-/// duplicates by it.
-pub fn argument(payment: &Payment) -> TransferFromArgs {
-    TransferFromArgs {
-        spender_subaccount: None,
-        from: payment.from,
-        to: payment.to,
-        amount: Nat::from(payment.amount.0),
-        fee: Some(Nat::from(payment.fee.0)),
-        memo: Some(Memo::from(payment.id.0.to_vec())),
-        created_at_time: Some(payment.created_at.0),
+/// The encoded argument of the call. The same payment makes the same argument in every try: the ledger
+/// knows duplicates by it.
+pub fn argument(payment: &Payment) -> Vec<u8> {
+    Transfer {
+        from: &payment.from,
+        to: &payment.to,
+        amount: payment.amount.0,
+        fee: payment.fee.0,
+        memo: &payment.id.0,
+        created_at_time: payment.created_at.0,
     }
+    .encode()
 }
 
 #[derive(CandidType, Deserialize)]
@@ -76,10 +77,15 @@ enum Answer {
 ///
 /// `known_block` is the highest block of this ledger that was booked when the call was made: `Ok` with a
 /// block that is not above it names somebody else's transfer.
-pub fn judge(outcome: &CallOutcome, known_block: Option<BlockIndex>) -> Verdict {
+/// `shape` is how this ledger wrote `Ok` before: replies of that shape are read without the decoder.
+pub fn judge(
+    outcome: &CallOutcome,
+    known_block: Option<BlockIndex>,
+    shape: Option<&OkShape>,
+) -> Verdict {
     let plain = |event| Verdict { event, fee: None };
     match outcome {
-        CallOutcome::Reply(reply) => judge_reply(reply, known_block),
+        CallOutcome::Reply(reply) => judge_reply(reply, known_block, shape),
         CallOutcome::NotSent(problem) => plain(unavailable(problem.clone())),
         CallOutcome::Rejected {
             code: 1..=3,
@@ -91,15 +97,20 @@ pub fn judge(outcome: &CallOutcome, known_block: Option<BlockIndex>) -> Verdict 
     }
 }
 
-fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>) -> Verdict {
+fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>, shape: Option<&OkShape>) -> Verdict {
     let plain = |event| Verdict { event, fee: None };
+    let fresh = |event| match event {
+        Event::Moved { block } if known_block.is_some_and(|known| block <= known) => {
+            Event::InDoubt(Doubt::ImplausibleBlock)
+        }
+        event => event,
+    };
+    if let Some(block) = shape.and_then(|shape| shape.read(reply)) {
+        let block = BlockIndex(block);
+        return plain(fresh(Event::Moved { block }));
+    }
     match decode(reply) {
-        Some(Answer::Ok(index)) => plain(match moved(&index) {
-            Event::Moved { block } if known_block.is_some_and(|known| block <= known) => {
-                Event::InDoubt(Doubt::ImplausibleBlock)
-            }
-            event => event,
-        }),
+        Some(Answer::Ok(index)) => plain(fresh(moved(&index))),
         Some(Answer::Err(error)) => match error {
             TransferFromError::Duplicate { duplicate_of } => plain(moved(&duplicate_of)),
             TransferFromError::BadFee { expected_fee } => Verdict {
@@ -132,6 +143,17 @@ fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>) -> Verdict {
         },
         None => plain(Event::InDoubt(Doubt::UnreadableReply)),
     }
+}
+
+/// How the ledger writes `Ok`, if `outcome` is one.
+pub fn ok_shape(outcome: &CallOutcome) -> Option<OkShape> {
+    let CallOutcome::Reply(reply) = outcome else {
+        return None;
+    };
+    OkShape::learn(reply, |reply| match decode(reply) {
+        Some(Answer::Ok(index)) => Some(index),
+        _ => None,
+    })
 }
 
 /// Reads a reply, with bounds on its size and on the work.

@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{
+        config::Config,
         offer,
         roles::Unauthorized,
         route::{Route, RouteDraft},
@@ -140,6 +141,16 @@ pub fn offers(route: &Route, spender: Principal) -> Vec<PaymentRequirements> {
         .into_iter()
         .map(|offer| offer.requirements)
         .collect()
+}
+
+/// Every offer of a stored route, on sale or not.
+pub fn all_offers(route: &Route, config: &Config, spender: Principal) -> Rc<[offer::Offer]> {
+    storage::offers::get(&route.key, || {
+        storage::ledgers::with_all(|ledgers| {
+            let find = |id: &Principal| ledgers.iter().find(|ledger| ledger.id == *id);
+            offer::offers(route, find, config, spender)
+        })
+    })
 }
 
 /// As [`offers`], with what they are made of.

@@ -2,6 +2,7 @@
 //!
 //! Heap only: an upgrade certifies everything again.
 
+use crate::storage::offers;
 use std::{cell::RefCell, collections::BTreeSet};
 
 /// What has to be certified again.
@@ -24,10 +25,12 @@ pub fn take() -> Changes {
 
 /// Notes a change that any route may depend on.
 pub(super) fn note_everything() {
+    offers::clear();
     CHANGES.with_borrow_mut(|changes| changes.everything = true);
 }
 
 /// Notes a change of the routes at a path.
 pub(super) fn note_path(path: &str) {
+    offers::clear();
     CHANGES.with_borrow_mut(|changes| changes.paths.insert(path.to_string()));
 }

@@ -13,6 +13,8 @@ pub mod content;
 pub mod counters;
 pub mod ledgers;
 mod memory;
+pub mod offers;
 pub mod payments;
 pub mod routes;
+pub mod shapes;
 pub mod uploads;

@@ -15,20 +15,19 @@ use crate::{
     domain::{
         capacity,
         config::Config,
-        offer::{self, Offer},
         payment::{Doubt, Event, Payment, Receipt, State},
-        route::Route,
         settlement::{self, CallOutcome, Verdict},
         verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
     },
     runtime::Runtime,
+    service::catalogue,
     storage::{
         self,
         payments::{Change, NewPayment},
     },
     types::{Account, BlockIndex, Fingerprint, NonceKey, PaymentId, Proof, RouteKey, TimestampNs},
 };
-use candid::{Encode, Principal};
+use candid::Principal;
 use guard::Guard;
 use sha2::{Digest, Sha256};
 use x402_icp::{Code, decode::DecodedPayment};
@@ -148,7 +147,7 @@ fn admit<R: Runtime>(
     let config = storage::config::read();
     let route = storage::routes::get(&request.route)
         .ok_or_else(|| Refusal::new(Code::OfferMismatch, "nothing is for sale under this path"))?;
-    let offers = offers_of(&route, &config, runtime.canister_id());
+    let offers = catalogue::all_offers(&route, &config, runtime.canister_id());
     let root_key = runtime.root_key();
     let sale = Sale {
         route: &route,
@@ -180,13 +179,6 @@ fn admit<R: Runtime>(
     Ok(NewPayment {
         payment: new_payment(&verified, &config, request, proof, runtime.now()),
         route: request.route.clone(),
-    })
-}
-
-fn offers_of(route: &Route, config: &Config, spender: Principal) -> Vec<Offer> {
-    storage::ledgers::with_all(|ledgers| {
-        let find = |id: &Principal| ledgers.iter().find(|ledger| ledger.id == *id);
-        offer::offers(route, find, config, spender)
     })
 }
 
@@ -222,20 +214,15 @@ fn begin<R: Runtime>(runtime: &R, key: &NonceKey, change: Change) -> Result<Paym
 /// Asks the ledger and books the answer.
 async fn finish<R: Runtime>(runtime: &R, key: NonceKey, payment: Payment) -> PayOutcome {
     let known_block = storage::payments::highest_block(&payment.ledger);
-    let outcome = match Encode!(&settlement::argument(&payment)) {
-        Ok(argument) => {
-            let guard = Guard::new(runtime, key);
-            let outcome = runtime
-                .call(payment.ledger, settlement::METHOD, argument)
-                .await;
-            // From here on a trap would undo what follows; the guard then says so in the journal.
-            let result = conclude(runtime, &key, &payment, &outcome, known_block);
-            guard.defuse();
-            return result;
-        }
-        Err(error) => CallOutcome::NotSent(error.to_string()),
-    };
-    conclude(runtime, &key, &payment, &outcome, known_block)
+    let argument = settlement::argument(&payment);
+    let guard = Guard::new(runtime, key);
+    let outcome = runtime
+        .call(payment.ledger, settlement::METHOD, argument)
+        .await;
+    // From here on a trap would undo what follows; the guard then says so in the journal.
+    let result = conclude(runtime, &key, &payment, &outcome, known_block);
+    guard.defuse();
+    result
 }
 
 fn conclude<R: Runtime>(
@@ -245,7 +232,13 @@ fn conclude<R: Runtime>(
     outcome: &CallOutcome,
     known_block: Option<BlockIndex>,
 ) -> PayOutcome {
-    let Verdict { event, fee } = settlement::judge(outcome, known_block);
+    let shape = storage::shapes::get(&asked.ledger);
+    let Verdict { event, fee } = settlement::judge(outcome, known_block, shape.as_deref());
+    if shape.is_none()
+        && let Some(shape) = settlement::ok_shape(outcome)
+    {
+        storage::shapes::put(asked.ledger, shape);
+    }
     if let Some(fee) = fee {
         storage::ledgers::learn_fee(&asked.ledger, fee, runtime.now());
     }

@@ -10,7 +10,7 @@ use crate::{
         capacity::{DOUBT_PAUSE, MAX_DOUBTS, MAX_OPEN_PER_PAYER},
         config::Limits,
         payment::FailureKind,
-        route::{ContentMeta, Price, tests::draft},
+        route::{ContentMeta, Price, Route, tests::draft},
     },
     runtime::scripted::{ScriptedRuntime, poll, run},
     service::{cancel, catalogue, lifecycle, payments},
