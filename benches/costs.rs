@@ -1,13 +1,16 @@
 //! Measures what requests cost, in instructions, cycles and bytes, on the embedded runtime; `scripts/bench`
 //! runs it and compares. Prints one JSON object: figure → number.
 
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 #[path = "../tests/integration/support/mod.rs"]
 mod support;
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use support::{Payer, Request, Sale, Setup, flow::GOODS, setup::FUNDS};
+use support::{
+    Payer, Request, Setup,
+    flow::{GOODS, Sale},
+};
 use x402_icp::{encode_header, wire::ResourceInfo};
 
 /// Payments made between the first measured one and the last.
@@ -85,7 +88,12 @@ impl Bench {
                 .filter(|cost| cost.canister == self.setup.ledger.0.to_text())
                 .count() as u64,
             cycles: cycles.try_into().expect("BUG: less than 2^64"),
-            reply: answer.body.len() + answer.headers.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>(),
+            reply: answer.body.len()
+                + answer
+                    .headers
+                    .iter()
+                    .map(|(n, v)| n.len() + v.len())
+                    .sum::<usize>(),
             request: request.update_argument().len(),
             status: answer.status,
         }
@@ -105,14 +113,20 @@ impl Bench {
 
     fn resource(&self) -> ResourceInfo {
         let unpaid = self.setup.get("/report");
-        unpaid.payment_required().expect("a 402 has offers").resource
+        unpaid
+            .payment_required()
+            .expect("a 402 has offers")
+            .resource
     }
 }
 
 fn stock_headers(request: Request) -> Request {
     request
         .header("host", "lxzze-o7777-77777-aaaaa-cai.icp0.io")
-        .header("access-control-expose-headers", "PAYMENT-RESPONSE,X-PAYMENT-RESPONSE")
+        .header(
+            "access-control-expose-headers",
+            "PAYMENT-RESPONSE,X-PAYMENT-RESPONSE",
+        )
         .header("accept", "*/*")
         .header("accept-language", "*")
         .header("sec-fetch-mode", "cors")
@@ -128,7 +142,10 @@ fn main() {
     let payer = setup.payer(1);
     let mut figures: BTreeMap<&str, u64> = BTreeMap::new();
 
-    let unpaid = bench.measure(&stock_headers(Request { headers: vec![], ..Request::get("/report") }));
+    let unpaid = bench.measure(&stock_headers(Request {
+        headers: vec![],
+        ..Request::get("/report")
+    }));
     assert_eq!(unpaid.status, 402);
     figures.insert("unpaid_402.query_instructions", unpaid.query);
     figures.insert("unpaid_402.reply_bytes", unpaid.reply as u64);
@@ -151,7 +168,11 @@ fn main() {
         let paid = bench.measure(&bench.paid(&sale, &payer));
         assert_eq!(paid.status, 200);
         figures.insert(
-            if name == "p256" { "payment_p256.update_instructions" } else { "payment_secp256k1.update_instructions" },
+            if name == "p256" {
+                "payment_p256.update_instructions"
+            } else {
+                "payment_secp256k1.update_instructions"
+            },
             paid.updates,
         );
     }
@@ -165,18 +186,40 @@ fn main() {
 
     let mut forged = payer.sign(&sale.offer(), setup.now());
     forged.payload.payload.nonce = "ab".repeat(32);
-    let forged = bench.measure(&stock_headers(Request { headers: vec![], ..Request::get("/report") }).payment(&forged.header()));
+    let forged = bench.measure(
+        &stock_headers(Request {
+            headers: vec![],
+            ..Request::get("/report")
+        })
+        .payment(&forged.header()),
+    );
     assert_eq!(forged.status, 402);
     figures.insert("refused_signature.cycles", forged.cycles);
     let now = setup.now();
-    let expired = payer.sign_with(&sale.offer(), x402_icp::Nonce([0xcd; 32]), now - 200, now - 100);
-    let expired = bench.measure(&stock_headers(Request { headers: vec![], ..Request::get("/report") }).payment(&expired.header()));
+    let expired = payer.sign_with(
+        &sale.offer(),
+        x402_icp::Nonce([0xcd; 32]),
+        now - 200,
+        now - 100,
+    );
+    let expired = bench.measure(
+        &stock_headers(Request {
+            headers: vec![],
+            ..Request::get("/report")
+        })
+        .payment(&expired.header()),
+    );
     assert_eq!(expired.status, 402);
     figures.insert("refused_expired.cycles", expired.cycles);
 
     let spender = setup.payer(4);
     let after = (0..PAYMENTS_BETWEEN).map(|number| {
-        let signed = spender.sign_with(&sale.offer(), nonce(number), setup.now() - 30, setup.now() + 200);
+        let signed = spender.sign_with(
+            &sale.offer(),
+            nonce(number),
+            setup.now() - 30,
+            setup.now() + 200,
+        );
         setup.sale(Request::get("/report")).present(signed).send()
     });
     for outcome in after {
@@ -192,9 +235,15 @@ fn main() {
     let upgrade = bench.costs().iter().map(|cost| cost.instructions).sum();
     figures.insert("upgrade.instructions", upgrade);
     let kept = setup.settled().len() as u64;
-    assert!(kept > PAYMENTS_BETWEEN && FUNDS > 0);
-    figures.insert("wasm.gz_bytes", support::environment::tollkeeper_wasm().len() as u64);
-    println!("{}", serde_json::to_string_pretty(&figures).expect("BUG: a map of numbers"));
+    assert!(kept > PAYMENTS_BETWEEN);
+    figures.insert(
+        "wasm.gz_bytes",
+        support::environment::tollkeeper_wasm().len() as u64,
+    );
+    println!(
+        "{}",
+        serde_json::to_string_pretty(&figures).expect("BUG: a map of numbers")
+    );
 }
 
 fn nonce(number: u64) -> x402_icp::Nonce {

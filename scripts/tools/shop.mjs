@@ -5,8 +5,8 @@ import { Principal } from "@icp-sdk/core/principal";
 import * as idl from "./idl.mjs";
 import { actor, agentFor, install, newIdentity, ok } from "./replica.mjs";
 
-/** First id of the first application subnet. */
-export const CANISTER = "lxzze-o7777-77777-aaaaa-cai";
+/** First id of the application subnet. */
+export const CANISTER = "mxqf3-4h777-77775-qaaaa-cai";
 export const LEDGERS = {
   ckUSDC: { id: "xevnm-gaaaa-aaaar-qafnq-cai", name: "Chain-key USDC", decimals: 6, fee: 10_000n, balance: 25_000_000n },
   ICP: { id: "ryjl3-tyaaa-aaaaa-aaaba-cai", name: "Internet Computer", decimals: 8, fee: 10_000n, balance: 1_000_000_000n },
