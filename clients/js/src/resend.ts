@@ -9,8 +9,8 @@ export interface ResendOptions {
 }
 
 /**
- * A fetch that repeats a paid request, to the byte the same, when the connection breaks or the answer
- * is `settlement_pending`. The payment id is a hash of the authorization, so a repetition is the same
+ * A fetch that repeats a paid request, to the byte the same, when the connection breaks, a server on the
+ * way fails (5xx, 408, 425, 429), or the answer is `settlement_pending`. The payment id is a hash of the authorization, so a repetition is the same
  * payment: it is charged at most once and delivered when it is. A new authorization would be a second
  * payment, which is why this must sit *below* `wrapFetchWithPayment`:
  * `wrapFetchWithPayment(resendingFetch(fetch), client)`.
@@ -24,7 +24,7 @@ export function resendingFetch(inner: typeof fetch, options: ResendOptions = {})
     for (let attempt = 1; ; attempt++) {
       try {
         const response = await inner(request.clone());
-        if (attempt >= attempts || !isPending(response)) return response;
+        if (attempt >= attempts || !saysNothing(response)) return response;
       } catch (error) {
         if (attempt >= attempts || request.signal.aborted) throw error;
       }
@@ -33,9 +33,10 @@ export function resendingFetch(inner: typeof fetch, options: ResendOptions = {})
   };
 }
 
-function isPending(response: Response): boolean {
+/** Whether an answer leaves open what became of the payment. */
+function saysNothing(response: Response): boolean {
   const header = response.headers.get("PAYMENT-RESPONSE");
-  if (header === null) return false;
+  if (header === null) return response.status >= 500 || [408, 425, 429].includes(response.status);
   try {
     const settled = decodePaymentResponseHeader(header);
     return !settled.success && settled.errorReason === "settlement_pending";

@@ -33,7 +33,7 @@ export class OfferRefused extends Error {
 
 /** How far the authorization reaches back, so that a clock slightly ahead of the subnet's does no harm. */
 const CLOCK_SKEW_SECONDS = 30;
-/** Unresolved payments remembered at the most; the oldest is forgotten first. */
+/** Unresolved payments at the most; beyond that nothing is signed, since none may be forgotten unasked. */
 const MAX_UNRESOLVED = 1000;
 
 /**
@@ -41,7 +41,8 @@ const MAX_UNRESOLVED = 1000;
  * `new x402Client().register("icp:*", new ExactIcpScheme(identity))`.
  *
  * A payment answered `settlement_pending` may still move money. Until its fate is known, paying the
- * same offer again sends the same authorization, which the canister settles at most once.
+ * same offer again sends the same authorization, which the canister settles at most once; when that
+ * authorization has expired, the offer is refused until {@link ExactIcpScheme.forgetUnresolved}.
  */
 export class ExactIcpScheme implements SchemeNetworkClient {
   readonly scheme = "exact";
@@ -60,10 +61,6 @@ export class ExactIcpScheme implements SchemeNetworkClient {
           if (settleResponse) this.#unresolved.delete(key);
           return;
         }
-        if (this.#unresolved.size >= MAX_UNRESOLVED) {
-          const oldest = this.#unresolved.keys().next();
-          if (!oldest.done) this.#unresolved.delete(oldest.value);
-        }
         this.#unresolved.set(key, paymentPayload.payload as unknown as ExactIcrc2Payload);
         return { recovered: true };
       },
@@ -75,6 +72,14 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     return findDefaultAsset(asset, network);
   }
 
+  /**
+   * Forgets payments whose outcome never became known, so that their offers can be paid anew. Whoever
+   * calls this has looked at the ledger or at the receipts, or accepts to pay twice.
+   */
+  forgetUnresolved(): void {
+    this.#unresolved.clear();
+  }
+
   /** Signs an authorization for one offer; throws {@link OfferRefused} before anything is signed. */
   async createPaymentPayload(
     x402Version: number,
@@ -84,8 +89,14 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     const terms = this.#check(x402Version, requirements, context);
     const now = Math.floor(this.#options.now?.() ?? Date.now() / 1000);
     const unresolved = this.#unresolved.get(keyOf(requirements));
-    if (unresolved && Number(unresolved.validBefore) > now) {
-      return { x402Version, payload: { ...unresolved } };
+    if (unresolved) {
+      if (Number(unresolved.validBefore) > now) return { x402Version, payload: { ...unresolved } };
+      throw new OfferRefused(
+        `nonce ${unresolved.nonce}: this payment expired without a known outcome and may have moved money; look at its receipt, then call forgetUnresolved()`,
+      );
+    }
+    if (this.#unresolved.size >= MAX_UNRESOLVED) {
+      throw new OfferRefused(`${MAX_UNRESOLVED} payments have no known outcome; call forgetUnresolved() when they are looked at`);
     }
     const validAfter = now - CLOCK_SKEW_SECONDS;
     const payload = await signAuthorization(this.#identity, terms, {

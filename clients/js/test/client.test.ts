@@ -164,6 +164,26 @@ describe("a stock @x402/fetch client with the ICP scheme", () => {
     assert.equal(seller.seen.length, 3);
   });
 
+  it("resends after an answer that says nothing about the money", async () => {
+    const client = reset([offer()], (attempt, response) => (attempt === 1 ? response.writeHead(503).end() : settled(attempt, response)));
+    assert.equal((await wrapFetchWithPayment(resendingFetch(fetch, { delayMs: 1 }), client)(url)).status, 200);
+    assert.equal(new Set(seller.seen).size, 1);
+  });
+
+  it("signs no second authorization when one expired without a known outcome", async () => {
+    reset([offer()], (_, response) => pending(response));
+    let now = Date.now() / 1000;
+    const scheme = new ExactIcpScheme(identity, { now: () => now });
+    const pay = wrapFetchWithPayment(fetch, new x402Client().register("icp:*", scheme));
+    assert.equal((await pay(url)).status, 402);
+    now += 301;
+    await assert.rejects(pay(url), /may have moved money/);
+    assert.equal(new Set(seller.seen.map((_, index) => seller.payload(index).nonce)).size, 1);
+    scheme.forgetUnresolved();
+    assert.equal((await pay(url)).status, 402);
+    assert.equal(new Set(seller.seen.map((_, index) => seller.payload(index).nonce)).size, 2);
+  });
+
   it("gives up after the attempts it was allowed", async () => {
     const client = reset([offer()], (_, response) => response.destroy());
     await assert.rejects(wrapFetchWithPayment(resendingFetch(fetch, { attempts: 2, delayMs: 1 }), client)(url));
