@@ -33,8 +33,15 @@ pub struct Paid {
 pub(crate) enum Verdict {
     /// The goods are here.
     Paid(Box<Paid>),
-    /// It will not work, and no money has moved.
+    /// It will not work, and asking again does not help; the error says what is known of the money.
     Final(PayError),
+    /// The seller says that it was paid, and yet did not deliver: [`PayError::NotDelivered`].
+    Owed {
+        /// What to report if it is never delivered.
+        error: PayError,
+        /// Whether the seller says that it never will be.
+        gone: bool,
+    },
     /// Not known: send the same again.
     Again(String),
     /// Not known, and asking again at once will not tell.
@@ -48,8 +55,9 @@ pub(crate) fn judge(response: Response, payment: &SignedPayment) -> Verdict {
         .and_then(|value| decode_header(PAYMENT_RESPONSE, value.as_bytes()).ok());
     match (response.status, receipt) {
         (_, Some(receipt)) if !receipt.success => {
+            let block = block(receipt.transaction);
             let reason = receipt.error_reason.unwrap_or_default();
-            refused(reason, receipt.error_message)
+            refused(payment, reason, receipt.error_message, block)
         }
         (200..=299, receipt) => {
             let problems = receipt
@@ -68,28 +76,58 @@ pub(crate) fn judge(response: Response, payment: &SignedPayment) -> Verdict {
                 .header(PAYMENT_REQUIRED)
                 .and_then(|value| decode_header(PAYMENT_REQUIRED, value.as_bytes()).ok());
             match required.and_then(|required| required.error) {
-                Some(reason) => refused(reason, None),
-                None => refused("the seller did not take it for a payment".into(), None),
+                // Words that are no code may be those that go with every 402, so they refuse nothing.
+                Some(reason) if Code::from_text(&reason).is_some() => {
+                    refused(payment, reason, None, None)
+                }
+                Some(reason) => Verdict::Unclear(format!("HTTP 402 without a receipt: {reason}")),
+                // The answer to a request without a payment: one node can show it while others settle.
+                None => Verdict::Unclear("HTTP 402 as if no payment had been sent".into()),
             }
         }
-        // Settled, and yet no resource: the seller owes it, so ask for it again.
-        (status, Some(_)) => Verdict::Again(format!("settled, but answered with HTTP {status}")),
+        // Settled, and yet no resource: the seller owes it.
+        (status, Some(receipt)) => Verdict::Owed {
+            gone: status == 410,
+            error: PayError::NotDelivered {
+                payment: Box::new(payment.clone()),
+                status,
+                problems: problems(&receipt, payment),
+                receipt: Box::new(receipt),
+            },
+        },
         (status @ (408 | 425 | 429 | 500..=599), None) => Verdict::Again(format!("HTTP {status}")),
         // Nothing is said about the money, so nothing is known about it.
         (status, None) => Verdict::Unclear(format!("HTTP {status} without a receipt")),
     }
 }
 
-fn refused(reason: String, message: Option<String>) -> Verdict {
+fn refused(
+    payment: &SignedPayment,
+    reason: String,
+    message: Option<String>,
+    block: Option<String>,
+) -> Verdict {
     let code = Code::from_text(&reason);
-    if code == Some(Code::SettlementPending) {
-        return Verdict::Again(reason);
+    match code {
+        Some(Code::SettlementPending) => Verdict::Again(reason),
+        // Both say that this authorization is taken, and neither that it moved no money.
+        Some(Code::DuplicateSettlement | Code::NonceUsed) => Verdict::Final(PayError::Used {
+            payment: Box::new(payment.clone()),
+            reason,
+            message,
+            block,
+        }),
+        _ => Verdict::Final(PayError::Refused {
+            code,
+            reason,
+            message,
+        }),
     }
-    Verdict::Final(PayError::Refused {
-        code,
-        reason,
-        message,
-    })
+}
+
+/// The block in `transaction`, which may also be empty or hold a payment's id.
+fn block(transaction: String) -> Option<String> {
+    transaction.parse::<u128>().is_ok().then_some(transaction)
 }
 
 /// Where a receipt says something else than what was signed.

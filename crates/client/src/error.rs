@@ -3,9 +3,10 @@
 use crate::{http::HttpError, offer::RefusedOffer, payment::SignedPayment};
 use candid::Principal;
 use icrc_ledger_types::icrc2::approve::ApproveError;
-use x402_icp::{Amount, Code, signer::SignerError};
+use x402_icp::{Amount, Code, signer::SignerError, wire::SettleResponse};
 
-/// Why a resource was not paid for. Unless it is [`PayError::Unsettled`], no money has moved.
+/// Why a resource was not bought. No money has moved, unless it is [`PayError::Unsettled`] or
+/// [`PayError::Used`] (it may have) or [`PayError::NotDelivered`] (the seller says that it has).
 #[derive(Debug, thiserror::Error)]
 pub enum PayError {
     /// The seller could not be reached; no payment was sent.
@@ -69,6 +70,42 @@ pub enum PayError {
         /// What the last attempt met.
         reason: String,
     },
+    /// **The payment was used before**, for another request or too long ago to be answered again: its
+    /// money has moved or may have.
+    #[error(
+        "payment {} was used before ({reason}{}){}; its money has moved or may have, so look before paying anew",
+        payment.payment_id,
+        explain(.message),
+        at_block(.block)
+    )]
+    Used {
+        /// The payment.
+        payment: Box<SignedPayment>,
+        /// The reason as sent: `duplicate_settlement` or `invalid_exact_icp_nonce_used`.
+        reason: String,
+        /// The seller's words.
+        message: Option<String>,
+        /// The ledger's block that settled it, if the seller names one.
+        block: Option<String>,
+    },
+    /// **Paid and not delivered**: the seller says that the payment is settled, and does not hand the
+    /// resource over. Unless it is gone (410), the same payment may fetch it later ([`crate::Payer::send`]).
+    #[error(
+        "payment {} is settled{}, but the resource was not delivered (HTTP {status}){}",
+        payment.payment_id,
+        at_block(&Some(receipt.transaction.clone())),
+        warn(.problems)
+    )]
+    NotDelivered {
+        /// The payment.
+        payment: Box<SignedPayment>,
+        /// The status of the answer that came with the receipt.
+        status: u16,
+        /// The seller's receipt.
+        receipt: Box<SettleResponse>,
+        /// What in the receipt is not what was agreed; empty if all is well.
+        problems: Vec<String>,
+    },
 }
 
 /// A call to a ledger failed.
@@ -122,4 +159,18 @@ fn explain(message: &Option<String>) -> String {
         .as_ref()
         .map(|message| format!(" ({message})"))
         .unwrap_or_default()
+}
+
+fn at_block(block: &Option<String>) -> String {
+    match block.as_deref() {
+        None | Some("") => String::new(),
+        Some(block) => format!(" in block {block}"),
+    }
+}
+
+fn warn(problems: &[String]) -> String {
+    problems
+        .iter()
+        .map(|problem| format!("\n  warning: {problem}"))
+        .collect()
 }

@@ -344,6 +344,8 @@ impl Payer {
         let header = payment.header();
         let started = Instant::now();
         let mut may_have_arrived = false;
+        // Once the seller has said that it is paid, no later answer makes it unpaid.
+        let mut owed = None;
         for attempt in 1.. {
             self.tell(Step::Paying(attempt));
             let reason = match self.http.pay(&request, &header).await {
@@ -357,19 +359,29 @@ impl Payer {
                 }
                 Ok(response) => match judge(response, payment) {
                     Verdict::Paid(paid) => return Ok(paid),
-                    Verdict::Final(error) => return Err(error),
+                    Verdict::Final(error) => return Err(owed.unwrap_or(error)),
+                    Verdict::Owed { error, gone: true } => return Err(error),
+                    Verdict::Owed { error, gone: false } => {
+                        may_have_arrived = true;
+                        let reason = error.to_string();
+                        owed = Some(error);
+                        reason
+                    }
                     Verdict::Again(reason) => {
                         may_have_arrived = true;
                         reason
                     }
-                    Verdict::Unclear(reason) => return Err(unsettled(payment, reason)),
+                    Verdict::Unclear(reason) => {
+                        return Err(owed.unwrap_or_else(|| unsettled(payment, reason)));
+                    }
                 },
             };
             let pause = pause_after(attempt);
             if started.elapsed() + pause > self.patience {
-                return Err(match may_have_arrived {
-                    true => unsettled(payment, reason),
-                    false => PayError::Unreachable(HttpError::NotSent(reason)),
+                return Err(match (owed, may_have_arrived) {
+                    (Some(error), _) => error,
+                    (None, true) => unsettled(payment, reason),
+                    (None, false) => PayError::Unreachable(HttpError::NotSent(reason)),
                 });
             }
             self.tell(Step::Waiting(pause, reason));

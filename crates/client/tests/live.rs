@@ -227,8 +227,9 @@ fn a_payment_sent_again_is_not_charged_again() {
         let mut elsewhere = paid.payment.clone();
         elsewhere.url = shop.url("/report?page=2");
         match payer.send(&elsewhere).await {
-            Err(PayError::Refused { code, .. }) => {
-                assert_eq!(code, Some(Code::DuplicateSettlement))
+            Err(PayError::Used { reason, block, .. }) => {
+                assert_eq!(reason, Code::DuplicateSettlement.as_str());
+                assert_eq!(block, paid.receipt.map(|receipt| receipt.transaction));
             }
             other => panic!("{other:?}"),
         }

@@ -214,3 +214,80 @@ async fn two_purchases_are_two_payments() {
     let (a, b) = (signed(&payer, &url).await, signed(&payer, &url).await);
     assert_ne!(a.payment_id, b.payment_id);
 }
+
+/// What a script of answers comes to, and how many payments were sent.
+async fn fails(script: Vec<Act>, patience: Duration) -> (PayError, SignedPayment, usize) {
+    let (url, told) = seller([vec![offers()], script].into_iter().flatten().collect());
+    let payer = payer(patience);
+    let payment = signed(&payer, &url).await;
+    let error = payer.send(&payment).await.unwrap_err();
+    (
+        error,
+        payment,
+        told.try_iter().filter(Option::is_some).count(),
+    )
+}
+
+#[tokio::test]
+async fn what_is_paid_and_gone_is_not_asked_for_again() {
+    let gone = Act::Answer(410, outcome(true, None), "");
+    match fails(vec![gone], Duration::from_secs(60)).await {
+        (
+            PayError::NotDelivered {
+                payment,
+                status,
+                receipt,
+                ..
+            },
+            sent,
+            1,
+        ) => {
+            assert_eq!((*payment, status, &*receipt.transaction), (sent, 410, "7"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_was_paid_stays_paid_whatever_is_answered_later() {
+    for later in [
+        Act::Answer(503, vec![], ""),
+        Act::Answer(404, vec![], ""),
+        Act::Answer(402, outcome(false, Some("insufficient_funds")), ""),
+        Act::HangUp,
+    ] {
+        let paid = Act::Answer(404, outcome(true, None), "");
+        // Enough for the first pause (0.5 s) and not for the second (1 s more).
+        match fails(vec![paid, later], Duration::from_millis(1_200)).await {
+            (
+                PayError::NotDelivered {
+                    status, receipt, ..
+                },
+                _,
+                2,
+            ) => {
+                assert_eq!((status, &*receipt.transaction), (404, "7"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_payment_used_before_may_have_moved_money() {
+    let used = Act::Answer(402, outcome(false, Some("duplicate_settlement")), "");
+    match fails(vec![used], Duration::from_secs(60)).await {
+        (PayError::Used { payment, block, .. }, sent, 1) => {
+            assert_eq!((*payment, block.as_deref()), (sent, Some("7")));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_answer_to_an_unpaid_request_keeps_the_payment() {
+    match fails(vec![offers()], Duration::from_secs(60)).await {
+        (PayError::Unsettled { payment, .. }, sent, 1) => assert_eq!(*payment, sent),
+        other => panic!("{other:?}"),
+    }
+}

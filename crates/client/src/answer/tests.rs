@@ -102,11 +102,73 @@ fn refusals_are_final_and_keep_their_code() {
             other => panic!("{other:?}"),
         }
     }
-    for headers in [&[required(None)][..], &[]] {
-        assert!(matches!(
-            judge(response(402, headers), &payment()),
-            Verdict::Final(PayError::Refused { code: None, .. })
-        ));
+}
+
+#[test]
+fn a_402_that_names_no_fault_refuses_nothing() {
+    let words = "PAYMENT-SIGNATURE header is required";
+    for headers in [&[required(None)][..], &[required(Some(words))], &[]] {
+        let verdict = judge(response(402, headers), &payment());
+        assert!(matches!(verdict, Verdict::Unclear(_)), "{verdict:?}");
+    }
+}
+
+#[test]
+fn a_payment_used_before_is_not_a_refusal() {
+    for used in ["duplicate_settlement", "invalid_exact_icp_nonce_used"] {
+        let with = |transaction: &str| {
+            let mut value = failed(used);
+            value["transaction"] = json!(transaction);
+            receipt(value)
+        };
+        for (header, expected) in [
+            (with("5"), Some("5")),
+            (with(""), None),
+            (with(&"0a".repeat(32)), None),
+            (required(Some(used)), None),
+        ] {
+            match judge(response(402, &[header]), &payment()) {
+                Verdict::Final(PayError::Used {
+                    payment: kept,
+                    reason,
+                    block,
+                    ..
+                }) => {
+                    assert_eq!((*kept, &*reason), (payment(), used));
+                    assert_eq!(block.as_deref(), expected);
+                }
+                other => panic!("{used}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_receipt_without_the_goods_is_a_debt() {
+    for (status, expected) in [(404, false), (402, false), (503, false), (410, true)] {
+        match judge(response(status, &[receipt(settled())]), &payment()) {
+            Verdict::Owed {
+                error:
+                    PayError::NotDelivered {
+                        receipt,
+                        problems,
+                        status: told,
+                        ..
+                    },
+                gone,
+            } => {
+                assert_eq!((told, gone), (status, expected));
+                assert_eq!(receipt.transaction, "5");
+                assert!(problems.is_empty());
+            }
+            other => panic!("{status}: {other:?}"),
+        }
+    }
+    let mut wrong = settled();
+    wrong["amount"] = json!("1");
+    match judge(response(410, &[receipt(wrong)]), &payment()) {
+        Verdict::Owed { error, .. } => assert!(error.to_string().contains("amount"), "{error}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -120,9 +182,6 @@ fn what_is_not_known_is_asked_again() {
         (503, vec![]),
         (500, vec![]),
         (429, vec![]),
-        // Settled, but the answer is not the resource.
-        (404, vec![receipt(settled())]),
-        (402, vec![receipt(settled())]),
     ] {
         let verdict = judge(response(status, &headers), &payment());
         assert!(

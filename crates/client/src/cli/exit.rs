@@ -19,6 +19,10 @@ pub const UNSETTLED: u8 = 6;
 pub const UNREACHABLE: u8 = 7;
 /// The receipt is not borne out.
 pub const RECEIPT: u8 = 8;
+/// The payment was used before; its money has moved or may have.
+pub const USED: u8 = 9;
+/// The payment is settled, and the resource was not delivered.
+pub const NOT_DELIVERED: u8 = 10;
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -68,6 +72,8 @@ impl From<PayError> for Failure {
             PayError::Signer(_) => (OTHER, "signer"),
             PayError::Refused { .. } => (REFUSED, "refused"),
             PayError::Unsettled { .. } => (UNSETTLED, "unsettled"),
+            PayError::Used { .. } => (USED, "payment_used"),
+            PayError::NotDelivered { .. } => (NOT_DELIVERED, "not_delivered"),
         };
         let failure = Failure::new(status, kind, &error);
         match error {
@@ -93,6 +99,26 @@ impl From<PayError> for Failure {
             PayError::Unsettled { payment, .. } => {
                 failure.with("paymentId", json!(payment.payment_id))
             }
+            PayError::Used {
+                payment,
+                reason,
+                block,
+                ..
+            } => failure
+                .with("paymentId", json!(payment.payment_id))
+                .with("reason", json!(reason))
+                .with("block", json!(block)),
+            PayError::NotDelivered {
+                payment,
+                status,
+                receipt,
+                problems,
+            } => failure
+                .with("paymentId", json!(payment.payment_id))
+                .with("httpStatus", json!(status))
+                .with("block", json!(receipt.transaction))
+                .with("receipt", json!(receipt))
+                .with("problems", json!(problems)),
             _ => failure,
         }
     }
@@ -124,5 +150,69 @@ impl From<ReceiptError> for Failure {
             ReceiptError::Disproved { .. } => (RECEIPT, "disproved"),
         };
         Failure::new(status, kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollkeeper_client::SignedPayment;
+
+    fn payment() -> Box<SignedPayment> {
+        serde_json::from_value(json!({
+            "method": "GET", "url": "http://shop/", "headers": [], "body": "", "paymentId": "p1",
+            "payment": {
+                "x402Version": 2,
+                "accepted": {
+                    "scheme": "exact", "network": "icp:1", "amount": "1", "asset": "a", "payTo": "b",
+                    "maxTimeoutSeconds": 60, "extra": {},
+                },
+                "payload": {
+                    "from": "x", "nonce": "", "validAfter": "1", "validBefore": "2", "publicKey": "",
+                    "signature": "",
+                },
+            },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_used_payment_is_not_called_unpaid() {
+        for block in [Some("7".to_string()), None] {
+            let failure = Failure::from(PayError::Used {
+                payment: payment(),
+                reason: "duplicate_settlement".into(),
+                message: None,
+                block: block.clone(),
+            });
+            assert_eq!((failure.status, &*failure.kind), (USED, "payment_used"));
+            assert_eq!(failure.details["block"], json!(block));
+            assert_eq!(failure.details["paymentId"], "p1");
+            assert!(failure.message.contains("used before"), "{failure:?}");
+            assert!(!failure.message.contains("nothing"), "{failure:?}");
+            assert_eq!(failure.message.contains("block 7"), block.is_some());
+        }
+    }
+
+    #[test]
+    fn what_is_paid_and_not_delivered_comes_with_its_receipt() {
+        let receipt = json!({"success": true, "transaction": "7", "network": "icp:1"});
+        let failure = Failure::from(PayError::NotDelivered {
+            payment: payment(),
+            status: 410,
+            receipt: serde_json::from_value(receipt.clone()).unwrap(),
+            problems: vec![],
+        });
+        assert_eq!(
+            (failure.status, &*failure.kind),
+            (NOT_DELIVERED, "not_delivered")
+        );
+        assert_eq!(failure.details["block"], "7");
+        assert_eq!(failure.details["httpStatus"], 410);
+        assert_eq!(failure.details["receipt"], receipt);
+        assert!(
+            failure.message.contains("settled in block 7"),
+            "{failure:?}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! A payment is written to a file before it is sent, and the file is removed when its outcome is known.
+//! A payment is written to a file before it is sent, and the file is removed when the content is
+//! written or the payment is refused; it stays where money moved, or may have, and nothing was delivered.
 //! Whatever ends the command in between (a broken connection, an interrupt, a power cut), the same
 //! payment can be sent again, and nobody has to pay twice.
 
@@ -60,6 +61,13 @@ pub fn resumable(failure: Failure, file: &Path) -> Failure {
         failure.message
     );
     Failure { message, ..failure }.with("resume", json!(name))
+}
+
+/// Says where a payment is that will not buy anything any more, but may have moved money.
+pub fn kept(failure: Failure, file: &Path) -> Failure {
+    let name = file.display().to_string();
+    let message = format!("{}\nthe payment is kept in {name}", failure.message);
+    Failure { message, ..failure }.with("kept", json!(name))
 }
 
 /// Whoever holds the payment can fetch the goods, so the file is the owner's alone.

@@ -10,7 +10,10 @@ use super::{
 use candid::Principal;
 use clap::Args;
 use serde_json::{Value, json};
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tollkeeper_client::{
     KNOWN_TOKENS, Network, Paid, PayError, Payer, Quote, Receipt, Request, Response, SpendControls,
     parse_units,
@@ -114,10 +117,30 @@ pub async fn run(args: &PayArgs, common: &Common, output: &Output) -> Result<(),
             journal::remove(&file);
             checked
         }
-        Err(error @ PayError::Unsettled { .. }) => Err(journal::resumable(error.into(), &file)),
-        Err(error) => {
-            journal::remove(&file);
-            Err(error.into())
+        // It was sent before: that nobody answers now says nothing about that.
+        Err(reason @ PayError::Unreachable(_)) if args.resume.is_some() => {
+            let error = PayError::Unsettled {
+                payment: Box::new(payment),
+                reason: reason.to_string(),
+            };
+            Err(not_bought(error, &file))
+        }
+        Err(error) => Err(not_bought(error, &file)),
+    }
+}
+
+/// The payment is forgotten only if its money has not moved and never will.
+fn not_bought(error: PayError, file: &Path) -> Failure {
+    match &error {
+        PayError::Unsettled { .. } => journal::resumable(error.into(), file),
+        // To send these again brings nothing, but they prove what was signed.
+        PayError::Used { .. } | PayError::NotDelivered { status: 410, .. } => {
+            journal::kept(error.into(), file)
+        }
+        PayError::NotDelivered { .. } => journal::resumable(error.into(), file),
+        _ => {
+            journal::remove(file);
+            error.into()
         }
     }
 }
@@ -305,3 +328,6 @@ fn content(
     object["content"] = about;
     output.result(object, &[])
 }
+
+#[cfg(test)]
+mod tests;
