@@ -38,18 +38,13 @@ impl LedgerHealth {
                 self.settling = self.settling.saturating_add(1);
                 return;
             }
-            State::Settled { .. }
-            | State::Failed { .. }
-            | State::Unknown {
-                doubt: Doubt::RetryRefused,
-                ..
-            } => self.doubts = 0,
+            State::Settled { .. } | State::Failed { .. } => self.doubts = 0,
             State::Unknown { doubt, .. } => match doubt {
                 Doubt::Reject | Doubt::UnreadableReply | Doubt::ImplausibleBlock => {
                     self.doubts = self.doubts.saturating_add(1);
                     self.last_doubt = now;
                 }
-                // Not the ledger's fault, or no doubt about its answer.
+                // Not the ledger's fault; and a refusal may be the system's, without a word of the ledger.
                 Doubt::Trapped | Doubt::Upgraded | Doubt::RetryRefused => {}
             },
         }
@@ -213,7 +208,7 @@ mod tests {
         assert_eq!(check_later(&load), Ok(()));
         assert_eq!(load.ledger.doubts, 0);
 
-        // A refused repetition leaves its payment in doubt, but is a clear answer.
+        // A refused repetition leaves everything as it was: the system may have refused it.
         load.ledger.doubts = MAX_DOUBTS;
         let doubt = Doubt::RetryRefused;
         load.ledger.note(
@@ -224,6 +219,6 @@ mod tests {
             },
             later,
         );
-        assert_eq!(load.ledger.doubts, 0);
+        assert_eq!(load.ledger.doubts, MAX_DOUBTS);
     }
 }

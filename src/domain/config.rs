@@ -12,10 +12,10 @@ pub const MAX_OPERATORS: usize = 32;
 pub const MAX_CONTENT_BYTES: u32 = 1_900_000;
 /// How many routes there can ever be.
 pub const MAX_ROUTES: u32 = 10_000;
-/// How much content there can ever be, in bytes.
-pub const MAX_CONTENT_TOTAL_BYTES: u64 = 64 << 30;
-/// How many payments the books can ever hold.
-pub const MAX_PAYMENTS: u64 = 200_000_000;
+/// How much content there can ever be, in bytes: half of what all tables together can have.
+pub const MAX_CONTENT_TOTAL_BYTES: u64 = 16 << 30;
+/// How many payments the books can ever hold: 8 GB, of less than 400 bytes each.
+pub const MAX_PAYMENTS: u64 = 20_000_000;
 /// The shortest and the longest time that an authorization can be good for.
 pub const TIMEOUT_SECONDS: std::ops::RangeInclusive<u32> = 10..=86_400;
 
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn every_bad_setting_is_named() {
-        let cases: [(&str, Changes); 8] = [
+        let cases: [(&str, Changes); 9] = [
             (
                 "network",
                 Changes {
@@ -260,7 +260,14 @@ mod tests {
             (
                 "limits.max_content_total_bytes",
                 Changes {
-                    max_content_total_bytes: Some(u64::MAX),
+                    max_content_total_bytes: Some((16 << 30) + 1),
+                    ..Default::default()
+                },
+            ),
+            (
+                "limits.max_payments",
+                Changes {
+                    max_payments: Some(20_000_001),
                     ..Default::default()
                 },
             ),

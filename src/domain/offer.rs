@@ -45,6 +45,8 @@ pub fn offers<'a>(
     let pay_to = route.pay_to(config);
     let pay_to_text = pay_to.to_string();
     let spender_text = spender.to_text();
+    // The limit may have been lowered since the route was put.
+    let max_timeout = route.max_timeout.min(config.limits.max_timeout);
     let id = offer_id(
         spender,
         route.key.method.as_str(),
@@ -63,7 +65,7 @@ pub fn offers<'a>(
                     amount: price.amount.to_string(),
                     asset: ledger.id.to_text(),
                     pay_to: pay_to_text.clone(),
-                    max_timeout_seconds: route.max_timeout.0,
+                    max_timeout_seconds: max_timeout.0,
                     extra: ExactIcrc2Extra {
                         asset_transfer_method: METHOD_ICRC2.into(),
                         symbol: ledger.symbol.clone(),
@@ -95,7 +97,7 @@ mod tests {
             config::Limits,
             route::{ContentMeta, tests::draft},
         },
-        types::Amount,
+        types::{Amount, Seconds},
     };
 
     fn ledger(n: u8) -> Ledger {
@@ -128,6 +130,11 @@ mod tests {
         assert_eq!(first, offers(&route, find, &config, spender));
         assert_eq!(first.len(), 1);
         assert_eq!(first[0].requirements.pay_to, config.pay_to.to_string());
+
+        let mut stricter = config.clone();
+        stricter.limits.max_timeout = Seconds(20);
+        let short = offers(&route, find, &stricter, spender);
+        assert_eq!(short[0].requirements.max_timeout_seconds, 20);
 
         route.price_revision = 2;
         let second = offers(&route, find, &config, spender);

@@ -60,7 +60,7 @@ impl Role {
     ) -> Result<Option<Account>, Unauthorized> {
         self.may_operate()?;
         if self == Role::Controller {
-            return Ok(wanted.filter(|account| *account != default));
+            return Ok(wanted);
         }
         let own = existing.and_then(|route| route.own_pay_to);
         if wanted.is_some_and(|account| account != own.unwrap_or(default)) {
@@ -148,6 +148,11 @@ mod tests {
         assert_eq!(
             put(Role::Controller, "/a", Some(account(2)), None, &[]),
             Ok(Some(account(2)))
+        );
+        assert_eq!(
+            put(Role::Controller, "/a", Some(account(1)), None, &[]),
+            Ok(Some(account(1))),
+            "stays when the default changes"
         );
         let own = route("/a", Some(account(2)));
         assert_eq!(put(Role::Controller, "/a", None, Some(&own), &[]), Ok(None));

@@ -49,7 +49,7 @@ impl Refusal {
 /// What is known of a nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NonceState {
-    /// Never seen, or only in payments that provably moved nothing.
+    /// No payment that is remembered uses it, failed ones included.
     Free,
     /// Some payment uses it.
     Used,

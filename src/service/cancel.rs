@@ -1,7 +1,7 @@
 //! Cancelling an authorization before it is used.
 
 use crate::{
-    domain::{config::TIMEOUT_SECONDS, validate::InvalidArgument},
+    domain::{config::TIMEOUT_SECONDS, payment::State, validate::InvalidArgument},
     runtime::Runtime,
     storage,
     types::{Nonce, NonceKey, PaymentId},
@@ -58,7 +58,10 @@ pub fn cancel<R: Runtime>(
         .into());
     }
     let key = NonceKey::new(&caller, &nonce);
-    if let Some(payment) = storage::payments::by_nonce(&key) {
+    // A failure is forgotten one day; its nonce, cancelled, stays dead all the same.
+    if let Some(payment) = storage::payments::by_nonce(&key)
+        && !matches!(payment.state, State::Failed { .. })
+    {
         return Err(CancelError::AlreadyUsed {
             payment_id: payment.id,
         });

@@ -39,7 +39,7 @@ pub enum RouteError {
         /// The limit that was reached.
         limit: u32,
     },
-    /// Payments for the route are under way; take it off sale and wait.
+    /// Payments for the route, or for one that a new route would share paths with, are under way.
     #[error("{count} payments for this route are under way")]
     PaymentsInFlight {
         /// How many.
@@ -91,6 +91,20 @@ pub fn put<R: Runtime>(runtime: &R, draft: RouteDraft) -> Result<Rc<Route>, Rout
             .map(Rc::as_ref)
             .filter(|other| other.key != draft.key),
     )?;
+    if existing.is_none() {
+        // A payer who repeats a payment for one of their paths would get what the new route delivers.
+        let shadowed = routes.iter().filter(|other| {
+            other.key.path != draft.key.path && template::overlap(&other.key.path, &draft.key.path)
+        });
+        let in_flight: usize = shadowed
+            .map(|other| storage::payments::open_for(&other.key))
+            .sum();
+        if in_flight > 0 {
+            return Err(RouteError::PaymentsInFlight {
+                count: in_flight as u32,
+            });
+        }
+    }
     let revision = storage::counters::next_price_revision();
     let route = draft.apply(existing.as_deref(), own_pay_to, &config.limits, revision);
     let key = route.key.clone();

@@ -34,7 +34,8 @@ impl From<[u8; 32]> for Fingerprint {
     }
 }
 
-/// The first 16 bytes of SHA-256 over the authorization as presented, signature included.
+/// The first 16 bytes of SHA-256 over the authorization's window and its signature, of which, at 64
+/// bytes, the first half counts.
 ///
 /// Payment ids are public (they stand in the ledger's memo); a proof is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -94,6 +94,7 @@ async fn paid<R: Runtime>(
             route: key,
             path: url.path.clone(),
             payment,
+            deliverable: goods.is_some(),
             fingerprint: request::fingerprint(
                 &request.method,
                 &url.path,

@@ -67,7 +67,8 @@ pub fn answer(
                     since, attempts, ..
                 },
                 _,
-            ) if (*attempts < EAGER_TRIES || now >= since.plus(RETRY_PAUSE))
+            ) if request.deliverable
+                && (*attempts < EAGER_TRIES || now >= since.plus(RETRY_PAUSE))
                 && now <= payment.created_at.plus(DEDUP_WINDOW)
                 && now.seconds() < request.payment.authorization.valid_before =>
             {

@@ -44,6 +44,9 @@ pub struct PaymentRequest {
     pub payment: DecodedPayment,
     /// SHA-256 over everything of the request that the answer depends on.
     pub fingerprint: [u8; 32],
+    /// Whether there is something to deliver. If not, the ledger is not asked again for a payment whose
+    /// outcome is unknown: that could make a transfer for nothing.
+    pub deliverable: bool,
 }
 
 /// How a payment ended, as far as this request goes.

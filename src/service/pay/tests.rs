@@ -98,6 +98,7 @@ impl Shop {
             path: "/a".into(),
             payment: self.payment(n, nonce),
             fingerprint: [1; 32],
+            deliverable: true,
         }
     }
 

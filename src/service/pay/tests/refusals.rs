@@ -55,6 +55,27 @@ fn should_refuse_a_cancelled_authorization() {
 }
 
 #[test]
+fn should_cancel_a_failed_authorization() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.will(Err(TransferFromError::InsufficientFunds {
+        balance: Nat::from(0u8),
+    }));
+    failed(shop.settle(&request));
+    shop.runtime
+        .caller
+        .set(request.payment.authorization.from.owner);
+    let before = request.payment.authorization.valid_before;
+    assert_eq!(
+        cancel::cancel(&shop.runtime, Nonce([1; 32]), before),
+        Ok(())
+    );
+    assert!(storage::cancellations::contains(&nonce_key(
+        &request.payment
+    )));
+}
+
+#[test]
 fn should_refuse_when_cycles_run_low() {
     let shop = shop();
     let request = shop.request(1, 1);

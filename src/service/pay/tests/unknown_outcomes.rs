@@ -241,3 +241,46 @@ fn should_not_book_a_block_that_was_known_before() {
     shop.will(block(8));
     paid(shop.settle(&request));
 }
+
+#[test]
+fn should_not_ask_again_when_there_is_nothing_to_deliver() {
+    let shop = shop();
+    let mut request = shop.request(1, 1);
+    shop.will_reject(6);
+    assert!(is_pending(&shop.settle(&request)));
+    request.deliverable = false;
+    assert!(is_pending(&shop.settle(&request)));
+    assert_eq!(shop.runtime.made(), 1);
+    request.deliverable = true;
+    shop.will(block(1));
+    paid(shop.settle(&request));
+}
+
+#[test]
+fn should_not_let_a_new_route_take_the_paths_of_an_open_payment() {
+    let mut shop = shop();
+    let old = storage::routes::get(&shop.route).unwrap();
+    shop.route = RouteKey::new(Method::Get, "/s/{id}");
+    storage::routes::put(Route {
+        key: shop.route.clone(),
+        ..Route::clone(&old)
+    });
+    shop.will_reject(6);
+    let request = PaymentRequest {
+        path: "/s/7".into(),
+        ..shop.request(1, 1)
+    };
+    assert!(is_pending(&shop.settle(&request)));
+    let free = |path: &str| crate::domain::route::RouteDraft {
+        prices: vec![],
+        ..draft(path)
+    };
+    assert_eq!(
+        catalogue::put(&shop.runtime, free("/s/7")).unwrap_err(),
+        catalogue::RouteError::PaymentsInFlight { count: 1 }
+    );
+    assert!(catalogue::put(&shop.runtime, free("/b")).is_ok());
+    shop.will(block(1));
+    paid(shop.settle(&request));
+    assert!(catalogue::put(&shop.runtime, free("/s/7")).is_ok());
+}
