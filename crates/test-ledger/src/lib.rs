@@ -4,9 +4,9 @@
 //! `args ← domain ← storage ← canister`; `faults` beside them. The canister part is built for wasm (and for
 //! this crate's own tests) only, so that other packages can use `testing` natively.
 //!
-//! What differs from the real ledger, on purpose: no archives (an `archive` module would sit between
-//! `storage` and `canister`; `icrc3_get_archives` is empty), no fee collector, no index or legacy
-//! `get_transactions`/`get_blocks`, tokens are 128 bits wide, and blocks carry `btype` beside `tx.op`.
+//! What differs from the real ledger, on purpose: blocks are archived when a test says so (`test_archive`)
+//! and never otherwise, no fee collector, no index or legacy `get_transactions`/`get_blocks`, tokens are
+//! 128 bits wide, and blocks carry `btype` beside `tx.op`.
 
 pub mod args;
 pub mod domain;

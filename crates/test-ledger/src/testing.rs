@@ -16,6 +16,7 @@ use icrc_ledger_types::icrc1::account::Account;
 use icrc_ledger_types::icrc1::transfer::TransferError;
 use icrc_ledger_types::icrc2::approve::ApproveError;
 use icrc_ledger_types::icrc2::transfer_from::TransferFromError;
+use icrc_ledger_types::icrc3::blocks::{ArchivedBlocks, BlockWithId, GetBlocksResult};
 use serde_bytes::ByteBuf;
 
 use crate::args::{ArchiveOptions, FeatureFlags, InitArgs, LedgerArg};
@@ -67,6 +68,11 @@ impl LedgerInit {
     /// As ICP on mainnet: 8 decimals, fee 10,000.
     pub fn icp(minter: impl Into<Account>) -> Self {
         Self::new("ICP", "Internet Computer", minter)
+    }
+
+    /// For an installation that is to be an archive of another one: no blocks of its own.
+    pub fn archive() -> Self {
+        Self::new("ARCHIVE", "Archive", Principal::management_canister()).with_faults()
     }
 
     pub fn decimals(mut self, decimals: u8) -> Self {
@@ -212,6 +218,36 @@ pub fn queue_fault(method: &str, calls: u32, fault: &Fault) -> (&'static str, Ve
 /// The reply of `test_queue_fault`.
 pub fn decode_queued(reply: &[u8]) -> Result<(), String> {
     candid::decode_one::<Result<(), String>>(reply).map_err(|error| error.to_string())?
+}
+
+/// Method and argument of the call that moves the oldest `count` blocks to `archive`; the reply is decoded
+/// by [`decode_moved`].
+pub fn move_to_archive(archive: Principal, count: u64) -> (&'static str, Vec<u8>) {
+    let arg = candid::encode_args((archive, count));
+    (
+        "test_archive",
+        arg.expect("BUG: the argument is not Candid"),
+    )
+}
+
+/// The reply of `test_archive`: how many blocks are archived now.
+pub fn decode_moved(reply: &[u8]) -> Result<u64, String> {
+    candid::decode_one::<Result<u64, String>>(reply).map_err(|error| error.to_string())?
+}
+
+/// `icrc3_get_blocks` answers this, whatever is asked.
+pub fn log_reply(
+    log_length: Nat,
+    blocks: Vec<BlockWithId>,
+    archived: Vec<ArchivedBlocks>,
+) -> Fault {
+    let result = GetBlocksResult {
+        log_length,
+        blocks,
+        archived_blocks: archived,
+    };
+    let bytes = candid::encode_one(result).expect("BUG: the result is not Candid");
+    Fault::instead(Answer::Bytes(ByteBuf::from(bytes)))
 }
 
 /// Canister id of a constant of this module.

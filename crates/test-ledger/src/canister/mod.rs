@@ -2,10 +2,11 @@
 //! in `play`.
 
 mod convert;
+mod log;
 mod play;
 mod state;
 
-use candid::Nat;
+use candid::{Nat, Principal};
 use ic_cdk::{init, post_upgrade, query, update};
 use icrc_ledger_types::icrc1::account::Account;
 use icrc_ledger_types::icrc1::transfer::{TransferArg, TransferError};
@@ -14,7 +15,7 @@ use icrc_ledger_types::icrc2::approve::{ApproveArgs, ApproveError};
 use icrc_ledger_types::icrc2::transfer_from::{TransferFromArgs, TransferFromError};
 use icrc_ledger_types::icrc3::archive::{GetArchivesArgs, GetArchivesResult};
 use icrc_ledger_types::icrc3::blocks::{
-    BlockWithId, GetBlocksRequest, GetBlocksResult, ICRC3DataCertificate, SupportedBlockType,
+    GetBlocksRequest, GetBlocksResult, ICRC3DataCertificate, SupportedBlockType,
 };
 use icrc_ledger_types::icrc21::errors::Icrc21Error;
 use icrc_ledger_types::icrc21::lib::build_icrc21_consent_info_for_icrc1_and_icrc2_endpoints;
@@ -25,12 +26,9 @@ use serde_bytes::ByteBuf;
 use crate::args::{LedgerArg, MetadataEntry};
 use crate::domain::{Books, Config, TransferRequest, rules};
 use crate::faults::{Fault, FaultStatus, Method};
-use crate::tip;
 use convert::StandardRecord;
 use play::Answered;
 
-/// Most blocks in one reply of `icrc3_get_blocks`; the ICRC ledger suite has the same.
-const MAX_BLOCKS_PER_RESPONSE: usize = 100;
 /// Offsets from UTC in use are within 14 hours; the consent message library cannot cope with more than a day.
 const MAX_UTC_OFFSET_MINUTES: u16 = 14 * 60;
 
@@ -55,13 +53,6 @@ const STANDARDS: [(&str, &str); 5] = [
         "ICRC-21",
         "https://github.com/dfinity/wg-identity-authentication/blob/main/topics/ICRC-21/icrc_21_consent_msg.md",
     ),
-];
-const BLOCK_TYPES: [(&str, usize); 5] = [
-    ("1mint", 0),
-    ("1burn", 0),
-    ("1xfer", 0),
-    ("2xfer", 1),
-    ("2approve", 1),
 ];
 
 // ---- Installation -----------------------------------------------------------------------------------
@@ -223,59 +214,22 @@ fn transfer(request: TransferRequest) -> Result<u64, crate::domain::TransferRefu
 
 #[query(manual_reply = true)]
 fn icrc3_get_blocks(args: Vec<GetBlocksRequest>) -> Answered<GetBlocksResult> {
-    play::query(Method::GetBlocks, || {
-        let mut blocks = Vec::new();
-        for range in args {
-            let room = MAX_BLOCKS_PER_RESPONSE - blocks.len();
-            if room == 0 {
-                break;
-            }
-            let (start, length) = range
-                .as_start_and_length()
-                .unwrap_or_else(|error| ic_cdk::api::trap(error));
-            let end = start.saturating_add(length.min(room as u64));
-            let found = state::read(|ledger| {
-                (start..end.min(ledger.log_length()))
-                    .filter_map(|index| ledger.block(index).map(|block| (index, block)))
-                    .collect::<Vec<_>>()
-            });
-            blocks.extend(found.into_iter().map(|(index, block)| BlockWithId {
-                id: index.into(),
-                block: block.to_value(),
-            }));
-        }
-        GetBlocksResult {
-            log_length: state::read(|ledger| ledger.log_length()).into(),
-            blocks,
-            archived_blocks: vec![],
-        }
-    })
+    play::query(Method::GetBlocks, || log::blocks(args))
 }
 
 #[query]
-fn icrc3_get_archives(_args: GetArchivesArgs) -> GetArchivesResult {
-    vec![]
+fn icrc3_get_archives(args: GetArchivesArgs) -> GetArchivesResult {
+    log::archives(args)
 }
 
 #[query]
 fn icrc3_get_tip_certificate() -> Option<ICRC3DataCertificate> {
-    let certificate = ic_cdk::api::data_certificate()?;
-    let tip = state::read(|ledger| ledger.tip());
-    Some(ICRC3DataCertificate {
-        certificate: ByteBuf::from(certificate),
-        hash_tree: ByteBuf::from(tip::tree_cbor(tip)),
-    })
+    log::tip_certificate()
 }
 
 #[query]
 fn icrc3_supported_block_types() -> Vec<SupportedBlockType> {
-    BLOCK_TYPES
-        .iter()
-        .map(|(block_type, standard)| SupportedBlockType {
-            block_type: block_type.to_string(),
-            url: STANDARDS[*standard].1.to_string(),
-        })
-        .collect()
+    log::block_types()
 }
 
 // ---- ICRC-21 ----------------------------------------------------------------------------------------
@@ -341,6 +295,20 @@ fn test_set_fee(fee: Nat) {
 fn test_set_time_skew(nanoseconds: i64) {
     state::require_test_interface();
     state::faults(|faults| faults.set_skew(nanoseconds));
+}
+
+/// Moves the oldest `count` blocks to `archive`, another installation of this wasm with the test interface.
+#[update]
+async fn test_archive(archive: Principal, count: u64) -> Result<u64, String> {
+    state::require_test_interface();
+    log::move_to(archive, count).await
+}
+
+/// For archives: takes blocks over from their ledger.
+#[update]
+fn test_receive_blocks(start: u64, blocks: Vec<ByteBuf>) -> Result<(), String> {
+    state::require_test_interface();
+    log::receive(start, blocks)
 }
 
 ic_cdk::export_candid!();

@@ -6,13 +6,16 @@ mod rows;
 
 use std::rc::Rc;
 
+use candid::Principal;
 use ic_stable_structures::memory_manager::{MemoryId, MemoryManager, VirtualMemory};
-use ic_stable_structures::{BTreeMap, Cell, DefaultMemoryImpl, Log};
+use ic_stable_structures::{BTreeMap, Cell, DefaultMemoryImpl, Log, Storable};
 use icrc_ledger_types::icrc1::account::Account;
 
 use crate::domain::{Allowance, Block, Books, Config, Hash, TimestampNs, Tip, Tokens};
 use keys::{AccountKey, AllowanceKey, TransactionKey};
-use rows::{AllowanceRow, BalanceRow, BlockRow, ConfigRow, TotalsRow, TransactionRow};
+use rows::{AllowanceRow, BalanceRow, BlockRow, ConfigRow, PlacesRow, TotalsRow, TransactionRow};
+
+pub use rows::ArchivedRange;
 
 type Memory = VirtualMemory<DefaultMemoryImpl>;
 
@@ -30,6 +33,8 @@ const BLOCK_INDEX: MemoryId = MemoryId::new(4);
 const BLOCK_DATA: MemoryId = MemoryId::new(5);
 /// Total supply and tip of the block log.
 const TOTALS: MemoryId = MemoryId::new(6);
+/// Which blocks are elsewhere.
+const PLACES: MemoryId = MemoryId::new(7);
 
 /// How many outdated transactions one new one sweeps away at most. More than one, so that the index shrinks
 /// to the window even after a burst; bounded, so that no transaction pays for all of it.
@@ -45,6 +50,18 @@ pub struct Ledger {
     transactions: BTreeMap<TransactionKey, TransactionRow, Memory>,
     blocks: Log<BlockRow, Memory, Memory>,
     totals: Cell<TotalsRow, Memory>,
+    places: Cell<PlacesRow, Memory>,
+}
+
+/// Blocks that an archive cannot take.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiveError {
+    #[error("the next block here is {expected}, not {offered}")]
+    Gap { expected: u64, offered: u64 },
+    #[error("a block is not readable")]
+    Unreadable,
+    #[error("a block does not name the hash of the one before it")]
+    BrokenChain,
 }
 
 impl Ledger {
@@ -64,6 +81,7 @@ impl Ledger {
             transactions: BTreeMap::init(memory.get(TRANSACTIONS)),
             blocks: Log::init(memory.get(BLOCK_INDEX), memory.get(BLOCK_DATA)),
             totals: Cell::init(memory.get(TOTALS), TotalsRow::empty()),
+            places: Cell::init(memory.get(PLACES), PlacesRow::empty()),
         }
     }
 
@@ -78,13 +96,83 @@ impl Ledger {
         self.current = Some(Rc::new(config));
     }
 
-    /// Number of blocks.
+    /// Number of blocks in the whole log, archived ones included; in an archive, the index after its last.
     pub fn log_length(&self) -> u64 {
-        self.blocks.len()
+        self.places.get().offset() + self.blocks.len()
     }
 
+    /// The index of the oldest block that is still here.
+    pub fn first_local(&self) -> u64 {
+        let places = self.places.get();
+        let archived = places.archived().last().map(|range| range.end);
+        archived.unwrap_or(places.offset())
+    }
+
+    /// The block, unless it is in an archive.
     pub fn block(&self, index: u64) -> Option<Block> {
-        self.blocks.get(index).map(Block::from)
+        if index < self.first_local() {
+            return None;
+        }
+        let row = self.blocks.get(index - self.places.get().offset());
+        row.map(Block::from)
+    }
+
+    /// What was moved to archives, oldest first, without gaps.
+    pub fn archived(&self) -> Vec<ArchivedRange> {
+        self.places.get().archived().to_vec()
+    }
+
+    /// The next `count` blocks that an archive can take, and the index of the first.
+    pub fn to_archive(&self, count: u64) -> (u64, Vec<Vec<u8>>) {
+        let (first, offset) = (self.first_local(), self.places.get().offset());
+        let end = first.saturating_add(count).min(self.log_length());
+        let rows = (first..end).filter_map(|index| self.blocks.get(index - offset));
+        (first, rows.map(Storable::into_bytes).collect())
+    }
+
+    /// Notes that the blocks up to `end` are in `archive` now: they are not here any more. (The stable log
+    /// cannot shrink, so their bytes stay, unseen.)
+    pub fn moved_to(&mut self, archive: Principal, end: u64) {
+        let start = self.first_local();
+        if start < end && end <= self.log_length() {
+            let row = self.places.get().with(ArchivedRange {
+                archive: archive.as_slice().to_vec(),
+                start,
+                end,
+            });
+            self.places.set(row);
+        }
+    }
+
+    /// Takes blocks over from a ledger, the first of which has the index `start`. All or none.
+    pub fn receive(&mut self, start: u64, rows: &[Vec<u8>]) -> Result<(), ReceiveError> {
+        let mut tip = self.tip().map(|tip| tip.hash);
+        let expected = if tip.is_none() {
+            start
+        } else {
+            self.log_length()
+        };
+        if start != expected {
+            let offered = start;
+            return Err(ReceiveError::Gap { expected, offered });
+        }
+        let mut blocks = Vec::with_capacity(rows.len());
+        for row in rows {
+            let block = BlockRow::read(row).ok_or(ReceiveError::Unreadable)?;
+            // The first block of an archive follows one that is elsewhere.
+            if tip.is_some() && block.parent_hash != tip {
+                return Err(ReceiveError::BrokenChain);
+            }
+            tip = Some(block.hash());
+            blocks.push(block);
+        }
+        if self.blocks.is_empty() {
+            self.places.set(PlacesRow::starting_at(start));
+        }
+        for block in blocks {
+            self.append(block);
+        }
+        Ok(())
     }
 
     /// How many transactions are remembered for deduplication.
@@ -161,10 +249,8 @@ impl Books for Ledger {
 
     fn append(&mut self, block: Block) -> u64 {
         let hash = block.hash();
-        let index = self
-            .blocks
-            .append(&BlockRow::from(&block))
-            .expect("BUG: stable memory is full");
+        let appended = self.blocks.append(&BlockRow::from(&block));
+        let index = self.places.get().offset() + appended.expect("BUG: stable memory is full");
         self.totals.set(TotalsRow::new(
             self.total_supply(),
             Some(Tip { index, hash }),

@@ -342,6 +342,63 @@ impl From<BlockRow> for Block {
     }
 }
 
+impl BlockRow {
+    /// A row that another canister wrote.
+    pub fn read(bytes: &[u8]) -> Option<Block> {
+        minicbor::decode::<Self>(bytes).ok().map(Block::from)
+    }
+}
+
+/// Blocks that are in an archive: from `start`, below `end`.
+#[derive(Encode, Decode, Clone, Debug, PartialEq, Eq)]
+pub struct ArchivedRange {
+    /// The archive's principal.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub archive: Vec<u8>,
+    #[n(1)]
+    pub start: u64,
+    #[n(2)]
+    pub end: u64,
+}
+
+/// Where blocks are: the index of the first one in the own log (0, except in an archive), and what was
+/// moved to archives.
+#[derive(Encode, Decode, Clone)]
+pub enum PlacesRow {
+    #[n(1)]
+    V1(#[n(0)] u64, #[n(1)] Vec<ArchivedRange>),
+}
+
+impl PlacesRow {
+    pub const fn empty() -> Self {
+        Self::V1(0, Vec::new())
+    }
+
+    pub const fn starting_at(offset: u64) -> Self {
+        Self::V1(offset, Vec::new())
+    }
+
+    pub const fn offset(&self) -> u64 {
+        let Self::V1(offset, _) = self;
+        *offset
+    }
+
+    pub fn archived(&self) -> &[ArchivedRange] {
+        let Self::V1(_, archived) = self;
+        archived
+    }
+
+    pub fn with(&self, range: ArchivedRange) -> Self {
+        let Self::V1(offset, archived) = self;
+        let mut archived = archived.clone();
+        match archived.last_mut() {
+            Some(last) if last.archive == range.archive => last.end = range.end,
+            _ => archived.push(range),
+        }
+        Self::V1(*offset, archived)
+    }
+}
+
 macro_rules! cbor_row {
     ($($row:ident),+) => {$(
         impl Storable for $row {
@@ -368,5 +425,6 @@ cbor_row!(
     TransactionRow,
     TotalsRow,
     ConfigRow,
-    BlockRow
+    BlockRow,
+    PlacesRow
 );

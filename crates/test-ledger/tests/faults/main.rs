@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod archives;
 mod fee_and_clock;
 mod held_replies;
 mod lies;
