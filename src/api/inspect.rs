@@ -9,8 +9,9 @@ use candid::{DecoderConfig, Principal};
 const SMALL_BYTES: usize = 16_384;
 /// The longest argument of `content_chunk`: the largest ingress message has 2 MiB.
 const CHUNK_BYTES: usize = 2_097_152;
-/// The longest argument of `http_request_update`: a body of 1 MiB with its headers.
-const HTTP_BYTES: usize = 1_200_000;
+/// The longest argument of `http_request_update`, in bytes: method, URL, headers and body. Each byte of a
+/// message costs the canister cycles, paid for or not, and nothing sold takes a large body.
+const HTTP_BYTES: usize = 65_536;
 
 /// Whether a call of `method` with this argument is worth an execution. `argument` is read only where
 /// the answer depends on it.
@@ -115,6 +116,44 @@ mod tests {
             assert!(!accepted(&runtime, method, 2_097_153), "{method}");
         }
         assert!(!accepted(&runtime, "route_put", SMALL_BYTES + 1));
+        assert!(!accepted(&runtime, "http_request_update", HTTP_BYTES + 1));
         assert!(!accept(&runtime, "http_request_update", 7, || b"garbage".to_vec()));
+    }
+
+    #[test]
+    fn requests_that_an_update_could_only_refuse_are_dropped() {
+        let runtime = ScriptedRuntime::new(TimestampNs(1));
+        let taken = |method: &str, url: &str, payment: Option<&str>| {
+            let request = http::HttpUpdateRequest {
+                method: method.into(),
+                url: url.into(),
+                headers: payment
+                    .map(|value| ("PAYMENT-SIGNATURE".to_string(), value.to_string()))
+                    .into_iter()
+                    .collect(),
+                body: vec![],
+            };
+            let argument = candid::encode_one(request).unwrap();
+            let length = argument.len();
+            accept(&runtime, "http_request_update", length, || argument)
+        };
+        for url in [
+            "",
+            "/%ff",
+            "/a b",
+            &"/x".repeat(40),
+            &format!("/?{}", "z".repeat(5_000)),
+        ] {
+            assert!(!taken("GET", url, None), "{url}");
+            assert!(!taken("GET", url, Some("e30=")), "{url} with a payment");
+        }
+        assert!(!taken("GET", "/nothing", None), "a query proves it");
+        assert!(
+            !taken("GET", "/nothing", Some("garbage")),
+            "a query proves it"
+        );
+        let receipt = format!("/x402/receipts/{}", "ab".repeat(32));
+        assert!(taken("GET", &receipt, None), "no query proves it");
+        assert!(!taken("OPTIONS", &receipt, None), "a query proves it");
     }
 }

@@ -6,14 +6,15 @@ use crate::domain::validate::{InvalidArgument, text_length};
 pub const MAX_PATH_BYTES: usize = 256;
 /// The most segments of a path.
 pub const MAX_SEGMENTS: usize = 16;
-/// The first segment that belongs to the canister itself.
-pub const RESERVED_SEGMENT: &str = "x402";
+/// The first segments that no route may have: that of the canister's own paths, and a label that means
+/// something else in the certification tree.
+pub const RESERVED_SEGMENTS: [&str; 2] = ["x402", "http_expr"];
 
 /// Checks a path template.
 ///
 /// It begins with `/`; its segments are `[A-Za-z0-9._~!$&'()*+,;=@:-]+` or a whole `{name}`; the last
 /// may be empty (a path with a trailing slash is another path); `.` and `..`, which clients resolve
-/// themselves, are refused, and so is the first segment `x402` or a parameter in its place.
+/// themselves, are refused, and so is a first segment of [`RESERVED_SEGMENTS`] or a parameter in its place.
 pub fn check(path: &str) -> Result<(), InvalidArgument> {
     text_length("path", path, MAX_PATH_BYTES)?;
     let invalid = |problem: String| InvalidArgument::new("path", problem);
@@ -58,10 +59,11 @@ pub fn check(path: &str) -> Result<(), InvalidArgument> {
             return Err(invalid(format!("has the character {bad:?} in a segment")));
         }
     }
-    if segments.first() == Some(&RESERVED_SEGMENT) {
-        return Err(invalid(format!(
-            "begins with /{RESERVED_SEGMENT}, which is reserved"
-        )));
+    if let Some(first) = segments
+        .first()
+        .filter(|first| RESERVED_SEGMENTS.contains(first))
+    {
+        return Err(invalid(format!("begins with /{first}, which is reserved")));
     }
     Ok(())
 }
@@ -116,6 +118,7 @@ mod tests {
             "/a/{x}/{y}",
             "/x402a",
             "/a/x402",
+            "/a/http_expr",
         ] {
             assert_eq!(check(path), Ok(()), "{path}");
         }
@@ -140,6 +143,8 @@ mod tests {
             "/.",
             "/x402",
             "/x402/supported",
+            "/http_expr",
+            "/http_expr/{x}",
             "/a%20b",
             "/a b",
             "/ä",

@@ -62,6 +62,67 @@ fn forged_402_of_a_node_is_refused_by_response_verification() {
     });
 }
 
+/// A client that is told "402, these are the offers" after it has paid signs again, and pays twice.
+#[test]
+fn a_node_cannot_answer_a_paid_request_with_the_unpaid_402() {
+    let setup = Setup::with_any_ledger();
+    let payer = setup.payer(135);
+    let article = setup.sell("/article", PRICE);
+    setup.sell("/data/{id}", PRICE);
+    setup.sell_at("POST", "/article", PRICE);
+    let free = crate::support::setup::free("DELETE", "/article");
+    setup.route_put(free).unwrap();
+    setup.upload("DELETE", "/article", b"gone");
+    let header = payer.sign(&article.offer(), setup.now()).header();
+    for url in ["/article", "/data/7"] {
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"] {
+            let unpaid = Request::new(method, url);
+            let answer = proven(&setup, &unpaid);
+            for payment in [&header, "garbage", ""] {
+                for name in [
+                    "PAYMENT-SIGNATURE",
+                    "payment-signature",
+                    "Payment-Signature",
+                ] {
+                    let paid = unpaid.clone().header(name, payment);
+                    assert!(
+                        !paid.verifies(&setup.pic, setup.canister, &answer),
+                        "{method} {url} {name}: {payment}"
+                    );
+                    let honest = paid.query(&setup.pic, setup.canister);
+                    assert_eq!(honest.upgrade, Some(true), "{method} {url}");
+                }
+            }
+            let twice = unpaid.clone().payment(&header).payment(&header);
+            assert!(!twice.verifies(&setup.pic, setup.canister, &answer));
+            // Any other header changes nothing.
+            let other = unpaid.header("x-payment", "e30=");
+            assert!(other.verifies(&setup.pic, setup.canister, &answer));
+        }
+    }
+}
+
+#[test]
+fn a_node_cannot_deny_a_receipt() {
+    let setup = Setup::with_any_ledger();
+    let payer = setup.payer(136);
+    let settled = setup
+        .sell("/article", PRICE)
+        .pay(&payer)
+        .send()
+        .expect_settled();
+    let denial = proven(&setup, &Request::get("/missing"));
+    assert_eq!(denial.status_code, 404);
+    for place in ["receipts", "payments"] {
+        let request = Request::get(&format!("/x402/{place}/{}", settled.signed.id));
+        assert!(!request.verifies(&setup.pic, setup.canister, &denial));
+        assert_eq!(
+            request.query(&setup.pic, setup.canister).upgrade,
+            Some(true)
+        );
+    }
+}
+
 #[test]
 fn answer_of_one_request_does_not_pass_for_another() {
     let setup = Setup::with_any_ledger();
@@ -230,11 +291,11 @@ fn unpaid_flood_leaves_state_unchanged() {
         assert_eq!(setup.get("/article").status, 402);
         assert_eq!(setup.get(&format!("/data/{number}?q={number}")).status, 402);
         assert_eq!(setup.get(&format!("/missing/{number}")).status, 404);
-        let garbage = Request::get("/article").payment(&format!("garbage{number}"));
+        let garbage = Request::get(&format!("/missing/{number}")).payment("garbage");
         let answer = setup.send(&garbage);
         assert!(
-            answer.status == 402 && !answer.upgraded,
-            "garbage costs nothing"
+            answer.status == 404 && !answer.upgraded,
+            "garbage where nothing is sold costs nothing"
         );
     }
     assert_eq!(

@@ -45,7 +45,7 @@ fn receipt_over_http_says_what_the_books_say() {
 }
 
 #[test]
-fn receipts_that_do_not_exist_are_proven_404s() {
+fn receipts_that_do_not_exist_are_404s_by_consensus() {
     let setup = Setup::with_any_ledger();
     for id in [
         "00".repeat(32),
@@ -55,7 +55,7 @@ fn receipts_that_do_not_exist_are_proven_404s() {
         String::new(),
     ] {
         let answer = setup.get(&format!("/x402/receipts/{id}"));
-        assert_eq!((answer.status, answer.upgraded), (404, false), "{id}");
+        assert_eq!((answer.status, answer.upgraded), (404, true), "{id}");
     }
 }
 
@@ -67,7 +67,7 @@ fn open_and_failed_payments_have_no_receipt() {
     setup.ledger.fault(&setup, 1, &Fault::lost_after_transfer());
     let signed = sale.pay(&payer).send().expect_pending();
     let answer = setup.get(&format!("/x402/receipts/{}", signed.id));
-    assert_eq!((answer.status, answer.upgraded), (404, false));
+    assert_eq!((answer.status, answer.upgraded), (404, true));
     sale.present(signed.clone()).send().expect_settled();
     assert_eq!(
         setup.get(&format!("/x402/receipts/{}", signed.id)).status,

@@ -2,15 +2,17 @@
 //!
 //! | request | query | update |
 //! |---|---|---|
-//! | priced route, no payment (or one that cannot be decoded) | proven 402 | 402 |
-//! | priced route, decodable payment (or one already in the books) | upgrade | verify, settle, deliver |
+//! | priced route, no payment header | proven 402 | 402 |
+//! | path with a priced route, payment header | upgrade | verify, settle, deliver; 402 if it cannot be read |
+//! | payment already in the books, any path | upgrade | the outcome |
 //! | free route | proven 200 | 200 |
 //! | unknown path | proven 404 | 404 |
 //! | `OPTIONS` | proven 204 with the CORS headers, on every path | 204 |
 //! | `HEAD` | as `GET` without body; never charges | same |
 //! | other method on a known path | proven 405 | 405 |
-//! | receipt that exists | upgrade | 200 |
-//! | known path with a body and no payment, odd or overlong URL | upgrade | 402, 405, 404, 400, 413 or 414 |
+//! | below `/x402/receipts` | upgrade | 200 or 404 |
+//! | known path with a body and no payment, odd URL | upgrade | 402, 405, 404 or 413 |
+//! | URL that cannot be read | upgrade | 400 or 414 (dropped by `inspect_message`) |
 
 mod answer;
 mod catalogue;
@@ -32,7 +34,7 @@ pub use types::{HttpRequest, HttpResponse, HttpUpdateRequest};
 pub use update::http_request_update;
 
 use crate::{
-    service, storage,
+    storage,
     types::{Method, NonceKey},
 };
 use request::PaymentHeader;
@@ -58,18 +60,19 @@ pub fn http_request(request: HttpRequest) -> HttpResponse {
 }
 
 /// Whether an update call can achieve more for this request than the query: `inspect_message` may drop
-/// the others, which cost nothing as queries.
+/// the others, which cost nothing as queries, and those that an update could only refuse.
 pub fn wants_update(request: &HttpUpdateRequest) -> bool {
-    certification::with_site(|site| {
-        decide(
-            site,
-            &request.method,
-            &request.url,
-            &request.headers,
-            !request.body.is_empty(),
-        )
-        .is_none()
-    })
+    RequestUrl::parse(&request.url).is_ok()
+        && certification::with_site(|site| {
+            decide(
+                site,
+                &request.method,
+                &request.url,
+                &request.headers,
+                !request.body.is_empty(),
+            )
+            .is_none()
+        })
 }
 
 /// The proven answer to a request; none if an update has to answer.
@@ -81,22 +84,18 @@ fn decide<'a>(
     has_body: bool,
 ) -> Option<(Found<'a>, RequestUrl)> {
     let url = RequestUrl::parse(url).ok().filter(|url| url.plain)?;
-    // Only what will be settled or refused for a reason is worth an update: anything that is no payment
-    // is answered like no payment, and costs nothing.
-    if let PaymentHeader::One(value) = PaymentHeader::find(headers)
+    let payment = PaymentHeader::find(headers);
+    let has_payment = payment != PaymentHeader::None;
+    let found = site.lookup(method, &url.path, has_body, has_payment)?;
+    // What was found here is no offer. Only who has begun to pay, or pays for what is off sale, learns
+    // more from an update.
+    if let PaymentHeader::One(value) = payment
         && method.parse::<Method>().is_ok()
         && let Ok(payment) = x402_icp::decode_payment(value.as_bytes())
         && (is_known(&payment) || site.route(method, &url.path).is_some_and(|r| r.priced))
     {
         return None;
     }
-    if matches!(method, "GET" | "HEAD")
-        && let Some(id) = request::receipt_id(&url.path)
-        && service::payments::receipt(&id).is_some()
-    {
-        return None;
-    }
-    let found = site.lookup(method, &url.path, has_body)?;
     Some((found, url))
 }
 

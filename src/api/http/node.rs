@@ -10,6 +10,9 @@ use ic_http_certification::{
 use sha2::{Digest, Sha256};
 use std::rc::Rc;
 
+/// The request header `PAYMENT-SIGNATURE` as expressions name it.
+const PAYMENT_HEADER: &str = "payment-signature";
+
 /// A place of the tree.
 #[derive(Debug)]
 pub struct Node {
@@ -28,10 +31,24 @@ pub struct Node {
 pub struct Proven {
     /// The one method it is certified for; none: any other method and any body (404 only).
     pub method: Option<&'static str>,
+    /// What of the request is certified with it.
+    pub binding: Binding,
     /// The answer.
     pub answer: Rc<Answer>,
     /// What stands in the tree.
     pub certification: HttpCertification,
+}
+
+/// What of a request an answer is certified for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// Nothing: the answer is good for any request to its paths.
+    Nothing,
+    /// The method and the empty body.
+    Request,
+    /// The method, the empty body, and that there is no payment header: no node can answer a paid
+    /// request with it.
+    UnpaidRequest,
 }
 
 impl Node {
@@ -49,21 +66,31 @@ impl Node {
         Self::new(path, None)
     }
 
-    /// The answer proven for a request.
-    pub fn find(&self, method: &str, has_body: bool) -> Option<&Proven> {
-        self.proven.iter().find(|proven| match proven.method {
-            Some(certified) => certified == method && !has_body,
-            None => !matches!(method, "OPTIONS" | "HEAD"),
+    /// The answer proven for a request; `has_payment` says whether it has a payment header, good or not.
+    pub fn find(&self, method: &str, has_body: bool, has_payment: bool) -> Option<&Proven> {
+        self.proven.iter().find(|proven| {
+            let method_fits = match proven.method {
+                Some(certified) => certified == method,
+                None => !matches!(method, "OPTIONS" | "HEAD"),
+            };
+            method_fits
+                && match proven.binding {
+                    Binding::Nothing => true,
+                    Binding::Request => !has_body,
+                    Binding::UnpaidRequest => !has_body && !has_payment,
+                }
         })
     }
 }
 
-/// The two ways in which answers are certified, as expressions and as the text of their header. Both
-/// cover the status, the body and every header.
+/// The ways in which answers are certified, as expressions and as the text of their header. All cover
+/// the status, the body and every header of the response.
 #[derive(Debug)]
 pub struct Expressions {
     full: DefaultFullCelExpression<'static>,
     full_text: String,
+    unpaid: DefaultFullCelExpression<'static>,
+    unpaid_text: String,
     response_only: DefaultResponseOnlyCelExpression<'static>,
     response_only_text: String,
 }
@@ -75,12 +102,18 @@ impl Default for Expressions {
         let full = DefaultCelBuilder::full_certification()
             .with_response_certification(all_headers())
             .build();
+        let unpaid = DefaultCelBuilder::full_certification()
+            .with_request_headers(vec![PAYMENT_HEADER])
+            .with_response_certification(all_headers())
+            .build();
         let response_only = DefaultCelBuilder::response_only_certification()
             .with_response_certification(all_headers())
             .build();
         Self {
             full_text: full.to_string(),
             full,
+            unpaid_text: unpaid.to_string(),
+            unpaid,
             response_only_text: response_only.to_string(),
             response_only,
         }
@@ -90,24 +123,46 @@ impl Default for Expressions {
 impl Expressions {
     /// The text that goes with an answer.
     pub fn text_for(&self, proven: &Proven) -> &str {
-        match proven.method {
-            Some(_) => &self.full_text,
-            None => &self.response_only_text,
+        self.text(proven.binding)
+    }
+
+    fn text(&self, binding: Binding) -> &str {
+        match binding {
+            Binding::Nothing => &self.response_only_text,
+            Binding::Request => &self.full_text,
+            Binding::UnpaidRequest => &self.unpaid_text,
         }
     }
 
-    /// A node with a template's answers.
+    /// A node with a template's answers; `priced` if one of its routes takes payments.
     pub fn answers(
         &self,
         path: HttpCertificationPath<'static>,
         template: &str,
+        priced: bool,
         answers: &[(&'static str, Rc<Answer>)],
     ) -> Node {
+        let binding = match priced {
+            true => Binding::UnpaidRequest,
+            false => Binding::Request,
+        };
         let mut node = Node::new(path, Some(template.to_string()));
         node.proven = answers
             .iter()
-            .map(|(method, answer)| self.prove(Some(method), answer.clone()))
+            .map(|(method, answer)| self.prove(Some(method), binding, answer.clone()))
             .collect();
+        node
+    }
+
+    /// A node that proves the answer to preflights only, and lets nothing less specific prove anything
+    /// for its paths: update calls answer there.
+    pub fn preflight_only(&self, path: HttpCertificationPath<'static>) -> Node {
+        let mut node = Node::new(path, None);
+        node.proven = vec![self.prove(
+            Some("OPTIONS"),
+            Binding::Request,
+            Rc::new(Answer::preflight()),
+        )];
         node
     }
 
@@ -116,9 +171,13 @@ impl Expressions {
         let answer = Answer::not_found();
         let mut node = Node::new(path, None);
         node.proven = vec![
-            self.prove(Some("OPTIONS"), Rc::new(Answer::preflight())),
-            self.prove(Some("HEAD"), Rc::new(answer.head())),
-            self.prove(None, Rc::new(answer)),
+            self.prove(
+                Some("OPTIONS"),
+                Binding::Request,
+                Rc::new(Answer::preflight()),
+            ),
+            self.prove(Some("HEAD"), Binding::Request, Rc::new(answer.head())),
+            self.prove(None, Binding::Nothing, Rc::new(answer)),
         ];
         node
     }
@@ -139,16 +198,12 @@ impl Expressions {
         }
     }
 
-    fn prove(&self, method: Option<&'static str>, answer: Rc<Answer>) -> Proven {
-        let expression = match method {
-            Some(_) => &self.full_text,
-            None => &self.response_only_text,
-        };
+    fn prove(&self, method: Option<&'static str>, binding: Binding, answer: Rc<Answer>) -> Proven {
         let (body, hash) = answer.body.certified();
         let mut headers = answer.headers.clone();
         headers.push((
             CERTIFICATE_EXPRESSION_HEADER_NAME.to_string(),
-            expression.clone(),
+            self.text(binding).to_string(),
         ));
         let response = HttpResponse::builder()
             .with_status_code(
@@ -157,22 +212,27 @@ impl Expressions {
             .with_headers(headers)
             .with_body(body)
             .build();
-        let certification = match method {
-            Some(method) => {
-                let request = HttpRequest::builder()
-                    .with_method(
-                        Method::from_bytes(method.as_bytes())
-                            .expect("BUG: an answer's method is no method"),
-                    )
-                    .with_url("/")
-                    .build();
-                HttpCertification::full(&self.full, &request, &response, hash)
+        let full = |expression| {
+            let request = HttpRequest::builder()
+                .with_method(
+                    Method::from_bytes(method.unwrap_or_default().as_bytes())
+                        .expect("BUG: an answer's method is no method"),
+                )
+                .with_url("/")
+                .build();
+            HttpCertification::full(expression, &request, &response, hash)
+        };
+        let certification = match binding {
+            Binding::Nothing => {
+                HttpCertification::response_only(&self.response_only, &response, hash)
             }
-            None => HttpCertification::response_only(&self.response_only, &response, hash),
+            Binding::Request => full(&self.full),
+            Binding::UnpaidRequest => full(&self.unpaid),
         }
         .expect("BUG: an answer does not carry its certification expression");
         Proven {
             method,
+            binding,
             answer,
             certification,
         }

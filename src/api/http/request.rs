@@ -13,6 +13,9 @@ pub const MAX_PAID_PATH_BYTES: usize = 256;
 /// Where receipts are: the payment id in hexadecimal digits follows.
 pub const RECEIPTS: &str = "/x402/receipts/";
 
+/// Where the state of payments is: the payment id in hexadecimal digits follows.
+pub const PAYMENTS: &str = "/x402/payments/";
+
 /// The payment headers of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaymentHeader<'a> {

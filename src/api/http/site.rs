@@ -9,6 +9,9 @@
 //!   not prove anything holds a *tombstone*: a leaf for a response nobody can produce;
 //! - the root's wildcard proves 404 for every path no other node covers.
 //!
+//! Where a payment can mean something, answers are certified for requests without a payment header only:
+//! no node can answer a paid request as if it were unpaid.
+//!
 //! Everything but the 404s is certified together with its request's method and its empty body, so that
 //! no node can show the answer of one method to another. What no node proves goes to an update call.
 //! `docs/certification.md` has the reasoning.
@@ -17,6 +20,7 @@ use super::{
     answer::Answer,
     layout::{self, Templates},
     node::{Expressions, Node, Proven},
+    request::{PAYMENTS, RECEIPTS},
 };
 use ic_http_certification::{
     HttpCertificationPath, HttpCertificationTree, HttpCertificationTreeEntry,
@@ -50,6 +54,11 @@ impl Slot {
     fn new(routes: Vec<SiteRoute>) -> Self {
         let answers = answers_of(&routes);
         Self { routes, answers }
+    }
+
+    /// Whether a payment can mean something here, for any method.
+    fn priced(&self) -> bool {
+        self.routes.iter().any(|route| route.priced)
     }
 }
 
@@ -96,6 +105,13 @@ impl Default for Site {
         let root = HttpCertificationPath::wildcard("");
         let node = site.expressions.not_found(root);
         site.put_wildcard("", Some(node));
+        // What is there changes with every payment, so that nothing can be proven about it.
+        for prefix in [RECEIPTS, PAYMENTS] {
+            let prefix = prefix.trim_end_matches('/');
+            let path = HttpCertificationPath::wildcard(prefix);
+            let node = site.expressions.preflight_only(path);
+            site.put_wildcard(prefix, Some(node));
+        }
         site
     }
 }
@@ -167,13 +183,20 @@ impl Site {
         }
     }
 
-    /// The proven answer to a request without a payment; none if only an update call can answer.
-    pub fn lookup(&self, method: &str, path: &str, has_body: bool) -> Option<Found<'_>> {
+    /// The proven answer to a request; none if only an update call can answer. `has_payment` says whether
+    /// it has a payment header, good or not.
+    pub fn lookup(
+        &self,
+        method: &str,
+        path: &str,
+        has_body: bool,
+        has_payment: bool,
+    ) -> Option<Found<'_>> {
         let node = match self.exact.get(path) {
             Some(node) => node,
             None => self.covering_wildcard(path)?,
         };
-        let proven = node.find(method, has_body)?;
+        let proven = node.find(method, has_body, has_payment)?;
         Some(Found { node, proven })
     }
 
@@ -214,7 +237,10 @@ impl Site {
             }
             Some(slot) => {
                 let answers = slot.answers.clone();
-                Some(self.expressions.answers(certified_path, path, &answers))
+                let node = self
+                    .expressions
+                    .answers(certified_path, path, slot.priced(), &answers);
+                Some(node)
             }
             None if !self.templates.is_guard(path) => None,
             None if self.templates.matching(path).is_some() => {
@@ -234,10 +260,9 @@ impl Site {
                 .slots
                 .get(*template)
                 .filter(|slot| !slot.answers.is_empty())
-                .map(|slot| (template.to_string(), slot.answers.clone()))
-                .map(|(template, answers)| {
+                .map(|slot| {
                     self.expressions
-                        .answers(certified_path, &template, &answers)
+                        .answers(certified_path, template, slot.priced(), &slot.answers)
                 }),
             _ => Some(Node::tombstone(certified_path)),
         };

@@ -100,6 +100,31 @@ proptest! {
         prop_assert_eq!(changed.leaves(), fresh.leaves());
     }
 
+    /// Whatever a node answers a paid request with, it is never an offer: a client that believed one would
+    /// sign a second payment.
+    #[test]
+    fn no_paid_request_gets_an_offer(steps in catalogue(), paths in prop::collection::vec(request_path(), 4)) {
+        let (site, prover) = (build(&steps), Prover::default());
+        for path in paths {
+            let url = path.replace(' ', "%20");
+            for method in ["GET", "HEAD", "POST", "OPTIONS"] {
+                if let Some(found) = site.lookup(method, &path, false, true) {
+                    let response = prover.lie(&site, &found);
+                    prop_assert!(prover.accepts_with(method, &url, &["e30="], b"", &response), "{} {}", method, path);
+                    prop_assert_ne!(response.status_code, 402, "{} {}", method, path);
+                }
+                for (_, found) in site.everything_proven() {
+                    let lie = prover.lie(&site, &found);
+                    if lie.header("payment-required").is_some() {
+                        for payments in [&["e30="][..], &["e30=", "e30="]] {
+                            prop_assert!(!prover.accepts_with(method, &url, payments, b"", &lie), "{} {}", method, path);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// No proven answer passes for another request than its own, except that of a template for a path
     /// below it that no route has (documented), and 404 for a preflight of a path that is not there.
     #[test]

@@ -102,6 +102,70 @@ fn should_leave_to_updates_what_no_node_proves() {
 }
 
 #[test]
+fn should_leave_to_updates_whatever_pays_where_something_is_sold() {
+    let (site, prover) = (site(), Prover::default());
+    for url in ["/paid", "/data/1"] {
+        for method in METHODS {
+            assert!(
+                site.lookup(method, url, false, true).is_none(),
+                "{method} {url}"
+            );
+            let unpaid = served(&site, method, url).expect("a proven answer");
+            for payments in [&["e30="][..], &[""], &["a", "b"]] {
+                assert!(
+                    !prover.accepts_with(method, url, payments, b"", &unpaid),
+                    "{method} {url} with {payments:?}"
+                );
+            }
+        }
+    }
+    // Where nothing is sold, a payment changes nothing.
+    for url in ["/free", "/off", "/nothing", "/data"] {
+        let found = site
+            .lookup("GET", url, false, true)
+            .expect("a proven answer");
+        let response = prover.lie(&site, &found);
+        assert!(
+            prover.accepts_with("GET", url, &["e30="], b"", &response),
+            "{url}"
+        );
+    }
+}
+
+#[test]
+fn should_prove_nothing_about_payments_but_preflights() {
+    let (site, prover) = (site(), Prover::default());
+    let id = "ab".repeat(32);
+    for url in [
+        "/x402/receipts".to_string(),
+        "/x402/payments/".to_string(),
+        format!("/x402/receipts/{id}"),
+        format!("/x402/payments/{id}"),
+        format!("/x402/payments/{id}/more"),
+    ] {
+        let preflight = served(&site, "OPTIONS", &url).expect("a proven answer");
+        assert!(prover.accepts("OPTIONS", &url, b"", &preflight), "{url}");
+        for method in ["GET", "HEAD", "POST"] {
+            assert_eq!(served(&site, method, &url), None, "{method} {url}");
+            for (_, found) in site.everything_proven() {
+                let lie = prover.lie(&site, &found);
+                assert!(!prover.accepts(method, &url, b"", &lie), "{method} {url}");
+            }
+        }
+    }
+    assert_eq!(
+        served(&site, "GET", "/x402").expect("proven").status_code,
+        404
+    );
+    assert_eq!(
+        served(&site, "GET", "/x402/other")
+            .expect("proven")
+            .status_code,
+        404
+    );
+}
+
+#[test]
 fn should_answer_head_like_get_without_the_body() {
     let site = site();
     for url in ["/paid", "/free", "/nothing"] {
@@ -201,7 +265,7 @@ fn forged_402_is_refused_by_the_verifier() {
 #[test]
 fn certificate_of_another_root_key_or_other_data_is_refused() {
     let (site, prover) = (site(), Prover::default());
-    let found = site.lookup("GET", "/paid", false).unwrap();
+    let found = site.lookup("GET", "/paid", false, false).unwrap();
     let mut response = prover.lie(&site, &found);
     assert!(prover.accepts("GET", "/paid", b"", &response));
     let other = Site::default();

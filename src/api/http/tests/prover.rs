@@ -80,7 +80,7 @@ impl Prover {
         serde_cbor::to_vec(&certificate).expect("a certificate is CBOR")
     }
 
-    /// What the canister answers from the query; none for an upgrade.
+    /// What the canister answers from the query without a payment; none for an upgrade.
     pub fn serve(
         &self,
         site: &Site,
@@ -88,7 +88,7 @@ impl Prover {
         path: &str,
         body: &[u8],
     ) -> Option<HttpResponse> {
-        let found = site.lookup(method, path, !body.is_empty())?;
+        let found = site.lookup(method, path, !body.is_empty(), false)?;
         let mut response = plain(found.answer());
         let certificate = self.certificate(site.root_hash());
         certify_response(&mut response, site, &found, path, &certificate)
@@ -111,11 +111,28 @@ impl Prover {
         response
     }
 
-    /// Whether a gateway takes the response for the request.
+    /// Whether a gateway takes the response for the request without a payment.
     pub fn accepts(&self, method: &str, url: &str, body: &[u8], response: &HttpResponse) -> bool {
+        self.accepts_with(method, url, &[], body, response)
+    }
+
+    /// Whether a gateway takes the response for a request with these values of the payment header.
+    pub fn accepts_with(
+        &self,
+        method: &str,
+        url: &str,
+        payments: &[&str],
+        body: &[u8],
+        response: &HttpResponse,
+    ) -> bool {
+        let headers = [("accept", "*/*")]
+            .into_iter()
+            .chain(payments.iter().map(|value| ("Payment-Signature", *value)))
+            .map(|(name, value)| (name.to_string(), value.to_string()));
         let request = http::HttpRequest::builder()
             .with_method(http::Method::from_bytes(method.as_bytes()).expect("a method"))
             .with_url(url.to_string())
+            .with_headers(headers.collect())
             .with_body(body.to_vec())
             .build();
         let response = http::HttpResponse::builder()
