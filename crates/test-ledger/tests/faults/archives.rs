@@ -62,7 +62,7 @@ fn whole_log(ledger: &Pocket) -> Vec<BlockWithId> {
             log.len()
         );
         log.extend(found);
-        if Nat::from(log.len()) == length {
+        if length == log.len() {
             return log;
         }
     }
