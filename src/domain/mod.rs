@@ -1,5 +1,6 @@
 //! Pure rules: arguments in, results out. No clock, no storage, no calls.
 
+pub mod blocklog;
 pub mod capacity;
 pub mod config;
 pub mod ledger;
