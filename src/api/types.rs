@@ -1,6 +1,9 @@
 //! The records and variants of `canister.did`, and how they become values of the domain and back.
 
 mod convert;
+mod payments;
+
+pub use payments::*;
 
 use candid::{CandidType, Deserialize, Nat, Principal};
 use serde_bytes::ByteBuf;
@@ -38,6 +41,8 @@ pub struct LimitsArg {
     pub max_timeout_seconds: Option<u32>,
     /// New payments are refused below this.
     pub cycles_floor: Option<Nat>,
+    /// How long a paid response can be fetched.
+    pub retention_seconds: Option<u32>,
 }
 
 /// The limits that hold.
@@ -55,6 +60,8 @@ pub struct Limits {
     pub max_timeout_seconds: u32,
     /// New payments are refused below this.
     pub cycles_floor: Nat,
+    /// How long a paid response can be fetched.
+    pub retention_seconds: u32,
 }
 
 /// Settings at installation, or changes of them at upgrade.
@@ -255,138 +262,6 @@ pub enum ContentError {
     WrongOffset { expected: u64 },
     HashMismatch { expected: ByteBuf, actual: ByteBuf },
     Incomplete { received: u64, expected: u64 },
-}
-
-/// Where a payment stands.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-#[allow(missing_docs)]
-pub enum PaymentStatus {
-    Settling,
-    Settled {
-        block_index: Nat,
-        settled_at: u64,
-    },
-    Failed {
-        code: String,
-        message: String,
-        failed_at: u64,
-    },
-    Unknown {
-        reason: String,
-        since: u64,
-    },
-}
-
-/// A payment.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-pub struct Payment {
-    /// SHA-256 of the signed message.
-    pub id: ByteBuf,
-    /// Its number in the list it was read from.
-    pub sequence: Option<u64>,
-    /// CAIP-2 network id.
-    pub network: String,
-    /// The ledger.
-    pub ledger: Principal,
-    /// Who pays.
-    pub payer: Account,
-    /// Who is paid.
-    pub pay_to: Account,
-    /// What the merchant gets.
-    pub amount: Nat,
-    /// What the ledger gets on top.
-    pub fee: Nat,
-    /// The request's method.
-    pub method: String,
-    /// The request's path.
-    pub path: String,
-    /// When it was journalled.
-    pub created_at: u64,
-    /// Where it stands.
-    pub status: PaymentStatus,
-}
-
-/// Proof of a settled payment.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-pub struct Receipt {
-    /// Which payment.
-    pub payment_id: ByteBuf,
-    /// CAIP-2 network id.
-    pub network: String,
-    /// The ledger.
-    pub ledger: Principal,
-    /// The block that shows the transfer.
-    pub block_index: Nat,
-    /// Who paid.
-    pub payer: Account,
-    /// Who was paid.
-    pub pay_to: Account,
-    /// What the merchant got.
-    pub amount: Nat,
-    /// What the ledger got on top.
-    pub fee: Nat,
-    /// The request's method.
-    pub method: String,
-    /// The request's path.
-    pub path: String,
-    /// When it settled.
-    pub settled_at: u64,
-}
-
-/// Which page of a list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, CandidType, Deserialize)]
-pub struct PageArgs {
-    /// The number of the last item of the page before.
-    pub after: Option<u64>,
-    /// How many items at most, up to 100.
-    pub limit: Option<u32>,
-}
-
-/// Why a page is not given.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-#[allow(missing_docs)]
-pub enum PaymentsError {
-    Unauthorized,
-    InvalidArgument(InvalidArgument),
-}
-
-/// What happened to a payment.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-#[allow(missing_docs)]
-pub enum PaymentTransition {
-    Opened,
-    Retried,
-    Settled { block_index: Nat },
-    Failed { code: String },
-    Unknown { reason: String },
-}
-
-/// An entry of the audit log about a payment.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-pub struct PaymentAudit {
-    /// Its number, from 1.
-    pub number: u64,
-    /// When.
-    pub at: u64,
-    /// The first 16 bytes of the payment id.
-    pub payment: ByteBuf,
-    /// What happened.
-    pub transition: PaymentTransition,
-}
-
-/// An entry of the audit log about an administrative action.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-pub struct AdminAudit {
-    /// Its number, from 1.
-    pub number: u64,
-    /// When.
-    pub at: u64,
-    /// Who.
-    pub caller: Principal,
-    /// What.
-    pub action: String,
-    /// On what.
-    pub subject: String,
 }
 
 /// The terms of one offer.

@@ -31,24 +31,28 @@ pub struct LedgerHealth {
 }
 
 impl LedgerHealth {
-    /// Notes that a payment in this ledger has come to this state.
-    pub fn note(&mut self, state: &State, now: TimestampNs) {
+    /// Notes that a payment in this ledger has come to this state. `was_settling`: it waited for the
+    /// ledger's answer until now.
+    pub fn note(&mut self, was_settling: bool, state: &State, now: TimestampNs) {
+        if matches!(state, State::Settling { .. }) {
+            self.settling = self.settling.saturating_add(u32::from(!was_settling));
+            return;
+        }
+        if !was_settling {
+            return;
+        }
+        self.settling = self.settling.saturating_sub(1);
         match state {
-            State::Settling { .. } => {
-                self.settling = self.settling.saturating_add(1);
-                return;
-            }
-            State::Settled { .. } | State::Failed { .. } => self.doubts = 0,
             State::Unknown { doubt, .. } => match doubt {
                 Doubt::Reject | Doubt::UnreadableReply | Doubt::ImplausibleBlock => {
                     self.doubts = self.doubts.saturating_add(1);
                     self.last_doubt = now;
                 }
                 // Not the ledger's fault; and a refusal may be the system's, without a word of the ledger.
-                Doubt::Trapped | Doubt::Upgraded | Doubt::RetryRefused => {}
+                Doubt::Trapped | Doubt::Upgraded | Doubt::RetryRefused | Doubt::NoAnswer => {}
             },
+            _ => self.doubts = 0,
         }
-        self.settling = self.settling.saturating_sub(1);
     }
 
     /// Whether the ledger answers so unclearly that new payments would only become unknown.
@@ -184,21 +188,22 @@ mod tests {
         let mut load = Load::default();
         for _ in 0..MAX_DOUBTS {
             assert_eq!(checked(load), Ok(()));
-            load.ledger.note(&settling, NOW);
-            load.ledger.note(&unknown, NOW);
+            load.ledger.note(false, &settling, NOW);
+            load.ledger.note(true, &unknown, NOW);
         }
         assert_eq!(load.ledger.settling, 0);
         assert_eq!(checked(load), Err(NoCapacity::Doubts));
         let later = NOW.plus(DOUBT_PAUSE);
         let check_later = |load: &Load| check(&Limits::default(), Cycles(u128::MAX), load, later);
         assert_eq!(check_later(&load), Ok(()));
-        load.ledger.note(&settling, later);
+        load.ledger.note(false, &settling, later);
         assert_eq!(
             check_later(&load),
             Err(NoCapacity::Doubts),
             "one is enough to see"
         );
         load.ledger.note(
+            true,
             &State::Settled {
                 block: BlockIndex(1),
                 at: later,
@@ -212,6 +217,7 @@ mod tests {
         load.ledger.doubts = MAX_DOUBTS;
         let doubt = Doubt::RetryRefused;
         load.ledger.note(
+            true,
             &State::Unknown {
                 doubt,
                 since: later,

@@ -18,6 +18,10 @@ pub const MAX_CONTENT_TOTAL_BYTES: u64 = 16 << 30;
 pub const MAX_PAYMENTS: u64 = 20_000_000;
 /// The shortest and the longest time that an authorization can be good for.
 pub const TIMEOUT_SECONDS: std::ops::RangeInclusive<u32> = 10..=86_400;
+/// For how short and how long a time what was bought can be kept for whoever paid: a day to 90 days.
+pub const RETENTION_SECONDS: std::ops::RangeInclusive<u32> = 86_400..=7_776_000;
+/// For how long it is kept unless said otherwise.
+pub const DEFAULT_RETENTION: Seconds = Seconds(604_800);
 
 /// Limits that controllers can set at installation and upgrade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +36,9 @@ pub struct Limits {
     pub max_timeout: Seconds,
     /// New payments are refused while the canister has fewer cycles.
     pub cycles_floor: Cycles,
+    /// How long a response that was paid for can be fetched: before that it is owed, after its delivery
+    /// it is repeated.
+    pub retention: Seconds,
 }
 
 impl Default for Limits {
@@ -42,6 +49,7 @@ impl Default for Limits {
             max_payments: 10_000_000,
             max_timeout: Seconds(3_600),
             cycles_floor: Cycles(500_000_000_000),
+            retention: DEFAULT_RETENTION,
         }
     }
 }
@@ -78,6 +86,8 @@ pub struct Changes {
     pub max_timeout: Option<Seconds>,
     /// New `cycles_floor`.
     pub cycles_floor: Option<Cycles>,
+    /// New `retention`.
+    pub retention: Option<Seconds>,
 }
 
 impl Config {
@@ -103,19 +113,11 @@ impl Config {
         if let Some(n) = changes.max_payments {
             limits.max_payments = at_most("limits.max_payments", n, MAX_PAYMENTS)?;
         }
-        if let Some(Seconds(n)) = changes.max_timeout {
-            if n < *TIMEOUT_SECONDS.start() {
-                return Err(InvalidArgument::limit(
-                    "limits.max_timeout_seconds",
-                    format!("is less than {}", TIMEOUT_SECONDS.start()),
-                    (*TIMEOUT_SECONDS.start()).into(),
-                ));
-            }
-            limits.max_timeout = Seconds(at_most(
-                "limits.max_timeout_seconds",
-                n,
-                *TIMEOUT_SECONDS.end(),
-            )?);
+        if let Some(span) = changes.max_timeout {
+            limits.max_timeout = within("limits.max_timeout_seconds", span, TIMEOUT_SECONDS)?;
+        }
+        if let Some(span) = changes.retention {
+            limits.retention = within("limits.retention_seconds", span, RETENTION_SECONDS)?;
         }
         if let Some(cycles) = changes.cycles_floor {
             limits.cycles_floor = cycles;
@@ -185,6 +187,22 @@ fn checked_operators(operators: Vec<Principal>) -> Result<Vec<Principal>, Invali
     Ok(unique)
 }
 
+fn within(
+    field: &str,
+    Seconds(n): Seconds,
+    range: std::ops::RangeInclusive<u32>,
+) -> Result<Seconds, InvalidArgument> {
+    let min = *range.start();
+    if n < min {
+        return Err(InvalidArgument::limit(
+            field,
+            format!("is less than {min}"),
+            min.into(),
+        ));
+    }
+    at_most(field, n, *range.end()).map(Seconds)
+}
+
 fn at_most<T: PartialOrd + Copy + Into<u128>>(
     field: &str,
     value: T,
@@ -221,7 +239,7 @@ mod tests {
 
     #[test]
     fn every_bad_setting_is_named() {
-        let cases: [(&str, Changes); 9] = [
+        let cases: [(&str, Changes); 11] = [
             (
                 "network",
                 Changes {
@@ -282,6 +300,20 @@ mod tests {
                 "limits.max_timeout_seconds",
                 Changes {
                     max_timeout: Some(Seconds(86_401)),
+                    ..Default::default()
+                },
+            ),
+            (
+                "limits.retention_seconds",
+                Changes {
+                    retention: Some(Seconds(86_399)),
+                    ..Default::default()
+                },
+            ),
+            (
+                "limits.retention_seconds",
+                Changes {
+                    retention: Some(Seconds(7_776_001)),
                     ..Default::default()
                 },
             ),

@@ -1,49 +1,72 @@
 //! The life of a payment.
 //!
 //! ```text
-//!           Opened                      Moved
-//!  (none) ─────────▶ Settling (try 1) ─────────▶ Settled          final
-//!                      │        │ NotMoved
-//!                      │        └──────────────▶ Failed           final
-//!              InDoubt │
-//!                      ▼   Retried
-//!                    Unknown ◀────────▶ Settling (try 2, 3, …) ──▶ Settled
-//!                            InDoubt,           Moved
-//!                            NotMoved
+//!          1 Opened             2 Asked                   3 Moved
+//!  (none) ─────────▶ Reserved ─────────▶ Settling (try 1) ───────▶ Settled ──┐ 9 Delivered
+//!                       │                 │     │ 4 NotMoved          │      ▼
+//!                       │ 4 NotMoved      │     ▼                     │   Delivered         final
+//!                       └─────────────────│──▶ Failed    final        │
+//!                                         │     ▲                     │ 10 RefundDue
+//!                               5 InDoubt │     │ 8 ProvedNotMoved    ▼
+//!                                         ▼     │                  Refunding ◀─┐ 11 RefundTried,
+//!                                      Unknown ─┤                     │      └─┘    RefundFailed
+//!                                        ▲ │    │ 7 ProvedMoved       │ 12 RefundMoved
+//!                   5 InDoubt, 4 NotMoved│ │    └────▶ Settled        ▼
+//!                                        │ ▼ 6 Retried             Refunded             final
+//!                                      Settling (try 2, 3, …) ── 3 Moved ──▶ Settled
 //! ```
-//! 1. `Opened`: the authorization was verified; nonce and `created_at_time` are journalled before the
-//!    ledger is asked.
-//! 2. `Moved`: the ledger proved that the money moved. Final.
-//! 3. `NotMoved` on the first try: the ledger proved that it did not. Final: one authorization has one
+//! 1. `Opened`: the authorization was verified; nonce and `created_at_time` are journalled.
+//! 2. `Asked`: the ledger is asked for the first time. Journalled before the call, with `Opened` in one
+//!    write.
+//! 3. `Moved`: the ledger's answer proves that the money moved. From here on the content is owed.
+//! 4. `NotMoved` before or on the first try: it provably did not. Final: one authorization has one
 //!    outcome, so that a payer who signs anew is not charged for both when somebody repeats the first.
-//! 4. `InDoubt`: the answer proves neither (system errors, unreadable replies, an upgrade or a trap
-//!    between the call and its answer).
-//! 5. `Retried`: the same call again, with the same memo and `created_at_time`, so that the ledger itself
+//!    On a later try it proves only that the later try did nothing: ledgers differ in what they check
+//!    before they look for duplicates. The payment is unknown again.
+//! 5. `InDoubt`: the answer proves neither (system errors, unreadable replies, an upgrade or a trap
+//!    between the call and its answer, no answer at all).
+//! 6. `Retried`: the same call again, with the same memo and `created_at_time`, so that the ledger itself
 //!    finds out whether it was done before.
-//! 6. `NotMoved` on a later try proves only that the later try did nothing: ledgers differ in what they
-//!    check before they look for duplicates. The payment stays unknown until the ledger says `Ok` or
-//!    `Duplicate`, or its block log is searched.
-//! 7. Every other combination is refused and changes nothing. `Settled` and `Failed` never change.
+//! 7. `ProvedMoved`: the ledger's block log holds the transfer.
+//! 8. `ProvedNotMoved`: the ledger's complete block log, read when it could take the transfer no more,
+//!    lacks it.
+//! 9. `Delivered`: this message answers with what was paid for. With `Moved` in one write if the request
+//!    still waits. The same request gets the same answer again afterwards; that is no event.
+//! 10. `RefundDue`: nothing was delivered, and will not be: the payer gets the money back.
+//! 11. `RefundTried`: the ledger is asked for the refund; journalled before the call. `RefundFailed`: why
+//!     it is still owed.
+//! 12. `RefundMoved`: the refund is in a block.
+//!
+//! Every other combination is refused and changes nothing. `Failed`, `Delivered` and `Refunded` are
+//! final, and the block of a payment never changes.
 
-use crate::types::{
-    Account, Amount, BlockIndex, Fingerprint, PaymentId, Proof, RouteKey, TimestampNs,
+mod reasons;
+mod record;
+
+use crate::types::{BlockIndex, TimestampNs};
+pub use reasons::{
+    Doubt, Failure, FailureKind, MAX_MESSAGE_BYTES, RefundCause, RefundProblem, message,
 };
-use candid::Principal;
+pub use record::{Payment, Receipt};
 
 /// Where a payment stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
+    /// Journalled; the ledger has not been asked.
+    Reserved,
     /// The ledger has been asked and has not answered yet.
     Settling {
         /// Which try this is, from 1.
         attempt: u16,
     },
-    /// The money moved.
-    Settled {
-        /// The block that shows it.
-        block: BlockIndex,
-        /// When we learnt it.
-        at: TimestampNs,
+    /// Nobody knows yet whether the money moved.
+    Unknown {
+        /// Why not.
+        doubt: Doubt,
+        /// Since when, counted from the last try.
+        since: TimestampNs,
+        /// How often the ledger has been asked.
+        attempts: u16,
     },
     /// The money provably did not move.
     Failed {
@@ -52,15 +75,83 @@ pub enum State {
         /// When we learnt it.
         at: TimestampNs,
     },
-    /// Nobody knows yet whether the money moved.
-    Unknown {
-        /// Why not.
-        doubt: Doubt,
-        /// Since when.
-        since: TimestampNs,
-        /// How often the ledger has been asked.
-        attempts: u16,
+    /// The money moved, and what was bought has not been delivered yet.
+    Settled {
+        /// The block that shows it.
+        block: BlockIndex,
+        /// When we learnt it.
+        at: TimestampNs,
     },
+    /// The money moved, and an answer with what was bought went out.
+    Delivered {
+        /// The block that shows the transfer.
+        block: BlockIndex,
+        /// When we learnt of it.
+        settled_at: TimestampNs,
+        /// When the answer went out for the first time.
+        at: TimestampNs,
+    },
+    /// The payer gets the money back.
+    Refunding {
+        /// The block that shows the payment.
+        block: BlockIndex,
+        /// When we learnt of it.
+        settled_at: TimestampNs,
+        /// Since when the refund is due.
+        since: TimestampNs,
+        /// How often the ledger was asked for it.
+        attempts: u16,
+        /// Why it is due.
+        cause: RefundCause,
+        /// Why it has not been made yet.
+        problem: RefundProblem,
+    },
+    /// The payer has got the money back.
+    Refunded {
+        /// The block that shows the payment.
+        block: BlockIndex,
+        /// When we learnt of it.
+        settled_at: TimestampNs,
+        /// The block that shows the refund.
+        refund_block: BlockIndex,
+        /// When we learnt of that.
+        at: TimestampNs,
+    },
+}
+
+impl State {
+    /// The block that shows the payment and when we learnt of it, if the money moved.
+    pub fn moved(&self) -> Option<(BlockIndex, TimestampNs)> {
+        match self {
+            State::Settled { block, at } => Some((*block, *at)),
+            State::Delivered {
+                block, settled_at, ..
+            }
+            | State::Refunding {
+                block, settled_at, ..
+            }
+            | State::Refunded {
+                block, settled_at, ..
+            } => Some((*block, *settled_at)),
+            _ => None,
+        }
+    }
+
+    /// Whether nobody knows yet whether the money will have moved.
+    pub fn is_open(&self) -> bool {
+        matches!(
+            self,
+            State::Reserved | State::Settling { .. } | State::Unknown { .. }
+        )
+    }
+
+    /// Whether nothing can happen to the payment any more.
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            State::Failed { .. } | State::Delivered { .. } | State::Refunded { .. }
+        )
+    }
 }
 
 /// What happens to a payment.
@@ -68,104 +159,39 @@ pub enum State {
 pub enum Event {
     /// Journalled for the first time.
     Opened,
+    /// The ledger is asked for the first time.
+    Asked,
     /// The ledger is asked again.
     Retried,
-    /// The ledger proved that the money moved.
+    /// The ledger's answer proves that the money moved.
     Moved {
         /// The block that shows it.
         block: BlockIndex,
     },
-    /// The ledger proved that this try moved nothing.
+    /// The ledger proved that this try moved nothing, or was not asked at all.
     NotMoved(Failure),
     /// The answer proves nothing.
     InDoubt(Doubt),
-}
-
-/// Why a payment failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The kind.
-    pub kind: FailureKind,
-    /// For a reader, at most [`MAX_MESSAGE_BYTES`] long.
-    pub message: String,
-}
-
-/// The longest message that is kept with a failure or a doubt, in bytes.
-pub const MAX_MESSAGE_BYTES: usize = 160;
-
-/// The ways in which a ledger refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureKind {
-    /// The ledger's fee is not the one in the offer.
-    FeeChanged,
-    /// The balance does not cover amount and fee.
-    InsufficientFunds,
-    /// The allowance does not cover amount and fee.
-    InsufficientAllowance,
-    /// The ledger refuses for another reason or cannot be reached.
-    LedgerUnavailable,
-}
-
-impl FailureKind {
-    /// Every kind, in the order of their numbers in storage.
-    pub const ALL: [FailureKind; 4] = [
-        FailureKind::FeeChanged,
-        FailureKind::InsufficientFunds,
-        FailureKind::InsufficientAllowance,
-        FailureKind::LedgerUnavailable,
-    ];
-
-    /// The code that the payer is told.
-    pub fn code(self) -> x402_icp::Code {
-        match self {
-            // The offer that was accepted is not the offer any more.
-            FailureKind::FeeChanged => x402_icp::Code::OfferMismatch,
-            FailureKind::InsufficientFunds => x402_icp::Code::InsufficientFunds,
-            FailureKind::InsufficientAllowance => x402_icp::Code::InsufficientAllowance,
-            FailureKind::LedgerUnavailable => x402_icp::Code::LedgerUnavailable,
-        }
-    }
-}
-
-/// Why nobody knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doubt {
-    /// The call ended with a reject that does not exclude that the ledger acted.
-    Reject,
-    /// The ledger's reply cannot be read.
-    UnreadableReply,
-    /// This canister trapped while it handled the answer.
-    Trapped,
-    /// This canister was upgraded before the answer came.
-    Upgraded,
-    /// A later try was refused; the first may still have been done.
-    RetryRefused,
-    /// The ledger named a block that was there before the call.
-    ImplausibleBlock,
-}
-
-impl Doubt {
-    /// Every doubt, in the order of their numbers in storage.
-    pub const ALL: [Doubt; 6] = [
-        Doubt::Reject,
-        Doubt::UnreadableReply,
-        Doubt::Trapped,
-        Doubt::Upgraded,
-        Doubt::RetryRefused,
-        Doubt::ImplausibleBlock,
-    ];
-
-    /// For a reader.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Doubt::Reject => "the call was rejected without proof that the ledger did nothing",
-            Doubt::UnreadableReply => "the ledger's reply could not be read",
-            Doubt::Trapped => "this canister trapped while it handled the ledger's answer",
-            Doubt::Upgraded => "this canister was upgraded before the ledger answered",
-            Doubt::RetryRefused => "the ledger refused a later try of the same transfer",
-            Doubt::ImplausibleBlock => "the ledger named a block that was there before the call",
-        }
-    }
+    /// The ledger's block log holds the transfer.
+    ProvedMoved {
+        /// The block that shows it.
+        block: BlockIndex,
+    },
+    /// The ledger's complete block log lacks the transfer, and will not get it any more.
+    ProvedNotMoved(Failure),
+    /// The present message answers with what was bought.
+    Delivered,
+    /// The payer is to get the money back.
+    RefundDue(RefundCause),
+    /// The ledger is asked for the refund.
+    RefundTried,
+    /// The refund was not made, or nobody knows.
+    RefundFailed(RefundProblem),
+    /// The refund was made.
+    RefundMoved {
+        /// The block that shows it.
+        block: BlockIndex,
+    },
 }
 
 /// The event does not fit the state. Nothing changed.
@@ -184,122 +210,91 @@ pub fn step(
     event: &Event,
     now: TimestampNs,
 ) -> Result<State, IllegalTransition> {
-    match (state, event) {
-        (None, Event::Opened) => Ok(State::Settling { attempt: 1 }),
-        (Some(State::Unknown { attempts, .. }), Event::Retried) => Ok(State::Settling {
+    let unknown = |doubt, attempts| State::Unknown {
+        doubt,
+        since: now,
+        attempts,
+    };
+    let failed = |failure: &Failure| State::Failed {
+        failure: failure.clone(),
+        at: now,
+    };
+    Ok(match (state, event) {
+        (None, Event::Opened) => State::Reserved,
+        (Some(State::Reserved), Event::Asked) => State::Settling { attempt: 1 },
+        (Some(State::Unknown { attempts, .. }), Event::Retried) => State::Settling {
             attempt: attempts.saturating_add(1).max(2),
-        }),
-        (Some(State::Settling { .. }), Event::Moved { block }) => Ok(State::Settled {
+        },
+        (Some(State::Settling { .. }), Event::Moved { block })
+        | (Some(State::Unknown { .. }), Event::ProvedMoved { block }) => State::Settled {
             block: *block,
             at: now,
-        }),
-        (Some(State::Settling { attempt: 1 }), Event::NotMoved(failure)) => Ok(State::Failed {
-            failure: failure.clone(),
+        },
+        (Some(State::Reserved | State::Settling { attempt: 1 }), Event::NotMoved(failure))
+        | (Some(State::Unknown { .. }), Event::ProvedNotMoved(failure)) => failed(failure),
+        (Some(State::Settling { attempt }), Event::NotMoved(_)) => {
+            unknown(Doubt::RetryRefused, *attempt)
+        }
+        (Some(State::Settling { attempt }), Event::InDoubt(doubt)) => unknown(*doubt, *attempt),
+        (Some(State::Settled { block, at }), Event::Delivered) => State::Delivered {
+            block: *block,
+            settled_at: *at,
             at: now,
-        }),
-        (Some(State::Settling { attempt }), Event::NotMoved(_)) => Ok(State::Unknown {
-            doubt: Doubt::RetryRefused,
+        },
+        (Some(State::Settled { block, at }), Event::RefundDue(cause)) => State::Refunding {
+            block: *block,
+            settled_at: *at,
             since: now,
-            attempts: *attempt,
-        }),
-        (Some(State::Settling { attempt }), Event::InDoubt(doubt)) => Ok(State::Unknown {
-            doubt: *doubt,
-            since: now,
-            attempts: *attempt,
-        }),
-        (state, event) => Err(IllegalTransition {
-            state: state.cloned(),
-            event: event.clone(),
-        }),
+            attempts: 0,
+            cause: *cause,
+            problem: RefundProblem::NotTried,
+        },
+        (Some(state @ State::Refunding { .. }), event) => {
+            return refund_step(state, event, now);
+        }
+        (state, event) => return Err(illegal(state, event)),
+    })
+}
+
+fn illegal(state: Option<&State>, event: &Event) -> IllegalTransition {
+    IllegalTransition {
+        state: state.cloned(),
+        event: event.clone(),
     }
 }
 
-/// A payment, as the books know it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Payment {
-    /// SHA-256 of the signed message.
-    pub id: PaymentId,
-    /// CAIP-2 network id.
-    pub network: String,
-    /// The ledger.
-    pub ledger: Principal,
-    /// Who pays.
-    pub from: Account,
-    /// Who is paid.
-    pub to: Account,
-    /// What the merchant gets.
-    pub amount: Amount,
-    /// What the ledger gets, paid by the payer on top.
-    pub fee: Amount,
-    /// What was asked for: the method and the path of the request, not the template.
-    pub request: RouteKey,
-    /// The request, hashed.
-    pub fingerprint: Fingerprint,
-    /// The authorization as presented, hashed.
-    pub proof: Proof,
-    /// When it was journalled, and `created_at_time` of the transfer in every try.
-    pub created_at: TimestampNs,
-    /// Where it stands.
-    pub state: State,
-}
-
-/// Proof of a settled payment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// Which payment.
-    pub payment_id: PaymentId,
-    /// CAIP-2 network id.
-    pub network: String,
-    /// The ledger.
-    pub ledger: Principal,
-    /// The block that shows the transfer.
-    pub block_index: BlockIndex,
-    /// Who paid.
-    pub payer: Account,
-    /// Who was paid.
-    pub pay_to: Account,
-    /// What the merchant got.
-    pub amount: Amount,
-    /// What the ledger got on top.
-    pub fee: Amount,
-    /// Method and path of the request.
-    pub request: RouteKey,
-    /// When the canister learnt it.
-    pub settled_at: TimestampNs,
-}
-
-impl Payment {
-    /// The receipt, if the payment is settled.
-    pub fn receipt(&self) -> Option<Receipt> {
-        let State::Settled { block, at } = self.state else {
-            return None;
-        };
-        Some(Receipt {
-            payment_id: self.id,
-            network: self.network.clone(),
-            ledger: self.ledger,
-            block_index: block,
-            payer: self.from,
-            pay_to: self.to,
-            amount: self.amount,
-            fee: self.fee,
-            request: self.request.clone(),
-            settled_at: at,
-        })
+/// The part of [`step`] that begins in `Refunding`.
+fn refund_step(state: &State, event: &Event, now: TimestampNs) -> Result<State, IllegalTransition> {
+    let mut next = state.clone();
+    let State::Refunding {
+        block,
+        settled_at,
+        attempts,
+        problem,
+        ..
+    } = &mut next
+    else {
+        return Err(illegal(Some(state), event));
+    };
+    match event {
+        Event::RefundTried => {
+            *attempts = attempts.saturating_add(1);
+            *problem = RefundProblem::Unclear;
+        }
+        Event::RefundFailed(reason) => *problem = *reason,
+        Event::RefundMoved {
+            block: refund_block,
+        } => {
+            return Ok(State::Refunded {
+                block: *block,
+                settled_at: *settled_at,
+                refund_block: *refund_block,
+                at: now,
+            });
+        }
+        _ => return Err(illegal(Some(state), event)),
     }
-}
-
-/// `text`, cut to [`MAX_MESSAGE_BYTES`] at a character's end.
-pub fn message(text: impl Into<String>) -> String {
-    let mut text = text.into();
-    if text.len() > MAX_MESSAGE_BYTES {
-        let end = (0..=MAX_MESSAGE_BYTES)
-            .rev()
-            .find(|i| text.is_char_boundary(*i))
-            .unwrap_or(0);
-        text.truncate(end);
-    }
-    text
+    Ok(next)
 }
 
 #[cfg(test)]

@@ -26,12 +26,22 @@ pub enum Transition {
     Opened,
     /// The ledger is asked again.
     Retried,
-    /// Settled in this block.
+    /// Settled in this block, and not delivered yet.
     Settled(u64),
     /// Failed with the failure of this number in storage.
     Failed(u8),
     /// Unknown, with the doubt of this number in storage.
     Unknown(u8),
+    /// Delivered; the payment is in this block.
+    Delivered(u64),
+    /// To be refunded, for the cause of this number in storage.
+    RefundDue(u8),
+    /// The ledger is asked for the refund.
+    RefundTried,
+    /// The refund was not made, for the problem of this number in storage.
+    RefundFailed(u8),
+    /// Refunded in this block.
+    Refunded(u64),
 }
 
 /// An entry about a payment.
@@ -106,6 +116,11 @@ impl From<(u64, PaymentRow)> for PaymentEntry {
                 1 => Transition::Retried,
                 2 => Transition::Settled(row.value),
                 3 => Transition::Failed(small),
+                5 => Transition::Delivered(row.value),
+                6 => Transition::RefundDue(small),
+                7 => Transition::RefundTried,
+                8 => Transition::RefundFailed(small),
+                9 => Transition::Refunded(row.value),
                 _ => Transition::Unknown(small),
             },
         }
@@ -166,6 +181,11 @@ pub(super) fn payment(id: &PaymentId, transition: Transition, now: TimestampNs) 
         Transition::Settled(block) => (2, block),
         Transition::Failed(failure) => (3, failure.into()),
         Transition::Unknown(doubt) => (4, doubt.into()),
+        Transition::Delivered(block) => (5, block),
+        Transition::RefundDue(cause) => (6, cause.into()),
+        Transition::RefundTried => (7, 0),
+        Transition::RefundFailed(problem) => (8, problem.into()),
+        Transition::Refunded(block) => (9, block),
     };
     let mut payment = [0; 16];
     payment.copy_from_slice(&id.0[..16]);
@@ -244,6 +264,11 @@ mod tests {
             Transition::Settled(u64::MAX),
             Transition::Failed(3),
             Transition::Unknown(255),
+            Transition::Delivered(u64::MAX),
+            Transition::RefundDue(1),
+            Transition::RefundTried,
+            Transition::RefundFailed(2),
+            Transition::Refunded(u64::MAX),
         ];
         for transition in all {
             payment(&id, transition, TimestampNs(u64::MAX));

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{
-        config::{Config, Limits},
+        config::{Config, DEFAULT_RETENTION, Limits},
         validate::InvalidArgument,
     },
     storable_row,
@@ -32,6 +32,9 @@ struct LimitsRow {
     max_timeout_seconds: u32,
     #[n(4)]
     cycles_floor: StoredU128,
+    /// Absent in rows of older versions.
+    #[n(5)]
+    retention_seconds: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -88,6 +91,10 @@ pub fn read() -> Config {
             max_payments: row.limits.max_payments,
             max_timeout: Seconds(row.limits.max_timeout_seconds),
             cycles_floor: Cycles(row.limits.cycles_floor.0),
+            retention: row
+                .limits
+                .retention_seconds
+                .map_or(DEFAULT_RETENTION, Seconds),
         },
     })
 }
@@ -131,6 +138,7 @@ pub fn write(config: &Config) -> Result<(), InvalidArgument> {
                 max_payments: config.limits.max_payments,
                 max_timeout_seconds: config.limits.max_timeout.0,
                 cycles_floor: StoredU128(config.limits.cycles_floor.0),
+                retention_seconds: Some(config.limits.retention.0),
             },
         })));
         changes::note_everything();

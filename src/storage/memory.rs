@@ -46,6 +46,8 @@ pub const AUDIT_ADMIN: MemoryId = MemoryId::new(16);
 
 /// The highest booked block by ledger: [`super::payments`].
 pub const HIGHEST_BLOCKS: MemoryId = MemoryId::new(17);
+/// What became of booked payments that were not delivered at once, by sequence: [`super::payments`].
+pub const FATES: MemoryId = MemoryId::new(18);
 
 /// 1 MiB a bucket: at most 32 GiB in all, and little waste for many small tables.
 const BUCKET_PAGES: u16 = 16;

@@ -73,7 +73,7 @@ fn unknown(fault: Fault) {
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
     assert!(matches!(
         only_payment(&setup).status,
-        PaymentStatus::Settled { .. }
+        PaymentStatus::Delivered { .. }
     ));
     setup.check_books();
 }

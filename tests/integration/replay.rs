@@ -21,12 +21,14 @@ fn replay_of_a_payload_delivers_again_and_charges_once() {
 }
 
 #[test]
-fn replay_after_a_day_is_a_duplicate() {
+fn replay_after_the_retention_is_a_duplicate() {
     let setup = Setup::with_any_ledger();
     let payer = setup.payer(61);
     let sale = setup.sell("/article", PRICE);
     let first = sale.pay(&payer).send().expect_settled();
-    setup.advance(86_400 + 5);
+    setup.advance(604_800 - 60);
+    sale.present(first.signed.clone()).send().expect_settled();
+    setup.advance(65);
     sale.present(first.signed)
         .send()
         .expect_duplicate_of(first.block);

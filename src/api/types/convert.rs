@@ -7,16 +7,10 @@ use crate::{
         ledger::Ledger as KnownLedger,
         ledger::MAX_AMOUNT,
         offer::Offer as FullOffer,
-        payment::{Doubt, FailureKind, Payment as BookedPayment, Receipt as BookedReceipt, State},
         route as routes,
         validate::{self, InvalidArgument as Invalid},
     },
-    service::{
-        admin::AdminError,
-        cancel, catalogue, content, ledgers as ledger_service,
-        payments::{Page, PageError},
-    },
-    storage::audit::{AdminEntry, PaymentEntry, Transition},
+    service::{admin::AdminError, cancel, catalogue, content, ledgers as ledger_service},
     types as domain,
     types::{Amount, Cycles, Seconds},
 };
@@ -73,6 +67,7 @@ impl InitArgs {
                 .map(|cycles| validate::bounded_nat("limits.cycles_floor", &cycles, u128::MAX))
                 .transpose()?
                 .map(Cycles),
+            retention: limits.retention_seconds.map(Seconds),
         })
     }
 }
@@ -92,6 +87,7 @@ impl From<settings::Config> for Config {
                 max_payments: limits.max_payments,
                 max_timeout_seconds: limits.max_timeout.0,
                 cycles_floor: Nat::from(limits.cycles_floor.0),
+                retention_seconds: limits.retention.0,
             },
         }
     }
@@ -252,128 +248,6 @@ impl From<content::ContentError> for ContentError {
 impl From<Invalid> for ContentError {
     fn from(error: Invalid) -> Self {
         ContentError::InvalidArgument(error.into())
-    }
-}
-
-impl From<State> for PaymentStatus {
-    fn from(state: State) -> Self {
-        match state {
-            State::Settling { .. } => PaymentStatus::Settling,
-            State::Settled { block, at } => PaymentStatus::Settled {
-                block_index: Nat::from(block.0),
-                settled_at: at.0,
-            },
-            State::Failed { failure, at } => PaymentStatus::Failed {
-                code: failure.kind.code().as_str().into(),
-                message: failure.message,
-                failed_at: at.0,
-            },
-            State::Unknown { doubt, since, .. } => PaymentStatus::Unknown {
-                reason: doubt.text().into(),
-                since: since.0,
-            },
-        }
-    }
-}
-
-impl Payment {
-    /// The payment, with its number in the list it was read from.
-    pub fn new(sequence: Option<u64>, payment: BookedPayment) -> Self {
-        Payment {
-            id: ByteBuf::from(payment.id.0.to_vec()),
-            sequence,
-            network: payment.network,
-            ledger: payment.ledger,
-            payer: payment.from.into(),
-            pay_to: payment.to.into(),
-            amount: Nat::from(payment.amount.0),
-            fee: Nat::from(payment.fee.0),
-            method: payment.request.method.to_string(),
-            path: payment.request.path,
-            created_at: payment.created_at.0,
-            status: payment.state.into(),
-        }
-    }
-}
-
-impl From<BookedReceipt> for Receipt {
-    fn from(receipt: BookedReceipt) -> Self {
-        Receipt {
-            payment_id: ByteBuf::from(receipt.payment_id.0.to_vec()),
-            network: receipt.network,
-            ledger: receipt.ledger,
-            block_index: Nat::from(receipt.block_index.0),
-            payer: receipt.payer.into(),
-            pay_to: receipt.pay_to.into(),
-            amount: Nat::from(receipt.amount.0),
-            fee: Nat::from(receipt.fee.0),
-            method: receipt.request.method.to_string(),
-            path: receipt.request.path,
-            settled_at: receipt.settled_at.0,
-        }
-    }
-}
-
-impl From<PageArgs> for Page {
-    fn from(page: PageArgs) -> Self {
-        Page {
-            after: page.after,
-            limit: page.limit,
-        }
-    }
-}
-
-impl From<PageError> for PaymentsError {
-    fn from(error: PageError) -> Self {
-        match error {
-            PageError::Unauthorized(_) => PaymentsError::Unauthorized,
-            PageError::InvalidArgument(error) => PaymentsError::InvalidArgument(error.into()),
-        }
-    }
-}
-
-impl From<PaymentEntry> for PaymentAudit {
-    fn from(entry: PaymentEntry) -> Self {
-        let doubt = |n: u8| {
-            Doubt::ALL
-                .get(usize::from(n))
-                .map_or("", |doubt| doubt.text())
-        };
-        let code = |n: u8| {
-            FailureKind::ALL
-                .get(usize::from(n))
-                .map_or("", |k| k.code().as_str())
-        };
-        PaymentAudit {
-            number: entry.number,
-            at: entry.at.0,
-            payment: ByteBuf::from(entry.payment.to_vec()),
-            transition: match entry.transition {
-                Transition::Opened => PaymentTransition::Opened,
-                Transition::Retried => PaymentTransition::Retried,
-                Transition::Settled(block) => PaymentTransition::Settled {
-                    block_index: Nat::from(block),
-                },
-                Transition::Failed(n) => PaymentTransition::Failed {
-                    code: code(n).into(),
-                },
-                Transition::Unknown(n) => PaymentTransition::Unknown {
-                    reason: doubt(n).into(),
-                },
-            },
-        }
-    }
-}
-
-impl From<AdminEntry> for AdminAudit {
-    fn from(entry: AdminEntry) -> Self {
-        AdminAudit {
-            number: entry.number,
-            at: entry.at.0,
-            caller: entry.caller,
-            action: entry.action,
-            subject: entry.subject,
-        }
     }
 }
 

@@ -12,34 +12,77 @@ fn arb_doubt() -> impl Strategy<Value = Doubt> {
     (0..Doubt::ALL.len()).prop_map(|n| Doubt::ALL[n])
 }
 
+fn arb_cause() -> impl Strategy<Value = RefundCause> {
+    (0..RefundCause::ALL.len()).prop_map(|n| RefundCause::ALL[n])
+}
+
+fn arb_problem() -> impl Strategy<Value = RefundProblem> {
+    (0..RefundProblem::ALL.len()).prop_map(|n| RefundProblem::ALL[n])
+}
+
 pub(crate) fn arb_state() -> impl Strategy<Value = State> {
+    let block = || any::<u64>().prop_map(BlockIndex);
+    let time = || any::<u64>().prop_map(TimestampNs);
     prop_oneof![
+        Just(State::Reserved),
         (1u16..).prop_map(|attempt| State::Settling { attempt }),
-        (any::<u64>(), any::<u64>()).prop_map(|(b, t)| State::Settled {
-            block: BlockIndex(b),
-            at: TimestampNs(t)
-        }),
-        (arb_failure(), any::<u64>()).prop_map(|(failure, t)| State::Failed {
-            failure,
-            at: TimestampNs(t)
-        }),
-        (arb_doubt(), any::<u64>(), any::<u16>()).prop_map(|(doubt, t, attempts)| State::Unknown {
+        (block(), time()).prop_map(|(block, at)| State::Settled { block, at }),
+        (arb_failure(), time()).prop_map(|(failure, at)| State::Failed { failure, at }),
+        (arb_doubt(), time(), any::<u16>()).prop_map(|(doubt, since, attempts)| State::Unknown {
             doubt,
-            since: TimestampNs(t),
+            since,
             attempts
+        }),
+        (block(), time(), time()).prop_map(|(block, settled_at, at)| State::Delivered {
+            block,
+            settled_at,
+            at
+        }),
+        (
+            block(),
+            time(),
+            time(),
+            any::<u16>(),
+            arb_cause(),
+            arb_problem()
+        )
+            .prop_map(|(block, settled_at, since, attempts, cause, problem)| {
+                State::Refunding {
+                    block,
+                    settled_at,
+                    since,
+                    attempts,
+                    cause,
+                    problem,
+                }
+            }),
+        (block(), time(), block(), time()).prop_map(|(block, settled_at, refund_block, at)| {
+            State::Refunded {
+                block,
+                settled_at,
+                refund_block,
+                at,
+            }
         }),
     ]
 }
 
 fn arb_event() -> impl Strategy<Value = Event> {
+    let block = || any::<u64>().prop_map(BlockIndex);
     prop_oneof![
         Just(Event::Opened),
+        Just(Event::Asked),
         Just(Event::Retried),
-        any::<u64>().prop_map(|b| Event::Moved {
-            block: BlockIndex(b)
-        }),
+        block().prop_map(|block| Event::Moved { block }),
         arb_failure().prop_map(Event::NotMoved),
         arb_doubt().prop_map(Event::InDoubt),
+        block().prop_map(|block| Event::ProvedMoved { block }),
+        arb_failure().prop_map(Event::ProvedNotMoved),
+        Just(Event::Delivered),
+        arb_cause().prop_map(Event::RefundDue),
+        Just(Event::RefundTried),
+        arb_problem().prop_map(Event::RefundFailed),
+        block().prop_map(|block| Event::RefundMoved { block }),
     ]
 }
 
@@ -57,13 +100,53 @@ mod step {
 
     #[test]
     fn should_settle_on_the_first_try() {
-        let settling = step(None, &Event::Opened, NOW).unwrap();
+        let reserved = step(None, &Event::Opened, NOW).unwrap();
+        let settling = step(Some(&reserved), &Event::Asked, NOW).unwrap();
         assert_eq!(settling, State::Settling { attempt: 1 });
         let block = BlockIndex(3);
+        let settled = step(Some(&settling), &Event::Moved { block }, NOW).unwrap();
+        assert_eq!(settled, State::Settled { block, at: NOW });
+        let later = TimestampNs(9);
         assert_eq!(
-            step(Some(&settling), &Event::Moved { block }, NOW),
+            step(Some(&settled), &Event::Delivered, later),
+            Ok(State::Delivered {
+                block,
+                settled_at: NOW,
+                at: later
+            })
+        );
+    }
+
+    #[test]
+    fn should_fail_what_was_never_asked() {
+        let event = Event::NotMoved(failure());
+        assert!(matches!(
+            step(Some(&State::Reserved), &event, NOW),
+            Ok(State::Failed { .. })
+        ));
+    }
+
+    #[test]
+    fn should_believe_the_block_log_only_about_what_is_unknown() {
+        let unknown = State::Unknown {
+            doubt: Doubt::Reject,
+            since: NOW,
+            attempts: 3,
+        };
+        let block = BlockIndex(8);
+        let moved = Event::ProvedMoved { block };
+        let not_moved = Event::ProvedNotMoved(failure());
+        assert_eq!(
+            step(Some(&unknown), &moved, NOW),
             Ok(State::Settled { block, at: NOW })
         );
+        assert!(matches!(
+            step(Some(&unknown), &not_moved, NOW),
+            Ok(State::Failed { .. })
+        ));
+        let settling = State::Settling { attempt: 2 };
+        assert!(step(Some(&settling), &moved, NOW).is_err());
+        assert!(step(Some(&settling), &not_moved, NOW).is_err());
     }
 
     #[test]
@@ -109,33 +192,94 @@ mod step {
         }
     }
 
-    proptest! {
-        /// Final states never change, and no event but `Opened` begins a payment.
-        #[test]
-        fn should_never_leave_a_final_state(state in arb_state(), event in arb_event()) {
-            let after = super::super::step(Some(&state), &event, NOW);
-            if matches!(state, State::Settled { .. } | State::Failed { .. }) {
-                prop_assert!(after.is_err());
+    /// What may follow what, as the table in the module's documentation says it.
+    fn fits(state: Option<&State>, event: &Event) -> bool {
+        match event {
+            Event::Opened => state.is_none(),
+            Event::Asked => matches!(state, Some(State::Reserved)),
+            Event::Retried | Event::ProvedMoved { .. } | Event::ProvedNotMoved(_) => {
+                matches!(state, Some(State::Unknown { .. }))
             }
-            if event != Event::Opened {
-                prop_assert!(super::super::step(None, &event, NOW).is_err());
+            Event::Moved { .. } | Event::InDoubt(_) => {
+                matches!(state, Some(State::Settling { .. }))
+            }
+            Event::NotMoved(_) => {
+                matches!(state, Some(State::Reserved | State::Settling { .. }))
+            }
+            Event::Delivered | Event::RefundDue(_) => {
+                matches!(state, Some(State::Settled { .. }))
+            }
+            Event::RefundTried | Event::RefundFailed(_) | Event::RefundMoved { .. } => {
+                matches!(state, Some(State::Refunding { .. }))
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn should_take_what_fits_and_nothing_else(
+            state in prop::option::of(arb_state()),
+            event in arb_event(),
+        ) {
+            let after = super::super::step(state.as_ref(), &event, NOW);
+            prop_assert_eq!(after.is_ok(), fits(state.as_ref(), &event));
+            if state.is_some_and(|state| state.is_final()) {
+                prop_assert!(after.is_err());
             }
         }
 
-        /// Whatever happens after the first doubt, no sequence of events frees the nonce, and nothing but
-        /// `Moved` settles.
+        /// Whatever happens in whatever order: what is known of the money never changes. The block of a
+        /// payment stays, a failure is never paid, nothing is both delivered and refunded, and there is
+        /// at most one refund.
         #[test]
-        fn should_never_fail_after_a_doubt(events in prop::collection::vec(arb_event(), 0..40)) {
+        fn should_never_change_what_is_known_of_the_money(
+            events in prop::collection::vec(arb_event(), 0..200),
+        ) {
+            let mut state: Option<State> = None;
+            let mut moved: Option<BlockIndex> = None;
+            let (mut failed, mut delivered, mut due, mut refunds) = (false, false, false, 0);
+            for event in events {
+                let Ok(next) = super::super::step(state.as_ref(), &event, NOW) else {
+                    continue;
+                };
+                match event {
+                    Event::Moved { block } | Event::ProvedMoved { block } => {
+                        prop_assert!(moved.is_none() && !failed);
+                        moved = Some(block);
+                    }
+                    Event::Delivered => {
+                        prop_assert!(moved.is_some() && !due && !delivered);
+                        delivered = true;
+                    }
+                    Event::RefundDue(_) => {
+                        prop_assert!(moved.is_some() && !due && !delivered);
+                        due = true;
+                    }
+                    Event::RefundMoved { .. } => refunds += 1,
+                    _ => {}
+                }
+                failed |= matches!(next, State::Failed { .. });
+                prop_assert_eq!(next.moved().map(|(block, _)| block), moved);
+                state = Some(next);
+            }
+            prop_assert!(refunds <= 1 && (refunds == 0 || due));
+        }
+
+        /// After the first doubt, nothing but the ledger's word that the money moved, or its whole block
+        /// log, decides.
+        #[test]
+        fn should_never_fail_after_a_doubt_without_the_block_log(
+            events in prop::collection::vec(arb_event(), 0..40),
+        ) {
             let mut state = State::Unknown { doubt: Doubt::Reject, since: NOW, attempts: 1 };
             for event in events {
-                if let Ok(next) = super::super::step(Some(&state), &event, NOW) {
-                    if matches!(next, State::Settled { .. }) {
-                        prop_assert!(matches!(event, Event::Moved { .. }), "settled by {:?}", event);
-                    }
-                    state = next;
+                let Ok(next) = super::super::step(Some(&state), &event, NOW) else {
+                    continue;
+                };
+                if matches!(next, State::Failed { .. }) {
+                    prop_assert!(matches!(event, Event::ProvedNotMoved(_)), "failed by {:?}", event);
                 }
-                let failed = matches!(state, State::Failed { .. });
-                prop_assert!(!failed);
+                state = next;
             }
         }
     }

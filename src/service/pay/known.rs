@@ -1,13 +1,11 @@
 //! A payment whose nonce is known already.
 
 use crate::{
-    domain::payment::{Payment, State},
+    domain::payment::{Doubt, Event, Payment, State},
     service::pay::{PayOutcome, PaymentRequest},
-    types::{Fingerprint, Proof, RouteKey, Seconds, TimestampNs},
+    storage::{self, payments::Change},
+    types::{Fingerprint, NonceKey, Proof, RouteKey, Seconds, TimestampNs},
 };
-
-/// For how long the answer to a settled payment is repeated.
-pub const REDELIVERY: Seconds = Seconds::DAY;
 
 /// For how long the same transfer may be asked for again.
 ///
@@ -26,10 +24,30 @@ pub const RETRY_PAUSE: Seconds = Seconds(5);
 pub enum Answer {
     /// Answer so.
     Final(Box<PayOutcome>),
+    /// Deliver what was bought, for the first time or again.
+    Deliver,
     /// Ask the ledger the same thing again.
     AskAgain,
     /// It is no repetition: another authorization uses the nonce. Verification will say so.
     OtherProof,
+}
+
+/// The payment that uses this nonce. One that has been settling for so long that its answer can come no
+/// more is unknown from now on.
+pub fn payment(key: &NonceKey, now: TimestampNs) -> Option<Payment> {
+    let payment = storage::payments::by_nonce(key)?;
+    if matches!(payment.state, State::Settling { .. }) && storage::payments::is_due(key, now) {
+        let change = Change::Event(Event::InDoubt(Doubt::NoAnswer));
+        return storage::payments::record(key, change, now).ok();
+    }
+    Some(payment)
+}
+
+/// Whether the ledger may be asked again for the transfer of an unknown payment: it would know a
+/// duplicate, and the window that the payer signed is not over, even if an earlier try may have been made
+/// in it.
+pub fn may_ask(payment: &Payment, valid_before: u64, now: TimestampNs) -> bool {
+    now <= payment.created_at.plus(DEDUP_WINDOW) && now.seconds() < valid_before
 }
 
 /// Decides what a request gets whose nonce `payment` uses.
@@ -44,39 +62,30 @@ pub fn answer(
         return Answer::OtherProof;
     }
     let (payment_id, payer) = (payment.id, payment.from);
+    let duplicate = || PayOutcome::Duplicate {
+        payment_id,
+        payer,
+        receipt: payment.receipt(),
+    };
+    let retention = || storage::config::read().limits.retention;
     let outcome = if !same_request(payment, request) {
-        PayOutcome::Duplicate {
-            payment_id,
-            payer,
-            receipt: payment.receipt(),
-        }
+        duplicate()
     } else {
-        match (&payment.state, payment.receipt()) {
-            (State::Settled { at, .. }, Some(receipt)) if now <= at.plus(REDELIVERY) => {
-                PayOutcome::Paid { receipt }
-            }
-            (State::Settled { .. }, _) => PayOutcome::Duplicate {
-                payment_id,
-                payer,
-                receipt: payment.receipt(),
-            },
-            // The proof is the same, so this is the window that the payer signed: no transfer is asked
-            // for after it, even if an earlier try may have made it.
-            (
-                State::Unknown {
-                    since, attempts, ..
-                },
-                _,
-            ) if request.deliverable
+        match &payment.state {
+            State::Settled { .. } if request.deliverable => return Answer::Deliver,
+            State::Delivered { at, .. } if now <= at.plus(retention()) => return Answer::Deliver,
+            state if state.moved().is_some() => duplicate(),
+            State::Unknown {
+                since, attempts, ..
+            } if request.deliverable
                 && (*attempts < EAGER_TRIES || now >= since.plus(RETRY_PAUSE))
-                && now <= payment.created_at.plus(DEDUP_WINDOW)
-                && now.seconds() < request.payment.authorization.valid_before =>
+                && may_ask(payment, request.payment.authorization.valid_before, now) =>
             {
                 return Answer::AskAgain;
             }
             // One authorization, one outcome: a payer who signed anew after a failure is not charged for
             // both because somebody repeats the first.
-            (State::Failed { failure, .. }, _) => PayOutcome::Failed {
+            State::Failed { failure, .. } => PayOutcome::Failed {
                 code: failure.kind.code(),
                 message: failure.message.clone(),
                 payment_id,

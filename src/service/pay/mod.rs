@@ -23,7 +23,7 @@ use crate::{
     service::catalogue,
     storage::{
         self,
-        payments::{Change, NewPayment},
+        payments::{Change, NewPayment, RecordError},
     },
     types::{Account, BlockIndex, Fingerprint, NonceKey, PaymentId, Proof, RouteKey, TimestampNs},
 };
@@ -92,24 +92,50 @@ pub enum PayOutcome {
 pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutcome {
     let key = nonce_key(&request.payment);
     let proof = proof(&request.payment);
-    let existing = storage::payments::by_nonce(&key);
-    let begun = match existing
-        .as_ref()
-        .map(|payment| known::answer(payment, &request, proof, runtime.now()))
-    {
-        Some(known::Answer::Final(outcome)) => return *outcome,
-        Some(known::Answer::AskAgain) => begin(runtime, &key, Change::Event(Event::Retried)),
-        Some(known::Answer::OtherProof) | None => {
-            match admit(runtime, &request, proof, existing.is_some()) {
-                Ok(new) => begin(runtime, &key, Change::Open(Box::new(new))),
-                Err(refusal) => return PayOutcome::Refused(refusal),
-            }
-        }
+    let begun = match known::payment(&key, runtime.now()) {
+        Some(payment) => match known::answer(&payment, &request, proof, runtime.now()) {
+            known::Answer::Final(outcome) => return *outcome,
+            known::Answer::Deliver => return outcome(delivered(runtime, &key, payment)),
+            known::Answer::AskAgain => begin(runtime, &key, Change::Event(Event::Retried)),
+            known::Answer::OtherProof => open(runtime, &key, &request, proof, true),
+        },
+        None => open(runtime, &key, &request, proof, false),
     };
     match begun {
-        Ok(payment) => finish(runtime, key, payment).await,
+        Ok(payment) => outcome(ask(runtime, key, payment, request.deliverable).await),
         Err(refusal) => PayOutcome::Refused(refusal),
     }
+}
+
+/// Verifies the payment and journals that the ledger is about to be asked for it.
+fn open<R: Runtime>(
+    runtime: &R,
+    key: &NonceKey,
+    request: &PaymentRequest,
+    proof: Proof,
+    nonce_used: bool,
+) -> Result<Payment, Refusal> {
+    let new = admit(runtime, request, proof, nonce_used)?;
+    begin(runtime, key, Change::Open(Box::new(new)))
+}
+
+/// The payment, now that the present message delivers what was bought, for the first time or again.
+fn delivered<R: Runtime>(runtime: &R, key: &NonceKey, payment: Payment) -> Payment {
+    if matches!(payment.state, State::Delivered { .. }) {
+        return payment;
+    }
+    let change = Change::Event(Event::Delivered);
+    storage::payments::record(key, change, runtime.now()).unwrap_or(payment)
+}
+
+/// Asks the ledger once more for a payment that is unknown, for nobody who waits: if the money moved, the
+/// payment is settled, and what was bought waits for its payer.
+///
+/// The caller makes sure that the ledger may be asked at all ([`known::may_ask`]). Returns the payment as it is then.
+pub async fn ask_again<R: Runtime>(runtime: &R, key: NonceKey) -> Result<Payment, RecordError> {
+    let change = Change::Event(Event::Retried);
+    let payment = storage::payments::record(&key, change, runtime.now())?;
+    Ok(ask(runtime, key, payment, false).await)
 }
 
 /// Which nonce the payment uses.
@@ -180,8 +206,10 @@ fn admit<R: Runtime>(
     };
     let verified = verify(&request.payment, &sale, nonce_state, capacity)?;
     Ok(NewPayment {
+        known_block: storage::payments::highest_block(&verified.offer.price.ledger),
         payment: new_payment(&verified, &config, request, proof, runtime.now()),
         route: request.route.clone(),
+        valid_before: Some(request.payment.authorization.valid_before),
     })
 }
 
@@ -204,7 +232,8 @@ fn new_payment(
         fingerprint: Fingerprint::from(request.fingerprint),
         proof,
         created_at: now,
-        state: State::Settling { attempt: 1 },
+        response: None,
+        state: State::Reserved,
     }
 }
 
@@ -214,8 +243,9 @@ fn begin<R: Runtime>(runtime: &R, key: &NonceKey, change: Change) -> Result<Paym
         .map_err(|error| Refusal::new(Code::LedgerUnavailable, error.to_string()))
 }
 
-/// Asks the ledger and books the answer.
-async fn finish<R: Runtime>(runtime: &R, key: NonceKey, payment: Payment) -> PayOutcome {
+/// Asks the ledger and books the answer. `deliver`: a request waits to be answered with what was bought.
+/// Returns the payment as it is then.
+async fn ask<R: Runtime>(runtime: &R, key: NonceKey, payment: Payment, deliver: bool) -> Payment {
     let known_block = storage::payments::highest_block(&payment.ledger);
     let argument = settlement::argument(&payment);
     let guard = Guard::new(runtime, key);
@@ -223,18 +253,19 @@ async fn finish<R: Runtime>(runtime: &R, key: NonceKey, payment: Payment) -> Pay
         .call(payment.ledger, settlement::METHOD, argument)
         .await;
     // From here on a trap would undo what follows; the guard then says so in the journal.
-    let result = conclude(runtime, &key, &payment, &outcome, known_block);
+    let payment = conclude(runtime, &key, payment, &outcome, known_block, deliver);
     guard.defuse();
-    result
+    payment
 }
 
 fn conclude<R: Runtime>(
     runtime: &R,
     key: &NonceKey,
-    asked: &Payment,
+    asked: Payment,
     outcome: &CallOutcome,
     known_block: Option<BlockIndex>,
-) -> PayOutcome {
+    deliver: bool,
+) -> Payment {
     let shape = storage::shapes::get(&asked.ledger);
     let Verdict { event, fee } = settlement::judge(outcome, known_block, shape.as_deref());
     if shape.is_none()
@@ -245,31 +276,33 @@ fn conclude<R: Runtime>(
     if let Some(fee) = fee {
         storage::ledgers::learn_fee(&asked.ledger, fee, runtime.now());
     }
-    let failure_code = match &event {
-        Event::NotMoved(failure) => Some(failure.kind.code()),
-        _ => None,
+    let change = match event {
+        Event::Moved { .. } if deliver => Change::Both(event, Event::Delivered),
+        event => Change::Event(event),
     };
     let now = runtime.now();
-    let recorded = storage::payments::record(key, Change::Event(event), now).or_else(|_| {
-        // The books are full, or something else spoke first: what is known is that nothing is certain.
-        storage::payments::record(key, Change::Event(Event::InDoubt(Doubt::Trapped)), now)
-    });
-    let pending = PayOutcome::Pending {
-        payment_id: asked.id,
-        payer: asked.from,
-    };
-    let Ok(payment) = recorded else {
-        return pending;
-    };
-    match (&payment.state, payment.receipt(), failure_code) {
-        (_, Some(receipt), _) => PayOutcome::Paid { receipt },
-        (State::Failed { failure, .. }, _, Some(code)) => PayOutcome::Failed {
-            code,
-            message: failure.message.clone(),
+    storage::payments::record(key, change, now)
+        .or_else(|_| {
+            // The books are full, or something else spoke first: what is known is that nothing is certain.
+            storage::payments::record(key, Change::Event(Event::InDoubt(Doubt::Trapped)), now)
+        })
+        .unwrap_or(asked)
+}
+
+/// What a request gets that asked the ledger or delivers.
+fn outcome(payment: Payment) -> PayOutcome {
+    match (payment.receipt(), payment.state) {
+        (Some(receipt), _) => PayOutcome::Paid { receipt },
+        (_, State::Failed { failure, .. }) => PayOutcome::Failed {
+            code: failure.kind.code(),
+            message: failure.message,
             payment_id: payment.id,
             payer: payment.from,
         },
-        _ => pending,
+        _ => PayOutcome::Pending {
+            payment_id: payment.id,
+            payer: payment.from,
+        },
     }
 }
 

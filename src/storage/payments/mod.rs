@@ -3,7 +3,8 @@
 //! | table | key | what | size |
 //! |---|---|---|---|
 //! | journal | nonce key | being settled or unknown | at most [`MAX_OPEN`](crate::domain::capacity::MAX_OPEN) |
-//! | books | sequence | settled; append-only, never changed | at most `max_payments` |
+//! | books | sequence | the money moved; append-only, never changed | at most `max_payments` |
+//! | fates | sequence | those of them that were not delivered at once: what became of them | as the books |
 //! | by nonce, by id | 16 bytes | sequence in the books | as the books |
 //! | highest blocks | ledger | the highest booked block of each ledger | one a ledger |
 //! | failures | nonce key | the latest failures, for whoever asks why | at most [`MAX_FAILURES`] |
@@ -12,24 +13,26 @@
 //! work) and one insertion into each of two indexes of 24-byte entries (logarithmic, with a small factor).
 //! A nonce is used while the journal, the books or the failures hold it. Only the oldest failures are ever
 //! forgotten, so that they stay bounded.
+//!
+//! Beside the tables, the heap keeps a schedule of what is due for which payment ([`due`], [`postpone`]).
 
 mod rows;
+mod schedule;
+mod tables;
 
 use crate::{
     domain::{
-        capacity::{LedgerHealth, Load},
-        payment::{Event, IllegalTransition, Payment, State, step},
+        capacity::Load,
+        payment::{Event, IllegalTransition, Payment, State},
     },
-    storage::{
-        audit::{self, Transition},
-        counters, ledgers, memory,
-    },
+    storage::ledgers,
     types::{BlockIndex, NonceKey, PaymentId, RouteKey, TimestampNs},
 };
 use candid::Principal;
-use ic_stable_structures::{StableBTreeMap, StableLog};
-use rows::{BookRow, FailureRow, OpenRow};
-use std::{cell::RefCell, collections::BTreeMap};
+use rows::{FailureRow, OpenRow};
+pub use schedule::{Lane, NO_ANSWER, backoff};
+use std::cell::RefCell;
+use tables::{Tables, half};
 
 /// How many failures are remembered.
 pub const MAX_FAILURES: u64 = 32_768;
@@ -41,15 +44,44 @@ pub struct NewPayment {
     pub payment: Payment,
     /// The route it is for: method and template.
     pub route: RouteKey,
+    /// `validBefore` of the authorization, in seconds.
+    pub valid_before: Option<u64>,
+    /// The highest block of the ledger that is known.
+    pub known_block: Option<BlockIndex>,
+}
+
+/// What is known of an open payment besides the payment itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The route it is for: method and template.
+    pub route: RouteKey,
+    /// `validBefore` of the authorization, in seconds; `None` in rows of older versions.
+    pub valid_before: Option<u64>,
+    /// The highest block of the ledger that was booked when the payment was opened, if any was.
+    pub known_block: Option<BlockIndex>,
+    /// When the ledger was asked last, or when its answer was found unclear.
+    pub tried_at: TimestampNs,
 }
 
 /// A change of payment state.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// The payment is journalled for the first time: [`Event::Opened`].
+    /// The payment is journalled and the ledger about to be asked: [`Event::Opened`], [`Event::Asked`].
     Open(Box<NewPayment>),
-    /// Something happens to an open payment.
+    /// Something happens to a payment.
     Event(Event),
+    /// Two things happen in one message, and take one write.
+    Both(Event, Event),
+}
+
+impl Change {
+    fn events(self) -> [Option<Event>; 2] {
+        match self {
+            Change::Open(_) => [Some(Event::Opened), Some(Event::Asked)],
+            Change::Event(event) => [Some(event), None],
+            Change::Both(first, second) => [Some(first), Some(second)],
+        }
+    }
 }
 
 /// A change could not be recorded. Nothing changed.
@@ -64,31 +96,6 @@ pub enum RecordError {
     /// Stable memory is full.
     #[error("stable memory is full")]
     Full,
-}
-
-/// What the heap knows of an open payment.
-struct OpenInfo {
-    id: PaymentId,
-    payer: Principal,
-    route: RouteKey,
-}
-
-struct Tables {
-    journal: StableBTreeMap<[u8; 16], OpenRow, memory::Memory>,
-    books: StableLog<BookRow, memory::Memory, memory::Memory>,
-    by_nonce: StableBTreeMap<[u8; 16], u64, memory::Memory>,
-    by_id: StableBTreeMap<[u8; 16], u64, memory::Memory>,
-    failures: StableBTreeMap<[u8; 16], FailureRow, memory::Memory>,
-    failures_by_number: StableBTreeMap<u64, [u8; 16], memory::Memory>,
-    highest_blocks: StableBTreeMap<u8, u64, memory::Memory>,
-    /// The nonce keys of the failures, by the first half of the payment id.
-    failed_ids: BTreeMap<[u8; 16], [u8; 16]>,
-    /// One entry for each in the journal.
-    open: BTreeMap<[u8; 16], OpenInfo>,
-    /// How many of them each payer has.
-    open_per_payer: BTreeMap<Principal, u32>,
-    /// What was learnt of each ledger since the last upgrade; at most one entry a ledger.
-    health: BTreeMap<Principal, LedgerHealth>,
 }
 
 thread_local! {
@@ -110,7 +117,7 @@ pub fn record(key: &NonceKey, change: Change, now: TimestampNs) -> Result<Paymen
 /// The payment that uses this nonce.
 pub fn by_nonce(key: &NonceKey) -> Option<Payment> {
     with(|tables| match tables.journal.get(&key.0) {
-        Some(row) => Some(row.payment()),
+        Some(row) => Some(OpenRow::payment(row)),
         None => match tables.by_nonce.get(&key.0) {
             Some(index) => tables.booked(index),
             None => tables.failures.get(&key.0).map(FailureRow::payment),
@@ -212,9 +219,9 @@ pub fn load(payer: &Principal, ledger: &Principal) -> Load {
 pub fn open_for(route: &RouteKey) -> usize {
     with(|tables| {
         tables
-            .open
+            .journal
             .values()
-            .filter(|info| info.route == *route)
+            .filter(|row| row.opening().route == *route)
             .count()
     })
 }
@@ -231,173 +238,45 @@ pub fn settling() -> Vec<NonceKey> {
     })
 }
 
-fn half(id: &PaymentId) -> [u8; 16] {
-    let mut half = [0; 16];
-    half.copy_from_slice(&id.0[..16]);
-    half
+/// An open payment with what is known of it besides.
+pub fn opened(key: &NonceKey) -> Option<(Payment, Opening)> {
+    let row = with(|tables| tables.journal.get(&key.0))?;
+    let opening = row.opening();
+    Some((row.payment(), opening))
 }
 
-impl Tables {
-    fn load() -> Self {
-        let journal: StableBTreeMap<[u8; 16], OpenRow, _> =
-            StableBTreeMap::init(memory::get(memory::JOURNAL));
-        let mut tables = Tables {
-            books: StableLog::init(
-                memory::get(memory::BOOKS_INDEX),
-                memory::get(memory::BOOKS_DATA),
-            ),
-            by_nonce: StableBTreeMap::init(memory::get(memory::BOOKS_BY_NONCE)),
-            by_id: StableBTreeMap::init(memory::get(memory::BOOKS_BY_ID)),
-            failures: StableBTreeMap::init(memory::get(memory::FAILURES)),
-            failures_by_number: StableBTreeMap::init(memory::get(memory::FAILURES_BY_NUMBER)),
-            highest_blocks: StableBTreeMap::init(memory::get(memory::HIGHEST_BLOCKS)),
-            failed_ids: BTreeMap::new(),
-            open: BTreeMap::new(),
-            open_per_payer: BTreeMap::new(),
-            health: BTreeMap::new(),
-            journal: StableBTreeMap::init(memory::get(memory::JOURNAL)),
-        };
-        for entry in journal.iter() {
-            let row = entry.value();
-            let route = row.route();
-            tables.remember(*entry.key(), &row.payment(), route);
-        }
-        let failed = tables
-            .failures
-            .iter()
-            .map(|entry| (half(&entry.value().payment().id), *entry.key()));
-        tables.failed_ids = failed.collect();
-        tables
-    }
+/// The first payments in this lane for which something is due, longest due first.
+pub fn due(lane: Lane, now: TimestampNs, limit: usize) -> Vec<NonceKey> {
+    with(|tables| tables.schedule.due(lane, now, limit))
+}
 
-    fn remember(&mut self, key: [u8; 16], payment: &Payment, route: RouteKey) {
-        let payer = payment.from.owner;
-        self.open.insert(
-            key,
-            OpenInfo {
-                id: payment.id,
-                payer,
-                route,
-            },
-        );
-        *self.open_per_payer.entry(payer).or_default() += 1;
-    }
+/// Whether something is due for this payment. A payment that is settling is due when its answer can come
+/// no more: it counts as unknown then.
+pub fn is_due(key: &NonceKey, now: TimestampNs) -> bool {
+    with(|tables| tables.schedule.due_at(&key.0).is_some_and(|due| due <= now))
+}
 
-    fn forget(&mut self, key: &[u8; 16]) {
-        let Some(info) = self.open.remove(key) else {
-            return;
-        };
-        let left = self
-            .open_per_payer
-            .get(&info.payer)
-            .copied()
-            .unwrap_or_default();
-        if left <= 1 {
-            self.open_per_payer.remove(&info.payer);
-        } else {
-            self.open_per_payer.insert(info.payer, left - 1);
-        }
-    }
+/// Leaves this payment alone until then, or until its state changes. Forgotten by an upgrade.
+pub fn postpone(key: &NonceKey, until: TimestampNs) {
+    TABLES.with_borrow_mut(|tables| tables.schedule.postpone(key.0, until));
+}
 
-    fn booked(&self, index: u64) -> Option<Payment> {
-        self.books.get(index).map(BookRow::payment)
-    }
+/// All payments in this lane, page by page in the order of their keys, due or not.
+pub fn in_lane(lane: Lane, after: Option<&NonceKey>, limit: usize) -> Vec<(NonceKey, Payment)> {
+    let keys = with(|tables| tables.schedule.page(lane, after.map(|key| key.0), limit));
+    keys.into_iter()
+        .filter_map(|key| Some((key, by_nonce(&key)?)))
+        .collect()
+}
 
-    fn record(
-        &mut self,
-        key: &NonceKey,
-        change: Change,
-        now: TimestampNs,
-    ) -> Result<Payment, RecordError> {
-        let known = self.journal.get(&key.0);
-        let (event, mut payment, route) = match (change, known) {
-            (Change::Event(event), Some(row)) => {
-                let route = row.route();
-                (event, row.payment(), route)
-            }
-            (Change::Open(new), None) => (Event::Opened, new.payment, new.route),
-            (Change::Open(_), Some(row)) => {
-                let state = Some(row.payment().state);
-                return Err(IllegalTransition {
-                    state,
-                    event: Event::Opened,
-                }
-                .into());
-            }
-            (Change::Event(event), None) => {
-                return Err(IllegalTransition { state: None, event }.into());
-            }
-        };
-        let before = (event != Event::Opened).then_some(&payment.state);
-        let state = step(before, &event, now)?;
-        payment.state = state;
-        let transition = self.write(key, &payment, &route, &event)?;
-        let health = self.health.entry(payment.ledger).or_default();
-        health.note(&payment.state, now);
-        audit::payment(&payment.id, transition, now);
-        Ok(payment)
-    }
+/// Whether any payment is open, undelivered or being refunded.
+pub fn has_work() -> bool {
+    with(|tables| !tables.schedule.is_empty())
+}
 
-    /// Writes the payment to the tables its state belongs to. Fails before it writes anything.
-    fn write(
-        &mut self,
-        key: &NonceKey,
-        payment: &Payment,
-        route: &RouteKey,
-        event: &Event,
-    ) -> Result<Transition, RecordError> {
-        match &payment.state {
-            State::Settling { .. } | State::Unknown { .. } => {
-                let row = OpenRow::new(payment, route).ok_or(RecordError::UnknownLedger)?;
-                if self.journal.insert(key.0, row).is_none() {
-                    self.remember(key.0, payment, route.clone());
-                }
-                Ok(match &payment.state {
-                    State::Unknown { doubt, .. } => Transition::Unknown(rows::doubt_number(*doubt)),
-                    _ if *event == Event::Opened => Transition::Opened,
-                    _ => Transition::Retried,
-                })
-            }
-            State::Settled { block, .. } => {
-                let row = BookRow::new(payment).ok_or(RecordError::UnknownLedger)?;
-                let index = self.books.append(&row).map_err(|_| RecordError::Full)?;
-                self.by_nonce.insert(key.0, index);
-                self.by_id.insert(half(&payment.id), index);
-                let highest = self.highest_blocks.get(&row.ledger()).unwrap_or_default();
-                self.highest_blocks
-                    .insert(row.ledger(), highest.max(block.0));
-                self.journal.remove(&key.0);
-                self.forget(&key.0);
-                Ok(Transition::Settled(block.0))
-            }
-            State::Failed { failure, .. } => {
-                let number = counters::next_failure();
-                let row = FailureRow::new(payment, number).ok_or(RecordError::UnknownLedger)?;
-                let kind = row.kind();
-                self.journal.remove(&key.0);
-                self.forget(&key.0);
-                self.remember_failure(key.0, half(&payment.id), number, row);
-                debug_assert_eq!(kind, rows::failure_number(failure.kind));
-                Ok(Transition::Failed(kind))
-            }
-        }
-    }
-
-    fn remember_failure(&mut self, key: [u8; 16], id: [u8; 16], number: u64, row: FailureRow) {
-        if let Some(earlier) = self.failures.insert(key, row) {
-            self.failures_by_number.remove(&earlier.number());
-        }
-        self.failed_ids.insert(id, key);
-        self.failures_by_number.insert(number, key);
-        while self.failures_by_number.len() > MAX_FAILURES {
-            let Some((_, oldest)) = self.failures_by_number.pop_first() else {
-                return;
-            };
-            if let Some(row) = self.failures.remove(&oldest) {
-                self.failed_ids.remove(&half(&row.payment().id));
-            }
-        }
-    }
+/// When something is due for some payment. Looks at all of them.
+pub fn next_due() -> Option<TimestampNs> {
+    with(|tables| tables.schedule.next())
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! How payments are written. The network and the ledger are numbers, hashes are half as long.
 
+use super::Opening;
 use crate::{
-    domain::payment::{Doubt, Failure, FailureKind, Payment, State},
+    domain::payment::{Doubt, Failure, FailureKind, Payment, RefundCause, RefundProblem, State},
     storable_row,
     storage::{
         codec::{StoredAccount, StoredU128},
         config, ledgers,
     },
-    types::{BlockIndex, Fingerprint, Method, PaymentId, Proof, RouteKey, TimestampNs},
+    types::{BlockIndex, Fingerprint, Method, NonceKey, PaymentId, Proof, RouteKey, TimestampNs},
 };
 use candid::Principal;
 use minicbor::{Decode, Encode};
@@ -39,6 +40,9 @@ struct TermsRow {
     proof: [u8; 16],
     #[n(11)]
     created_at: u64,
+    /// Absent in rows older than stored responses.
+    #[n(12)]
+    response: Option<u32>,
 }
 
 impl TermsRow {
@@ -57,6 +61,7 @@ impl TermsRow {
             fingerprint: payment.fingerprint.0,
             proof: payment.proof.0,
             created_at: payment.created_at.0,
+            response: payment.response,
         })
     }
 
@@ -73,6 +78,7 @@ impl TermsRow {
             fingerprint: Fingerprint(self.fingerprint),
             proof: Proof(self.proof),
             created_at: TimestampNs(self.created_at),
+            response: self.response,
             state,
         }
     }
@@ -83,58 +89,73 @@ impl TermsRow {
 pub struct OpenRow {
     #[n(0)]
     terms: TermsRow,
+    /// 0 before the ledger is asked.
     #[n(1)]
     attempt: u16,
     /// Absent while it is being settled.
     #[n(2)]
     doubt: Option<u8>,
+    /// Of the doubt, or of the try that is under way.
     #[n(3)]
     since: u64,
     /// The template, where it is not the path itself.
     #[n(4)]
     template: Option<String>,
+    /// Absent in older rows, as is what follows.
+    #[n(5)]
+    valid_before: Option<u64>,
+    #[n(6)]
+    known_block: Option<u64>,
 }
 
 storable_row!(OpenRow);
 
 impl OpenRow {
     /// `None` if the ledger is not registered, or the payment not open.
-    pub fn new(payment: &Payment, route: &RouteKey) -> Option<Self> {
+    pub fn new(payment: &Payment, opening: &Opening) -> Option<Self> {
         let (attempt, doubt, since) = match &payment.state {
-            State::Settling { attempt } => (*attempt, None, payment.created_at),
+            State::Reserved => (0, None, opening.tried_at),
+            State::Settling { attempt } => (*attempt, None, opening.tried_at),
             State::Unknown {
                 doubt,
                 since,
                 attempts,
             } => (*attempts, Some(doubt_number(*doubt)), *since),
-            State::Settled { .. } | State::Failed { .. } => return None,
+            _ => return None,
         };
+        let route = &opening.route;
         Some(OpenRow {
             terms: TermsRow::new(payment)?,
             attempt,
             doubt,
             since: since.0,
             template: (route.path != payment.request.path).then(|| route.path.clone()),
+            valid_before: opening.valid_before,
+            known_block: opening.known_block.map(|block| block.0),
         })
     }
 
     pub fn payment(self) -> Payment {
-        let state = match self.doubt {
-            None => State::Settling {
-                attempt: self.attempt,
-            },
-            Some(number) => State::Unknown {
+        let state = match (self.doubt, self.attempt) {
+            (None, 0) => State::Reserved,
+            (None, attempt) => State::Settling { attempt },
+            (Some(number), attempts) => State::Unknown {
                 doubt: doubt(number),
                 since: TimestampNs(self.since),
-                attempts: self.attempt,
+                attempts,
             },
         };
         self.terms.payment(state)
     }
 
-    pub fn route(&self) -> RouteKey {
+    pub fn opening(&self) -> Opening {
         let path = self.template.as_ref().unwrap_or(&self.terms.path);
-        RouteKey::new(method(self.terms.method), path.clone())
+        Opening {
+            route: RouteKey::new(method(self.terms.method), path.clone()),
+            valid_before: self.valid_before,
+            known_block: self.known_block.map(BlockIndex),
+            tried_at: TimestampNs(self.since),
+        }
     }
 }
 
@@ -154,9 +175,7 @@ storable_row!(BookRow);
 impl BookRow {
     /// `None` if the ledger is not registered, or the payment not settled.
     pub fn new(payment: &Payment) -> Option<Self> {
-        let State::Settled { block, at } = payment.state else {
-            return None;
-        };
+        let (block, at) = payment.state.moved()?;
         Some(BookRow {
             terms: TermsRow::new(payment)?,
             block: block.0,
@@ -168,11 +187,114 @@ impl BookRow {
         self.terms.ledger
     }
 
-    pub fn payment(self) -> Payment {
-        self.terms.payment(State::Settled {
-            block: BlockIndex(self.block),
-            at: TimestampNs(self.settled_at),
-        })
+    pub fn block(&self) -> u64 {
+        self.block
+    }
+
+    /// The payment with what became of it; without a word on that it was delivered at once.
+    pub fn payment(self, fate: Option<FateRow>) -> Payment {
+        let (block, settled_at) = (BlockIndex(self.block), TimestampNs(self.settled_at));
+        let state = match fate {
+            Some(fate) => fate.state(block, settled_at),
+            None => State::Delivered {
+                block,
+                settled_at,
+                at: settled_at,
+            },
+        };
+        self.terms.payment(state)
+    }
+}
+
+/// What became of a payment in the books that was not delivered at once.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct FateRow {
+    /// 0 undelivered, 1 delivered, 2 refunding, 3 refunded.
+    #[n(0)]
+    kind: u8,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    key: [u8; 16],
+    #[n(2)]
+    at: u64,
+    #[n(3)]
+    attempts: u16,
+    #[n(4)]
+    cause: u8,
+    #[n(5)]
+    problem: u8,
+    #[n(6)]
+    refund_block: u64,
+}
+
+storable_row!(FateRow);
+
+impl FateRow {
+    /// `None` if the payment is not in the books, or was delivered at once.
+    pub fn new(key: &NonceKey, state: &State) -> Option<Self> {
+        let mut row = FateRow {
+            kind: 0,
+            key: key.0,
+            at: 0,
+            attempts: 0,
+            cause: 0,
+            problem: 0,
+            refund_block: 0,
+        };
+        match state {
+            State::Settled { .. } => {}
+            State::Delivered { settled_at, at, .. } if at != settled_at => {
+                (row.kind, row.at) = (1, at.0);
+            }
+            State::Refunding {
+                since,
+                attempts,
+                cause,
+                problem,
+                ..
+            } => {
+                (row.kind, row.at, row.attempts) = (2, since.0, *attempts);
+                row.cause = cause_number(*cause);
+                row.problem = problem_number(*problem);
+            }
+            State::Refunded {
+                refund_block, at, ..
+            } => (row.kind, row.at, row.refund_block) = (3, at.0, refund_block.0),
+            _ => return None,
+        }
+        Some(row)
+    }
+
+    pub fn key(&self) -> NonceKey {
+        NonceKey(self.key)
+    }
+
+    fn state(self, block: BlockIndex, settled_at: TimestampNs) -> State {
+        let at = TimestampNs(self.at);
+        match self.kind {
+            0 => State::Settled {
+                block,
+                at: settled_at,
+            },
+            1 => State::Delivered {
+                block,
+                settled_at,
+                at,
+            },
+            2 => State::Refunding {
+                block,
+                settled_at,
+                since: at,
+                attempts: self.attempts,
+                cause: of_number(&RefundCause::ALL, self.cause),
+                problem: of_number(&RefundProblem::ALL, self.problem),
+            },
+            _ => State::Refunded {
+                block,
+                settled_at,
+                refund_block: BlockIndex(self.refund_block),
+                at,
+            },
+        }
     }
 }
 
@@ -225,10 +347,6 @@ impl FailureRow {
     pub fn number(&self) -> u64 {
         self.number
     }
-
-    pub fn kind(&self) -> u8 {
-        self.kind
-    }
 }
 
 fn number_in<T: PartialEq>(all: &[T], value: T) -> u8 {
@@ -238,19 +356,29 @@ fn number_in<T: PartialEq>(all: &[T], value: T) -> u8 {
         .unwrap_or_default() as u8
 }
 
+/// The first for a number that a newer version wrote.
+fn of_number<T: Copy>(all: &[T], number: u8) -> T {
+    all.get(usize::from(number)).copied().unwrap_or(all[0])
+}
+
 pub fn doubt_number(doubt: Doubt) -> u8 {
     number_in(&Doubt::ALL, doubt)
 }
 
 fn doubt(number: u8) -> Doubt {
-    Doubt::ALL
-        .get(usize::from(number))
-        .copied()
-        .unwrap_or(Doubt::Reject)
+    of_number(&Doubt::ALL, number)
 }
 
 pub fn failure_number(kind: FailureKind) -> u8 {
     number_in(&FailureKind::ALL, kind)
+}
+
+pub fn problem_number(problem: RefundProblem) -> u8 {
+    number_in(&RefundProblem::ALL, problem)
+}
+
+pub fn cause_number(cause: RefundCause) -> u8 {
+    number_in(&RefundCause::ALL, cause)
 }
 
 /// In the order of the alphabet, from 0; new methods come after these.
@@ -259,8 +387,5 @@ fn method_number(method: Method) -> u8 {
 }
 
 fn method(number: u8) -> Method {
-    Method::ALL
-        .get(usize::from(number))
-        .copied()
-        .unwrap_or(Method::Get)
+    of_number(&Method::ALL, number)
 }

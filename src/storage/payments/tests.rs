@@ -1,10 +1,19 @@
-use super::*;
+use super::{
+    rows::{BookRow, FateRow},
+    *,
+};
 use crate::{
-    domain::payment::{Doubt, Failure, FailureKind, tests::arb_state},
+    domain::payment::{Doubt, Failure, FailureKind, RefundCause, RefundProblem, tests::arb_state},
     storage::{
-        codec::tests::arb_account, config, config::tests::config, ledgers, ledgers::tests::ledger,
+        audit::{self, Transition},
+        codec::tests::arb_account,
+        config,
+        config::tests::config,
+        ledgers,
+        ledgers::tests::ledger,
+        memory,
     },
-    types::{Account, Amount, BlockIndex, Fingerprint, Method, Proof},
+    types::{Account, Amount, BlockIndex, Fingerprint, Method, Proof, Seconds},
 };
 use ic_stable_structures::Storable;
 use proptest::prelude::*;
@@ -34,6 +43,7 @@ pub(crate) fn payment(n: u32, payer: u8) -> Payment {
         fingerprint: Fingerprint([1; 16]),
         proof: Proof([2; 16]),
         created_at: NOW,
+        response: Some(3),
         state: State::Settling { attempt: 1 },
     }
 }
@@ -47,7 +57,12 @@ fn key(n: u32) -> NonceKey {
 fn new(n: u32) -> Change {
     let payment = payment(n, 1);
     let route = RouteKey::new(Method::Get, "/articles/{name}");
-    Change::Open(Box::new(NewPayment { payment, route }))
+    Change::Open(Box::new(NewPayment {
+        payment,
+        route,
+        valid_before: Some(1_800_000_300),
+        known_block: Some(BlockIndex(4)),
+    }))
 }
 
 fn event(event: Event) -> Change {
@@ -57,7 +72,8 @@ fn event(event: Event) -> Change {
 fn settle(n: u32) {
     record(&key(n), new(n), NOW).unwrap();
     let block = BlockIndex(n.into());
-    record(&key(n), event(Event::Moved { block }), NOW).unwrap();
+    let paid = Change::Both(Event::Moved { block }, Event::Delivered);
+    record(&key(n), paid, NOW).unwrap();
 }
 
 /// Settled, open, open of the payer, waiting for the ledger.
@@ -99,15 +115,20 @@ mod record {
             0
         );
         assert_eq!(open_key(&payment(1, 1).id), Some(key(1)));
+        let (_, opening) = opened(&key(1)).unwrap();
+        assert_eq!(opening.valid_before, Some(1_800_000_300));
+        assert_eq!(opening.known_block, Some(BlockIndex(4)));
+        assert_eq!(opening.tried_at, NOW);
+        assert!(!is_due(&key(1), NOW));
+        assert!(is_due(&key(1), NOW.plus(NO_ANSWER)));
 
-        let settled = record(
-            &key(1),
-            event(Event::Moved {
-                block: BlockIndex(5),
-            }),
-            NOW,
-        )
-        .unwrap();
+        let moved = Event::Moved {
+            block: BlockIndex(5),
+        };
+        let paid = Change::Both(moved, Event::Delivered);
+        let settled = record(&key(1), paid, NOW).unwrap();
+        assert!(!has_work());
+        with(|tables| assert_eq!(tables.fates.len(), 0));
         assert_eq!(settled.receipt().unwrap().block_index, BlockIndex(5));
         assert_eq!(by_nonce(&key(1)), Some(settled.clone()));
         assert_eq!(by_id(&settled.id), Some(settled.clone()));
@@ -120,7 +141,7 @@ mod record {
             .iter()
             .map(|entry| entry.transition)
             .collect();
-        assert_eq!(transitions, [Transition::Opened, Transition::Settled(5)]);
+        assert_eq!(transitions, [Transition::Opened, Transition::Delivered(5)]);
     }
 
     #[test]
@@ -143,7 +164,9 @@ mod record {
         assert!(matches!(unknown.state, State::Unknown { attempts: 1, .. }));
         assert_eq!(by_id(&unknown.id), Some(unknown));
         assert!(settling().is_empty());
-        record(&key(1), event(Event::Retried), NOW).unwrap();
+        let later = NOW.plus(Seconds(60));
+        record(&key(1), event(Event::Retried), later).unwrap();
+        assert_eq!(opened(&key(1)).unwrap().1.tried_at, later);
         assert_eq!(settling(), vec![key(1)]);
         record(&key(1), event(Event::NotMoved(failure())), NOW).unwrap();
         assert!(matches!(
@@ -154,6 +177,74 @@ mod record {
                 ..
             }
         ));
+    }
+
+    #[test]
+    fn should_remember_what_is_owed_until_it_is_delivered_or_refunded() {
+        set_up();
+        let block = BlockIndex(9);
+        for n in [1, 2] {
+            record(&key(n), new(n), NOW).unwrap();
+            record(&key(n), event(Event::InDoubt(Doubt::Reject)), NOW).unwrap();
+            let retried = Change::Event(Event::Retried);
+            record(&key(n), retried, NOW).unwrap();
+            record(&key(n), event(Event::Moved { block }), NOW).unwrap();
+        }
+        let stands = |n: u32| by_id(&payment(n, 1).id).unwrap().state;
+        let later = NOW.plus(Seconds::DAY);
+        let settled_at = NOW;
+        assert_eq!(stands(1), State::Settled { block, at: NOW });
+        assert_eq!(in_lane(Lane::Undelivered, None, 9).len(), 2);
+        let over = NOW.plus(config().limits.retention);
+        assert_eq!(next_due(), Some(over));
+        assert!(due(Lane::Undelivered, later, 9).is_empty());
+        assert_eq!(due(Lane::Undelivered, over, 9).len(), 2);
+
+        record(&key(1), event(Event::Delivered), later).unwrap();
+        let delivered = State::Delivered {
+            block,
+            settled_at,
+            at: later,
+        };
+        assert_eq!(stands(1), delivered);
+        let due_now = Event::RefundDue(RefundCause::NotFetched);
+        assert!(record(&key(1), event(due_now.clone()), later).is_err());
+        record(&key(2), event(due_now), later).unwrap();
+        assert!(record(&key(2), event(Event::Delivered), later).is_err());
+        assert_eq!(due(Lane::Refund, later, 9), vec![key(2)]);
+        record(&key(2), event(Event::RefundTried), later).unwrap();
+        assert_eq!(due(Lane::Refund, later, 9), vec![]);
+        postpone(&key(2), later);
+        assert!(is_due(&key(2), later));
+        let problem = Event::RefundFailed(RefundProblem::InsufficientFunds);
+        record(&key(2), event(problem), later).unwrap();
+        let refunding = State::Refunding {
+            block,
+            settled_at,
+            since: later,
+            attempts: 1,
+            cause: RefundCause::NotFetched,
+            problem: RefundProblem::InsufficientFunds,
+        };
+        TABLES.with_borrow_mut(|tables| *tables = Tables::load());
+        assert_eq!((stands(1), stands(2)), (delivered, refunding));
+        assert_eq!(in_lane(Lane::Refund, None, 9).len(), 1);
+        let refund = Event::RefundMoved {
+            block: BlockIndex(11),
+        };
+        record(&key(2), event(refund.clone()), later).unwrap();
+        assert!(record(&key(2), event(refund), later).is_err());
+        let refunded = State::Refunded {
+            block,
+            settled_at,
+            refund_block: BlockIndex(11),
+            at: later,
+        };
+        assert_eq!(stands(2), refunded);
+        assert_eq!(by_nonce(&key(2)).unwrap().receipt(), None);
+        assert!(!has_work());
+        assert_eq!(settled_count(), 2);
+        assert_eq!(highest_block(&ledger(0).id), Some(block));
     }
 
     #[test]
@@ -185,6 +276,8 @@ mod record {
         let change = Change::Open(Box::new(NewPayment {
             payment: foreign,
             route,
+            valid_before: None,
+            known_block: None,
         }));
         assert_eq!(
             record(&key(2), change, NOW),
@@ -229,9 +322,13 @@ fn the_heap_is_rebuilt_from_the_journal() {
     record(&key(2), new(2), NOW).unwrap();
     record(&key(2), event(Event::InDoubt(Doubt::Reject)), NOW).unwrap();
     settle(3);
-    let before = (open(0, 9), settled_count(), open_counts());
+    let all = || {
+        let lane = in_lane(Lane::Open, None, 9);
+        (open(0, 9), settled_count(), open_counts(), lane, next_due())
+    };
+    let before = all();
     TABLES.with_borrow_mut(|tables| *tables = Tables::load());
-    assert_eq!(before, (open(0, 9), settled_count(), open_counts()));
+    assert_eq!(before, all());
     assert_eq!(open_for(&RouteKey::new(Method::Get, "/articles/{name}")), 2);
     assert_eq!(page(0, 10).len(), 1);
 }
@@ -288,17 +385,32 @@ proptest! {
             ..payment(1, 1)
         };
         let route = RouteKey::new(Method::ALL[method], "/{template}");
+        let opening = Opening {
+            route,
+            valid_before: Some(amounts.0 as u64),
+            known_block: (amounts.1 % 2 == 0).then_some(BlockIndex(7)),
+            tried_at: NOW,
+        };
         let back = match &payment.state {
-            State::Settling { .. } | State::Unknown { .. } => {
-                let row = OpenRow::from_bytes(OpenRow::new(&payment, &route).unwrap().to_bytes());
-                prop_assert_eq!(row.route(), route);
+            state if state.is_open() => {
+                let row = OpenRow::from_bytes(OpenRow::new(&payment, &opening).unwrap().to_bytes());
+                let tried_at = match state {
+                    State::Unknown { since, .. } => *since,
+                    _ => NOW,
+                };
+                prop_assert_eq!(row.opening(), Opening { tried_at, ..opening });
                 row.payment()
-            }
-            State::Settled { .. } => {
-                BookRow::from_bytes(BookRow::new(&payment).unwrap().to_bytes()).payment()
             }
             State::Failed { .. } => {
                 FailureRow::from_bytes(FailureRow::new(&payment, 7).unwrap().to_bytes()).payment()
+            }
+            state => {
+                let fate = FateRow::new(&key(1), state).map(|fate| {
+                    let fate = FateRow::from_bytes(fate.to_bytes());
+                    assert_eq!(fate.key(), key(1));
+                    fate
+                });
+                BookRow::from_bytes(BookRow::new(&payment).unwrap().to_bytes()).payment(fate)
             }
         };
         // Accounts are compared exactly, not up to the default subaccount.

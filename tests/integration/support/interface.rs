@@ -19,6 +19,7 @@ pub struct LimitsArg {
     pub max_payments: Option<u64>,
     pub max_timeout_seconds: Option<u32>,
     pub cycles_floor: Option<Nat>,
+    pub retention_seconds: Option<u32>,
 }
 
 #[derive(CandidType, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -166,6 +167,42 @@ pub enum PaymentStatus {
         reason: String,
         since: u64,
     },
+    Delivered {
+        block_index: Nat,
+        settled_at: u64,
+        delivered_at: u64,
+    },
+    Refunding {
+        block_index: Nat,
+        settled_at: u64,
+        since: u64,
+        attempts: u16,
+        problem: String,
+    },
+    Refunded {
+        block_index: Nat,
+        settled_at: u64,
+        refund_block_index: Nat,
+        refunded_at: u64,
+    },
+}
+
+impl PaymentStatus {
+    /// The block of the payment, if the money moved, whatever came after.
+    pub fn block(&self) -> Option<&Nat> {
+        match self {
+            PaymentStatus::Settled { block_index, .. }
+            | PaymentStatus::Delivered { block_index, .. }
+            | PaymentStatus::Refunding { block_index, .. }
+            | PaymentStatus::Refunded { block_index, .. } => Some(block_index),
+            _ => None,
+        }
+    }
+
+    /// Whether the money moved and is the merchant's, or about to be given back.
+    pub fn is_paid(&self) -> bool {
+        self.block().is_some() && !matches!(self, PaymentStatus::Refunded { .. })
+    }
 }
 
 #[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]
@@ -216,8 +253,13 @@ pub enum Transition {
     Opened,
     Retried,
     Settled { block_index: Nat },
+    Delivered { block_index: Nat },
     Failed { code: String },
     Unknown { reason: String },
+    RefundDue { cause: String },
+    RefundTried,
+    RefundFailed { problem: String },
+    Refunded { block_index: Nat },
 }
 
 #[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]

@@ -34,9 +34,10 @@ fn should_deliver_again_without_a_second_charge() {
     let mut dearer = Route::clone(&storage::routes::get(&shop.route).unwrap());
     dearer.price_revision += 100;
     storage::routes::put(dearer);
-    shop.runtime.now.set(NOW.plus(Seconds::DAY));
+    let retention = config().limits.retention;
+    shop.runtime.now.set(NOW.plus(retention));
     assert_eq!(paid(shop.settle(&request)), receipt);
-    shop.runtime.now.set(NOW.plus(Seconds(86_401)));
+    shop.runtime.now.set(NOW.plus(Seconds(retention.0 + 1)));
     assert!(matches!(
         shop.settle(&request),
         PayOutcome::Duplicate { .. }

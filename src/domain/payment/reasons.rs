@@ -1,0 +1,160 @@
+//! Why a payment failed, is unknown, or is refunded.
+
+/// Why a payment failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The kind.
+    pub kind: FailureKind,
+    /// For a reader, at most [`MAX_MESSAGE_BYTES`] long.
+    pub message: String,
+}
+
+/// The longest message that is kept with a failure or a doubt, in bytes.
+pub const MAX_MESSAGE_BYTES: usize = 160;
+
+/// The ways in which a ledger refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The ledger's fee is not the one in the offer.
+    FeeChanged,
+    /// The balance does not cover amount and fee.
+    InsufficientFunds,
+    /// The allowance does not cover amount and fee.
+    InsufficientAllowance,
+    /// The ledger refuses for another reason or cannot be reached.
+    LedgerUnavailable,
+}
+
+impl FailureKind {
+    /// Every kind, in the order of their numbers in storage.
+    pub const ALL: [FailureKind; 4] = [
+        FailureKind::FeeChanged,
+        FailureKind::InsufficientFunds,
+        FailureKind::InsufficientAllowance,
+        FailureKind::LedgerUnavailable,
+    ];
+
+    /// The code that the payer is told.
+    pub fn code(self) -> x402_icp::Code {
+        match self {
+            // The offer that was accepted is not the offer any more.
+            FailureKind::FeeChanged => x402_icp::Code::OfferMismatch,
+            FailureKind::InsufficientFunds => x402_icp::Code::InsufficientFunds,
+            FailureKind::InsufficientAllowance => x402_icp::Code::InsufficientAllowance,
+            FailureKind::LedgerUnavailable => x402_icp::Code::LedgerUnavailable,
+        }
+    }
+}
+
+/// Why nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// The call ended with a reject that does not exclude that the ledger acted.
+    Reject,
+    /// The ledger's reply cannot be read.
+    UnreadableReply,
+    /// This canister trapped while it handled the answer.
+    Trapped,
+    /// This canister was upgraded before the answer came.
+    Upgraded,
+    /// A later try was refused; the first may still have been done.
+    RetryRefused,
+    /// The ledger named a block that was there before the call.
+    ImplausibleBlock,
+    /// No answer came, although none can come any more.
+    NoAnswer,
+}
+
+impl Doubt {
+    /// Every doubt, in the order of their numbers in storage.
+    pub const ALL: [Doubt; 7] = [
+        Doubt::Reject,
+        Doubt::UnreadableReply,
+        Doubt::Trapped,
+        Doubt::Upgraded,
+        Doubt::RetryRefused,
+        Doubt::ImplausibleBlock,
+        Doubt::NoAnswer,
+    ];
+
+    /// For a reader.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Doubt::Reject => "the call was rejected without proof that the ledger did nothing",
+            Doubt::UnreadableReply => "the ledger's reply could not be read",
+            Doubt::Trapped => "this canister trapped while it handled the ledger's answer",
+            Doubt::Upgraded => "this canister was upgraded before the ledger answered",
+            Doubt::RetryRefused => "the ledger refused a later try of the same transfer",
+            Doubt::ImplausibleBlock => "the ledger named a block that was there before the call",
+            Doubt::NoAnswer => "the ledger's answer never came",
+        }
+    }
+}
+
+/// Why a payer gets the money back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefundCause {
+    /// Nobody fetched what was bought before the retention was over.
+    NotFetched,
+    /// What was bought cannot be delivered any more.
+    NotDeliverable,
+}
+
+impl RefundCause {
+    /// Every cause, in the order of their numbers in storage.
+    pub const ALL: [RefundCause; 2] = [RefundCause::NotFetched, RefundCause::NotDeliverable];
+
+    /// For a reader.
+    pub const fn text(self) -> &'static str {
+        match self {
+            RefundCause::NotFetched => "nobody fetched what was bought in time",
+            RefundCause::NotDeliverable => "what was bought cannot be delivered any more",
+        }
+    }
+}
+
+/// Why a refund that is due has not been made yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefundProblem {
+    /// Its turn has not come.
+    NotTried,
+    /// The ledger was asked, and has not answered clearly.
+    Unclear,
+    /// The account that pays refunds does not hold enough.
+    InsufficientFunds,
+    /// The ledger refuses for another reason or cannot be reached.
+    Refused,
+}
+
+impl RefundProblem {
+    /// Every problem, in the order of their numbers in storage.
+    pub const ALL: [RefundProblem; 4] = [
+        RefundProblem::NotTried,
+        RefundProblem::Unclear,
+        RefundProblem::InsufficientFunds,
+        RefundProblem::Refused,
+    ];
+
+    /// For a reader.
+    pub const fn text(self) -> &'static str {
+        match self {
+            RefundProblem::NotTried => "not tried yet",
+            RefundProblem::Unclear => "the ledger has not answered clearly",
+            RefundProblem::InsufficientFunds => "the account that pays refunds holds too little",
+            RefundProblem::Refused => "the ledger refuses or cannot be reached",
+        }
+    }
+}
+
+/// `text`, cut to [`MAX_MESSAGE_BYTES`] at a character's end.
+pub fn message(text: impl Into<String>) -> String {
+    let mut text = text.into();
+    if text.len() > MAX_MESSAGE_BYTES {
+        let end = (0..=MAX_MESSAGE_BYTES)
+            .rev()
+            .find(|i| text.is_char_boundary(*i))
+            .unwrap_or(0);
+        text.truncate(end);
+    }
+    text
+}

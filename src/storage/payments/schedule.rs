@@ -1,0 +1,169 @@
+//! When which payment needs something done, on the heap: rebuilt from the tables on first use.
+
+use crate::{
+    domain::payment::State,
+    types::{NonceKey, Seconds, TimestampNs},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// After this long without an answer, none can come any more: calls wait a minute at most.
+pub const NO_ANSWER: Seconds = Seconds(600);
+
+/// How long a payment is left alone after its n-th try without a clear answer: half a minute after the
+/// first, then twice as long each time, up to an hour.
+pub fn backoff(tries: u16) -> Seconds {
+    Seconds(
+        30u32
+            .saturating_mul(1 << tries.saturating_sub(1).min(7))
+            .min(3_600),
+    )
+}
+
+/// What is to be done for a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Find out whether the money moved: the answer never came, or is unknown.
+    Open,
+    /// Refund what nobody fetched.
+    Undelivered,
+    /// Make the refund that is due.
+    Refund,
+}
+
+/// Every payment that is open, undelivered or being refunded, by the time at which something is due.
+#[derive(Default)]
+pub struct Schedule {
+    by_key: BTreeMap<[u8; 16], (Lane, TimestampNs)>,
+    by_time: BTreeSet<(Lane, TimestampNs, [u8; 16])>,
+}
+
+impl Schedule {
+    /// Takes in that the payment has come to this state. `at` is when: the time of the last try of one
+    /// that is settling or refunding.
+    pub fn note(&mut self, key: [u8; 16], state: &State, at: TimestampNs, retention: Seconds) {
+        let next = match state {
+            State::Reserved | State::Settling { .. } => Some((Lane::Open, at.plus(NO_ANSWER))),
+            State::Unknown {
+                since, attempts, ..
+            } => Some((Lane::Open, since.plus(backoff(*attempts)))),
+            State::Settled { at, .. } => Some((Lane::Undelivered, at.plus(retention))),
+            State::Refunding { attempts: 0, .. } => Some((Lane::Refund, at)),
+            State::Refunding { attempts, .. } => Some((Lane::Refund, at.plus(backoff(*attempts)))),
+            State::Failed { .. } | State::Delivered { .. } | State::Refunded { .. } => None,
+        };
+        self.put(key, next);
+    }
+
+    fn put(&mut self, key: [u8; 16], next: Option<(Lane, TimestampNs)>) {
+        let earlier = match next {
+            Some((lane, due)) => {
+                self.by_time.insert((lane, due, key));
+                self.by_key.insert(key, (lane, due))
+            }
+            None => self.by_key.remove(&key),
+        };
+        if let Some((lane, due)) = earlier
+            && earlier != next
+        {
+            self.by_time.remove(&(lane, due, key));
+        }
+    }
+
+    /// Puts off what is to be done for this payment.
+    pub fn postpone(&mut self, key: [u8; 16], until: TimestampNs) {
+        if let Some((lane, _)) = self.by_key.get(&key) {
+            self.put(key, Some((*lane, until)));
+        }
+    }
+
+    /// When something is due for this payment.
+    pub fn due_at(&self, key: &[u8; 16]) -> Option<TimestampNs> {
+        self.by_key.get(key).map(|(_, due)| *due)
+    }
+
+    /// The first in this lane that are due.
+    pub fn due(&self, lane: Lane, now: TimestampNs, limit: usize) -> Vec<NonceKey> {
+        self.by_time
+            .range((lane, TimestampNs(0), [0; 16])..=(lane, now, [255; 16]))
+            .take(limit)
+            .map(|(_, _, key)| NonceKey(*key))
+            .collect()
+    }
+
+    /// The payments in this lane after `after`, in the order of their keys.
+    pub fn page(&self, lane: Lane, after: Option<[u8; 16]>, limit: usize) -> Vec<NonceKey> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        self.by_key
+            .range((after.map_or(Unbounded, Excluded), Unbounded))
+            .filter(|(_, (of, _))| *of == lane)
+            .take(limit)
+            .map(|(key, _)| NonceKey(*key))
+            .collect()
+    }
+
+    /// When the next thing is due in any lane.
+    pub fn next(&self) -> Option<TimestampNs> {
+        self.by_key.values().map(|(_, due)| *due).min()
+    }
+
+    /// Whether there is anything to do, now or later.
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::BlockIndex;
+
+    #[test]
+    fn a_payment_is_due_once_and_in_one_lane() {
+        let mut schedule = Schedule::default();
+        let (key, now) = ([1; 16], TimestampNs(0).plus(Seconds::DAY));
+        assert!(schedule.is_empty());
+        schedule.note(key, &State::Settling { attempt: 1 }, now, Seconds::DAY);
+        assert_eq!(schedule.due(Lane::Open, now, 9), vec![]);
+        let late = now.plus(NO_ANSWER);
+        assert_eq!(schedule.due(Lane::Open, late, 9), vec![NonceKey(key)]);
+        assert_eq!(schedule.next(), Some(late));
+        schedule.postpone(key, late.plus(Seconds(1)));
+        assert_eq!(schedule.due(Lane::Open, late, 9), vec![]);
+        assert_eq!(schedule.due_at(&key), Some(late.plus(Seconds(1))));
+
+        let block = BlockIndex(1);
+        let settled = State::Settled { block, at: now };
+        schedule.note(key, &settled, now, Seconds::DAY);
+        schedule.note(key, &settled, now, Seconds::DAY);
+        assert_eq!(schedule.page(Lane::Open, None, 9), vec![]);
+        assert_eq!(
+            schedule.page(Lane::Undelivered, None, 9),
+            vec![NonceKey(key)]
+        );
+        assert_eq!(schedule.page(Lane::Undelivered, Some(key), 9), vec![]);
+        let over = now.plus(Seconds::DAY);
+        assert_eq!(
+            schedule.due(Lane::Undelivered, over, 9),
+            vec![NonceKey(key)]
+        );
+        let delivered = State::Delivered {
+            block,
+            settled_at: now,
+            at: now,
+        };
+        schedule.note(key, &delivered, now, Seconds::DAY);
+        assert!(schedule.is_empty() && schedule.by_time.is_empty());
+        schedule.postpone(key, now);
+        assert!(schedule.is_empty());
+    }
+
+    #[test]
+    fn pauses_grow_to_an_hour() {
+        let pauses: Vec<u32> = (0..=9).map(|n| backoff(n).0).collect();
+        assert_eq!(
+            pauses,
+            [30, 30, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600]
+        );
+        assert_eq!(backoff(u16::MAX), Seconds(3_600));
+    }
+}

@@ -1,0 +1,288 @@
+//! The tables of payments, and the one way to change them.
+
+use super::{
+    Change, MAX_FAILURES, Opening, RecordError, rows,
+    rows::{BookRow, FailureRow, FateRow, OpenRow},
+    schedule::Schedule,
+};
+use crate::{
+    domain::{
+        capacity::LedgerHealth,
+        payment::{Event, IllegalTransition, Payment, State, step},
+    },
+    storage::{
+        audit::{self, Transition},
+        config, counters, memory,
+    },
+    types::{NonceKey, PaymentId, TimestampNs},
+};
+use candid::Principal;
+use ic_stable_structures::{StableBTreeMap, StableLog};
+use std::collections::BTreeMap;
+
+/// What the heap knows of an open payment.
+pub struct OpenInfo {
+    pub id: PaymentId,
+    payer: Principal,
+}
+
+pub struct Tables {
+    pub journal: StableBTreeMap<[u8; 16], OpenRow, memory::Memory>,
+    pub books: StableLog<BookRow, memory::Memory, memory::Memory>,
+    pub fates: StableBTreeMap<u64, FateRow, memory::Memory>,
+    pub by_nonce: StableBTreeMap<[u8; 16], u64, memory::Memory>,
+    pub by_id: StableBTreeMap<[u8; 16], u64, memory::Memory>,
+    pub failures: StableBTreeMap<[u8; 16], FailureRow, memory::Memory>,
+    pub failures_by_number: StableBTreeMap<u64, [u8; 16], memory::Memory>,
+    pub highest_blocks: StableBTreeMap<u8, u64, memory::Memory>,
+    /// The nonce keys of the failures, by the first half of the payment id.
+    pub failed_ids: BTreeMap<[u8; 16], [u8; 16]>,
+    /// One entry for each in the journal.
+    pub open: BTreeMap<[u8; 16], OpenInfo>,
+    /// How many of them each payer has.
+    pub open_per_payer: BTreeMap<Principal, u32>,
+    /// What was learnt of each ledger since the last upgrade; at most one entry a ledger.
+    pub health: BTreeMap<Principal, LedgerHealth>,
+    /// What is due when.
+    pub schedule: Schedule,
+}
+
+/// Where a payment is.
+enum Place {
+    Nowhere,
+    Journal,
+    Books(u64),
+}
+
+pub fn half(id: &PaymentId) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&id.0[..16]);
+    half
+}
+
+impl Tables {
+    pub fn load() -> Self {
+        let mut tables = Tables {
+            books: StableLog::init(
+                memory::get(memory::BOOKS_INDEX),
+                memory::get(memory::BOOKS_DATA),
+            ),
+            fates: StableBTreeMap::init(memory::get(memory::FATES)),
+            by_nonce: StableBTreeMap::init(memory::get(memory::BOOKS_BY_NONCE)),
+            by_id: StableBTreeMap::init(memory::get(memory::BOOKS_BY_ID)),
+            failures: StableBTreeMap::init(memory::get(memory::FAILURES)),
+            failures_by_number: StableBTreeMap::init(memory::get(memory::FAILURES_BY_NUMBER)),
+            highest_blocks: StableBTreeMap::init(memory::get(memory::HIGHEST_BLOCKS)),
+            failed_ids: BTreeMap::new(),
+            open: BTreeMap::new(),
+            open_per_payer: BTreeMap::new(),
+            health: BTreeMap::new(),
+            schedule: Schedule::default(),
+            journal: StableBTreeMap::init(memory::get(memory::JOURNAL)),
+        };
+        let open: Vec<_> = tables
+            .journal
+            .iter()
+            .map(|entry| (*entry.key(), entry.value()))
+            .collect();
+        for (key, row) in open {
+            let tried_at = row.opening().tried_at;
+            let payment = row.payment();
+            tables.remember(key, &payment);
+            tables.plan(&NonceKey(key), &payment.state, tried_at);
+        }
+        let booked: Vec<_> = tables
+            .fates
+            .iter()
+            .map(|entry| (*entry.key(), entry.value().key()))
+            .collect();
+        for (index, key) in booked {
+            if let Some(payment) = tables.booked(index) {
+                let at = match payment.state {
+                    State::Refunding { since, .. } => since,
+                    _ => TimestampNs::default(),
+                };
+                tables.plan(&key, &payment.state, at);
+            }
+        }
+        let failed = tables
+            .failures
+            .iter()
+            .map(|entry| (half(&entry.value().payment().id), *entry.key()));
+        tables.failed_ids = failed.collect();
+        tables
+    }
+
+    fn plan(&mut self, key: &NonceKey, state: &State, at: TimestampNs) {
+        // Only what is settled and not delivered depends on it, and few payments are.
+        let retention = match state {
+            State::Settled { .. } => config::read().limits.retention,
+            _ => Default::default(),
+        };
+        self.schedule.note(key.0, state, at, retention);
+    }
+
+    fn remember(&mut self, key: [u8; 16], payment: &Payment) {
+        let payer = payment.from.owner;
+        let id = payment.id;
+        self.open.insert(key, OpenInfo { id, payer });
+        *self.open_per_payer.entry(payer).or_default() += 1;
+    }
+
+    fn forget(&mut self, key: &[u8; 16]) {
+        self.journal.remove(key);
+        let Some(info) = self.open.remove(key) else {
+            return;
+        };
+        let left = self
+            .open_per_payer
+            .get(&info.payer)
+            .copied()
+            .unwrap_or_default();
+        if left <= 1 {
+            self.open_per_payer.remove(&info.payer);
+        } else {
+            self.open_per_payer.insert(info.payer, left - 1);
+        }
+    }
+
+    pub fn booked(&self, index: u64) -> Option<Payment> {
+        let fate = self.fates.get(&index);
+        self.books.get(index).map(|row| row.payment(fate))
+    }
+
+    pub fn record(
+        &mut self,
+        key: &NonceKey,
+        change: Change,
+        now: TimestampNs,
+    ) -> Result<Payment, RecordError> {
+        let known = self.journal.get(&key.0);
+        let (events, place, mut payment, mut opening) = match (change, known) {
+            (Change::Open(new), None) => (
+                [Some(Event::Opened), Some(Event::Asked)],
+                Place::Nowhere,
+                new.payment,
+                Some(Opening {
+                    route: new.route,
+                    valid_before: new.valid_before,
+                    known_block: new.known_block,
+                    tried_at: now,
+                }),
+            ),
+            (change, Some(row)) => {
+                let opening = row.opening();
+                let payment = row.payment();
+                (change.events(), Place::Journal, payment, Some(opening))
+            }
+            (change, None) => {
+                let index = self.by_nonce.get(&key.0);
+                let booked = index.and_then(|index| Some((index, self.booked(index)?)));
+                let events = change.events();
+                let Some((index, payment)) = booked else {
+                    let [event, _] = events;
+                    let (state, event) = (None, event.unwrap_or(Event::Opened));
+                    return Err(IllegalTransition { state, event }.into());
+                };
+                (events, Place::Books(index), payment, None)
+            }
+        };
+        let mut before = match place {
+            Place::Nowhere => None,
+            _ => Some(payment.state.clone()),
+        };
+        let was_settling = matches!(before, Some(State::Settling { .. }));
+        for event in events.iter().flatten() {
+            before = Some(step(before.as_ref(), event, now)?);
+        }
+        let Some(state) = before else {
+            return Ok(payment);
+        };
+        payment.state = state;
+        if let (State::Settling { .. }, Some(opening)) = (&payment.state, &mut opening) {
+            opening.tried_at = now;
+        }
+        let last = events.iter().flatten().last();
+        let transition = self.write(key, &payment, place, opening, last)?;
+        self.plan(key, &payment.state, now);
+        let health = self.health.entry(payment.ledger).or_default();
+        health.note(was_settling, &payment.state, now);
+        audit::payment(&payment.id, transition, now);
+        Ok(payment)
+    }
+
+    /// Writes the payment to the tables its state belongs to. Fails before it writes anything.
+    fn write(
+        &mut self,
+        key: &NonceKey,
+        payment: &Payment,
+        place: Place,
+        opening: Option<Opening>,
+        last: Option<&Event>,
+    ) -> Result<Transition, RecordError> {
+        if payment.state.is_open() {
+            let row = opening.and_then(|opening| OpenRow::new(payment, &opening));
+            let row = row.ok_or(RecordError::UnknownLedger)?;
+            if self.journal.insert(key.0, row).is_none() {
+                self.remember(key.0, payment);
+            }
+        } else if let State::Failed { .. } = &payment.state {
+            let number = counters::next_failure();
+            let row = FailureRow::new(payment, number).ok_or(RecordError::UnknownLedger)?;
+            self.forget(&key.0);
+            self.remember_failure(key.0, half(&payment.id), number, row);
+        } else {
+            let index = match place {
+                Place::Books(index) => index,
+                _ => self.book(key, payment)?,
+            };
+            if let Some(fate) = FateRow::new(key, &payment.state) {
+                self.fates.insert(index, fate);
+            }
+        }
+        Ok(match &payment.state {
+            State::Reserved => Transition::Opened,
+            State::Settling { attempt: 1 } => Transition::Opened,
+            State::Settling { .. } => Transition::Retried,
+            State::Unknown { doubt, .. } => Transition::Unknown(rows::doubt_number(*doubt)),
+            State::Failed { failure, .. } => Transition::Failed(rows::failure_number(failure.kind)),
+            State::Settled { block, .. } => Transition::Settled(block.0),
+            State::Delivered { block, .. } => Transition::Delivered(block.0),
+            State::Refunding { cause, problem, .. } => match last {
+                Some(Event::RefundDue(_)) => Transition::RefundDue(rows::cause_number(*cause)),
+                Some(Event::RefundTried) => Transition::RefundTried,
+                _ => Transition::RefundFailed(rows::problem_number(*problem)),
+            },
+            State::Refunded { refund_block, .. } => Transition::Refunded(refund_block.0),
+        })
+    }
+
+    /// Moves a payment from the journal to the books. Fails before it writes anything.
+    fn book(&mut self, key: &NonceKey, payment: &Payment) -> Result<u64, RecordError> {
+        let row = BookRow::new(payment).ok_or(RecordError::UnknownLedger)?;
+        let index = self.books.append(&row).map_err(|_| RecordError::Full)?;
+        self.by_nonce.insert(key.0, index);
+        self.by_id.insert(half(&payment.id), index);
+        let highest = self.highest_blocks.get(&row.ledger()).unwrap_or_default();
+        self.highest_blocks
+            .insert(row.ledger(), highest.max(row.block()));
+        self.forget(&key.0);
+        Ok(index)
+    }
+
+    fn remember_failure(&mut self, key: [u8; 16], id: [u8; 16], number: u64, row: FailureRow) {
+        if let Some(earlier) = self.failures.insert(key, row) {
+            self.failures_by_number.remove(&earlier.number());
+        }
+        self.failed_ids.insert(id, key);
+        self.failures_by_number.insert(number, key);
+        while self.failures_by_number.len() > MAX_FAILURES {
+            let Some((_, oldest)) = self.failures_by_number.pop_first() else {
+                return;
+            };
+            if let Some(row) = self.failures.remove(&oldest) {
+                self.failed_ids.remove(&half(&row.payment().id));
+            }
+        }
+    }
+}
