@@ -71,10 +71,9 @@ fn unknown(fault: Fault) {
     let again = setup.send(&request);
     assert_eq!((again.status, again.body.as_slice()), (200, GOODS));
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
-    assert!(matches!(
-        only_payment(&setup).status,
-        PaymentStatus::Delivered { .. }
-    ));
+    let status = only_payment(&setup).status;
+    assert!(matches!(status, PaymentStatus::Delivered { .. }));
+    assert!(status.is_paid());
     setup.check_books();
 }
 

@@ -29,6 +29,7 @@ use crate::{
 };
 use candid::Principal;
 use guard::Guard;
+pub use known::may_ask;
 use sha2::{Digest, Sha256};
 use x402_icp::{Code, decode::DecodedPayment};
 
