@@ -11,7 +11,7 @@ use super::{
 };
 use crate::storage;
 use ic_http_certification::{CERTIFICATE_EXPRESSION_HEADER_NAME, CERTIFICATE_HEADER_NAME};
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use std::{cell::RefCell, rc::Rc};
 
 thread_local! {
     /// What is certified now; a cache of storage, lost and rebuilt at upgrades.
@@ -26,20 +26,16 @@ pub fn seller() -> Seller {
     }
 }
 
-/// Certifies all answers anew. For `init`, `post_upgrade`, and changes that concern every route.
+/// Certifies all answers anew. For `init`, `post_upgrade`, and changes that concern most routes.
 pub fn certify_all() {
     let seller = seller();
-    let mut by_path: BTreeMap<String, Vec<_>> = BTreeMap::new();
-    for route in storage::routes::all() {
-        by_path
-            .entry(route.key.path.clone())
-            .or_default()
-            .push(route);
-    }
     let mut site = Site::default();
-    for (path, routes) in by_path {
-        site.set_path(&path, seller.site_routes(&routes));
-    }
+    let routes = storage::routes::all();
+    site.set_all(
+        routes
+            .chunk_by(|a, b| a.key.path == b.key.path)
+            .map(|at_path| (at_path[0].key.path.clone(), seller.site_routes(at_path))),
+    );
     ic_cdk::api::certified_data_set(site.root_hash());
     SITE.replace(site);
 }
@@ -48,15 +44,16 @@ pub fn certify_all() {
 /// have changed routes, contents, ledgers or the configuration.
 pub fn certify_changes() {
     let changes = storage::changes::take();
-    if changes.everything {
+    // Most of a tree is made faster than changed.
+    if changes.everything || changes.paths.len() > storage::routes::count() / 2 + 1 {
         certify_all();
     } else if !changes.paths.is_empty() {
         let seller = seller();
         SITE.with_borrow_mut(|site| {
-            for path in &changes.paths {
-                let routes = storage::routes::at_path(path);
-                site.set_path(path, seller.site_routes(&routes));
-            }
+            site.set_all(changes.paths.into_iter().map(|path| {
+                let routes = seller.site_routes(&storage::routes::at_path(&path));
+                (path, routes)
+            }));
             ic_cdk::api::certified_data_set(site.root_hash());
         });
     }

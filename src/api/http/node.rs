@@ -8,7 +8,7 @@ use ic_http_certification::{
     HttpResponse, Method, StatusCode, utils::cbor_encode_to_base64,
 };
 use sha2::{Digest, Sha256};
-use std::rc::Rc;
+use std::{collections::BTreeMap, rc::Rc};
 
 /// The request header `PAYMENT-SIGNATURE` as expressions name it.
 const PAYMENT_HEADER: &str = "payment-signature";
@@ -26,8 +26,19 @@ pub struct Node {
     pub proven: Vec<Proven>,
 }
 
-/// An answer and what is certified about it.
-#[derive(Debug)]
+/// What a node shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Show<'a> {
+    /// The answers of this template.
+    Answers(&'a str),
+    /// 404.
+    NotFound,
+    /// Nothing that could be proven.
+    Tombstone,
+}
+
+/// An answer and what is certified about it, which is the same wherever it stands.
+#[derive(Clone, Debug)]
 pub struct Proven {
     /// The one method it is certified for; none: any other method and any body (404 only).
     pub method: Option<&'static str>,
@@ -40,7 +51,7 @@ pub struct Proven {
 }
 
 /// What of a request an answer is certified for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Binding {
     /// Nothing: the answer is good for any request to its paths.
     Nothing,
@@ -52,18 +63,40 @@ pub enum Binding {
 }
 
 impl Node {
-    fn new(path: HttpCertificationPath<'static>, template: Option<String>) -> Self {
+    fn new(
+        path: HttpCertificationPath<'static>,
+        template: Option<String>,
+        proven: Vec<Proven>,
+    ) -> Self {
         Self {
             expr_path: cbor_encode_to_base64(&path.to_expr_path()),
             path,
             template,
-            proven: Vec::new(),
+            proven,
         }
+    }
+
+    /// A node with a template's answers.
+    pub fn answers(
+        path: HttpCertificationPath<'static>,
+        template: &str,
+        answers: &[Proven],
+    ) -> Self {
+        Self::new(path, Some(template.to_string()), answers.to_vec())
     }
 
     /// A node that proves nothing and lets nothing less specific prove anything for its paths.
     pub fn tombstone(path: HttpCertificationPath<'static>) -> Self {
-        Self::new(path, None)
+        Self::new(path, None, Vec::new())
+    }
+
+    /// What it shows, for comparison.
+    pub fn shows(&self) -> Show<'_> {
+        match &self.template {
+            Some(template) => Show::Answers(template),
+            None if self.proven.is_empty() => Show::Tombstone,
+            None => Show::NotFound,
+        }
     }
 
     /// The answer proven for a request; `has_payment` says whether it has a payment header, good or not.
@@ -84,7 +117,8 @@ impl Node {
 }
 
 /// The ways in which answers are certified, as expressions and as the text of their header. All cover
-/// the status, the body and every header of the response.
+/// the status, the body and every header of the response. Answers that many nodes share are kept,
+/// certified.
 #[derive(Debug)]
 pub struct Expressions {
     full: DefaultFullCelExpression<'static>,
@@ -93,6 +127,10 @@ pub struct Expressions {
     unpaid_text: String,
     response_only: DefaultResponseOnlyCelExpression<'static>,
     response_only_text: String,
+    not_found: Vec<Proven>,
+    /// Preflights, and what a path with routes answers to methods it has no route for: by method, binding
+    /// and `allow` header. There are 32 of these headers.
+    shared: BTreeMap<(&'static str, Binding, String), Proven>,
 }
 
 impl Default for Expressions {
@@ -109,14 +147,23 @@ impl Default for Expressions {
         let response_only = DefaultCelBuilder::response_only_certification()
             .with_response_certification(all_headers())
             .build();
-        Self {
+        let mut expressions = Self {
             full_text: full.to_string(),
             full,
             unpaid_text: unpaid.to_string(),
             unpaid,
             response_only_text: response_only.to_string(),
             response_only,
-        }
+            not_found: Vec::new(),
+            shared: BTreeMap::new(),
+        };
+        let answer = Answer::not_found();
+        expressions.not_found = vec![
+            expressions.preflight(Binding::Request),
+            expressions.prove(Some("HEAD"), Binding::Request, answer.head()),
+            expressions.prove(None, Binding::Nothing, answer),
+        ];
+        expressions
     }
 }
 
@@ -134,52 +181,45 @@ impl Expressions {
         }
     }
 
-    /// A node with a template's answers; `priced` if one of its routes takes payments.
-    pub fn answers(
-        &self,
-        path: HttpCertificationPath<'static>,
-        template: &str,
-        priced: bool,
-        answers: &[(&'static str, Rc<Answer>)],
-    ) -> Node {
-        let binding = match priced {
-            true => Binding::UnpaidRequest,
-            false => Binding::Request,
-        };
-        let mut node = Node::new(path, Some(template.to_string()));
-        node.proven = answers
-            .iter()
-            .map(|(method, answer)| self.prove(Some(method), binding, answer.clone()))
-            .collect();
-        node
-    }
-
     /// A node that proves the answer to preflights only, and lets nothing less specific prove anything
     /// for its paths: update calls answer there.
-    pub fn preflight_only(&self, path: HttpCertificationPath<'static>) -> Node {
-        let mut node = Node::new(path, None);
-        node.proven = vec![self.prove(
-            Some("OPTIONS"),
-            Binding::Request,
-            Rc::new(Answer::preflight()),
-        )];
-        node
+    pub fn preflight_only(&mut self, path: HttpCertificationPath<'static>) -> Node {
+        Node::new(path, None, vec![self.preflight(Binding::Request)])
     }
 
     /// A node that says there is nothing.
     pub fn not_found(&self, path: HttpCertificationPath<'static>) -> Node {
-        let answer = Answer::not_found();
-        let mut node = Node::new(path, None);
-        node.proven = vec![
-            self.prove(
-                Some("OPTIONS"),
-                Binding::Request,
-                Rc::new(Answer::preflight()),
-            ),
-            self.prove(Some("HEAD"), Binding::Request, Rc::new(answer.head())),
-            self.prove(None, Binding::Nothing, Rc::new(answer)),
-        ];
-        node
+        Node::new(path, None, self.not_found.clone())
+    }
+
+    /// The answer to a preflight.
+    pub fn preflight(&mut self, binding: Binding) -> Proven {
+        self.shared(("OPTIONS", binding, ""), Answer::preflight)
+    }
+
+    /// What a path that allows these methods answers to another one.
+    pub fn refusal(&mut self, method: &'static str, binding: Binding, allow: &str) -> Proven {
+        self.shared((method, binding, allow), || {
+            let answer = Answer::method_not_allowed(allow);
+            match method {
+                "HEAD" => answer.head(),
+                _ => answer,
+            }
+        })
+    }
+
+    fn shared(
+        &mut self,
+        (method, binding, allow): (&'static str, Binding, &str),
+        answer: impl FnOnce() -> Answer,
+    ) -> Proven {
+        let key = (method, binding, allow.to_string());
+        if let Some(proven) = self.shared.get(&key) {
+            return proven.clone();
+        }
+        let proven = self.prove(Some(method), binding, answer());
+        self.shared.insert(key, proven.clone());
+        proven
     }
 
     /// Puts a node's entries into the tree.
@@ -198,7 +238,8 @@ impl Expressions {
         }
     }
 
-    fn prove(&self, method: Option<&'static str>, binding: Binding, answer: Rc<Answer>) -> Proven {
+    /// Certifies an answer: for one method, or without one for any.
+    pub fn prove(&self, method: Option<&'static str>, binding: Binding, answer: Answer) -> Proven {
         let (body, hash) = answer.body.certified();
         let mut headers = answer.headers.clone();
         headers.push((
@@ -233,7 +274,7 @@ impl Expressions {
         Proven {
             method,
             binding,
-            answer,
+            answer: Rc::new(answer),
             certification,
         }
     }

@@ -18,15 +18,18 @@
 
 use super::{
     answer::Answer,
-    layout::{self, Templates},
-    node::{Expressions, Node, Proven},
+    layout::{self, Templates, Under},
+    node::{Binding, Expressions, Node, Proven, Show},
     request::{PAYMENTS, RECEIPTS},
 };
 use ic_http_certification::{
     HttpCertificationPath, HttpCertificationTree, HttpCertificationTreeEntry,
     utils::build_v2_certificate_header_value,
 };
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 /// Methods that a known path answers; anything else is refused by an update call.
 pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -47,19 +50,7 @@ pub struct SiteRoute {
 struct Slot {
     routes: Vec<SiteRoute>,
     /// One for each of [`METHODS`]; empty while no route is to be seen.
-    answers: Vec<(&'static str, Rc<Answer>)>,
-}
-
-impl Slot {
-    fn new(routes: Vec<SiteRoute>) -> Self {
-        let answers = answers_of(&routes);
-        Self { routes, answers }
-    }
-
-    /// Whether a payment can mean something here, for any method.
-    fn priced(&self) -> bool {
-        self.routes.iter().any(|route| route.priced)
-    }
+    answers: Vec<Proven>,
 }
 
 /// A proven answer, found by [`Site::lookup`].
@@ -102,15 +93,19 @@ impl Default for Site {
             wildcard: BTreeMap::new(),
             expressions: Expressions::default(),
         };
-        let root = HttpCertificationPath::wildcard("");
-        let node = site.expressions.not_found(root);
-        site.put_wildcard("", Some(node));
+        let mut fixed = vec![
+            site.expressions
+                .not_found(HttpCertificationPath::wildcard("")),
+        ];
         // What is there changes with every payment, so that nothing can be proven about it.
         for prefix in [RECEIPTS, PAYMENTS] {
+            let path = HttpCertificationPath::wildcard(prefix.trim_end_matches('/'));
+            fixed.push(site.expressions.preflight_only(path));
+        }
+        for (prefix, node) in ["", RECEIPTS, PAYMENTS].into_iter().zip(fixed) {
+            site.expressions.insert(&mut site.tree, &node);
             let prefix = prefix.trim_end_matches('/');
-            let path = HttpCertificationPath::wildcard(prefix);
-            let node = site.expressions.preflight_only(path);
-            site.put_wildcard(prefix, Some(node));
+            site.wildcard.insert(prefix.to_string(), node);
         }
         site
     }
@@ -122,31 +117,56 @@ impl Site {
         self.tree.root_hash()
     }
 
-    /// Replaces the routes of one path template; none removes it. Only the nodes whose answers can have
-    /// changed are certified again.
-    pub fn set_path(&mut self, template: &str, routes: Vec<SiteRoute>) {
-        if routes.is_empty() {
-            self.slots.remove(template);
-        } else {
-            self.slots.insert(template.to_string(), Slot::new(routes));
-        }
-        if !layout::has_parameters(template) {
-            self.sync_exact(template);
-            return;
-        }
-        // The prefixes before and after the change: a template that goes leaves its guards behind.
-        let mut prefixes = self.templates.prefixes_touched_by(template);
-        let names = self
-            .slots
-            .keys()
-            .filter(|path| layout::has_parameters(path));
-        self.templates = Templates::new(names);
-        prefixes.extend(self.templates.prefixes_touched_by(template));
-        for prefix in prefixes {
-            self.sync_wildcard(&prefix);
-            for guard in layout::guards_of(&prefix) {
-                self.sync_exact(&guard);
+    /// Replaces the routes of path templates; none removes one. Only the nodes whose answers change are
+    /// certified again, each of them once, so many changes are made best in one call.
+    pub fn set_all(&mut self, changes: impl IntoIterator<Item = (String, Vec<SiteRoute>)>) {
+        // Places whose answers are other ones, and templates that came or went.
+        let (mut exact, mut wildcard) = (BTreeSet::new(), BTreeSet::new());
+        let (mut moved, mut before) = (Vec::new(), BTreeSet::new());
+        for (template, routes) in changes {
+            let known = self.slots.get(&template);
+            if known.map_or(&[][..], |slot| &slot.routes) == routes {
+                continue;
             }
+            let there = !routes.is_empty();
+            let moves = known.is_some() != there;
+            if there {
+                let answers = answers_of(&routes, &mut self.expressions);
+                let slot = Slot { routes, answers };
+                self.slots.insert(template.clone(), slot);
+            } else {
+                self.slots.remove(&template);
+            }
+            if !layout::has_parameters(&template) {
+                exact.insert(template);
+                continue;
+            }
+            wildcard.insert(layout::prefix_of(&template).to_string());
+            if moves {
+                // What goes leaves its prefix and guards behind.
+                before.insert(layout::prefix_of(&template).to_string());
+                match there {
+                    true => self.templates.insert(&template),
+                    false => self.templates.remove(&template),
+                };
+                moved.push(template);
+            }
+        }
+        let mut touched = match moved.as_slice() {
+            [] => BTreeSet::new(),
+            [one] => self.templates.prefixes_touched_by(one),
+            // Each prefix once, instead of once for each template.
+            _ => self.templates.prefixes(),
+        };
+        touched.extend(before);
+        let guards = touched.iter().flat_map(|prefix| layout::guards_of(prefix));
+        let guards: Vec<String> = guards.filter(|guard| !exact.contains(guard)).collect();
+        touched.retain(|prefix| !wildcard.contains(prefix));
+        exact.iter().for_each(|path| self.sync_exact(path, true));
+        guards.iter().for_each(|path| self.sync_exact(path, false));
+        let changed = wildcard.iter().map(|prefix| (prefix, true));
+        for (prefix, changed) in changed.chain(touched.iter().map(|prefix| (prefix, false))) {
+            self.sync_wildcard(prefix, changed);
         }
     }
 
@@ -174,8 +194,8 @@ impl Site {
             (Some(slot), _) => slot
                 .answers
                 .iter()
-                .find(|(name, _)| *name == method)
-                .map(|(_, answer)| answer.clone())
+                .find(|proven| proven.method == Some(method))
+                .map(|proven| proven.answer.clone())
                 .unwrap_or_else(|| Rc::new(Answer::method_not_allowed(&allowed(&slot.routes)))),
             (None, "OPTIONS") => Rc::new(Answer::preflight()),
             (None, "HEAD") => Rc::new(Answer::not_found().head()),
@@ -229,63 +249,66 @@ impl Site {
         ))
     }
 
-    fn sync_exact(&mut self, path: &str) {
-        let certified_path = HttpCertificationPath::exact(path.to_string());
-        let node = match self.slots.get(path) {
-            Some(slot) if slot.answers.is_empty() => {
-                Some(self.expressions.not_found(certified_path))
-            }
-            Some(slot) => {
-                let answers = slot.answers.clone();
-                let node = self
-                    .expressions
-                    .answers(certified_path, path, slot.priced(), &answers);
-                Some(node)
-            }
+    /// Brings the node at a path up to date; `changed`: even if it shows the same template as before.
+    fn sync_exact(&mut self, path: &str, changed: bool) {
+        let show = match self.slots.get_key_value(path) {
+            Some((_, slot)) if slot.answers.is_empty() => Some(Show::NotFound),
+            Some((template, _)) => Some(Show::Answers(template)),
             None if !self.templates.is_guard(path) => None,
-            None if self.templates.matching(path).is_some() => {
-                Some(Node::tombstone(certified_path))
-            }
-            None => Some(self.expressions.not_found(certified_path)),
+            None if self.templates.matching(path).is_some() => Some(Show::Tombstone),
+            None => Some(Show::NotFound),
         };
-        self.put_exact(path, node);
-    }
-
-    fn sync_wildcard(&mut self, prefix: &str) {
-        let certified_path = HttpCertificationPath::wildcard(prefix.to_string());
-        let node = match self.templates.under(prefix).as_slice() {
-            _ if prefix.is_empty() => return,
-            [] => None,
-            [template] => self
-                .slots
-                .get(*template)
-                .filter(|slot| !slot.answers.is_empty())
-                .map(|slot| {
-                    self.expressions
-                        .answers(certified_path, template, slot.priced(), &slot.answers)
-                }),
-            _ => Some(Node::tombstone(certified_path)),
-        };
-        self.put_wildcard(prefix, node);
-    }
-
-    fn put_exact(&mut self, path: &str, node: Option<Node>) {
-        self.tree
-            .delete_by_path(&HttpCertificationPath::exact(path));
-        self.exact.remove(path);
+        if !changed && self.exact.get(path).map(Node::shows) == show {
+            return;
+        }
+        let node = self.node(show, HttpCertificationPath::exact(path.to_string()));
+        if let Some(old) = self.exact.remove(path) {
+            self.tree.delete_by_path(&old.path);
+        }
         if let Some(node) = node {
             self.expressions.insert(&mut self.tree, &node);
             self.exact.insert(path.to_string(), node);
         }
     }
 
-    fn put_wildcard(&mut self, prefix: &str, node: Option<Node>) {
-        self.tree
-            .delete_by_path(&HttpCertificationPath::wildcard(prefix));
-        self.wildcard.remove(prefix);
+    /// Brings the node for everything under a prefix up to date; `changed` as above.
+    fn sync_wildcard(&mut self, prefix: &str, changed: bool) {
+        // The root's says 404 and is nobody's.
+        if prefix.is_empty() {
+            return;
+        }
+        let show = match self.templates.under(prefix) {
+            Under::Nothing => None,
+            Under::One(template) => self
+                .slots
+                .get(template)
+                .filter(|slot| !slot.answers.is_empty())
+                .map(|_| Show::Answers(template)),
+            Under::Rivals => Some(Show::Tombstone),
+        };
+        // A tombstone stays one, whatever the answers under it are.
+        let changed = changed && show != Some(Show::Tombstone);
+        if !changed && self.wildcard.get(prefix).map(Node::shows) == show {
+            return;
+        }
+        let node = self.node(show, HttpCertificationPath::wildcard(prefix.to_string()));
+        if let Some(old) = self.wildcard.remove(prefix) {
+            self.tree.delete_by_path(&old.path);
+        }
         if let Some(node) = node {
             self.expressions.insert(&mut self.tree, &node);
             self.wildcard.insert(prefix.to_string(), node);
+        }
+    }
+
+    fn node(&self, show: Option<Show<'_>>, path: HttpCertificationPath<'static>) -> Option<Node> {
+        match show? {
+            Show::Answers(template) => {
+                let answers = &self.slots.get(template)?.answers;
+                Some(Node::answers(path, template, answers))
+            }
+            Show::NotFound => Some(self.expressions.not_found(path)),
+            Show::Tombstone => Some(Node::tombstone(path)),
         }
     }
 }
@@ -307,7 +330,7 @@ fn allowed(routes: &[SiteRoute]) -> String {
     methods.join(", ")
 }
 
-fn answers_of(routes: &[SiteRoute]) -> Vec<(&'static str, Rc<Answer>)> {
+fn answers_of(routes: &[SiteRoute], expressions: &mut Expressions) -> Vec<Proven> {
     if routes.iter().all(|route| route.unpaid.is_none()) {
         return Vec::new();
     }
@@ -317,23 +340,33 @@ fn answers_of(routes: &[SiteRoute]) -> Vec<(&'static str, Rc<Answer>)> {
             .find(|route| route.method == method)
             .and_then(|route| route.unpaid.as_ref())
     };
-    let refusal = Answer::method_not_allowed(&allowed(routes));
+    let allow = allowed(routes);
+    // Where a payment can mean something, for any method, no node can answer it with these.
+    let binding = match routes.iter().any(|route| route.priced) {
+        true => Binding::UnpaidRequest,
+        false => Binding::Request,
+    };
     METHODS
         .into_iter()
-        .map(|method| {
-            let answer = match (method, shown(method)) {
-                ("OPTIONS", _) => Answer::preflight(),
-                ("HEAD", _) => shown("GET").unwrap_or(&refusal).head(),
-                (_, Some(answer)) => answer.clone(),
-                (_, None) => refusal.clone(),
-            };
-            (method, Rc::new(answer))
+        .map(|method| match (method, shown(method)) {
+            ("OPTIONS", _) => expressions.preflight(binding),
+            ("HEAD", _) => match shown("GET") {
+                Some(answer) => expressions.prove(Some("HEAD"), binding, answer.head()),
+                None => expressions.refusal("HEAD", binding, &allow),
+            },
+            (_, Some(answer)) => expressions.prove(Some(method), binding, answer.clone()),
+            (_, None) => expressions.refusal(method, binding, &allow),
         })
         .collect()
 }
 
 #[cfg(test)]
 impl Site {
+    /// Replaces the routes of one path template.
+    pub(super) fn set_path(&mut self, template: &str, routes: Vec<SiteRoute>) {
+        self.set_all([(template.to_string(), routes)]);
+    }
+
     /// Every path of the tree. Its hash depends on the order of changes, this does not.
     pub(super) fn leaves(&self) -> std::collections::BTreeSet<Vec<ic_certification::Label>> {
         self.tree.as_hash_tree().list_paths().into_iter().collect()
