@@ -101,6 +101,13 @@ pub fn read() -> Config {
 
 /// Replaces the settings. Fails if the canister has had too many network ids.
 pub fn write(config: &Config) -> Result<(), InvalidArgument> {
+    let installed = CONFIG.with_borrow(|cell| cell.get().0.is_some());
+    let offers_change = !installed || {
+        let known = read();
+        known.network != config.network
+            || known.pay_to != config.pay_to
+            || known.limits.max_timeout != config.limits.max_timeout
+    };
     CONFIG.with_borrow_mut(|cell| {
         let mut networks = cell
             .get()
@@ -141,9 +148,12 @@ pub fn write(config: &Config) -> Result<(), InvalidArgument> {
                 retention_seconds: Some(config.limits.retention.0),
             },
         })));
-        changes::note_everything();
         Ok(())
-    })
+    })?;
+    if offers_change {
+        changes::note_everything();
+    }
+    Ok(())
 }
 
 /// The number by which the books name this network; the present one's if it was never ours.
@@ -186,6 +196,36 @@ pub(crate) mod tests {
         assert_eq!(read(), config());
         assert!(changes::take().everything);
         assert!(!changes::take().everything);
+    }
+
+    #[test]
+    fn settings_that_no_offer_depends_on_change_no_answer() {
+        write(&config()).unwrap();
+        changes::take();
+        let harmless: [fn(&mut Config); 4] = [
+            |_| {},
+            |config| config.operators.clear(),
+            |config| config.limits.max_routes = 7,
+            |config| config.limits.cycles_floor = Cycles(7),
+        ];
+        for change in harmless {
+            let mut config = config();
+            change(&mut config);
+            write(&config).unwrap();
+            assert_eq!(read(), config);
+            assert!(!changes::take().everything);
+        }
+        let of_offers: [fn(&mut Config); 3] = [
+            |config| config.network = "icp:9".into(),
+            |config| config.pay_to.subaccount = Some([1; 32]),
+            |config| config.limits.max_timeout = Seconds(20),
+        ];
+        for change in of_offers {
+            let mut config = read();
+            change(&mut config);
+            write(&config).unwrap();
+            assert!(changes::take().everything);
+        }
     }
 
     #[test]

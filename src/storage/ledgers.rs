@@ -4,9 +4,9 @@ use crate::{
     domain::ledger::{Ledger, MAX_LEDGERS, fee_is_plausible},
     storable_row,
     storage::{
-        audit, changes,
+        audit,
         codec::{StoredPrincipal, StoredU128},
-        memory,
+        memory, routes,
     },
     types::{Amount, TimestampNs},
 };
@@ -94,10 +94,17 @@ pub struct TooManyLedgers;
 
 /// Adds a ledger, or replaces what is known of it.
 pub fn put(ledger: &Ledger) -> Result<(), TooManyLedgers> {
-    TABLES.with_borrow_mut(|tables| {
+    let offers_change = TABLES.with_borrow_mut(|tables| {
+        let mut offers_change = false;
         let index = match tables.cache.iter().position(|known| known.id == ledger.id) {
             Some(index) => {
-                tables.cache[index] = ledger.clone();
+                let known = &mut tables.cache[index];
+                // Offers show nothing else of a ledger, and a new one is in no price.
+                offers_change = known.symbol != ledger.symbol
+                    || known.decimals != ledger.decimals
+                    || known.fee != ledger.fee
+                    || known.enabled != ledger.enabled;
+                *known = ledger.clone();
                 index
             }
             None if tables.cache.len() >= MAX_LEDGERS => return Err(TooManyLedgers),
@@ -108,9 +115,12 @@ pub fn put(ledger: &Ledger) -> Result<(), TooManyLedgers> {
         };
         // Less than MAX_LEDGERS.
         tables.rows.insert(index as u8, ledger.into());
-        changes::note_everything();
-        Ok(())
-    })
+        Ok(offers_change)
+    })?;
+    if offers_change {
+        routes::note_priced_in(&ledger.id);
+    }
+    Ok(())
 }
 
 /// Remembers the fee that the ledger says it wants now; disables a ledger whose fee is not plausible,
@@ -153,6 +163,10 @@ pub(super) fn by_index(index: u8) -> Option<Principal> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::{
+        domain::{config::Limits, route::tests::draft},
+        storage::changes,
+    };
 
     pub(crate) fn ledger(n: u8) -> Ledger {
         Ledger {
@@ -180,25 +194,62 @@ pub(crate) mod tests {
         assert_eq!(all().len(), 32);
     }
 
+    /// The paths whose answers changed since the last call.
+    fn changed() -> Vec<String> {
+        let changes = changes::take();
+        assert!(!changes.everything);
+        changes.paths.into_iter().collect()
+    }
+
     #[test]
     fn a_new_fee_is_a_change() {
         put(&ledger(1)).unwrap();
+        sell("/a", 1);
+        let learn = |n, fee| {
+            learn_fee(&ledger(n).id, Amount(fee), TimestampNs(1));
+            changed()
+        };
         changes::take();
-        learn_fee(&ledger(1).id, Amount(10), TimestampNs(1));
-        assert!(!changes::take().everything);
-        learn_fee(&ledger(1).id, Amount(0), TimestampNs(1));
-        assert!(!changes::take().everything);
-        learn_fee(&ledger(1).id, Amount(11), TimestampNs(1));
-        assert!(changes::take().everything);
+        assert!(learn(1, 10).is_empty());
+        assert!(learn(1, 0).is_empty());
+        assert_eq!(learn(1, 11), ["/a"]);
         assert_eq!(get(&ledger(1).id).unwrap().fee, Amount(11));
         assert_eq!(audit::admin_after(0, 10)[0].subject, "10 -> 11");
         assert!(get(&ledger(1).id).unwrap().enabled);
-        learn_fee(&ledger(1).id, Amount(100_000), TimestampNs(1));
+        assert_eq!(learn(1, 100_000), ["/a"]);
         let disabled = get(&ledger(1).id).unwrap();
         assert_eq!((disabled.fee, disabled.enabled), (Amount(11), false));
-        assert!(changes::take().everything);
-        learn_fee(&ledger(9).id, Amount(11), TimestampNs(1));
+        assert!(learn(9, 11).is_empty());
         assert_eq!(get(&ledger(9).id), None);
+    }
+
+    fn sell(path: &str, n: u8) {
+        let mut route = draft(path).apply(None, None, &Limits::default(), 1);
+        route.prices[0].ledger = ledger(n).id;
+        routes::put(route);
+    }
+
+    #[test]
+    fn only_routes_priced_in_a_ledger_change_with_it_and_only_when_offers_do() {
+        put(&ledger(1)).unwrap();
+        put(&ledger(2)).unwrap();
+        for n in 1..=2 {
+            sell(&format!("/{n}"), n);
+        }
+        changes::take();
+        let mut changing = ledger(2);
+        put(&changing).unwrap();
+        changing.standards.push("ICRC-3".into());
+        put(&changing).unwrap();
+        assert!(changed().is_empty());
+        changing.symbol = "NEW".into();
+        put(&changing).unwrap();
+        assert_eq!(changed(), ["/2"]);
+        changing.enabled = false;
+        put(&changing).unwrap();
+        assert_eq!(changed(), ["/2"]);
+        put(&ledger(3)).unwrap();
+        assert!(changed().is_empty());
     }
 
     #[test]

@@ -35,7 +35,10 @@ pub(super) fn clear() {
 mod tests {
     use super::*;
     use crate::{
-        storage::{changes, config, config::tests::config, ledgers, ledgers::tests::ledger},
+        domain::{config::Limits, route::tests::draft},
+        storage::{
+            changes, config, config::tests::config, ledgers, ledgers::tests::ledger, routes,
+        },
         types::{Amount, Method, TimestampNs},
     };
 
@@ -43,6 +46,9 @@ mod tests {
     fn any_change_makes_them_anew() {
         config::write(&config()).unwrap();
         ledgers::put(&ledger(0)).unwrap();
+        let mut route = draft("/a").apply(None, None, &Limits::default(), 1);
+        route.prices[0].ledger = ledger(0).id;
+        routes::put(route);
         let made = std::cell::Cell::new(0);
         let key = RouteKey::new(Method::Get, "/a");
         let ask = || {
@@ -55,7 +61,9 @@ mod tests {
         assert_eq!((ask(), ask()), (1, 1));
         ledgers::learn_fee(&ledger(0).id, Amount(11), TimestampNs(1));
         assert_eq!((ask(), ask()), (2, 2));
-        config::write(&config()).unwrap();
+        let mut elsewhere = config();
+        elsewhere.pay_to.subaccount = Some([1; 32]);
+        config::write(&elsewhere).unwrap();
         assert_eq!((ask(), ask()), (3, 3));
         changes::note_path("/a");
         assert_eq!((ask(), ask()), (4, 4));

@@ -10,6 +10,7 @@ use crate::{
     },
     types::{Method, RouteKey, Seconds},
 };
+use candid::Principal;
 use ic_stable_structures::StableBTreeMap;
 use minicbor::{Decode, Encode};
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
@@ -196,6 +197,17 @@ pub fn remove(key: &RouteKey) -> Option<Rc<Route>> {
         tables.rows.remove(&stable_key(key));
         tables.cache.remove(key)
     })
+}
+
+/// Notes that what this ledger's prices look like changed.
+pub(super) fn note_priced_in(ledger: &Principal) {
+    TABLES.with_borrow(|tables| {
+        for route in tables.cache.values() {
+            if route.prices.iter().any(|price| price.ledger == *ledger) {
+                changes::note_path(&route.key.path);
+            }
+        }
+    });
 }
 
 /// How many bytes of content all routes have together.

@@ -10,6 +10,7 @@ mod limits;
 mod live_gateway;
 mod malformed_candid;
 mod malformed_http;
+mod many_routes;
 mod parallel;
 mod payment;
 mod random;
