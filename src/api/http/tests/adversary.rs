@@ -88,16 +88,41 @@ proptest! {
         }
     }
 
-    /// The tree after any series of changes is the tree of the final catalogue.
+    /// The tree after any series of changes is the tree of the final catalogue, and all at once or one by
+    /// one makes no difference.
     #[test]
-    fn incremental_changes_leave_nothing_behind(steps in catalogue()) {
-        let changed = build(&steps);
+    fn incremental_changes_leave_nothing_behind(
+        steps in catalogue(),
+        more in catalogue(),
+        paths in prop::collection::vec(request_path(), 6),
+    ) {
         let mut last = std::collections::BTreeMap::new();
-        for (path, kind) in &steps {
+        for (path, kind) in steps.iter().chain(&more) {
             last.insert(path.clone(), *kind);
         }
-        let fresh = build(&last.into_iter().collect::<Vec<_>>());
-        prop_assert_eq!(changed.leaves(), fresh.leaves());
+        let all = |steps: &[(String, u8)]| {
+            let steps = steps.iter().map(|(path, kind)| (path.clone(), routes(path, *kind)));
+            steps.collect::<Vec<_>>()
+        };
+        let last: Vec<_> = last.into_iter().collect();
+        let one_by_one = build(&last);
+        let mut at_once = Site::default();
+        at_once.set_all(all(&last));
+        let (mut changed, mut in_batches) = (build(&steps), build(&steps));
+        in_batches.set_all(all(&more));
+        for (path, kind) in &more {
+            changed.set_path(path, routes(path, *kind));
+        }
+        for site in [&at_once, &changed, &in_batches] {
+            prop_assert_eq!(site.leaves(), one_by_one.leaves());
+            for path in &paths {
+                for method in ["GET", "POST", "OPTIONS"] {
+                    prop_assert_eq!(site.answer(method, path), one_by_one.answer(method, path));
+                    let found = |site: &Site| site.lookup(method, path, false, false).map(|found| found.answer().clone());
+                    prop_assert_eq!(found(site), found(&one_by_one), "{} {}", method, path);
+                }
+            }
+        }
     }
 
     /// Whatever a node answers a paid request with, it is never an offer: a client that believed one would
