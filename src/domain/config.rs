@@ -16,8 +16,9 @@ pub const MAX_ROUTES: u32 = 10_000;
 pub const MAX_CONTENT_TOTAL_BYTES: u64 = 16 << 30;
 /// How many payments the books can ever hold: 8 GB, of less than 400 bytes each.
 pub const MAX_PAYMENTS: u64 = 20_000_000;
-/// The shortest and the longest time that an authorization can be good for.
-pub const TIMEOUT_SECONDS: std::ops::RangeInclusive<u32> = 10..=86_400;
+/// The shortest and the longest time that an authorization can be good for. An hour less than ledgers
+/// remember transfers, so that they know every duplicate for as long as it can be asked for.
+pub const TIMEOUT_SECONDS: std::ops::RangeInclusive<u32> = 10..=82_800;
 /// For how short and how long a time what was bought can be kept for whoever paid: a day to 90 days.
 pub const RETENTION_SECONDS: std::ops::RangeInclusive<u32> = 86_400..=7_776_000;
 /// For how long it is kept unless said otherwise.

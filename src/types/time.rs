@@ -5,6 +5,11 @@
 pub struct TimestampNs(pub u64);
 
 impl TimestampNs {
+    /// The beginning of this second; the end of time at most.
+    pub const fn from_seconds(seconds: u64) -> TimestampNs {
+        TimestampNs(seconds.saturating_mul(1_000_000_000))
+    }
+
     /// Whole seconds since 1970-01-01.
     pub const fn seconds(self) -> u64 {
         self.0 / 1_000_000_000
@@ -40,5 +45,7 @@ mod tests {
             TimestampNs(u64::MAX)
         );
         assert_eq!(TimestampNs(1_999_999_999).seconds(), 1);
+        assert_eq!(TimestampNs::from_seconds(2), TimestampNs(2_000_000_000));
+        assert_eq!(TimestampNs::from_seconds(u64::MAX), TimestampNs(u64::MAX));
     }
 }

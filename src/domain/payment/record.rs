@@ -29,7 +29,9 @@ pub struct Payment {
     pub fingerprint: Fingerprint,
     /// The authorization as presented, hashed.
     pub proof: Proof,
-    /// When it was journalled, and `created_at_time` of the transfer in every try.
+    /// `created_at_time` of the transfer in every try: the authorization's `validAfter`. Memo and time
+    /// follow from what the payer signed alone, so that the ledger takes the transfer for a duplicate
+    /// even if this canister has forgotten that it asked (an old snapshot was loaded).
     pub created_at: TimestampNs,
     /// The number of the stored response that was bought; `None` for payments older than these numbers.
     pub response: Option<u32>,

@@ -208,7 +208,7 @@ fn admit<R: Runtime>(
     let verified = verify(&request.payment, &sale, nonce_state, capacity)?;
     Ok(NewPayment {
         known_block: storage::payments::highest_block(&verified.offer.price.ledger),
-        payment: new_payment(&verified, &config, request, proof, runtime.now()),
+        payment: new_payment(&verified, &config, request, proof),
         route: request.route.clone(),
         valid_before: Some(request.payment.authorization.valid_before),
     })
@@ -219,7 +219,6 @@ fn new_payment(
     config: &Config,
     request: &PaymentRequest,
     proof: Proof,
-    now: TimestampNs,
 ) -> Payment {
     Payment {
         id: verified.id,
@@ -232,7 +231,7 @@ fn new_payment(
         request: RouteKey::new(request.route.method, request.path.clone()),
         fingerprint: Fingerprint::from(request.fingerprint),
         proof,
-        created_at: now,
+        created_at: TimestampNs::from_seconds(request.payment.authorization.valid_after),
         response: None,
         state: State::Reserved,
     }

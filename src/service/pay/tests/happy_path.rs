@@ -13,13 +13,34 @@ fn should_settle_with_one_ledger_call() {
     assert_eq!(asked.amount, 10_000u32);
     assert_eq!(asked.fee, Some(Nat::from(10u8)));
     assert_eq!(asked.memo.unwrap().0.to_vec(), id(&request).0.to_vec());
-    assert_eq!(asked.created_at_time, Some(NOW.0));
+    let valid_after = request.payment.authorization.valid_after;
+    assert_eq!(asked.created_at_time, Some(valid_after * 1_000_000_000));
     assert_eq!(asked.spender_subaccount, None);
 
     assert_eq!(receipt.payment_id, id(&request));
     assert_eq!(receipt.block_index, BlockIndex(7));
     assert_eq!(payments::receipt(&id(&request)), Some(receipt));
     assert_eq!(storage::payments::settled_count(), 1);
+}
+
+/// Who loads an old snapshot makes the canister forget. The ledger does not: the call is the same to the
+/// byte, whenever it is made, and so a duplicate.
+#[test]
+fn should_ask_for_the_same_transfer_after_forgetting_that_it_asked() {
+    let argument = |later: u32| {
+        std::thread::spawn(move || {
+            let shop = shop();
+            let request = shop.request(1, 1);
+            let now = NOW.plus(Seconds(later));
+            shop.runtime.now.set(now);
+            shop.will(block(7));
+            paid(shop.settle(&request));
+            shop.runtime.calls.borrow()[0].argument.clone()
+        })
+        .join()
+        .unwrap()
+    };
+    assert_eq!(argument(0), argument(20));
 }
 
 #[test]
