@@ -236,9 +236,10 @@ impl Tables {
                 Place::Books(index) => index,
                 _ => self.book(key, payment)?,
             };
-            if let Some(fate) = FateRow::new(key, &payment.state) {
-                self.fates.insert(index, fate);
-            }
+            match FateRow::new(key, &payment.state) {
+                Some(fate) => self.fates.insert(index, fate),
+                None => self.fates.remove(&index),
+            };
         }
         Ok(match &payment.state {
             State::Reserved => Transition::Opened,

@@ -287,6 +287,18 @@ mod record {
     }
 }
 
+/// Messages of one round have the same time: the payment was delivered, and would be refunded as well.
+#[test]
+fn a_payment_settled_and_delivered_in_one_round_is_not_left_undelivered() {
+    set_up();
+    record(&key(1), new(1), NOW).unwrap();
+    let block = BlockIndex(1);
+    record(&key(1), event(Event::Moved { block }), NOW).unwrap();
+    let delivered = record(&key(1), event(Event::Delivered), NOW).unwrap();
+    assert_eq!(by_nonce(&key(1)), Some(delivered));
+    assert!(!has_work());
+}
+
 #[test]
 fn failures_are_bounded() {
     set_up();
