@@ -19,7 +19,7 @@ use api::{
     inspect,
     types::*,
 };
-use candid::Principal;
+use candid::{Nat, Principal};
 use ic_cdk::{init, inspect_message, post_upgrade, query, update};
 use runtime::ic::IcRuntime;
 use serde_bytes::ByteBuf;
@@ -165,6 +165,21 @@ fn audit_admin(page: PageArgs) -> Result<Vec<AdminAudit>, PaymentsError> {
 #[update]
 fn cancel_authorization(cancel: CancelArgs) -> Result<(), CancelError> {
     endpoints::cancel_authorization(&IcRuntime, cancel)
+}
+
+#[update]
+fn refund_payment(id: ByteBuf) -> Result<PaymentStatus, RefundError> {
+    endpoints::refund_payment(&IcRuntime, &id)
+}
+
+#[update]
+async fn solvency() -> Result<Vec<Solvency>, PaymentsError> {
+    endpoints::solvency(&IcRuntime).await
+}
+
+#[update]
+async fn withdraw(withdrawal: WithdrawArgs) -> Result<Nat, WithdrawError> {
+    endpoints::withdraw(&IcRuntime, withdrawal).await
 }
 
 #[query]

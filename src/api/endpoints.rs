@@ -6,8 +6,9 @@ use crate::{
         types::{
             Account, AdminAudit, CancelArgs, CancelError, Config, Content, ContentBegin,
             ContentChunk, ContentCommit, ContentError, InvalidArgument, Ledger, LedgerError, Offer,
-            PageArgs, Payment, PaymentAudit, PaymentsError, Receipt, Route, RouteArgs, RouteError,
-            RouteKey, TollkeeperArgs,
+            PageArgs, Payment, PaymentAudit, PaymentStatus, PaymentsError, Receipt, RefundError,
+            Route, RouteArgs, RouteError, RouteKey, Solvency, TollkeeperArgs, WithdrawArgs,
+            WithdrawError, block,
         },
     },
     domain::{config::Changes, validate, validate::InvalidArgument as Invalid},
@@ -15,11 +16,12 @@ use crate::{
     service::{
         admin, cancel, catalogue, content, ledgers, lifecycle,
         payments::{self, Page},
+        refund, treasury,
     },
     storage,
     types::{Nonce, PaymentId},
 };
-use candid::Principal;
+use candid::{Nat, Principal};
 
 /// `init`; an error undoes the installation.
 pub fn init<R: Runtime>(runtime: &R, args: Option<TollkeeperArgs>) -> Result<(), String> {
@@ -225,6 +227,27 @@ pub fn audit_admin<R: Runtime>(
 pub fn cancel_authorization<R: Runtime>(runtime: &R, args: CancelArgs) -> Result<(), CancelError> {
     let nonce = Nonce(validate::bytes32("nonce", &args.nonce)?);
     cancel::cancel(runtime, nonce, args.valid_before_seconds).map_err(CancelError::from)
+}
+
+/// `refund_payment`
+pub fn refund_payment<R: Runtime>(runtime: &R, id: &[u8]) -> Result<PaymentStatus, RefundError> {
+    let id = id.try_into().map_err(|_| RefundError::UnknownPayment)?;
+    let payment = refund::owe(runtime, &PaymentId(id))?;
+    Ok(payment.state.into())
+}
+
+/// `solvency`
+pub async fn solvency<R: Runtime>(runtime: &R) -> Result<Vec<Solvency>, PaymentsError> {
+    let known = treasury::solvency(runtime).await;
+    let known = known.map_err(|_| PaymentsError::Unauthorized)?;
+    Ok(known.into_iter().map(Solvency::from).collect())
+}
+
+/// `withdraw`
+pub async fn withdraw<R: Runtime>(runtime: &R, args: WithdrawArgs) -> Result<Nat, WithdrawError> {
+    let done = treasury::withdraw(runtime, args.check()?).await;
+    // The ledger may have named a new fee.
+    certified(done.map(block).map_err(WithdrawError::from))
 }
 
 /// Passes `result` on after what changed was certified again.

@@ -24,11 +24,12 @@ pub fn accept<R: Runtime>(
     let caller = runtime.caller();
     match method {
         "http_request_update" => length <= HTTP_BYTES && wants_update(&argument()),
-        "pay_to_set" | "operator_add" | "operator_remove" | "ledger_add" | "ledger_enable" => {
+        "pay_to_set" | "operator_add" | "operator_remove" | "ledger_add" | "ledger_enable"
+        | "refund_payment" | "withdraw" => {
             length <= SMALL_BYTES && role(runtime, &caller) == Role::Controller
         }
         "route_put" | "route_remove" | "content_begin" | "content_commit" | "payments"
-        | "payments_open" | "payments_failed" | "audit_payments" | "audit_admin" => {
+        | "payments_open" | "payments_failed" | "audit_payments" | "audit_admin" | "solvency" => {
             length <= SMALL_BYTES && role(runtime, &caller) != Role::Nobody
         }
         "content_chunk" => length <= CHUNK_BYTES && role(runtime, &caller) != Role::Nobody,
@@ -56,14 +57,22 @@ mod tests {
         types::TimestampNs,
     };
 
-    const ADMINISTRATION: [&str; 5] = [
+    const ADMINISTRATION: [&str; 7] = [
         "pay_to_set",
         "operator_add",
         "operator_remove",
         "ledger_add",
         "ledger_enable",
+        "withdraw",
+        "refund_payment",
     ];
-    const OPERATION: [&str; 4] = ["route_put", "content_begin", "content_chunk", "payments"];
+    const OPERATION: [&str; 5] = [
+        "route_put",
+        "content_begin",
+        "content_chunk",
+        "payments",
+        "solvency",
+    ];
 
     fn accepted(runtime: &ScriptedRuntime, method: &str, length: usize) -> bool {
         accept(runtime, method, length, || {

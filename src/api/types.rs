@@ -2,11 +2,13 @@
 
 mod convert;
 mod payments;
+mod treasury;
 
 pub use payments::*;
 
 use candid::{CandidType, Deserialize, Nat, Principal};
 use serde_bytes::ByteBuf;
+pub use treasury::{RefundError, Solvency, WithdrawArgs, WithdrawError, block};
 
 /// An ICRC-1 account as it comes over the wire.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]

@@ -1,4 +1,4 @@
-//! The one call that moves money, and what its answer proves.
+//! The calls that move money, and what their answers prove.
 
 mod wire;
 
@@ -7,15 +7,17 @@ use crate::{
         ledger,
         payment::{Doubt, Event, Failure, FailureKind, Payment, message},
     },
-    types::{Amount, BlockIndex},
+    types::{Account, Amount, BlockIndex, TimestampNs},
 };
 use candid::{CandidType, DecoderConfig, Deserialize, Nat};
 use icrc_ledger_types::icrc2::transfer_from::TransferFromError;
 pub use wire::OkShape;
 use wire::Transfer;
 
-/// The method that is called.
+/// The method that takes a payment.
 pub const METHOD: &str = "icrc2_transfer_from";
+/// The method that moves the canister's own money.
+pub const TRANSFER: &str = "icrc1_transfer";
 
 /// A reply longer than this is not read: an honest one has less than 300 bytes, apart from the message
 /// of a `GenericError`.
@@ -58,6 +60,43 @@ pub fn argument(payment: &Payment) -> Vec<u8> {
         created_at_time: payment.created_at.0,
     }
     .encode()
+}
+
+/// A transfer out of an account of this canister.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnTransfer<'a> {
+    /// From which of its accounts.
+    pub from: Account,
+    /// To whom.
+    pub to: Account,
+    /// What arrives.
+    pub amount: Amount,
+    /// What the ledger gets, out of `from` on top. Part of what the ledger knows duplicates by.
+    pub fee: Amount,
+    /// What it is for.
+    pub memo: &'a [u8],
+    /// The same in every try.
+    pub created_at: TimestampNs,
+}
+
+impl OwnTransfer<'_> {
+    /// The encoded argument of [`TRANSFER`]. [`judge`] reads the reply: the errors of `icrc1_transfer` are
+    /// among those of `icrc2_transfer_from`.
+    pub fn argument(&self) -> Vec<u8> {
+        wire::own_transfer(&Transfer {
+            from: &self.from,
+            to: &self.to,
+            amount: self.amount.0,
+            fee: self.fee.0,
+            memo: self.memo,
+            created_at_time: self.created_at.0,
+        })
+    }
+}
+
+/// The encoded argument of `icrc1_balance_of`.
+pub fn balance_argument(account: &Account) -> Vec<u8> {
+    wire::account(account)
 }
 
 #[derive(CandidType, Deserialize)]

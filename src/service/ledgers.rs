@@ -11,7 +11,7 @@ use crate::{
     service::role,
     storage,
 };
-use candid::{CandidType, DecoderConfig, Deserialize, Encode, Nat, Principal};
+use candid::{CandidType, DecoderConfig, Deserialize, Nat, Principal};
 
 /// A description longer than this is not read.
 const MAX_REPLY_BYTES: usize = 65_536;
@@ -62,11 +62,11 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
     if id == runtime.canister_id() {
         return Err(InvalidArgument::new("ledger", "is this canister").into());
     }
-    let standards: Vec<Standard> = ask(runtime, id, "icrc1_supported_standards").await?;
+    let standards: Vec<Standard> = ask(runtime, id, "icrc1_supported_standards", nothing()).await?;
     let description = Description {
-        symbol: ask(runtime, id, "icrc1_symbol").await?,
-        decimals: ask(runtime, id, "icrc1_decimals").await?,
-        fee: ask::<_, Nat>(runtime, id, "icrc1_fee").await?,
+        symbol: ask(runtime, id, "icrc1_symbol", nothing()).await?,
+        decimals: ask(runtime, id, "icrc1_decimals", nothing()).await?,
+        fee: ask::<_, Nat>(runtime, id, "icrc1_fee", nothing()).await?,
         standards: standards
             .into_iter()
             .map(|standard| standard.name)
@@ -114,20 +114,27 @@ pub fn enable<R: Runtime>(
     Ok(ledger)
 }
 
-/// Asks one question without arguments.
-async fn ask<R, T>(runtime: &R, ledger: Principal, method: &str) -> Result<T, LedgerError>
+/// The encoded argument of a method without any.
+fn nothing() -> Vec<u8> {
+    b"DIDL\0\0".to_vec()
+}
+
+/// Asks a question.
+pub(super) async fn ask<R, T>(
+    runtime: &R,
+    ledger: Principal,
+    method: &str,
+    argument: Vec<u8>,
+) -> Result<T, LedgerError>
 where
     R: Runtime,
     T: CandidType + for<'de> Deserialize<'de>,
 {
-    let nothing = Encode!().map_err(|error| LedgerError::LedgerUnavailable {
-        problem: error.to_string(),
-    })?;
     let unavailable = |problem: String| {
         let problem = crate::domain::payment::message(format!("{method}: {problem}"));
         LedgerError::LedgerUnavailable { problem }
     };
-    let reply = match runtime.call(ledger, method, nothing).await {
+    let reply = match runtime.call(ledger, method, argument).await {
         CallOutcome::Reply(reply) => reply,
         CallOutcome::NotSent(problem) => return Err(unavailable(problem)),
         CallOutcome::Rejected { code, message } => {

@@ -16,6 +16,7 @@ use crate::{
 /// The network is that of the root key and payments go to the installer's default account, unless said
 /// otherwise.
 pub fn install<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidArgument> {
+    storage::liabilities::set_canister(runtime.canister_id());
     let installer = runtime.caller();
     if changes.pay_to.is_none() {
         // What is paid to nobody, anybody can take.
@@ -43,6 +44,7 @@ pub fn install<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
 /// safe from it: stop the canister before an upgrade. It stops within a minute, because no call waits
 /// longer.
 pub fn upgrade<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidArgument> {
+    storage::liabilities::set_canister(runtime.canister_id());
     let config = storage::config::read().changed(changes)?;
     storage::config::write(&config)?;
     for key in storage::payments::settling() {
@@ -50,6 +52,7 @@ pub fn upgrade<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
         // Each of them was being settled a moment ago, which is the one state this event fits.
         let _ = storage::payments::record(&key, change, runtime.now());
     }
+    storage::liabilities::rebuild();
     storage::audit::admin(runtime.caller(), "upgrade", crate::VERSION, runtime.now());
     Ok(())
 }

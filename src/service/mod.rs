@@ -8,6 +8,8 @@ pub mod ledgers;
 pub mod lifecycle;
 pub mod pay;
 pub mod payments;
+pub mod refund;
+pub mod treasury;
 
 use crate::{domain::roles::Role, runtime::Runtime, storage};
 use candid::Principal;

@@ -130,11 +130,15 @@ pub fn learn_fee(id: &Principal, fee: Amount, now: TimestampNs) {
         return;
     };
     // No fee at all is what a ledger wants for burning: a recipient's fault, not a new fee.
-    if ledger.fee == fee || fee.0 == 0 || !ledger.enabled {
+    if ledger.fee == fee || fee.0 == 0 {
+        return;
+    }
+    let plausible = fee_is_plausible(ledger.fee, fee);
+    if !plausible && !ledger.enabled {
         return;
     }
     let subject = format!("{} -> {fee}", ledger.fee);
-    if fee_is_plausible(ledger.fee, fee) {
+    if plausible {
         audit::admin(*id, "fee_learnt", &subject, now);
         ledger.fee = fee;
     } else {
@@ -219,6 +223,10 @@ pub(crate) mod tests {
         assert_eq!(learn(1, 100_000), ["/a"]);
         let disabled = get(&ledger(1).id).unwrap();
         assert_eq!((disabled.fee, disabled.enabled), (Amount(11), false));
+        // What is owed in a disabled ledger is still paid, so its fee still counts.
+        learn(1, 12);
+        let disabled = get(&ledger(1).id).unwrap();
+        assert_eq!((disabled.fee, disabled.enabled), (Amount(12), false));
         assert!(learn(9, 11).is_empty());
         assert_eq!(get(&ledger(9).id), None);
     }

@@ -49,6 +49,13 @@ pub const HIGHEST_BLOCKS: MemoryId = MemoryId::new(17);
 /// What became of booked payments that were not delivered at once, by sequence: [`super::payments`].
 pub const FATES: MemoryId = MemoryId::new(18);
 
+/// What is owed out of each account of the canister: [`super::liabilities`].
+pub const OWED: MemoryId = MemoryId::new(22);
+/// Where refunds stand, by nonce key: [`super::liabilities`].
+pub const REFUNDS: MemoryId = MemoryId::new(23);
+/// The latest withdrawal by ledger: [`super::liabilities`].
+pub const WITHDRAWALS: MemoryId = MemoryId::new(24);
+
 /// 1 MiB a bucket: at most 32 GiB in all, and little waste for many small tables.
 const BUCKET_PAGES: u16 = 16;
 

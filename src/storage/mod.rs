@@ -12,6 +12,7 @@ pub mod config;
 pub mod content;
 pub mod counters;
 pub mod ledgers;
+pub mod liabilities;
 mod memory;
 pub mod offers;
 pub mod payments;

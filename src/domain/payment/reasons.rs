@@ -98,17 +98,24 @@ pub enum RefundCause {
     NotFetched,
     /// What was bought cannot be delivered any more.
     NotDeliverable,
+    /// A controller decided so.
+    Merchant,
 }
 
 impl RefundCause {
     /// Every cause, in the order of their numbers in storage.
-    pub const ALL: [RefundCause; 2] = [RefundCause::NotFetched, RefundCause::NotDeliverable];
+    pub const ALL: [RefundCause; 3] = [
+        RefundCause::NotFetched,
+        RefundCause::NotDeliverable,
+        RefundCause::Merchant,
+    ];
 
     /// For a reader.
     pub const fn text(self) -> &'static str {
         match self {
             RefundCause::NotFetched => "nobody fetched what was bought in time",
             RefundCause::NotDeliverable => "what was bought cannot be delivered any more",
+            RefundCause::Merchant => "a controller decided so",
         }
     }
 }

@@ -67,7 +67,7 @@ pub(crate) fn arb_state() -> impl Strategy<Value = State> {
     ]
 }
 
-fn arb_event() -> impl Strategy<Value = Event> {
+pub(crate) fn arb_event() -> impl Strategy<Value = Event> {
     let block = || any::<u64>().prop_map(BlockIndex);
     prop_oneof![
         Just(Event::Opened),

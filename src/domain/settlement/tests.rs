@@ -1,5 +1,6 @@
 use super::*;
 use candid::Encode;
+use icrc_ledger_types::icrc1::transfer::TransferError;
 use proptest::prelude::*;
 
 fn reply(answer: Result<Nat, TransferFromError>) -> Event {
@@ -105,6 +106,57 @@ fn typed_errors_prove_that_it_did_not() {
     ];
     for (error, expected) in cases {
         assert_eq!(kind(reply(Err(error.clone()))), expected, "{error:?}");
+    }
+}
+
+#[test]
+fn replies_of_a_plain_transfer_are_read_alike() {
+    let reply =
+        |answer: Result<Nat, TransferError>| judged(&CallOutcome::Reply(Encode!(&answer).unwrap()));
+    let n = || Nat::from(5u8);
+    let block = BlockIndex(5);
+    assert_eq!(reply(Ok(n())).event, Event::Moved { block });
+    let duplicate_of = n();
+    assert_eq!(
+        reply(Err(TransferError::Duplicate { duplicate_of })).event,
+        Event::Moved { block }
+    );
+    let bad_fee = reply(Err(TransferError::BadFee { expected_fee: n() }));
+    assert_eq!(bad_fee.fee, Some(Amount(5)));
+    let errors = [
+        (
+            TransferError::BadFee { expected_fee: n() },
+            FailureKind::FeeChanged,
+        ),
+        (
+            TransferError::InsufficientFunds { balance: n() },
+            FailureKind::InsufficientFunds,
+        ),
+        (
+            TransferError::BadBurn {
+                min_burn_amount: n(),
+            },
+            FailureKind::LedgerUnavailable,
+        ),
+        (TransferError::TooOld, FailureKind::LedgerUnavailable),
+        (
+            TransferError::CreatedInFuture { ledger_time: 1 },
+            FailureKind::LedgerUnavailable,
+        ),
+        (
+            TransferError::TemporarilyUnavailable,
+            FailureKind::LedgerUnavailable,
+        ),
+        (
+            TransferError::GenericError {
+                error_code: n(),
+                message: "no".into(),
+            },
+            FailureKind::LedgerUnavailable,
+        ),
+    ];
+    for (error, expected) in errors {
+        assert_eq!(kind(reply(Err(error.clone())).event), expected, "{error:?}");
     }
 }
 

@@ -1,6 +1,6 @@
-//! The Candid of the one call, written and read by hand where that is much cheaper.
+//! The Candid of calls to ledgers, written and read by hand where that is much cheaper.
 //!
-//! The argument always has the same type, so its type table is a constant and only values are written. A
+//! An argument always has the same type, so its type table is a constant and only values are written. A
 //! ledger's `Ok` always has the same type table too: once the decoder has read one, replies that begin
 //! with the same bytes are read without it. Tests hold both equal to the candid crate.
 
@@ -17,6 +17,25 @@ const ARGUMENT_TYPE: [u8; 70] = [
     0xf3, 0x91, 0x0c, 0x05, 0xd8, 0xa3, 0x8c, 0xa8, 0x0d, 0x7d, 0x6c, 0x02,
     0xb3, 0xb0, 0xda, 0xc3, 0x03, 0x68, 0xad, 0x86, 0xca, 0x83, 0x05, 0x02,
     0x6e, 0x03, 0x6d, 0x7b, 0x6e, 0x7d, 0x6e, 0x78, 0x01, 0x00,
+];
+
+/// What stands before the values of an encoded `TransferArg`.
+#[rustfmt::skip]
+const TRANSFER_TYPE: [u8; 64] = [
+    0x44, 0x49, 0x44, 0x4c, 0x06, 0x6c, 0x06, 0xfb, 0xca, 0x01, 0x01, 0xc6,
+    0xfc, 0xb6, 0x02, 0x04, 0xba, 0x89, 0xe5, 0xc2, 0x04, 0x02, 0xa2, 0xde,
+    0x94, 0xeb, 0x06, 0x02, 0x82, 0xf3, 0xf3, 0x91, 0x0c, 0x05, 0xd8, 0xa3,
+    0x8c, 0xa8, 0x0d, 0x7d, 0x6c, 0x02, 0xb3, 0xb0, 0xda, 0xc3, 0x03, 0x68,
+    0xad, 0x86, 0xca, 0x83, 0x05, 0x02, 0x6e, 0x03, 0x6d, 0x7b, 0x6e, 0x7d,
+    0x6e, 0x78, 0x01, 0x00,
+];
+
+/// What stands before the values of an encoded `Account`.
+#[rustfmt::skip]
+const ACCOUNT_TYPE: [u8; 25] = [
+    0x44, 0x49, 0x44, 0x4c, 0x03, 0x6c, 0x02, 0xb3, 0xb0, 0xda, 0xc3, 0x03,
+    0x68, 0xad, 0x86, 0xca, 0x83, 0x05, 0x01, 0x6e, 0x02, 0x6d, 0x7b, 0x01,
+    0x00,
 ];
 
 /// The values of the call. The spender's subaccount is always the default one.
@@ -49,6 +68,28 @@ impl Transfer<'_> {
     }
 }
 
+/// The encoded `TransferArg` of `icrc1_transfer` out of the caller's own account `from`.
+pub(super) fn own_transfer(transfer: &Transfer<'_>) -> Vec<u8> {
+    let mut bytes = TRANSFER_TYPE.to_vec();
+    push_account(&mut bytes, transfer.to);
+    bytes.push(SOME);
+    push_number(&mut bytes, transfer.fee);
+    bytes.push(SOME);
+    push_blob(&mut bytes, transfer.memo);
+    push_subaccount(&mut bytes, transfer.from);
+    bytes.push(SOME);
+    bytes.extend_from_slice(&transfer.created_at_time.to_le_bytes());
+    push_number(&mut bytes, transfer.amount);
+    bytes
+}
+
+/// The encoded argument of `icrc1_balance_of`.
+pub(super) fn account(account: &Account) -> Vec<u8> {
+    let mut bytes = ACCOUNT_TYPE.to_vec();
+    push_account(&mut bytes, account);
+    bytes
+}
+
 const NONE: u8 = 0;
 const SOME: u8 = 1;
 /// A principal whose bytes follow.
@@ -58,6 +99,10 @@ const TRANSPARENT: u8 = 1;
 fn push_account(bytes: &mut Vec<u8>, account: &Account) {
     bytes.push(TRANSPARENT);
     push_blob(bytes, account.owner.as_slice());
+    push_subaccount(bytes, account);
+}
+
+fn push_subaccount(bytes: &mut Vec<u8>, account: &Account) {
     match &account.subaccount {
         None => bytes.push(NONE),
         Some(subaccount) => {
@@ -136,7 +181,7 @@ mod tests {
     use super::*;
     use candid::{Encode, Principal};
     use icrc_ledger_types::{
-        icrc1::transfer::Memo,
+        icrc1::transfer::{Memo, TransferArg},
         icrc2::transfer_from::{TransferFromArgs, TransferFromError},
     };
     use proptest::prelude::*;
@@ -181,6 +226,17 @@ mod tests {
             let transfer =
                 Transfer { from: &from, to: &to, amount, fee, memo: &memo, created_at_time };
             prop_assert_eq!(transfer.encode(), Encode!(&args).unwrap());
+
+            let args = TransferArg {
+                from_subaccount: from.subaccount,
+                to,
+                amount: Nat::from(amount),
+                fee: Some(Nat::from(fee)),
+                memo: Some(Memo::from(memo.to_vec())),
+                created_at_time: Some(created_at_time),
+            };
+            prop_assert_eq!(own_transfer(&transfer), Encode!(&args).unwrap());
+            prop_assert_eq!(super::account(&to), Encode!(&to).unwrap());
         }
 
         #[test]

@@ -150,6 +150,15 @@ pub fn open_key(id: &PaymentId) -> Option<NonceKey> {
     })
 }
 
+/// The nonce key of a payment that was settled and not delivered at once.
+pub fn key_of(id: &PaymentId) -> Option<NonceKey> {
+    with(|tables| {
+        let index = tables.by_id.get(&half(id))?;
+        let key = tables.fates.get(&index)?.key();
+        (tables.booked(index)?.id == *id).then_some(key)
+    })
+}
+
 /// Settled payments with a sequence greater than `after` (from 1), with their sequence.
 pub fn page(after: u64, limit: usize) -> Vec<(u64, Payment)> {
     with(|tables| {

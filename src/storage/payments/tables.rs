@@ -12,7 +12,7 @@ use crate::{
     },
     storage::{
         audit::{self, Transition},
-        config, counters, memory,
+        config, counters, liabilities, memory,
     },
     types::{NonceKey, PaymentId, TimestampNs},
 };
@@ -187,11 +187,12 @@ impl Tables {
                 (events, Place::Books(index), payment, None)
             }
         };
-        let mut before = match place {
+        let earlier = match place {
             Place::Nowhere => None,
             _ => Some(payment.state.clone()),
         };
-        let was_settling = matches!(before, Some(State::Settling { .. }));
+        let was_settling = matches!(earlier, Some(State::Settling { .. }));
+        let mut before = earlier.clone();
         for event in events.iter().flatten() {
             before = Some(step(before.as_ref(), event, now)?);
         }
@@ -205,6 +206,7 @@ impl Tables {
         let last = events.iter().flatten().last();
         let transition = self.write(key, &payment, place, opening, last)?;
         self.plan(key, &payment.state, now);
+        liabilities::note(key, earlier.as_ref(), &payment);
         let health = self.health.entry(payment.ledger).or_default();
         health.note(was_settling, &payment.state, now);
         audit::payment(&payment.id, transition, now);

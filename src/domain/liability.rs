@@ -1,0 +1,174 @@
+//! What the canister owes, and out of which of its accounts.
+//!
+//! Money is owed in two ways. A *refund* that is due: the amount paid, and the ledger's fee for sending
+//! it. And what is *held*: a payment to an account of the canister itself that is not delivered yet (or of
+//! which nobody knows yet whether it was made), because it may have to be refunded.
+//!
+//! A refund is paid out of the account that the payment went to, if that is the canister's, else out of
+//! the canister's default account: the treasury.
+
+use crate::{
+    domain::payment::State,
+    types::{Account, Amount, canonical},
+};
+use candid::Principal;
+
+/// How a payment burdens the canister.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Burden {
+    /// Not at all.
+    None,
+    /// Its amount is held.
+    Held,
+    /// Its amount and a fee are owed.
+    Refund,
+}
+
+/// How a payment to `to` in this state burdens `canister`.
+pub fn burden(state: &State, to: &Account, canister: &Principal) -> Burden {
+    match state {
+        State::Refunding { .. } => Burden::Refund,
+        State::Failed { .. } | State::Delivered { .. } | State::Refunded { .. } => Burden::None,
+        _ if to.owner == *canister => Burden::Held,
+        _ => Burden::None,
+    }
+}
+
+/// The account that a payment to `to` would be refunded from.
+pub fn paying_account(to: &Account, canister: &Principal) -> Account {
+    if to.owner == *canister {
+        canonical(*to)
+    } else {
+        Account::from(*canister)
+    }
+}
+
+/// A sum of amounts; amounts of 10^36 add up to more than 128 bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// How many times 2^128.
+    pub high: u64,
+    /// The rest.
+    pub low: u128,
+}
+
+impl Sum {
+    fn add(&mut self, amount: u128) {
+        let (low, carry) = self.low.overflowing_add(amount);
+        self.low = low;
+        self.high = self.high.saturating_add(carry.into());
+    }
+
+    fn subtract(&mut self, amount: u128) {
+        let (low, borrow) = self.low.overflowing_sub(amount);
+        self.low = low;
+        self.high = self.high.saturating_sub(borrow.into());
+    }
+
+    /// The sum, or the most that there is.
+    pub fn amount(self) -> Amount {
+        Amount(if self.high == 0 { self.low } else { u128::MAX })
+    }
+}
+
+/// What is owed out of one account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Owed {
+    /// How many refunds are due.
+    pub refunds: u64,
+    /// Their amounts, without fees.
+    pub refund_amounts: Sum,
+    /// What is held.
+    pub held: Sum,
+}
+
+impl Owed {
+    /// A payment of this amount burdens the account from now on.
+    pub fn add(&mut self, burden: Burden, amount: Amount) {
+        match burden {
+            Burden::None => {}
+            Burden::Held => self.held.add(amount.0),
+            Burden::Refund => {
+                self.refunds = self.refunds.saturating_add(1);
+                self.refund_amounts.add(amount.0);
+            }
+        }
+    }
+
+    /// A payment of this amount burdens the account no longer.
+    pub fn remove(&mut self, burden: Burden, amount: Amount) {
+        match burden {
+            Burden::None => {}
+            Burden::Held => self.held.subtract(amount.0),
+            Burden::Refund => {
+                self.refunds = self.refunds.saturating_sub(1);
+                self.refund_amounts.subtract(amount.0);
+            }
+        }
+    }
+
+    /// The refunds that are due, with a fee for each.
+    pub fn refunds_with(&self, fee: Amount) -> Amount {
+        let fees = u128::from(self.refunds).saturating_mul(fee.0);
+        Amount(self.refund_amounts.amount().0.saturating_add(fees))
+    }
+
+    /// Everything that is owed.
+    pub fn total(&self, fee: Amount) -> Amount {
+        let refunds = self.refunds_with(fee).0;
+        Amount(refunds.saturating_add(self.held.amount().0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What is added and taken away again leaves nothing, whatever the order and the size.
+        #[test]
+        fn sums_never_lose_anything(amounts in prop::collection::vec(any::<u128>(), 0..20)) {
+            let mut owed = Owed::default();
+            for amount in &amounts {
+                owed.add(Burden::Held, Amount(*amount));
+                owed.add(Burden::Refund, Amount(*amount));
+            }
+            let sum = amounts.iter().try_fold(0u128, |sum, amount| sum.checked_add(*amount));
+            prop_assert_eq!(owed.held.amount(), Amount(sum.unwrap_or(u128::MAX)));
+            prop_assert_eq!(owed.refunds, amounts.len() as u64);
+            for amount in amounts.iter().rev() {
+                owed.remove(Burden::Refund, Amount(*amount));
+                owed.remove(Burden::Held, Amount(*amount));
+            }
+            prop_assert_eq!(owed, Owed::default());
+        }
+    }
+
+    #[test]
+    fn each_refund_needs_a_fee() {
+        let mut owed = Owed::default();
+        owed.add(Burden::Refund, Amount(100));
+        owed.add(Burden::Refund, Amount(50));
+        owed.add(Burden::Held, Amount(7));
+        owed.add(Burden::None, Amount(9));
+        assert_eq!(owed.refunds_with(Amount(10)), Amount(170));
+        assert_eq!(owed.total(Amount(10)), Amount(177));
+        assert_eq!(owed.total(Amount(u128::MAX)), Amount(u128::MAX));
+    }
+
+    #[test]
+    fn refunds_come_out_of_the_account_that_was_paid() {
+        let canister = Principal::from_slice(&[1]);
+        let account = |owner, subaccount| Account { owner, subaccount };
+        let own = account(canister, Some([7; 32]));
+        assert_eq!(paying_account(&own, &canister), own);
+        let merchant = account(Principal::from_slice(&[2]), Some([7; 32]));
+        assert_eq!(
+            paying_account(&merchant, &canister),
+            Account::from(canister)
+        );
+        let default = account(canister, Some([0; 32]));
+        assert_eq!(paying_account(&default, &canister), Account::from(canister));
+    }
+}

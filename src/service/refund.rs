@@ -1,0 +1,123 @@
+//! Refunds: money that came in and for which nothing went out goes back, once.
+//!
+//! What is owed and where each refund stands is in `storage::liabilities`; which transfer may be made next
+//! is decided by `domain::outgoing`. A try is journalled before the await, with the fee and the
+//! `created_at_time` it has: a trap or an upgrade in between leaves it in doubt, and the next try is the
+//! same transfer again. There is no lock but the time that a try takes at most.
+
+use crate::{
+    domain::{
+        liability::paying_account,
+        outgoing::{Outgoing, Step, Written, refund_memo},
+        payment::{Event, FailureKind, Payment, RefundCause, RefundProblem, State},
+        roles::Unauthorized,
+        settlement::OwnTransfer,
+    },
+    runtime::Runtime,
+    service::{role, treasury},
+    storage::{self, liabilities, payments::Change},
+    types::{Account, NonceKey, PaymentId, Seconds},
+};
+
+/// A refund cannot be owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefundError {
+    /// The caller may not do this.
+    #[error(transparent)]
+    Unauthorized(#[from] Unauthorized),
+    /// No payment has this id.
+    #[error("no payment has this id")]
+    UnknownPayment,
+    /// Nothing was paid, or it was delivered, or it is being refunded already.
+    #[error("the payment is not one that is settled and not delivered")]
+    NotRefundable,
+}
+
+/// Owes the payer of a settled payment that was not delivered the money, because a controller says so.
+pub fn owe<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Payment, RefundError> {
+    let caller = runtime.caller();
+    role(runtime, &caller).may_administer()?;
+    let key = storage::payments::key_of(id).ok_or(RefundError::UnknownPayment)?;
+    let due = Change::Event(Event::RefundDue(RefundCause::Merchant));
+    let payment = storage::payments::record(&key, due, runtime.now())
+        .map_err(|_| RefundError::NotRefundable)?;
+    storage::audit::admin(caller, "refund_payment", &id.to_string(), runtime.now());
+    Ok(payment)
+}
+
+/// Takes the next step of this refund, due or not; when the next one is due is in the schedule.
+pub async fn step<R: Runtime>(runtime: &R, key: &NonceKey) {
+    let now = runtime.now();
+    let Some((payment, refund)) = owed(key) else {
+        return;
+    };
+    let Some(ledger) = storage::ledgers::get(&payment.ledger) else {
+        return;
+    };
+    let anew = Written {
+        created_at: now,
+        fee: ledger.fee,
+    };
+    match refund.step(anew, now) {
+        Step::Wait(until) => storage::payments::postpone(key, until),
+        Step::Ask { written, fresh } => ask(runtime, key, &payment, refund, written, fresh).await,
+        Step::LookUp(_) => storage::payments::postpone(key, now.plus(Seconds(3_600))),
+    }
+}
+
+fn owed(key: &NonceKey) -> Option<(Payment, Outgoing)> {
+    let payment = storage::payments::by_nonce(key)?;
+    let refunding = matches!(payment.state, State::Refunding { .. });
+    Some((payment, liabilities::refund(key)?)).filter(|_| refunding)
+}
+
+fn source<R: Runtime>(runtime: &R, payment: &Payment) -> Account {
+    paying_account(&payment.to, &runtime.canister_id())
+}
+
+async fn ask<R: Runtime>(
+    runtime: &R,
+    key: &NonceKey,
+    payment: &Payment,
+    mut refund: Outgoing,
+    written: Written,
+    fresh: bool,
+) {
+    let tried = Change::Event(Event::RefundTried);
+    if storage::payments::record(key, tried, runtime.now()).is_err() {
+        return;
+    }
+    refund.begin(written, runtime.now());
+    liabilities::put_refund(key, &refund);
+    let memo = refund_memo(&payment.id);
+    let transfer = OwnTransfer {
+        from: source(runtime, payment),
+        to: payment.from,
+        amount: payment.amount,
+        fee: written.fee,
+        memo: &memo,
+        created_at: written.created_at,
+    };
+    let event = treasury::send(runtime, payment.ledger, &transfer).await;
+    // Somebody else may have learnt of it meanwhile.
+    let Some((_, mut now_known)) = owed(key) else {
+        return;
+    };
+    let moved = now_known.end(refund.tries, fresh, &event, runtime.now());
+    let change = match (moved, &event) {
+        (Some(block), _) => Event::RefundMoved { block },
+        // Answers of a try that another one has overtaken tell nothing.
+        _ if now_known.tries != refund.tries => return,
+        (None, Event::NotMoved(failure)) if failure.kind == FailureKind::InsufficientFunds => {
+            Event::RefundFailed(RefundProblem::InsufficientFunds)
+        }
+        (None, Event::NotMoved(_)) => Event::RefundFailed(RefundProblem::Refused),
+        (None, _) => Event::RefundFailed(RefundProblem::Unclear),
+    };
+    liabilities::put_refund(key, &now_known);
+    // Fails only if the payment is refunded already.
+    let _ = storage::payments::record(key, Change::Event(change), runtime.now());
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+use super::*;
+use crate::{
+    domain::{
+        outgoing::{DEDUP_WINDOW, LOCK},
+        settlement::CallOutcome,
+    },
+    runtime::scripted::{ScriptedRuntime, poll, run},
+    storage::{
+        ledgers::tests::ledger,
+        payments::{Lane, NewPayment, tests as examples},
+    },
+    types::{Amount, BlockIndex, Method, RouteKey, TimestampNs},
+};
+use candid::{Decode, Nat, Principal};
+use icrc_ledger_types::icrc1::transfer::{TransferArg, TransferError};
+use std::{pin::pin, task::Poll};
+
+const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
+const KEY: NonceKey = NonceKey([7; 16]);
+
+type Reply = Result<Nat, TransferError>;
+
+fn payer() -> Account {
+    Account {
+        owner: Principal::from_slice(&[1; 29]),
+        subaccount: Some([3; 32]),
+    }
+}
+
+fn happens(event: Event, now: TimestampNs) -> Payment {
+    storage::payments::record(&KEY, Change::Event(event), now).unwrap()
+}
+
+/// A payment to `to` that was settled and is to be refunded.
+fn owing(to: Account) -> ScriptedRuntime {
+    examples::set_up();
+    let runtime = ScriptedRuntime::new(NOW);
+    liabilities::set_canister(runtime.canister_id());
+    let payment = Payment {
+        from: payer(),
+        to,
+        ..examples::payment(1, 1)
+    };
+    let new = NewPayment {
+        payment,
+        route: RouteKey::new(Method::Get, "/a"),
+        valid_before: None,
+        known_block: None,
+    };
+    storage::payments::record(&KEY, Change::Open(Box::new(new)), NOW).unwrap();
+    let block = BlockIndex(3);
+    happens(Event::Moved { block }, NOW);
+    happens(Event::RefundDue(RefundCause::NotFetched), NOW);
+    runtime
+}
+
+fn merchant() -> Account {
+    Account::from(Principal::from_slice(&[9; 29]))
+}
+
+fn state() -> State {
+    storage::payments::by_nonce(&KEY).unwrap().state
+}
+
+fn problem() -> RefundProblem {
+    match state() {
+        State::Refunding { problem, .. } => problem,
+        other => panic!("expected a refund that is owed, got {other:?}"),
+    }
+}
+
+fn refunded_in() -> BlockIndex {
+    match state() {
+        State::Refunded { refund_block, .. } => refund_block,
+        other => panic!("expected a refund that is made, got {other:?}"),
+    }
+}
+
+fn asked(runtime: &ScriptedRuntime, n: usize) -> TransferArg {
+    let call = runtime.calls.borrow()[n].clone();
+    assert_eq!(
+        (call.canister, call.method.as_str()),
+        (ledger(0).id, "icrc1_transfer")
+    );
+    Decode!(&call.argument, TransferArg).unwrap()
+}
+
+fn later(runtime: &ScriptedRuntime, span: Seconds) {
+    runtime.now.set(runtime.now().plus(span));
+}
+
+/// As the timer does it: what is due.
+async fn step(runtime: &ScriptedRuntime) {
+    for key in storage::payments::due(Lane::Refund, runtime.now(), 10) {
+        super::step(runtime, &key).await;
+    }
+}
+
+/// Answers the next call so, makes what is due an hour later.
+fn answered(runtime: &ScriptedRuntime, reply: Reply) {
+    later(runtime, Seconds(3_600));
+    runtime.will_reply(reply);
+    run(step(runtime));
+}
+
+fn rejected(runtime: &ScriptedRuntime) {
+    later(runtime, Seconds(3_600));
+    runtime.will(CallOutcome::Rejected {
+        code: 4,
+        message: "lost".into(),
+    });
+    run(step(runtime));
+}
+
+#[test]
+fn should_pay_what_was_paid_to_the_account_that_paid_once() {
+    let runtime = owing(merchant());
+    answered(&runtime, Ok(Nat::from(9u8)));
+    assert_eq!(refunded_in(), BlockIndex(9));
+    let payment = storage::payments::by_nonce(&KEY).unwrap();
+    let transfer = asked(&runtime, 0);
+    assert_eq!(
+        (transfer.to, transfer.from_subaccount),
+        (payer(), None),
+        "out of the treasury"
+    );
+    assert_eq!(transfer.amount, Nat::from(payment.amount.0));
+    assert_eq!(transfer.fee, Some(Nat::from(10u8)));
+    assert_eq!(transfer.created_at_time, Some(runtime.now().0));
+    let memo = transfer.memo.unwrap().0.into_vec();
+    assert_eq!(memo, refund_memo(&payment.id));
+    later(&runtime, Seconds::DAY);
+    run(step(&runtime));
+    run(super::step(&runtime, &KEY));
+    assert_eq!(runtime.made(), 1);
+}
+
+#[test]
+fn should_pay_out_of_the_account_that_was_paid() {
+    let own = Account {
+        owner: Principal::from_slice(&ScriptedRuntime::CANISTER),
+        subaccount: Some([5; 32]),
+    };
+    let runtime = owing(own);
+    answered(&runtime, Ok(Nat::from(9u8)));
+    assert_eq!(asked(&runtime, 0).from_subaccount, Some([5; 32]));
+}
+
+#[test]
+fn should_ask_the_same_again_when_the_reply_is_lost() {
+    let runtime = owing(merchant());
+    rejected(&runtime);
+    assert_eq!(problem(), RefundProblem::Unclear);
+    let duplicate_of = Nat::from(9u8);
+    answered(&runtime, Err(TransferError::Duplicate { duplicate_of }));
+    assert_eq!(refunded_in(), BlockIndex(9));
+    assert_eq!(asked(&runtime, 0), asked(&runtime, 1));
+}
+
+/// A trap or an upgrade after the ledger was asked: nothing of the answer is known.
+#[test]
+fn should_ask_the_same_again_when_the_callback_never_ends() {
+    let runtime = owing(merchant());
+    runtime.hold.set(true);
+    {
+        let mut lost = pin!(step(&runtime));
+        assert_eq!(poll(lost.as_mut()), Poll::Pending);
+        run(super::step(&runtime, &KEY));
+        assert_eq!(runtime.made(), 1, "one try keeps others away");
+    }
+    runtime.hold.set(false);
+    later(&runtime, LOCK);
+    runtime.will_reply(Reply::Ok(Nat::from(9u8)));
+    run(step(&runtime));
+    assert_eq!(refunded_in(), BlockIndex(9));
+    assert_eq!(asked(&runtime, 0), asked(&runtime, 1));
+}
+
+#[test]
+fn should_take_the_new_fee_only_if_nothing_is_in_doubt() {
+    let runtime = owing(merchant());
+    let bad_fee = |fee: u8| {
+        Err(TransferError::BadFee {
+            expected_fee: Nat::from(fee),
+        })
+    };
+    answered(&runtime, bad_fee(20));
+    assert_eq!(problem(), RefundProblem::Refused);
+    assert_eq!(
+        storage::ledgers::get(&ledger(0).id).unwrap().fee,
+        Amount(20)
+    );
+    rejected(&runtime);
+    let second = asked(&runtime, 1);
+    assert_eq!(second.fee, Some(Nat::from(20u8)));
+    assert_eq!(second.created_at_time, Some(runtime.now().0));
+    // Now the second may have been made, and a ledger whose fee changed again says so first.
+    for _ in 0..3 {
+        answered(&runtime, bad_fee(30));
+        let again = asked(&runtime, runtime.made() - 1);
+        assert_eq!(again, second);
+    }
+    answered(&runtime, Ok(Nat::from(9u8)));
+    assert_eq!(refunded_in(), BlockIndex(9));
+}
+
+#[test]
+fn should_wait_for_an_empty_treasury() {
+    let runtime = owing(merchant());
+    let empty = || {
+        Err(TransferError::InsufficientFunds {
+            balance: Nat::from(0u8),
+        })
+    };
+    for _ in 0..3 {
+        answered(&runtime, empty());
+        assert_eq!(problem(), RefundProblem::InsufficientFunds);
+        run(step(&runtime));
+    }
+    assert_eq!(runtime.made(), 3, "not again at once");
+    assert_ne!(asked(&runtime, 0), asked(&runtime, 1));
+    answered(&runtime, Ok(Nat::from(9u8)));
+    assert_eq!(refunded_in(), BlockIndex(9));
+}
+
+#[test]
+fn should_not_ask_when_the_ledger_has_forgotten() {
+    let runtime = owing(merchant());
+    rejected(&runtime);
+    later(&runtime, DEDUP_WINDOW);
+    later(&runtime, Seconds(1));
+    run(step(&runtime));
+    assert_eq!((runtime.made(), problem()), (1, RefundProblem::Unclear));
+}
+
+#[test]
+fn should_book_no_block_that_was_known_before() {
+    let runtime = owing(merchant());
+    answered(&runtime, Ok(Nat::from(3u8)));
+    assert_eq!(problem(), RefundProblem::Unclear);
+}
+
+#[test]
+fn controllers_owe_refunds_of_what_is_settled_and_not_delivered() {
+    let runtime = owing(merchant());
+    let id = storage::payments::by_nonce(&KEY).unwrap().id;
+    assert_eq!(owe(&runtime, &id), Err(RefundError::NotRefundable));
+    let unknown = PaymentId([99; 32]);
+    assert_eq!(owe(&runtime, &unknown), Err(RefundError::UnknownPayment));
+    runtime.caller.set(Principal::anonymous());
+    assert_eq!(
+        owe(&runtime, &id),
+        Err(RefundError::Unauthorized(Unauthorized))
+    );
+}

@@ -1,0 +1,361 @@
+//! What is owed, and the transfers that pay it.
+//!
+//! | table | key | what | size |
+//! |---|---|---|---|
+//! | owed | ledger, subaccount | totals of what is owed out of this account of the canister | accounts with something owed |
+//! | refunds | nonce key | where the refund of a payment stands | payments that are being refunded |
+//! | withdrawals | ledger | the latest withdrawal | one a ledger |
+//!
+//! Totals follow the states of payments: [`note`] is part of every change of state. A payment to somebody
+//! else's account that is never refunded costs nothing here.
+
+use crate::{
+    domain::{
+        liability::{Burden, Owed, Sum, burden, paying_account},
+        outgoing::{Outgoing, Withdrawal, Written},
+        payment::{Payment, State},
+    },
+    storable_row,
+    storage::{
+        codec::{StoredAccount, StoredU128},
+        ledgers, memory,
+        payments::{self, Lane},
+    },
+    types::{Account, BlockIndex, NonceKey, TimestampNs},
+};
+use candid::Principal;
+use ic_stable_structures::StableBTreeMap;
+use minicbor::{Decode, Encode};
+use std::cell::RefCell;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+struct OwedRow {
+    #[n(0)]
+    refunds: u64,
+    #[n(1)]
+    refund_amounts: SumRow,
+    #[n(2)]
+    held: SumRow,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct SumRow {
+    #[n(0)]
+    high: u64,
+    #[n(1)]
+    low: StoredU128,
+}
+
+impl Default for SumRow {
+    fn default() -> Self {
+        Sum::default().into()
+    }
+}
+
+impl From<Sum> for SumRow {
+    fn from(sum: Sum) -> Self {
+        SumRow {
+            high: sum.high,
+            low: StoredU128(sum.low),
+        }
+    }
+}
+
+impl From<SumRow> for Sum {
+    fn from(row: SumRow) -> Self {
+        Sum {
+            high: row.high,
+            low: row.low.0,
+        }
+    }
+}
+
+storable_row!(OwedRow);
+
+impl From<Owed> for OwedRow {
+    fn from(owed: Owed) -> Self {
+        OwedRow {
+            refunds: owed.refunds,
+            refund_amounts: owed.refund_amounts.into(),
+            held: owed.held.into(),
+        }
+    }
+}
+
+impl From<OwedRow> for Owed {
+    fn from(row: OwedRow) -> Self {
+        Owed {
+            refunds: row.refunds,
+            refund_amounts: row.refund_amounts.into(),
+            held: row.held.into(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct OutgoingRow {
+    /// `created_at_time` of what is in doubt.
+    #[n(0)]
+    created_at: Option<u64>,
+    /// Its fee.
+    #[n(1)]
+    fee: StoredU128,
+    #[n(2)]
+    tries: u32,
+    #[n(3)]
+    busy_until: u64,
+}
+
+storable_row!(OutgoingRow);
+
+impl From<&Outgoing> for OutgoingRow {
+    fn from(outgoing: &Outgoing) -> Self {
+        OutgoingRow {
+            created_at: outgoing.doubt.map(|written| written.created_at.0),
+            fee: outgoing
+                .doubt
+                .map(|written| written.fee)
+                .unwrap_or_default()
+                .into(),
+            tries: outgoing.tries,
+            busy_until: outgoing.busy_until.0,
+        }
+    }
+}
+
+impl From<OutgoingRow> for Outgoing {
+    fn from(row: OutgoingRow) -> Self {
+        let fee = row.fee.into();
+        Outgoing {
+            doubt: row.created_at.map(|created_at| Written {
+                created_at: TimestampNs(created_at),
+                fee,
+            }),
+            tries: row.tries,
+            busy_until: TimestampNs(row.busy_until),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct WithdrawalRow {
+    #[n(0)]
+    from: StoredAccount,
+    #[n(1)]
+    to: StoredAccount,
+    #[n(2)]
+    amount: StoredU128,
+    #[n(3)]
+    outgoing: OutgoingRow,
+    #[n(4)]
+    block: Option<u64>,
+}
+
+storable_row!(WithdrawalRow);
+
+/// A ledger's index and a subaccount.
+type OwedKey = [u8; 33];
+
+struct Tables {
+    owed: StableBTreeMap<OwedKey, OwedRow, memory::Memory>,
+    refunds: StableBTreeMap<[u8; 16], OutgoingRow, memory::Memory>,
+    withdrawals: StableBTreeMap<u8, WithdrawalRow, memory::Memory>,
+    /// This canister: whose accounts hold money for payers.
+    canister: Option<Principal>,
+    /// How often money left for good since the last upgrade.
+    outflows: u64,
+}
+
+thread_local! {
+    static TABLES: RefCell<Tables> = RefCell::new(Tables::load());
+}
+
+fn with<T>(f: impl FnOnce(&Tables) -> T) -> T {
+    TABLES.with_borrow(f)
+}
+
+fn with_mut<T>(f: impl FnOnce(&mut Tables) -> T) -> T {
+    TABLES.with_borrow_mut(f)
+}
+
+/// Says which canister this is. Part of installation and of every upgrade.
+pub fn set_canister(canister: Principal) {
+    with_mut(|tables| tables.canister = Some(canister));
+}
+
+/// Notes that `payment` has come to its state from `before`: the totals follow, and a refund that has
+/// become due is put down.
+pub(super) fn note(key: &NonceKey, before: Option<&State>, payment: &Payment) {
+    with_mut(|tables| tables.note(key, before, payment));
+}
+
+/// Makes the totals anew from the payments. Part of every upgrade: versions before this one kept none.
+pub fn rebuild() {
+    let lanes = [Lane::Open, Lane::Undelivered, Lane::Refund];
+    let payments = lanes.map(|lane| payments::in_lane(lane, None, usize::MAX));
+    with_mut(|tables| {
+        tables.owed.clear_new();
+        for (_, payment) in payments.iter().flatten() {
+            tables.burden(
+                payment,
+                Burden::None,
+                tables.burden_of(&payment.state, payment),
+            );
+        }
+    });
+}
+
+/// What is owed in this ledger, by the account that it would be paid from.
+pub fn owed(ledger: &Principal) -> Vec<(Account, Owed)> {
+    with(|tables| tables.owed_in(ledger))
+}
+
+/// What is owed out of this account.
+pub fn owed_by(ledger: &Principal, account: &Account) -> Owed {
+    let Some(key) = owed_key(ledger, account) else {
+        return Owed::default();
+    };
+    with(|tables| tables.owed.get(&key))
+        .unwrap_or_default()
+        .into()
+}
+
+/// Where the refund of this payment stands, if it is owed.
+pub fn refund(key: &NonceKey) -> Option<Outgoing> {
+    with(|tables| tables.refunds.get(&key.0)).map(Outgoing::from)
+}
+
+/// Puts down where a refund stands. Does nothing if it is not owed.
+pub fn put_refund(key: &NonceKey, refund: &Outgoing) {
+    with_mut(|tables| {
+        if tables.refunds.contains_key(&key.0) {
+            tables.refunds.insert(key.0, refund.into());
+        }
+    });
+}
+
+/// The latest withdrawal from this ledger.
+pub fn withdrawal(ledger: &Principal) -> Option<Withdrawal> {
+    let index = ledgers::index(ledger)?;
+    let row = with(|tables| tables.withdrawals.get(&index))?;
+    Some(Withdrawal {
+        from: row.from.0,
+        to: row.to.0,
+        amount: row.amount.into(),
+        outgoing: row.outgoing.into(),
+        block: row.block.map(BlockIndex),
+    })
+}
+
+/// Puts down the latest withdrawal from this ledger, or that there is none.
+pub fn put_withdrawal(ledger: &Principal, withdrawal: Option<&Withdrawal>) {
+    let Some(index) = ledgers::index(ledger) else {
+        return;
+    };
+    with_mut(|tables| match withdrawal {
+        None => {
+            tables.withdrawals.remove(&index);
+        }
+        Some(withdrawal) => {
+            if withdrawal.block.is_some() {
+                tables.outflows = tables.outflows.wrapping_add(1);
+            }
+            let row = WithdrawalRow {
+                from: StoredAccount(withdrawal.from),
+                to: StoredAccount(withdrawal.to),
+                amount: withdrawal.amount.into(),
+                outgoing: (&withdrawal.outgoing).into(),
+                block: withdrawal.block.map(|block| block.0),
+            };
+            tables.withdrawals.insert(index, row);
+        }
+    });
+}
+
+/// Changes whenever a refund or a withdrawal is known to be made: a balance that was asked for before may
+/// not be compared with what is owed after.
+pub fn outflows() -> u64 {
+    with(|tables| tables.outflows)
+}
+
+/// `None` if the ledger is not registered.
+fn owed_key(ledger: &Principal, account: &Account) -> Option<OwedKey> {
+    let mut key = [0; 33];
+    key[0] = ledgers::index(ledger)?;
+    key[1..].copy_from_slice(&account.subaccount.unwrap_or_default());
+    Some(key)
+}
+
+impl Tables {
+    fn load() -> Self {
+        Tables {
+            owed: StableBTreeMap::init(memory::get(memory::OWED)),
+            refunds: StableBTreeMap::init(memory::get(memory::REFUNDS)),
+            withdrawals: StableBTreeMap::init(memory::get(memory::WITHDRAWALS)),
+            canister: None,
+            outflows: 0,
+        }
+    }
+
+    fn owed_in(&self, ledger: &Principal) -> Vec<(Account, Owed)> {
+        let (Some(index), Some(owner)) = (ledgers::index(ledger), self.canister) else {
+            return vec![];
+        };
+        let (mut first, mut last) = ([0; 33], [255; 33]);
+        (first[0], last[0]) = (index, index);
+        let rows = self.owed.range(first..=last).map(|entry| {
+            let mut subaccount = [0; 32];
+            subaccount.copy_from_slice(&entry.key()[1..]);
+            let account = Account {
+                owner,
+                subaccount: Some(subaccount),
+            };
+            (crate::types::canonical(account), entry.value().into())
+        });
+        rows.collect()
+    }
+
+    fn note(&mut self, key: &NonceKey, before: Option<&State>, payment: &Payment) {
+        let old = before.map_or(Burden::None, |state| self.burden_of(state, payment));
+        let new = self.burden_of(&payment.state, payment);
+        if old == new {
+            return;
+        }
+        self.burden(payment, old, new);
+        if new == Burden::Refund {
+            self.refunds.insert(key.0, (&Outgoing::default()).into());
+        } else if old == Burden::Refund {
+            self.outflows = self.outflows.wrapping_add(1);
+            self.refunds.remove(&key.0);
+        }
+    }
+
+    fn burden_of(&self, state: &State, payment: &Payment) -> Burden {
+        self.canister.map_or(Burden::None, |canister| {
+            burden(state, &payment.to, &canister)
+        })
+    }
+
+    /// This payment burdens its account in another way from now on.
+    fn burden(&mut self, payment: &Payment, old: Burden, new: Burden) {
+        let Some(canister) = self.canister else {
+            return;
+        };
+        let account = paying_account(&payment.to, &canister);
+        // A payment is only ever recorded in a ledger that is registered.
+        let Some(owed_key) = owed_key(&payment.ledger, &account) else {
+            return;
+        };
+        let mut owed: Owed = self.owed.get(&owed_key).unwrap_or_default().into();
+        owed.remove(old, payment.amount);
+        owed.add(new, payment.amount);
+        if owed == Owed::default() {
+            self.owed.remove(&owed_key);
+        } else {
+            self.owed.insert(owed_key, owed.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+use super::*;
+use crate::{
+    domain::payment::{Event, RefundCause, tests::arb_event},
+    storage::{
+        ledgers::tests::ledger,
+        payments::{self, Change, NewPayment, tests as examples},
+    },
+    types::{Amount, Method, RouteKey},
+};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
+const CANISTER: [u8; 10] = [8; 10];
+
+fn set_up() {
+    examples::set_up();
+    ledgers::put(&ledger(1)).unwrap();
+    set_canister(Principal::from_slice(&CANISTER));
+}
+
+fn key(n: u32) -> NonceKey {
+    NonceKey([n as u8; 16])
+}
+
+/// Where the n-th payment goes: to one of three accounts of the canister, or to a merchant.
+fn pay_to(n: u32) -> Account {
+    let own = !n.is_multiple_of(4);
+    let owner = Principal::from_slice(if own { &CANISTER } else { &[9; 29] });
+    Account {
+        owner,
+        subaccount: [None, Some([n as u8 % 2 + 1; 32])][n as usize / 4 % 2],
+    }
+}
+
+fn open(n: u32) -> Change {
+    let mut payment = examples::payment(n, 1);
+    payment.ledger = ledger(n as u8 % 2).id;
+    payment.to = pay_to(n);
+    payment.amount = Amount(10u128.pow(n % 39));
+    Change::Open(Box::new(NewPayment {
+        payment,
+        route: RouteKey::new(Method::Get, "/a"),
+        valid_before: None,
+        known_block: None,
+    }))
+}
+
+/// What is owed according to the payments themselves, by ledger and account.
+fn recomputed() -> BTreeMap<(Principal, Account), Owed> {
+    let canister = Principal::from_slice(&CANISTER);
+    let mut all: BTreeMap<_, Owed> = BTreeMap::new();
+    for payment in (0..PAYMENTS).filter_map(|n| payments::by_nonce(&key(n))) {
+        let account = paying_account(&payment.to, &canister);
+        let owed = all.entry((payment.ledger, account)).or_default();
+        owed.add(
+            burden(&payment.state, &payment.to, &canister),
+            payment.amount,
+        );
+    }
+    all.retain(|_, owed| *owed != Owed::default());
+    all
+}
+
+fn totals() -> BTreeMap<(Principal, Account), Owed> {
+    let in_ledger = |id: Principal| owed(&id).into_iter().map(move |(a, owed)| ((id, a), owed));
+    in_ledger(ledger(0).id)
+        .chain(in_ledger(ledger(1).id))
+        .collect()
+}
+
+const PAYMENTS: u32 = 6;
+
+fn happen(events: Vec<(u32, Event)>) -> Result<(), TestCaseError> {
+    set_up();
+    for (n, event) in events {
+        let change = match event {
+            // Who opens payments looks first whether the nonce is used.
+            Event::Opened if payments::by_nonce(&key(n)).is_none() => open(n),
+            event => Change::Event(event),
+        };
+        let _ = payments::record(&key(n), change, NOW);
+        prop_assert_eq!(totals(), recomputed());
+        let refunding = payments::by_nonce(&key(n))
+            .is_some_and(|payment| matches!(payment.state, State::Refunding { .. }));
+        prop_assert_eq!(refund(&key(n)).is_some(), refunding);
+    }
+    rebuild();
+    prop_assert_eq!(totals(), recomputed());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Whatever happens to payments, in whatever order: the totals are the sums over the payments, and
+    /// there is a refund for each that is owed and for no other.
+    #[test]
+    fn totals_are_what_the_payments_say(
+        events in prop::collection::vec((0u32..PAYMENTS, arb_event()), 0..200),
+    ) {
+        // Tables belong to threads.
+        std::thread::spawn(|| happen(events)).join().unwrap()?;
+    }
+}
+
+#[test]
+fn a_payment_to_somebody_else_burdens_nothing_until_it_is_to_be_refunded() {
+    set_up();
+    let happens = |event| payments::record(&key(4), Change::Event(event), NOW).unwrap();
+    payments::record(&key(4), open(4), NOW).unwrap();
+    assert_eq!(totals(), BTreeMap::new());
+    let block = BlockIndex(3);
+    happens(Event::Moved { block });
+    assert_eq!(totals(), BTreeMap::new());
+    happens(Event::RefundDue(RefundCause::NotFetched));
+    let treasury = Account::from(Principal::from_slice(&CANISTER));
+    let owed = owed_by(&ledger(0).id, &treasury);
+    assert_eq!(owed.refunds_with(Amount(10)), Amount(10_010));
+    let before = outflows();
+    happens(Event::RefundMoved { block });
+    assert_eq!((totals(), outflows()), (BTreeMap::new(), before + 1));
+}
+
+#[test]
+fn what_is_put_down_is_read_back() {
+    set_up();
+    let written = Written {
+        created_at: NOW,
+        fee: Amount(u128::MAX),
+    };
+    let outgoing = Outgoing {
+        doubt: Some(written),
+        tries: 7,
+        busy_until: NOW,
+    };
+    put_refund(&key(1), &outgoing);
+    assert_eq!(refund(&key(1)), None, "no refund is owed");
+    payments::record(&key(1), open(1), NOW).unwrap();
+    let block = BlockIndex(3);
+    payments::record(&key(1), Change::Event(Event::Moved { block }), NOW).unwrap();
+    let due = Event::RefundDue(RefundCause::NotFetched);
+    payments::record(&key(1), Change::Event(due), NOW).unwrap();
+    assert_eq!(refund(&key(1)), Some(Outgoing::default()));
+    put_refund(&key(1), &outgoing);
+    assert_eq!(refund(&key(1)), Some(outgoing));
+
+    let withdrawal = Withdrawal {
+        from: pay_to(5),
+        to: pay_to(4),
+        amount: Amount(5),
+        outgoing,
+        block: Some(block),
+    };
+    let id = ledger(1).id;
+    put_withdrawal(&id, Some(&withdrawal));
+    assert_eq!(super::withdrawal(&id), Some(withdrawal));
+    put_withdrawal(&id, None);
+    assert_eq!(super::withdrawal(&id), None);
+}
