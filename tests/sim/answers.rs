@@ -1,0 +1,125 @@
+//! What comes back, and what must never come back.
+
+use crate::{
+    support::{Answer, interface::CancelError},
+    world::{Checked, Pending, What, World, goods, violation},
+};
+use pocket_ic::{RejectCode, RejectResponse};
+use x402_icp::Code;
+
+impl World {
+    /// Looks at the answers that have come.
+    pub fn poll(&mut self) -> Checked {
+        let waiting = std::mem::take(&mut self.pending);
+        let mut ended = Vec::new();
+        for pending in waiting {
+            match self.setup.pic.ingress_status(pending.message.clone()) {
+                Some(end) => ended.push((pending, end)),
+                None => self.pending.push(pending),
+            }
+        }
+        for (pending, end) in ended {
+            self.answered(pending, end)?;
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, pending: Pending, end: Result<Vec<u8>, RejectResponse>) -> Checked {
+        let reply = match end {
+            Ok(reply) => reply,
+            // Stopped, frozen, or upgraded under way: the payer asks again.
+            Err(_) if pending.excused || !self.answers() => return Ok(()),
+            Err(reject) if reject.reject_code == RejectCode::CanisterError => {
+                return violation("trap", reject.to_string());
+            }
+            Err(reject) => return violation("rejected", reject.to_string()),
+        };
+        match pending.what {
+            What::Http {
+                auth,
+                request,
+                right,
+                moved,
+                version,
+            } => {
+                let answer = Answer::from_update(&reply);
+                let key = format!("{} {}", request.method, request.url);
+                self.http(auth, &key, &answer, right, moved, version)
+            }
+            What::Cancel { auth } => {
+                let result: Result<(), CancelError> =
+                    candid::decode_one(&reply).expect("a reply of cancel_authorization");
+                // A payment that failed may be cancelled, too; it was charged no more than this one.
+                self.auths[auth].cancelled |= result.is_ok();
+                Ok(())
+            }
+            What::Admin => Ok(()),
+        }
+    }
+
+    fn http(
+        &mut self,
+        auth: usize,
+        key: &str,
+        answer: &Answer,
+        right: bool,
+        moved: bool,
+        version: u32,
+    ) -> Checked {
+        let (template, newest) = {
+            let route = &self.routes[self.auths[auth].route];
+            (route.template, route.version)
+        };
+        let entry = &mut self.auths[auth];
+        let id = entry.signed.id.to_string();
+        let about = || {
+            format!(
+                "payment {id} ({key}): status {}, {:?}, {:?}, body {:?}",
+                answer.status,
+                answer.payment_response(),
+                answer.payment_required().and_then(|offers| offers.error),
+                String::from_utf8_lossy(&answer.body)
+            )
+        };
+        let response = answer.payment_response();
+        if answer.status == 200 {
+            if !response.is_some_and(|response| response.success) {
+                return violation("delivered without a receipt", about());
+            }
+            self.stats.delivered += 1;
+            entry
+                .delivered
+                .insert((key.to_string(), answer.body.clone()));
+            let requests: std::collections::BTreeSet<&String> =
+                entry.delivered.iter().map(|(key, _)| key).collect();
+            if requests.len() > 1 {
+                return violation("one payment for two requests", about());
+            }
+            let known = (1..=newest).any(|version| goods(template, version) == answer.body);
+            let _ = version;
+            if right && !known {
+                return violation("wrong goods", about());
+            }
+            return Ok(());
+        }
+        if answer.body.starts_with(b"goods") {
+            return violation("delivered unpaid", about());
+        }
+        match (response, answer.payment_required()) {
+            (Some(_), Some(_)) => violation("outcome and offers", about()),
+            (Some(response), None) => {
+                if response.success && answer.status != 410 {
+                    return violation("success without goods", about());
+                }
+                let pending = Code::SettlementPending.as_str();
+                if response.error_reason.as_deref() == Some(pending) && response.transaction != id {
+                    return violation("pending without the payment id", about());
+                }
+                Ok(())
+            }
+            // A payer who finds offers signs again, and pays twice.
+            (None, Some(_)) if right && moved => violation("asked to pay again", about()),
+            _ => Ok(()),
+        }
+    }
+}

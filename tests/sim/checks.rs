@@ -1,0 +1,203 @@
+//! The laws that hold after every step.
+
+use crate::{
+    books::Payment,
+    chain::Block,
+    world::{Checked, World, violation},
+};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+
+impl World {
+    /// Reads what can be read, and compares.
+    pub fn check(&mut self) -> Checked {
+        self.poll()?;
+        let mut all_read = true;
+        for ledger in 0..self.ledgers.len() {
+            let id = self.ledgers[ledger].id;
+            let Some(from) = self.ledgers[ledger].chain.read(&self.setup.pic, id) else {
+                all_read = false;
+                continue;
+            };
+            let new: Vec<Block> = self.ledgers[ledger].chain.blocks[from..].to_vec();
+            for block in new {
+                self.check_block(ledger, &block)?;
+            }
+        }
+        if all_read {
+            self.check_deliveries()?;
+        }
+        match self.books() {
+            Some(books) => self.check_books(&books, all_read),
+            None => Ok(()),
+        }
+    }
+
+    /// What the ledger shows is what was signed, once.
+    fn check_block(&mut self, ledger: usize, block: &Block) -> Checked {
+        let canister = self.setup.canister;
+        let ours = |account: &Option<icrc_ledger_types::icrc1::account::Account>| {
+            account.is_some_and(|account| account.owner == canister)
+        };
+        if block.op == "approve" {
+            return Ok(());
+        }
+        if ours(&block.spender) {
+            return self.check_charge(ledger, block);
+        }
+        if ours(&block.from) {
+            return self.check_payout(ledger, block);
+        }
+        Ok(())
+    }
+
+    fn check_charge(&mut self, ledger: usize, block: &Block) -> Checked {
+        let memo = block.memo.clone().unwrap_or_default();
+        let Some(auth) = self.by_id.get(&memo).copied() else {
+            return violation("charged for nothing", format!("{block:?}"));
+        };
+        let payer = self.payers[self.auths[auth].payer].account;
+        let auth = &mut self.auths[auth];
+        if auth.block.is_some() {
+            return violation("double charge", format!("{:?} and {block:?}", auth.block));
+        }
+        auth.block = Some(block.index);
+        self.stats.settled += 1;
+        let signed = (
+            auth.ledger,
+            Some(payer),
+            Some(auth.pay_to),
+            auth.amount,
+            auth.fee,
+        );
+        if signed != (ledger, block.from, block.to, block.amount, block.fee) {
+            return violation("not as signed", format!("{signed:?}: {block:?}"));
+        }
+        if !auth.presented {
+            return violation("charged before it was presented", format!("{block:?}"));
+        }
+        if auth.cancelled {
+            return violation("charged after a cancellation", format!("{block:?}"));
+        }
+        // The call, and with it `created_at_time`, is from within the signed window.
+        let created_at = block.created_at.unwrap_or_default() / 1_000_000_000;
+        if created_at >= auth.valid_before || created_at + 600 < auth.valid_before - 3_600 {
+            return violation("charged outside the signed window", format!("{block:?}"));
+        }
+        Ok(())
+    }
+
+    /// What leaves the canister's accounts is a refund of a payment, once.
+    fn check_payout(&mut self, ledger: usize, block: &Block) -> Checked {
+        let memo = block.memo.clone().unwrap_or_default();
+        let refunded = self.auths.iter_mut().find(|auth| refund_memo(auth) == memo);
+        let Some(auth) = refunded else {
+            return violation("unexplained payout", format!("{block:?}"));
+        };
+        let payer = self.payers[auth.payer].account;
+        if auth.refund.is_some() {
+            return violation("double refund", format!("{block:?}"));
+        }
+        auth.refund = Some(block.index);
+        self.stats.refunded += 1;
+        if auth.block.is_none() && !self.ledgers[ledger].lied {
+            return violation("refund without a payment", format!("{block:?}"));
+        }
+        if (auth.ledger, Some(payer), auth.amount) != (ledger, block.to, block.amount) {
+            return violation("wrong refund", format!("{block:?}"));
+        }
+        if !auth.delivered.is_empty() {
+            return violation("refund after delivery", format!("{block:?}"));
+        }
+        Ok(())
+    }
+
+    /// Nothing was delivered that no block pays for.
+    fn check_deliveries(&self) -> Checked {
+        for auth in &self.auths {
+            let lied = self.ledgers[auth.ledger].lied;
+            if !auth.delivered.is_empty() && auth.block.is_none() && !lied {
+                return violation("delivered unpaid", auth.signed.id.to_string());
+            }
+            if !auth.delivered.is_empty() && auth.refund.is_some() {
+                return violation("delivered and refunded", auth.signed.id.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// The books say what the ledgers show, and take nothing back.
+    fn check_books(&mut self, books: &[Payment], all_read: bool) -> Checked {
+        let mut seen = BTreeSet::new();
+        for payment in books {
+            let Some(auth) = self.by_id.get(payment.id.as_slice()).copied() else {
+                return violation("a payment nobody signed", format!("{payment:?}"));
+            };
+            if !seen.insert(auth) {
+                return violation("booked twice", format!("{payment:?}"));
+            }
+            self.check_payment(auth, payment, all_read)?;
+        }
+        for (number, auth) in self.auths.iter().enumerate() {
+            if seen.contains(&number) {
+                continue;
+            }
+            let id = &auth.signed.id;
+            if let Some(last) = &auth.last {
+                return violation("forgotten", format!("{id} was {last:?}"));
+            }
+            if auth.block.is_some() {
+                return violation("paid and forgotten", id.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    fn check_payment(&mut self, auth: usize, payment: &Payment, all_read: bool) -> Checked {
+        let payer = self.payers[self.auths[auth].payer].account;
+        let auth = &mut self.auths[auth];
+        let ledger = &self.ledgers[auth.ledger];
+        let status = &payment.status;
+        let booked = (
+            payment.ledger,
+            payment.payer,
+            payment.pay_to,
+            payment.amount.clone(),
+        );
+        if booked != (ledger.id, payer, auth.pay_to, auth.amount.into()) {
+            return violation("not booked as signed", format!("{payment:?}"));
+        }
+        if let Some(last) = &auth.last
+            && !last.may_become(status)
+        {
+            return violation("history changed", format!("{last:?}, then {payment:?}"));
+        }
+        if auth.last.as_ref() != Some(status) && status.is_open() {
+            self.stats.unknown += u64::from(!matches!(status, crate::books::Status::Settling));
+        }
+        auth.last = Some(status.clone());
+        if ledger.lied || !all_read {
+            return Ok(());
+        }
+        match (status.block(), auth.block) {
+            (Some(booked), block) if block != Some(booked) => violation(
+                "booked without a block",
+                format!("{payment:?}, but the ledger shows {block:?}"),
+            ),
+            (None, Some(block)) if !status.is_open() => violation(
+                "paid and forgotten",
+                format!("{payment:?}, but block {block} shows it"),
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The memo of a payment's refund.
+fn refund_memo(auth: &crate::world::Auth) -> Vec<u8> {
+    Sha256::new()
+        .chain_update(b"x402-icp-refund")
+        .chain_update(auth.signed.id.0)
+        .finalize()
+        .to_vec()
+}

@@ -1,0 +1,362 @@
+//! The network, and what an outside observer knows of it.
+
+use crate::{
+    chain::Chain,
+    plan::Plan,
+    support::{
+        Payer, Request, Setup, Signed,
+        interface::{Price, Route, RouteArgs, RouteError},
+        setup::{FEE, FUNDS, controller, free, merchant},
+    },
+};
+use candid::{Nat, Principal};
+use icrc_ledger_types::icrc1::account::Account;
+use pocket_ic::{RejectResponse, common::rest::RawMessageId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Something the canister must never do.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    pub kind: &'static str,
+    pub text: String,
+}
+
+/// Shorthand for the result of everything that may find one.
+pub type Checked<T = ()> = Result<T, Violation>;
+
+/// A violation of this kind.
+pub fn violation<T>(kind: &'static str, text: impl Into<String>) -> Checked<T> {
+    let text = text.into();
+    Err(Violation { kind, text })
+}
+
+/// A ledger and what was done to it.
+pub struct LedgerModel {
+    pub id: Principal,
+    pub chain: Chain,
+    pub stopped: bool,
+    pub frozen: bool,
+    /// It may have told something that is not so.
+    pub lied: bool,
+    pub fee: u128,
+}
+
+/// A route as the operator set it up.
+pub struct RouteModel {
+    pub method: &'static str,
+    pub template: &'static str,
+    /// The number of the newest content.
+    pub version: u32,
+    pub amount: u128,
+    pub pay_to: Account,
+    pub on_sale: bool,
+}
+
+/// An authorization that a payer signed.
+pub struct Auth {
+    pub signed: Signed,
+    pub nonce: [u8; 32],
+    pub payer: usize,
+    pub ledger: usize,
+    pub route: usize,
+    pub request: Request,
+    pub pay_to: Account,
+    pub amount: u128,
+    pub fee: u128,
+    pub valid_before: u64,
+    /// It was presented at least once.
+    pub presented: bool,
+    /// The payer cancelled it, and was told that it will never be used.
+    pub cancelled: bool,
+    /// The block of the ledger that shows the transfer.
+    pub block: Option<u64>,
+    /// The block that shows the refund.
+    pub refund: Option<u64>,
+    /// What was delivered for it: request and body.
+    pub delivered: BTreeSet<(String, Vec<u8>)>,
+    /// What the books said last.
+    pub last: Option<crate::books::Status>,
+}
+
+/// A request on its way.
+pub struct Pending {
+    pub message: RawMessageId,
+    pub what: What,
+    /// Rejects are explained by what happened to the canister meanwhile.
+    pub excused: bool,
+}
+
+/// What the request was.
+pub enum What {
+    /// A paid request: the authorization, and the request if it was not the right one.
+    Http {
+        auth: usize,
+        request: Request,
+        right: bool,
+        /// Money had moved before it was sent.
+        moved: bool,
+        /// The newest content when it was sent.
+        version: u32,
+    },
+    Cancel {
+        auth: usize,
+    },
+    /// Whatever comes back is fine.
+    Admin,
+}
+
+/// Counters for the last line.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    pub steps: u64,
+    pub settled: u64,
+    pub refunded: u64,
+    pub faults: u64,
+    pub upgrades: u64,
+    pub unknown: u64,
+    pub delivered: u64,
+}
+
+impl Stats {
+    pub fn add(&mut self, other: &Stats) {
+        self.steps += other.steps;
+        self.settled += other.settled;
+        self.refunded += other.refunded;
+        self.faults += other.faults;
+        self.upgrades += other.upgrades;
+        self.unknown += other.unknown;
+        self.delivered += other.delivered;
+    }
+}
+
+/// Everything.
+pub struct World {
+    pub setup: Setup,
+    pub ledgers: Vec<LedgerModel>,
+    pub payers: Vec<Payer>,
+    pub routes: Vec<RouteModel>,
+    pub auths: Vec<Auth>,
+    pub by_id: BTreeMap<Vec<u8>, usize>,
+    pub pending: Vec<Pending>,
+    pub offers: Vec<(usize, Request, x402_icp::wire::PaymentRequirements)>,
+    /// The canister is stopped, or about to be.
+    pub stopped: bool,
+    /// Cycles it may spend a day on doing nothing, as first measured.
+    pub idle_burn: u128,
+    pub starved: bool,
+    pub stats: Stats,
+    pub senders: u32,
+    pub nonces: u64,
+}
+
+impl World {
+    pub fn new(plan: &Plan) -> Self {
+        let setup = Setup::new();
+        let mut ids = vec![setup.ledger.0];
+        for number in 1..plan.ledgers {
+            ids.push(setup.another_ledger(&format!("TOK{number}")).0);
+        }
+        let far = setup.now_ns() + 3_650 * 86_400_000_000_000;
+        let payers = vec![
+            Payer::ed25519(11),
+            Payer::secp256k1(12),
+            Payer::p256(13),
+            Payer::delegated(14, far, None),
+            Payer::ed25519(15).with_subaccount([7; 32]),
+        ];
+        let ledgers = ids.iter().map(|id| LedgerModel {
+            id: *id,
+            chain: Chain::default(),
+            stopped: false,
+            frozen: false,
+            lied: false,
+            fee: FEE,
+        });
+        let status = setup
+            .pic
+            .canister_status(setup.canister, Some(controller()))
+            .expect("controllers see the status");
+        let mut world = Self {
+            ledgers: ledgers.collect(),
+            payers,
+            routes: vec![],
+            auths: vec![],
+            by_id: BTreeMap::new(),
+            pending: vec![],
+            offers: vec![],
+            stopped: false,
+            idle_burn: u128::try_from(status.idle_cycles_burned_per_day.0).unwrap_or(1),
+            starved: false,
+            stats: Stats::default(),
+            senders: 0,
+            nonces: 0,
+            setup,
+        };
+        world.found();
+        world
+    }
+
+    /// Routes, content, money and allowances.
+    fn found(&mut self) {
+        let own = self.accounts();
+        let routes = [
+            ("GET", "/one", own[0]),
+            ("GET", "/own", own[1]),
+            ("GET", "/data/{id}", own[0]),
+            ("POST", "/submit", own[2]),
+        ];
+        for (method, template, pay_to) in routes {
+            self.routes.push(RouteModel {
+                method,
+                template,
+                version: 1,
+                amount: 1_000,
+                pay_to,
+                on_sale: true,
+            });
+            let args = self.route_args(self.routes.len() - 1);
+            let put: Result<Route, RouteError> =
+                self.setup.update(controller(), "route_put", (args,));
+            put.expect("a good route");
+            let content = self.content(self.routes.len() - 1);
+            self.setup.upload(method, template, &content);
+        }
+        for ledger in &self.ledgers {
+            let ledger = crate::support::ledger::TestLedger(ledger.id);
+            for payer in &self.payers {
+                ledger.mint(&self.setup, payer.account, FUNDS);
+                ledger.approve(&self.setup, payer.account, self.setup.canister, FUNDS);
+            }
+        }
+    }
+
+    /// Accounts that routes pay to: the merchant's, two of the canister itself, another's.
+    pub fn accounts(&self) -> [Account; 4] {
+        let own = Account::from(self.setup.canister);
+        [
+            merchant(),
+            own,
+            Account {
+                subaccount: Some([9; 32]),
+                ..own
+            },
+            Principal::self_authenticating([33; 32]).into(),
+        ]
+    }
+
+    pub fn route_args(&self, route: usize) -> RouteArgs {
+        let model = &self.routes[route];
+        RouteArgs {
+            prices: self
+                .ledgers
+                .iter()
+                .map(|ledger| Price {
+                    ledger: ledger.id,
+                    amount: Nat::from(model.amount),
+                })
+                .collect(),
+            max_timeout_seconds: Some(3_600),
+            pay_to: Some(model.pay_to),
+            on_sale: model.on_sale,
+            ..free(model.method, model.template)
+        }
+    }
+
+    /// The newest content of a route.
+    pub fn content(&self, route: usize) -> Vec<u8> {
+        let model = &self.routes[route];
+        goods(model.template, model.version)
+    }
+
+    /// A request for a route; the variant says which.
+    pub fn request(&self, route: usize, variant: u64) -> Request {
+        let model = &self.routes[route];
+        let mut url = model.template.replace("{id}", &(variant % 3).to_string());
+        if variant >= 2 {
+            url.push_str(&format!("?q={}", variant % 2));
+        }
+        let request = Request::new(model.method, &url);
+        match model.method {
+            "POST" => request.body(&[variant as u8; 10]),
+            _ => request,
+        }
+    }
+
+    /// Whether the canister can be expected to answer queries.
+    pub fn answers(&self) -> bool {
+        !self.stopped && !self.starved
+    }
+
+    /// A new sender of requests.
+    pub fn sender(&mut self) -> Principal {
+        self.senders += 1;
+        let mut key = [77; 32];
+        key[..4].copy_from_slice(&self.senders.to_be_bytes());
+        Principal::self_authenticating(key)
+    }
+
+    /// Sends an update to the canister; its answer is looked at when it is there.
+    pub fn send(&mut self, sender: Principal, method: &str, arg: Vec<u8>, what: What) -> bool {
+        let canister = self.setup.canister;
+        match self.setup.pic.submit_call(canister, sender, method, arg) {
+            Ok(message) => {
+                let excused = !self.answers();
+                self.pending.push(Pending {
+                    message,
+                    what,
+                    excused,
+                });
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Something happened that explains rejected requests.
+    pub fn excuse(&mut self) {
+        for pending in &mut self.pending {
+            pending.excused = true;
+        }
+    }
+
+    /// A call to a ledger, as far as it answers at once.
+    pub fn ledger_call(
+        &mut self,
+        ledger: usize,
+        sender: Principal,
+        method: &str,
+        arg: Vec<u8>,
+    ) -> Option<Vec<u8>> {
+        let id = self.ledgers[ledger].id;
+        let message = self.setup.pic.submit_call(id, sender, method, arg).ok()?;
+        self.finished(message, 6)?.ok()
+    }
+
+    /// Lets rounds pass until the message has an end, at most so many.
+    pub fn finished(
+        &self,
+        message: RawMessageId,
+        rounds: u32,
+    ) -> Option<Result<Vec<u8>, RejectResponse>> {
+        for _ in 0..rounds {
+            self.setup.pic.tick();
+            let end = self.setup.pic.ingress_status(message.clone());
+            if end.is_some() {
+                return end;
+            }
+        }
+        None
+    }
+
+    /// Lets rounds pass.
+    pub fn tick(&self, rounds: u64) {
+        for _ in 0..rounds {
+            self.setup.pic.tick();
+        }
+    }
+}
+
+/// What a route delivers.
+pub fn goods(template: &str, version: u32) -> Vec<u8> {
+    format!("goods of {template}, version {version}.").into_bytes()
+}
