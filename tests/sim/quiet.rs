@@ -33,6 +33,8 @@ impl World {
             self.admin(controller(), "ledger_add", (id,))?;
             self.admin(controller(), "ledger_enable", (id, true))?;
             for payer in 0..self.payers.len() {
+                let minter = crate::support::setup::minter().into();
+                self.transfer(ledger, minter, self.payers[payer].account, FUNDS);
                 self.approve(payer, ledger, FUNDS as u64);
             }
         }
@@ -88,7 +90,10 @@ impl World {
         let now = self.setup.now();
         for auth in &self.auths {
             let open = auth.last.as_ref().is_some_and(|last| last.is_open());
-            if open && now + 10 < auth.valid_before && !self.ledgers[auth.ledger].lied {
+            let ledger = &self.ledgers[auth.ledger];
+            // Ledgers look at the fee before they look for duplicates.
+            let answerable = !ledger.lied && auth.fee == ledger.fee;
+            if open && now + 10 < auth.valid_before && answerable {
                 let id = &auth.signed.id;
                 return violation("left open", format!("{id}: {:?}", auth.last));
             }
