@@ -25,7 +25,12 @@ use runtime::ic::IcRuntime;
 use serde_bytes::ByteBuf;
 
 /// This canister's version.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub const VERSION: &str = if cfg!(feature = "broken") {
+    // Never to be deployed, and nobody can overlook it.
+    concat!(env!("CARGO_PKG_VERSION"), "+broken")
+} else {
+    env!("CARGO_PKG_VERSION")
+};
 
 #[init]
 fn init(args: Option<TollkeeperArgs>) {

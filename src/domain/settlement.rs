@@ -126,14 +126,16 @@ pub fn judge(
     match outcome {
         CallOutcome::Reply(reply) => judge_reply(reply, known_block, shape),
         CallOutcome::NotSent(problem) => plain(unavailable(problem.clone())),
-        CallOutcome::Rejected {
-            code: 1..=3,
-            message,
-        } => plain(unavailable(format!(
-            "the ledger cannot be reached: {message}"
-        ))),
+        CallOutcome::Rejected { code, message } if did_not_run(*code) => plain(unavailable(
+            format!("the ledger cannot be reached: {message}"),
+        )),
         CallOutcome::Rejected { .. } => plain(Event::InDoubt(Doubt::Reject)),
     }
+}
+
+/// Whether a reject with this code proves that the callee did not run.
+fn did_not_run(code: u32) -> bool {
+    matches!(code, 1..=3) || (code == 6 && cfg!(feature = "broken-unknown-is-failure"))
 }
 
 fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>, shape: Option<&OkShape>) -> Verdict {
@@ -151,6 +153,11 @@ fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>, shape: Option<&OkS
     match decode(reply) {
         Some(Answer::Ok(index)) => plain(fresh(moved(&index))),
         Some(Answer::Err(error)) => match error {
+            TransferFromError::Duplicate { .. }
+                if cfg!(feature = "broken-duplicate-is-failure") =>
+            {
+                plain(unavailable("the ledger refuses a duplicate"))
+            }
             TransferFromError::Duplicate { duplicate_of } => plain(moved(&duplicate_of)),
             TransferFromError::BadFee { expected_fee } => Verdict {
                 event: failed(FailureKind::FeeChanged, "the ledger's fee has changed"),
@@ -197,6 +204,9 @@ pub fn ok_shape(outcome: &CallOutcome) -> Option<OkShape> {
 
 /// Reads a reply, with bounds on its size and on the work.
 fn decode(reply: &[u8]) -> Option<Answer> {
+    if cfg!(feature = "broken-callback-traps") {
+        return candid::decode_one(reply).expect("the ledger is honest");
+    }
     if reply.len() > MAX_REPLY_BYTES {
         return None;
     }

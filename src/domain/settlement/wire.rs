@@ -61,8 +61,12 @@ impl Transfer<'_> {
         push_account(&mut bytes, self.from);
         bytes.push(SOME);
         push_blob(&mut bytes, self.memo);
-        bytes.push(SOME);
-        bytes.extend_from_slice(&self.created_at_time.to_le_bytes());
+        if cfg!(feature = "broken-no-created-at") {
+            bytes.push(NONE);
+        } else {
+            bytes.push(SOME);
+            bytes.extend_from_slice(&self.created_at_time.to_le_bytes());
+        }
         push_number(&mut bytes, self.amount);
         bytes
     }
