@@ -1,30 +1,48 @@
-// Shrinks and optimises a wasm module and adds canister metadata to it.
-//   node optimise.mjs IN OUT [NAME=FILE …]      each FILE becomes the public metadata section NAME
+// Shrinks and optimises a wasm module, adds canister metadata to it and compresses it.
+//   node optimise.mjs IN OUT [NAME=FILE …]      writes OUT and OUT.gz; each FILE becomes the public metadata section NAME
 import { readFileSync, writeFileSync } from "node:fs";
+import { gzip } from "@gfx/zopfli";
 import binaryen from "binaryen";
+import { namedInOrder } from "./order.mjs";
 
 const [input, output, ...sections] = process.argv.slice(2);
 const { Features } = binaryen;
-const module = binaryen.readBinary(readFileSync(input));
 // What rustc emits for wasm32-unknown-unknown and the IC accepts; nothing more may creep in.
-module.setFeatures(
+const FEATURES =
   Features.MutableGlobals |
-    Features.BulkMemory |
-    Features.BulkMemoryOpt |
-    Features.SignExt |
-    Features.NontrappingFPToInt |
-    Features.Multivalue |
-    Features.ReferenceTypes |
-    Features.CallIndirectOverlong,
-);
+  Features.BulkMemory |
+  Features.BulkMemoryOpt |
+  Features.SignExt |
+  Features.NontrappingFPToInt |
+  Features.Multivalue |
+  Features.ReferenceTypes |
+  Features.CallIndirectOverlong;
+
+function read(wasm) {
+  const module = binaryen.readBinary(wasm);
+  module.setFeatures(FEATURES);
+  return module;
+}
+
+const module = read(readFileSync(input));
 binaryen.setOptimizeLevel(3);
 binaryen.setShrinkLevel(1);
 binaryen.setDebugInfo(false);
 module.runPasses(["strip-debug", "strip-producers", "strip-target-features"]);
 module.optimize();
+
+const ordered = read(namedInOrder(Buffer.from(module.emitBinary())));
+ordered.runPasses(["reorder-functions-by-name", "strip-debug"]);
 for (const section of sections) {
   const [name, file] = section.split("=");
-  module.addCustomSection(`icp:public ${name}`, readFileSync(file));
+  ordered.addCustomSection(`icp:public ${name}`, readFileSync(file));
 }
-if (!module.validate()) throw new Error(`${input}: not valid after optimisation`);
-writeFileSync(output, module.emitBinary());
+if (!ordered.validate()) throw new Error(`${input}: not valid after optimisation`);
+const wasm = ordered.emitBinary();
+writeFileSync(output, wasm);
+
+// Writes no time and no name into the archive: the same bytes each time.
+gzip(wasm, { numiterations: 15 }, (error, archive) => {
+  if (error) throw error;
+  writeFileSync(`${output}.gz`, archive);
+});
