@@ -10,7 +10,6 @@ use crate::{
     },
     wire::{DelegationText, ExactIcrc2Extra, ExactIcrc2Payload, PaymentRequirements},
 };
-use ic_representation_independent_hash::{Value, representation_independent_hash};
 use icrc_ledger_types::icrc1::account::Account;
 use sha2::{Digest, Sha256};
 use std::{fmt, str::FromStr};
@@ -92,24 +91,61 @@ impl FromStr for PaymentId {
     }
 }
 
+/// SHA-256 of the keys of the signed map, in ascending order, and so in the order of the hashed pairs: hashing
+/// them anew for each payment would be half the work.
+const KEY_HASHES: [[u8; 32]; 11] = [
+    from_hex(b"3009be769fb8f956e8413ee9f3e0836e34968bc40457d0a10c549d2edcf00cc1"), // network
+    from_hex(b"5282b4dde60429270821dc42cfcb7e27a4ea3126d6dd4d3cd3ad5cadadf38ef2"), // payTo
+    from_hex(b"75857a45899985be4c4d941e90b6b396d6c92a4c7437aaf0bf102089fe21379d"), // from
+    from_hex(b"78377b525757b494427f89014f97d79928f3938d14eb51e20fb5dec9834eb304"), // nonce
+    from_hex(b"8b971817e6fb39a45dc37894b97017bf62fc0d8c3d024e66a501a39e478b75e9"), // spender
+    from_hex(b"988180bf0c9328c9e8bd082755c647048ae82481fd06799bad05f2e1a4e1339c"), // offer
+    from_hex(b"c2db39ccc659c4869281e6fffdf8ac1823e8d8fda3cd3dfd09d4d15dd95c2f2b"), // validBefore
+    from_hex(b"c4165d1c2525257852c94df621bfca99e5acc7deda68966cbc7f3f87e9c94cd5"), // validAfter
+    from_hex(b"cd892494455f6fa019e5b1e015c26726690db60165c7ff0c1e341c3b7b442d77"), // scheme
+    from_hex(b"cf38d95c9c6b1d9d5125c04d41a54df57727ef4cfb3f5116a602fe2b25115c13"), // amount
+    from_hex(b"d59386e0ae435e292fbe0ebcdb954b75ed5fb3922091277cb19f798fc5d50718"), // asset
+];
+
+const fn from_hex(digits: &[u8; 64]) -> [u8; 32] {
+    const fn value(digit: u8) -> u8 {
+        if digit <= b'9' {
+            digit - b'0'
+        } else {
+            digit - b'a' + 10
+        }
+    }
+    let mut bytes = [0; 32];
+    let mut at = 0;
+    while at < bytes.len() {
+        bytes[at] = value(digits[2 * at]) << 4 | value(digits[2 * at + 1]);
+        at += 1;
+    }
+    bytes
+}
+
 /// The message that is signed: the length-prefixed domain separator `x402-icp-exact` and the
 /// representation-independent hash of the eleven texts.
 pub fn signed_message(terms: &Terms, payload: &ExactIcrc2Payload) -> Vec<u8> {
-    let entry = |key: &str, text: &str| (key.to_string(), Value::String(text.to_string()));
-    let hash = representation_independent_hash(&[
-        entry("scheme", &terms.scheme),
-        entry("network", &terms.network),
-        entry("asset", &terms.asset),
-        entry("amount", &terms.amount),
-        entry("payTo", &terms.pay_to),
-        entry("spender", &terms.spender),
-        entry("offer", &terms.offer),
-        entry("from", &payload.from),
-        entry("nonce", &payload.nonce),
-        entry("validAfter", &payload.valid_after),
-        entry("validBefore", &payload.valid_before),
-    ]);
-    [DOMAIN, &hash].concat()
+    let texts = [
+        &terms.network,
+        &terms.pay_to,
+        &payload.from,
+        &payload.nonce,
+        &terms.spender,
+        &terms.offer,
+        &payload.valid_before,
+        &payload.valid_after,
+        &terms.scheme,
+        &terms.amount,
+        &terms.asset,
+    ];
+    let mut hash = Sha256::new();
+    for (key_hash, text) in KEY_HASHES.iter().zip(texts) {
+        hash.update(key_hash);
+        hash.update(Sha256::digest(text));
+    }
+    [DOMAIN, &hash.finalize()].concat()
 }
 
 /// The id of the payment whose signed message this is.

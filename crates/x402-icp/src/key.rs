@@ -3,19 +3,21 @@
 use ic_signature_verification::verify_canister_sig;
 
 /// SubjectPublicKeyInfo of an Ed25519 key (RFC 8410) up to the 32 bytes of the key.
-const ED25519_PREFIX: &[u8] = &[
+const ED25519_FRAME: &[u8] = &[
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
-/// SubjectPublicKeyInfo of an uncompressed secp256k1 key up to the 64 bytes of the point.
-const SECP256K1_PREFIX: &[u8] = &[
+/// SubjectPublicKeyInfo of an uncompressed secp256k1 key up to the point in SEC1 form.
+const SECP256K1_FRAME: &[u8] = &[
     0x30, 0x56, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b,
-    0x81, 0x04, 0x00, 0x0a, 0x03, 0x42, 0x00, 0x04,
+    0x81, 0x04, 0x00, 0x0a, 0x03, 0x42, 0x00,
 ];
-/// SubjectPublicKeyInfo of an uncompressed P-256 key up to the 64 bytes of the point.
-const P256_PREFIX: &[u8] = &[
+/// SubjectPublicKeyInfo of an uncompressed P-256 key up to the point in SEC1 form.
+const P256_FRAME: &[u8] = &[
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
-    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
+/// The first of the 65 bytes of an uncompressed point in SEC1 form.
+const UNCOMPRESSED: u8 = 0x04;
 /// AlgorithmIdentifier of canister signatures (Interface Specification, "Canister signatures").
 const CANISTER_ALGORITHM: &[u8] = &[
     0x30, 0x0c, 0x06, 0x0a, 0x2b, 0x06, 0x01, 0x04, 0x01, 0x83, 0xb8, 0x43, 0x01, 0x02,
@@ -48,11 +50,13 @@ pub fn kind(public_key_der: &[u8]) -> Option<KeyKind> {
     let is = |prefix: &[u8], rest: usize| {
         public_key_der.len() == prefix.len() + rest && public_key_der.starts_with(prefix)
     };
-    if is(ED25519_PREFIX, 32) {
+    if is(ED25519_FRAME, 32) {
         Some(KeyKind::Ed25519)
-    } else if is(SECP256K1_PREFIX, 64) {
+    } else if is(SECP256K1_FRAME, 65)
+        && public_key_der.get(SECP256K1_FRAME.len()) == Some(&UNCOMPRESSED)
+    {
         Some(KeyKind::Secp256k1)
-    } else if is(P256_PREFIX, 64) {
+    } else if is(P256_FRAME, 65) && public_key_der.get(P256_FRAME.len()) == Some(&UNCOMPRESSED) {
         Some(KeyKind::P256)
     } else if is_canister_key(public_key_der) {
         Some(KeyKind::Canister)
@@ -95,15 +99,17 @@ pub(crate) fn verify(
     if kind != KeyKind::Canister && signature.len() != 64 {
         return Err(Failure::SignatureLength(signature.len()));
     }
+    // `kind` compared the whole frame with the one good one, so only the point is left to read.
+    let after = |frame: &[u8]| public_key_der.strip_prefix(frame).ok_or(Failure::Key);
     let holds = match kind {
-        KeyKind::Ed25519 => ic_ed25519::PublicKey::deserialize_rfc8410_der(public_key_der)
+        KeyKind::Ed25519 => ic_ed25519::PublicKey::deserialize_raw(after(ED25519_FRAME)?)
             .map_err(|_| Failure::Key)?
             .verify_signature(message, signature)
             .is_ok(),
-        KeyKind::Secp256k1 => ic_secp256k1::PublicKey::deserialize_der(public_key_der)
+        KeyKind::Secp256k1 => ic_secp256k1::PublicKey::deserialize_sec1(after(SECP256K1_FRAME)?)
             .map_err(|_| Failure::Key)?
             .verify_ecdsa_signature(message, signature),
-        KeyKind::P256 => ic_secp256r1::PublicKey::deserialize_der(public_key_der)
+        KeyKind::P256 => ic_secp256r1::PublicKey::deserialize_sec1(after(P256_FRAME)?)
             .map_err(|_| Failure::Key)?
             .verify_signature(message, signature),
         KeyKind::Canister => {

@@ -51,7 +51,7 @@ fn compressed_points_are_another_encoding_and_refused() {
         .public_key();
     let compressed = key.serialize_sec1(true);
     let mut der = vec![0x30, 0x36];
-    der.extend_from_slice(&SECP256K1_PREFIX[2..20]);
+    der.extend_from_slice(&SECP256K1_FRAME[2..20]);
     der.extend_from_slice(&[0x03, 0x22, 0x00]);
     der.extend_from_slice(&compressed);
     assert!(
