@@ -217,7 +217,6 @@ pub enum RouteError {
     UnknownRoute,
     UnknownLedger(Principal),
     TooManyRoutes { limit: u32 },
-    PaymentsInFlight { count: u32 },
 }
 
 /// Announces content.

@@ -145,6 +145,11 @@ impl State {
         )
     }
 
+    /// Whether what was bought is owed, or will be if the money moved.
+    pub fn is_owed(&self) -> bool {
+        self.is_open() || matches!(self, State::Settled { .. })
+    }
+
     /// Whether nothing can happen to the payment any more.
     pub fn is_final(&self) -> bool {
         matches!(

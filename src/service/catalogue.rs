@@ -39,12 +39,6 @@ pub enum RouteError {
         /// The limit that was reached.
         limit: u32,
     },
-    /// Payments for the route, or for one that a new route would share paths with, are under way.
-    #[error("{count} payments for this route are under way")]
-    PaymentsInFlight {
-        /// How many.
-        count: u32,
-    },
 }
 
 /// Puts a route: a new one, or new terms for the one with this method and path.
@@ -91,20 +85,6 @@ pub fn put<R: Runtime>(runtime: &R, draft: RouteDraft) -> Result<Rc<Route>, Rout
             .map(Rc::as_ref)
             .filter(|other| other.key != draft.key),
     )?;
-    if existing.is_none() {
-        // A payer who repeats a payment for one of their paths would get what the new route delivers.
-        let shadowed = routes.iter().filter(|other| {
-            other.key.path != draft.key.path && template::overlap(&other.key.path, &draft.key.path)
-        });
-        let in_flight: usize = shadowed
-            .map(|other| storage::payments::open_for(&other.key))
-            .sum();
-        if in_flight > 0 {
-            return Err(RouteError::PaymentsInFlight {
-                count: in_flight as u32,
-            });
-        }
-    }
     let revision = storage::counters::next_price_revision();
     let route = draft.apply(existing.as_deref(), own_pay_to, &config.limits, revision);
     let key = route.key.clone();
@@ -113,7 +93,8 @@ pub fn put<R: Runtime>(runtime: &R, draft: RouteDraft) -> Result<Rc<Route>, Rout
     storage::routes::get(&key).ok_or(RouteError::UnknownRoute)
 }
 
-/// Removes a route and its content.
+/// Removes a route. Its content stays for whoever paid for it, open payments included: they name what they
+/// bought, not the route.
 pub fn remove<R: Runtime>(runtime: &R, key: &RouteKey) -> Result<(), RouteError> {
     let caller = runtime.caller();
     let role = role(runtime, &caller);
@@ -125,15 +106,9 @@ pub fn remove<R: Runtime>(runtime: &R, key: &RouteKey) -> Result<(), RouteError>
         .map(Rc::as_ref)
         .filter(|other| other.key != *key);
     role.may_remove_route(&route, others)?;
-    let in_flight = storage::payments::open_for(key);
-    if in_flight > 0 {
-        return Err(RouteError::PaymentsInFlight {
-            count: in_flight as u32,
-        });
-    }
     storage::routes::remove(key);
     if let Some(content) = route.content {
-        storage::content::remove(content.blob);
+        storage::responses::release(content.blob, runtime.now());
     }
     storage::uploads::drop_for(key);
     storage::audit::admin(caller, "route_remove", &key.to_string(), runtime.now());

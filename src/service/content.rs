@@ -2,7 +2,8 @@
 //!
 //! begin (length and hash announced) → chunks in order → commit (length and hash checked). The route
 //! keeps its old content until the commit. Everything is bounded: the number of unfinished uploads, their
-//! idle time, one content's size, and all content together, unfinished uploads counted as announced.
+//! idle time, one content's size, and all content together, unfinished uploads counted as announced and
+//! replaced content as long as it is kept for whoever paid for it.
 
 use crate::{
     domain::{
@@ -98,8 +99,9 @@ pub fn begin<R: Runtime>(
         });
     }
     let limit = storage::config::read().limits.max_content_total_bytes;
-    let taken =
-        storage::routes::content_bytes().saturating_add(storage::uploads::announced_bytes());
+    let taken = storage::routes::content_bytes()
+        .saturating_add(storage::uploads::announced_bytes())
+        .saturating_add(storage::responses::kept_bytes());
     if taken.saturating_add(bytes) > limit {
         return Err(ContentError::StorageFull { limit });
     }
@@ -166,7 +168,7 @@ pub fn commit<R: Runtime>(runtime: &R, id: u64) -> Result<ContentMeta, ContentEr
     storage::routes::put(route);
     storage::uploads::finish(id);
     if let Some(old) = old {
-        storage::content::remove(old.blob);
+        storage::responses::release(old.blob, runtime.now());
     }
     let subject = upload.route.to_string();
     storage::audit::admin(upload.owner, "content_commit", &subject, runtime.now());

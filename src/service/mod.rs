@@ -9,6 +9,7 @@ pub mod lifecycle;
 pub mod pay;
 pub mod payments;
 pub mod refund;
+pub mod retention;
 pub mod treasury;
 
 use crate::{domain::roles::Role, runtime::Runtime, storage};

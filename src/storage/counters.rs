@@ -3,7 +3,7 @@
 use crate::{storable_row, storage::memory};
 use ic_stable_structures::StableCell;
 use minicbor::{Decode, Encode};
-use std::cell::RefCell;
+use std::{cell::RefCell, ops::AddAssign};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 struct Counters {
@@ -17,6 +17,9 @@ struct Counters {
     audit_payments: u64,
     #[n(4)]
     audit_admin: u64,
+    /// Absent in rows of older versions.
+    #[n(5)]
+    responses: Option<u32>,
 }
 
 storable_row!(Counters);
@@ -27,11 +30,11 @@ thread_local! {
     );
 }
 
-fn next(counter: impl Fn(&mut Counters) -> &mut u64) -> u64 {
+fn next<T: Copy + From<u8> + AddAssign>(counter: impl Fn(&mut Counters) -> &mut T) -> T {
     COUNTERS.with_borrow_mut(|cell| {
         let mut counters = cell.get().clone();
         let value = counter(&mut counters);
-        *value += 1;
+        *value += 1.into();
         let next = *value;
         cell.set(counters);
         next
@@ -46,6 +49,11 @@ pub fn next_price_revision() -> u64 {
 /// An id that no content ever had, from 1.
 pub fn next_blob() -> u64 {
     next(|counters| &mut counters.blobs)
+}
+
+/// The number of a response, that no other ever had, from 1.
+pub(super) fn next_response() -> u32 {
+    next(|counters| counters.responses.get_or_insert(0))
 }
 
 /// The number of the next failure, from 1.
@@ -80,5 +88,6 @@ mod tests {
             (1, 1, 1)
         );
         assert_eq!(audited(), (1, 1));
+        assert_eq!((next_response(), next_response()), (1, 2));
     }
 }

@@ -48,6 +48,8 @@ pub const AUDIT_ADMIN: MemoryId = MemoryId::new(16);
 pub const HIGHEST_BLOCKS: MemoryId = MemoryId::new(17);
 /// What became of booked payments that were not delivered at once, by sequence: [`super::payments`].
 pub const FATES: MemoryId = MemoryId::new(18);
+/// What payments bought, by number: [`super::responses`].
+pub const RESPONSES: MemoryId = MemoryId::new(19);
 
 /// What is owed out of each account of the canister: [`super::liabilities`].
 pub const OWED: MemoryId = MemoryId::new(22);

@@ -16,6 +16,7 @@ pub mod liabilities;
 mod memory;
 pub mod offers;
 pub mod payments;
+pub mod responses;
 pub mod routes;
 pub mod shapes;
 pub mod uploads;

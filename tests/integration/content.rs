@@ -166,21 +166,3 @@ fn payer_gets_what_was_for_sale_when_he_paid() {
     );
     setup.check_books();
 }
-
-#[test]
-fn route_cannot_be_removed_under_a_payment() {
-    use crate::support::interface::RouteError;
-    use test_ledger::testing::Fault;
-    let setup = Setup::new();
-    let payer = setup.payer(102);
-    let sale = setup.sell("/article", 1_000);
-    setup.ledger.fault(&setup, 1, &Fault::lost_after_transfer());
-    let signed = sale.pay(&payer).send().expect_pending();
-    assert!(matches!(
-        setup.route_remove("GET", "/article"),
-        Err(RouteError::PaymentsInFlight { .. })
-    ));
-    sale.present(signed).send().expect_settled();
-    setup.route_remove("GET", "/article").unwrap();
-    assert_eq!(setup.get("/article").status, 404);
-}

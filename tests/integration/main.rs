@@ -17,5 +17,6 @@ mod random;
 mod receipts;
 mod replay;
 mod roles;
+mod stored_responses;
 mod upgrade;
 mod verification;

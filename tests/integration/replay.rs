@@ -213,22 +213,3 @@ fn payment_whose_route_is_off_sale_by_now_is_still_answered() {
     assert_eq!(setup.get("/article").status, 404);
     sale.present(settled.signed).send().expect_settled();
 }
-
-#[test]
-fn payment_whose_route_is_gone_by_now_is_still_proven() {
-    let setup = Setup::with_any_ledger();
-    let payer = setup.payer(71);
-    let sale = setup.sell("/article", PRICE);
-    let settled = sale.pay(&payer).send().expect_settled();
-    setup.route_remove("GET", "/article").unwrap();
-    let answer = sale.present(settled.signed.clone()).send().answer;
-    assert_eq!((answer.status, answer.body.len()), (410, 0));
-    let outcome = answer.payment_response().unwrap();
-    assert!(outcome.success);
-    assert_eq!(outcome.transaction, settled.block.to_string());
-    // Nobody else learns anything there, and nobody is charged.
-    let stranger = payer.sign(&settled.signed.payload.accepted, setup.now());
-    let answer = sale.present(stranger).send().answer;
-    assert_eq!((answer.status, answer.upgraded), (404, false));
-    setup.check_books();
-}

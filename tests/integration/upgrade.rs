@@ -119,6 +119,75 @@ fn upgrade_after_a_stop_while_the_ledger_is_being_asked_forgets_nothing() {
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
 }
 
+/// Upgrades after each number of rounds, until the payment is over before the upgrade comes.
+///
+/// `repeat`: what is cut off is not the first request with the payment, but the second.
+fn interrupt(seed: u8, stop: bool, before: impl Fn(&Setup), repeat: bool) {
+    let setup = Setup::new();
+    let payer = setup.payer(seed);
+    let sale = setup.sell("/article", PRICE);
+    let mut paid = 0;
+    for rounds in 0..8 {
+        before(&setup);
+        let paying = sale.pay(&payer);
+        if repeat {
+            paying.request().send(&setup.pic, setup.canister);
+        }
+        let call = setup
+            .pic
+            .submit_call(
+                setup.canister,
+                Principal::anonymous(),
+                "http_request_update",
+                paying.request().update_argument(),
+            )
+            .expect("the request is taken");
+        for _ in 0..rounds {
+            setup.pic.tick();
+        }
+        let (pic, controller) = (&setup.pic, Some(controller()));
+        if stop {
+            pic.stop_canister(setup.canister, controller).unwrap();
+        }
+        setup.upgrade();
+        if stop {
+            pic.start_canister(setup.canister, controller).unwrap();
+        }
+        // The answer comes, or not; the money is somewhere.
+        let _ = setup.pic.await_call(call);
+        setup.check_books();
+        setup.upload("GET", "/article", GOODS);
+        let settled = sale.present(paying.signed).send().expect_settled();
+        paid += 1;
+        sale.present(settled.signed).send().expect_settled();
+        let pulled = setup.ledger.pulled_by(&setup, setup.canister);
+        assert_eq!(pulled.len(), paid, "after {rounds} rounds");
+        assert_eq!(setup.payments().len(), paid);
+    }
+}
+
+#[test]
+fn upgrade_at_any_moment_of_a_payment_loses_nothing() {
+    interrupt(95, false, |_| {}, false);
+}
+
+#[test]
+fn stop_and_upgrade_at_any_moment_of_a_payment_loses_nothing() {
+    interrupt(96, true, |_| {}, false);
+}
+
+#[test]
+fn upgrade_at_any_moment_of_a_repetition_loses_nothing() {
+    let lost = |setup: &Setup| setup.ledger.fault(setup, 1, &Fault::lost_after_transfer());
+    interrupt(97, false, lost, true);
+}
+
+#[test]
+fn upgrade_at_any_moment_of_a_repetition_that_moves_the_money_loses_nothing() {
+    let nothing = |setup: &Setup| setup.ledger.fault(setup, 1, &Fault::trap());
+    interrupt(98, false, nothing, true);
+}
+
 #[test]
 fn stop_and_start_between_payments_changes_nothing() {
     let setup = Setup::with_any_ledger();

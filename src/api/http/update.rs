@@ -75,13 +75,9 @@ async fn paid<R: Runtime>(
     let Some(payment) = payment else {
         return priced.map(|route| response::refused(&seller(), route, Code::InvalidPayload));
     };
-    // Read before the ledger is asked: a payer gets what was for sale when the payment was verified,
-    // whatever happens to the route meanwhile. Nothing to deliver, nothing to charge for.
-    let goods = route.as_ref().and_then(|route| {
-        let body = storage::content::read(route.content.as_ref()?)?;
-        Some((route.mime_type.clone(), body))
-    });
-    if goods.is_none() && !known {
+    // Nothing to deliver, nothing to charge for.
+    let deliverable = route.as_ref().is_some_and(|route| route.content.is_some());
+    if !deliverable && !known {
         return None;
     }
     let key = match &route {
@@ -94,7 +90,6 @@ async fn paid<R: Runtime>(
             route: key,
             path: url.path.clone(),
             payment,
-            deliverable: goods.is_some(),
             fingerprint: request::fingerprint(
                 &request.method,
                 &url.path,
@@ -107,14 +102,9 @@ async fn paid<R: Runtime>(
     // A ledger's changed fee changes the offers.
     certification::certify_changes();
     Some(match outcome {
-        PayOutcome::Paid { receipt } => match goods {
-            Some((mime_type, body)) => response::delivered(&receipt, &mime_type, body),
-            // The route is gone since: the payer at least has proof that the money moved.
-            None => HttpResponse {
-                status_code: 410,
-                ..response::delivered(&receipt, "text/plain", Vec::new())
-            },
-        },
+        PayOutcome::Paid { receipt, goods } => {
+            response::delivered(&receipt, &goods.mime_type, goods.body)
+        }
         // A payment that is none, sent to a route that asks for none by now.
         PayOutcome::Refused(refusal) => response::refused(
             &seller(),

@@ -204,7 +204,6 @@ impl From<catalogue::RouteError> for RouteError {
             E::UnknownRoute => RouteError::UnknownRoute,
             E::UnknownLedger(ledger) => RouteError::UnknownLedger(ledger),
             E::TooManyRoutes { limit } => RouteError::TooManyRoutes { limit },
-            E::PaymentsInFlight { count } => RouteError::PaymentsInFlight { count },
         }
     }
 }

@@ -72,12 +72,12 @@ pub fn answer(
         duplicate()
     } else {
         match &payment.state {
-            State::Settled { .. } if request.deliverable => return Answer::Deliver,
+            State::Settled { .. } => return Answer::Deliver,
             State::Delivered { at, .. } if now <= at.plus(retention()) => return Answer::Deliver,
             state if state.moved().is_some() => duplicate(),
             State::Unknown {
                 since, attempts, ..
-            } if request.deliverable
+            } if super::bought(payment, &request.route).is_some()
                 && (*attempts < EAGER_TRIES || now >= since.plus(RETRY_PAUSE))
                 && may_ask(payment, request.payment.authorization.valid_before, now) =>
             {

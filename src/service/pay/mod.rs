@@ -15,7 +15,7 @@ use crate::{
     domain::{
         capacity,
         config::Config,
-        payment::{Doubt, Event, Payment, Receipt, State},
+        payment::{Doubt, Event, Payment, Receipt, RefundCause, State},
         settlement::{self, CallOutcome, Verdict},
         verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
     },
@@ -24,6 +24,7 @@ use crate::{
     storage::{
         self,
         payments::{Change, NewPayment, RecordError},
+        responses::Response,
     },
     types::{Account, BlockIndex, Fingerprint, NonceKey, PaymentId, Proof, RouteKey, TimestampNs},
 };
@@ -45,9 +46,15 @@ pub struct PaymentRequest {
     pub payment: DecodedPayment,
     /// SHA-256 over everything of the request that the answer depends on.
     pub fingerprint: [u8; 32],
-    /// Whether there is something to deliver. If not, the ledger is not asked again for a payment whose
-    /// outcome is unknown: that could make a transfer for nothing.
-    pub deliverable: bool,
+}
+
+/// What a payer gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Goods {
+    /// The MIME type of the body.
+    pub mime_type: String,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 /// How a payment ended, as far as this request goes.
@@ -57,6 +64,8 @@ pub enum PayOutcome {
     Paid {
         /// Proof of it.
         receipt: Receipt,
+        /// What was bought.
+        goods: Goods,
     },
     /// Verification failed. Nothing was stored, nothing moved.
     Refused(Refusal),
@@ -96,14 +105,17 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
     let begun = match known::payment(&key, runtime.now()) {
         Some(payment) => match known::answer(&payment, &request, proof, runtime.now()) {
             known::Answer::Final(outcome) => return *outcome,
-            known::Answer::Deliver => return outcome(delivered(runtime, &key, payment)),
+            known::Answer::Deliver => return deliver(runtime, &key, payment, &request.route),
             known::Answer::AskAgain => begin(runtime, &key, Change::Event(Event::Retried)),
             known::Answer::OtherProof => open(runtime, &key, &request, proof, true),
         },
         None => open(runtime, &key, &request, proof, false),
     };
     match begun {
-        Ok(payment) => outcome(ask(runtime, key, payment, request.deliverable).await),
+        Ok(payment) => {
+            let (payment, goods) = ask(runtime, key, payment, Some(&request.route)).await;
+            outcome(payment, goods)
+        }
         Err(refusal) => PayOutcome::Refused(refusal),
     }
 }
@@ -120,15 +132,6 @@ fn open<R: Runtime>(
     begin(runtime, key, Change::Open(Box::new(new)))
 }
 
-/// The payment, now that the present message delivers what was bought, for the first time or again.
-fn delivered<R: Runtime>(runtime: &R, key: &NonceKey, payment: Payment) -> Payment {
-    if matches!(payment.state, State::Delivered { .. }) {
-        return payment;
-    }
-    let change = Change::Event(Event::Delivered);
-    storage::payments::record(key, change, runtime.now()).unwrap_or(payment)
-}
-
 /// Asks the ledger once more for a payment that is unknown, for nobody who waits: if the money moved, the
 /// payment is settled, and what was bought waits for its payer.
 ///
@@ -136,7 +139,7 @@ fn delivered<R: Runtime>(runtime: &R, key: &NonceKey, payment: Payment) -> Payme
 pub async fn ask_again<R: Runtime>(runtime: &R, key: NonceKey) -> Result<Payment, RecordError> {
     let change = Change::Event(Event::Retried);
     let payment = storage::payments::record(&key, change, runtime.now())?;
-    Ok(ask(runtime, key, payment, false).await)
+    Ok(ask(runtime, key, payment, None).await.0)
 }
 
 /// Which nonce the payment uses.
@@ -206,10 +209,16 @@ fn admit<R: Runtime>(
         )
     };
     let verified = verify(&request.payment, &sale, nonce_state, capacity)?;
+    // Verification has seen to it that there is content.
+    let response = route
+        .content
+        .map(|content| storage::responses::number(&content, &route.mime_type));
     Ok(NewPayment {
         known_block: storage::payments::highest_block(&verified.offer.price.ledger),
-        payment: new_payment(&verified, &config, request, proof),
-        route: request.route.clone(),
+        payment: Payment {
+            response,
+            ..new_payment(&verified, &config, request, proof)
+        },
         valid_before: Some(request.payment.authorization.valid_before),
     })
 }
@@ -243,9 +252,14 @@ fn begin<R: Runtime>(runtime: &R, key: &NonceKey, change: Change) -> Result<Paym
         .map_err(|error| Refusal::new(Code::LedgerUnavailable, error.to_string()))
 }
 
-/// Asks the ledger and books the answer. `deliver`: a request waits to be answered with what was bought.
-/// Returns the payment as it is then.
-async fn ask<R: Runtime>(runtime: &R, key: NonceKey, payment: Payment, deliver: bool) -> Payment {
+/// Asks the ledger and books the answer. `route`: that of a request which waits to be answered with what
+/// was bought. Returns the payment as it is then, and what was bought if it is delivered.
+async fn ask<R: Runtime>(
+    runtime: &R,
+    key: NonceKey,
+    payment: Payment,
+    route: Option<&RouteKey>,
+) -> (Payment, Option<Goods>) {
     let known_block = storage::payments::highest_block(&payment.ledger);
     let argument = settlement::argument(&payment);
     let guard = Guard::new(runtime, key);
@@ -253,9 +267,9 @@ async fn ask<R: Runtime>(runtime: &R, key: NonceKey, payment: Payment, deliver: 
         .call(payment.ledger, settlement::METHOD, argument)
         .await;
     // From here on a trap would undo what follows; the guard then says so in the journal.
-    let payment = conclude(runtime, &key, payment, &outcome, known_block, deliver);
+    let concluded = conclude(runtime, &key, payment, &outcome, known_block, route);
     guard.defuse();
-    payment
+    concluded
 }
 
 fn conclude<R: Runtime>(
@@ -264,8 +278,8 @@ fn conclude<R: Runtime>(
     asked: Payment,
     outcome: &CallOutcome,
     known_block: Option<BlockIndex>,
-    deliver: bool,
-) -> Payment {
+    route: Option<&RouteKey>,
+) -> (Payment, Option<Goods>) {
     let shape = storage::shapes::get(&asked.ledger);
     let Verdict { event, fee } = settlement::judge(outcome, known_block, shape.as_deref());
     if shape.is_none()
@@ -276,32 +290,100 @@ fn conclude<R: Runtime>(
     if let Some(fee) = fee {
         storage::ledgers::learn_fee(&asked.ledger, fee, runtime.now());
     }
-    let change = match event {
-        Event::Moved { .. } if deliver => Change::Both(event, Event::Delivered),
-        event => Change::Event(event),
-    };
     let now = runtime.now();
-    storage::payments::record(key, change, now)
-        .or_else(|_| {
-            // The books are full, or something else spoke first: what is known is that nothing is certain.
-            storage::payments::record(key, Change::Event(Event::InDoubt(Doubt::Trapped)), now)
-        })
-        .unwrap_or(asked)
+    let goods = match (&event, route) {
+        (Event::Moved { .. }, Some(route)) => goods(&asked, route),
+        _ => None,
+    };
+    let change = match &goods {
+        Some(_) => Change::Both(event, Event::Delivered),
+        None => Change::Event(event),
+    };
+    match storage::payments::record(key, change, now) {
+        Ok(payment) => {
+            if goods.is_some() {
+                note_delivery(&payment, now);
+            }
+            (payment, goods)
+        }
+        // The books are full, or something else spoke first: what is known is that nothing is certain.
+        Err(_) => {
+            let doubt = Change::Event(Event::InDoubt(Doubt::Trapped));
+            let payment = storage::payments::record(key, doubt, now).unwrap_or(asked);
+            (payment, None)
+        }
+    }
+}
+
+fn note_delivery(payment: &Payment, now: TimestampNs) {
+    if let Some(number) = payment.response {
+        storage::responses::note_delivery(number, now);
+    }
+}
+
+/// What the payment bought. Payments of older versions do not say: they get what the route delivers.
+fn bought(payment: &Payment, route: &RouteKey) -> Option<Response> {
+    match payment.response {
+        Some(number) => storage::responses::get(number),
+        None => {
+            let route = storage::routes::get(route)?;
+            Some(Response {
+                content: route.content?,
+                mime_type: route.mime_type.clone(),
+            })
+        }
+    }
+}
+
+fn goods(payment: &Payment, route: &RouteKey) -> Option<Goods> {
+    let Response { content, mime_type } = bought(payment, route)?;
+    let body = storage::content::read(&content)?;
+    Some(Goods { mime_type, body })
+}
+
+/// Answers with what was bought, for the first time or again. What is owed and cannot be delivered is paid
+/// back.
+fn deliver<R: Runtime>(
+    runtime: &R,
+    key: &NonceKey,
+    payment: Payment,
+    route: &RouteKey,
+) -> PayOutcome {
+    let goods = goods(&payment, route);
+    if matches!(payment.state, State::Delivered { .. }) {
+        return outcome(payment, goods);
+    }
+    let (event, now) = match goods {
+        Some(_) => (Event::Delivered, runtime.now()),
+        None => (Event::RefundDue(RefundCause::NotDeliverable), runtime.now()),
+    };
+    match storage::payments::record(key, Change::Event(event), now) {
+        Ok(payment) => {
+            if goods.is_some() {
+                note_delivery(&payment, now);
+            }
+            outcome(payment, goods)
+        }
+        Err(_) => outcome(payment, None),
+    }
 }
 
 /// What a request gets that asked the ledger or delivers.
-fn outcome(payment: Payment) -> PayOutcome {
-    match (payment.receipt(), payment.state) {
-        (Some(receipt), _) => PayOutcome::Paid { receipt },
-        (_, State::Failed { failure, .. }) => PayOutcome::Failed {
+fn outcome(payment: Payment, goods: Option<Goods>) -> PayOutcome {
+    let (payment_id, payer) = (payment.id, payment.from);
+    match (payment.receipt(), goods, payment.state) {
+        (Some(receipt), Some(goods), _) => PayOutcome::Paid { receipt, goods },
+        (_, _, State::Failed { failure, .. }) => PayOutcome::Failed {
             code: failure.kind.code(),
             message: failure.message,
-            payment_id: payment.id,
-            payer: payment.from,
+            payment_id,
+            payer,
         },
-        _ => PayOutcome::Pending {
-            payment_id: payment.id,
-            payer: payment.from,
+        (None, _, _) => PayOutcome::Pending { payment_id, payer },
+        (receipt, None, _) => PayOutcome::Duplicate {
+            payment_id,
+            payer,
+            receipt,
         },
     }
 }

@@ -1,6 +1,7 @@
 mod happy_path;
 mod known_failures;
 mod one_payment_many_requests;
+mod owed;
 mod refusals;
 mod unknown_outcomes;
 
@@ -10,10 +11,10 @@ use crate::{
         capacity::{DOUBT_PAUSE, MAX_DOUBTS, MAX_OPEN_PER_PAYER},
         config::Limits,
         payment::FailureKind,
-        route::{ContentMeta, Price, Route, tests::draft},
+        route::{Price, Route, tests::draft},
     },
     runtime::scripted::{ScriptedRuntime, poll, run},
-    service::{cancel, catalogue, lifecycle, payments},
+    service::{cancel, catalogue, content, lifecycle, payments, retention},
     storage::{config::tests::config, ledgers::tests::ledger},
     types::{Amount, Cycles, Method, Nonce, Seconds},
 };
@@ -45,18 +46,12 @@ fn shop() -> Shop {
         ..draft("/a")
     };
     let route = catalogue::put(&runtime, wanted).unwrap();
-    let mut route = Route::clone(&route);
-    route.content = Some(ContentMeta {
-        blob: 1,
-        bytes: 1,
-        sha256: [0; 32],
-    });
-    let key = route.key.clone();
-    storage::routes::put(route);
-    Shop {
+    let shop = Shop {
         runtime,
-        route: key,
-    }
+        route: route.key.clone(),
+    };
+    shop.stock(b"goods");
+    shop
 }
 
 fn payer(n: u8) -> PrivateKey {
@@ -64,6 +59,29 @@ fn payer(n: u8) -> PrivateKey {
 }
 
 impl Shop {
+    /// Gives the route this content.
+    fn stock(&self, body: &[u8]) {
+        let bytes = body.len() as u64;
+        let sha256 = Sha256::digest(body).into();
+        let key = self.route.clone();
+        self.runtime.caller.set(self.runtime.controller);
+        let id = content::begin(&self.runtime, key, bytes, sha256).unwrap();
+        content::chunk(&self.runtime, id, 0, body).unwrap();
+        content::commit(&self.runtime, id).unwrap();
+    }
+
+    /// Settles, and returns what is delivered.
+    fn fetch(&self, request: &PaymentRequest) -> Vec<u8> {
+        match self.settle(request) {
+            PayOutcome::Paid { goods, .. } => goods.body,
+            other => panic!("expected goods, got {other:?}"),
+        }
+    }
+
+    fn state(&self, request: &PaymentRequest) -> State {
+        payments::payment(&id(request)).unwrap().state
+    }
+
     /// The payment of the n-th payer with this nonce, for the offer as it is now.
     fn payment(&self, n: u8, nonce: u8) -> DecodedPayment {
         let route = storage::routes::get(&self.route).unwrap();
@@ -98,7 +116,6 @@ impl Shop {
             path: "/a".into(),
             payment: self.payment(n, nonce),
             fingerprint: [1; 32],
-            deliverable: true,
         }
     }
 
@@ -143,7 +160,7 @@ fn block(n: u64) -> Reply {
 
 fn paid(outcome: PayOutcome) -> Receipt {
     match outcome {
-        PayOutcome::Paid { receipt } => receipt,
+        PayOutcome::Paid { receipt, .. } => receipt,
         other => panic!("expected a receipt, got {other:?}"),
     }
 }

@@ -26,7 +26,7 @@ use crate::{
         payment::{Event, IllegalTransition, Payment, State},
     },
     storage::ledgers,
-    types::{BlockIndex, NonceKey, PaymentId, RouteKey, TimestampNs},
+    types::{BlockIndex, NonceKey, PaymentId, TimestampNs},
 };
 use candid::Principal;
 use rows::{FailureRow, OpenRow};
@@ -42,8 +42,6 @@ pub const MAX_FAILURES: u64 = 32_768;
 pub struct NewPayment {
     /// The payment.
     pub payment: Payment,
-    /// The route it is for: method and template.
-    pub route: RouteKey,
     /// `validBefore` of the authorization, in seconds.
     pub valid_before: Option<u64>,
     /// The highest block of the ledger that is known.
@@ -53,8 +51,6 @@ pub struct NewPayment {
 /// What is known of an open payment besides the payment itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opening {
-    /// The route it is for: method and template.
-    pub route: RouteKey,
     /// `validBefore` of the authorization, in seconds; `None` in rows of older versions.
     pub valid_before: Option<u64>,
     /// The highest block of the ledger that was booked when the payment was opened, if any was.
@@ -224,15 +220,9 @@ pub fn load(payer: &Principal, ledger: &Principal) -> Load {
     })
 }
 
-/// How many open payments are for this route.
-pub fn open_for(route: &RouteKey) -> usize {
-    with(|tables| {
-        tables
-            .journal
-            .values()
-            .filter(|row| row.opening().route == *route)
-            .count()
-    })
+/// Whether a payment for this response is open or undelivered.
+pub fn awaits(response: u32) -> bool {
+    with(|tables| tables.awaited.contains_key(&response))
 }
 
 /// The nonce keys of the payments that are being settled now.

@@ -98,7 +98,7 @@ pub struct OpenRow {
     /// Of the doubt, or of the try that is under way.
     #[n(3)]
     since: u64,
-    /// The template, where it is not the path itself.
+    /// The route's template, in rows of older versions.
     #[n(4)]
     template: Option<String>,
     /// Absent in older rows, as is what follows.
@@ -123,13 +123,12 @@ impl OpenRow {
             } => (*attempts, Some(doubt_number(*doubt)), *since),
             _ => return None,
         };
-        let route = &opening.route;
         Some(OpenRow {
             terms: TermsRow::new(payment)?,
             attempt,
             doubt,
             since: since.0,
-            template: (route.path != payment.request.path).then(|| route.path.clone()),
+            template: None,
             valid_before: opening.valid_before,
             known_block: opening.known_block.map(|block| block.0),
         })
@@ -149,9 +148,7 @@ impl OpenRow {
     }
 
     pub fn opening(&self) -> Opening {
-        let path = self.template.as_ref().unwrap_or(&self.terms.path);
         Opening {
-            route: RouteKey::new(method(self.terms.method), path.clone()),
             valid_before: self.valid_before,
             known_block: self.known_block.map(BlockIndex),
             tried_at: TimestampNs(self.since),

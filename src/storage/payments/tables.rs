@@ -18,7 +18,7 @@ use crate::{
 };
 use candid::Principal;
 use ic_stable_structures::{StableBTreeMap, StableLog};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 /// What the heap knows of an open payment.
 pub struct OpenInfo {
@@ -45,9 +45,12 @@ pub struct Tables {
     pub health: BTreeMap<Principal, LedgerHealth>,
     /// What is due when.
     pub schedule: Schedule,
+    /// How many open or undelivered payments there are for each response.
+    pub awaited: BTreeMap<u32, u32>,
 }
 
 /// Where a payment is.
+#[derive(Clone, Copy)]
 enum Place {
     Nowhere,
     Journal,
@@ -78,6 +81,7 @@ impl Tables {
             open_per_payer: BTreeMap::new(),
             health: BTreeMap::new(),
             schedule: Schedule::default(),
+            awaited: BTreeMap::new(),
             journal: StableBTreeMap::init(memory::get(memory::JOURNAL)),
         };
         let open: Vec<_> = tables
@@ -90,6 +94,7 @@ impl Tables {
             let payment = row.payment();
             tables.remember(key, &payment);
             tables.plan(&NonceKey(key), &payment.state, tried_at);
+            tables.count(payment.response, false, &payment.state);
         }
         let booked: Vec<_> = tables
             .fates
@@ -103,6 +108,7 @@ impl Tables {
                     _ => TimestampNs::default(),
                 };
                 tables.plan(&key, &payment.state, at);
+                tables.count(payment.response, false, &payment.state);
             }
         }
         let failed = tables
@@ -120,6 +126,25 @@ impl Tables {
             _ => Default::default(),
         };
         self.schedule.note(key.0, state, at, retention);
+    }
+
+    /// Takes in whether the payment waits for its response now.
+    fn count(&mut self, response: Option<u32>, did_wait: bool, state: &State) {
+        let Some(response) = response else {
+            return;
+        };
+        match (did_wait, state.is_owed()) {
+            (false, true) => *self.awaited.entry(response).or_default() += 1,
+            (true, false) => {
+                if let Entry::Occupied(mut count) = self.awaited.entry(response) {
+                    *count.get_mut() -= 1;
+                    if *count.get() == 0 {
+                        count.remove();
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 
     fn remember(&mut self, key: [u8; 16], payment: &Payment) {
@@ -164,7 +189,6 @@ impl Tables {
                 Place::Nowhere,
                 new.payment,
                 Some(Opening {
-                    route: new.route,
                     valid_before: new.valid_before,
                     known_block: new.known_block,
                     tried_at: now,
@@ -192,6 +216,7 @@ impl Tables {
             _ => Some(payment.state.clone()),
         };
         let was_settling = matches!(earlier, Some(State::Settling { .. }));
+        let did_wait = earlier.as_ref().is_some_and(State::is_owed);
         let mut before = earlier.clone();
         for event in events.iter().flatten() {
             before = Some(step(before.as_ref(), event, now)?);
@@ -207,6 +232,7 @@ impl Tables {
         let transition = self.write(key, &payment, place, opening, last)?;
         self.plan(key, &payment.state, now);
         liabilities::note(key, earlier.as_ref(), &payment);
+        self.count(payment.response, did_wait, &payment.state);
         let health = self.health.entry(payment.ledger).or_default();
         health.note(was_settling, &payment.state, now);
         audit::payment(&payment.id, transition, now);
@@ -238,10 +264,12 @@ impl Tables {
                 Place::Books(index) => index,
                 _ => self.book(key, payment)?,
             };
-            match FateRow::new(key, &payment.state) {
-                Some(fate) => self.fates.insert(index, fate),
-                None => self.fates.remove(&index),
-            };
+            match (FateRow::new(key, &payment.state), place) {
+                (Some(fate), _) => drop(self.fates.insert(index, fate)),
+                // Delivered by another message than the one that settled it, but at the same time.
+                (None, Place::Books(_)) => drop(self.fates.remove(&index)),
+                (None, _) => {}
+            }
         }
         Ok(match &payment.state {
             State::Reserved => Transition::Opened,

@@ -115,7 +115,6 @@ pub enum RouteError {
     UnknownRoute,
     UnknownLedger(Principal),
     TooManyRoutes { limit: u32 },
-    PaymentsInFlight { count: u32 },
 }
 
 #[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]

@@ -167,20 +167,6 @@ fn should_survive_an_upgrade_in_flight() {
 }
 
 #[test]
-fn should_keep_the_route_while_a_payment_for_it_is_open() {
-    let shop = shop();
-    shop.will_reject(6);
-    shop.settle(&shop.request(1, 1));
-    assert_eq!(
-        catalogue::remove(&shop.runtime, &shop.route),
-        Err(catalogue::RouteError::PaymentsInFlight { count: 1 })
-    );
-    shop.will(block(2));
-    paid(shop.settle(&shop.request(1, 1)));
-    assert_eq!(catalogue::remove(&shop.runtime, &shop.route), Ok(()));
-}
-
-#[test]
 fn should_not_let_an_unclear_ledger_fill_the_journal() {
     let shop = shop();
     let outage = |n: u32| {
@@ -240,47 +226,4 @@ fn should_not_book_a_block_that_was_known_before() {
     assert_eq!(payments::receipt(&id(&request)), None);
     shop.will(block(8));
     paid(shop.settle(&request));
-}
-
-#[test]
-fn should_not_ask_again_when_there_is_nothing_to_deliver() {
-    let shop = shop();
-    let mut request = shop.request(1, 1);
-    shop.will_reject(6);
-    assert!(is_pending(&shop.settle(&request)));
-    request.deliverable = false;
-    assert!(is_pending(&shop.settle(&request)));
-    assert_eq!(shop.runtime.made(), 1);
-    request.deliverable = true;
-    shop.will(block(1));
-    paid(shop.settle(&request));
-}
-
-#[test]
-fn should_not_let_a_new_route_take_the_paths_of_an_open_payment() {
-    let mut shop = shop();
-    let old = storage::routes::get(&shop.route).unwrap();
-    shop.route = RouteKey::new(Method::Get, "/s/{id}");
-    storage::routes::put(Route {
-        key: shop.route.clone(),
-        ..Route::clone(&old)
-    });
-    shop.will_reject(6);
-    let request = PaymentRequest {
-        path: "/s/7".into(),
-        ..shop.request(1, 1)
-    };
-    assert!(is_pending(&shop.settle(&request)));
-    let free = |path: &str| crate::domain::route::RouteDraft {
-        prices: vec![],
-        ..draft(path)
-    };
-    assert_eq!(
-        catalogue::put(&shop.runtime, free("/s/7")).unwrap_err(),
-        catalogue::RouteError::PaymentsInFlight { count: 1 }
-    );
-    assert!(catalogue::put(&shop.runtime, free("/b")).is_ok());
-    shop.will(block(1));
-    paid(shop.settle(&request));
-    assert!(catalogue::put(&shop.runtime, free("/s/7")).is_ok());
 }

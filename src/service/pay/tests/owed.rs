@@ -1,0 +1,291 @@
+use super::*;
+use crate::{domain::payment::RefundCause, storage::payments::Lane};
+
+/// A payment whose money moved while nobody waited.
+fn settled_by_itself(shop: &Shop, request: &PaymentRequest, n: u64) {
+    shop.will_reject(6);
+    assert!(is_pending(&shop.settle(request)));
+    shop.will(block(n));
+    let payment = run(ask_again(&shop.runtime, nonce_key(&request.payment))).unwrap();
+    let at = shop.runtime.now();
+    let block = BlockIndex(n);
+    assert_eq!(payment.state, State::Settled { block, at });
+}
+
+#[test]
+fn should_deliver_what_was_bought_whatever_the_route_delivers_now() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.will(block(7));
+    assert_eq!(shop.fetch(&request), b"goods");
+    let receipt = paid(shop.settle(&request));
+    shop.stock(b"other goods");
+    assert_eq!(shop.fetch(&request), b"goods");
+    shop.will(block(8));
+    assert_eq!(shop.fetch(&shop.request(1, 2)), b"other goods");
+    assert_eq!(catalogue::remove(&shop.runtime, &shop.route), Ok(()));
+    assert_eq!(shop.fetch(&request), b"goods");
+    let retention = config().limits.retention;
+    shop.runtime.now.set(NOW.plus(retention));
+    retention::sweep(&shop.runtime);
+    assert_eq!(shop.fetch(&request), b"goods");
+    assert_eq!(paid(shop.settle(&request)), receipt);
+    let kept = storage::responses::get(1).unwrap().content;
+
+    shop.runtime.now.set(NOW.plus(Seconds(retention.0 + 1)));
+    assert!(matches!(
+        shop.settle(&request),
+        PayOutcome::Duplicate { .. }
+    ));
+    assert!(retention::next_sweep().is_some());
+    retention::sweep(&shop.runtime);
+    assert_eq!(retention::next_sweep(), None);
+    assert_eq!(storage::content::read(&kept), None);
+    assert_eq!(storage::responses::kept_bytes(), 0);
+    assert_eq!(shop.runtime.made(), 2);
+}
+
+#[test]
+fn should_count_what_is_kept_as_content() {
+    let shop = shop();
+    let limits = Limits {
+        max_content_total_bytes: 12,
+        ..Limits::default()
+    };
+    storage::config::write(&Config { limits, ..config() }).unwrap();
+    let request = shop.request(1, 1);
+    shop.will(block(7));
+    paid(shop.settle(&request));
+    shop.stock(b"more!");
+    let begin = || content::begin(&shop.runtime, shop.route.clone(), 5, [0; 32]);
+    assert_eq!(
+        begin(),
+        Err(content::ContentError::StorageFull { limit: 12 })
+    );
+    let retention = Seconds(limits.retention.0 + 1);
+    shop.runtime.now.set(NOW.plus(retention));
+    retention::sweep(&shop.runtime);
+    assert!(begin().is_ok());
+}
+
+#[test]
+fn should_owe_what_settled_while_nobody_waited_until_the_payer_fetches_it() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    settled_by_itself(&shop, &request, 7);
+    assert!(storage::payments::has_work());
+    shop.stock(b"other goods");
+    let almost = NOW.plus(config().limits.retention);
+    shop.runtime.now.set(TimestampNs(almost.0 - 1));
+    retention::sweep(&shop.runtime);
+    let other = PaymentRequest {
+        fingerprint: [2; 32],
+        ..request.clone()
+    };
+    assert!(matches!(shop.settle(&other), PayOutcome::Duplicate { .. }));
+    assert_eq!(shop.fetch(&request), b"goods");
+    let at = shop.runtime.now();
+    assert_eq!(
+        shop.state(&request),
+        State::Delivered {
+            block: BlockIndex(7),
+            settled_at: NOW,
+            at
+        }
+    );
+    assert!(!storage::payments::has_work());
+    // It is kept for as long again from its delivery on, and so is the answer.
+    shop.runtime.now.set(at.plus(config().limits.retention));
+    retention::sweep(&shop.runtime);
+    assert_eq!(shop.fetch(&request), b"goods");
+    assert_eq!(shop.runtime.made(), 2);
+}
+
+#[test]
+fn should_owe_a_refund_for_what_nobody_fetched_in_time() {
+    let shop = shop();
+    let (request, other) = (shop.request(1, 1), shop.request(1, 2));
+    settled_by_itself(&shop, &request, 7);
+    shop.will(block(8));
+    paid(shop.settle(&other));
+    let over = NOW.plus(config().limits.retention);
+    shop.runtime.now.set(over);
+    retention::sweep(&shop.runtime);
+    let State::Refunding { cause, since, .. } = shop.state(&request) else {
+        panic!("the refund is due");
+    };
+    assert_eq!((cause, since), (RefundCause::NotFetched, over));
+    assert_eq!(
+        storage::payments::due(Lane::Refund, over, 9),
+        [nonce_key(&request.payment)]
+    );
+    // Not both: who asks now gets the money back and no goods.
+    let late = shop.settle(&request);
+    assert!(matches!(late, PayOutcome::Duplicate { .. }), "{late:?}");
+    assert_eq!(shop.fetch(&other), b"goods");
+    assert_eq!(shop.runtime.made(), 3);
+}
+
+#[test]
+fn should_let_a_route_go_whose_payments_are_open() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.will_reject(6);
+    assert!(is_pending(&shop.settle(&request)));
+    assert_eq!(catalogue::remove(&shop.runtime, &shop.route), Ok(()));
+    // Nor can another route for the same path come between.
+    let free = crate::domain::route::RouteDraft {
+        prices: vec![],
+        ..draft("/a")
+    };
+    catalogue::put(&shop.runtime, free).unwrap();
+    shop.stock(b"free for all");
+    shop.will(block(3));
+    assert_eq!(shop.fetch(&request), b"goods");
+    assert_eq!(shop.fetch(&request), b"goods");
+}
+
+/// Payments of versions that did not say what was bought.
+fn forget_response(request: &PaymentRequest) {
+    let key = nonce_key(&request.payment);
+    let mut payment = storage::payments::by_nonce(&key).unwrap();
+    payment.response = None;
+    let change = Change::Open(Box::new(NewPayment {
+        payment,
+        valid_before: None,
+        known_block: None,
+    }));
+    let key = NonceKey([9; 16]);
+    storage::payments::record(&key, change, NOW).unwrap();
+}
+
+#[test]
+fn should_pay_back_what_an_older_version_took_for_a_route_that_is_gone() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.will_reject(6);
+    assert!(is_pending(&shop.settle(&request)));
+    forget_response(&request);
+    let key = NonceKey([9; 16]);
+    let moved = Event::Moved {
+        block: BlockIndex(1),
+    };
+    let payment = storage::payments::record(&key, Change::Event(moved), NOW).unwrap();
+    let deliver = |route: &RouteKey| {
+        let payment = storage::payments::by_nonce(&key).unwrap();
+        deliver(&shop.runtime, &key, payment, route)
+    };
+    assert_eq!(goods(&payment, &shop.route).unwrap().body, b"goods");
+    catalogue::remove(&shop.runtime, &shop.route).unwrap();
+    assert!(matches!(deliver(&shop.route), PayOutcome::Duplicate { .. }));
+    assert!(matches!(
+        storage::payments::by_nonce(&key).unwrap().state,
+        State::Refunding {
+            cause: RefundCause::NotDeliverable,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn should_count_an_answer_as_lost_when_it_can_come_no_more() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.runtime.hold.set(true);
+    let mut waiting = Box::pin(settle(&shop.runtime, request.clone()));
+    assert!(poll(waiting.as_mut()).is_pending());
+    std::mem::forget(waiting);
+    shop.runtime.hold.set(false);
+    shop.runtime.now.set(NOW.plus(Seconds(100)));
+    assert!(is_pending(&shop.settle(&request)));
+    assert_eq!(shop.runtime.made(), 1, "it may still come");
+    shop.runtime.now.set(NOW.plus(storage::payments::NO_ANSWER));
+    let outcome = shop.settle(&request);
+    assert!(is_pending(&outcome), "the window is over: {outcome:?}");
+    assert!(matches!(
+        shop.state(&request),
+        State::Unknown {
+            doubt: Doubt::NoAnswer,
+            ..
+        }
+    ));
+}
+
+/// Everything that a flow awaits, cut off there, one by one: the money is taken once, and the same
+/// request gets the goods in the end.
+#[test]
+fn should_lose_nothing_when_an_upgrade_cuts_off_any_await() {
+    type Flow = fn(&Shop, &PaymentRequest);
+    // What comes before the flow that is cut off.
+    let flows: [(&str, Flow, bool); 3] = [
+        ("first try", |_, _| {}, false),
+        (
+            "retry of the payer",
+            |shop, request| {
+                shop.will_reject(6);
+                assert!(is_pending(&shop.settle(request)));
+            },
+            false,
+        ),
+        (
+            "retry of the canister",
+            |shop, request| {
+                shop.will_reject(6);
+                assert!(is_pending(&shop.settle(request)));
+            },
+            true,
+        ),
+    ];
+    for (name, before, by_itself) in flows {
+        // Whether the ledger did it before it was cut off, and how the new code hears of it.
+        for (moved, trap) in [(false, false), (true, false), (false, true), (true, true)] {
+            std::thread::spawn(move || {
+                let shop = shop();
+                let request = shop.request(1, 1);
+                before(&shop, &request);
+                shop.runtime.hold.set(true);
+                let key = nonce_key(&request.payment);
+                if by_itself {
+                    let mut waiting = Box::pin(ask_again(&shop.runtime, key));
+                    assert!(poll(waiting.as_mut()).is_pending());
+                    if trap {
+                        drop(waiting);
+                    } else {
+                        std::mem::forget(waiting);
+                    }
+                } else {
+                    let mut waiting = Box::pin(settle(&shop.runtime, request.clone()));
+                    assert!(poll(waiting.as_mut()).is_pending());
+                    if trap {
+                        drop(waiting);
+                    } else {
+                        std::mem::forget(waiting);
+                    }
+                }
+                shop.runtime.hold.set(false);
+                lifecycle::upgrade(&shop.runtime, Default::default()).unwrap();
+                storage::payments::tests::reload();
+                assert!(storage::payments::has_work(), "{name}");
+                assert!(matches!(shop.state(&request), State::Unknown { .. }));
+                shop.stock(b"other goods");
+                shop.runtime.now.set(NOW.plus(Seconds(60)));
+                shop.will(if moved {
+                    Err(TransferFromError::Duplicate {
+                        duplicate_of: Nat::from(5u8),
+                    })
+                } else {
+                    block(5)
+                });
+                assert_eq!(shop.fetch(&request), b"goods", "{name}");
+                assert_eq!(shop.fetch(&request), b"goods", "{name}");
+                let first = shop.asked(0);
+                for n in 1..shop.runtime.made() {
+                    assert_eq!(shop.asked(n), first, "{name}");
+                }
+                assert!(!storage::payments::has_work(), "{name}");
+            })
+            .join()
+            .unwrap();
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What was bought is kept until its payer has had time to fetch it.
+//!
+//! A payment that settles while no request waits is owed: until `settled_at` and the retention, the same
+//! request gets what was bought; after that the payer gets the money back. What was delivered is delivered
+//! again for the retention. Content that no route delivers any more is kept for both.
+
+use crate::{
+    domain::payment::{Event, RefundCause},
+    runtime::Runtime,
+    storage::{
+        self,
+        payments::{Change, Lane},
+    },
+    types::TimestampNs,
+};
+
+/// How much one call of [`sweep`] does of each kind.
+const STEP: usize = 20;
+
+/// Does a small step of what is due: payments that nobody fetched are to be refunded, and content is
+/// removed that nobody can ask for any more.
+pub fn sweep<R: Runtime>(runtime: &R) {
+    let now = runtime.now();
+    let retention = storage::config::read().limits.retention;
+    for key in storage::payments::due(Lane::Undelivered, now, STEP) {
+        let change = Change::Event(Event::RefundDue(RefundCause::NotFetched));
+        // Each of them was settled a moment ago, which is the one state this event fits.
+        let _ = storage::payments::record(&key, change, now);
+    }
+    storage::responses::sweep(now, retention, STEP, storage::payments::awaits);
+}
+
+/// When [`sweep`] has to remove content that is kept for nobody any more, if any is kept. What it does for
+/// payments is in the schedule of [`storage::payments`].
+pub fn next_sweep() -> Option<TimestampNs> {
+    storage::responses::next_sweep(storage::config::read().limits.retention)
+}
