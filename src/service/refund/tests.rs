@@ -9,7 +9,7 @@ use crate::{
         ledgers::tests::ledger,
         payments::{Lane, NewPayment, tests as examples},
     },
-    types::{Amount, BlockIndex, Method, RouteKey, TimestampNs},
+    types::{Amount, BlockIndex, TimestampNs},
 };
 use candid::{Decode, Nat, Principal};
 use icrc_ledger_types::icrc1::transfer::{TransferArg, TransferError};
@@ -43,7 +43,6 @@ fn owing(to: Account) -> ScriptedRuntime {
     };
     let new = NewPayment {
         payment,
-        route: RouteKey::new(Method::Get, "/a"),
         valid_before: None,
         known_block: None,
     };

@@ -10,7 +10,7 @@ use crate::{
         ledgers::tests::ledger,
         payments::{Change, NewPayment, tests as examples},
     },
-    types::{Method, NonceKey, RouteKey, Seconds},
+    types::{NonceKey, Seconds},
 };
 use candid::Decode;
 use icrc_ledger_types::icrc1::transfer::{TransferArg, TransferError};
@@ -43,7 +43,6 @@ fn open(n: u8, to: Account) -> NonceKey {
     };
     let new = NewPayment {
         payment,
-        route: RouteKey::new(Method::Get, "/a"),
         valid_before: None,
         known_block: None,
     };

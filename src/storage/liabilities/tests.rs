@@ -5,7 +5,7 @@ use crate::{
         ledgers::tests::ledger,
         payments::{self, Change, NewPayment, tests as examples},
     },
-    types::{Amount, Method, RouteKey},
+    types::Amount,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -40,7 +40,6 @@ fn open(n: u32) -> Change {
     payment.amount = Amount(10u128.pow(n % 39));
     Change::Open(Box::new(NewPayment {
         payment,
-        route: RouteKey::new(Method::Get, "/a"),
         valid_before: None,
         known_block: None,
     }))
