@@ -106,18 +106,25 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
         Some(payment) => match known::answer(&payment, &request, proof, runtime.now()) {
             known::Answer::Final(outcome) => return *outcome,
             known::Answer::Deliver => return deliver(runtime, &key, payment, &request.route),
-            known::Answer::AskAgain => begin(runtime, &key, Change::Event(Event::Retried)),
+            known::Answer::AskAgain => retry(runtime, &key).map_err(unavailable),
             known::Answer::OtherProof => open(runtime, &key, &request, proof, true),
         },
         None => open(runtime, &key, &request, proof, false),
     };
     match begun {
-        Ok(payment) => {
-            let (payment, goods) = ask(runtime, key, payment, Some(&request.route)).await;
+        Ok(asked) => {
+            let (payment, goods) = ask(runtime, key, asked, Some(&request.route)).await;
             outcome(payment, goods)
         }
         Err(refusal) => PayOutcome::Refused(refusal),
     }
+}
+
+/// A payment for which the ledger is about to be asked.
+struct Asked {
+    payment: Payment,
+    /// The highest block that is known: the transfer's is above it, if this try makes it.
+    known_block: Option<BlockIndex>,
 }
 
 /// Verifies the payment and journals that the ledger is about to be asked for it.
@@ -127,19 +134,39 @@ fn open<R: Runtime>(
     request: &PaymentRequest,
     proof: Proof,
     nonce_used: bool,
-) -> Result<Payment, Refusal> {
+) -> Result<Asked, Refusal> {
     let new = admit(runtime, request, proof, nonce_used)?;
-    begin(runtime, key, Change::Open(Box::new(new)))
+    let known_block = new.known_block;
+    let payment = storage::payments::record(key, Change::Open(Box::new(new)), runtime.now())
+        .map_err(unavailable)?;
+    Ok(Asked {
+        payment,
+        known_block,
+    })
+}
+
+/// Journals that the ledger is about to be asked again.
+fn retry<R: Runtime>(runtime: &R, key: &NonceKey) -> Result<Asked, RecordError> {
+    let change = Change::Event(Event::Retried);
+    let payment = storage::payments::record(key, change, runtime.now())?;
+    Ok(Asked {
+        known_block: storage::payments::highest_block(&payment.ledger),
+        payment,
+    })
+}
+
+fn unavailable(error: RecordError) -> Refusal {
+    Refusal::new(Code::LedgerUnavailable, error.to_string())
 }
 
 /// Asks the ledger once more for a payment that is unknown, for nobody who waits: if the money moved, the
 /// payment is settled, and what was bought waits for its payer.
 ///
-/// The caller makes sure that the ledger may be asked at all ([`known::may_ask`]). Returns the payment as it is then.
+/// The caller makes sure that the ledger may be asked at all ([`may_ask`]). Returns the payment as it is
+/// then.
 pub async fn ask_again<R: Runtime>(runtime: &R, key: NonceKey) -> Result<Payment, RecordError> {
-    let change = Change::Event(Event::Retried);
-    let payment = storage::payments::record(&key, change, runtime.now())?;
-    Ok(ask(runtime, key, payment, None).await.0)
+    let asked = retry(runtime, &key)?;
+    Ok(ask(runtime, key, asked, None).await.0)
 }
 
 /// Which nonce the payment uses.
@@ -246,21 +273,18 @@ fn new_payment(
     }
 }
 
-/// Journals that the ledger is about to be asked.
-fn begin<R: Runtime>(runtime: &R, key: &NonceKey, change: Change) -> Result<Payment, Refusal> {
-    storage::payments::record(key, change, runtime.now())
-        .map_err(|error| Refusal::new(Code::LedgerUnavailable, error.to_string()))
-}
-
 /// Asks the ledger and books the answer. `route`: that of a request which waits to be answered with what
 /// was bought. Returns the payment as it is then, and what was bought if it is delivered.
 async fn ask<R: Runtime>(
     runtime: &R,
     key: NonceKey,
-    payment: Payment,
+    asked: Asked,
     route: Option<&RouteKey>,
 ) -> (Payment, Option<Goods>) {
-    let known_block = storage::payments::highest_block(&payment.ledger);
+    let Asked {
+        payment,
+        known_block,
+    } = asked;
     let argument = settlement::argument(&payment);
     let guard = Guard::new(runtime, key);
     let outcome = runtime
