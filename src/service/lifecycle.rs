@@ -30,6 +30,7 @@ pub fn install<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
     };
     let config = config.changed(changes)?;
     storage::config::write(&config)?;
+    storage::counters::begin_price_revisions(runtime.now());
     storage::audit::admin(installer, "install", crate::VERSION, runtime.now());
     Ok(())
 }

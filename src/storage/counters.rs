@@ -1,6 +1,6 @@
 //! Numbers that only grow.
 
-use crate::{storable_row, storage::memory};
+use crate::{storable_row, storage::memory, types::TimestampNs};
 use ic_stable_structures::StableCell;
 use minicbor::{Decode, Encode};
 use std::{cell::RefCell, ops::AddAssign};
@@ -41,9 +41,20 @@ fn next<T: Copy + From<u8> + AddAssign>(counter: impl Fn(&mut Counters) -> &mut 
     })
 }
 
-/// A price revision that no route ever had, from 1.
+/// A price revision that no route ever had, from 1 or from what [`begin_price_revisions`] says.
 pub fn next_price_revision() -> u64 {
     next(|counters| &mut counters.price_revisions)
+}
+
+/// Lets price revisions begin above the time of installation in nanoseconds. A canister that is installed
+/// anew has forgotten which nonces were used, and must not make offers for which its predecessor's payers
+/// have signed: it cannot have used as many revisions as nanoseconds passed.
+pub fn begin_price_revisions(installed_at: TimestampNs) {
+    COUNTERS.with_borrow_mut(|cell| {
+        let mut counters = cell.get().clone();
+        counters.price_revisions = counters.price_revisions.max(installed_at.0);
+        cell.set(counters);
+    });
 }
 
 /// An id that no content ever had, from 1.

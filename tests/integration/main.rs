@@ -2,6 +2,9 @@
 
 mod support;
 
+mod attack_canister;
+mod attack_ledger;
+mod attack_protocol;
 mod certification;
 mod content;
 mod http_answers;

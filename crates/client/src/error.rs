@@ -9,7 +9,8 @@ use x402_icp::{Amount, Code, signer::SignerError, wire::SettleResponse};
 /// [`PayError::Used`] (it may have) or [`PayError::NotDelivered`] (the seller says that it has).
 #[derive(Debug, thiserror::Error)]
 pub enum PayError {
-    /// The seller could not be reached; no payment was sent.
+    /// The seller could not be reached; no payment was sent. (A stored payment, which may have been sent
+    /// before, is [`PayError::Unsettled`] instead.)
     #[error("the seller cannot be reached: {0}")]
     Unreachable(HttpError),
     /// The 402 cannot be read.
@@ -51,7 +52,8 @@ pub enum PayError {
     /// The key did not sign.
     #[error(transparent)]
     Signer(#[from] SignerError),
-    /// The seller refused the payment, and says why.
+    /// The seller refused the payment, and says why. The collecting canister has confirmed that the payment
+    /// moved no money and never will.
     #[error("the payment was refused: {reason}{}", explain(.message))]
     Refused {
         /// The reason as a code of the binding, if it is one.

@@ -22,6 +22,7 @@
 #![deny(missing_docs, missing_debug_implementations)]
 
 mod answer;
+mod confirm;
 mod error;
 mod http;
 mod identity;
@@ -31,6 +32,7 @@ mod offer;
 mod payer;
 mod payment;
 mod receipt;
+mod step;
 mod tokens;
 
 pub use answer::{Paid, serving_canister};
@@ -40,8 +42,9 @@ pub use identity::{Identity, IdentityError};
 pub use ledger::{Approval, Block, Ledger};
 pub use network::{Network, NetworkError};
 pub use offer::{Expectations, Offer, OfferProblem, RefusedOffer, SpendControls, select};
-pub use payer::{Outcome, Payer, Priced, Quote, Step};
+pub use payer::{Outcome, Payer, Priced, Quote};
 pub use payment::SignedPayment;
 pub use receipt::{Receipt, ReceiptError};
+pub use step::Step;
 pub use tokens::{KNOWN_TOKENS, Token, UnitsError, format_units, parse_units, token_named};
 pub use x402_icp::{Account, Amount, Code, PaymentId};

@@ -8,6 +8,7 @@
 
 use crate::{
     answer::{Paid, Verdict, judge, serving_canister},
+    confirm::{Confirmation, confirm},
     error::PayError,
     http::{Http, HttpError, Request, Response},
     identity::Identity,
@@ -15,6 +16,7 @@ use crate::{
     network::Network,
     offer::{Expectations, Offer, SpendControls, select},
     payment::SignedPayment,
+    step::Step,
 };
 use candid::Principal;
 use serde_json::{Map, Value};
@@ -37,22 +39,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const APPROVAL_LASTS: Duration = Duration::from_secs(3_600);
 
 type Watcher = Arc<dyn Fn(&Step) + Send + Sync>;
-
-/// What the payer is doing, for whoever waits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Step {
-    /// Asking for the resource without a payment.
-    Asking,
-    /// Asking the ledger for balance and allowance.
-    CheckingFunds(Principal),
-    /// Approving the collecting canister on the ledger.
-    Approving(Principal),
-    /// Sending the payment for the n-th time, from 1.
-    Paying(u32),
-    /// Waiting before sending it again.
-    Waiting(Duration, String),
-}
 
 /// What asking for a resource came to.
 #[derive(Clone, Debug)]
@@ -335,21 +321,32 @@ impl Payer {
 
     /// Sends a payment until its outcome is known or patience ends, always the same payment: the seller
     /// charges it once, however often it arrives.
+    ///
+    /// A refusal is believed when the collecting canister confirms it: the authorization is cancelled there
+    /// by an update call, so that whoever forwarded it cannot present it later. Where that fails, the refusal
+    /// is [`PayError::Unsettled`]: the payment is good until its `validBefore`.
     pub async fn send(&self, payment: &SignedPayment) -> Result<Box<Paid>, PayError> {
-        let request = payment.request().ok_or_else(|| {
-            PayError::Unreachable(HttpError::Malformed(
+        let Some(request) = payment.request() else {
+            return Err(unsettled(
+                payment,
                 "the stored request cannot be read".into(),
-            ))
-        })?;
+            ));
+        };
         let header = payment.header();
         let started = Instant::now();
-        let mut may_have_arrived = false;
+        // A stored payment may have been sent before it was stored.
+        let mut may_have_arrived = payment.stored;
         // Once the seller has said that it is paid, no later answer makes it unpaid.
         let mut owed = None;
         for attempt in 1.. {
             self.tell(Step::Paying(attempt));
             let reason = match self.http.pay(&request, &header).await {
-                Err(error @ HttpError::Malformed(_)) => return Err(PayError::Unreachable(error)),
+                Err(error @ HttpError::Malformed(_)) => {
+                    return Err(match payment.stored {
+                        true => unsettled(payment, error.to_string()),
+                        false => PayError::Unreachable(error),
+                    });
+                }
                 Err(error) => {
                     may_have_arrived |= matches!(error, HttpError::NoAnswer(_));
                     if !may_have_arrived && started.elapsed() >= self.patience {
@@ -359,7 +356,12 @@ impl Payer {
                 }
                 Ok(response) => match judge(response, payment) {
                     Verdict::Paid(paid) => return Ok(paid),
-                    Verdict::Final(error) => return Err(owed.unwrap_or(error)),
+                    Verdict::Final(error) => {
+                        return Err(match owed {
+                            Some(owed) => owed,
+                            None => self.last_word(error, payment).await,
+                        });
+                    }
                     Verdict::Owed { error, gone: true } => return Err(error),
                     Verdict::Owed { error, gone: false } => {
                         may_have_arrived = true;
@@ -388,6 +390,25 @@ impl Payer {
             tokio::time::sleep(pause).await;
         }
         unreachable!("BUG: attempts are counted without end")
+    }
+
+    /// What a refusal over HTTP comes to.
+    async fn last_word(&self, error: PayError, payment: &SignedPayment) -> PayError {
+        let PayError::Refused { reason, .. } = &error else {
+            return error;
+        };
+        self.tell(Step::Confirming(reason.clone()));
+        match confirm(&self.network, self.identity.principal(), payment).await {
+            Confirmation::Dead => error,
+            Confirmation::Alive => unsettled(
+                payment,
+                format!("refused as {reason}, but the canister has it in its books"),
+            ),
+            Confirmation::Silent(problem) => unsettled(
+                payment,
+                format!("refused as {reason}, which the canister did not confirm: {problem}"),
+            ),
+        }
     }
 
     fn tell(&self, step: Step) {

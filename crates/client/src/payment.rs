@@ -34,6 +34,14 @@ pub struct SignedPayment {
     pub payment: PaymentPayload<Value, ExactIcrc2Payload>,
     /// The payment's id, in hex.
     pub payment_id: String,
+    /// Whether it was read from where it was stored: then it may have been sent before, whatever happens
+    /// to it now.
+    #[serde(skip_serializing, default = "stored")]
+    pub(crate) stored: bool,
+}
+
+fn stored() -> bool {
+    true
 }
 
 impl SignedPayment {
@@ -70,6 +78,7 @@ impl SignedPayment {
                 extensions,
             },
             payment_id: id.to_string(),
+            stored: false,
         })
     }
 

@@ -1,3 +1,4 @@
+mod clock;
 mod happy_path;
 mod known_failures;
 mod one_payment_many_requests;

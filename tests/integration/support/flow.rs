@@ -180,6 +180,14 @@ impl Outcome<'_> {
         self.setup.check_books();
     }
 
+    /// 402 with fresh offers that name the code, whatever the books say.
+    pub fn expect_not_charged(self, code: Code) {
+        assert_eq!(self.answer.status, 402);
+        let offers = self.answer.payment_required().expect("fresh offers");
+        assert_eq!(offers.error.as_deref(), Some(code.as_str()));
+        self.expect_no_goods();
+    }
+
     /// 402 after an attempt to settle: the code, no fresh offers, no block.
     pub fn expect_failed(self, code: Code) {
         let response = self.unsettled();

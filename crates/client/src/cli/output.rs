@@ -110,6 +110,9 @@ fn describe(step: &Step) -> String {
         Step::Approving(ledger) => format!("approving on ledger {ledger}"),
         Step::Paying(1) => "paying".into(),
         Step::Paying(attempt) => format!("sending the same payment again ({attempt})"),
+        Step::Confirming(reason) => {
+            format!("refused ({reason}); making sure that it cannot be charged later")
+        }
         Step::Waiting(pause, reason) => {
             format!("waiting {:.1} s: {reason}", pause.as_secs_f64())
         }

@@ -117,14 +117,6 @@ pub async fn run(args: &PayArgs, common: &Common, output: &Output) -> Result<(),
             journal::remove(&file);
             checked
         }
-        // It was sent before: that nobody answers now says nothing about that.
-        Err(reason @ PayError::Unreachable(_)) if args.resume.is_some() => {
-            let error = PayError::Unsettled {
-                payment: Box::new(payment),
-                reason: reason.to_string(),
-            };
-            Err(not_bought(error, &file))
-        }
         Err(error) => Err(not_bought(error, &file)),
     }
 }

@@ -1,0 +1,147 @@
+//! A gateway that holds payments back and says "refused": the payer believes the canister only.
+
+mod support;
+
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+};
+use support::{FEE, FUNDS, GOODS, PRICE, Shop, merchant};
+use tokio::runtime::Runtime;
+use tollkeeper_client::{
+    Amount, Code, Identity, PayError, Payer, Quote, Request, SignedPayment, Step,
+};
+use x402_icp::{encode_header, wire::SettleResponse};
+
+/// Serves `answers` refusals and keeps what it was given.
+fn liar(answers: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/report", listener.local_addr().unwrap());
+    let refusal = SettleResponse {
+        success: false,
+        error_reason: Some(Code::InsufficientFunds.as_str().into()),
+        network: "icp:1".into(),
+        ..Default::default()
+    };
+    std::thread::spawn(move || {
+        for _ in 0..answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut read = Vec::new();
+            let mut byte = [0];
+            while !read.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+                read.push(byte[0]);
+            }
+            let header = encode_header(&refusal);
+            let answer = format!(
+                "HTTP/1.1 402 X\r\nPAYMENT-RESPONSE: {header}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}"
+            );
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    url
+}
+
+fn identity() -> Identity {
+    let key = ic_ed25519::PrivateKey::deserialize_raw_32(&[7; 32]);
+    Identity::from_pem(&key.serialize_pkcs8_pem(ic_ed25519::PrivateKeyFormat::Pkcs8v1)).unwrap()
+}
+
+/// A signed payment for the shop's report, not sent yet.
+async fn signed(shop: &Shop, payer: &Payer) -> SignedPayment {
+    let request = Request::get(&shop.url("/report")).unwrap();
+    let Quote::Priced(priced) = payer.quote(&request).await.unwrap() else {
+        panic!("must be priced");
+    };
+    let offer = payer.fund(&priced.offers).await.unwrap();
+    payer.sign(&priced, offer).unwrap()
+}
+
+fn by_way_of(gateway: &str, payment: &SignedPayment) -> SignedPayment {
+    let mut payment = payment.clone();
+    payment.url = gateway.into();
+    payment
+}
+
+#[test]
+fn a_payment_that_a_gateway_held_back_can_never_be_charged() {
+    let shop = Shop::open();
+    let account = identity().account();
+    shop.fund(account, FUNDS);
+    Runtime::new().unwrap().block_on(async {
+        let payer = shop
+            .payer(identity())
+            .await
+            .with_approval(Some(Amount(FUNDS)));
+        let payment = signed(&shop, &payer).await;
+        match payer.send(&by_way_of(&liar(1), &payment)).await {
+            Err(PayError::Refused { code, .. }) => assert_eq!(code, Some(Code::InsufficientFunds)),
+            other => panic!("{other:?}"),
+        }
+        // What was called refused is refused from now on, whoever presents it.
+        match payer.send(&payment).await {
+            Err(PayError::Refused { code, .. }) => assert_eq!(code, Some(Code::Cancelled)),
+            other => panic!("{other:?}"),
+        }
+    });
+    assert_eq!(shop.balance(account), FUNDS - FEE, "the approval's fee");
+    assert_eq!(shop.balance(merchant()), 0);
+}
+
+#[test]
+fn a_payment_that_a_gateway_used_is_not_called_refused() {
+    let shop = Shop::open();
+    let account = identity().account();
+    shop.fund(account, FUNDS);
+    Runtime::new().unwrap().block_on(async {
+        let payer = shop
+            .payer(identity())
+            .await
+            .with_approval(Some(Amount(FUNDS)));
+        let payment = signed(&shop, &payer).await;
+        // The gateway presents it itself, keeps the goods, and tells another story.
+        payer.send(&payment).await.unwrap();
+        match payer.send(&by_way_of(&liar(1), &payment)).await {
+            Err(PayError::Unsettled {
+                payment: kept,
+                reason,
+            }) => {
+                assert_eq!(kept.payment_id, payment.payment_id);
+                assert!(reason.contains("in its books"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+        // By another way the payer gets what was paid for.
+        assert_eq!(payer.send(&payment).await.unwrap().response.body, GOODS);
+    });
+    assert_eq!(shop.balance(merchant()), PRICE);
+}
+
+#[test]
+fn a_refusal_that_nobody_confirms_keeps_the_payment() {
+    let shop = Shop::open();
+    let account = identity().account();
+    shop.fund(account, FUNDS);
+    Runtime::new().unwrap().block_on(async {
+        let confirming = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let seen = confirming.clone();
+        let payer = shop
+            .payer(identity())
+            .await
+            .with_approval(Some(Amount(FUNDS)))
+            .with_watcher(move |step| {
+                let asked = matches!(step, Step::Confirming(_));
+                seen.fetch_or(asked, std::sync::atomic::Ordering::Relaxed);
+            });
+        let mut payment = by_way_of(&liar(1), &signed(&shop, &payer).await);
+        // A canister that knows no such method.
+        payment.payment.accepted.extra["spender"] = shop.ledger.to_text().into();
+        match payer.send(&payment).await {
+            Err(PayError::Unsettled { reason, .. }) => {
+                assert!(reason.contains("did not confirm"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(confirming.load(std::sync::atomic::Ordering::Relaxed));
+    });
+    assert_eq!(shop.balance(merchant()), 0);
+}

@@ -1,0 +1,371 @@
+//! The inputs that every run starts from: good ones, which mutation then spoils. `scripts/fuzz --seeds`
+//! writes them to `fuzz/corpus` again, beside what was found since.
+
+#[path = "../../crates/x402-icp/tests/support/mod.rs"]
+pub mod support;
+
+use crate::{
+    bytes::chunk,
+    targets::signature::{MESSAGE, MINUTE_NS},
+};
+use candid::{Encode, Nat, Principal};
+use icrc_ledger_types::icrc2::transfer_from::TransferFromError;
+use serde_bytes::ByteBuf;
+use std::{fs, path::Path, sync::OnceLock};
+use support::{CanisterSigner, NOW_NS, offer, pay};
+use tollkeeper::{
+    api::{
+        http::{HttpRequest, HttpUpdateRequest},
+        types::{
+            Account, CancelArgs, ContentBegin, ContentChunk, ContentCommit, InitArgs, LimitsArg,
+            PageArgs, Price, RouteArgs, RouteKey, TollkeeperArgs,
+        },
+    },
+    storage::codec::{StoredAccount, StoredU128, to_bytes},
+};
+use x402_icp::{
+    encode_header,
+    signer::{Delegated, Signer},
+    wire::{PaymentRequired, ResourceInfo, SettleResponse},
+};
+
+/// Whether this is the key of one of the seeds' signers.
+pub fn is_known(public_key: &[u8]) -> bool {
+    static KEYS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    let keys = KEYS.get_or_init(|| signers().iter().map(|s| s.public_key_der()).collect());
+    keys.iter().any(|key| key == public_key)
+}
+
+fn signers() -> Vec<Box<dyn Signer>> {
+    let ed25519 = |seed| ic_ed25519::PrivateKey::deserialize_raw_32(&[seed; 32]);
+    let secp256k1 =
+        || ic_secp256k1::PrivateKey::deserialize_sec1(&[2; 32]).expect("a number below the order");
+    let p256 =
+        || ic_secp256r1::PrivateKey::deserialize_sec1(&[3; 32]).expect("a number below the order");
+    let expiration = NOW_NS + MINUTE_NS;
+    let targets = Some(vec![support::spender()]);
+    let internet_identity =
+        Delegated::grant(&CanisterSigner::new(true), ed25519(5), expiration, targets)
+            .expect("test keys sign");
+    vec![
+        Box::new(ed25519(1)),
+        Box::new(secp256k1()),
+        Box::new(p256()),
+        Box::new(CanisterSigner::new(false)),
+        Box::new(CanisterSigner::new(true)),
+        Box::new(Delegated::grant(&p256(), secp256k1(), expiration, None).expect("test keys sign")),
+        Box::new(internet_identity),
+    ]
+}
+
+/// Writes the seeds of every target to a folder of its name.
+pub fn write(corpus: &Path) {
+    for (target, seeds) in all() {
+        let folder = corpus.join(target);
+        fs::create_dir_all(&folder).expect("the folder can be made");
+        for (number, seed) in seeds.iter().enumerate() {
+            let file = folder.join(format!("seed-{number:02}"));
+            fs::write(file, seed).expect("the file can be written");
+        }
+    }
+}
+
+fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    vec![
+        ("authorization", authorizations()),
+        ("candid_arguments", candid_arguments()),
+        ("canister_signature", canister_signatures()),
+        ("headers", headers()),
+        ("ledger_description", ledger_descriptions()),
+        ("ledger_reply", ledger_replies()),
+        ("payment_header", payment_headers()),
+        ("signature", signatures()),
+        ("stored_values", stored_values()),
+        (
+            "template",
+            lines(&[
+                "/",
+                "/a/{id}/b.txt\n/a/{x}/{y}",
+                "/a/\n/x402",
+                "/a/{*rest}\n/{id}",
+            ]),
+        ),
+        (
+            "url",
+            lines(&[
+                "/a/b?x=/y&z=%2F#frag",
+                "//a/../b/./c/",
+                "https://example.com/a?b=c",
+                "/caf%C3%A9/%7Bid%7D/%3C%24%3E",
+                "/http_expr/x",
+                "*",
+            ]),
+        ),
+    ]
+}
+
+fn lines(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+fn json(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("can be written")
+}
+
+fn payment_headers() -> Vec<Vec<u8>> {
+    let offer = offer("icp:1");
+    let mut seeds = vec![br#"{"x402Version":1,"scheme":"exact"}"#.to_vec()];
+    for signer in signers() {
+        let payment = pay(&offer, signer.as_ref());
+        seeds.push(json(&payment));
+        if seeds.len() == 2 {
+            seeds.push(encode_header(&payment).into_bytes());
+        }
+    }
+    seeds
+}
+
+fn headers() -> Vec<Vec<u8>> {
+    let required = PaymentRequired {
+        x402_version: 2,
+        error: Some("invalid_exact_icp_expired".into()),
+        resource: ResourceInfo {
+            url: "/report".into(),
+            tags: Some(vec!["news".into()]),
+            ..ResourceInfo::default()
+        },
+        accepts: vec![offer("icp:1"), offer("icp:0011223344556677")],
+        extensions: None,
+    };
+    let receipt = SettleResponse {
+        success: true,
+        error_reason: None,
+        error_message: None,
+        payer: Some("aaaaa-aa".into()),
+        transaction: "7".into(),
+        network: "icp:1".into(),
+        amount: Some("10000".into()),
+        extensions: None,
+        extra: None,
+    };
+    vec![json(&required), json(&receipt)]
+}
+
+fn authorizations() -> Vec<Vec<u8>> {
+    let offer = offer("icp:1");
+    let mut seeds = vec![];
+    for signer in signers() {
+        let payload = pay(&offer, signer.as_ref()).payload;
+        seeds.push(json(&payload));
+        let mut lines = vec![
+            payload.from,
+            payload.nonce,
+            payload.valid_after,
+            payload.valid_before,
+            payload.public_key,
+            payload.signature,
+        ];
+        for delegation in payload.delegations.unwrap_or_default() {
+            lines.push(delegation.pubkey);
+            lines.push(delegation.expiration);
+            lines.push(delegation.targets.unwrap_or_default().join(","));
+            lines.push(delegation.signature);
+        }
+        seeds.push(lines.join("\n").into_bytes());
+    }
+    seeds
+}
+
+fn signatures() -> Vec<Vec<u8>> {
+    let mut seeds = vec![];
+    for signer in signers() {
+        let delegations = signer.delegations();
+        let mut seed = vec![0, delegations.len() as u8];
+        seed.extend(chunk(&signer.public_key_der()));
+        seed.extend(chunk(&signer.sign(MESSAGE).expect("test keys sign")));
+        for delegation in delegations {
+            seed.extend(chunk(&delegation.pubkey));
+            seed.extend([0, u8::from(delegation.targets.is_some())]);
+            seed.extend(chunk(&delegation.signature));
+        }
+        seeds.push(seed);
+    }
+    seeds
+}
+
+fn canister_signatures() -> Vec<Vec<u8>> {
+    let seed = |signer: CanisterSigner| {
+        let signature = signer.sign(MESSAGE).expect("test keys sign");
+        [chunk(&signer.public_key_der()), signature].concat()
+    };
+    vec![
+        seed(CanisterSigner::new(false)),
+        seed(CanisterSigner::new(true)),
+    ]
+}
+
+fn ledger_replies() -> Vec<Vec<u8>> {
+    let nat = |n: u64| Nat::from(n);
+    let replies: [Result<Nat, TransferFromError>; 11] = [
+        Ok(nat(7)),
+        Ok(nat(u64::MAX)),
+        Err(TransferFromError::Duplicate {
+            duplicate_of: nat(1_234),
+        }),
+        Err(TransferFromError::BadFee {
+            expected_fee: nat(20_000),
+        }),
+        Err(TransferFromError::BadBurn {
+            min_burn_amount: nat(1),
+        }),
+        Err(TransferFromError::InsufficientFunds { balance: nat(0) }),
+        Err(TransferFromError::InsufficientAllowance { allowance: nat(0) }),
+        Err(TransferFromError::TooOld),
+        Err(TransferFromError::CreatedInFuture { ledger_time: 1 }),
+        Err(TransferFromError::TemporarilyUnavailable),
+        Err(TransferFromError::GenericError {
+            error_code: nat(1),
+            message: "no".into(),
+        }),
+    ];
+    let encoded = replies
+        .iter()
+        .map(|reply| Encode!(reply).expect("can be encoded"));
+    let mut seeds: Vec<Vec<u8>> = encoded.map(|reply| [&[0], &reply[..]].concat()).collect();
+    seeds.push(b"\x84rejected".to_vec());
+    seeds.push(vec![1]);
+    seeds
+}
+
+fn ledger_descriptions() -> Vec<Vec<u8>> {
+    #[derive(candid::CandidType)]
+    struct Standard {
+        name: String,
+        url: String,
+    }
+    let standard = |name: &str| Standard {
+        name: name.into(),
+        url: "https://example.org".into(),
+    };
+    let standards = vec![standard("ICRC-1"), standard("ICRC-2")];
+    let replies = [
+        Encode!(&standards),
+        Encode!(&"ckUSDC"),
+        Encode!(&6u8),
+        Encode!(&Nat::from(10_000u32)),
+    ];
+    let replies = replies.map(|reply| chunk(&reply.expect("can be encoded")));
+    vec![replies.concat()]
+}
+
+fn stored_values() -> Vec<Vec<u8>> {
+    let account = |subaccount| {
+        StoredAccount(x402_icp::Account {
+            owner: Principal::from_slice(&[1; 29]),
+            subaccount,
+        })
+    };
+    vec![
+        to_bytes(&account(None)),
+        to_bytes(&account(Some([7; 32])))[1..].to_vec(),
+        to_bytes(&StoredU128(u128::MAX)),
+        // A row: account, number, principal, list.
+        [
+            &[0x84],
+            &to_bytes(&account(None))[1..],
+            &[0x07, 0x41, 0x04, 0x82, 0x01, 0x18, 0xff],
+        ]
+        .concat(),
+    ]
+}
+
+fn candid_arguments() -> Vec<Vec<u8>> {
+    let me = Principal::from_slice(&[1, 2, 3]);
+    let account = Account {
+        owner: me,
+        subaccount: Some(ByteBuf::from(vec![7; 32])),
+    };
+    let headers = vec![
+        ("host".to_string(), "x.icp0.io".to_string()),
+        (
+            "payment-signature".to_string(),
+            encode_header(&pay(
+                &offer("icp:1"),
+                &ic_ed25519::PrivateKey::deserialize_raw_32(&[1; 32]),
+            )),
+        ),
+    ];
+    let route = RouteArgs {
+        method: "GET".into(),
+        path: "/a/{id}".into(),
+        description: "d".into(),
+        mime_type: "text/plain".into(),
+        prices: vec![Price {
+            ledger: me,
+            amount: Nat::from(10_000u32),
+        }],
+        pay_to: Some(account.clone()),
+        max_timeout_seconds: Some(60),
+        on_sale: true,
+    };
+    let init = InitArgs {
+        network: Some("icp:1".into()),
+        pay_to: Some(account.clone()),
+        operators: Some(vec![me]),
+        limits: Some(LimitsArg::default()),
+    };
+    let key = RouteKey {
+        method: "GET".into(),
+        path: "/a".into(),
+    };
+    let page = PageArgs {
+        after: Some(7),
+        limit: Some(10),
+    };
+    let arguments = [
+        Encode!(&HttpRequest {
+            method: "GET".into(),
+            url: "/a?b".into(),
+            headers: headers.clone(),
+            body: vec![],
+            certificate_version: Some(2),
+        }),
+        Encode!(&HttpUpdateRequest {
+            method: "POST".into(),
+            url: "/a".into(),
+            headers,
+            body: b"body".to_vec(),
+        }),
+        Encode!(&route),
+        Encode!(&Some(TollkeeperArgs::Init(init))),
+        Encode!(&key),
+        Encode!(&account),
+        Encode!(&ContentBegin {
+            method: "GET".into(),
+            path: "/a".into(),
+            bytes: 7,
+            sha256: ByteBuf::from(vec![1; 32]),
+        }),
+        Encode!(&ContentChunk {
+            upload: 1,
+            offset: 0,
+            bytes: ByteBuf::from(vec![1; 7]),
+        }),
+        Encode!(&ContentCommit { upload: 1 }),
+        Encode!(&page),
+        Encode!(&Some(page.clone())),
+        Encode!(&CancelArgs {
+            nonce: ByteBuf::from(vec![1; 32]),
+            valid_before_seconds: 1_767_225_600,
+        }),
+        Encode!(&ByteBuf::from(vec![1; 32])),
+        Encode!(&me, &true),
+    ];
+    let arguments = arguments.into_iter().enumerate();
+    arguments
+        .map(|(method, argument)| {
+            let argument = argument.expect("can be encoded");
+            [&[method.min(12) as u8], &argument[..]].concat()
+        })
+        .collect()
+}

@@ -1,0 +1,97 @@
+//! Candid arguments of the public methods, decoded as the canister decodes them, and the filter that sees
+//! them first.
+//!
+//! Layout: which method, then the argument. What is decoded can be encoded, and is then decoded as the same;
+//! what is converted keeps the limits that its row in stable memory has.
+
+use crate::world::Controller;
+use candid::{
+    DecoderConfig, Principal,
+    utils::{ArgumentDecoder, ArgumentEncoder, decode_args_with_config, encode_args},
+};
+use serde_bytes::ByteBuf;
+use std::fmt::Debug;
+use tollkeeper::{
+    api::{
+        http::{HttpRequest, HttpUpdateRequest},
+        inspect,
+        types::{
+            Account, CancelArgs, ContentBegin, ContentChunk, ContentCommit, PageArgs, RouteArgs,
+            RouteKey, TollkeeperArgs,
+        },
+    },
+    domain::{route::MAX_PRICES, template::MAX_PATH_BYTES},
+};
+
+pub fn run(data: &[u8]) {
+    let Some((&method, argument)) = data.split_first() else {
+        return;
+    };
+    let runtime = Controller::default();
+    for name in [
+        "http_request_update",
+        "route_put",
+        "content_chunk",
+        "payment",
+    ] {
+        let _ = inspect::accept(&runtime, name, argument.len(), || argument.to_vec());
+    }
+    match method % 13 {
+        0 => drop(decode::<(HttpRequest,)>(argument)),
+        1 => drop(decode::<(HttpUpdateRequest,)>(argument)),
+        2 => {
+            let Some((args,)) = decode::<(RouteArgs,)>(argument) else {
+                return;
+            };
+            if let Ok(draft) = args.draft() {
+                assert!(draft.key.path.len() <= MAX_PATH_BYTES);
+                assert!(draft.prices.len() <= MAX_PRICES);
+            }
+        }
+        3 => {
+            if let Some((Some(TollkeeperArgs::Init(args) | TollkeeperArgs::Upgrade(args)),)) =
+                decode::<(Option<TollkeeperArgs>,)>(argument)
+            {
+                let _ = args.changes();
+            }
+        }
+        4 => {
+            if let Some((key,)) = decode::<(RouteKey,)>(argument)
+                && let Ok(key) = key.check()
+            {
+                assert!(key.path.len() <= MAX_PATH_BYTES);
+            }
+        }
+        5 => {
+            if let Some((account,)) = decode::<(Account,)>(argument)
+                && let Ok(checked) = account.check("pay_to")
+            {
+                assert_eq!(checked.owner, account.owner);
+            }
+        }
+        6 => drop(decode::<(ContentBegin,)>(argument)),
+        7 => drop(decode::<(ContentChunk,)>(argument)),
+        8 => drop(decode::<(ContentCommit,)>(argument)),
+        9 => drop(decode::<(PageArgs,)>(argument)),
+        10 => drop(decode::<(Option<PageArgs>,)>(argument)),
+        11 => drop(decode::<(CancelArgs,)>(argument)),
+        _ => {
+            let _ = decode::<(ByteBuf,)>(argument);
+            let _ = decode::<(Principal, bool)>(argument);
+        }
+    }
+}
+
+/// As the entry points of the canister decode.
+fn decode<T>(argument: &[u8]) -> Option<T>
+where
+    T: for<'a> ArgumentDecoder<'a> + ArgumentEncoder + Clone + Debug + PartialEq,
+{
+    let mut config = DecoderConfig::new();
+    config.set_skipping_quota(10_000);
+    let decoded: T = decode_args_with_config(argument, &config).ok()?;
+    let encoded = encode_args(decoded.clone()).expect("what was decoded can be encoded");
+    let again: T = decode_args_with_config(&encoded, &config).expect("it can be decoded again");
+    assert_eq!(again, decoded);
+    Some(decoded)
+}

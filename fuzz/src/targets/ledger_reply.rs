@@ -1,0 +1,67 @@
+//! Replies of a ledger to `icrc2_transfer_from`.
+//!
+//! Layout: which reject or reply, then the reply. Only what the candid crate reads as `Ok` or `Duplicate`
+//! has moved money; reading by a remembered shape proves the same as reading without.
+
+use crate::bytes::Reader;
+use candid::{Encode, Nat};
+use icrc_ledger_types::icrc2::transfer_from::TransferFromError;
+use std::sync::OnceLock;
+use tollkeeper::{
+    domain::{
+        payment::Event,
+        settlement::{CallOutcome, MAX_REPLY_BYTES, OkShape, judge, ok_shape},
+    },
+    types::BlockIndex,
+};
+
+pub fn run(data: &[u8]) {
+    let mut reader = Reader(data);
+    let kind = reader.byte();
+    let known = (kind & 1 == 1).then_some(BlockIndex(1_000));
+    if kind >= 0x80 {
+        let outcome = CallOutcome::Rejected {
+            code: u32::from(kind) - 0x80,
+            message: String::from_utf8_lossy(reader.0).into_owned(),
+        };
+        let verdict = judge(&outcome, known, None);
+        assert!(!matches!(verdict.event, Event::Moved { .. }));
+        assert_eq!(
+            matches!(verdict.event, Event::NotMoved(_)),
+            (0x81..=0x83).contains(&kind)
+        );
+        return;
+    }
+    let reply = reader.0.to_vec();
+    let outcome = CallOutcome::Reply(reply.clone());
+    let verdict = judge(&outcome, known, None);
+    assert_eq!(judge(&outcome, known, Some(usual())), verdict);
+    if let Some(shape) = ok_shape(&outcome) {
+        assert_eq!(judge(&outcome, known, Some(&shape)), verdict);
+    }
+    if let Event::Moved { block } = verdict.event {
+        assert!(reply.len() <= MAX_REPLY_BYTES);
+        let said: Result<Nat, TransferFromError> =
+            candid::decode_one(&reply).expect("only a reply proves that money moved");
+        match said {
+            Ok(index) => {
+                assert_eq!(index, Nat::from(block.0));
+                assert!(known.is_none_or(|known| block > known));
+            }
+            Err(TransferFromError::Duplicate { duplicate_of }) => {
+                assert_eq!(duplicate_of, Nat::from(block.0));
+            }
+            Err(error) => panic!("{error:?} is no proof that money moved"),
+        }
+    }
+}
+
+/// The shape of honest ledgers' replies.
+fn usual() -> &'static OkShape {
+    static SHAPE: OnceLock<OkShape> = OnceLock::new();
+    SHAPE.get_or_init(|| {
+        let reply: Result<Nat, TransferFromError> = Ok(Nat::from(7u8));
+        let reply = Encode!(&reply).expect("can be encoded");
+        ok_shape(&CallOutcome::Reply(reply)).expect("an honest reply has a shape")
+    })
+}

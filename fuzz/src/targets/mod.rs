@@ -1,0 +1,28 @@
+//! The targets. Each checks what its module says, besides that nothing panics.
+
+mod authorization;
+mod candid_arguments;
+mod canister_signature;
+mod headers;
+mod ledger_description;
+mod ledger_reply;
+mod payment_header;
+pub mod signature;
+mod stored_values;
+mod template;
+mod url;
+
+/// Name and function of every target.
+pub const ALL: &[(&str, fn(&[u8]))] = &[
+    ("authorization", authorization::run),
+    ("candid_arguments", candid_arguments::run),
+    ("canister_signature", canister_signature::run),
+    ("headers", headers::run),
+    ("ledger_description", ledger_description::run),
+    ("ledger_reply", ledger_reply::run),
+    ("payment_header", payment_header::run),
+    ("signature", signature::run),
+    ("stored_values", stored_values::run),
+    ("template", template::run),
+    ("url", url::run),
+];

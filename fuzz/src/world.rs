@@ -1,0 +1,51 @@
+//! The system around the code under test.
+
+use candid::Principal;
+use std::{cell::RefCell, collections::VecDeque, future::Future};
+use tollkeeper::{
+    domain::settlement::CallOutcome,
+    runtime::Runtime,
+    types::{Cycles, TimestampNs},
+};
+
+/// A message of a controller, and canisters that answer what the input says, nothing in the end.
+#[derive(Default)]
+pub struct Controller(RefCell<VecDeque<Vec<u8>>>);
+
+impl Controller {
+    /// Calls get these replies, in order.
+    pub fn answered(replies: VecDeque<Vec<u8>>) -> Self {
+        Controller(RefCell::new(replies))
+    }
+}
+
+impl Runtime for Controller {
+    fn now(&self) -> TimestampNs {
+        TimestampNs(1_767_225_600_000_000_000)
+    }
+
+    fn caller(&self) -> Principal {
+        Principal::from_slice(&[100])
+    }
+
+    fn is_controller(&self, _: &Principal) -> bool {
+        true
+    }
+
+    fn canister_id(&self) -> Principal {
+        Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, 9, 1, 1])
+    }
+
+    fn cycles_balance(&self) -> Cycles {
+        Cycles(10_000_000_000_000)
+    }
+
+    fn root_key(&self) -> Vec<u8> {
+        x402_icp::network::MAINNET_ROOT_KEY_DER.to_vec()
+    }
+
+    fn call(&self, _: Principal, _: &str, _: Vec<u8>) -> impl Future<Output = CallOutcome> {
+        let reply = self.0.borrow_mut().pop_front().unwrap_or_default();
+        std::future::ready(CallOutcome::Reply(reply))
+    }
+}

@@ -1,0 +1,204 @@
+//! Attacks by a ledger, or on one: every lie, and every way not to answer.
+
+use crate::support::{Answer, Setup, ledger::TRANSFER_FROM, setup::controller};
+use candid::{CandidType, Principal, encode_one};
+use icrc_ledger_types::icrc1::transfer::TransferError;
+use icrc_ledger_types::icrc2::approve::ApproveError;
+use serde_bytes::ByteBuf;
+use test_ledger::testing::{Answer as LedgerAnswer, Fault};
+use x402_icp::Code;
+
+const PRICE: u128 = 30_000;
+
+/// A reply that is Candid and not the answer to a transfer.
+fn bytes<T: CandidType>(value: &T) -> Fault {
+    let bytes = encode_one(value).expect("can be encoded");
+    Fault::instead(LedgerAnswer::Bytes(ByteBuf::from(bytes)))
+}
+
+#[test]
+fn lying_replies_of_every_shape_prove_nothing() {
+    #[derive(CandidType)]
+    struct Nothing {}
+    let setup = Setup::new();
+    let payer = setup.payer(30);
+    let sale = setup.sell("/article", PRICE);
+    let empty = Fault::instead(LedgerAnswer::Bytes(ByteBuf::new()));
+    let truncated = {
+        let good: Result<candid::Nat, ()> = Ok(candid::Nat::from(7_u8));
+        let mut bytes = encode_one(good).expect("can be encoded");
+        bytes.pop();
+        Fault::instead(LedgerAnswer::Bytes(ByteBuf::from(bytes)))
+    };
+    let lies = [
+        ("garbage", Fault::garbage()),
+        ("nothing at all", empty),
+        ("a truncated Ok", truncated),
+        ("two million letters", Fault::huge_text()),
+        ("a number of 10,000 digits", Fault::huge_nat()),
+        ("a bare number", bytes(&7_u64)),
+        ("an empty record", bytes(&Nothing {})),
+        ("true", bytes(&true)),
+        ("an index that is text", bytes(&Ok::<_, ()>("7"))),
+        (
+            "a negative index",
+            bytes(&Ok::<_, ()>(candid::Int::from(-7))),
+        ),
+        (
+            "an error of another method",
+            bytes(&Err::<candid::Nat, _>(ApproveError::AllowanceChanged {
+                current_allowance: candid::Nat::from(1_u8),
+            })),
+        ),
+        (
+            "another error of another method",
+            bytes(&Err::<candid::Nat, _>(TransferError::TooOld)),
+        ),
+    ];
+    for (name, lie) in lies {
+        let before = setup.ledger.pulled_by(&setup, setup.canister).len();
+        setup.ledger.fault(&setup, 1, &lie);
+        let answer = sale.pay(&payer).send();
+        assert_eq!(answer.answer.status, 402, "{name}");
+        let outcome = answer.answer.payment_response().expect("an outcome");
+        // `TooOld` is an error of both methods, and the first try may believe it.
+        let reason = outcome.error_reason.expect("a reason");
+        let expected = match name {
+            "another error of another method" => Code::LedgerUnavailable,
+            _ => Code::SettlementPending,
+        };
+        assert_eq!(reason, expected.as_str(), "{name}");
+        assert_eq!(
+            setup.ledger.pulled_by(&setup, setup.canister).len(),
+            before,
+            "{name}"
+        );
+        if expected == Code::SettlementPending {
+            // The ledger is honest again: the same payment, once.
+            sale.present(answer.signed).send().expect_settled();
+            assert_eq!(
+                setup.ledger.pulled_by(&setup, setup.canister).len(),
+                before + 1,
+                "{name}"
+            );
+        }
+    }
+    setup.check_books();
+}
+
+#[test]
+fn ledger_stopped_between_debit_and_reply_is_settled_when_it_runs_again() {
+    let setup = Setup::new();
+    let payer = setup.payer(31);
+    let sale = setup.sell("/article", PRICE);
+    let paying = sale.pay(&payer);
+    setup
+        .ledger
+        .fault_of(&setup, TRANSFER_FROM, 1, &Fault::delayed_after_transfer());
+    let call = setup
+        .pic
+        .submit_call(
+            setup.canister,
+            Principal::anonymous(),
+            "http_request_update",
+            paying.request().update_argument(),
+        )
+        .expect("the request is taken");
+    for _ in 0..4 {
+        setup.pic.tick();
+    }
+    assert_eq!(
+        setup.ledger.pulled_by(&setup, setup.canister).len(),
+        1,
+        "debited"
+    );
+    // It cannot stop while it owes a reply: it is stopping, and takes no messages.
+    #[derive(CandidType)]
+    struct CanisterId {
+        canister_id: Principal,
+    }
+    let stop = setup
+        .pic
+        .submit_call_with_effective_principal(
+            Principal::management_canister(),
+            pocket_ic::common::rest::RawEffectivePrincipal::CanisterId(
+                setup.ledger.0.as_slice().to_vec(),
+            ),
+            controller(),
+            "stop_canister",
+            encode_one(CanisterId {
+                canister_id: setup.ledger.0,
+            })
+            .expect("can be encoded"),
+        )
+        .expect("the controller may stop it");
+    setup.advance(120);
+    let answer = Answer::from_update(&setup.pic.await_call(call).expect("no trap"));
+    let outcome = answer.payment_response().expect("an outcome");
+    assert_eq!(
+        outcome.error_reason.as_deref(),
+        Some(Code::SettlementPending.as_str())
+    );
+    // Asking again meanwhile proves nothing and moves nothing.
+    let again = sale.present(paying.signed.clone()).send();
+    assert_eq!(again.answer.status, 402);
+    setup
+        .pic
+        .start_canister(setup.ledger.0, Some(controller()))
+        .expect("it can be started again");
+    let _ = setup.pic.await_call(stop);
+    setup.ledger.release(&setup);
+    setup.advance(10);
+    sale.present(paying.signed).send().expect_settled();
+    assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
+}
+
+#[test]
+fn ledger_whose_code_is_replaced_between_debit_and_reply_is_never_charged_again() {
+    // Uninstalling answers the open call with a reject, which proves nothing.
+    let setup = Setup::new();
+    let payer = setup.payer(32);
+    let sale = setup.sell("/article", PRICE);
+    let paying = sale.pay(&payer);
+    setup
+        .ledger
+        .fault_of(&setup, TRANSFER_FROM, 1, &Fault::delayed_after_transfer());
+    let call = setup
+        .pic
+        .submit_call(
+            setup.canister,
+            Principal::anonymous(),
+            "http_request_update",
+            paying.request().update_argument(),
+        )
+        .expect("the request is taken");
+    for _ in 0..4 {
+        setup.pic.tick();
+    }
+    assert_eq!(
+        setup.ledger.pulled_by(&setup, setup.canister).len(),
+        1,
+        "debited"
+    );
+    setup
+        .pic
+        .uninstall_canister(setup.ledger.0, Some(controller()))
+        .expect("the controller may uninstall it");
+    let answer = Answer::from_update(&setup.pic.await_call(call).expect("no trap"));
+    let outcome = answer.payment_response().expect("an outcome");
+    assert_eq!(
+        outcome.error_reason.as_deref(),
+        Some(Code::SettlementPending.as_str())
+    );
+    // The empty canister rejects everything: the payment is not called failed.
+    for _ in 0..3 {
+        let again = sale.present(paying.signed.clone()).send();
+        assert_eq!(again.answer.status, 402);
+        let outcome = again.answer.payment_response().expect("an outcome");
+        assert_eq!(
+            outcome.error_reason.as_deref(),
+            Some(Code::SettlementPending.as_str())
+        );
+    }
+    assert!(setup.receipt(paying.signed.id.0).is_none());
+}
