@@ -47,7 +47,7 @@ fn reinstalled_canister_takes_no_authorization_of_its_predecessor() {
         assert_eq!(offers.error.as_deref(), Some(Code::OfferMismatch.as_str()));
     }
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
-    sale.pay(&payer).send();
+    assert_eq!(sale.pay(&payer).send().answer.body, GOODS);
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 2);
 }
 
