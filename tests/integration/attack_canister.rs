@@ -51,15 +51,8 @@ fn reinstalled_canister_takes_no_authorization_of_its_predecessor() {
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 2);
 }
 
-#[test]
-fn old_snapshot_that_is_loaded_after_its_payments_expired_charges_none_again() {
-    // What docs/operations.md tells operators: stay stopped until every authorization is over.
-    let setup = Setup::with_any_ledger();
-    let payer = setup.payer(41);
-    let sale = setup.sell("/article", PRICE);
-    let kept = sale.pay(&payer).send().expect_settled();
-    let snapshot = setup.pic.get_stable_memory(setup.canister);
-    let forgotten = sale.pay(&payer).send().expect_settled().signed;
+/// Loads the stable memory of an earlier moment, as loading a snapshot does.
+fn restore(setup: &Setup, snapshot: Vec<u8>) {
     setup
         .pic
         .stop_canister(setup.canister, Some(controller()))
@@ -70,13 +63,39 @@ fn old_snapshot_that_is_loaded_after_its_payments_expired_charges_none_again() {
         pocket_ic::common::rest::BlobCompression::NoCompression,
     );
     setup.upgrade();
-    setup.pic.advance_time(Duration::from_secs(3_600 + 120));
     setup
         .pic
         .start_canister(setup.canister, Some(controller()))
         .expect("it can be started again");
-    setup.pic.tick();
-    sale.present(forgotten)
+}
+
+#[test]
+fn old_snapshot_with_payments_it_forgot_charges_none_again() {
+    let setup = Setup::with_any_ledger();
+    let payer = setup.payer(41);
+    let sale = setup.sell("/article", PRICE);
+    let kept = sale.pay(&payer).send().expect_settled();
+    let snapshot = setup.pic.get_stable_memory(setup.canister);
+    let forgotten = sale.pay(&payer).send().expect_settled();
+    restore(&setup, snapshot.clone());
+    // The same authorization makes the same transfer to the nanosecond: the ledger remembers.
+    let again = sale
+        .present(forgotten.signed.clone())
+        .send()
+        .expect_settled();
+    assert_eq!(again.block, forgotten.block);
+    assert_eq!(
+        sale.present(kept.signed.clone())
+            .send()
+            .expect_settled()
+            .block,
+        kept.block
+    );
+    assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 2);
+    // Once it has expired it is refused, and nothing is asked of the ledger.
+    restore(&setup, snapshot);
+    setup.advance(3_600 + 120);
+    sale.present(forgotten.signed)
         .send()
         .expect_not_charged(Code::Expired);
     let again = sale.present(kept.signed).send();
