@@ -23,6 +23,7 @@ use candid::{Nat, Principal};
 use ic_cdk::{init, inspect_message, post_upgrade, query, update};
 use runtime::ic::IcRuntime;
 use serde_bytes::ByteBuf;
+use std::{future::Future, pin::Pin};
 
 /// This canister's version.
 pub const VERSION: &str = if cfg!(feature = "broken") {
@@ -32,8 +33,14 @@ pub const VERSION: &str = if cfg!(feature = "broken") {
     env!("CARGO_PKG_VERSION")
 };
 
+/// What the timer runs.
+fn tick() -> Pin<Box<dyn Future<Output = ()>>> {
+    Box::pin(service::recover::tick(&IcRuntime))
+}
+
 #[init]
 fn init(args: Option<TollkeeperArgs>) {
+    runtime::timers::on_tick(tick);
     if let Err(error) = endpoints::init(&IcRuntime, args) {
         ic_cdk::trap(error);
     }
@@ -42,6 +49,7 @@ fn init(args: Option<TollkeeperArgs>) {
 
 #[post_upgrade]
 fn post_upgrade(args: Option<TollkeeperArgs>) {
+    runtime::timers::on_tick(tick);
     if let Err(error) = endpoints::post_upgrade(&IcRuntime, args) {
         ic_cdk::trap(error);
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::settlement::CallOutcome,
-    runtime::{CALL_TIMEOUT_SECONDS, Runtime},
+    runtime::{CALL_TIMEOUT_SECONDS, Runtime, timers},
     types::{Cycles, TimestampNs},
 };
 use candid::Principal;
@@ -38,6 +38,10 @@ impl Runtime for IcRuntime {
 
     fn root_key(&self) -> Vec<u8> {
         api::root_key()
+    }
+
+    fn wake(&self, at: TimestampNs) {
+        timers::wake(self.now(), at);
     }
 
     async fn call(&self, canister: Principal, method: &str, argument: Vec<u8>) -> CallOutcome {

@@ -3,6 +3,7 @@
 pub mod ic;
 #[cfg(test)]
 pub(crate) mod scripted;
+pub mod timers;
 
 use crate::{
     domain::settlement::CallOutcome,
@@ -38,6 +39,10 @@ pub trait Runtime {
         method: &str,
         argument: Vec<u8>,
     ) -> impl Future<Output = CallOutcome>;
+
+    /// Has the periodic job run at this time, or as soon after it as can be.
+    /// An earlier time asked for before stands.
+    fn wake(&self, at: TimestampNs);
 }
 
 /// How long an answer is waited for, in seconds.

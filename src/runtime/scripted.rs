@@ -32,6 +32,8 @@ pub struct ScriptedRuntime {
     pub root_key: Vec<u8>,
     pub calls: RefCell<Vec<MadeCall>>,
     answers: RefCell<VecDeque<CallOutcome>>,
+    /// When the code under test wants to be woken: the earliest time asked for.
+    pub woken: Cell<Option<TimestampNs>>,
     /// While set, calls stay unanswered.
     pub hold: Rc<Cell<bool>>,
 }
@@ -49,6 +51,7 @@ impl ScriptedRuntime {
             root_key: x402_icp::network::MAINNET_ROOT_KEY_DER.to_vec(),
             calls: RefCell::default(),
             answers: RefCell::default(),
+            woken: Cell::default(),
             hold: Rc::default(),
         }
     }
@@ -110,6 +113,11 @@ impl Runtime for ScriptedRuntime {
 
     fn root_key(&self) -> Vec<u8> {
         self.root_key.clone()
+    }
+
+    fn wake(&self, at: TimestampNs) {
+        let earlier = self.woken.get().filter(|earlier| *earlier <= at);
+        self.woken.set(Some(earlier.unwrap_or(at)));
     }
 
     fn call(

@@ -7,6 +7,7 @@ use crate::{
         validate::{self, InvalidArgument},
     },
     runtime::Runtime,
+    service::recover,
     storage::{self, payments::Change},
     types::Account,
 };
@@ -58,6 +59,7 @@ pub fn upgrade<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
     }
     storage::liabilities::rebuild();
     storage::audit::admin(runtime.caller(), "upgrade", crate::VERSION, runtime.now());
+    recover::arm(runtime);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ pub mod ledgers;
 pub mod lifecycle;
 pub mod pay;
 pub mod payments;
+pub mod recover;
 pub mod refund;
 pub mod retention;
 pub mod treasury;

@@ -16,6 +16,7 @@ pub mod liabilities;
 mod memory;
 pub mod offers;
 pub mod payments;
+pub mod recovery;
 pub mod responses;
 pub mod routes;
 pub mod shapes;

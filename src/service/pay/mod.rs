@@ -11,6 +11,8 @@
 mod guard;
 mod known;
 
+pub use known::may_ask;
+
 use crate::{
     domain::{
         capacity,
@@ -20,7 +22,7 @@ use crate::{
         verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
     },
     runtime::Runtime,
-    service::catalogue,
+    service::{catalogue, recover},
     storage::{
         self,
         payments::{Change, NewPayment, RecordError},
@@ -293,6 +295,9 @@ async fn ask<R: Runtime>(
     // From here on a trap would undo what follows; the guard then says so in the journal.
     let concluded = conclude(runtime, &key, payment, &outcome, known_block, route);
     guard.defuse();
+    if !concluded.state.is_final() {
+        recover::arm(runtime);
+    }
     concluded
 }
 

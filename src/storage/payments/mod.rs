@@ -273,7 +273,7 @@ pub fn has_work() -> bool {
     with(|tables| !tables.schedule.is_empty())
 }
 
-/// When something is due for some payment. Looks at all of them.
+/// When something is due for some payment.
 pub fn next_due() -> Option<TimestampNs> {
     with(|tables| tables.schedule.next())
 }

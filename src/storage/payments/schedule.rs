@@ -9,14 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// After this long without an answer, none can come any more: calls wait a minute at most.
 pub const NO_ANSWER: Seconds = Seconds(600);
 
-/// How long a payment is left alone after its n-th try without a clear answer: half a minute after the
-/// first, then twice as long each time, up to an hour.
+/// How long a payment is left alone after its n-th try without a clear answer: 5 seconds after the first,
+/// then twice as long each time, up to an hour.
 pub fn backoff(tries: u16) -> Seconds {
-    Seconds(
-        30u32
-            .saturating_mul(1 << tries.saturating_sub(1).min(7))
-            .min(3_600),
-    )
+    let doublings = tries.saturating_sub(1).min(10);
+    Seconds((5u32 << doublings).min(3_600))
 }
 
 /// What is to be done for a payment.
@@ -103,7 +100,13 @@ impl Schedule {
 
     /// When the next thing is due in any lane.
     pub fn next(&self) -> Option<TimestampNs> {
-        self.by_key.values().map(|(_, due)| *due).min()
+        let first = |lane| {
+            let mut times = self.by_time.range((lane, TimestampNs(0), [0; 16])..);
+            let (found, due, _) = times.next()?;
+            (*found == lane).then_some(*due)
+        };
+        let lanes = [Lane::Open, Lane::Undelivered, Lane::Refund];
+        lanes.into_iter().filter_map(first).min()
     }
 
     /// Whether there is anything to do, now or later.
@@ -159,10 +162,12 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_an_hour() {
-        let pauses: Vec<u32> = (0..=9).map(|n| backoff(n).0).collect();
+        let pauses: Vec<u32> = (0..=12).map(|n| backoff(n).0).collect();
         assert_eq!(
             pauses,
-            [30, 30, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600]
+            [
+                5, 5, 10, 20, 40, 80, 160, 320, 640, 1_280, 2_560, 3_600, 3_600
+            ]
         );
         assert_eq!(backoff(u16::MAX), Seconds(3_600));
     }

@@ -1,0 +1,56 @@
+//! The one timer of the canister: none while nothing is due, and never more than one.
+//!
+//! An interval timer, although each firing replaces it: it is replaced in the message that it fires, so
+//! when that message traps, everything it did is undone, the replacement too, and the interval goes on.
+//! (A one-shot timer of `ic-cdk-timers` 1.0 is gone after a trap. An interval is put back before the
+//! task runs, in a call of its own; see `global_timer.rs` there, step 7.)
+//! An upgrade forgets timers: `post_upgrade` has to call [`on_tick`] and to ask to be woken again.
+
+use crate::types::TimestampNs;
+use ic_cdk_timers::{TimerId, clear_timer, set_timer_interval};
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    pin::Pin,
+    time::Duration,
+};
+
+/// What runs when the timer fires.
+pub type Tick = fn() -> Pin<Box<dyn Future<Output = ()>>>;
+
+/// The shortest time from asking to firing: a firing costs about 15 million cycles.
+const SHORTEST: Duration = Duration::from_secs(5);
+/// The longest: what is due later is looked at once a day until then.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
+thread_local! {
+    static TICK: Cell<Option<Tick>> = const { Cell::new(None) };
+    static ARMED: RefCell<Option<(TimestampNs, TimerId)>> = const { RefCell::new(None) };
+}
+
+/// Says what runs when the timer fires; for `init` and `post_upgrade`.
+pub fn on_tick(tick: Tick) {
+    TICK.set(Some(tick));
+}
+
+/// Arms the timer for this time, unless it fires earlier anyway.
+pub fn wake(now: TimestampNs, at: TimestampNs) {
+    let wait = Duration::from_nanos(at.0.saturating_sub(now.0)).clamp(SHORTEST, LONGEST);
+    let at = TimestampNs(now.0.saturating_add(wait.as_nanos() as u64));
+    if ARMED.with_borrow(|armed| armed.is_some_and(|(earlier, _)| earlier <= at)) {
+        return;
+    }
+    let Some(tick) = TICK.get() else { return };
+    disarm();
+    let id = set_timer_interval(wait, move || async move {
+        disarm();
+        tick().await;
+    });
+    ARMED.set(Some((at, id)));
+}
+
+fn disarm() {
+    if let Some((_, id)) = ARMED.take() {
+        clear_timer(id);
+    }
+}

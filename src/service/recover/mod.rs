@@ -1,0 +1,292 @@
+//! Finishing what was interrupted: the one periodic job.
+//!
+//! [`tick`] runs when something is due for a payment, and asks to be woken when the next thing is; while
+//! nothing is left to do there is no timer. What it does for an unknown payment:
+//! 1. While the authorization is valid, and the ledger remembers: the same transfer again, with the same
+//!    memo and time. The ledger answers `Ok` or `Duplicate`, and the payment is settled; or it refuses,
+//!    which proves nothing.
+//! 2. After that no transfer is asked for. The ledger's block log is read ([`search`]): if it holds the
+//!    transfer, the payment is settled.
+//! 3. If the complete log lacks it at a time when the ledger takes it no more, the payment has failed.
+//!
+//! A tick does a bounded number of things, for each payment at most one at a time (the state of the
+//! payment is the lock), and for all of them at one time: a ledger that does not answer holds up nobody
+//! else's. Between tries there are pauses that grow to an hour. Cycles are not looked at: what is under
+//! way is finished below the floor, too.
+
+mod join;
+mod search;
+
+use crate::{
+    domain::{
+        blocklog::{Transfer, WINDOW},
+        capacity::{DOUBT_PAUSE, MAX_DOUBTS, MAX_OPEN},
+        payment::{Doubt, Event, Failure, FailureKind, Payment, RefundCause, State, message},
+        roles::Unauthorized,
+    },
+    runtime::Runtime,
+    service::{pay, role},
+    storage::{
+        self,
+        payments::{Change, Lane, Opening, backoff},
+        recovery::{Progress, Reading},
+    },
+    types::{Account, NonceKey, PaymentId, Seconds, TimestampNs},
+};
+use candid::Principal;
+pub use search::{End, MAX_CALLS, Search};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// So many open payments are looked at in one tick.
+const MAX_PER_TICK: usize = 64;
+/// So many transfers of one ledger are asked for again in one tick.
+const MAX_RETRIES_PER_LEDGER: usize = 16;
+/// So many searches share one reading of a log.
+const MAX_SEARCHES: usize = 500;
+/// What had to wait for its turn is looked at again after this.
+const TURN: Seconds = Seconds(5);
+/// Searches that are due so soon share a reading with the one that is due.
+const SHARED: Seconds = Seconds(3_600);
+/// The standard of block logs.
+const BLOCK_LOG_STANDARD: &str = "ICRC-3";
+
+/// Asks to be woken when something is due. To be called whenever a payment is left in a state that is not
+/// final and no request waits for.
+pub fn arm<R: Runtime>(runtime: &R) {
+    if let Some(due) = storage::payments::next_due() {
+        runtime.wake(due);
+    }
+}
+
+/// Does what is due.
+pub async fn tick<R: Runtime>(runtime: &R) {
+    let work = gather(runtime);
+    // Before the first await, so that nothing that happens after it can stop the clock.
+    arm(runtime);
+    join::all(work.into_iter().map(|work| perform(runtime, work))).await;
+    arm(runtime);
+}
+
+/// A payment cannot be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecheckError {
+    /// The caller may not do this.
+    #[error(transparent)]
+    Unauthorized(#[from] Unauthorized),
+    /// There is no payment with this id.
+    #[error("there is no payment with this id")]
+    UnknownPayment,
+}
+
+/// Does for this payment now what the next tick would do for it, and says how it stands then. Nothing can
+/// be decided this way that the ledger does not prove.
+pub async fn recheck<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Payment, RecheckError> {
+    role(runtime, &runtime.caller()).may_operate()?;
+    let known = || storage::payments::by_id(id).ok_or(RecheckError::UnknownPayment);
+    known()?;
+    if let Some(key) = storage::payments::open_key(id) {
+        for _ in 0..2 {
+            // An answer that can come no more makes the payment unknown, and the second round asks.
+            if let Some(work) = plan(runtime, &key) {
+                perform(runtime, work).await;
+                break;
+            }
+        }
+        arm(runtime);
+    }
+    known()
+}
+
+/// One thing to do.
+enum Work {
+    /// Ask the ledger for the same transfer again.
+    Retry(NonceKey),
+    /// Read the log of this ledger.
+    Read(Principal),
+}
+
+async fn perform<R: Runtime>(runtime: &R, work: Work) {
+    match work {
+        Work::Retry(key) => {
+            // If the payment's state does not allow it, somebody else is asking.
+            let _ = pay::ask_again(runtime, key).await;
+        }
+        Work::Read(ledger) => read(runtime, ledger).await,
+    }
+}
+
+/// What is due, within the bounds of one tick; the rest is put off a little.
+fn gather<R: Runtime>(runtime: &R) -> Vec<Work> {
+    let now = runtime.now();
+    let mut work = Vec::new();
+    let mut retries = BTreeMap::<Principal, usize>::new();
+    let mut logs = BTreeSet::new();
+    for key in storage::payments::due(Lane::Open, now, MAX_PER_TICK) {
+        let Some((payment, _)) = storage::payments::opened(&key) else {
+            continue;
+        };
+        match plan(runtime, &key) {
+            Some(Work::Retry(key)) => {
+                let ledger = payment.ledger;
+                let health = storage::payments::load(&payment.from.owner, &ledger).ledger;
+                let unclear = health.doubts >= MAX_DOUBTS;
+                let asked = retries.entry(ledger).or_default();
+                if *asked >= if unclear { 1 } else { MAX_RETRIES_PER_LEDGER } {
+                    let pause = if unclear { DOUBT_PAUSE } else { TURN };
+                    storage::payments::postpone(&key, now.plus(pause));
+                    continue;
+                }
+                *asked += 1;
+                work.push(Work::Retry(key));
+            }
+            Some(Work::Read(ledger)) => {
+                // The reading puts it off further, unless one is under way.
+                storage::payments::postpone(&key, now.plus(TURN));
+                if logs.insert(ledger) {
+                    work.push(Work::Read(ledger));
+                }
+            }
+            None => {}
+        }
+    }
+    for key in storage::payments::due(Lane::Undelivered, now, MAX_PER_TICK) {
+        let due = Change::Event(Event::RefundDue(RefundCause::NotFetched));
+        if storage::payments::record(&key, due, now).is_err() {
+            storage::payments::postpone(&key, now.plus(SHARED));
+        }
+    }
+    work
+}
+
+/// What is to be done for this open payment now. Notes that an answer can come no more.
+fn plan<R: Runtime>(runtime: &R, key: &NonceKey) -> Option<Work> {
+    let now = runtime.now();
+    let (payment, opening) = storage::payments::opened(key)?;
+    let overdue = storage::payments::is_due(key, now);
+    let event = match &payment.state {
+        State::Unknown { .. } if may_ask(&payment, &opening, now) => {
+            return Some(Work::Retry(*key));
+        }
+        State::Unknown { .. } => return Some(Work::Read(payment.ledger)),
+        State::Settling { .. } if overdue => Event::InDoubt(Doubt::NoAnswer),
+        State::Reserved if overdue => Event::NotMoved(failure("the ledger was not asked")),
+        _ => return None,
+    };
+    if storage::payments::record(key, Change::Event(event), now).is_err() {
+        storage::payments::postpone(key, now.plus(SHARED));
+    }
+    None
+}
+
+fn may_ask(payment: &Payment, opening: &Opening, now: TimestampNs) -> bool {
+    let valid_before = opening.valid_before;
+    valid_before.is_some_and(|valid_before| pay::may_ask(payment, valid_before, now))
+}
+
+fn failure(text: &str) -> Failure {
+    Failure {
+        kind: FailureKind::LedgerUnavailable,
+        message: message(text),
+    }
+}
+
+/// Reads the log of this ledger for every payment that needs it about now.
+async fn read<R: Runtime>(runtime: &R, ledger: Principal) {
+    let Some(_reading) = Reading::begin(ledger) else {
+        return;
+    };
+    let (keys, mut searches) = begin_searches(runtime, &ledger);
+    if searches.is_empty() {
+        return;
+    }
+    let end = search::read(runtime, ledger, &mut searches).await;
+    let now = runtime.now();
+    for (key, search) in keys.iter().zip(&searches) {
+        conclude(key, search, now);
+        if end == End::OutOfCalls && search.absent_at.is_none() {
+            storage::payments::postpone(key, now.plus(TURN));
+        }
+    }
+}
+
+/// The searches of payments in this ledger that are due about now. They are put off until then.
+fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<NonceKey>, Vec<Search>) {
+    let now = runtime.now();
+    let has_log = storage::ledgers::get(ledger).is_some_and(|ledger| {
+        let mut standards = ledger.standards.iter();
+        standards.any(|standard| standard == BLOCK_LOG_STANDARD)
+    });
+    // All of them are looked through: those of one ledger must not hide those of another.
+    let soon = storage::payments::due(Lane::Open, now.plus(SHARED), MAX_OPEN as usize);
+    let searches = soon.into_iter().filter_map(|key| {
+        let (payment, opening) = storage::payments::opened(&key)?;
+        let unknown = matches!(payment.state, State::Unknown { .. });
+        if payment.ledger != *ledger || !unknown || may_ask(&payment, &opening, now) {
+            return None;
+        }
+        let before = storage::recovery::progress(&key);
+        let progress = Progress {
+            searches: before.searches.saturating_add(1),
+            ..before
+        };
+        storage::recovery::note(key, progress);
+        let mut next = now.plus(backoff(progress.searches));
+        let provable = payment.created_at.plus(WINDOW).plus(Seconds(1));
+        if now < provable {
+            next = next.min(provable);
+        }
+        storage::payments::postpone(&key, next);
+        let mut search = Search::after(opening.known_block, transfer(runtime, &payment));
+        if let Some(cursor) = progress.cursor {
+            (search.cursor, search.read) = (cursor, true);
+        }
+        has_log.then_some((key, search))
+    });
+    searches.take(MAX_SEARCHES).unzip()
+}
+
+/// The transfer that a payment is.
+fn transfer<R: Runtime>(runtime: &R, payment: &Payment) -> Transfer {
+    Transfer {
+        memo: payment.id.0,
+        from: payment.from,
+        to: payment.to,
+        spender: Some(Account::from(runtime.canister_id())),
+        amount: payment.amount,
+        created_at: payment.created_at,
+    }
+}
+
+/// Books what the log proves.
+fn conclude(key: &NonceKey, search: &Search, now: TimestampNs) {
+    let too_late = |sent: TimestampNs| sent > search.wanted.created_at.plus(WINDOW);
+    let event = match (search.found, search.absent_at) {
+        (Some(block), _) => Event::ProvedMoved { block },
+        (None, Some(sent)) if too_late(sent) => {
+            Event::ProvedNotMoved(failure("the ledger's block log does not hold the transfer"))
+        }
+        _ => {
+            let progress = Progress {
+                cursor: search.read.then_some(search.cursor),
+                ..storage::recovery::progress(key)
+            };
+            storage::recovery::note(*key, progress);
+            return;
+        }
+    };
+    if storage::payments::record(key, Change::Event(event), now).is_ok() {
+        storage::recovery::forget(key);
+    }
+}
+
+/// Looks for any transfer in the log of this ledger, after the block `known`, for whoever needs to know
+/// whether it was made: a refund, for one. Several calls, [`MAX_CALLS`] at most.
+///
+/// A transfer that is absent is known not to be made only if it was absent [`WINDOW`] after its
+/// `created_at_time`.
+pub async fn look_up<R: Runtime>(runtime: &R, ledger: Principal, search: &mut Search) -> End {
+    search::read(runtime, ledger, std::slice::from_mut(search)).await
+}
+
+#[cfg(test)]
+mod tests;
