@@ -40,7 +40,7 @@ impl Runtime for IcRuntime {
         api::root_key()
     }
 
-    fn wake(&self, at: TimestampNs) {
+    fn wake(&self, at: Option<TimestampNs>) {
         timers::wake(self.now(), at);
     }
 

@@ -40,9 +40,9 @@ pub trait Runtime {
         argument: Vec<u8>,
     ) -> impl Future<Output = CallOutcome>;
 
-    /// Has the periodic job run at this time, or as soon after it as can be.
-    /// An earlier time asked for before stands.
-    fn wake(&self, at: TimestampNs);
+    /// Has the periodic job run next at this time, or as soon after it as can be; without a time, not at
+    /// all.
+    fn wake(&self, at: Option<TimestampNs>);
 }
 
 /// How long an answer is waited for, in seconds.

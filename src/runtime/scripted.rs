@@ -32,7 +32,7 @@ pub struct ScriptedRuntime {
     pub root_key: Vec<u8>,
     pub calls: RefCell<Vec<MadeCall>>,
     answers: RefCell<VecDeque<CallOutcome>>,
-    /// When the code under test wants to be woken: the earliest time asked for.
+    /// When the code under test wants to be woken.
     pub woken: Cell<Option<TimestampNs>>,
     /// While set, calls stay unanswered.
     pub hold: Rc<Cell<bool>>,
@@ -115,9 +115,8 @@ impl Runtime for ScriptedRuntime {
         self.root_key.clone()
     }
 
-    fn wake(&self, at: TimestampNs) {
-        let earlier = self.woken.get().filter(|earlier| *earlier <= at);
-        self.woken.set(Some(earlier.unwrap_or(at)));
+    fn wake(&self, at: Option<TimestampNs>) {
+        self.woken.set(at);
     }
 
     fn call(

@@ -33,20 +33,23 @@ pub fn on_tick(tick: Tick) {
     TICK.set(Some(tick));
 }
 
-/// Arms the timer for this time, unless it fires earlier anyway.
-pub fn wake(now: TimestampNs, at: TimestampNs) {
+/// Arms the timer for this time, and for no other; without a time, disarms it.
+pub fn wake(now: TimestampNs, at: Option<TimestampNs>) {
+    let (Some(at), Some(tick)) = (at, TICK.get()) else {
+        return disarm();
+    };
     let wait = Duration::from_nanos(at.0.saturating_sub(now.0)).clamp(SHORTEST, LONGEST);
-    let at = TimestampNs(now.0.saturating_add(wait.as_nanos() as u64));
-    if ARMED.with_borrow(|armed| armed.is_some_and(|(earlier, _)| earlier <= at)) {
+    let target = TimestampNs(now.0.saturating_add(wait.as_nanos() as u64));
+    // What is due already stays due: asking again and again must not put it off for ever.
+    if ARMED.with_borrow(|armed| armed.is_some_and(|(armed, _)| at <= armed && armed <= target)) {
         return;
     }
-    let Some(tick) = TICK.get() else { return };
     disarm();
     let id = set_timer_interval(wait, move || async move {
         disarm();
         tick().await;
     });
-    ARMED.set(Some((at, id)));
+    ARMED.set(Some((target, id)));
 }
 
 fn disarm() {

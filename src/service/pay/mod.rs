@@ -11,8 +11,6 @@
 mod guard;
 mod known;
 
-pub use known::may_ask;
-
 use crate::{
     domain::{
         capacity,
@@ -418,4 +416,4 @@ fn outcome(payment: Payment, goods: Option<Goods>) -> PayOutcome {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

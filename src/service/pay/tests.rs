@@ -25,16 +25,16 @@ use icrc_ledger_types::icrc2::transfer_from::{TransferFromArgs, TransferFromErro
 use std::{pin::pin, task::Poll};
 use x402_icp::{Terms, authorization::authorize, wire::PaymentPayload};
 
-const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
+pub(crate) const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
 
-type Reply = Result<Nat, TransferFromError>;
+pub(crate) type Reply = Result<Nat, TransferFromError>;
 
-struct Shop {
-    runtime: ScriptedRuntime,
+pub(crate) struct Shop {
+    pub(crate) runtime: ScriptedRuntime,
     route: RouteKey,
 }
 
-fn shop() -> Shop {
+pub(crate) fn shop() -> Shop {
     storage::config::write(&config()).unwrap();
     storage::ledgers::put(&ledger(0)).unwrap();
     let runtime = ScriptedRuntime::new(NOW);
@@ -111,7 +111,7 @@ impl Shop {
         }
     }
 
-    fn request(&self, n: u8, nonce: u8) -> PaymentRequest {
+    pub(crate) fn request(&self, n: u8, nonce: u8) -> PaymentRequest {
         PaymentRequest {
             route: self.route.clone(),
             path: "/a".into(),
@@ -120,16 +120,16 @@ impl Shop {
         }
     }
 
-    fn settle(&self, request: &PaymentRequest) -> PayOutcome {
+    pub(crate) fn settle(&self, request: &PaymentRequest) -> PayOutcome {
         run(settle(&self.runtime, request.clone()))
     }
 
-    fn will(&self, reply: Reply) -> &Self {
+    pub(crate) fn will(&self, reply: Reply) -> &Self {
         self.runtime.will_reply(reply);
         self
     }
 
-    fn will_reject(&self, code: u32) -> &Self {
+    pub(crate) fn will_reject(&self, code: u32) -> &Self {
         self.runtime.will(CallOutcome::Rejected {
             code,
             message: "rejected".into(),
@@ -137,7 +137,7 @@ impl Shop {
         self
     }
 
-    fn asked(&self, n: usize) -> TransferFromArgs {
+    pub(crate) fn asked(&self, n: usize) -> TransferFromArgs {
         let call = self.runtime.calls.borrow()[n].clone();
         assert_eq!(
             (call.canister, call.method.as_str()),
@@ -147,7 +147,7 @@ impl Shop {
     }
 }
 
-fn id(request: &PaymentRequest) -> PaymentId {
+pub(crate) fn id(request: &PaymentRequest) -> PaymentId {
     let terms = Terms::from(&request.payment.payload.accepted);
     x402_icp::authorization::payment_id(&x402_icp::authorization::signed_message(
         &terms,

@@ -3,19 +3,26 @@
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
-    task::Poll,
+    task::{Context, Poll},
 };
 
-/// Waits until all of them are done. Each goes on as soon as what it waits for is there, whatever the
-/// others wait for.
-pub async fn all<F: Future<Output = ()>>(futures: impl IntoIterator<Item = F>) {
+/// Begins all of them, calls `begun`, and waits until all are done. Each goes on as soon as what it waits
+/// for is there, whatever the others wait for.
+pub async fn all<F: Future<Output = ()>>(
+    futures: impl IntoIterator<Item = F>,
+    begun: impl FnOnce(),
+) {
     let mut waiting: Vec<Pin<Box<F>>> = futures.into_iter().map(Box::pin).collect();
-    poll_fn(move |context| {
+    let mut begun = Some(begun);
+    let polled = |context: &mut Context<'_>| {
         waiting.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        if let Some(begun) = begun.take() {
+            begun();
+        }
         match waiting.is_empty() {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
-    })
-    .await;
+    };
+    poll_fn(polled).await;
 }

@@ -31,7 +31,7 @@ use crate::{
         payments::{Change, Lane, Opening, backoff},
         recovery::{Progress, Reading},
     },
-    types::{Account, NonceKey, PaymentId, Seconds, TimestampNs},
+    types::{Account, BlockIndex, NonceKey, PaymentId, Seconds, TimestampNs},
 };
 use candid::Principal;
 pub use search::{End, MAX_CALLS, Search};
@@ -50,20 +50,18 @@ const SHARED: Seconds = Seconds(3_600);
 /// The standard of block logs.
 const BLOCK_LOG_STANDARD: &str = "ICRC-3";
 
-/// Asks to be woken when something is due. To be called whenever a payment is left in a state that is not
+/// Asks to be woken when something is due, if anything is. To be called whenever a payment is left in a state that is not
 /// final and no request waits for.
 pub fn arm<R: Runtime>(runtime: &R) {
-    if let Some(due) = storage::payments::next_due() {
-        runtime.wake(due);
-    }
+    runtime.wake(storage::payments::next_due());
 }
 
 /// Does what is due.
 pub async fn tick<R: Runtime>(runtime: &R) {
     let work = gather(runtime);
-    // Before the first await, so that nothing that happens after it can stop the clock.
-    arm(runtime);
-    join::all(work.into_iter().map(|work| perform(runtime, work))).await;
+    let tasks = work.into_iter().map(|work| perform(runtime, work));
+    // Armed before the first await ends, so that nothing that happens after it can stop the clock.
+    join::all(tasks, || arm(runtime)).await;
     arm(runtime);
 }
 
@@ -212,10 +210,7 @@ async fn read<R: Runtime>(runtime: &R, ledger: Principal) {
 /// The searches of payments in this ledger that are due about now. They are put off until then.
 fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<NonceKey>, Vec<Search>) {
     let now = runtime.now();
-    let has_log = storage::ledgers::get(ledger).is_some_and(|ledger| {
-        let mut standards = ledger.standards.iter();
-        standards.any(|standard| standard == BLOCK_LOG_STANDARD)
-    });
+    let has_log = has_log(ledger);
     // All of them are looked through: those of one ledger must not hide those of another.
     let soon = storage::payments::due(Lane::Open, now.plus(SHARED), MAX_OPEN as usize);
     let searches = soon.into_iter().filter_map(|key| {
@@ -279,13 +274,42 @@ fn conclude(key: &NonceKey, search: &Search, now: TimestampNs) {
     }
 }
 
-/// Looks for any transfer in the log of this ledger, after the block `known`, for whoever needs to know
-/// whether it was made: a refund, for one. Several calls, [`MAX_CALLS`] at most.
-///
-/// A transfer that is absent is known not to be made only if it was absent [`WINDOW`] after its
-/// `created_at_time`.
-pub async fn look_up<R: Runtime>(runtime: &R, ledger: Principal, search: &mut Search) -> End {
-    search::read(runtime, ledger, std::slice::from_mut(search)).await
+/// What a log says of one transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookedUp {
+    /// This block holds it.
+    Found(BlockIndex),
+    /// No block held it when the log was asked for its end. It will never be made if that was [`WINDOW`]
+    /// after its `created_at_time`.
+    Absent,
+    /// Nobody knows: the log was not read to its end.
+    Unclear,
+}
+
+/// Looks for any transfer in the log of this ledger, from this block on. Several calls, [`MAX_CALLS`] at
+/// most.
+pub async fn look_up<R: Runtime>(
+    runtime: &R,
+    ledger: Principal,
+    wanted: &Transfer,
+    from: BlockIndex,
+) -> LookedUp {
+    let mut search = Search::after(None, wanted.clone());
+    search.cursor = from.0;
+    search::read(runtime, ledger, std::slice::from_mut(&mut search)).await;
+    match (search.found, search.absent_at) {
+        (Some(block), _) => LookedUp::Found(block),
+        (None, Some(_)) if has_log(&ledger) => LookedUp::Absent,
+        _ => LookedUp::Unclear,
+    }
+}
+
+/// Whether the ledger says that it has a block log.
+fn has_log(ledger: &Principal) -> bool {
+    storage::ledgers::get(ledger).is_some_and(|ledger| {
+        let mut standards = ledger.standards.iter();
+        standards.any(|standard| standard == BLOCK_LOG_STANDARD)
+    })
 }
 
 #[cfg(test)]

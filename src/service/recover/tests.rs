@@ -1,1 +1,159 @@
+mod block_log;
+mod fairness;
+mod same_again;
 
+use super::*;
+use crate::{
+    domain::settlement::CallOutcome,
+    runtime::scripted::{poll, run},
+    service::{
+        lifecycle,
+        pay::{
+            PaymentRequest,
+            tests::{NOW, Shop, id},
+        },
+        payments,
+    },
+    storage::ledgers::tests::ledger,
+    types::Amount,
+};
+use candid::{Decode, Encode, Nat};
+use icrc_ledger_types::{
+    icrc2::transfer_from::TransferFromError,
+    icrc3::{
+        archive::QueryArchiveFn,
+        blocks::{ArchivedBlocks, BlockWithId, GetBlocksRequest, GetBlocksResult},
+    },
+};
+use test_ledger::domain as books;
+
+/// What a reading finds.
+type Log = Vec<(u64, icrc_ledger_types::icrc::generic_value::ICRC3Value)>;
+
+/// A shop whose ledger has a block log.
+fn shop() -> Shop {
+    let shop = pay::tests::shop();
+    let mut ledger = ledger(0);
+    ledger.standards.push(BLOCK_LOG_STANDARD.into());
+    storage::ledgers::put(&ledger).unwrap();
+    shop
+}
+
+impl Shop {
+    /// A payment whose first call ended without proof.
+    fn unknown(&self, payer: u8, nonce: u8) -> PaymentRequest {
+        let request = self.request(payer, nonce);
+        self.will_reject(6);
+        let _ = self.settle(&request);
+        assert!(matches!(self.state(&request), State::Unknown { .. }));
+        request
+    }
+
+    fn state(&self, request: &PaymentRequest) -> State {
+        payments::payment(&id(request)).unwrap().state
+    }
+
+    fn later(&self, seconds: u32) -> &Self {
+        let now = self.runtime.now();
+        self.runtime.now.set(now.plus(Seconds(seconds)));
+        self
+    }
+
+    /// When the authorization is not valid any more.
+    fn after_expiry(&self) -> &Self {
+        self.later(201)
+    }
+
+    fn tick(&self) {
+        run(tick(&self.runtime));
+    }
+
+    fn will_show(&self, log_length: u64, log: Log) -> &Self {
+        self.runtime
+            .will_reply(reply(log_length, log, Vec::<(Principal, u64, u64)>::new()));
+        self
+    }
+
+    /// The block of this payment's transfer.
+    fn block(
+        &self,
+        request: &PaymentRequest,
+    ) -> icrc_ledger_types::icrc::generic_value::ICRC3Value {
+        let payment = payments::payment(&id(request)).unwrap();
+        block(&transfer(&self.runtime, &payment))
+    }
+
+    fn methods(&self) -> Vec<String> {
+        let calls = self.runtime.calls.borrow();
+        calls.iter().map(|call| call.method.clone()).collect()
+    }
+}
+
+fn block(transfer: &Transfer) -> icrc_ledger_types::icrc::generic_value::ICRC3Value {
+    let block = books::Block {
+        parent_hash: None,
+        timestamp: transfer.created_at.0,
+        effective_fee: None,
+        transaction: books::Transaction {
+            operation: books::Operation::Transfer {
+                from: transfer.from,
+                to: transfer.to,
+                spender: transfer.spender,
+                amount: transfer.amount.0,
+                fee: Some(10),
+            },
+            created_at_time: Some(transfer.created_at.0),
+            memo: Some(transfer.memo.to_vec()),
+        },
+    };
+    block.to_value()
+}
+
+/// A block of somebody else's.
+fn other_block(at: TimestampNs) -> icrc_ledger_types::icrc::generic_value::ICRC3Value {
+    block(&Transfer {
+        memo: [0xee; 32],
+        from: Account::from(Principal::from_slice(&[1])),
+        to: Account::from(Principal::from_slice(&[2])),
+        spender: None,
+        amount: Amount(1),
+        created_at: at,
+    })
+}
+
+fn reply(log_length: u64, log: Log, archived: Vec<(Principal, u64, u64)>) -> GetBlocksResult {
+    GetBlocksResult {
+        log_length: log_length.into(),
+        blocks: log
+            .into_iter()
+            .map(|(id, block)| BlockWithId {
+                id: id.into(),
+                block,
+            })
+            .collect(),
+        archived_blocks: archived
+            .into_iter()
+            .map(|(archive, start, length)| ArchivedBlocks {
+                args: vec![GetBlocksRequest {
+                    start: start.into(),
+                    length: length.into(),
+                }],
+                callback: QueryArchiveFn::new(archive, "get_them"),
+            })
+            .collect(),
+    }
+}
+
+fn duplicate_of(block: u64) -> Result<Nat, TransferFromError> {
+    Err(TransferFromError::Duplicate {
+        duplicate_of: Nat::from(block),
+    })
+}
+
+fn is_unknown(state: &State) -> bool {
+    matches!(state, State::Unknown { .. })
+}
+
+fn settled_in(state: &State) -> Option<u64> {
+    state.moved().map(|(block, _)| block.0)
+}
