@@ -176,6 +176,11 @@ fn audit_admin(page: PageArgs) -> Result<Vec<AdminAudit>, PaymentsError> {
 }
 
 #[update]
+async fn payment_recheck(id: ByteBuf) -> Result<PaymentStatus, RecheckError> {
+    endpoints::payment_recheck(&IcRuntime, &id).await
+}
+
+#[update]
 fn cancel_authorization(cancel: CancelArgs) -> Result<(), CancelError> {
     endpoints::cancel_authorization(&IcRuntime, cancel)
 }

@@ -6,8 +6,8 @@ use crate::{
         types::{
             Account, AdminAudit, CancelArgs, CancelError, Config, Content, ContentBegin,
             ContentChunk, ContentCommit, ContentError, InvalidArgument, Ledger, LedgerError, Offer,
-            PageArgs, Payment, PaymentAudit, PaymentStatus, PaymentsError, Receipt, RefundError,
-            Route, RouteArgs, RouteError, RouteKey, Solvency, TollkeeperArgs, WithdrawArgs,
+            PageArgs, Payment, PaymentAudit, PaymentStatus, PaymentsError, Receipt, RecheckError,
+            RefundError, Route, RouteArgs, RouteError, RouteKey, Solvency, TollkeeperArgs, WithdrawArgs,
             WithdrawError, block,
         },
     },
@@ -16,7 +16,7 @@ use crate::{
     service::{
         admin, cancel, catalogue, content, ledgers, lifecycle,
         payments::{self, Page},
-        refund, treasury,
+        recover, refund, treasury,
     },
     storage,
     types::{Nonce, PaymentId},
@@ -221,6 +221,17 @@ pub fn audit_admin<R: Runtime>(
 ) -> Result<Vec<AdminAudit>, PaymentsError> {
     let entries = payments::actions(runtime, page.into())?;
     Ok(entries.into_iter().map(AdminAudit::from).collect())
+}
+
+/// `payment_recheck`
+pub async fn payment_recheck<R: Runtime>(
+    runtime: &R,
+    id: &[u8],
+) -> Result<PaymentStatus, RecheckError> {
+    let id =
+        validate::bytes32("id", id).map_err(|error| RecheckError::InvalidArgument(error.into()));
+    let payment = recover::recheck(runtime, &PaymentId(id?)).await?;
+    Ok(payment.state.into())
 }
 
 /// `cancel_authorization`

@@ -29,9 +29,8 @@ pub fn accept<R: Runtime>(
             length <= SMALL_BYTES && role(runtime, &caller) == Role::Controller
         }
         "route_put" | "route_remove" | "content_begin" | "content_commit" | "payments"
-        | "payments_open" | "payments_failed" | "audit_payments" | "audit_admin" | "solvency" => {
-            length <= SMALL_BYTES && role(runtime, &caller) != Role::Nobody
-        }
+        | "payments_open" | "payments_failed" | "audit_payments" | "audit_admin" | "solvency"
+        | "payment_recheck" => length <= SMALL_BYTES && role(runtime, &caller) != Role::Nobody,
         "content_chunk" => length <= CHUNK_BYTES && role(runtime, &caller) != Role::Nobody,
         "cancel_authorization" => length <= SMALL_BYTES && caller != Principal::anonymous(),
         // Queries that somebody may want certified by consensus.
@@ -66,12 +65,13 @@ mod tests {
         "withdraw",
         "refund_payment",
     ];
-    const OPERATION: [&str; 5] = [
+    const OPERATION: [&str; 6] = [
         "route_put",
         "content_begin",
         "content_chunk",
         "payments",
         "solvency",
+        "payment_recheck",
     ];
 
     fn accepted(runtime: &ScriptedRuntime, method: &str, length: usize) -> bool {

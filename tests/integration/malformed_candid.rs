@@ -10,7 +10,7 @@ use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::account::Account;
 use serde_bytes::ByteBuf;
 
-const UPDATES: [&str; 12] = [
+const UPDATES: [&str; 13] = [
     "pay_to_set",
     "operator_add",
     "operator_remove",
@@ -21,6 +21,7 @@ const UPDATES: [&str; 12] = [
     "content_begin",
     "content_chunk",
     "content_commit",
+    "payment_recheck",
     "cancel_authorization",
     "http_request_update",
 ];

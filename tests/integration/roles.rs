@@ -114,6 +114,13 @@ fn nobody_may_operate(caller: Principal) {
         (ContentCommit { upload: 1 },),
         content_error,
     );
+    refused::<_, PaymentStatus, _>(
+        &setup,
+        caller,
+        "payment_recheck",
+        (ByteBuf::from(vec![0; 32]),),
+        |error: &RecheckError| *error == RecheckError::Unauthorized,
+    );
     let page = || PageArgs::default();
     for method in ["payments", "payments_failed"] {
         let answer: Result<Vec<Payment>, PaymentsError> = setup.query(caller, method, (page(),));

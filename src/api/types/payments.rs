@@ -6,7 +6,10 @@ use crate::{
         Doubt, FailureKind, Payment as BookedPayment, Receipt as BookedReceipt, RefundCause,
         RefundProblem, State,
     },
-    service::payments::{Page, PageError},
+    service::{
+        payments::{Page, PageError},
+        recover,
+    },
     storage::audit::{AdminEntry, PaymentEntry, Transition},
 };
 use candid::{CandidType, Deserialize, Nat, Principal};
@@ -123,6 +126,15 @@ pub enum PaymentsError {
     InvalidArgument(InvalidArgument),
 }
 
+/// Why a payment is not looked at.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+#[allow(missing_docs)]
+pub enum RecheckError {
+    Unauthorized,
+    InvalidArgument(InvalidArgument),
+    UnknownPayment,
+}
+
 /// What happened to a payment.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 #[allow(missing_docs)]
@@ -218,6 +230,15 @@ impl From<State> for PaymentStatus {
                 reason: doubt.text().into(),
                 since: since.0,
             },
+        }
+    }
+}
+
+impl From<recover::RecheckError> for RecheckError {
+    fn from(error: recover::RecheckError) -> Self {
+        match error {
+            recover::RecheckError::Unauthorized(_) => RecheckError::Unauthorized,
+            recover::RecheckError::UnknownPayment => RecheckError::UnknownPayment,
         }
     }
 }

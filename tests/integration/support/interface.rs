@@ -186,6 +186,13 @@ pub enum PaymentStatus {
     },
 }
 
+#[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]
+pub enum RecheckError {
+    Unauthorized,
+    InvalidArgument(InvalidArgument),
+    UnknownPayment,
+}
+
 impl PaymentStatus {
     /// The block of the payment, if the money moved, whatever came after.
     pub fn block(&self) -> Option<&Nat> {

@@ -1,6 +1,9 @@
 //! Talking to a ledger, and telling the test ledger to misbehave.
 
-use super::setup::{Setup, controller, minter};
+use super::{
+    environment,
+    setup::{CYCLES, Setup, controller, minter},
+};
 use candid::{Nat, Principal};
 use icrc_ledger_types::{
     icrc::generic_value::ICRC3Value,
@@ -12,7 +15,9 @@ use icrc_ledger_types::{
     icrc3::blocks::{GetBlocksRequest, GetBlocksResult},
 };
 use std::collections::BTreeMap;
-use test_ledger::testing::{Fault, decode_queued, queue_fault};
+use test_ledger::testing::{
+    Fault, FaultStatus, LedgerInit, decode_moved, decode_queued, move_to_archive, queue_fault,
+};
 
 /// The method payments use.
 pub const TRANSFER_FROM: &str = "icrc2_transfer_from";
@@ -77,7 +82,7 @@ impl TestLedger {
         number(&balance)
     }
 
-    /// Every block of the ledger.
+    /// Every block of the ledger, archived ones included.
     pub fn blocks(&self, setup: &Setup) -> Vec<(u128, ICRC3Value)> {
         let mut all = Vec::new();
         loop {
@@ -85,14 +90,18 @@ impl TestLedger {
                 start: Nat::from(all.len()),
                 length: Nat::from(1_000_u32),
             };
-            let page: GetBlocksResult = setup.query_at(
-                self.0,
-                Principal::anonymous(),
-                "icrc3_get_blocks",
-                (vec![page],),
-            );
+            let blocks = |canister, ranges: Vec<GetBlocksRequest>| -> GetBlocksResult {
+                let anonymous = Principal::anonymous();
+                setup.query_at(canister, anonymous, "icrc3_get_blocks", (ranges,))
+            };
+            let page = blocks(self.0, vec![page]);
+            let mut found = page.blocks;
+            for archived in page.archived_blocks {
+                found.extend(blocks(archived.callback.canister_id, archived.args).blocks);
+            }
+            found.sort_by(|a, b| a.id.cmp(&b.id));
             all.extend(
-                page.blocks
+                found
                     .into_iter()
                     .map(|block| (number(&block.id), block.block)),
             );
@@ -147,6 +156,43 @@ impl TestLedger {
         for _ in 0..6 {
             setup.pic.tick();
         }
+    }
+
+    /// Moves the oldest `count` blocks to another canister, which is returned.
+    pub fn archive(&self, setup: &Setup, count: u64) -> Principal {
+        let subnet = setup.pic.get_subnet(self.0).unwrap();
+        let id = setup
+            .pic
+            .create_canister_on_subnet(Some(controller()), None, subnet);
+        setup.pic.add_cycles(id, CYCLES);
+        let wasm = environment::test_ledger_wasm();
+        let init = LedgerInit::archive().encode();
+        setup
+            .pic
+            .install_canister(id, wasm, init, Some(controller()));
+        let (method, arg) = move_to_archive(id, count);
+        let reply = setup.pic.update_call(self.0, controller(), method, arg);
+        decode_moved(&reply.expect("the test interface is open")).expect("the archive takes them");
+        id
+    }
+
+    /// How often a method that changes something was called.
+    pub fn calls(&self, setup: &Setup, method: &str) -> u64 {
+        let status: Vec<FaultStatus> =
+            setup.query_at(self.0, controller(), "test_fault_status", ());
+        let of_method = status.iter().find(|status| status.method == method);
+        of_method.map_or(0, |status| status.calls)
+    }
+
+    /// No more faults; replies that are held stay held.
+    pub fn behave(&self, setup: &Setup) {
+        let _: () = setup.update_at(self.0, controller(), "test_clear_faults", ());
+    }
+
+    /// The ledger's clock is that much ahead of the network's.
+    pub fn skew(&self, setup: &Setup, seconds: i64) {
+        let nanoseconds = seconds * 1_000_000_000;
+        let _: () = setup.update_at(self.0, controller(), "test_set_time_skew", (nanoseconds,));
     }
 
     pub fn set_fee(&self, setup: &Setup, fee: u128) {

@@ -299,11 +299,27 @@ impl Setup {
 
     /// Upgrades the canister to the same module.
     pub fn upgrade(&self) {
+        self.upgrade_with(None);
+    }
+
+    /// Upgrades, with another limit of cycles below which no payments are taken.
+    pub fn upgrade_with_floor(&self, cycles: u128) {
+        let limits = LimitsArg {
+            cycles_floor: Some(Nat::from(cycles)),
+            ..LimitsArg::default()
+        };
+        self.upgrade_with(Some(TollkeeperArgs::Upgrade(InstallArgs {
+            limits: Some(limits),
+            ..InstallArgs::default()
+        })));
+    }
+
+    fn upgrade_with(&self, args: Option<TollkeeperArgs>) {
         self.pic
             .upgrade_canister(
                 self.canister,
                 environment::tollkeeper_wasm(),
-                candid::encode_one(None::<TollkeeperArgs>).unwrap(),
+                candid::encode_one(args).unwrap(),
                 Some(controller()),
             )
             .expect("the canister can be upgraded");

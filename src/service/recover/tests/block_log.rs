@@ -21,7 +21,7 @@ fn should_prove_the_absence_only_when_the_ledger_takes_the_transfer_no_more() {
     shop.after_expiry();
     let created = NOW;
     // At every look the log is complete and lacks the transfer.
-    let mut looks = 0;
+    let mut looks = 0u64;
     while is_unknown(&shop.state(&request)) {
         let now = shop.runtime.now();
         assert!(now <= created.plus(WINDOW).plus(Seconds(1)));
