@@ -35,7 +35,11 @@ pub const VERSION: &str = if cfg!(feature = "broken") {
 
 /// What the timer runs.
 fn tick() -> Pin<Box<dyn Future<Output = ()>>> {
-    Box::pin(service::recover::tick(&IcRuntime))
+    Box::pin(async {
+        service::recover::tick(&IcRuntime).await;
+        // A ledger may have named another fee.
+        http::certify_changes();
+    })
 }
 
 #[init]

@@ -7,8 +7,8 @@ use crate::{
             Account, AdminAudit, CancelArgs, CancelError, Config, Content, ContentBegin,
             ContentChunk, ContentCommit, ContentError, InvalidArgument, Ledger, LedgerError, Offer,
             PageArgs, Payment, PaymentAudit, PaymentStatus, PaymentsError, Receipt, RecheckError,
-            RefundError, Route, RouteArgs, RouteError, RouteKey, Solvency, TollkeeperArgs, WithdrawArgs,
-            WithdrawError, block,
+            RefundError, Route, RouteArgs, RouteError, RouteKey, Solvency, TollkeeperArgs,
+            WithdrawArgs, WithdrawError, block,
         },
     },
     domain::{config::Changes, validate, validate::InvalidArgument as Invalid},
@@ -230,8 +230,12 @@ pub async fn payment_recheck<R: Runtime>(
 ) -> Result<PaymentStatus, RecheckError> {
     let id =
         validate::bytes32("id", id).map_err(|error| RecheckError::InvalidArgument(error.into()));
-    let payment = recover::recheck(runtime, &PaymentId(id?)).await?;
-    Ok(payment.state.into())
+    let payment = recover::recheck(runtime, &PaymentId(id?)).await;
+    certified(
+        payment
+            .map(|payment| payment.state.into())
+            .map_err(RecheckError::from),
+    )
 }
 
 /// `cancel_authorization`

@@ -25,7 +25,7 @@ use crate::{
         roles::Unauthorized,
     },
     runtime::Runtime,
-    service::{pay, role},
+    service::{pay, refund, role},
     storage::{
         self,
         payments::{Change, Lane, Opening, backoff},
@@ -90,8 +90,10 @@ pub async fn recheck<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Payment,
                 break;
             }
         }
-        arm(runtime);
+    } else if let Some(key) = storage::payments::key_of(id) {
+        refund::step(runtime, &key).await;
     }
+    arm(runtime);
     known()
 }
 
@@ -101,6 +103,8 @@ enum Work {
     Retry(NonceKey),
     /// Read the log of this ledger.
     Read(Principal),
+    /// Take the next step of a refund.
+    Refund(NonceKey),
 }
 
 async fn perform<R: Runtime>(runtime: &R, work: Work) {
@@ -110,6 +114,7 @@ async fn perform<R: Runtime>(runtime: &R, work: Work) {
             let _ = pay::ask_again(runtime, key).await;
         }
         Work::Read(ledger) => read(runtime, ledger).await,
+        Work::Refund(key) => refund::step(runtime, &key).await,
     }
 }
 
@@ -144,7 +149,7 @@ fn gather<R: Runtime>(runtime: &R) -> Vec<Work> {
                     work.push(Work::Read(ledger));
                 }
             }
-            None => {}
+            Some(Work::Refund(_)) | None => {}
         }
     }
     for key in storage::payments::due(Lane::Undelivered, now, MAX_PER_TICK) {
@@ -152,6 +157,11 @@ fn gather<R: Runtime>(runtime: &R) -> Vec<Work> {
         if storage::payments::record(&key, due, now).is_err() {
             storage::payments::postpone(&key, now.plus(SHARED));
         }
+    }
+    for key in storage::payments::due(Lane::Refund, now, MAX_PER_TICK) {
+        // The step puts it off further.
+        storage::payments::postpone(&key, now.plus(TURN));
+        work.push(Work::Refund(key));
     }
     work
 }

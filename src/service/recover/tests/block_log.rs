@@ -19,7 +19,7 @@ fn should_prove_the_absence_only_when_the_ledger_takes_the_transfer_no_more() {
     let shop = shop();
     let request = shop.unknown(1, 1);
     shop.after_expiry();
-    let created = NOW;
+    let created = payments::payment(&id(&request)).unwrap().created_at;
     // At every look the log is complete and lacks the transfer.
     let mut looks = 0u64;
     while is_unknown(&shop.state(&request)) {
