@@ -10,7 +10,7 @@ use crate::{
         validate::{InvalidArgument, page_limit},
     },
     runtime::Runtime,
-    service::{payments::Page, role},
+    service::{payments::Page, recover, role},
     storage,
     types::RouteKey,
 };
@@ -109,6 +109,7 @@ pub fn remove<R: Runtime>(runtime: &R, key: &RouteKey) -> Result<(), RouteError>
     storage::routes::remove(key);
     if let Some(content) = route.content {
         storage::responses::release(content.blob, runtime.now());
+        recover::arm(runtime);
     }
     storage::uploads::drop_for(key);
     storage::audit::admin(caller, "route_remove", &key.to_string(), runtime.now());

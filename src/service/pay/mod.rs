@@ -293,7 +293,7 @@ async fn ask<R: Runtime>(
     // From here on a trap would undo what follows; the guard then says so in the journal.
     let concluded = conclude(runtime, &key, payment, &outcome, known_block, route);
     guard.defuse();
-    if !concluded.state.is_final() {
+    if !concluded.0.state.is_final() {
         recover::arm(runtime);
     }
     concluded

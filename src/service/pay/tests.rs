@@ -79,7 +79,7 @@ impl Shop {
         }
     }
 
-    fn state(&self, request: &PaymentRequest) -> State {
+    pub(crate) fn state(&self, request: &PaymentRequest) -> State {
         payments::payment(&id(request)).unwrap().state
     }
 

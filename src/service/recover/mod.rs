@@ -21,11 +21,11 @@ use crate::{
     domain::{
         blocklog::{Transfer, WINDOW},
         capacity::{DOUBT_PAUSE, MAX_DOUBTS, MAX_OPEN},
-        payment::{Doubt, Event, Failure, FailureKind, Payment, RefundCause, State, message},
+        payment::{Doubt, Event, Failure, FailureKind, Payment, State, message},
         roles::Unauthorized,
     },
     runtime::Runtime,
-    service::{pay, refund, role},
+    service::{pay, refund, retention, role},
     storage::{
         self,
         payments::{Change, Lane, Opening, backoff},
@@ -53,7 +53,11 @@ const BLOCK_LOG_STANDARD: &str = "ICRC-3";
 /// Asks to be woken when something is due, if anything is. To be called whenever a payment is left in a state that is not
 /// final and no request waits for.
 pub fn arm<R: Runtime>(runtime: &R) {
-    runtime.wake(storage::payments::next_due());
+    // Sweeping is not urgent, and what is overdue may have to wait for a payment.
+    let no_sooner = runtime.now().plus(SHARED);
+    let sweep = retention::next_sweep().map(|at| at.max(no_sooner));
+    let next = [storage::payments::next_due(), sweep];
+    runtime.wake(next.into_iter().flatten().min());
 }
 
 /// Does what is due.
@@ -152,12 +156,7 @@ fn gather<R: Runtime>(runtime: &R) -> Vec<Work> {
             Some(Work::Refund(_)) | None => {}
         }
     }
-    for key in storage::payments::due(Lane::Undelivered, now, MAX_PER_TICK) {
-        let due = Change::Event(Event::RefundDue(RefundCause::NotFetched));
-        if storage::payments::record(&key, due, now).is_err() {
-            storage::payments::postpone(&key, now.plus(SHARED));
-        }
-    }
+    retention::sweep(runtime);
     for key in storage::payments::due(Lane::Refund, now, MAX_PER_TICK) {
         // The step puts it off further.
         storage::payments::postpone(&key, now.plus(TURN));

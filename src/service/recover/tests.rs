@@ -49,10 +49,6 @@ impl Shop {
         request
     }
 
-    fn state(&self, request: &PaymentRequest) -> State {
-        payments::payment(&id(request)).unwrap().state
-    }
-
     fn later(&self, seconds: u32) -> &Self {
         let now = self.runtime.now();
         self.runtime.now.set(now.plus(Seconds(seconds)));
