@@ -153,6 +153,15 @@ pub struct RouteKey {
     pub path: String,
 }
 
+/// What a route makes of the x402 extension `payment-identifier`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub enum PaymentIdentifier {
+    /// It is advertised, and heeded where a payment has one.
+    Optional,
+    /// A payment without one is refused.
+    Required,
+}
+
 /// What a route is to be.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct RouteArgs {
@@ -172,6 +181,8 @@ pub struct RouteArgs {
     pub max_timeout_seconds: Option<u32>,
     /// Whether it is on sale.
     pub on_sale: bool,
+    /// What it makes of payment identifiers; none: nothing.
+    pub payment_identifier: Option<PaymentIdentifier>,
 }
 
 /// Stored content.
@@ -206,6 +217,8 @@ pub struct Route {
     pub price_revision: u64,
     /// What is delivered.
     pub content: Option<Content>,
+    /// What it makes of payment identifiers.
+    pub payment_identifier: Option<PaymentIdentifier>,
 }
 
 /// Why a route or a setting is not changed.

@@ -3,6 +3,7 @@
 pub mod blocklog;
 pub mod capacity;
 pub mod config;
+pub mod identifier;
 pub mod ledger;
 pub mod liability;
 pub mod offer;

@@ -3,6 +3,7 @@
 use crate::{
     domain::{
         config::{Config, Limits, TIMEOUT_SECONDS},
+        identifier,
         ledger::MAX_AMOUNT,
         template,
         validate::{InvalidArgument, text_length},
@@ -61,6 +62,8 @@ pub struct Route {
     pub price_revision: u64,
     /// What is delivered.
     pub content: Option<ContentMeta>,
+    /// What it makes of the extension `payment-identifier`; `None`: nothing.
+    pub payment_identifier: Option<identifier::Policy>,
 }
 
 impl Route {
@@ -99,6 +102,8 @@ pub struct RouteDraft {
     pub max_timeout: Option<Seconds>,
     /// Whether it is on sale.
     pub on_sale: bool,
+    /// What it is to make of the extension `payment-identifier`.
+    pub payment_identifier: Option<identifier::Policy>,
 }
 
 impl RouteDraft {
@@ -193,6 +198,7 @@ impl RouteDraft {
             on_sale: self.on_sale,
             price_revision: next_revision,
             content: existing.and_then(|route| route.content),
+            payment_identifier: self.payment_identifier,
         };
         if let Some(existing) = existing.filter(|existing| !existing.terms_differ(&route)) {
             route.price_revision = existing.price_revision;
@@ -240,6 +246,7 @@ pub(crate) mod tests {
             pay_to: None,
             max_timeout: None,
             on_sale: true,
+            payment_identifier: None,
         }
     }
 

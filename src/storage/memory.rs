@@ -57,6 +57,10 @@ pub const OWED: MemoryId = MemoryId::new(22);
 pub const REFUNDS: MemoryId = MemoryId::new(23);
 /// The latest withdrawal by ledger: [`super::liabilities`].
 pub const WITHDRAWALS: MemoryId = MemoryId::new(24);
+/// Which payment a purchase's identifier stands for: [`super::identifiers`].
+pub const IDENTIFIERS: MemoryId = MemoryId::new(25);
+/// When identifiers may be forgotten: [`super::identifiers`].
+pub const IDENTIFIERS_BY_DUE: MemoryId = MemoryId::new(26);
 
 /// 1 MiB a bucket: at most 32 GiB in all, and little waste for many small tables.
 const BUCKET_PAGES: u16 = 16;

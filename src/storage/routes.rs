@@ -1,7 +1,10 @@
 //! Routes by path and method, with a copy of all of them on the heap (there are at most 10,000).
 
 use crate::{
-    domain::route::{ContentMeta, Price, Route},
+    domain::{
+        identifier::Policy,
+        route::{ContentMeta, Price, Route},
+    },
     storable_row,
     storage::{
         changes,
@@ -55,6 +58,9 @@ struct RouteRow {
     price_revision: u64,
     #[n(9)]
     content: Option<ContentRow>,
+    /// Whether payments need an identifier; none: identifiers mean nothing.
+    #[n(10)]
+    identifier_required: Option<bool>,
 }
 
 storable_row!(RouteRow);
@@ -83,6 +89,9 @@ impl From<&Route> for RouteRow {
                 bytes: content.bytes,
                 sha256: content.sha256,
             }),
+            identifier_required: route
+                .payment_identifier
+                .map(|policy| policy == Policy::Required),
         }
     }
 }
@@ -113,6 +122,10 @@ impl From<RouteRow> for Route {
                 blob: content.blob,
                 bytes: content.bytes,
                 sha256: content.sha256,
+            }),
+            payment_identifier: row.identifier_required.map(|required| match required {
+                true => Policy::Required,
+                false => Policy::Optional,
             }),
         }
     }
@@ -278,6 +291,7 @@ mod tests {
             numbers: (u32, bool, u64),
             content in prop::option::of(any::<(u64, u64, [u8; 32])>()),
             method in 0usize..5,
+            policy in prop::sample::select(vec![None, Some(Policy::Optional), Some(Policy::Required)]),
         ) {
             let route = Route {
                 key: RouteKey::new(Method::ALL[method], "/a/{b}"),
@@ -292,6 +306,7 @@ mod tests {
                 on_sale: numbers.1,
                 price_revision: numbers.2,
                 content: content.map(|(blob, bytes, sha256)| ContentMeta { blob, bytes, sha256 }),
+                payment_identifier: policy,
             };
             let row = RouteRow::from(&route);
             prop_assert_eq!(Route::from(RouteRow::from_bytes(row.to_bytes())), route);

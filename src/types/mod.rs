@@ -47,6 +47,17 @@ impl From<[u8; 32]> for Proof {
     }
 }
 
+/// A route and the identifier that a client gave to a purchase there, hashed: the first 16 bytes of
+/// SHA-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PaymentName(pub [u8; 16]);
+
+impl From<[u8; 32]> for PaymentName {
+    fn from(hash: [u8; 32]) -> Self {
+        PaymentName(first_half(hash))
+    }
+}
+
 /// What makes an authorization single-use: the payer's principal and the nonce, hashed.
 ///
 /// All accounts of one principal share one space of nonces. 16 bytes, as for [`Fingerprint`]: nobody can

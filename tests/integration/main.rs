@@ -16,6 +16,8 @@ mod malformed_http;
 mod many_routes;
 mod parallel;
 mod payment;
+mod payment_identifier;
+mod payment_state;
 mod random;
 mod receipts;
 mod replay;

@@ -1,7 +1,10 @@
 //! From the catalogue's routes to what the site answers.
 
 use super::{answer::Answer, site::SiteRoute};
-use crate::{domain::route::Route, service};
+use crate::{
+    domain::{identifier, route::Route},
+    service,
+};
 use candid::Principal;
 use std::rc::Rc;
 use x402_icp::{
@@ -47,7 +50,12 @@ impl Seller {
                 ..ResourceInfo::default()
             },
             accepts,
-            extensions: None,
+            extensions: route.payment_identifier.map(|policy| {
+                let declaration = identifier::declaration(policy);
+                [(identifier::KEY.to_string(), declaration)]
+                    .into_iter()
+                    .collect()
+            }),
         }))
     }
 

@@ -10,7 +10,7 @@
 //! | `OPTIONS` | proven 204 with the CORS headers, on every path | 204 |
 //! | `HEAD` | as `GET` without body; never charges | same |
 //! | other method on a known path | proven 405 | 405 |
-//! | below `/x402/receipts` | upgrade | 200 or 404 |
+//! | below `/x402/receipts` and `/x402/payments` | upgrade | 200 or 404 |
 //! | known path with a body and no payment, odd URL | upgrade | 402, 405, 404 or 413 |
 //! | URL that cannot be read | upgrade | 400 or 414 (dropped by `inspect_message`) |
 

@@ -42,9 +42,9 @@ impl<'a> PaymentHeader<'a> {
     }
 }
 
-/// The payment id in the path of a receipt.
-pub fn receipt_id(path: &str) -> Option<PaymentId> {
-    let digits = path.strip_prefix(RECEIPTS)?;
+/// The payment id in a path below `place`: [`RECEIPTS`] or [`PAYMENTS`].
+pub fn payment_id(place: &str, path: &str) -> Option<PaymentId> {
+    let digits = path.strip_prefix(place)?;
     // Other spellings of the same id would be other paths with the same answer.
     if digits.len() != 64 || digits.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return None;
@@ -89,10 +89,14 @@ mod tests {
     }
 
     #[test]
-    fn should_read_receipt_paths_in_one_spelling_only() {
+    fn should_read_payment_ids_in_one_spelling_only() {
         let digits = "ab".repeat(32);
-        let path = format!("{RECEIPTS}{digits}");
-        assert_eq!(receipt_id(&path), Some(PaymentId([0xab; 32])));
+        for place in [RECEIPTS, PAYMENTS] {
+            let path = format!("{place}{digits}");
+            assert_eq!(payment_id(place, &path), Some(PaymentId([0xab; 32])));
+        }
+        let path = format!("{PAYMENTS}{digits}");
+        assert_eq!(payment_id(RECEIPTS, &path), None);
         for bad in [
             format!("{RECEIPTS}{}", digits.to_uppercase()),
             format!("{RECEIPTS}{}", &digits[2..]),
@@ -102,7 +106,7 @@ mod tests {
             RECEIPTS.to_string(),
             "/x402/receipts".to_string(),
         ] {
-            assert_eq!(receipt_id(&bad), None, "{bad}");
+            assert_eq!(payment_id(RECEIPTS, &bad), None, "{bad}");
         }
     }
 

@@ -7,8 +7,11 @@ use super::{
     types::HttpResponse,
 };
 use crate::{
-    domain::{payment::Receipt, route::Route},
-    types::{Account, PaymentId},
+    domain::{
+        payment::{Payment, Receipt, State},
+        route::Route,
+    },
+    types::Account,
 };
 use serde::Serialize;
 use x402_icp::{
@@ -106,9 +109,9 @@ struct ReceiptJson {
 }
 
 /// 200 with a receipt as JSON: amounts, the block index and nanoseconds are decimal text.
-pub fn receipt(id: &PaymentId, receipt: &Receipt) -> HttpResponse {
-    let json = ReceiptJson {
-        payment_id: id.to_string(),
+pub fn receipt(receipt: &Receipt) -> HttpResponse {
+    json(&ReceiptJson {
+        payment_id: receipt.payment_id.to_string(),
         network: receipt.network.clone(),
         asset: receipt.ledger.to_text(),
         transaction: receipt.block_index.0.to_string(),
@@ -119,7 +122,57 @@ pub fn receipt(id: &PaymentId, receipt: &Receipt) -> HttpResponse {
         method: receipt.request.method.to_string(),
         path: receipt.request.path.clone(),
         settled_at: receipt.settled_at.0.to_string(),
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PaymentJson {
+    payment_id: String,
+    status: &'static str,
+    network: String,
+    asset: String,
+    amount: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund_transaction: Option<String>,
+}
+
+/// 200 with where a payment stands, as JSON. Who knows a payment's id (it stands in the ledger's memo)
+/// may know this much: neither who paid nor for what, and nothing that takes its place.
+pub fn payment(payment: &Payment) -> HttpResponse {
+    let mut state = PaymentJson {
+        payment_id: payment.id.to_string(),
+        status: "settling",
+        network: payment.network.clone(),
+        asset: payment.ledger.to_text(),
+        amount: payment.amount.0.to_string(),
+        transaction: payment.state.moved().map(|(block, _)| block.0.to_string()),
+        error: None,
+        refund_transaction: None,
     };
+    state.status = match &payment.state {
+        State::Reserved | State::Settling { .. } => "settling",
+        State::Unknown { .. } => "unknown",
+        State::Settled { .. } => "settled",
+        State::Delivered { .. } => "delivered",
+        State::Failed { failure, .. } => {
+            state.error = Some(failure.kind.code().as_str());
+            "failed"
+        }
+        State::Refunding { .. } => "refunding",
+        State::Refunded { refund_block, .. } => {
+            state.refund_transaction = Some(refund_block.0.to_string());
+            "refunded"
+        }
+    };
+    json(&state)
+}
+
+fn json(body: &impl Serialize) -> HttpResponse {
     let mut headers = vec![
         header("content-type", "application/json"),
         header("cache-control", PRIVATE),
@@ -128,7 +181,7 @@ pub fn receipt(id: &PaymentId, receipt: &Receipt) -> HttpResponse {
     HttpResponse {
         status_code: 200,
         headers,
-        body: serde_json::to_vec(&json).unwrap_or_default(),
+        body: serde_json::to_vec(body).unwrap_or_default(),
         upgrade: None,
     }
 }

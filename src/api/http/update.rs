@@ -3,7 +3,7 @@
 use super::{
     certification::{self, seller},
     is_known,
-    request::{self, MAX_BODY_BYTES, MAX_PAID_PATH_BYTES, PaymentHeader},
+    request::{self, MAX_BODY_BYTES, MAX_PAID_PATH_BYTES, PAYMENTS, PaymentHeader, RECEIPTS},
     response,
     types::{HttpResponse, HttpUpdateRequest},
     url::{RequestUrl, UrlError},
@@ -13,6 +13,7 @@ use crate::{
     runtime::Runtime,
     service::{
         self,
+        identifiers::Rejection,
         pay::{PayOutcome, PaymentRequest},
     },
     storage,
@@ -84,8 +85,9 @@ async fn paid<R: Runtime>(
         Some(route) => route.key.clone(),
         None => RouteKey::new(method, url.path.clone()),
     };
-    let outcome = service::pay::settle(
+    let outcome = service::identifiers::settle(
         runtime,
+        route.as_deref(),
         PaymentRequest {
             route: key,
             path: url.path.clone(),
@@ -96,11 +98,16 @@ async fn paid<R: Runtime>(
                 &url.query,
                 &request.body,
             ),
+            name: None,
         },
     )
     .await;
     // A ledger's changed fee changes the offers.
     certification::certify_changes();
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(rejection) => return Some(rejected(rejection, priced)),
+    };
     Some(match outcome {
         PayOutcome::Paid { receipt, goods } => {
             response::delivered(&receipt, &goods.mime_type, goods.body)
@@ -139,13 +146,36 @@ async fn paid<R: Runtime>(
     })
 }
 
+/// The answer to a payment that was not looked at, because of its identifier. Nothing is journalled, and
+/// no payment is said to have failed.
+fn rejected(rejection: Rejection, route: Option<&Rc<Route>>) -> HttpResponse {
+    match (rejection, route) {
+        (Rejection::Missing, _) => {
+            response::refusal(400, r#"{"error":"payment_identifier_required"}"#)
+        }
+        (Rejection::Malformed, _) => {
+            response::refusal(400, r#"{"error":"payment_identifier_malformed"}"#)
+        }
+        (Rejection::Conflict, _) => {
+            response::refusal(409, r#"{"error":"payment_identifier_conflict"}"#)
+        }
+        (Rejection::Full, Some(route)) => {
+            response::refused(&seller(), route, Code::LedgerUnavailable)
+        }
+        (Rejection::Full, None) => response::refusal(503, r#"{"error":"too_many_identifiers"}"#),
+    }
+}
+
 /// The answer to a request without a payment.
 fn unpaid(method: &str, path: &str) -> HttpResponse {
-    if matches!(method, "GET" | "HEAD")
-        && let Some(id) = request::receipt_id(path)
-        && let Some(found) = service::payments::receipt(&id)
-    {
-        return response::receipt(&id, &found);
+    if matches!(method, "GET" | "HEAD") {
+        let at = |place| request::payment_id(place, path);
+        if let Some(receipt) = at(RECEIPTS).and_then(|id| service::payments::receipt(&id)) {
+            return response::receipt(&receipt);
+        }
+        if let Some(payment) = at(PAYMENTS).and_then(|id| service::payments::payment(&id)) {
+            return response::payment(&payment);
+        }
     }
     response::uncertified(&certification::unpaid(method, path))
 }

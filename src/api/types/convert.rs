@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     domain::{
         config as settings,
+        identifier::Policy,
         ledger::Ledger as KnownLedger,
         ledger::MAX_AMOUNT,
         offer::Offer as FullOffer,
@@ -157,6 +158,10 @@ impl RouteArgs {
                 .transpose()?,
             max_timeout: self.max_timeout_seconds.map(Seconds),
             on_sale: self.on_sale,
+            payment_identifier: self.payment_identifier.map(|policy| match policy {
+                PaymentIdentifier::Optional => Policy::Optional,
+                PaymentIdentifier::Required => Policy::Required,
+            }),
         })
     }
 }
@@ -191,6 +196,10 @@ impl Route {
             on_sale: route.on_sale,
             price_revision: route.price_revision,
             content: route.content.map(Content::from),
+            payment_identifier: route.payment_identifier.map(|policy| match policy {
+                Policy::Optional => PaymentIdentifier::Optional,
+                Policy::Required => PaymentIdentifier::Required,
+            }),
         }
     }
 }

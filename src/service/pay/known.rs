@@ -97,7 +97,8 @@ pub fn answer(
     Answer::Final(Box::new(outcome))
 }
 
-fn same_request(payment: &Payment, request: &PaymentRequest) -> bool {
+/// Whether it is the request that the payment was made for.
+pub fn same_request(payment: &Payment, request: &PaymentRequest) -> bool {
     payment.fingerprint == Fingerprint::from(request.fingerprint)
         && payment.request == RouteKey::new(request.route.method, request.path.clone())
 }

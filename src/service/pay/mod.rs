@@ -20,17 +20,21 @@ use crate::{
         verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
     },
     runtime::Runtime,
-    service::{catalogue, recover},
+    service::{catalogue, identifiers, recover},
     storage::{
         self,
         payments::{Change, NewPayment, RecordError},
         responses::Response,
     },
-    types::{Account, BlockIndex, Fingerprint, NonceKey, PaymentId, Proof, RouteKey, TimestampNs},
+    types::{
+        Account, BlockIndex, Fingerprint, NonceKey, PaymentId, PaymentName, Proof, RouteKey,
+        TimestampNs,
+    },
 };
 use candid::Principal;
 use guard::Guard;
 pub use known::may_ask;
+pub(super) use known::same_request;
 use sha2::{Digest, Sha256};
 use x402_icp::{Code, decode::DecodedPayment};
 
@@ -46,6 +50,8 @@ pub struct PaymentRequest {
     pub payment: DecodedPayment,
     /// SHA-256 over everything of the request that the answer depends on.
     pub fingerprint: [u8; 32],
+    /// The identifier that comes to stand for this payment when it is journalled.
+    pub name: Option<PaymentName>,
 }
 
 /// What a payer gets.
@@ -139,6 +145,7 @@ fn open<R: Runtime>(
     let known_block = new.known_block;
     let payment = storage::payments::record(key, Change::Open(Box::new(new)), runtime.now())
         .map_err(unavailable)?;
+    identifiers::bind(request, runtime.now());
     Ok(Asked {
         payment,
         known_block,
@@ -170,7 +177,7 @@ pub async fn ask_again<R: Runtime>(runtime: &R, key: NonceKey) -> Result<Payment
 }
 
 /// Which nonce the payment uses.
-fn nonce_key(payment: &DecodedPayment) -> NonceKey {
+pub(super) fn nonce_key(payment: &DecodedPayment) -> NonceKey {
     NonceKey::new(
         &payment.authorization.from.owner,
         &payment.authorization.nonce,
@@ -182,7 +189,7 @@ fn nonce_key(payment: &DecodedPayment) -> NonceKey {
 /// Of a signature of 64 bytes only the first half counts (`R`, or `r`), which is another one in each
 /// signature. The second half has two good forms on some curves, and who changes the one into the other
 /// must not be able to make the payer's own repetition look like somebody else's.
-fn proof(payment: &DecodedPayment) -> Proof {
+pub(super) fn proof(payment: &DecodedPayment) -> Proof {
     let authorization = &payment.authorization;
     let signature = match authorization.signature.as_slice() {
         both if both.len() == 64 => &both[..32],

@@ -1,5 +1,6 @@
 mod clock;
 mod happy_path;
+mod identifiers;
 mod known_failures;
 mod one_payment_many_requests;
 mod owed;
@@ -117,6 +118,7 @@ impl Shop {
             path: "/a".into(),
             payment: self.payment(n, nonce),
             fingerprint: [1; 32],
+            name: None,
         }
     }
 

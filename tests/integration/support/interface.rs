@@ -76,6 +76,12 @@ pub struct RouteKey {
     pub path: String,
 }
 
+#[derive(CandidType, Deserialize, Clone, Copy, Debug, PartialEq)]
+pub enum PaymentIdentifier {
+    Optional,
+    Required,
+}
+
 #[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]
 pub struct RouteArgs {
     pub method: String,
@@ -86,6 +92,7 @@ pub struct RouteArgs {
     pub pay_to: Option<Account>,
     pub max_timeout_seconds: Option<u32>,
     pub on_sale: bool,
+    pub payment_identifier: Option<PaymentIdentifier>,
 }
 
 #[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]
@@ -106,6 +113,7 @@ pub struct Route {
     pub on_sale: bool,
     pub price_revision: u64,
     pub content: Option<Content>,
+    pub payment_identifier: Option<PaymentIdentifier>,
 }
 
 #[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]

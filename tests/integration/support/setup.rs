@@ -422,5 +422,6 @@ pub fn free(method: &str, path: &str) -> RouteArgs {
         pay_to: None,
         max_timeout_seconds: None,
         on_sale: true,
+        payment_identifier: None,
     }
 }

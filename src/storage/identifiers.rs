@@ -1,0 +1,143 @@
+//! Which payment the identifier of a purchase stands for, until it is forgotten.
+
+use crate::{
+    storable_row,
+    storage::memory,
+    types::{NonceKey, PaymentName, Proof, TimestampNs},
+};
+use ic_stable_structures::StableBTreeMap;
+use minicbor::{Decode, Encode};
+use std::cell::RefCell;
+
+/// The most identifiers.
+pub const MAX_IDENTIFIERS: u64 = 1_000_000;
+
+/// The payment that an identifier stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Which nonce of which payer it uses.
+    pub nonce: NonceKey,
+    /// Its proof: another authorization with this nonce is another payment.
+    pub proof: Proof,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+struct Row {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    nonce: [u8; 16],
+    #[cbor(n(1), with = "minicbor::bytes")]
+    proof: [u8; 16],
+    /// When to look whether it may be forgotten.
+    #[n(2)]
+    due: u64,
+}
+
+storable_row!(Row, max 64);
+
+impl Row {
+    fn bound(&self) -> Bound {
+        Bound {
+            nonce: NonceKey(self.nonce),
+            proof: Proof(self.proof),
+        }
+    }
+}
+
+struct Tables {
+    rows: StableBTreeMap<[u8; 16], Row, memory::Memory>,
+    by_due: StableBTreeMap<(u64, [u8; 16]), (), memory::Memory>,
+}
+
+thread_local! {
+    static TABLES: RefCell<Tables> = RefCell::new(Tables {
+        rows: StableBTreeMap::init(memory::get(memory::IDENTIFIERS)),
+        by_due: StableBTreeMap::init(memory::get(memory::IDENTIFIERS_BY_DUE)),
+    });
+}
+
+/// The payment that `name` stands for.
+pub fn get(name: &PaymentName) -> Option<Bound> {
+    TABLES.with_borrow(|tables| tables.rows.get(&name.0).map(|row| row.bound()))
+}
+
+/// Whether there is room for one more.
+pub fn has_room() -> bool {
+    TABLES.with_borrow(|tables| tables.rows.len() < MAX_IDENTIFIERS)
+}
+
+/// Lets `name` stand for a payment, instead of whatever it stood for, and be looked at again at `due`.
+pub fn put(name: PaymentName, bound: Bound, due: TimestampNs) {
+    TABLES.with_borrow_mut(|tables| {
+        let row = Row {
+            nonce: bound.nonce.0,
+            proof: bound.proof.0,
+            due: due.0,
+        };
+        if let Some(old) = tables.rows.insert(name.0, row) {
+            tables.by_due.remove(&(old.due, name.0));
+        }
+        tables.by_due.insert((due.0, name.0), ());
+    });
+}
+
+/// Forgets what `name` stands for.
+pub fn remove(name: &PaymentName) {
+    TABLES.with_borrow_mut(|tables| {
+        if let Some(old) = tables.rows.remove(&name.0) {
+            tables.by_due.remove(&(old.due, name.0));
+        }
+    });
+}
+
+/// Those that are to be looked at, at most `limit`, the longest due first.
+pub fn due(now: TimestampNs, limit: usize) -> Vec<(PaymentName, Bound)> {
+    TABLES.with_borrow(|tables| {
+        tables
+            .by_due
+            .keys_range(..=(now.0, [u8::MAX; 16]))
+            .take(limit)
+            .filter_map(|(_, name)| Some((PaymentName(name), tables.rows.get(&name)?.bound())))
+            .collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(n: u8) -> PaymentName {
+        PaymentName([n; 16])
+    }
+
+    fn bound(n: u8) -> Bound {
+        Bound {
+            nonce: NonceKey([n; 16]),
+            proof: Proof([n; 16]),
+        }
+    }
+
+    #[test]
+    fn names_stand_for_one_payment_each_and_come_due_in_order() {
+        put(name(1), bound(1), TimestampNs(30));
+        put(name(2), bound(2), TimestampNs(20));
+        put(name(3), bound(3), TimestampNs(u64::MAX));
+        assert_eq!(get(&name(1)), Some(bound(1)));
+        assert_eq!(get(&name(4)), None);
+        assert!(due(TimestampNs(19), 10).is_empty());
+        assert_eq!(
+            due(TimestampNs(30), 10),
+            [(name(2), bound(2)), (name(1), bound(1))]
+        );
+        assert_eq!(due(TimestampNs(30), 1), [(name(2), bound(2))]);
+        // Bound anew, it comes due anew and only then.
+        put(name(2), bound(4), TimestampNs(40));
+        assert_eq!(get(&name(2)), Some(bound(4)));
+        assert_eq!(due(TimestampNs(30), 10), [(name(1), bound(1))]);
+        remove(&name(1));
+        remove(&name(1));
+        assert_eq!(get(&name(1)), None);
+        assert!(due(TimestampNs(39), 10).is_empty());
+        assert_eq!(due(TimestampNs(u64::MAX), 10).len(), 2);
+        assert!(has_room());
+    }
+}
