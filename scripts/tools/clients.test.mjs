@@ -109,6 +109,26 @@ describe("the stock @x402/fetch client", () => {
     assert.equal(before - (await ledger.balance()), 20_000n);
   });
 
+  it("buys once under one payment-identifier, even if it signs twice", async () => {
+    const identity = Ed25519KeyIdentity.generate();
+    const ledger = await fund(identity);
+    const dataset = new URL("/dataset", demo.gateway).href;
+    const { extensions } = decodePaymentRequiredHeader((await fetch(dataset)).headers.get("payment-required"));
+    assert.equal(extensions["payment-identifier"].info.required, false);
+    const id = `pay_${"0123456789abcdef".repeat(2)}`;
+    const client = clientOf(identity).registerExtension({
+      key: "payment-identifier",
+      enrichPaymentPayload: async (payload) => ({ ...payload, extensions: { "payment-identifier": { info: { id } } } }),
+    });
+    const before = await ledger.balance();
+    const first = await wrapFetchWithPayment(fetch, client)(dataset);
+    assert.equal(first.status, 200, refusal(first));
+    const second = await wrapFetchWithPayment(fetch, client)(dataset);
+    assert.equal(second.status, 409, refusal(second));
+    assert.deepEqual(await second.json(), { error: "payment_identifier_conflict" });
+    assert.equal(before - (await ledger.balance()), 50_000n + 10_000n);
+  });
+
   it("answers HEAD, OPTIONS, free and unknown paths without payment", async () => {
     const head = await fetch(report, { method: "HEAD" });
     assert.equal(head.status, 402);

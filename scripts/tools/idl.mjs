@@ -80,6 +80,7 @@ const routeArgs = Record({
   pay_to: Opt(Account),
   max_timeout_seconds: Opt(Nat32),
   on_sale: Bool,
+  payment_identifier: Opt(Variant({ Optional: Null, Required: Null })),
 });
 const receipt = Record({
   payment_id: Blob,

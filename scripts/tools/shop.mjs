@@ -26,6 +26,7 @@ const ROUTES = [
     description: "A year of hourly prices",
     mime_type: "text/csv",
     prices: { ckUSDC: 50_000n, ICP: 700_000n },
+    payment_identifier: { Optional: null },
     content: ["hour,icp_usd", ...Array.from({ length: 8760 }, (_, hour) => `${hour},${(6 + Math.sin(hour / 500)).toFixed(4)}`), ""].join("\n"),
   },
   { path: "/", description: "What is sold here", mime_type: "text/plain", prices: {}, content: "GET /report for 0.01 ckUSDC, GET /dataset for 0.05 ckUSDC or 0.007 ICP.\n" },
@@ -69,7 +70,9 @@ async function publish(tollkeeper, route) {
   const key = { method: "GET", path: route.path };
   const prices = Object.entries(route.prices).map(([symbol, amount]) => ({ ledger: Principal.fromText(LEDGERS[symbol].id), amount }));
   const { description, mime_type } = route;
-  ok("route_put", await tollkeeper.route_put({ ...key, description, mime_type, prices, pay_to: [], max_timeout_seconds: [], on_sale: true }));
+  const payment_identifier = route.payment_identifier ? [route.payment_identifier] : [];
+  const args = { ...key, description, mime_type, prices, pay_to: [], max_timeout_seconds: [], on_sale: true, payment_identifier };
+  ok("route_put", await tollkeeper.route_put(args));
   const content = new TextEncoder().encode(route.content);
   const sha256 = new Uint8Array(createHash("sha256").update(content).digest());
   const upload = ok("content_begin", await tollkeeper.content_begin({ ...key, bytes: BigInt(content.length), sha256 }));

@@ -6,6 +6,8 @@ use crate::support::{
     gateway::Answer,
     interface::PaymentIdentifier,
 };
+use candid::Nat;
+use icrc_ledger_types::icrc2::transfer_from::TransferFromError;
 use serde_json::json;
 use test_ledger::testing::Fault;
 use x402_icp::Code;
@@ -168,19 +170,17 @@ fn identifier_of_a_payment_in_doubt_is_pending_and_processed_once() {
 
 #[test]
 fn identifier_of_a_payment_that_failed_is_free_again() {
-    let setup = Setup::with_any_ledger();
+    let setup = Setup::new();
     let payer = setup.payer(165);
     let sale = sell(&setup, Some(PaymentIdentifier::Required));
-    setup
-        .ledger
-        .approve(&setup, payer.account, setup.canister, 1);
+    let balance = Nat::from(1_u8);
+    let failure = TransferFromError::InsufficientFunds { balance };
+    let fault = Fault::transfer_from_error(failure);
+    setup.ledger.fault(&setup, 1, &fault);
     let first = with_id(&setup, payer.sign(&sale.offer(), setup.now()), ID);
     sale.present(first.clone())
         .send()
-        .expect_failed(Code::InsufficientAllowance);
-    setup
-        .ledger
-        .approve(&setup, payer.account, setup.canister, 10 * PRICE);
+        .expect_failed(Code::InsufficientFunds);
     let second = with_id(&setup, payer.sign(&sale.offer(), setup.now()), ID);
     sale.present(second).send().expect_settled();
     let answer = sale.present(first).send().answer;

@@ -79,10 +79,10 @@ fn payment_that_failed_says_why() {
     let sale = setup.sell("/article", 1_000_000_000_000_000);
     let outcome = sale.pay(&payer).send();
     let id = outcome.signed.id.to_string();
-    outcome.expect_failed(x402_icp::Code::InsufficientFunds);
+    outcome.expect_failed(x402_icp::Code::InsufficientAllowance);
     let mut failed = expected(&setup, &id, "failed");
     failed["amount"] = json!("1000000000000000");
-    failed["error"] = json!("insufficient_funds");
+    failed["error"] = json!("insufficient_allowance");
     assert_eq!(state(&setup, &id), failed);
 }
 

@@ -12,6 +12,25 @@ use x402_icp::{
     wire::{ExactIcrc2Payload, PaymentPayload, ResourceInfo, X402_VERSION},
 };
 
+/// The x402 extension by which a payer names a purchase.
+const PAYMENT_IDENTIFIER: &str = "payment-identifier";
+
+/// The seller's extensions as a payer echoes them: nothing is changed, and the purchase gets a name where
+/// the seller takes one. It is stored with the payment, so that it stays the same however often the
+/// payment is sent.
+fn named(mut extensions: Map<String, Value>) -> Map<String, Value> {
+    if let Some(info) = extensions
+        .get_mut(PAYMENT_IDENTIFIER)
+        .and_then(|extension| extension.get_mut("info"))
+        .and_then(Value::as_object_mut)
+    {
+        let id = hex::encode(rand::random::<[u8; 16]>());
+        info.entry("id")
+            .or_insert_with(|| format!("pay_{id}").into());
+    }
+    extensions
+}
+
 /// How far the payer's clock may be ahead of the network's, in seconds.
 const CLOCK_TOLERANCE: u64 = 30;
 
@@ -75,11 +94,17 @@ impl SignedPayment {
                 resource,
                 accepted: offer.verbatim.clone(),
                 payload,
-                extensions,
+                extensions: extensions.map(named),
             },
             payment_id: id.to_string(),
             stored: false,
         })
+    }
+
+    /// The identifier that names this purchase to the seller, if the seller takes any.
+    pub fn identifier(&self) -> Option<&str> {
+        let extension = self.payment.extensions.as_ref()?.get(PAYMENT_IDENTIFIER)?;
+        extension.get("info")?.get("id")?.as_str()
     }
 
     /// The request to send; `None` if the stored body was tampered with.
@@ -105,5 +130,46 @@ impl SignedPayment {
     /// The price, in atomic units.
     pub fn amount(&self) -> Option<Amount> {
         self.payment.accepted.amount.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_purchase_is_named_where_the_seller_takes_names() {
+        let declared = json!({
+            "payment-identifier": { "info": { "required": true }, "schema": { "type": "object" } },
+            "bazaar": { "info": { "input": {} } },
+        });
+        let echoed = || Value::Object(named(declared.as_object().unwrap().clone()));
+        let (one, other) = (echoed(), echoed());
+        let id = |echo: &Value| {
+            let id = echo["payment-identifier"]["info"]["id"].as_str().unwrap();
+            id.to_string()
+        };
+        assert!((16..=128).contains(&id(&one).len()));
+        assert_ne!(id(&one), id(&other));
+        // Apart from the name, everything is as the seller sent it.
+        let mut unnamed = one;
+        let info = unnamed["payment-identifier"]["info"]
+            .as_object_mut()
+            .unwrap();
+        info.remove("id");
+        assert_eq!(unnamed, declared);
+    }
+
+    #[test]
+    fn nothing_is_named_where_the_seller_takes_no_names() {
+        for declared in [
+            json!({}),
+            json!({ "payment-identifier": 1 }),
+            json!({ "a": { "info": {} } }),
+        ] {
+            let declared = declared.as_object().unwrap().clone();
+            assert_eq!(named(declared.clone()), declared);
+        }
     }
 }

