@@ -14,6 +14,9 @@ pub const MAX_OPEN: u64 = 10_000;
 pub const MAX_OPEN_PER_PAYER: u32 = 150;
 /// The most payments that wait for one ledger. The system carries 500 calls to one canister.
 pub const MAX_SETTLING_PER_LEDGER: u32 = 400;
+/// The most failures of authorizations that are still good. They have to be remembered, so that no failed
+/// authorization is charged after all; there are never that many unless somebody makes them.
+pub const MAX_VALID_FAILURES: u64 = 500_000;
 /// After so many unclear answers of a ledger in a row, new payments in it have to wait.
 pub const MAX_DOUBTS: u32 = 20;
 /// How long they wait; then one is let through to see.
@@ -70,6 +73,8 @@ pub struct Load {
     pub open: u64,
     /// Those of the same payer.
     pub open_of_payer: u32,
+    /// Whether no more failures can be remembered.
+    pub failures_full: bool,
     /// How the ledger has been answering.
     pub ledger: LedgerHealth,
 }
@@ -89,6 +94,9 @@ pub enum NoCapacity {
     /// Too many payments of this payer are open.
     #[error("this payer has too many payments under way, try again later")]
     OpenOfPayer,
+    /// Too many failures have to be remembered.
+    #[error("too many payments have failed lately, try again later")]
+    Failures,
     /// Too many payments wait for this ledger.
     #[error("too many payments wait for this ledger, try again later")]
     Ledger,
@@ -119,6 +127,9 @@ pub fn check(
     }
     if load.open_of_payer >= MAX_OPEN_PER_PAYER {
         return Err(NoCapacity::OpenOfPayer);
+    }
+    if load.failures_full {
+        return Err(NoCapacity::Failures);
     }
     if load.ledger.settling >= MAX_SETTLING_PER_LEDGER {
         return Err(NoCapacity::Ledger);
@@ -172,6 +183,11 @@ mod tests {
             ..none
         };
         assert_eq!(checked(of_payer), Err(NoCapacity::OpenOfPayer));
+        let failed = Load {
+            failures_full: true,
+            ..none
+        };
+        assert_eq!(checked(failed), Err(NoCapacity::Failures));
         let mut waiting = none;
         waiting.ledger.settling = MAX_SETTLING_PER_LEDGER;
         assert_eq!(checked(waiting), Err(NoCapacity::Ledger));

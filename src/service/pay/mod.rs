@@ -234,7 +234,7 @@ fn admit<R: Runtime>(
         }
     };
     let capacity = |payer: &Principal, ledger: &Principal| {
-        let load = storage::payments::load(payer, ledger);
+        let load = storage::payments::load(payer, ledger, runtime.now());
         capacity::check(
             &config.limits,
             runtime.cycles_balance(),

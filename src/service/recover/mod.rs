@@ -135,7 +135,7 @@ fn gather<R: Runtime>(runtime: &R) -> Vec<Work> {
         match plan(runtime, &key) {
             Some(Work::Retry(key)) => {
                 let ledger = payment.ledger;
-                let health = storage::payments::load(&payment.from.owner, &ledger).ledger;
+                let health = storage::payments::load(&payment.from.owner, &ledger, now).ledger;
                 let unclear = health.doubts >= MAX_DOUBTS;
                 let asked = retries.entry(ledger).or_default();
                 if *asked >= if unclear { 1 } else { MAX_RETRIES_PER_LEDGER } {

@@ -12,7 +12,7 @@
 //! A payment costs one entry and one removal in the small journal, one append to the books (constant
 //! work) and one insertion into each of two indexes of 24-byte entries (logarithmic, with a small factor).
 //! A nonce is used while the journal, the books or the failures hold it. Only the oldest failures are ever
-//! forgotten, so that they stay bounded.
+//! forgotten, and not before their authorizations have expired, so that they stay bounded.
 //!
 //! Beside the tables, the heap keeps a schedule of what is due for which payment ([`due`], [`postpone`]).
 
@@ -22,7 +22,7 @@ mod tables;
 
 use crate::{
     domain::{
-        capacity::Load,
+        capacity::{Load, MAX_VALID_FAILURES},
         payment::{Event, IllegalTransition, Payment, State},
     },
     storage::ledgers,
@@ -34,7 +34,8 @@ pub use schedule::{Lane, NO_ANSWER, backoff};
 use std::cell::RefCell;
 use tables::{Tables, half};
 
-/// How many failures are remembered.
+/// How many failures are remembered. Those of authorizations that are still good are not forgotten:
+/// somebody could present them again, and a payer who signed anew would pay twice.
 pub const MAX_FAILURES: u64 = 32_768;
 
 /// A payment that is about to be journalled. Its state is not looked at.
@@ -207,8 +208,10 @@ pub fn forget_highest_block(ledger: &Principal) {
 }
 
 /// What a new payment of this payer in this ledger would come on top of.
-pub fn load(payer: &Principal, ledger: &Principal) -> Load {
+pub fn load(payer: &Principal, ledger: &Principal, now: TimestampNs) -> Load {
     with(|tables| Load {
+        failures_full: tables.failures_by_number.len() >= MAX_VALID_FAILURES
+            && tables.oldest_failure_is_valid(now),
         settled: tables.books.len(),
         open: tables.open.len() as u64,
         open_of_payer: tables

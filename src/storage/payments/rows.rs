@@ -308,13 +308,16 @@ pub struct FailureRow {
     failed_at: u64,
     #[n(4)]
     number: u64,
+    /// Absent in rows of older versions.
+    #[n(5)]
+    valid_before: Option<u64>,
 }
 
 storable_row!(FailureRow);
 
 impl FailureRow {
     /// `None` if the ledger is not registered, or the payment did not fail.
-    pub fn new(payment: &Payment, number: u64) -> Option<Self> {
+    pub fn new(payment: &Payment, number: u64, valid_before: Option<u64>) -> Option<Self> {
         let State::Failed { failure, at } = &payment.state else {
             return None;
         };
@@ -324,6 +327,7 @@ impl FailureRow {
             message: failure.message.clone(),
             failed_at: at.0,
             number,
+            valid_before,
         })
     }
 
@@ -343,6 +347,11 @@ impl FailureRow {
 
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Whether somebody could present the authorization again if its failure were forgotten.
+    pub fn is_valid(&self, now: TimestampNs) -> bool {
+        self.valid_before.is_some_and(|end| now.seconds() < end)
     }
 }
 

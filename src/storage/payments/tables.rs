@@ -229,7 +229,7 @@ impl Tables {
             opening.tried_at = now;
         }
         let last = events.iter().flatten().last();
-        let transition = self.write(key, &payment, place, opening, last)?;
+        let transition = self.write(key, &payment, place, opening, last, now)?;
         self.plan(key, &payment.state, now);
         liabilities::note(key, earlier.as_ref(), &payment);
         self.count(payment.response, did_wait, &payment.state);
@@ -247,6 +247,7 @@ impl Tables {
         place: Place,
         opening: Option<Opening>,
         last: Option<&Event>,
+        now: TimestampNs,
     ) -> Result<Transition, RecordError> {
         if payment.state.is_open() {
             let row = opening.and_then(|opening| OpenRow::new(payment, &opening));
@@ -256,9 +257,11 @@ impl Tables {
             }
         } else if let State::Failed { .. } = &payment.state {
             let number = counters::next_failure();
-            let row = FailureRow::new(payment, number).ok_or(RecordError::UnknownLedger)?;
+            let valid_before = opening.and_then(|opening| opening.valid_before);
+            let row = FailureRow::new(payment, number, valid_before);
+            let row = row.ok_or(RecordError::UnknownLedger)?;
             self.forget(&key.0);
-            self.remember_failure(key.0, half(&payment.id), number, row);
+            self.remember_failure(key.0, half(&payment.id), number, row, now);
         } else {
             let index = match place {
                 Place::Books(index) => index,
@@ -301,13 +304,20 @@ impl Tables {
         Ok(index)
     }
 
-    fn remember_failure(&mut self, key: [u8; 16], id: [u8; 16], number: u64, row: FailureRow) {
+    fn remember_failure(
+        &mut self,
+        key: [u8; 16],
+        id: [u8; 16],
+        number: u64,
+        row: FailureRow,
+        now: TimestampNs,
+    ) {
         if let Some(earlier) = self.failures.insert(key, row) {
             self.failures_by_number.remove(&earlier.number());
         }
         self.failed_ids.insert(id, key);
         self.failures_by_number.insert(number, key);
-        while self.failures_by_number.len() > MAX_FAILURES {
+        while self.failures_by_number.len() > MAX_FAILURES && !self.oldest_failure_is_valid(now) {
             let Some((_, oldest)) = self.failures_by_number.pop_first() else {
                 return;
             };
@@ -315,5 +325,12 @@ impl Tables {
                 self.failed_ids.remove(&half(&row.payment().id));
             }
         }
+    }
+
+    /// Whether the failure that would be forgotten next is of an authorization that is still good.
+    pub fn oldest_failure_is_valid(&self, now: TimestampNs) -> bool {
+        let oldest = self.failures_by_number.first_key_value();
+        let row = oldest.and_then(|(_, key)| self.failures.get(&key));
+        row.is_some_and(|row| row.is_valid(now))
     }
 }

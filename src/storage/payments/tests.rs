@@ -81,7 +81,7 @@ fn settle(n: u32) {
 
 /// Settled, open, open of the payer, waiting for the ledger.
 fn counts() -> (u64, u64, u32, u32) {
-    let load = load(&payment(1, 1).from.owner, &ledger(0).id);
+    let load = load(&payment(1, 1).from.owner, &ledger(0).id, NOW);
     (
         load.settled,
         load.open,
@@ -311,22 +311,30 @@ fn a_payment_settled_and_delivered_in_one_round_is_not_left_undelivered() {
 }
 
 #[test]
-fn failures_are_bounded() {
+fn failures_are_bounded_and_not_forgotten_while_their_authorizations_are_good() {
     set_up();
-    for n in 0..MAX_FAILURES as u32 + 5 {
-        record(&key(n), new(n), NOW).unwrap();
-        record(&key(n), event(Event::NotMoved(failure())), NOW).unwrap();
+    let fail = |n: u32, now: TimestampNs| {
+        record(&key(n), new(n), now).unwrap();
+        record(&key(n), event(Event::NotMoved(failure())), now).unwrap();
+    };
+    const MAX: u32 = MAX_FAILURES as u32;
+    for n in 0..MAX + 5 {
+        fail(n, NOW);
     }
+    // They are good for 300 seconds: none may be presented again and be paid after all.
+    assert!(by_id(&payment(0, 1).id).is_some());
+    with(|tables| assert_eq!(tables.failures.len(), MAX_FAILURES + 5));
+    let expired = NOW.plus(Seconds(300));
+    fail(MAX + 5, expired);
     // The same again takes no more room.
-    record(&key(9), new(9), NOW).unwrap();
-    record(&key(9), event(Event::NotMoved(failure())), NOW).unwrap();
-    assert_eq!(by_id(&payment(4, 1).id), None);
-    assert!(by_id(&payment(5, 1).id).is_some());
+    fail(9, expired);
+    assert_eq!(by_id(&payment(5, 1).id), None);
+    assert!(by_id(&payment(6, 1).id).is_some());
     with(|tables| {
         assert_eq!(tables.failures.len(), MAX_FAILURES);
         assert_eq!(tables.failures_by_number.len(), MAX_FAILURES);
     });
-    assert_eq!(failures(MAX_FAILURES, 100).len(), 6);
+    assert_eq!(failures(MAX_FAILURES, 100).len(), 7);
 }
 
 #[test]
@@ -423,7 +431,7 @@ proptest! {
                 row.payment()
             }
             State::Failed { .. } => {
-                FailureRow::from_bytes(FailureRow::new(&payment, 7).unwrap().to_bytes()).payment()
+                FailureRow::from_bytes(FailureRow::new(&payment, 7, Some(8)).unwrap().to_bytes()).payment()
             }
             state => {
                 let fate = FateRow::new(&key(1), state).map(|fate| {
