@@ -20,6 +20,7 @@ mod payment_identifier;
 mod payment_state;
 mod random;
 mod receipts;
+mod recovery;
 mod replay;
 mod roles;
 mod stored_responses;

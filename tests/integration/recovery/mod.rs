@@ -1,0 +1,116 @@
+//! What was interrupted is finished by the canister itself, while nobody asks.
+
+mod block_log;
+mod same_again;
+mod timers;
+mod upgrades;
+
+use crate::support::{
+    Setup,
+    flow::Sale,
+    interface::{PaymentStatus, RecheckError},
+    ledger::TRANSFER_FROM,
+    payer::Signed,
+    setup::{controller, merchant, minter, operator},
+};
+use candid::Principal;
+use pocket_ic::common::rest::RawMessageId;
+use serde_bytes::ByteBuf;
+use std::time::Duration;
+use test_ledger::testing::{Fault, Hold};
+
+const PRICE: u128 = 30_000;
+/// Longer than an authorization is valid.
+const EXPIRY: u64 = 3_700;
+const HOUR: u64 = 3_600;
+const DAY: u64 = 86_400;
+/// When no ledger takes the transfer any more.
+const WINDOW: u64 = DAY + 600;
+
+impl Setup {
+    /// Lets time pass at once, and what is due then happen: a timer, its calls to other subnets, and the
+    /// answers.
+    fn pass(&self, seconds: u64) {
+        self.pic.advance_time(Duration::from_secs(seconds));
+        self.rounds(14);
+    }
+
+    fn rounds(&self, rounds: usize) {
+        for _ in 0..rounds {
+            self.pic.tick();
+        }
+    }
+
+    fn status(&self, signed: &Signed) -> PaymentStatus {
+        self.payment(signed.id.0).expect("a payment").status
+    }
+
+    fn is_unknown(&self, signed: &Signed) -> bool {
+        matches!(self.status(signed), PaymentStatus::Unknown { .. })
+    }
+
+    fn transfers(&self) -> usize {
+        self.ledger.pulled_by(self, self.canister).len()
+    }
+
+    /// The money moved, nobody got anything for it yet; the same request does, without another transfer.
+    fn expect_settled_and_fetch(&self, sale: &Sale<'_>, signed: Signed) {
+        let status = self.status(&signed);
+        assert!(
+            matches!(status, PaymentStatus::Settled { .. }),
+            "{status:?}"
+        );
+        self.check_books();
+        let transfers = self.transfers();
+        sale.present(signed.clone()).send().expect_settled();
+        let status = self.status(&signed);
+        assert!(matches!(status, PaymentStatus::Delivered { .. }));
+        assert_eq!(self.transfers(), transfers);
+    }
+
+    /// The money provably did not move, and will not.
+    fn expect_failed(&self, signed: &Signed) {
+        let status = self.status(signed);
+        assert!(matches!(status, PaymentStatus::Failed { .. }), "{status:?}");
+        assert_eq!(self.transfers(), 0);
+        self.check_books();
+        self.pass(HOUR);
+        assert_eq!(self.transfers(), 0);
+    }
+
+    /// Sends a payment whose answer does not come before the canister stops waiting.
+    fn pay_in_silence(&self, sale: &Sale<'_>, signed: &Signed) {
+        let call = self.begin(sale, signed);
+        self.pass(70);
+        let _ = self.pic.await_call(call).expect("no trap");
+        assert!(self.is_unknown(signed));
+    }
+
+    fn begin(&self, sale: &Sale<'_>, signed: &Signed) -> RawMessageId {
+        let argument = sale.present(signed.clone()).request().update_argument();
+        let call = self.pic.submit_call(
+            self.canister,
+            Principal::anonymous(),
+            "http_request_update",
+            argument,
+        );
+        let call = call.expect("the request is taken");
+        self.rounds(4);
+        call
+    }
+
+    fn stop(&self) {
+        let stopped = self.pic.stop_canister(self.canister, Some(controller()));
+        stopped.expect("nothing holds it");
+    }
+
+    fn start(&self) {
+        let started = self.pic.start_canister(self.canister, Some(controller()));
+        started.expect("it was stopped");
+    }
+
+    fn recheck(&self, signed: &Signed) -> Result<PaymentStatus, RecheckError> {
+        let id = ByteBuf::from(signed.id.0.to_vec());
+        self.update(operator(), "payment_recheck", (id,))
+    }
+}
