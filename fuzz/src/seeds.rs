@@ -9,7 +9,14 @@ use crate::{
     targets::signature::{MESSAGE, MINUTE_NS},
 };
 use candid::{Encode, Nat, Principal};
-use icrc_ledger_types::icrc2::transfer_from::TransferFromError;
+use icrc_ledger_types::{
+    icrc::generic_value::ICRC3Value,
+    icrc2::transfer_from::TransferFromError,
+    icrc3::{
+        archive::QueryArchiveFn,
+        blocks::{ArchivedBlocks, BlockWithId, GetBlocksRequest, GetBlocksResult},
+    },
+};
 use serde_bytes::ByteBuf;
 use std::{fs, path::Path, sync::OnceLock};
 use support::{CanisterSigner, NOW_NS, offer, pay};
@@ -73,6 +80,7 @@ pub fn write(corpus: &Path) {
 fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     vec![
         ("authorization", authorizations()),
+        ("block_log", block_logs()),
         ("candid_arguments", candid_arguments()),
         ("canister_signature", canister_signatures()),
         ("headers", headers()),
@@ -235,6 +243,66 @@ fn ledger_replies() -> Vec<Vec<u8>> {
     seeds.push(b"\x84rejected".to_vec());
     seeds.push(vec![1]);
     seeds
+}
+
+fn block_logs() -> Vec<Vec<u8>> {
+    let map = |entries: &[(&str, ICRC3Value)]| {
+        let entries = entries.iter().cloned();
+        ICRC3Value::Map(
+            entries
+                .map(|(key, value)| (key.to_string(), value))
+                .collect(),
+        )
+    };
+    let blob = |bytes: &[u8]| ICRC3Value::Blob(ByteBuf::from(bytes.to_vec()));
+    let nat = |number: u64| ICRC3Value::Nat(Nat::from(number));
+    let created_at = 1_700_000_000_000_000_000;
+    let tx = map(&[
+        ("op", ICRC3Value::Text("xfer".into())),
+        ("amt", nat(50_000)),
+        ("from", ICRC3Value::Array(vec![blob(&[1]), blob(&[9; 32])])),
+        ("to", ICRC3Value::Array(vec![blob(&[2])])),
+        ("spender", ICRC3Value::Array(vec![blob(&[3])])),
+        ("memo", blob(&[7; 32])),
+        ("ts", nat(created_at)),
+        ("fee", nat(10_000)),
+    ]);
+    let transfer = map(&[
+        ("btype", ICRC3Value::Text("2xfer".into())),
+        ("ts", nat(created_at)),
+        ("phash", blob(&[5; 32])),
+        ("tx", tx),
+    ]);
+    let mint = map(&[
+        ("btype", ICRC3Value::Text("1mint".into())),
+        ("ts", nat(created_at - 1)),
+    ]);
+    let archive = ArchivedBlocks {
+        args: vec![GetBlocksRequest {
+            start: Nat::from(0u8),
+            length: Nat::from(3u8),
+        }],
+        callback: QueryArchiveFn::new(Principal::from_slice(&[8]), "icrc3_get_blocks"),
+    };
+    let numbered = |(id, block): (u64, &ICRC3Value)| BlockWithId {
+        id: Nat::from(id),
+        block: block.clone(),
+    };
+    let result = |blocks: &[&ICRC3Value], archived_blocks| GetBlocksResult {
+        log_length: Nat::from(5u8),
+        blocks: (3..).zip(blocks.iter().copied()).map(numbered).collect(),
+        archived_blocks,
+    };
+    let results = [
+        result(&[&mint, &transfer], vec![archive]),
+        result(&[&transfer], vec![]),
+        result(&[], vec![]),
+    ];
+    let encoded = results.map(|result| Encode!(&result).expect("can be encoded"));
+    encoded
+        .iter()
+        .map(|reply| [&[1], &reply[..]].concat())
+        .collect()
 }
 
 fn ledger_descriptions() -> Vec<Vec<u8>> {

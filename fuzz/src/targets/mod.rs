@@ -1,6 +1,7 @@
 //! The targets. Each checks what its module says, besides that nothing panics.
 
 mod authorization;
+mod block_log;
 mod candid_arguments;
 mod canister_signature;
 mod headers;
@@ -15,6 +16,7 @@ mod url;
 /// Name and function of every target.
 pub const ALL: &[(&str, fn(&[u8]))] = &[
     ("authorization", authorization::run),
+    ("block_log", block_log::run),
     ("candid_arguments", candid_arguments::run),
     ("canister_signature", canister_signature::run),
     ("headers", headers::run),

@@ -1,5 +1,7 @@
 //! A shop on a live network: the canister and a ledger, reached by HTTP only from here on.
 
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
 use candid::{CandidType, Decode, Encode, Nat, Principal, utils::ArgumentEncoder};
 use icrc_ledger_types::icrc1::{
     account::Account,

@@ -1,0 +1,108 @@
+//! Replies of a ledger or an archive to `icrc3_get_blocks`, which are evidence of what became of a payment.
+//!
+//! Layout: options (bit 0: of the ledger), then the reply. What is read was asked for and ascends; a transfer
+//! that is found stands in the reply as the candid crate reads it; the cursor never goes back.
+
+use crate::bytes::Reader;
+use candid::{CandidType, DecoderConfig, Deserialize, Int, Nat};
+use serde_bytes::ByteBuf;
+use tollkeeper::{
+    domain::blocklog::{Range, Transfer, advance, find, keeper, read, tail},
+    types::TimestampNs,
+};
+
+const ASKED: [Range; 2] = [
+    Range {
+        start: 0,
+        length: 1_000,
+    },
+    Range {
+        start: u64::MAX - 1,
+        length: 5,
+    },
+];
+
+/// Generic values as ICRC-3 defines them, maps in the order in which they are written.
+#[derive(CandidType, Deserialize)]
+enum Value {
+    Nat(Nat),
+    Int(Int),
+    Blob(ByteBuf),
+    Text(String),
+    Array(Vec<Value>),
+    Map(Vec<(String, Value)>),
+}
+
+#[derive(CandidType, Deserialize)]
+struct Block {
+    id: Nat,
+    block: Value,
+}
+
+#[derive(CandidType, Deserialize)]
+struct Blocks {
+    blocks: Vec<Block>,
+}
+
+pub fn run(data: &[u8]) {
+    let mut reader = Reader(data);
+    let of_ledger = reader.byte() & 1 == 1;
+    let Ok(page) = read(reader.0, &ASKED, of_ledger) else {
+        return;
+    };
+    assert!(page.blocks.windows(2).all(|w| w[0].index < w[1].index));
+    for cursor in [0, 3, 999, u64::MAX] {
+        let created_at = TimestampNs(1_700_000_000_000_000_000);
+        assert!(advance(cursor, created_at, &page) >= cursor);
+        if let Some((_, _, range)) = keeper(&page, cursor) {
+            assert!(range.start == cursor && range.length > 0);
+        }
+        assert!(!tail(cursor, page.log_length).is_empty());
+    }
+    let mut config = DecoderConfig::new();
+    config
+        .set_decoding_quota(50_000_000)
+        .set_skipping_quota(1_000_000);
+    let decoded = candid::utils::decode_one_with_config::<Blocks>(reader.0, &config);
+    for block in &page.blocks {
+        let Some(transfer) = &block.transfer else {
+            continue;
+        };
+        assert!(find(&page, transfer).is_some());
+        if let Ok(decoded) = &decoded {
+            let says_so =
+                |other: &Block| other.id == Nat::from(block.index) && shows(&other.block, transfer);
+            assert!(decoded.blocks.iter().any(says_so), "{block:?}");
+        }
+    }
+}
+
+fn get<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    match value {
+        Value::Map(map) => map.iter().find(|(key, _)| key == name).map(|(_, v)| v),
+        _ => None,
+    }
+}
+
+fn shows(block: &Value, transfer: &Transfer) -> bool {
+    let Some(tx) = get(block, "tx") else {
+        return false;
+    };
+    let blob = |value: &Value| match value {
+        Value::Blob(bytes) => bytes.to_vec(),
+        _ => vec![],
+    };
+    let owner = |name| match get(tx, name) {
+        Some(Value::Array(parts)) => parts.first().map(blob).unwrap_or_default(),
+        _ => vec![],
+    };
+    let nat = |name| match get(tx, name) {
+        Some(Value::Nat(number)) => Some(number.clone()),
+        _ => None,
+    };
+    get(tx, "memo").map(blob) == Some(transfer.memo.to_vec())
+        && owner("from") == transfer.from.owner.as_slice()
+        && owner("to") == transfer.to.owner.as_slice()
+        && nat("amt") == Some(Nat::from(transfer.amount.0))
+        && nat("ts") == Some(Nat::from(transfer.created_at.0))
+}
