@@ -51,6 +51,7 @@ fn largest_challenge_fits_into_the_header_budget() {
         prices,
         description: "d".repeat(256),
         mime_type: format!("text/{}", "m".repeat(100)),
+        payment_identifier: Some(crate::support::interface::PaymentIdentifier::Required),
         ..free("GET", &format!("/{}", "p".repeat(200)))
     };
     setup.route_put(route.clone()).unwrap();

@@ -3,3 +3,4 @@
 mod adversary;
 mod answers;
 mod prover;
+mod updates;
