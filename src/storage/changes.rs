@@ -2,16 +2,18 @@
 //!
 //! Heap only: an upgrade certifies everything again.
 
-use crate::storage::offers;
+use crate::storage::{offers, routes};
 use std::{cell::RefCell, collections::BTreeSet};
 
 /// What has to be certified again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Settings or ledgers changed: any route may be concerned.
+    /// Settings changed: any route may be concerned.
     pub everything: bool,
     /// Path templates at which some route was put, removed or given content.
     pub paths: BTreeSet<String>,
+    /// Path templates whose offers changed with something else, of which there may be very many.
+    pub stale: BTreeSet<String>,
 }
 
 thread_local! {
@@ -21,6 +23,22 @@ thread_local! {
 /// Takes what changed since the last call.
 pub fn take() -> Changes {
     CHANGES.take()
+}
+
+/// Takes the path templates that changed, `limit` of the stale ones at most, and says whether some are
+/// left for another message.
+pub fn take_some(limit: usize) -> (Vec<String>, bool) {
+    CHANGES.with_borrow_mut(|changes| {
+        if std::mem::take(&mut changes.everything) {
+            changes.stale.extend(routes::paths());
+        }
+        let mut paths: Vec<String> = std::mem::take(&mut changes.paths).into_iter().collect();
+        for path in &paths {
+            changes.stale.remove(path);
+        }
+        paths.extend(std::iter::from_fn(|| changes.stale.pop_first()).take(limit));
+        (paths, !changes.stale.is_empty())
+    })
 }
 
 /// Notes a change that any route may depend on.
@@ -33,4 +51,44 @@ pub(super) fn note_everything() {
 pub(super) fn note_path(path: &str) {
     offers::clear();
     CHANGES.with_borrow_mut(|changes| changes.paths.insert(path.to_string()));
+}
+
+/// Notes that the offers at these paths changed.
+pub(super) fn note_stale(paths: impl Iterator<Item = String>) {
+    offers::clear();
+    CHANGES.with_borrow_mut(|changes| changes.stale.extend(paths));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{config::Limits, route::tests::draft};
+
+    #[test]
+    fn a_large_change_is_taken_in_steps_and_the_path_that_was_put_comes_first() {
+        for n in 0..10 {
+            routes::put(draft(&format!("/{n}")).apply(None, None, &Limits::default(), 1));
+        }
+        let (paths, more) = take_some(4);
+        assert_eq!((paths.len(), more), (10, false), "put by hand");
+        note_everything();
+        note_path("/7");
+        assert_eq!(
+            take_some(4),
+            (
+                ["/7", "/0", "/1", "/2", "/3"].map(String::from).to_vec(),
+                true
+            )
+        );
+        note_stale(["/1".to_string(), "/4".to_string()].into_iter());
+        assert_eq!(
+            take_some(4),
+            (["/1", "/4", "/5", "/6"].map(String::from).to_vec(), true)
+        );
+        assert_eq!(
+            take_some(4),
+            (["/8", "/9"].map(String::from).to_vec(), false)
+        );
+        assert_eq!(take_some(4), (vec![], false));
+    }
 }

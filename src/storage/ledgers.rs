@@ -202,7 +202,7 @@ pub(crate) mod tests {
     fn changed() -> Vec<String> {
         let changes = changes::take();
         assert!(!changes.everything);
-        changes.paths.into_iter().collect()
+        changes.stale.into_iter().collect()
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub mod counters;
 pub mod identifiers;
 pub mod ledgers;
 pub mod liabilities;
-mod memory;
+pub mod memory;
 pub mod offers;
 pub mod payments;
 pub mod recovery;

@@ -212,14 +212,19 @@ pub fn remove(key: &RouteKey) -> Option<Rc<Route>> {
     })
 }
 
+/// Every path template.
+pub(super) fn paths() -> Vec<String> {
+    TABLES.with_borrow(|tables| tables.cache.keys().map(|key| key.path.clone()).collect())
+}
+
 /// Notes that what this ledger's prices look like changed.
 pub(super) fn note_priced_in(ledger: &Principal) {
     TABLES.with_borrow(|tables| {
-        for route in tables.cache.values() {
-            if route.prices.iter().any(|price| price.ledger == *ledger) {
-                changes::note_path(&route.key.path);
-            }
-        }
+        let priced = tables.cache.values().filter(|route| {
+            let mut prices = route.prices.iter();
+            prices.any(|price| price.ledger == *ledger)
+        });
+        changes::note_stale(priced.map(|route| route.key.path.clone()));
     });
 }
 

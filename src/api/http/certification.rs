@@ -11,7 +11,7 @@ use super::{
 };
 use crate::storage;
 use ic_http_certification::{CERTIFICATE_EXPRESSION_HEADER_NAME, CERTIFICATE_HEADER_NAME};
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 thread_local! {
     /// What is certified now; a cache of storage, lost and rebuilt at upgrades.
@@ -26,8 +26,14 @@ pub fn seller() -> Seller {
     }
 }
 
-/// Certifies all answers anew. For `init`, `post_upgrade`, and changes that concern most routes.
+/// How many routes a message certifies again at most for a change that is not of the routes themselves.
+/// Each takes up to ten million instructions. A message that executes more than two billion holds up the
+/// canister's others for more than a round.
+const STEP: usize = 128;
+
+/// Certifies all answers anew. For `init` and `post_upgrade`, which may execute 300 billion instructions.
 pub fn certify_all() {
+    storage::changes::take();
     let seller = seller();
     let mut site = Site::default();
     let routes = storage::routes::all();
@@ -42,21 +48,26 @@ pub fn certify_all() {
 
 /// Certifies what storage says has changed since the last time. For the end of every message that may
 /// have changed routes, contents, ledgers or the configuration.
+///
+/// A change of many offers, such as a ledger's new fee, is certified in steps, the others in messages of
+/// their own. Meanwhile queries prove some offers of before; a payment for one of them is refused, and
+/// the refusal has the new offers.
 pub fn certify_changes() {
-    let changes = storage::changes::take();
-    // Most of a tree is made faster than changed.
-    if changes.everything || changes.paths.len() > storage::routes::count() / 2 + 1 {
-        certify_all();
-    } else if !changes.paths.is_empty() {
-        let seller = seller();
-        SITE.with_borrow_mut(|site| {
-            site.set_all(changes.paths.into_iter().map(|path| {
-                let routes = seller.site_routes(&storage::routes::at_path(&path));
-                (path, routes)
-            }));
-            ic_cdk::api::certified_data_set(site.root_hash());
-        });
+    let (paths, more) = storage::changes::take_some(STEP);
+    if more {
+        ic_cdk_timers::set_timer(Duration::ZERO, async { certify_changes() });
     }
+    if paths.is_empty() {
+        return;
+    }
+    let seller = seller();
+    SITE.with_borrow_mut(|site| {
+        site.set_all(paths.into_iter().map(|path| {
+            let routes = seller.site_routes(&storage::routes::at_path(&path));
+            (path, routes)
+        }));
+        ic_cdk::api::certified_data_set(site.root_hash());
+    });
 }
 
 /// Looks something up in what is certified.

@@ -367,6 +367,11 @@ impl Site {
         self.set_all([(template.to_string(), routes)]);
     }
 
+    /// The whole tree.
+    pub(super) fn whole_tree(&self) -> ic_certification::HashTree {
+        self.tree.as_hash_tree()
+    }
+
     /// Every path of the tree. Its hash depends on the order of changes, this does not.
     pub(super) fn leaves(&self) -> std::collections::BTreeSet<Vec<ic_certification::Label>> {
         self.tree.as_hash_tree().list_paths().into_iter().collect()

@@ -2,5 +2,6 @@
 
 mod adversary;
 mod answers;
+mod large;
 mod prover;
 mod updates;

@@ -76,7 +76,7 @@ fn should_learn_a_new_fee_and_want_the_offer_accepted_again() {
     }));
     assert_eq!(failed(shop.settle(&request)), Code::OfferMismatch);
     assert!(
-        storage::changes::take().paths.contains("/a"),
+        storage::changes::take().stale.contains("/a"),
         "the 402 has to be certified again"
     );
     assert_eq!(
