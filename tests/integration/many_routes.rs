@@ -151,6 +151,7 @@ fn largest_catalogue_survives_an_upgrade_and_a_new_fee() {
         own_pay_to: None,
         max_timeout: Seconds(300),
         on_sale: true,
+        payment_identifier: None,
         price_revision: 1,
         content: Some(ContentMeta {
             blob: 1,
