@@ -120,6 +120,24 @@ fn should_free_an_identifier_whose_payment_provably_failed() {
 }
 
 #[test]
+fn should_free_an_identifier_when_the_block_log_proves_that_nothing_moved() {
+    let shop = shop().with(Policy::Optional);
+    let first = with_id(shop.request(1, 1), ID);
+    shop.will_reject(4).will(block(3));
+    assert!(is_pending(&shop.named(&first).unwrap()));
+    let second = with_id(shop.request(1, 2), ID);
+    assert_eq!(shop.named(&second), Err(Rejection::Conflict));
+    let proved = Event::ProvedNotMoved(crate::domain::payment::Failure {
+        kind: FailureKind::LedgerUnavailable,
+        message: String::new(),
+    });
+    let key = nonce_key(&first.payment);
+    storage::payments::record(&key, Change::Event(proved), NOW).unwrap();
+    paid(shop.named(&second).unwrap());
+    assert_eq!(shop.named(&first), Err(Rejection::Conflict));
+}
+
+#[test]
 fn should_bind_nothing_to_a_payment_that_is_refused() {
     let shop = shop().with(Policy::Optional);
     let mut bad = with_id(shop.request(1, 1), ID);
