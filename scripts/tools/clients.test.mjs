@@ -151,3 +151,14 @@ describe("the tollkeeper command", () => {
     assert.match(JSON.stringify(printed), /Market report/);
   });
 });
+
+describe("the stock Python client", { skip: process.env.TOLLKEEPER_PYTHON ? false : "no Python 3.10 or newer here" }, () => {
+  it("reads the 402 and pays with a plug-in of its own", async () => {
+    const script = new URL("stock_python.py", import.meta.url).pathname;
+    const { stdout } = await promisify(execFile)(process.env.TOLLKEEPER_PYTHON, [script, report, demo.payer_pem]);
+    const { content, transaction, ...rest } = JSON.parse(stdout);
+    assert.deepEqual(rest, { unpaid: 402, offers: 1, status: 200, success: true, payer: payer.getPrincipal().toText() });
+    assert.match(content, /Market report/);
+    assert.match(transaction, /^\d+$/);
+  });
+});
