@@ -204,12 +204,18 @@ async fn withdraw(withdrawal: WithdrawArgs) -> Result<Nat, WithdrawError> {
     endpoints::withdraw(&IcRuntime, withdrawal).await
 }
 
-#[query]
+#[query(
+    decode_with = "http::wire::decode_query",
+    encode_with = "http::wire::encode"
+)]
 fn http_request(request: HttpRequest) -> HttpResponse {
     http::http_request(request)
 }
 
-#[update]
+#[update(
+    decode_with = "http::wire::decode_update",
+    encode_with = "http::wire::encode"
+)]
 async fn http_request_update(request: HttpUpdateRequest) -> HttpResponse {
     http::http_request_update(&IcRuntime, request).await
 }

@@ -42,6 +42,9 @@ pub fn accept<R: Runtime>(
 }
 
 fn wants_update(argument: &[u8]) -> bool {
+    if let Some(request) = http::wire::read_update(argument) {
+        return http::wants_update(&request);
+    }
     let mut config = DecoderConfig::new();
     config.set_skipping_quota(10_000);
     candid::utils::decode_one_with_config(argument, &config)

@@ -25,6 +25,7 @@ mod site;
 pub mod types;
 mod update;
 mod url;
+pub mod wire;
 
 #[cfg(test)]
 mod tests;
