@@ -3,7 +3,7 @@
 
 use crate::{
     authorization::Authorization,
-    json,
+    json::{self, Json},
     values::{ValueError, parse_base64},
     wire::{PAYMENT_SIGNATURE, PaymentPayload},
 };
@@ -144,7 +144,8 @@ pub struct DecodedPayment {
 /// Says nothing about whether the payment is good: version, scheme, network and terms are not looked at.
 pub fn decode_payment(header: &[u8]) -> Result<DecodedPayment, DecodeError> {
     const NAME: &str = PAYMENT_SIGNATURE;
-    let payload = payment::read(NAME, parse_json(NAME, &unwrap_header(NAME, header)?)?)?;
+    let json = unwrap_header(NAME, header)?;
+    let payload = payment::read(NAME, parse_json(NAME, &json)?)?;
     let authorization = payload.payload.parse()?;
     Ok(DecodedPayment {
         payload,
@@ -177,7 +178,7 @@ fn unwrap_header(name: &str, header: &[u8]) -> Result<Vec<u8>, DecodeError> {
     })
 }
 
-fn parse_json(name: &str, bytes: &[u8]) -> Result<Value, DecodeError> {
+fn parse_json<'a>(name: &str, bytes: &'a [u8]) -> Result<Json<'a>, DecodeError> {
     let text =
         std::str::from_utf8(bytes).map_err(|_| DecodeError::NotUtf8 { field: name.into() })?;
     json::parse(name, text, MAX_JSON_DEPTH)
@@ -185,7 +186,7 @@ fn parse_json(name: &str, bytes: &[u8]) -> Result<Value, DecodeError> {
 
 /// Reads JSON from a stranger as strictly as [`decode_header`] does; the caller has limited its size.
 pub fn decode_json<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, DecodeError> {
-    let value = parse_json(name, bytes)?;
+    let value = Value::from(parse_json(name, bytes)?);
     // The path is worth its price only when there is an error to report.
     T::deserialize(&value).or_else(|_| {
         serde_path_to_error::deserialize(&value).map_err(|e| DecodeError::WrongType {

@@ -2,11 +2,13 @@
 //! and a fraction of the code that two generic deserializers make of the same types on wasm.
 
 use super::DecodeError;
-use crate::wire::{
-    DelegationText, ExactIcrc2Extra, ExactIcrc2Payload, PaymentPayload, PaymentRequirements,
-    ResourceInfo,
+use crate::{
+    json::{Json, Object, to_map},
+    wire::{
+        DelegationText, ExactIcrc2Extra, ExactIcrc2Payload, PaymentPayload, PaymentRequirements,
+        ResourceInfo,
+    },
 };
-use serde_json::{Map, Value};
 use std::fmt;
 
 /// Where a value stands; written out only when there is an error to report.
@@ -35,49 +37,53 @@ impl Path<'_> {
         }
     }
 
-    fn object(&self, value: Value) -> Result<Map<String, Value>, DecodeError> {
+    fn object<'j>(&self, value: Json<'j>) -> Result<Object<'j>, DecodeError> {
         match value {
-            Value::Object(map) => Ok(map),
+            Json::Object(object) => Ok(object),
             _ => Err(self.wrong("must be an object")),
         }
     }
 
-    fn list(&self, value: Value) -> Result<Vec<Value>, DecodeError> {
+    fn list<'j>(&self, value: Json<'j>) -> Result<Vec<Json<'j>>, DecodeError> {
         match value {
-            Value::Array(list) => Ok(list),
+            Json::List(list) => Ok(list),
             _ => Err(self.wrong("must be a list")),
         }
     }
 
-    fn text(&self, value: Value) -> Result<String, DecodeError> {
+    fn text(&self, value: Json<'_>) -> Result<String, DecodeError> {
         match value {
-            Value::String(text) => Ok(text),
+            Json::Text(text) => Ok(text.into_owned()),
             _ => Err(self.wrong("must be a text")),
         }
     }
 }
 
 /// An object whose fields are taken out one by one.
-struct Fields<'a> {
+struct Fields<'a, 'j> {
     path: &'a Path<'a>,
-    map: Map<String, Value>,
+    left: Object<'j>,
 }
 
-impl<'a> Fields<'a> {
-    fn of(path: &'a Path<'a>, value: Value) -> Result<Self, DecodeError> {
-        let map = path.object(value)?;
-        Ok(Fields { path, map })
+impl<'a, 'j> Fields<'a, 'j> {
+    fn of(path: &'a Path<'a>, value: Json<'j>) -> Result<Self, DecodeError> {
+        let left = path.object(value)?;
+        Ok(Fields { path, left })
     }
 
-    fn required(&mut self, key: &'static str) -> Result<Value, DecodeError> {
-        self.map
-            .remove(key)
+    fn take(&mut self, key: &'static str) -> Option<Json<'j>> {
+        let place = self.left.iter().position(|(other, _)| other == key)?;
+        Some(self.left.swap_remove(place).1)
+    }
+
+    fn required(&mut self, key: &'static str) -> Result<Json<'j>, DecodeError> {
+        self.take(key)
             .ok_or_else(|| Path::Key(self.path, key).wrong("is missing"))
     }
 
     /// `null` is no value.
-    fn optional(&mut self, key: &'static str) -> Option<Value> {
-        self.map.remove(key).filter(|value| !value.is_null())
+    fn optional(&mut self, key: &'static str) -> Option<Json<'j>> {
+        self.take(key).filter(|value| *value != Json::Null)
     }
 
     fn text(&mut self, key: &'static str) -> Result<String, DecodeError> {
@@ -92,8 +98,11 @@ impl<'a> Fields<'a> {
     }
 
     fn number<N: TryFrom<u64>>(&mut self, key: &'static str) -> Result<N, DecodeError> {
-        self.required(key)?
-            .as_u64()
+        let number = match self.required(key)? {
+            Json::Number(number) => number.as_u64(),
+            _ => None,
+        };
+        number
             .and_then(|number| N::try_from(number).ok())
             .ok_or_else(|| {
                 Path::Key(self.path, key).wrong("must be a natural number within its limit")
@@ -114,7 +123,7 @@ impl<'a> Fields<'a> {
 }
 
 /// Reads a payment; `name` stands for it as a whole in errors.
-pub(super) fn read(name: &str, value: Value) -> Result<PaymentPayload, DecodeError> {
+pub(super) fn read(name: &str, value: Json<'_>) -> Result<PaymentPayload, DecodeError> {
     let top = Path::Top(name);
     let mut fields = Fields::of(&top, value)?;
     let x402_version = fields.number("x402Version")?;
@@ -126,7 +135,7 @@ pub(super) fn read(name: &str, value: Value) -> Result<PaymentPayload, DecodeErr
     let payload = payload(&top, fields.required("payload")?)?;
     let extensions = fields
         .optional("extensions")
-        .map(|value| Path::Key(&top, "extensions").object(value))
+        .map(|value| Path::Key(&top, "extensions").object(value).map(to_map))
         .transpose()?;
     Ok(PaymentPayload {
         x402_version,
@@ -137,7 +146,7 @@ pub(super) fn read(name: &str, value: Value) -> Result<PaymentPayload, DecodeErr
     })
 }
 
-fn resource(top: &Path<'_>, value: Value) -> Result<ResourceInfo, DecodeError> {
+fn resource(top: &Path<'_>, value: Json<'_>) -> Result<ResourceInfo, DecodeError> {
     let path = Path::Key(top, "resource");
     let mut fields = Fields::of(&path, value)?;
     Ok(ResourceInfo {
@@ -150,7 +159,7 @@ fn resource(top: &Path<'_>, value: Value) -> Result<ResourceInfo, DecodeError> {
     })
 }
 
-fn accepted(top: &Path<'_>, value: Value) -> Result<PaymentRequirements, DecodeError> {
+fn accepted(top: &Path<'_>, value: Json<'_>) -> Result<PaymentRequirements, DecodeError> {
     let path = Path::Key(top, "accepted");
     let mut fields = Fields::of(&path, value)?;
     Ok(PaymentRequirements {
@@ -176,7 +185,7 @@ fn accepted(top: &Path<'_>, value: Value) -> Result<PaymentRequirements, DecodeE
     })
 }
 
-fn payload(top: &Path<'_>, value: Value) -> Result<ExactIcrc2Payload, DecodeError> {
+fn payload(top: &Path<'_>, value: Json<'_>) -> Result<ExactIcrc2Payload, DecodeError> {
     let path = Path::Key(top, "payload");
     let mut fields = Fields::of(&path, value)?;
     Ok(ExactIcrc2Payload {
@@ -198,7 +207,7 @@ fn payload(top: &Path<'_>, value: Value) -> Result<ExactIcrc2Payload, DecodeErro
     })
 }
 
-fn delegation(path: &Path<'_>, value: Value) -> Result<DelegationText, DecodeError> {
+fn delegation(path: &Path<'_>, value: Json<'_>) -> Result<DelegationText, DecodeError> {
     let mut fields = Fields::of(path, value)?;
     let delegation = DelegationText {
         pubkey: fields.text("pubkey")?,
@@ -207,7 +216,7 @@ fn delegation(path: &Path<'_>, value: Value) -> Result<DelegationText, DecodeErr
         signature: fields.text("signature")?,
     };
     // Whatever else restricts the delegation must not be passed over.
-    match fields.map.keys().next() {
+    match fields.left.iter().map(|(key, _)| key).min() {
         None => Ok(delegation),
         Some(unknown) => Err(Path::Key(path, unknown).wrong("is not known in a delegation")),
     }

@@ -403,3 +403,18 @@ proptest! {
         prop_assert_eq!(decode_header("test", encode_header(&payload).as_bytes()), Ok(payload));
     }
 }
+
+#[test]
+fn a_key_twice_among_many_is_found() {
+    let keys = |last: &str| {
+        let keys: Vec<String> = (0..100).map(|n| format!("\"k{n}\":0")).collect();
+        format!("{{{},\"{last}\":0}}", keys.join(","))
+    };
+    for last in ["k0", "k31", "k32", "k33", "k99", "\\u006b40"] {
+        assert!(
+            matches!(raw(&keys(last)), DecodeError::DuplicateKey { .. }),
+            "{last}"
+        );
+    }
+    assert!(matches!(raw(&keys("k100")), DecodeError::WrongType { .. }));
+}
