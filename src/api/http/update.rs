@@ -66,8 +66,7 @@ async fn paid<R: Runtime>(
     let route = route_at(method, &url.path);
     let priced = route.as_ref().filter(|route| !route.is_free());
     let payment = payment.and_then(|text| x402_icp::decode_payment(text.as_bytes()).ok());
-    let known = payment.as_ref().is_some_and(is_known);
-    if priced.is_none() && !known {
+    if priced.is_none() && !payment.as_ref().is_some_and(is_known) {
         return None;
     }
     if url.path.len() > MAX_PAID_PATH_BYTES {
@@ -78,7 +77,7 @@ async fn paid<R: Runtime>(
     };
     // Nothing to deliver, nothing to charge for.
     let deliverable = route.as_ref().is_some_and(|route| route.content.is_some());
-    if !deliverable && !known {
+    if !deliverable && !is_known(&payment) {
         return None;
     }
     let key = match &route {
