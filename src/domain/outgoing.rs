@@ -46,6 +46,8 @@ pub struct Outgoing {
     pub tries: u32,
     /// A try is under way until this at most.
     pub busy_until: TimestampNs,
+    /// What is in doubt is in no block of the ledger below this one.
+    pub cursor: u64,
 }
 
 /// What to do next.

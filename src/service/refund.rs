@@ -7,6 +7,7 @@
 
 use crate::{
     domain::{
+        blocklog::Transfer,
         liability::paying_account,
         outgoing::{Outgoing, Step, Written, refund_memo},
         payment::{Event, FailureKind, Payment, RefundCause, RefundProblem, State},
@@ -14,10 +15,18 @@ use crate::{
         settlement::OwnTransfer,
     },
     runtime::Runtime,
-    service::{role, treasury},
+    service::{
+        recover::{self, End, Search},
+        role, treasury,
+    },
     storage::{self, liabilities, payments::Change},
-    types::{Account, NonceKey, PaymentId, Seconds},
+    types::{Account, BlockIndex, NonceKey, PaymentId, Seconds},
 };
+
+/// A reading of the block log takes less.
+const READING: Seconds = Seconds(600);
+/// A reading that had to stop goes on after this.
+const TURN: Seconds = Seconds(5);
 
 /// A refund cannot be owed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +51,7 @@ pub fn owe<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Payment, RefundErr
     let payment = storage::payments::record(&key, due, runtime.now())
         .map_err(|_| RefundError::NotRefundable)?;
     storage::audit::admin(caller, "refund_payment", &id.to_string(), runtime.now());
+    recover::arm(runtime);
     Ok(payment)
 }
 
@@ -61,7 +71,7 @@ pub async fn step<R: Runtime>(runtime: &R, key: &NonceKey) {
     match refund.step(anew, now) {
         Step::Wait(until) => storage::payments::postpone(key, until),
         Step::Ask { written, fresh } => ask(runtime, key, &payment, refund, written, fresh).await,
-        Step::LookUp(_) => storage::payments::postpone(key, now.plus(Seconds(3_600))),
+        Step::LookUp(written) => look_up(runtime, key, &payment, refund, written).await,
     }
 }
 
@@ -86,6 +96,9 @@ async fn ask<R: Runtime>(
     let tried = Change::Event(Event::RefundTried);
     if storage::payments::record(key, tried, runtime.now()).is_err() {
         return;
+    }
+    if fresh {
+        refund.cursor = block_before(payment).map_or(0, |block| block.0.saturating_add(1));
     }
     refund.begin(written, runtime.now());
     liabilities::put_refund(key, &refund);
@@ -117,6 +130,61 @@ async fn ask<R: Runtime>(
     liabilities::put_refund(key, &now_known);
     // Fails only if the payment is refunded already.
     let _ = storage::payments::record(key, Change::Event(change), runtime.now());
+}
+
+/// A block that was there before a refund that is asked for now.
+fn block_before(payment: &Payment) -> Option<BlockIndex> {
+    let of_payment = payment.state.moved().map(|(block, _)| block);
+    of_payment.max(storage::payments::highest_block(&payment.ledger))
+}
+
+/// Looks in the ledger's block log for a transfer that can be asked for no more.
+async fn look_up<R: Runtime>(
+    runtime: &R,
+    key: &NonceKey,
+    payment: &Payment,
+    mut refund: Outgoing,
+    written: Written,
+) {
+    let begun = runtime.now();
+    refund.begin(written, begun);
+    refund.busy_until = begun.plus(READING);
+    liabilities::put_refund(key, &refund);
+    storage::payments::postpone(key, refund.busy_until);
+    let wanted = Transfer {
+        memo: refund_memo(&payment.id),
+        from: source(runtime, payment),
+        to: payment.from,
+        spender: None,
+        amount: payment.amount,
+        created_at: written.created_at,
+    };
+    let mut search = Search::after(None, wanted);
+    search.cursor = refund.cursor;
+    let end = recover::read_log(runtime, payment.ledger, std::slice::from_mut(&mut search)).await;
+    let now = runtime.now();
+    if let Some(block) = search.found {
+        let moved = Change::Event(Event::RefundMoved { block });
+        // Fails only if the payment is refunded already.
+        let _ = storage::payments::record(key, moved, now);
+        return;
+    }
+    // Unless another one has begun meanwhile.
+    if liabilities::refund(key) != Some(refund) {
+        return;
+    }
+    refund.busy_until = now;
+    refund.cursor = search.cursor;
+    let pause = if search.absent_at.is_some() && recover::has_log(&payment.ledger) {
+        refund.never_made(now);
+        Seconds(0)
+    } else if end == End::OutOfCalls {
+        TURN
+    } else {
+        storage::payments::backoff(refund.tries.min(100) as u16)
+    };
+    liabilities::put_refund(key, &refund);
+    storage::payments::postpone(key, now.plus(pause));
 }
 
 #[cfg(test)]

@@ -104,6 +104,8 @@ struct OutgoingRow {
     tries: u32,
     #[n(3)]
     busy_until: u64,
+    #[n(4)]
+    cursor: u64,
 }
 
 storable_row!(OutgoingRow);
@@ -119,6 +121,7 @@ impl From<&Outgoing> for OutgoingRow {
                 .into(),
             tries: outgoing.tries,
             busy_until: outgoing.busy_until.0,
+            cursor: outgoing.cursor,
         }
     }
 }
@@ -133,6 +136,7 @@ impl From<OutgoingRow> for Outgoing {
             }),
             tries: row.tries,
             busy_until: TimestampNs(row.busy_until),
+            cursor: row.cursor,
         }
     }
 }

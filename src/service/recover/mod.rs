@@ -31,10 +31,10 @@ use crate::{
         payments::{Change, Lane, Opening, backoff},
         recovery::{Progress, Reading},
     },
-    types::{Account, BlockIndex, NonceKey, PaymentId, Seconds, TimestampNs},
+    types::{Account, NonceKey, PaymentId, Seconds, TimestampNs},
 };
 use candid::Principal;
-pub use search::{End, MAX_CALLS, Search};
+pub use search::{End, MAX_CALLS, Search, read as read_log};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many open payments are looked at in one tick.
@@ -283,38 +283,8 @@ fn conclude(key: &NonceKey, search: &Search, now: TimestampNs) {
     }
 }
 
-/// What a log says of one transfer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LookedUp {
-    /// This block holds it.
-    Found(BlockIndex),
-    /// No block held it when the log was asked for its end. It will never be made if that was [`WINDOW`]
-    /// after its `created_at_time`.
-    Absent,
-    /// Nobody knows: the log was not read to its end.
-    Unclear,
-}
-
-/// Looks for any transfer in the log of this ledger, from this block on. Several calls, [`MAX_CALLS`] at
-/// most.
-pub async fn look_up<R: Runtime>(
-    runtime: &R,
-    ledger: Principal,
-    wanted: &Transfer,
-    from: BlockIndex,
-) -> LookedUp {
-    let mut search = Search::after(None, wanted.clone());
-    search.cursor = from.0;
-    search::read(runtime, ledger, std::slice::from_mut(&mut search)).await;
-    match (search.found, search.absent_at) {
-        (Some(block), _) => LookedUp::Found(block),
-        (None, Some(_)) if has_log(&ledger) => LookedUp::Absent,
-        _ => LookedUp::Unclear,
-    }
-}
-
 /// Whether the ledger says that it has a block log.
-fn has_log(ledger: &Principal) -> bool {
+pub(super) fn has_log(ledger: &Principal) -> bool {
     storage::ledgers::get(ledger).is_some_and(|ledger| {
         let mut standards = ledger.standards.iter();
         standards.any(|standard| standard == BLOCK_LOG_STANDARD)

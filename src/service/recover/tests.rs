@@ -15,7 +15,7 @@ use crate::{
         payments,
     },
     storage::ledgers::tests::ledger,
-    types::Amount,
+    types::{Amount, BlockIndex},
 };
 use candid::{Decode, Encode, Nat};
 use icrc_ledger_types::{

@@ -131,6 +131,7 @@ fn what_is_put_down_is_read_back() {
         doubt: Some(written),
         tries: 7,
         busy_until: NOW,
+        cursor: u64::MAX,
     };
     put_refund(&key(1), &outgoing);
     assert_eq!(refund(&key(1)), None, "no refund is owed");

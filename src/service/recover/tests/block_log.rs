@@ -241,13 +241,15 @@ fn should_look_up_any_transfer() {
         created_at: NOW,
     };
     let looked_up = || {
-        let from = BlockIndex(10);
-        run(look_up(&shop.runtime, ledger(0).id, &wanted, from))
+        let mut search = Search::after(Some(BlockIndex(9)), wanted.clone());
+        let searches = std::slice::from_mut(&mut search);
+        run(read_log(&shop.runtime, ledger(0).id, searches));
+        (search.found, search.absent_at.is_some())
     };
     shop.will_show(12, vec![(10, other_block(NOW)), (11, block(&wanted))]);
-    assert_eq!(looked_up(), LookedUp::Found(BlockIndex(11)));
+    assert_eq!(looked_up(), (Some(BlockIndex(11)), false));
     shop.will_show(11, vec![(10, other_block(NOW))]);
-    assert_eq!(looked_up(), LookedUp::Absent);
+    assert_eq!(looked_up(), (None, true));
     shop.will_reject(5);
-    assert_eq!(looked_up(), LookedUp::Unclear);
+    assert_eq!(looked_up(), (None, false));
 }
