@@ -21,6 +21,7 @@ mod payment_state;
 mod random;
 mod receipts;
 mod recovery;
+mod refunds;
 mod replay;
 mod roles;
 mod stored_responses;

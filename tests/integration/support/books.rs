@@ -1,81 +1,227 @@
 //! The conservation law: what the books say is what the ledger shows.
 
 use super::{
-    interface::{Payment, PaymentStatus},
-    ledger::{Pulled, number},
-    setup::{Setup, merchant},
+    interface::{Ledger, Payment, PaymentStatus, PaymentsError, Solvency},
+    ledger::{Move, Pulled, number},
+    setup::{Setup, controller, merchant, stranger},
 };
 use icrc_ledger_types::icrc1::account::Account;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+
+/// The memo of withdrawals.
+pub const WITHDRAWAL: &[u8] = b"x402-icp-withdraw";
+
+/// The memo of a payment's refund.
+pub fn refund_memo(payment: &[u8]) -> Vec<u8> {
+    Sha256::new()
+        .chain_update(b"x402-icp-refund")
+        .chain_update(payment)
+        .finalize()
+        .to_vec()
+}
 
 impl Setup {
     /// For the first ledger: every block the canister pulled belongs to one payment that says so (or is
     /// not known), every settled payment has its block, payers lost amount and fee of these blocks and
-    /// nothing else, merchants got the amounts, the canister kept nothing.
+    /// nothing else, merchants got the amounts. Every block that the canister sent is a withdrawal or the
+    /// one refund of a payment, and the canister has what came in and did not go out. It owes what the
+    /// payments say, and has it if it says so.
     pub fn check_books(&self) {
-        let payments: Vec<Payment> = self
-            .payments()
-            .into_iter()
-            .filter(|payment| payment.ledger == self.ledger.0)
+        let moves = self.ledger.moves(self);
+        let pulled: Vec<Pulled> = Pulled::among(&moves, self.canister);
+        let sent: Vec<&Move> = moves
+            .iter()
+            .filter(|sent| sent.spender.is_none() && self.owns(sent.from))
             .collect();
-        let pulled = self.ledger.pulled_by(self, self.canister);
-        let mut by_memo: BTreeMap<&[u8], &Pulled> = BTreeMap::new();
-        for block in &pulled {
-            let earlier = by_memo.insert(&block.memo, block);
-            assert_eq!(earlier, None, "one payment was charged twice: {block:?}");
+        let payments = self.payments_in_the_ledger();
+        check_charges(&payments, &pulled);
+        check_refunds(&payments, &sent);
+        self.check_balances(&moves, &pulled, &sent);
+        self.check_owed();
+    }
+
+    fn payments_in_the_ledger(&self) -> Vec<Payment> {
+        let mut payments = self.payments();
+        payments.retain(|payment| payment.ledger == self.ledger.0);
+        payments
+    }
+
+    fn owns(&self, account: Option<Account>) -> bool {
+        account.is_some_and(|account| account.owner == self.canister)
+    }
+
+    fn check_balances(&self, moves: &[Move], pulled: &[Pulled], sent: &[&Move]) {
+        let payers = self.payers.borrow();
+        let mut expected: BTreeMap<Account, u128> =
+            BTreeMap::from([(merchant(), 0), (self.canister.into(), 0)]);
+        expected.extend(payers.iter().copied());
+        for block in pulled {
+            *expected.entry(block.to).or_default() += block.amount;
+            if let Some(left) = expected.get_mut(&block.from) {
+                *left -= block.amount + block.fee;
+            }
         }
-        for payment in &payments {
-            let block = by_memo.get(payment.id.as_slice());
-            match (payment.status.block(), block) {
-                (Some(block_index), Some(block)) => {
-                    assert_eq!(number(block_index), block.block);
-                    assert_eq!(number(&payment.amount), block.amount);
-                    assert_eq!(
-                        (payment.payer, payment.pay_to),
-                        (block.from, block.to),
-                        "{payment:?}"
-                    );
+        for block in sent {
+            let (from, to) = (block.from.expect("sent"), block.to.expect("not burnt"));
+            *expected.entry(to).or_default() += block.amount;
+            // Accounts of the canister may be in the red until all of this is added up.
+            let left = expected.entry(from).or_default();
+            *left = left.wrapping_sub(block.amount + block.fee);
+        }
+        // Others give the canister money, too.
+        let given = moves.iter().filter(|given| {
+            self.owns(given.to) && !self.owns(given.from) && given.spender.is_none()
+        });
+        for block in given {
+            let account = expected.entry(block.to.expect("given")).or_default();
+            *account = account.wrapping_add(block.amount);
+        }
+        for (account, amount) in expected {
+            assert_eq!(self.ledger.balance(self, account), amount, "of {account}");
+        }
+    }
+
+    /// What the canister says it owes is what the payments say.
+    fn check_owed(&self) {
+        let mut owed = self.owed();
+        if owed.is_empty() {
+            return;
+        }
+        // Asking takes messages, and refunds are made meanwhile: then once more.
+        for _ in 0..10 {
+            let said = self.solvency();
+            let now = self.owed();
+            if now != owed {
+                owed = now;
+                continue;
+            }
+            let sum = |amounts: &dyn Fn(&Owed) -> u128| owed.values().map(amounts).sum::<u128>();
+            let (refunds, held) = (sum(&|owed| owed.refunds), sum(&|owed| owed.held));
+            assert_eq!(number(&said.owed_refunds), refunds);
+            assert_eq!(number(&said.held), held);
+            for (account, owed) in &owed {
+                let has = self.ledger.balance(self, *account);
+                let covered = has >= owed.refunds + owed.held;
+                assert!(
+                    covered || said.solvent != Some(true),
+                    "{said:?}, {account} has {has}"
+                );
+            }
+            return;
+        }
+    }
+
+    /// What the canister owes according to its payments, by the account it has to come from.
+    fn owed(&self) -> BTreeMap<Account, Owed> {
+        let ledgers: Vec<Ledger> = self.query(stranger(), "ledgers", ());
+        let known = ledgers.iter().find(|ledger| ledger.ledger == self.ledger.0);
+        let fee = known.map_or(0, |ledger| number(&ledger.fee));
+        let mut all: BTreeMap<Account, Owed> = BTreeMap::new();
+        for payment in self.payments_in_the_ledger() {
+            let own = self.owns(Some(payment.pay_to));
+            let account = if own {
+                payment.pay_to
+            } else {
+                self.canister.into()
+            };
+            let amount = number(&payment.amount);
+            match payment.status {
+                PaymentStatus::Refunding { .. } => {
+                    all.entry(account).or_default().refunds += amount + fee;
                 }
-                (Some(_), None) => {
-                    panic!("settled without a block: {payment:?}")
+                PaymentStatus::Settling
+                | PaymentStatus::Unknown { .. }
+                | PaymentStatus::Settled { .. }
+                    if own =>
+                {
+                    all.entry(account).or_default().held += amount;
                 }
-                // Open ones may have moved money or not; the next message knows. A failure is a thing of
-                // the past: the same authorization may have been good later.
                 _ => {}
             }
         }
-        for payment in &payments {
-            if !matches!(payment.status, PaymentStatus::Failed { .. }) {
-                by_memo.remove(payment.id.as_slice());
-            }
-        }
-        assert!(
-            by_memo.is_empty(),
-            "taken without a payment in the books: {by_memo:?}"
-        );
-        self.check_balances(&pulled);
+        all
     }
 
-    fn check_balances(&self, pulled: &[Pulled]) {
-        let mut earned: BTreeMap<Account, u128> = BTreeMap::from([(merchant(), 0)]);
-        for block in pulled {
-            *earned.entry(block.to).or_default() += block.amount;
-        }
-        for (payer, funds) in self.payers.borrow().iter() {
-            let spent: u128 = pulled
-                .iter()
-                .filter(|block| block.from == *payer)
-                .map(|block| block.amount + block.fee)
-                .sum();
-            assert_eq!(
-                self.ledger.balance(self, *payer),
-                funds - spent,
-                "of {payer}"
-            );
-        }
-        for (account, amount) in earned {
-            assert_eq!(self.ledger.balance(self, account), amount, "of {account}");
-        }
-        assert_eq!(self.ledger.balance(self, self.canister.into()), 0);
+    /// What the canister says of the first ledger.
+    pub fn solvency(&self) -> Solvency {
+        let all: Result<Vec<Solvency>, PaymentsError> = self.update(controller(), "solvency", ());
+        let mut all = all.expect("controllers may ask");
+        all.retain(|solvency| solvency.ledger == self.ledger.0);
+        all.remove(0)
     }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Owed {
+    refunds: u128,
+    held: u128,
+}
+
+fn check_charges(payments: &[Payment], pulled: &[Pulled]) {
+    let mut by_memo: BTreeMap<&[u8], &Pulled> = BTreeMap::new();
+    for block in pulled {
+        let earlier = by_memo.insert(&block.memo, block);
+        assert_eq!(earlier, None, "one payment was charged twice: {block:?}");
+    }
+    for payment in payments {
+        let block = by_memo.get(payment.id.as_slice());
+        match (payment.status.block(), block) {
+            (Some(block_index), Some(block)) => {
+                assert_eq!(number(block_index), block.block);
+                assert_eq!(number(&payment.amount), block.amount);
+                assert_eq!(
+                    (payment.payer, payment.pay_to),
+                    (block.from, block.to),
+                    "{payment:?}"
+                );
+            }
+            (Some(_), None) => {
+                panic!("settled without a block: {payment:?}")
+            }
+            // Open ones may have moved money or not; the next message knows. A failure is a thing of
+            // the past: the same authorization may have been good later.
+            _ => {}
+        }
+    }
+    for payment in payments {
+        if !matches!(payment.status, PaymentStatus::Failed { .. }) {
+            by_memo.remove(payment.id.as_slice());
+        }
+    }
+    assert!(
+        by_memo.is_empty(),
+        "taken without a payment in the books: {by_memo:?}"
+    );
+}
+
+fn check_refunds(payments: &[Payment], sent: &[&Move]) {
+    let mut by_memo: BTreeMap<&[u8], &Move> = BTreeMap::new();
+    for block in sent.iter().filter(|block| block.memo != WITHDRAWAL) {
+        let earlier = by_memo.insert(&block.memo, block);
+        assert_eq!(earlier, None, "one payment was refunded twice: {block:?}");
+    }
+    for payment in payments {
+        let block = by_memo.remove(refund_memo(&payment.id).as_slice());
+        match (&payment.status, block) {
+            (
+                PaymentStatus::Refunded {
+                    refund_block_index, ..
+                },
+                Some(block),
+            ) => assert_eq!(number(refund_block_index), block.block),
+            // The ledger has not told us yet.
+            (PaymentStatus::Refunding { .. }, _) => {}
+            (PaymentStatus::Refunded { .. }, None) => {
+                panic!("refunded without a block: {payment:?}")
+            }
+            (_, None) => {}
+            (_, Some(block)) => panic!("refunded without reason: {payment:?}, {block:?}"),
+        }
+        if let Some(block) = block {
+            assert_eq!(block.to, Some(payment.payer), "{payment:?}");
+            assert_eq!(block.amount, number(&payment.amount), "{payment:?}");
+        }
+    }
+    assert!(by_memo.is_empty(), "sent without a reason: {by_memo:?}");
 }

@@ -294,6 +294,42 @@ pub struct AdminAudit {
 }
 
 #[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]
+pub struct Solvency {
+    pub ledger: Principal,
+    pub balance: Option<Nat>,
+    pub owed_refunds: Nat,
+    pub held: Nat,
+    pub solvent: Option<bool>,
+}
+
+#[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]
+pub struct WithdrawArgs {
+    pub ledger: Principal,
+    pub from_subaccount: Option<ByteBuf>,
+    pub to: Account,
+    pub amount: Nat,
+    pub created_at_time: Option<u64>,
+}
+
+#[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]
+pub enum WithdrawError {
+    Unauthorized,
+    InvalidArgument(InvalidArgument),
+    UnknownLedger,
+    InsufficientFree { available: Nat },
+    InProgress { created_at_time: u64 },
+    NotMoved { problem: String },
+    Unknown { created_at_time: u64 },
+}
+
+#[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]
+pub enum RefundError {
+    Unauthorized,
+    UnknownPayment,
+    NotRefundable,
+}
+
+#[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]
 pub struct CancelArgs {
     pub nonce: ByteBuf,
     pub valid_before_seconds: u64,

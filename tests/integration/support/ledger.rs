@@ -37,6 +37,34 @@ pub struct Pulled {
     pub fee: u128,
 }
 
+/// Any block that moves money.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Move {
+    pub block: u128,
+    pub memo: Vec<u8>,
+    pub spender: Option<Account>,
+    pub from: Option<Account>,
+    pub to: Option<Account>,
+    pub amount: u128,
+    pub fee: u128,
+}
+
+impl Pulled {
+    /// Those that this spender pulled.
+    pub fn among(moves: &[Move], spender: Principal) -> Vec<Pulled> {
+        let by_spender = |block: &&Move| block.spender.is_some_and(|by| by.owner == spender);
+        let pulled = moves.iter().filter(by_spender).map(|block| Pulled {
+            block: block.block,
+            memo: block.memo.clone(),
+            from: block.from.expect("nobody pulls out of nothing"),
+            to: block.to.expect("nobody pulls into nothing"),
+            amount: block.amount,
+            fee: block.fee,
+        });
+        pulled.collect()
+    }
+}
+
 impl TestLedger {
     pub fn mint(&self, setup: &Setup, to: Account, amount: u128) {
         self.transfer(setup, minter(), to, amount);
@@ -111,28 +139,33 @@ impl TestLedger {
         }
     }
 
-    /// The transfers a spender pulled, oldest first.
-    pub fn pulled_by(&self, setup: &Setup, spender: Principal) -> Vec<Pulled> {
+    /// Everything that moved, was minted or burnt, oldest first.
+    pub fn moves(&self, setup: &Setup) -> Vec<Move> {
         self.blocks(setup)
             .into_iter()
             .filter_map(|(block, value)| {
                 let block_map = map(&value)?;
                 let tx = map(block_map.get("tx")?)?;
-                if text(tx.get("op")?)? == "approve"
-                    || account(tx.get("spender")?)?.owner != spender
-                {
+                if text(tx.get("op")?)? == "approve" {
                     return None;
                 }
-                Some(Pulled {
+                let fee = block_map.get("fee").or(tx.get("fee"));
+                Some(Move {
                     block,
-                    memo: blob(tx.get("memo")?)?,
-                    from: account(tx.get("from")?)?,
-                    to: account(tx.get("to")?)?,
+                    memo: tx.get("memo").and_then(blob).unwrap_or_default(),
+                    spender: tx.get("spender").and_then(account),
+                    from: tx.get("from").and_then(account),
+                    to: tx.get("to").and_then(account),
                     amount: nat(tx.get("amt")?)?,
-                    fee: nat(block_map.get("fee").or(tx.get("fee"))?)?,
+                    fee: fee.and_then(nat).unwrap_or_default(),
                 })
             })
             .collect()
+    }
+
+    /// The transfers a spender pulled, oldest first.
+    pub fn pulled_by(&self, setup: &Setup, spender: Principal) -> Vec<Pulled> {
+        Pulled::among(&self.moves(setup), spender)
     }
 
     /// The next `calls` payments meet this fault.
