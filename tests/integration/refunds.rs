@@ -36,24 +36,24 @@ impl Setup {
         self.upload("GET", "/own", crate::support::flow::GOODS);
     }
 
-    fn status(&self, signed: &Signed) -> PaymentStatus {
+    fn stands(&self, signed: &Signed) -> PaymentStatus {
         self.payment(signed.id.0).expect("it is known").status
     }
 
     /// Lets time pass until the payment's status is such.
     fn wait(&self, signed: &Signed, is: impl Fn(&PaymentStatus) -> bool) -> PaymentStatus {
         for _ in 0..200 {
-            let status = self.status(signed);
+            let status = self.stands(signed);
             if is(&status) {
                 return status;
             }
-            self.pass(60);
+            self.elapse(60);
         }
-        panic!("it stays {:?}", self.status(signed));
+        panic!("it stays {:?}", self.stands(signed));
     }
 
     /// Lets time pass, and calls between subnets come to an end.
-    fn pass(&self, seconds: u64) {
+    fn elapse(&self, seconds: u64) {
         self.advance(seconds);
         for _ in 0..8 {
             self.pic.tick();
@@ -161,7 +161,7 @@ fn refund_goes_to_the_original_subaccount_and_is_what_was_paid() {
     let after = setup.ledger.balance(&setup, payer.account);
     assert_eq!(after, before + PRICE);
     assert_eq!(setup.refund(&signed), Err(RefundError::NotRefundable));
-    setup.pass(100_000);
+    setup.elapse(100_000);
     assert_eq!(setup.refunds_of(&signed).len(), 1);
     // What was given back buys nothing.
     let again = setup.sale(crate::support::gateway::Request::get("/article"));
@@ -211,11 +211,11 @@ fn refund_is_paid_once_when_the_canister_is_upgraded_in_between() {
     setup.ledger.fault_of(&setup, TRANSFER, 1, &held);
     setup.refund(&signed).expect("it is owed");
     for _ in 0..20 {
-        setup.pass(1);
+        setup.elapse(1);
     }
     assert_eq!(setup.refunds_of(&signed).len(), 1, "made, and not known");
     assert!(matches!(
-        setup.status(&signed),
+        setup.stands(&signed),
         PaymentStatus::Refunding { attempts: 1, .. }
     ));
     setup.upgrade();
@@ -237,7 +237,7 @@ fn refund_is_paid_once_when_the_fee_changes_after_a_lost_reply() {
     });
     setup.ledger.set_fee(&setup, 2 * FEE);
     for _ in 0..10 {
-        setup.pass(600);
+        setup.elapse(600);
     }
     assert_eq!(setup.refunds_of(&signed).len(), 1);
     setup.ledger.set_fee(&setup, FEE);
@@ -268,9 +268,9 @@ fn refund_waits_for_an_empty_treasury_and_is_paid_after_a_top_up() {
     // One unit too little for amount and fee.
     setup.ledger.mint(&setup, setup.treasury(), PRICE + FEE - 1);
     for _ in 0..10 {
-        setup.pass(3_600);
+        setup.elapse(3_600);
     }
-    assert!(says_why(&setup.status(&signed)));
+    assert!(says_why(&setup.stands(&signed)));
     let owed = setup.solvency();
     assert_eq!(number(&owed.owed_refunds), PRICE + FEE);
     assert_eq!(owed.solvent, Some(false));
@@ -382,7 +382,7 @@ fn only_controllers_withdraw_and_refund() {
     assert_eq!(said.balance, Some(Nat::from(10 * PRICE)));
     assert_eq!(said.solvent, Some(true));
     assert!(matches!(
-        setup.status(&signed),
+        setup.stands(&signed),
         PaymentStatus::Settled { .. }
     ));
     let unknown: Result<PaymentStatus, RefundError> = setup.update(
@@ -405,10 +405,10 @@ fn refund_that_the_ledger_has_forgotten_is_found_in_its_block_log() {
     setup.ledger.fault_of(&setup, TRANSFER, 1_000, &reject);
     setup.refund(&signed).expect("it is owed");
     for _ in 0..23 {
-        setup.pass(3_600);
+        setup.elapse(3_600);
     }
     assert!(matches!(
-        setup.status(&signed),
+        setup.stands(&signed),
         PaymentStatus::Refunding { .. }
     ));
     let asked = setup.transfers_asked_for();
@@ -425,7 +425,7 @@ fn refund_that_the_block_log_lacks_is_made_anew_and_once() {
     setup.ledger.fault_of(&setup, TRANSFER, 1_000, &reject);
     setup.refund(&signed).expect("it is owed");
     for _ in 0..23 {
-        setup.pass(3_600);
+        setup.elapse(3_600);
     }
     assert_eq!(setup.refunds_of(&signed), vec![]);
     let () = setup.update_at(setup.ledger.0, controller(), "test_clear_faults", ());
