@@ -3,10 +3,12 @@
 use crate::{
     domain::{
         config::Limits,
-        payment::{Doubt, State},
+        payment::{Doubt, FailureKind, State},
     },
     types::{Cycles, Seconds, TimestampNs},
 };
+use candid::Principal;
+use std::collections::BTreeMap;
 
 /// The most payments that are being settled or unknown at one time.
 pub const MAX_OPEN: u64 = 10_000;
@@ -14,6 +16,22 @@ pub const MAX_OPEN: u64 = 10_000;
 pub const MAX_OPEN_PER_PAYER: u32 = 150;
 /// The most payments that wait for one ledger. The system carries 500 calls to one canister.
 pub const MAX_SETTLING_PER_LEDGER: u32 = 400;
+/// How many payments of one payer may be open while so many wait for the ledger: a few keys, which cost
+/// nothing, must not be able to take all of a ledger's places.
+const SHARES: [(u32, u32); 4] = [
+    (200, MAX_OPEN_PER_PAYER),
+    (300, 20),
+    (350, 5),
+    (u32::MAX, 1),
+];
+/// After so many payments in a row that failed because of the payer, only a few more at a time.
+pub const MAX_FAILED_IN_A_ROW: u32 = 10;
+/// How many.
+pub const MAX_OPEN_OF_FAILING: u32 = 2;
+/// For how long after the last failure.
+pub const FAILING_PAUSE: Seconds = Seconds(60);
+/// The most failing payers that are remembered.
+const MAX_FAILING: usize = 4_096;
 /// The most failures of authorizations that are still good. They have to be remembered, so that no failed
 /// authorization is charged after all; there are never that many unless somebody makes them.
 pub const MAX_VALID_FAILURES: u64 = 500_000;
@@ -64,6 +82,49 @@ impl LedgerHealth {
     }
 }
 
+/// Payers whose latest payments failed because of them: they had no funds or no allowance. Such payments
+/// cost them nothing, and take a place in the ledger's queue all the same.
+#[derive(Clone, Debug, Default)]
+pub struct FailingPayers(BTreeMap<Principal, (u32, TimestampNs)>);
+
+impl FailingPayers {
+    /// Notes that a payment of this payer has come to this state.
+    pub fn note(&mut self, payer: Principal, state: &State, now: TimestampNs) {
+        match state {
+            State::Failed { failure, .. } => {
+                let of_payer = matches!(
+                    failure.kind,
+                    FailureKind::InsufficientFunds | FailureKind::InsufficientAllowance
+                );
+                if !of_payer {
+                    return;
+                }
+                if self.0.len() >= MAX_FAILING && !self.0.contains_key(&payer) {
+                    self.0.retain(|_, (_, last)| now < last.plus(FAILING_PAUSE));
+                    if self.0.len() >= MAX_FAILING {
+                        // Any of them: it has to fail some more times.
+                        self.0.pop_first();
+                    }
+                }
+                let (failed, last) = self.0.entry(payer).or_default();
+                *failed = failed.saturating_add(1);
+                *last = now;
+            }
+            State::Settled { .. } | State::Delivered { .. } => {
+                self.0.remove(&payer);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether so many of the payer's latest payments failed, and the last of them just now.
+    pub fn contains(&self, payer: &Principal, now: TimestampNs) -> bool {
+        self.0.get(payer).is_some_and(|(failed, last)| {
+            *failed >= MAX_FAILED_IN_A_ROW && now < last.plus(FAILING_PAUSE)
+        })
+    }
+}
+
 /// What a new payment would come on top of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
@@ -73,6 +134,8 @@ pub struct Load {
     pub open: u64,
     /// Those of the same payer.
     pub open_of_payer: u32,
+    /// Whether the payer's latest payments failed: [`FailingPayers::contains`].
+    pub failing_payer: bool,
     /// Whether no more failures can be remembered.
     pub failures_full: bool,
     /// How the ledger has been answering.
@@ -94,6 +157,9 @@ pub enum NoCapacity {
     /// Too many payments of this payer are open.
     #[error("this payer has too many payments under way, try again later")]
     OpenOfPayer,
+    /// The payer's latest payments failed.
+    #[error("the latest payments of this payer failed, try again in a minute")]
+    FailingPayer,
     /// Too many failures have to be remembered.
     #[error("too many payments have failed lately, try again later")]
     Failures,
@@ -125,8 +191,15 @@ pub fn check(
     if load.open >= MAX_OPEN {
         return Err(NoCapacity::Open);
     }
-    if load.open_of_payer >= MAX_OPEN_PER_PAYER {
+    let share = SHARES
+        .iter()
+        .find(|(settling, _)| load.ledger.settling < *settling)
+        .map_or(0, |(_, share)| *share);
+    if load.open_of_payer >= share {
         return Err(NoCapacity::OpenOfPayer);
+    }
+    if load.failing_payer && load.open_of_payer >= MAX_OPEN_OF_FAILING {
+        return Err(NoCapacity::FailingPayer);
     }
     if load.failures_full {
         return Err(NoCapacity::Failures);
@@ -145,7 +218,7 @@ pub fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::BlockIndex;
+    use crate::{domain::payment::Failure, types::BlockIndex};
 
     const NOW: TimestampNs = TimestampNs(1_000_000_000_000);
 
@@ -191,6 +264,68 @@ mod tests {
         let mut waiting = none;
         waiting.ledger.settling = MAX_SETTLING_PER_LEDGER;
         assert_eq!(checked(waiting), Err(NoCapacity::Ledger));
+    }
+
+    /// How many places of an idle ledger so many new keys get if each takes all that it can.
+    fn taken_by(keys: usize) -> u32 {
+        let mut load = Load::default();
+        for _ in 0..keys {
+            load.open_of_payer = 0;
+            while checked(load).is_ok() {
+                load.open_of_payer += 1;
+                load.ledger.settling += 1;
+            }
+        }
+        load.ledger.settling
+    }
+
+    #[test]
+    fn three_throw_away_keys_do_not_take_all_places_of_a_ledger() {
+        assert_eq!(taken_by(1), MAX_OPEN_PER_PAYER);
+        assert!(taken_by(3) < 250);
+        assert!(taken_by(20) < MAX_SETTLING_PER_LEDGER);
+        assert_eq!(taken_by(1_000), MAX_SETTLING_PER_LEDGER);
+    }
+
+    #[test]
+    fn a_payer_who_only_fails_is_slowed_down_and_one_success_ends_it() {
+        let payer = Principal::from_slice(&[1]);
+        let failed = |kind| State::Failed {
+            failure: Failure {
+                kind,
+                message: String::new(),
+            },
+            at: NOW,
+        };
+        let mut failing = FailingPayers::default();
+        for _ in 0..MAX_FAILED_IN_A_ROW {
+            assert!(!failing.contains(&payer, NOW));
+            failing.note(payer, &failed(FailureKind::FeeChanged), NOW);
+            failing.note(payer, &failed(FailureKind::InsufficientFunds), NOW);
+        }
+        assert!(failing.contains(&payer, NOW));
+        assert!(!failing.contains(&payer, NOW.plus(FAILING_PAUSE)));
+        let load = |open_of_payer| Load {
+            failing_payer: true,
+            open_of_payer,
+            ..Load::default()
+        };
+        assert_eq!(checked(load(MAX_OPEN_OF_FAILING - 1)), Ok(()));
+        assert_eq!(
+            checked(load(MAX_OPEN_OF_FAILING)),
+            Err(NoCapacity::FailingPayer)
+        );
+        let settled = State::Settled {
+            block: BlockIndex(1),
+            at: NOW,
+        };
+        failing.note(payer, &settled, NOW);
+        assert!(!failing.contains(&payer, NOW));
+        for n in 0..2 * MAX_FAILING as u32 {
+            let payer = Principal::from_slice(&n.to_be_bytes());
+            failing.note(payer, &failed(FailureKind::InsufficientAllowance), NOW);
+        }
+        assert!(failing.0.len() <= MAX_FAILING);
     }
 
     #[test]

@@ -219,6 +219,7 @@ pub fn load(payer: &Principal, ledger: &Principal, now: TimestampNs) -> Load {
             .get(payer)
             .copied()
             .unwrap_or_default(),
+        failing_payer: tables.failing.contains(payer, now),
         ledger: tables.health.get(ledger).copied().unwrap_or_default(),
     })
 }

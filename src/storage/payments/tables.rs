@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     domain::{
-        capacity::LedgerHealth,
+        capacity::{FailingPayers, LedgerHealth},
         payment::{Event, IllegalTransition, Payment, State, step},
     },
     storage::{
@@ -41,6 +41,8 @@ pub struct Tables {
     pub open: BTreeMap<[u8; 16], OpenInfo>,
     /// How many of them each payer has.
     pub open_per_payer: BTreeMap<Principal, u32>,
+    /// Payers whose latest payments failed since the last upgrade; bounded.
+    pub failing: FailingPayers,
     /// What was learnt of each ledger since the last upgrade; at most one entry a ledger.
     pub health: BTreeMap<Principal, LedgerHealth>,
     /// What is due when.
@@ -79,6 +81,7 @@ impl Tables {
             failed_ids: BTreeMap::new(),
             open: BTreeMap::new(),
             open_per_payer: BTreeMap::new(),
+            failing: FailingPayers::default(),
             health: BTreeMap::new(),
             schedule: Schedule::default(),
             awaited: BTreeMap::new(),
@@ -235,6 +238,7 @@ impl Tables {
         self.count(payment.response, did_wait, &payment.state);
         let health = self.health.entry(payment.ledger).or_default();
         health.note(was_settling, &payment.state, now);
+        self.failing.note(payment.from.owner, &payment.state, now);
         audit::payment(&payment.id, transition, now);
         Ok(payment)
     }
