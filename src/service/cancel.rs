@@ -1,7 +1,7 @@
 //! Cancelling an authorization before it is used.
 
 use crate::{
-    domain::{config::TIMEOUT_SECONDS, payment::State, validate::InvalidArgument},
+    domain::{config::Limits, payment::State, validate::InvalidArgument},
     runtime::Runtime,
     storage,
     types::{Nonce, NonceKey, PaymentId},
@@ -9,8 +9,11 @@ use crate::{
 use candid::Principal;
 
 /// How far ahead an authorization that is cancelled may end, in seconds: one that is signed now to
-/// begin after the longest timeout and to last as long.
-pub const HORIZON_SECONDS: u64 = 2 * *TIMEOUT_SECONDS.end() as u64;
+/// begin after the longest timeout allowed and to last as long. What begins later can be cancelled later,
+/// before it begins; so a cancellation never takes its place for much longer than it could matter.
+pub fn horizon(limits: &Limits) -> u64 {
+    2 * u64::from(limits.max_timeout.0)
+}
 
 /// An authorization cannot be cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,12 +51,13 @@ pub fn cancel<R: Runtime>(
     if valid_before_seconds <= now.seconds() {
         return Err(InvalidArgument::new("valid_before_seconds", "is past").into());
     }
-    let horizon = now.seconds().saturating_add(HORIZON_SECONDS);
-    if valid_before_seconds > horizon {
+    let ahead = horizon(&storage::config::read().limits);
+    let latest = now.seconds().saturating_add(ahead);
+    if valid_before_seconds > latest {
         return Err(InvalidArgument::limit(
             "valid_before_seconds",
-            format!("is more than {HORIZON_SECONDS} seconds ahead"),
-            horizon.into(),
+            format!("is more than {ahead} seconds ahead"),
+            latest.into(),
         )
         .into());
     }
@@ -73,17 +77,20 @@ pub fn cancel<R: Runtime>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{runtime::scripted::ScriptedRuntime, types::TimestampNs};
+    use crate::{
+        runtime::scripted::ScriptedRuntime, storage::config::tests::config, types::TimestampNs,
+    };
 
     #[test]
     fn only_the_near_future_of_somebody_can_be_cancelled() {
         let runtime = ScriptedRuntime::new(TimestampNs(1_000_000_000_000));
+        storage::config::write(&config()).unwrap();
         let nonce = Nonce([1; 32]);
         assert!(matches!(
             cancel(&runtime, nonce, 1_000),
             Err(CancelError::InvalidArgument(_))
         ));
-        let far = 1_001 + HORIZON_SECONDS;
+        let far = 1_001 + 2 * 3_600;
         assert!(matches!(
             cancel(&runtime, nonce, far),
             Err(CancelError::InvalidArgument(e)) if e.limit == Some((far - 1).into())

@@ -1,4 +1,9 @@
 //! Cancelled authorizations, kept until they would have expired anyway.
+//!
+//! None is ever dropped before, however many there are: it could still matter, and nothing tells a payer's
+//! from one of a throw-away key. What is shared out is the room that is left: the fuller the table, the
+//! fewer each principal may have, so that who fills it needs ever more keys and messages, and expiry,
+//! which is hours away at most ([`crate::storage::config`] has the longest timeout), makes room again.
 
 use crate::{
     storable_row,
@@ -14,6 +19,13 @@ use std::{cell::RefCell, collections::BTreeMap};
 pub const MAX_CANCELLATIONS: u32 = 100_000;
 /// The most cancellations of one principal.
 pub const MAX_PER_PRINCIPAL: u32 = 200;
+/// How many one principal may have while there are fewer than so many in all.
+const SHARES: [(u64, u32); 4] = [
+    (50_000, MAX_PER_PRINCIPAL),
+    (75_000, 20),
+    (90_000, 5),
+    (MAX_CANCELLATIONS as u64, 1),
+];
 /// How many expired ones are dropped at most when a new one comes.
 const SWEEP: usize = 8;
 
@@ -72,32 +84,38 @@ pub fn insert(
 ) -> Result<(), TooManyCancellations> {
     TABLES.with_borrow_mut(|tables| {
         tables.drop_expired(now);
-        if let Some(known) = tables.by_nonce.get(&key.0) {
-            if known.valid_before_seconds >= valid_before_seconds {
-                return Ok(());
+        let known = tables.by_nonce.get(&key.0);
+        if known.is_some_and(|known| known.valid_before_seconds >= valid_before_seconds) {
+            return Ok(());
+        }
+        // One that is prolonged takes no room that it had not.
+        if known.is_none() {
+            let Some(limit) = share(tables.by_nonce.len()) else {
+                return Err(TooManyCancellations {
+                    limit: MAX_CANCELLATIONS,
+                });
+            };
+            if tables.per_payer.get(&payer).copied().unwrap_or_default() >= limit {
+                return Err(TooManyCancellations { limit });
             }
-            tables.remove(key.0);
         }
-        let mine = tables.per_payer.get(&payer).copied().unwrap_or_default();
-        if mine >= MAX_PER_PRINCIPAL {
-            return Err(TooManyCancellations {
-                limit: MAX_PER_PRINCIPAL,
-            });
-        }
-        if tables.by_nonce.len() >= u64::from(MAX_CANCELLATIONS) {
-            return Err(TooManyCancellations {
-                limit: MAX_CANCELLATIONS,
-            });
-        }
+        tables.remove(key.0);
         let row = CancellationRow {
             payer: StoredPrincipal(payer),
             valid_before_seconds,
         };
         tables.by_nonce.insert(key.0, row);
         tables.by_expiry.insert((valid_before_seconds, key.0), ());
-        tables.per_payer.insert(payer, mine + 1);
+        *tables.per_payer.entry(payer).or_default() += 1;
         Ok(())
     })
+}
+
+/// How many cancellations one principal may have while there are so many in all; none if there is no room.
+fn share(all: u64) -> Option<u32> {
+    let mut shares = SHARES.iter();
+    let (_, share) = shares.find(|(below, _)| all < *below)?;
+    Some(*share)
 }
 
 impl Tables {
@@ -158,6 +176,8 @@ mod tests {
             })
         );
         assert_eq!(insert(key(5), a, 1_050, NOW), Ok(()), "known already");
+        assert_eq!(insert(key(5), a, 1_101, NOW), Ok(()), "known already");
+        assert!(contains(&key(5)));
         insert(key(1_000), b, 1_100, NOW).unwrap();
         assert!(contains(&key(0)) && contains(&key(1_000)));
 
@@ -171,6 +191,25 @@ mod tests {
             );
             assert_eq!(tables.by_nonce.len(), tables.by_expiry.len());
         });
+    }
+
+    #[test]
+    fn throw_away_keys_do_not_keep_a_payer_from_cancelling() {
+        // How many cancellations so many keys can make, and whether another payer then can make one.
+        let taken = |keys: u64| {
+            let mut all = 0;
+            for _ in 0..keys {
+                let mut mine = 0;
+                while share(all).is_some_and(|share| mine < share) {
+                    (all, mine) = (all + 1, mine + 1);
+                }
+            }
+            (all, share(all).is_some())
+        };
+        assert_eq!(taken(250), (50_000, true));
+        assert!(taken(500).0 < 60_000);
+        assert!(taken(10_000).1, "ten thousand keys are not enough");
+        assert_eq!(taken(100_000), (u64::from(MAX_CANCELLATIONS), false));
     }
 
     #[test]
