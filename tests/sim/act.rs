@@ -1,34 +1,29 @@
 //! Plays the steps of a plan.
 
 use crate::{
+    books::WithdrawArgs,
     plan::{Send, Step},
     support::{
         interface::{
-            CancelArgs, ContentBegin, ContentChunk, ContentCommit, ContentError, InstallArgs,
-            RouteKey, TollkeeperArgs,
+            CancelArgs, ContentBegin, ContentChunk, ContentCommit, ContentError, RouteKey,
         },
         setup::{FEE, FUNDS, controller, minter, operator},
     },
-    world::{Auth, Checked, What, World, goods, violation},
+    world::{Auth, Checked, What, World, goods},
 };
 use candid::{Nat, Principal};
 use icrc_ledger_types::{
     icrc1::{account::Account, transfer::TransferArg},
     icrc2::approve::ApproveArgs,
 };
-use pocket_ic::CanisterSettings;
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeSet, time::Duration};
-use test_ledger::testing::queue_fault;
+use std::collections::BTreeSet;
+use test_ledger::testing::{Effect, Hold, queue_fault};
 use x402_icp::{Nonce, wire::PaymentRequirements};
 
-/// The freezing threshold of canisters nobody meddles with, in seconds.
-const USUAL_THRESHOLD: u64 = 2_592_000;
 /// Rounds in which an undisturbed payment is over.
 const ROUNDS: u64 = 8;
-/// No call of the canister waits longer.
-const PATIENCE_SECONDS: u64 = 61;
 
 impl World {
     /// Plays one step.
@@ -174,7 +169,10 @@ impl World {
                 let done = self
                     .ledger_call(ledger, controller(), method, arg)
                     .is_some();
+                let fault = &planned.fault;
                 self.ledgers[ledger].lied |= planned.lie && done;
+                self.ledgers[ledger].dawdles |=
+                    fault.effect == Effect::AfterHold && fault.hold != Hold::No;
                 Ok(())
             }
             Step::ClearFaults { ledger } => {
@@ -206,6 +204,40 @@ impl World {
                 self.test_call(ledger % self.ledgers.len(), "test_set_time_skew", (skew,));
                 Ok(())
             }
+            Step::Archive { ledger, keep } => {
+                self.archive(ledger % self.ledgers.len(), *keep);
+                Ok(())
+            }
+            Step::ArchiveStop { ledger } => {
+                let ledger = ledger % self.ledgers.len();
+                self.start_archive(ledger, !self.ledgers[ledger].archive_stopped);
+                Ok(())
+            }
+            Step::Withdraw {
+                ledger,
+                account,
+                percent,
+                again,
+            } => self.withdraw(ledger % self.ledgers.len(), *account, *percent, *again),
+            Step::TopUp { ledger, account } => {
+                let account = self.accounts()[1 + account % 2];
+                self.transfer(
+                    ledger % self.ledgers.len(),
+                    minter().into(),
+                    account,
+                    1_000_000,
+                );
+                Ok(())
+            }
+            Step::RefundPayment { auth } if !self.auths.is_empty() => {
+                let id = self.auths[self.lately(*auth)].signed.id.0;
+                self.admin(controller(), "refund_payment", (ByteBuf::from(id),))
+            }
+            Step::Recheck { auth } if !self.auths.is_empty() => {
+                let id = self.auths[self.lately(*auth)].signed.id.0;
+                self.admin(operator(), "payment_recheck", (ByteBuf::from(id),))
+            }
+            Step::RefundPayment { .. } | Step::Recheck { .. } => Ok(()),
             Step::Tick { rounds } => {
                 self.tick(*rounds);
                 self.poll()
@@ -280,6 +312,7 @@ impl World {
             pay_to: offer.pay_to.parse().expect("an account"),
             amount: offer.amount.parse().expect("a number"),
             fee: offer.extra.fee.parse().expect("a number"),
+            valid_after: now - 30,
             valid_before,
             presented: false,
             cancelled: false,
@@ -316,7 +349,6 @@ impl World {
             auth,
             right,
             moved: self.auths[auth].block.is_some(),
-            version: self.routes[self.auths[auth].route].version,
             request,
         };
         self.auths[auth].presented |= self.send(sender, "http_request_update", argument, what);
@@ -443,144 +475,31 @@ impl World {
         self.ledger_call(ledger, controller(), method, arg);
     }
 
-    pub fn start_ledger(&mut self, ledger: usize) {
-        let id = self.ledgers[ledger].id;
-        self.manage(id, "start_canister");
-        self.tick(1);
-        self.ledgers[ledger].stopped = false;
-        if self.ledgers[ledger].frozen {
-            self.ledgers[ledger].frozen = false;
-            let _ = self.threshold(id, USUAL_THRESHOLD);
+    /// Asks for a withdrawal, or for the last one again.
+    fn withdraw(&mut self, ledger: usize, account: usize, percent: u64, again: bool) -> Checked {
+        if again && let Some((_, args)) = self.withdrawals.last() {
+            let args = args.clone();
+            return self.admin(controller(), "withdraw", (args,));
         }
-    }
-
-    /// A call to the management canister that is not waited for.
-    fn manage(&self, canister: Principal, method: &str) {
-        #[derive(candid::CandidType)]
-        struct Id {
-            canister_id: Principal,
-        }
-        let arg = candid::encode_one(Id {
-            canister_id: canister,
-        });
-        let effective = pocket_ic::common::rest::RawEffectivePrincipal::CanisterId(
-            canister.as_slice().to_vec(),
-        );
-        let _ = self.setup.pic.submit_call_with_effective_principal(
-            Principal::management_canister(),
-            effective,
-            controller(),
-            method,
-            arg.expect("Candid"),
-        );
-    }
-
-    fn threshold(&self, canister: Principal, seconds: u64) -> Checked {
-        let settings = CanisterSettings {
-            freezing_threshold: Some(Nat::from(seconds)),
-            ..CanisterSettings::default()
+        let from = self.accounts()[1 + account % 2];
+        let model = &self.ledgers[ledger];
+        let balance = model.chain.balance(&from);
+        let number = self.withdrawals.len() as u64;
+        let mut subaccount = [1; 32];
+        subaccount[..8].copy_from_slice(&number.to_be_bytes());
+        let to = Account {
+            owner: Principal::self_authenticating([55; 32]),
+            subaccount: Some(subaccount),
         };
-        let pic = &self.setup.pic;
-        match pic.update_canister_settings(canister, Some(controller()), settings) {
-            Ok(()) => Ok(()),
-            Err(reject) => violation("simulator", format!("settings of {canister}: {reject}")),
-        }
-    }
-
-    /// Lets time pass as a network does: what is on its way arrives before and after.
-    pub fn advance(&mut self, seconds: u64) -> Checked {
-        if seconds > 30 {
-            self.tick(2);
-        }
-        self.setup.pic.advance_time(Duration::from_secs(seconds));
-        self.tick(2);
-        self.poll()
-    }
-
-    pub fn stop(&mut self) {
-        self.excuse();
-        self.stopped = true;
-        self.manage(self.setup.canister, "stop_canister");
-        self.tick(2);
-    }
-
-    pub fn start(&mut self) -> Checked {
-        self.manage(self.setup.canister, "start_canister");
-        self.tick(1);
-        self.stopped = false;
-        self.poll()
-    }
-
-    /// Whether the canister has come to rest.
-    fn is_stopped(&self) -> bool {
-        let pic = &self.setup.pic;
-        pic.canister_status(self.setup.canister, Some(controller()))
-            .is_ok_and(|status| format!("{:?}", status.status) == "Stopped")
-    }
-
-    /// As operators are told to upgrade.
-    pub fn upgrade_stopped(&mut self) -> Checked {
-        self.feed()?;
-        self.stop();
-        for _ in 0..6 {
-            if self.is_stopped() {
-                break;
-            }
-            // Nobody can keep it from being stopped for longer than its calls wait.
-            self.advance(PATIENCE_SECONDS)?;
-            self.tick(4);
-        }
-        if !self.is_stopped() {
-            return violation("unstoppable", "it waits for something that never comes");
-        }
-        self.poll()?;
-        self.install()?;
-        self.start()
-    }
-
-    /// The system allows it; operators are told not to do it with calls in flight.
-    fn upgrade_running(&mut self) -> Checked {
-        self.feed()?;
-        self.tick(1);
-        self.poll()?;
-        self.excuse();
-        self.install()
-    }
-
-    fn install(&mut self) -> Checked {
-        self.stats.upgrades += 1;
-        let args = TollkeeperArgs::Upgrade(InstallArgs::default());
-        let arg = candid::encode_one(Some(args)).expect("Candid");
-        let wasm = crate::support::environment::tollkeeper_wasm();
-        let pic = &self.setup.pic;
-        match pic.upgrade_canister(self.setup.canister, wasm, arg, Some(controller())) {
-            Ok(()) => Ok(()),
-            Err(reject) => violation("upgrade", reject.to_string()),
-        }
-    }
-
-    /// Leaves the canister so many cycles above the freezing threshold.
-    fn starve(&mut self, liquid: u128) -> Checked {
-        self.excuse();
-        let balance = self.setup.pic.cycle_balance(self.setup.canister);
-        let frozen = balance.saturating_sub(liquid);
-        let seconds = frozen.saturating_mul(86_400) / self.idle_burn.max(1);
-        self.starved = true;
-        let seconds = u64::try_from(seconds)
-            .unwrap_or(1 << 60)
-            .max(USUAL_THRESHOLD);
-        self.threshold(self.setup.canister, seconds)
-    }
-
-    pub fn feed(&mut self) -> Checked {
-        self.starved = false;
-        let canister = self.setup.canister;
-        let balance = self.setup.pic.cycle_balance(canister);
-        if balance < crate::support::setup::CYCLES / 2 {
-            self.setup
-                .pic
-                .add_cycles(canister, crate::support::setup::CYCLES / 2);
-        }
-        self.threshold(canister, USUAL_THRESHOLD)
+        let args = WithdrawArgs {
+            ledger: model.id,
+            from_subaccount: from.subaccount.map(|bytes| ByteBuf::from(bytes.to_vec())),
+            to,
+            amount: Nat::from(balance * u128::from(percent) / 100),
+            // Sometimes the canister is to choose.
+            created_at_time: (number % 3 != 0).then(|| self.setup.now_ns()),
+        };
+        self.withdrawals.push((from, args.clone()));
+        self.admin(controller(), "withdraw", (args,))
     }
 }

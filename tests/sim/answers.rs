@@ -40,11 +40,10 @@ impl World {
                 request,
                 right,
                 moved,
-                version,
             } => {
                 let answer = Answer::from_update(&reply);
                 let key = format!("{} {}", request.method, request.url);
-                self.http(auth, &key, &answer, right, moved, version)
+                self.http(auth, &key, &answer, right, moved)
             }
             What::Cancel { auth } => {
                 let result: Result<(), CancelError> =
@@ -64,7 +63,6 @@ impl World {
         answer: &Answer,
         right: bool,
         moved: bool,
-        version: u32,
     ) -> Checked {
         let (template, newest) = {
             let route = &self.routes[self.auths[auth].route];
@@ -90,13 +88,14 @@ impl World {
             entry
                 .delivered
                 .insert((key.to_string(), answer.body.clone()));
-            let requests: std::collections::BTreeSet<&String> =
-                entry.delivered.iter().map(|(key, _)| key).collect();
-            if requests.len() > 1 {
+            let mut requests = entry.delivered.iter().map(|(request, _)| request);
+            if requests.any(|request| request != key) {
                 return violation("one payment for two requests", about());
             }
+            if entry.delivered.len() > 1 {
+                return violation("another answer than the first", about());
+            }
             let known = (1..=newest).any(|version| goods(template, version) == answer.body);
-            let _ = version;
             if right && !known {
                 return violation("wrong goods", about());
             }

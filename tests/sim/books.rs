@@ -97,6 +97,26 @@ pub struct Payment {
     pub status: Status,
 }
 
+/// What a controller wants to take out.
+#[derive(CandidType, Clone, Debug)]
+pub struct WithdrawArgs {
+    pub ledger: Principal,
+    pub from_subaccount: Option<ByteBuf>,
+    pub to: Account,
+    pub amount: Nat,
+    pub created_at_time: Option<u64>,
+}
+
+/// What the canister says it has and owes.
+#[derive(CandidType, Deserialize, Clone, Debug)]
+pub struct Solvency {
+    pub ledger: Principal,
+    pub balance: Option<Nat>,
+    pub owed_refunds: Nat,
+    pub held: Nat,
+    pub solvent: Option<bool>,
+}
+
 impl World {
     /// A query by a controller; `None` if the canister does not answer now.
     pub fn ask<A: ArgumentEncoder, T: CandidType + DeserializeOwned>(

@@ -23,7 +23,8 @@ pub struct Block {
     pub amount: u128,
     pub fee: u128,
     pub memo: Option<Vec<u8>>,
-    /// Nanoseconds.
+    /// Nanoseconds, both.
+    pub timestamp: u64,
     pub created_at: Option<u64>,
 }
 
@@ -130,6 +131,7 @@ fn parse(index: u64, value: &ICRC3Value) -> Block {
             .and_then(nat)
             .unwrap_or_default(),
         memo: tx.get("memo").and_then(blob),
+        timestamp: block.get("ts").and_then(nat).unwrap_or_default() as u64,
         created_at: tx.get("ts").and_then(nat).map(|ts| ts as u64),
     }
 }

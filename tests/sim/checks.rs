@@ -3,10 +3,13 @@
 use crate::{
     books::Payment,
     chain::Block,
-    world::{Checked, World, violation},
+    world::{Checked, What, World, violation},
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+
+/// How far a ledger's clock goes wrong.
+const MAX_SKEW_SECONDS: u64 = 120;
 
 impl World {
     /// Reads what can be read, and compares.
@@ -26,6 +29,7 @@ impl World {
         }
         if all_read {
             self.check_deliveries()?;
+            self.check_held()?;
         }
         match self.books() {
             Some(books) => self.check_books(&books, all_read),
@@ -79,16 +83,31 @@ impl World {
         if auth.cancelled {
             return violation("charged after a cancellation", format!("{block:?}"));
         }
-        // The call, and with it `created_at_time`, is from within the signed window.
-        let created_at = block.created_at.unwrap_or_default() / 1_000_000_000;
-        if created_at >= auth.valid_before || created_at + 600 < auth.valid_before - 3_600 {
-            return violation("charged outside the signed window", format!("{block:?}"));
+        // What the ledger knows duplicates by is signed, too.
+        if block.created_at != Some(auth.valid_after * 1_000_000_000) {
+            return violation("another created_at_time", format!("{block:?}"));
+        }
+        let late = block.timestamp / 1_000_000_000 > auth.valid_before + MAX_SKEW_SECONDS;
+        if late && !self.ledgers[ledger].dawdles {
+            return violation("charged after the expiry", format!("{block:?}"));
         }
         Ok(())
     }
 
     /// What leaves the canister's accounts is a refund of a payment, once.
     fn check_payout(&mut self, ledger: usize, block: &Block) -> Checked {
+        let withdrawal = self.withdrawals.iter().find(|(from, args)| {
+            (Some(args.to), args.ledger) == (block.to, self.ledgers[ledger].id)
+                && block.from.as_ref() == Some(from)
+                && args.amount == block.amount
+        });
+        if let Some((_, args)) = withdrawal {
+            // Without a time of its own, a repetition is another withdrawal.
+            if !self.withdrawn.insert(args.to) && args.created_at_time.is_some() {
+                return violation("double withdrawal", format!("{block:?}"));
+            }
+            return Ok(());
+        }
         let memo = block.memo.clone().unwrap_or_default();
         let refunded = self.auths.iter_mut().find(|auth| refund_memo(auth) == memo);
         let Some(auth) = refunded else {
@@ -124,6 +143,37 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// What was paid to accounts of the canister itself is there until it was delivered or paid back.
+    fn check_held(&self) -> Checked {
+        for account in &self.accounts()[1..3] {
+            for (number, ledger) in self.ledgers.iter().enumerate() {
+                let held: u128 = (0..self.auths.len())
+                    .filter(|index| {
+                        let auth = &self.auths[*index];
+                        (auth.ledger, auth.pay_to) == (number, *account)
+                            && auth.block.is_some()
+                            && auth.refund.is_none()
+                            && auth.delivered.is_empty()
+                            && !self.waits_for(*index)
+                    })
+                    .map(|index| self.auths[index].amount)
+                    .sum();
+                let balance = ledger.chain.balance(account);
+                if balance < held && !ledger.lied {
+                    let text = format!("{account} has {balance} of {held} in ledger {number}");
+                    return violation("owed money spent", text);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an answer to this payment is on its way.
+    fn waits_for(&self, index: usize) -> bool {
+        let mut waiting = self.pending.iter();
+        waiting.any(|pending| matches!(pending.what, What::Http { auth, .. } if auth == index))
     }
 
     /// The books say what the ledgers show, and take nothing back.

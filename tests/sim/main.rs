@@ -12,6 +12,7 @@ mod books;
 mod chain;
 mod checks;
 mod faults;
+mod manage;
 mod plan;
 mod quiet;
 mod rng;

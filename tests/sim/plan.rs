@@ -112,6 +112,35 @@ pub enum Step {
         ledger: usize,
         seconds: i64,
     },
+    /// Old blocks move to another canister, all but so many.
+    Archive {
+        ledger: usize,
+        keep: u64,
+    },
+    /// The archive stops, or starts again.
+    ArchiveStop {
+        ledger: usize,
+    },
+    /// A controller takes a part of what an account of the canister has, or repeats the last withdrawal.
+    Withdraw {
+        ledger: usize,
+        account: usize,
+        percent: u64,
+        again: bool,
+    },
+    /// Somebody gives the canister money for refunds.
+    TopUp {
+        ledger: usize,
+        account: usize,
+    },
+    /// A controller wants a payment back with its payer.
+    RefundPayment {
+        auth: usize,
+    },
+    /// An operator wants to know now.
+    Recheck {
+        auth: usize,
+    },
     Tick {
         rounds: u64,
     },
@@ -188,7 +217,7 @@ fn step(rng: &mut Rng, lies: bool) -> Step {
     // Mostly what happened lately.
     let auth = any(rng);
     match rng.below(100) {
-        0..=27 => Step::Pay {
+        0..=25 => Step::Pay {
             payer: any(rng),
             route: any(rng),
             ledger: any(rng),
@@ -196,10 +225,18 @@ fn step(rng: &mut Rng, lies: bool) -> Step {
             window: rng.pick(&[20, 120, 600, 3_000]),
             send: send(rng),
         },
-        28 | 29 => Step::PayOld {
+        26 => Step::PayOld {
             payer: any(rng),
             offer: any(rng),
             send: send(rng),
+        },
+        27 => Step::RefundPayment { auth },
+        28 => Step::Recheck { auth },
+        29 => Step::Withdraw {
+            ledger: any(rng),
+            account: any(rng),
+            percent: 1 + rng.below(110),
+            again: rng.percent(30),
         },
         30..=46 => Step::Repeat {
             auth,
@@ -241,7 +278,7 @@ fn step(rng: &mut Rng, lies: bool) -> Step {
 fn storm_step(rng: &mut Rng) -> Step {
     let ledger = rng.index(1 << 20);
     let any = rng.index(1 << 20);
-    match rng.below(34) {
+    match rng.below(38) {
         0..=3 => Step::Upgrade,
         4 | 5 => Step::UpgradeRunning,
         6 | 7 => Step::Stop,
@@ -287,6 +324,15 @@ fn storm_step(rng: &mut Rng) -> Step {
         },
         29 => Step::Spend { payer: any, ledger },
         30 => Step::Mint { payer: any, ledger },
+        31 | 32 => Step::Archive {
+            ledger,
+            keep: rng.below(6),
+        },
+        33 => Step::ArchiveStop { ledger },
+        34 => Step::TopUp {
+            ledger,
+            account: any,
+        },
         _ => Step::Advance {
             seconds: rng.pick(&[301, 1_800, 3_700, 20_000, 86_400, 90_000]),
         },

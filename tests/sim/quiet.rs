@@ -1,22 +1,33 @@
-//! After the storm: nothing is left open, and everybody has what was paid for.
+//! After the storm: nothing is left open, and everybody has what was paid for, or the money back.
 
 use crate::{
-    plan::Send,
-    support::setup::{FUNDS, controller},
+    books::{Solvency, Status},
+    plan::{Send, Step},
+    support::{
+        interface::PaymentsError,
+        ledger::TestLedger,
+        setup::{FUNDS, controller, minter},
+    },
     world::{Checked, World, violation},
 };
 
-/// A canister that met many unclear answers gives the ledger a pause; repetitions keep a distance.
+/// A canister that met many unclear answers gives the ledger a pause.
 const PAUSE_SECONDS: u64 = 301;
+/// Ledgers remember for a day; a day and two hours later the longest pause is over as well.
+const HOURS: usize = 27;
+/// For how long what was bought is kept.
+const RETENTION_DAYS: usize = 7;
 
 impl World {
     /// Ends all trouble, and sees what is left of it.
     pub fn come_to_rest(&mut self) -> Checked {
         self.end_trouble()?;
         self.check()?;
-        self.resolve_by_repeating()?;
-        self.deliver_everything()?;
+        self.resolve()?;
         self.still_in_business()?;
+        self.fetch_half()?;
+        self.refund_the_rest()?;
+        self.check_ends()?;
         self.check_balances()
     }
 
@@ -25,6 +36,7 @@ impl World {
         self.start()?;
         for ledger in 0..self.ledgers.len() {
             self.start_ledger(ledger);
+            self.start_archive(ledger, false);
             self.test_call(ledger, "test_clear_faults", ());
             self.test_call(ledger, "test_set_time_skew", (0_i64,));
             self.test_call(ledger, "test_release", ());
@@ -33,8 +45,8 @@ impl World {
             self.admin(controller(), "ledger_add", (id,))?;
             self.admin(controller(), "ledger_enable", (id, true))?;
             for payer in 0..self.payers.len() {
-                let minter = crate::support::setup::minter().into();
-                self.transfer(ledger, minter, self.payers[payer].account, FUNDS);
+                let account = self.payers[payer].account;
+                self.transfer(ledger, minter().into(), account, FUNDS);
                 self.approve(payer, ledger, FUNDS as u64);
             }
         }
@@ -67,70 +79,126 @@ impl World {
         status.iter().map(|method| method.faults_hit).sum()
     }
 
-    /// Payers ask again for what is open, as long as what they signed is valid.
-    fn resolve_by_repeating(&mut self) -> Checked {
-        for _ in 0..4 {
-            let now = self.setup.now();
-            let open: Vec<usize> = (0..self.auths.len())
-                .filter(|auth| {
-                    let auth = &self.auths[*auth];
-                    now + 10 < auth.valid_before
-                        && auth.last.as_ref().is_some_and(|last| last.is_open())
-                })
-                .collect();
-            if open.is_empty() {
+    /// Lets time pass, and timers come.
+    fn wait(&mut self, seconds: u64) -> Checked {
+        self.advance(seconds)?;
+        self.tick(10);
+        self.check()
+    }
+
+    fn any(&self, which: impl Fn(&Status) -> bool) -> bool {
+        self.auths
+            .iter()
+            .any(|auth| auth.last.as_ref().is_some_and(&which))
+    }
+
+    /// Whatever is open comes to an end by itself.
+    fn resolve(&mut self) -> Checked {
+        for _ in 0..HOURS {
+            if !self.any(Status::is_open) {
                 return Ok(());
             }
-            for auth in open {
-                self.present(auth, 1, Send::AndWait)?;
-            }
-            self.check()?;
-            self.advance(6)?;
+            self.wait(3_600)?;
         }
-        let now = self.setup.now();
-        for auth in &self.auths {
-            let open = auth.last.as_ref().is_some_and(|last| last.is_open());
-            let ledger = &self.ledgers[auth.ledger];
-            // Ledgers look at the fee before they look for duplicates.
-            let answerable = !ledger.lied && auth.fee == ledger.fee;
-            if open && now + 10 < auth.valid_before && answerable {
-                let id = &auth.signed.id;
-                return violation("left open", format!("{id}: {:?}", auth.last));
+        let mut auths = self.auths.iter();
+        match auths.find(|auth| auth.last.as_ref().is_some_and(Status::is_open)) {
+            Some(auth) => violation("left open", format!("{}: {:?}", auth.signed.id, auth.last)),
+            None => Ok(()),
+        }
+    }
+
+    /// Every second payer who is owed something asks for it, and gets it without paying again.
+    fn fetch_half(&mut self) -> Checked {
+        for route in 0..self.routes.len() {
+            self.new_content(route)?;
+        }
+        let owed: Vec<usize> = (0..self.auths.len())
+            .filter(|auth| matches!(self.auths[*auth].last, Some(Status::Settled { .. })))
+            .collect();
+        for auth in owed.into_iter().step_by(2) {
+            self.present(auth, 1, Send::AndWait)?;
+            self.check()?;
+            let auth = &self.auths[auth];
+            if auth.delivered.is_empty() {
+                return violation(
+                    "not delivered",
+                    format!("{}: {:?}", auth.signed.id, auth.last),
+                );
             }
         }
         Ok(())
     }
 
-    /// Whose money moved gets the goods by asking again, without paying again.
-    fn deliver_everything(&mut self) -> Checked {
-        for route in 0..self.routes.len() {
-            self.routes[route].on_sale = true;
-            self.put_route(route)?;
-            self.new_content(route)?;
+    /// The others get their money back once the retention is over.
+    fn refund_the_rest(&mut self) -> Checked {
+        for ledger in 0..self.ledgers.len() {
+            for account in &self.accounts()[1..3] {
+                self.transfer(ledger, minter().into(), *account, FUNDS);
+            }
         }
-        let paid: Vec<usize> = (0..self.auths.len())
-            .filter(|auth| {
-                let auth = &self.auths[*auth];
-                let settled = auth.last.as_ref().and_then(|last| last.block()).is_some();
-                settled && auth.refund.is_none() && auth.delivered.is_empty()
-            })
-            .collect();
-        for auth in paid {
-            self.present(auth, 1, Send::AndWait)?;
-            self.check()?;
+        for _ in 0..=RETENTION_DAYS {
+            self.wait(86_400)?;
+        }
+        let owed =
+            |status: &Status| matches!(status, Status::Settled { .. } | Status::Refunding { .. });
+        for _ in 0..HOURS {
+            if !self.any(owed) {
+                return Ok(());
+            }
+            self.wait(3_600)?;
+        }
+        let mut auths = self.auths.iter();
+        match auths.find(|auth| auth.last.as_ref().is_some_and(owed)) {
+            Some(auth) => violation("still owed", format!("{}: {:?}", auth.signed.id, auth.last)),
+            None => Ok(()),
+        }
+    }
+
+    /// Everybody whose money moved has the goods or the money, and the canister says so.
+    fn check_ends(&mut self) -> Checked {
+        for auth in &self.auths {
+            if self.ledgers[auth.ledger].lied {
+                continue;
+            }
+            let (delivered, refunded) = (!auth.delivered.is_empty(), auth.refund.is_some());
+            let fits = match &auth.last {
+                Some(Status::Delivered { .. }) => auth.block.is_some() && delivered && !refunded,
+                Some(Status::Refunded { .. }) => auth.block.is_some() && !delivered && refunded,
+                Some(Status::Failed { .. }) | None => {
+                    auth.block.is_none() && !delivered && !refunded
+                }
+                Some(_) => false,
+            };
+            if !fits {
+                let text = format!(
+                    "{}: {:?}, block {:?}, delivered {delivered}, refund {:?}",
+                    auth.signed.id, auth.last, auth.block, auth.refund
+                );
+                return violation("bad end", text);
+            }
+        }
+        let solvency: Result<Vec<Solvency>, PaymentsError> =
+            self.setup.update(controller(), "solvency", ());
+        for ledger in solvency.expect("controllers may ask") {
+            let owed = ledger.owed_refunds.clone() + ledger.held.clone();
+            if owed != 0_u32 || ledger.solvent != Some(true) {
+                return violation("liabilities", format!("{ledger:?}"));
+            }
         }
         Ok(())
     }
 
     /// A new payment of everybody in every ledger works.
     fn still_in_business(&mut self) -> Checked {
+        for route in 0..self.routes.len() {
+            self.routes[route].on_sale = true;
+            self.put_route(route)?;
+            self.new_content(route)?;
+        }
         self.advance(PAUSE_SECONDS)?;
         for ledger in 0..self.ledgers.len() {
             for payer in 0..self.payers.len() {
-                let account = self.payers[payer].account;
-                let minter = crate::support::setup::minter().into();
-                self.transfer(ledger, minter, account, 10_000_000);
-                let step = crate::plan::Step::Pay {
+                let step = Step::Pay {
                     payer,
                     route: payer,
                     ledger,
@@ -154,8 +222,7 @@ impl World {
         accounts.extend(self.payers.iter().map(|payer| payer.account));
         for ledger in &self.ledgers {
             for account in &accounts {
-                let says =
-                    crate::support::ledger::TestLedger(ledger.id).balance(&self.setup, *account);
+                let says = TestLedger(ledger.id).balance(&self.setup, *account);
                 if says != ledger.chain.balance(account) {
                     return violation("balance", format!("{account}: {says}"));
                 }

@@ -38,6 +38,11 @@ pub struct LedgerModel {
     pub frozen: bool,
     /// It may have told something that is not so.
     pub lied: bool,
+    /// Where its old blocks are.
+    pub archive: Option<Principal>,
+    pub archive_stopped: bool,
+    /// It may make transfers long after it was asked.
+    pub dawdles: bool,
     pub fee: u128,
 }
 
@@ -63,6 +68,8 @@ pub struct Auth {
     pub pay_to: Account,
     pub amount: u128,
     pub fee: u128,
+    /// Seconds.
+    pub valid_after: u64,
     pub valid_before: u64,
     /// It was presented at least once.
     pub presented: bool,
@@ -95,8 +102,6 @@ pub enum What {
         right: bool,
         /// Money had moved before it was sent.
         moved: bool,
-        /// The newest content when it was sent.
-        version: u32,
     },
     Cancel {
         auth: usize,
@@ -138,6 +143,9 @@ pub struct World {
     pub auths: Vec<Auth>,
     pub by_id: BTreeMap<Vec<u8>, usize>,
     pub pending: Vec<Pending>,
+    /// Withdrawals that were asked for; each goes to an account of its own.
+    pub withdrawals: Vec<(Account, crate::books::WithdrawArgs)>,
+    pub withdrawn: BTreeSet<Account>,
     pub offers: Vec<(usize, Request, x402_icp::wire::PaymentRequirements)>,
     /// The canister is stopped, or about to be.
     pub stopped: bool,
@@ -170,6 +178,9 @@ impl World {
             stopped: false,
             frozen: false,
             lied: false,
+            archive: None,
+            archive_stopped: false,
+            dawdles: false,
             fee: FEE,
         });
         let status = setup
@@ -183,6 +194,8 @@ impl World {
             auths: vec![],
             by_id: BTreeMap::new(),
             pending: vec![],
+            withdrawals: vec![],
+            withdrawn: BTreeSet::new(),
             offers: vec![],
             stopped: false,
             idle_burn: u128::try_from(status.idle_cycles_burned_per_day.0).unwrap_or(1),

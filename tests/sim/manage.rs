@@ -1,0 +1,199 @@
+//! What controllers do to canisters: stop, start, upgrade, starve, archive.
+
+use crate::{
+    support::{
+        interface::{InstallArgs, TollkeeperArgs},
+        setup::controller,
+    },
+    world::{Checked, World, violation},
+};
+use candid::{Nat, Principal};
+use pocket_ic::CanisterSettings;
+use std::time::Duration;
+use test_ledger::testing::{LedgerInit, move_to_archive};
+
+/// The freezing threshold of canisters nobody meddles with, in seconds.
+const USUAL_THRESHOLD: u64 = 2_592_000;
+/// No call of the canister waits longer.
+const PATIENCE_SECONDS: u64 = 61;
+
+impl World {
+    /// Moves old blocks of a ledger to its archive.
+    pub fn archive(&mut self, ledger: usize, keep: u64) {
+        let id = self.ledgers[ledger].id;
+        let archive = match self.ledgers[ledger].archive {
+            Some(archive) => archive,
+            None => {
+                let pic = &self.setup.pic;
+                let subnet = pic.get_subnet(id);
+                let subnet = subnet.expect("a ledger lives on a subnet");
+                let archive = pic.create_canister_on_subnet(Some(controller()), None, subnet);
+                pic.add_cycles(archive, crate::support::setup::CYCLES);
+                let wasm = crate::support::environment::test_ledger_wasm();
+                let init = LedgerInit::archive().encode();
+                pic.install_canister(archive, wasm, init, Some(controller()));
+                self.ledgers[ledger].archive = Some(archive);
+                archive
+            }
+        };
+        let blocks = self.ledgers[ledger].chain.blocks.len() as u64;
+        let (method, arg) = move_to_archive(archive, blocks.saturating_sub(keep));
+        self.ledger_call(ledger, controller(), method, arg);
+    }
+
+    pub fn start_archive(&mut self, ledger: usize, stop: bool) {
+        if let Some(archive) = self.ledgers[ledger].archive {
+            self.ledgers[ledger].archive_stopped = stop;
+            self.manage(
+                archive,
+                if stop {
+                    "stop_canister"
+                } else {
+                    "start_canister"
+                },
+            );
+            self.tick(1);
+        }
+    }
+
+    pub fn start_ledger(&mut self, ledger: usize) {
+        let id = self.ledgers[ledger].id;
+        self.manage(id, "start_canister");
+        self.tick(1);
+        self.ledgers[ledger].stopped = false;
+        if self.ledgers[ledger].frozen {
+            self.ledgers[ledger].frozen = false;
+            let _ = self.threshold(id, USUAL_THRESHOLD);
+        }
+    }
+
+    /// A call to the management canister that is not waited for.
+    pub fn manage(&self, canister: Principal, method: &str) {
+        #[derive(candid::CandidType)]
+        struct Id {
+            canister_id: Principal,
+        }
+        let arg = candid::encode_one(Id {
+            canister_id: canister,
+        });
+        let effective = pocket_ic::common::rest::RawEffectivePrincipal::CanisterId(
+            canister.as_slice().to_vec(),
+        );
+        let _ = self.setup.pic.submit_call_with_effective_principal(
+            Principal::management_canister(),
+            effective,
+            controller(),
+            method,
+            arg.expect("Candid"),
+        );
+    }
+
+    pub fn threshold(&self, canister: Principal, seconds: u64) -> Checked {
+        let settings = CanisterSettings {
+            freezing_threshold: Some(Nat::from(seconds)),
+            ..CanisterSettings::default()
+        };
+        let pic = &self.setup.pic;
+        match pic.update_canister_settings(canister, Some(controller()), settings) {
+            Ok(()) => Ok(()),
+            Err(reject) => violation("simulator", format!("settings of {canister}: {reject}")),
+        }
+    }
+
+    /// Lets time pass as a network does: what is on its way arrives before and after.
+    pub fn advance(&mut self, seconds: u64) -> Checked {
+        if seconds > 30 {
+            self.tick(2);
+        }
+        self.setup.pic.advance_time(Duration::from_secs(seconds));
+        self.tick(2);
+        self.poll()
+    }
+
+    pub fn stop(&mut self) {
+        self.excuse();
+        self.stopped = true;
+        self.manage(self.setup.canister, "stop_canister");
+        self.tick(2);
+    }
+
+    pub fn start(&mut self) -> Checked {
+        self.manage(self.setup.canister, "start_canister");
+        self.tick(1);
+        self.stopped = false;
+        self.poll()
+    }
+
+    /// Whether the canister has come to rest.
+    fn is_stopped(&self) -> bool {
+        let pic = &self.setup.pic;
+        pic.canister_status(self.setup.canister, Some(controller()))
+            .is_ok_and(|status| format!("{:?}", status.status) == "Stopped")
+    }
+
+    /// As operators are told to upgrade.
+    pub fn upgrade_stopped(&mut self) -> Checked {
+        self.feed()?;
+        self.stop();
+        for _ in 0..6 {
+            if self.is_stopped() {
+                break;
+            }
+            // Nobody can keep it from being stopped for longer than its calls wait.
+            self.advance(PATIENCE_SECONDS)?;
+            self.tick(4);
+        }
+        if !self.is_stopped() {
+            return violation("unstoppable", "it waits for something that never comes");
+        }
+        self.poll()?;
+        self.install()?;
+        self.start()
+    }
+
+    /// The system allows it; operators are told not to do it with calls in flight.
+    pub fn upgrade_running(&mut self) -> Checked {
+        self.feed()?;
+        self.tick(1);
+        self.poll()?;
+        self.excuse();
+        self.install()
+    }
+
+    fn install(&mut self) -> Checked {
+        self.stats.upgrades += 1;
+        let args = TollkeeperArgs::Upgrade(InstallArgs::default());
+        let arg = candid::encode_one(Some(args)).expect("Candid");
+        let wasm = crate::support::environment::tollkeeper_wasm();
+        let pic = &self.setup.pic;
+        match pic.upgrade_canister(self.setup.canister, wasm, arg, Some(controller())) {
+            Ok(()) => Ok(()),
+            Err(reject) => violation("upgrade", reject.to_string()),
+        }
+    }
+
+    /// Leaves the canister so many cycles above the freezing threshold.
+    pub fn starve(&mut self, liquid: u128) -> Checked {
+        self.excuse();
+        let balance = self.setup.pic.cycle_balance(self.setup.canister);
+        let frozen = balance.saturating_sub(liquid);
+        let seconds = frozen.saturating_mul(86_400) / self.idle_burn.max(1);
+        self.starved = true;
+        let seconds = u64::try_from(seconds)
+            .unwrap_or(1 << 60)
+            .max(USUAL_THRESHOLD);
+        self.threshold(self.setup.canister, seconds)
+    }
+
+    pub fn feed(&mut self) -> Checked {
+        self.starved = false;
+        let canister = self.setup.canister;
+        let balance = self.setup.pic.cycle_balance(canister);
+        if balance < crate::support::setup::CYCLES / 2 {
+            self.setup
+                .pic
+                .add_cycles(canister, crate::support::setup::CYCLES / 2);
+        }
+        self.threshold(canister, USUAL_THRESHOLD)
+    }
+}
