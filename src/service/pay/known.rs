@@ -99,6 +99,7 @@ pub fn answer(
 
 /// Whether it is the request that the payment was made for.
 pub fn same_request(payment: &Payment, request: &PaymentRequest) -> bool {
-    payment.fingerprint == Fingerprint::from(request.fingerprint)
-        && payment.request == RouteKey::new(request.route.method, request.path.clone())
+    cfg!(feature = "broken-any-request")
+        || payment.fingerprint == Fingerprint::from(request.fingerprint)
+            && payment.request == RouteKey::new(request.route.method, request.path.clone())
 }

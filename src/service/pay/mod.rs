@@ -8,6 +8,7 @@
 //!
 //! Between 4 and 5 anything can happen; [`guard`] leaves the payment unknown, never lost.
 
+mod broken;
 mod guard;
 mod known;
 
@@ -108,7 +109,8 @@ pub enum PayOutcome {
 pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutcome {
     let key = nonce_key(&request.payment);
     let proof = proof(&request.payment);
-    let begun = match known::payment(&key, runtime.now()) {
+    let known = known::payment(&key, runtime.now());
+    let begun = match known.filter(|payment| !broken::overlooks(payment)) {
         Some(payment) => match known::answer(&payment, &request, proof, runtime.now()) {
             known::Answer::Final(outcome) => return *outcome,
             known::Answer::Deliver => return deliver(runtime, &key, payment, &request.route),
@@ -143,8 +145,7 @@ fn open<R: Runtime>(
 ) -> Result<Asked, Refusal> {
     let new = admit(runtime, request, proof, nonce_used)?;
     let known_block = new.known_block;
-    let payment = storage::payments::record(key, Change::Open(Box::new(new)), runtime.now())
-        .map_err(unavailable)?;
+    let payment = broken::reserve(key, new, runtime.now()).map_err(unavailable)?;
     identifiers::bind(request, runtime.now());
     Ok(Asked {
         payment,
@@ -325,6 +326,7 @@ fn conclude<R: Runtime>(
         storage::ledgers::learn_fee(&asked.ledger, fee, runtime.now());
     }
     let now = runtime.now();
+    broken::journal_late(key, &asked, &event, now);
     let goods = match (&event, route) {
         (Event::Moved { .. }, Some(route)) => goods(&asked, route),
         _ => None,
@@ -342,6 +344,9 @@ fn conclude<R: Runtime>(
         }
         // The books are full, or something else spoke first: what is known is that nothing is certain.
         Err(_) => {
+            if let Some(payment) = broken::settled_all_the_same(&asked, now) {
+                return (payment, goods);
+            }
             let doubt = Change::Event(Event::InDoubt(Doubt::Trapped));
             let payment = storage::payments::record(key, doubt, now).unwrap_or(asked);
             (payment, None)
