@@ -18,7 +18,6 @@ mod parallel;
 mod payment;
 mod payment_identifier;
 mod payment_state;
-mod random;
 mod receipts;
 mod recovery;
 mod refunds;

@@ -18,3 +18,19 @@ mod quiet;
 mod rng;
 mod run;
 mod world;
+
+/// What the canister of `TOLLKEEPER_WASM` says it is.
+fn version() -> String {
+    let setup = support::Setup::new();
+    setup.config().version
+}
+
+#[test]
+fn canister_under_test_is_not_broken_on_purpose() {
+    // Every `broken-…` feature shows in the version: this is the test that what is shipped has none.
+    let expected = match std::env::var_os("TOLLKEEPER_SIM_BROKEN") {
+        None => env!("CARGO_PKG_VERSION").to_string(),
+        Some(_) => concat!(env!("CARGO_PKG_VERSION"), "+broken").to_string(),
+    };
+    assert_eq!(version(), expected);
+}

@@ -23,8 +23,9 @@ impl World {
     pub fn come_to_rest(&mut self) -> Checked {
         self.end_trouble()?;
         self.check()?;
-        self.resolve()?;
+        // A timer that came due while the canister was frozen is gone; the next request arms it again.
         self.still_in_business()?;
+        self.resolve()?;
         self.fetch_half()?;
         self.refund_the_rest()?;
         self.check_ends()?;
