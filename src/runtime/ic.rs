@@ -41,7 +41,9 @@ impl Runtime for IcRuntime {
     }
 
     fn wake(&self, at: Option<TimestampNs>) {
-        timers::wake(self.now(), at);
+        if timers::wake(self.now(), at) {
+            api::global_timer_set(api::time());
+        }
     }
 
     async fn call(&self, canister: Principal, method: &str, argument: Vec<u8>) -> CallOutcome {

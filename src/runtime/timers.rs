@@ -6,7 +6,7 @@
 //! task runs, in a call of its own; see `global_timer.rs` there, step 7.)
 //! An upgrade forgets timers: `post_upgrade` has to call [`on_tick`] and to ask to be woken again.
 
-use crate::types::TimestampNs;
+use crate::types::{Seconds, TimestampNs};
 use ic_cdk_timers::{TimerId, clear_timer, set_timer_interval};
 use std::{
     cell::{Cell, RefCell},
@@ -22,6 +22,8 @@ pub type Tick = fn() -> Pin<Box<dyn Future<Output = ()>>>;
 const SHORTEST: Duration = Duration::from_secs(5);
 /// The longest: what is due later is looked at once a day until then.
 const LONGEST: Duration = Duration::from_secs(86_400);
+/// A timer that is late by more than this does not come any more.
+const LOST: Seconds = Seconds(60);
 
 thread_local! {
     static TICK: Cell<Option<Tick>> = const { Cell::new(None) };
@@ -34,15 +36,25 @@ pub fn on_tick(tick: Tick) {
 }
 
 /// Arms the timer for this time, and for no other; without a time, disarms it.
-pub fn wake(now: TimestampNs, at: Option<TimestampNs>) {
+///
+/// True if the timer that was armed has been lost: the system drops a timer that comes due while the
+/// canister is frozen, and `ic-cdk-timers` 1.0 goes on believing that it is set, so that it sets no other
+/// (`update_ic0_timer` in its `state.rs`). The caller then has the system's own timer fire at once, which
+/// makes both agree again.
+#[must_use]
+pub fn wake(now: TimestampNs, at: Option<TimestampNs>) -> bool {
     let (Some(at), Some(tick)) = (at, TICK.get()) else {
-        return disarm();
+        disarm();
+        return false;
     };
+    let lost = ARMED.with_borrow(|armed| armed.is_some_and(|(at, _)| now > at.plus(LOST)));
     let wait = Duration::from_nanos(at.0.saturating_sub(now.0)).clamp(SHORTEST, LONGEST);
     let target = TimestampNs(now.0.saturating_add(wait.as_nanos() as u64));
     // What is due already stays due: asking again and again must not put it off for ever.
-    if ARMED.with_borrow(|armed| armed.is_some_and(|(armed, _)| at <= armed && armed <= target)) {
-        return;
+    if !lost
+        && ARMED.with_borrow(|armed| armed.is_some_and(|(armed, _)| at <= armed && armed <= target))
+    {
+        return false;
     }
     disarm();
     let id = set_timer_interval(wait, move || async move {
@@ -50,6 +62,7 @@ pub fn wake(now: TimestampNs, at: Option<TimestampNs>) {
         tick().await;
     });
     ARMED.set(Some((target, id)));
+    lost
 }
 
 fn disarm() {

@@ -319,6 +319,7 @@ impl World {
             block: None,
             refund: None,
             delivered: BTreeSet::new(),
+            answered: String::new(),
             last: None,
             signed,
         });

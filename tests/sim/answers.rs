@@ -80,6 +80,7 @@ impl World {
             )
         };
         let response = answer.payment_response();
+        entry.answered = about();
         if answer.status == 200 {
             if !response.is_some_and(|response| response.success) {
                 return violation("delivered without a receipt", about());

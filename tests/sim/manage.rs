@@ -58,13 +58,13 @@ impl World {
 
     pub fn start_ledger(&mut self, ledger: usize) {
         let id = self.ledgers[ledger].id;
-        self.manage(id, "start_canister");
-        self.tick(1);
-        self.ledgers[ledger].stopped = false;
         if self.ledgers[ledger].frozen {
             self.ledgers[ledger].frozen = false;
             let _ = self.threshold(id, USUAL_THRESHOLD);
         }
+        self.manage(id, "start_canister");
+        self.tick(1);
+        self.ledgers[ledger].stopped = false;
     }
 
     /// A call to the management canister that is not waited for.

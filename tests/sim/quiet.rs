@@ -210,7 +210,8 @@ impl World {
                 self.play(&step)?;
                 let last = self.auths.last();
                 if last.is_none_or(|auth| auth.delivered.is_empty()) {
-                    return violation("out of business", format!("payer {payer}: {step:?}"));
+                    let last = last.map(|auth| (auth.presented, &auth.answered, &auth.last));
+                    return violation("out of business", format!("{step:?}: {last:?}"));
                 }
             }
         }

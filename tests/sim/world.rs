@@ -81,6 +81,8 @@ pub struct Auth {
     pub refund: Option<u64>,
     /// What was delivered for it: request and body.
     pub delivered: BTreeSet<(String, Vec<u8>)>,
+    /// The last answer to it.
+    pub answered: String,
     /// What the books said last.
     pub last: Option<crate::books::Status>,
 }
