@@ -8,6 +8,7 @@ mod attack_protocol;
 mod certification;
 mod content;
 mod http_answers;
+mod interrupted;
 mod ledger_faults;
 mod limits;
 mod live_gateway;

@@ -1,0 +1,164 @@
+//! Upgrades that cut off every flow at every await, one by one: nothing is lost, nothing is done twice.
+//!
+//! An upgrade after each number of rounds meets the canister before, between and after its calls.
+
+use crate::support::{
+    Request, Setup, Signed,
+    flow::GOODS,
+    interface::PaymentStatus,
+    setup::{controller, merchant},
+};
+use candid::Principal;
+use test_ledger::testing::Fault;
+
+const PRICE: u128 = 30_000;
+const RETENTION: u64 = 604_800;
+
+/// Upgrades after each number of rounds, until the payment is over before the upgrade comes.
+///
+/// `repeat`: what is cut off is not the first request with the payment, but the second.
+fn interrupt(seed: u8, stop: bool, before: impl Fn(&Setup), repeat: bool) {
+    let setup = Setup::new();
+    let payer = setup.payer(seed);
+    let sale = setup.sell("/article", PRICE);
+    let mut paid = 0;
+    for rounds in 0..8 {
+        before(&setup);
+        let paying = sale.pay(&payer);
+        if repeat {
+            paying.request().send(&setup.pic, setup.canister);
+        }
+        let call = setup
+            .pic
+            .submit_call(
+                setup.canister,
+                Principal::anonymous(),
+                "http_request_update",
+                paying.request().update_argument(),
+            )
+            .expect("the request is taken");
+        for _ in 0..rounds {
+            setup.pic.tick();
+        }
+        let (pic, controller) = (&setup.pic, Some(controller()));
+        if stop {
+            pic.stop_canister(setup.canister, controller).unwrap();
+        }
+        setup.upgrade();
+        if stop {
+            pic.start_canister(setup.canister, controller).unwrap();
+        }
+        // The answer comes, or not; the money is somewhere.
+        let _ = setup.pic.await_call(call);
+        setup.check_books();
+        setup.upload("GET", "/article", GOODS);
+        let settled = sale.present(paying.signed).send().expect_settled();
+        paid += 1;
+        sale.present(settled.signed).send().expect_settled();
+        let pulled = setup.ledger.pulled_by(&setup, setup.canister);
+        assert_eq!(pulled.len(), paid, "after {rounds} rounds");
+        assert_eq!(setup.payments().len(), paid);
+    }
+}
+
+#[test]
+fn upgrade_at_any_moment_of_a_payment_loses_nothing() {
+    interrupt(95, false, |_| {}, false);
+}
+
+#[test]
+fn stop_and_upgrade_at_any_moment_of_a_payment_loses_nothing() {
+    interrupt(96, true, |_| {}, false);
+}
+
+#[test]
+fn upgrade_at_any_moment_of_a_repetition_loses_nothing() {
+    let lost = |setup: &Setup| setup.ledger.fault(setup, 1, &Fault::lost_after_transfer());
+    interrupt(97, false, lost, true);
+}
+
+#[test]
+fn upgrade_at_any_moment_of_a_repetition_that_moves_the_money_loses_nothing() {
+    let nothing = |setup: &Setup| setup.ledger.fault(setup, 1, &Fault::trap());
+    interrupt(98, false, nothing, true);
+}
+
+/// Lets time pass until the payment has come to a state that is asked for.
+fn until(setup: &Setup, id: [u8; 32], step: u64, done: impl Fn(&PaymentStatus) -> bool) {
+    for _ in 0..60 {
+        if done(&setup.payment(id).unwrap().status) {
+            return;
+        }
+        setup.advance(step);
+        for _ in 0..6 {
+            setup.pic.tick();
+        }
+    }
+    panic!("{:?}", setup.payment(id).unwrap().status);
+}
+
+/// A payment that the canister settled while nobody waited, with money in the treasury.
+fn settled(seed: u8) -> (Setup, Signed) {
+    let setup = Setup::new();
+    let payer = setup.payer(seed);
+    let sale = setup.sell("/article", PRICE);
+    setup.ledger.fault(&setup, 1, &Fault::lost_after_transfer());
+    let signed = sale.pay(&payer).send().expect_pending();
+    until(&setup, signed.id.0, 40, |status| {
+        matches!(status, PaymentStatus::Settled { .. })
+    });
+    (setup, signed)
+}
+
+#[test]
+fn upgrade_at_any_moment_of_a_refund_pays_it_once() {
+    for rounds in 0..8 {
+        let (setup, signed) = settled(99);
+        let payment = setup.payment(signed.id.0).unwrap();
+        let balance = || setup.ledger.balance(&setup, payment.payer);
+        let paid = balance();
+        setup.ledger.mint(&setup, setup.canister.into(), 10 * PRICE);
+        // The last moment at which it would be delivered is over.
+        setup.advance(RETENTION + 1);
+        for _ in 0..rounds {
+            setup.pic.tick();
+        }
+        setup.upgrade();
+        let refunded = |status: &PaymentStatus| matches!(status, PaymentStatus::Refunded { .. });
+        until(&setup, signed.id.0, 3_600, refunded);
+        assert_eq!(balance(), paid + PRICE, "after {rounds} rounds");
+        // No goods for who has the money back, and no money for who has it already.
+        let sale = setup.sale(Request::get("/article"));
+        let answer = sale.present(signed).send().answer;
+        assert_eq!((answer.status, answer.body.as_slice()), (402, &b"{}"[..]));
+        setup.advance(86_400);
+        assert_eq!(balance(), paid + PRICE);
+        assert_eq!(setup.ledger.balance(&setup, merchant()), PRICE);
+    }
+}
+
+#[test]
+fn what_the_canister_settled_by_itself_is_delivered_until_the_retention_is_over() {
+    let (setup, signed) = settled(100);
+    let PaymentStatus::Settled { settled_at, .. } = setup.payment(signed.id.0).unwrap().status
+    else {
+        panic!("settled");
+    };
+    setup.route_remove("GET", "/article").unwrap();
+    let end = settled_at / 1_000_000_000 + RETENTION;
+    setup.advance(end - setup.now() - 30);
+    let sale = setup.sale(Request::get("/article"));
+    let settled = sale.present(signed).send().expect_settled();
+    let delivered = |status: &PaymentStatus| matches!(status, PaymentStatus::Delivered { .. });
+    assert!(delivered(
+        &setup.payment(settled.signed.id.0).unwrap().status
+    ));
+    // It is good for as long again, and no refund follows.
+    setup.advance(RETENTION - 60);
+    sale.present(settled.signed.clone()).send().expect_settled();
+    setup.advance(RETENTION);
+    assert!(delivered(
+        &setup.payment(settled.signed.id.0).unwrap().status
+    ));
+    setup.check_books();
+}
