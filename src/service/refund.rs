@@ -159,8 +159,8 @@ async fn look_up<R: Runtime>(
         amount: payment.amount,
         created_at: written.created_at,
     };
-    let mut search = Search::after(None, wanted);
-    search.cursor = refund.cursor;
+    let mut search = Search::from(refund.cursor, wanted);
+    search.guessed = true;
     let end = recover::read_log(runtime, payment.ledger, std::slice::from_mut(&mut search)).await;
     let now = runtime.now();
     if let Some(block) = search.found {

@@ -240,9 +240,12 @@ fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<NonceKey>
             next = next.min(provable);
         }
         storage::payments::postpone(&key, next);
-        let mut search = Search::after(opening.known_block, transfer(runtime, &payment));
-        if let Some(cursor) = progress.cursor {
-            (search.cursor, search.read) = (cursor, true);
+        let mut search = Search::from(
+            progress.cursor.unwrap_or_default(),
+            transfer(runtime, &payment),
+        );
+        if progress.cursor.is_none() {
+            search.hint = opening.known_block.map(|block| block.0);
         }
         has_log.then_some((key, search))
     });
@@ -271,7 +274,7 @@ fn conclude(key: &NonceKey, search: &Search, now: TimestampNs) {
         }
         _ => {
             let progress = Progress {
-                cursor: search.read.then_some(search.cursor),
+                cursor: search.hint.is_none().then_some(search.cursor),
                 ..storage::recovery::progress(key)
             };
             storage::recovery::note(*key, progress);

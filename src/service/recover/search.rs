@@ -23,9 +23,12 @@ pub struct Search {
     pub wanted: Transfer,
     /// It is in no block below this one.
     pub cursor: u64,
-    /// Whether the cursor comes from reading this log. If not, it is what the ledger said of a block, and
-    /// the log knows better.
-    pub read: bool,
+    /// Where to look first: a block that was there before the transfer, as far as anybody knows. Whether it
+    /// is too old to be the transfer's the log has to say.
+    pub hint: Option<u64>,
+    /// Whether the cursor may come from what the ledger said of a block, and not from reading: if the log
+    /// ends before it, the log knows better, and the search begins at the first block.
+    pub guessed: bool,
     /// The block that holds it.
     pub found: Option<BlockIndex>,
     /// It was in no block when this request was sent.
@@ -33,12 +36,13 @@ pub struct Search {
 }
 
 impl Search {
-    /// A search that begins after `known`, the highest block that was there before the transfer.
-    pub fn after(known: Option<BlockIndex>, wanted: Transfer) -> Self {
+    /// A search of the log from this block on.
+    pub fn from(cursor: u64, wanted: Transfer) -> Self {
         Search {
             wanted,
-            cursor: known.map_or(0, |block| block.0.saturating_add(1)),
-            read: false,
+            cursor,
+            hint: None,
+            guessed: false,
             found: None,
             absent_at: None,
         }
@@ -51,7 +55,11 @@ impl Search {
     fn take(&mut self, page: &Page) {
         self.found = blocklog::find(page, &self.wanted);
         self.cursor = blocklog::advance(self.cursor, self.wanted.created_at, page);
-        self.read = true;
+    }
+
+    /// Where to read on.
+    fn next(&self) -> u64 {
+        self.hint.unwrap_or(self.cursor)
     }
 }
 
@@ -75,9 +83,11 @@ pub async fn read<R: Runtime>(runtime: &R, ledger: Principal, searches: &mut [Se
     };
     let mut tail_read = false;
     loop {
-        let Some(from) = next(searches) else {
+        let Some(from) = lowest(searches, Search::next) else {
             return End::Done;
         };
+        let begun = lowest(searches, |search| search.cursor);
+        let hinted = searches.iter().any(|search| search.hint.is_some());
         let sent = runtime.now();
         let range = Range {
             start: from,
@@ -87,18 +97,27 @@ pub async fn read<R: Runtime>(runtime: &R, ledger: Principal, searches: &mut [Se
             Ok(page) => page,
             Err(end) => return end,
         };
+        for search in searches.iter_mut() {
+            search.hint = None;
+        }
         if page.log_length < from {
-            if !begin_anew(searches, page.log_length) {
-                return End::Unclear("the log has become shorter".into());
+            // What the ledger once said of a block is not so.
+            let mut again = hinted;
+            for search in searches.iter_mut().filter(|search| search.guessed) {
+                (search.cursor, search.guessed) = (0, false);
+                again = true;
             }
-            continue;
+            if again {
+                continue;
+            }
+            return End::Unclear("the log has become shorter".into());
         }
         take(searches, &page, page.log_length, sent);
-        let Some(cursor) = next(searches) else {
+        let Some(cursor) = lowest(searches, |search| search.cursor) else {
             return End::Done;
         };
         let left = page.log_length.saturating_sub(cursor);
-        if left > FAR && !tail_read && !is_recent(&page, searches) {
+        if left > FAR && !tail_read && !is_recent(&page, cursor, searches) {
             tail_read = true;
             let sent = runtime.now();
             let tail = blocklog::tail(cursor, page.log_length);
@@ -117,16 +136,16 @@ pub async fn read<R: Runtime>(runtime: &R, ledger: Principal, searches: &mut [Se
                 Err(end) => return end,
             }
         }
-        if next(searches).is_some_and(|cursor| cursor <= from) {
+        if !hinted && lowest(searches, |search| search.cursor) <= begun {
             return End::Unclear("the log has a gap".into());
         }
     }
 }
 
-/// Where to read on.
-fn next(searches: &[Search]) -> Option<u64> {
+/// The lowest block of those that the open searches name.
+fn lowest(searches: &[Search], block: impl Fn(&Search) -> u64) -> Option<u64> {
     let open = searches.iter().filter(|search| !search.is_over());
-    open.map(|search| search.cursor).min()
+    open.map(block).min()
 }
 
 fn take(searches: &mut [Search], page: &Page, log_length: u64, sent: TimestampNs) {
@@ -138,25 +157,17 @@ fn take(searches: &mut [Search], page: &Page, log_length: u64, sent: TimestampNs
     }
 }
 
-/// The log ends before a block that the ledger once spoke of: what it said then is not so. Whether any
-/// search begins anew.
-fn begin_anew(searches: &mut [Search], log_length: u64) -> bool {
-    let mut any = false;
-    for search in searches.iter_mut() {
-        if !search.read && search.cursor > log_length {
-            search.cursor = 0;
-            any = true;
-        }
-    }
-    any
-}
-
-/// Whether the page has come to blocks that may hold what is looked for.
-fn is_recent(page: &Page, searches: &[Search]) -> bool {
+/// Whether the page reaches up to the cursor and has come to blocks that may hold what is looked for.
+fn is_recent(page: &Page, cursor: u64, searches: &[Search]) -> bool {
+    let reaches = page
+        .blocks
+        .iter()
+        .any(|block| Some(block.index) == cursor.checked_sub(1));
     let open = searches.iter().filter(|search| !search.is_over());
     let oldest = open.map(|search| search.wanted.created_at).min();
     let last = page.blocks.last().and_then(|block| block.at);
-    matches!((last, oldest), (Some(last), Some(oldest)) if last.plus(blocklog::DRIFT) >= oldest)
+    reaches
+        && matches!((last, oldest), (Some(last), Some(oldest)) if last.plus(blocklog::DRIFT) >= oldest)
 }
 
 /// A ledger could name any canister as its archive; those at which a call by this one may mean something

@@ -241,7 +241,7 @@ fn should_look_up_any_transfer() {
         created_at: NOW,
     };
     let looked_up = || {
-        let mut search = Search::after(Some(BlockIndex(9)), wanted.clone());
+        let mut search = Search::from(10, wanted.clone());
         let searches = std::slice::from_mut(&mut search);
         run(read_log(&shop.runtime, ledger(0).id, searches));
         (search.found, search.absent_at.is_some())
@@ -252,4 +252,43 @@ fn should_look_up_any_transfer() {
     assert_eq!(looked_up(), (None, true));
     shop.will_reject(5);
     assert_eq!(looked_up(), (None, false));
+    // A log that ends before what was read of it is no evidence.
+    shop.will_show(9, vec![]);
+    assert_eq!(looked_up(), (None, false));
+}
+
+/// A canister that forgot payments (an old snapshot, a reinstallation) may know a block that is younger
+/// than a transfer which it is asked for again.
+#[test]
+fn should_not_trust_that_a_known_block_is_older_than_the_transfer() {
+    let shop = shop();
+    shop.will(Ok(Nat::from(500u32)));
+    let _ = shop.settle(&shop.request(2, 2));
+    let request = shop.unknown(1, 1);
+    let ours = shop.block(&request);
+    shop.later(86_400 + 3_600);
+    shop.will_show(501, vec![(500, other_block(NOW))]);
+    // That block is not old enough, so the last blocks tell where to begin: at 244.
+    let long_ago = TimestampNs(NOW.0 - 1_000_000_000_000_000);
+    let mut tail: Log = (437..501).map(|n| (n, other_block(NOW))).collect();
+    tail.extend([(373, other_block(NOW)), (245, other_block(long_ago))]);
+    shop.will_show(501, tail);
+    let log = |n: u64| {
+        if n == 400 {
+            ours.clone()
+        } else {
+            other_block(NOW)
+        }
+    };
+    shop.will_show(501, (246..346).map(|n| (n, log(n))).collect());
+    shop.will_show(501, (346..446).map(|n| (n, log(n))).collect());
+    shop.tick();
+    assert_eq!(settled_in(&shop.state(&request)), Some(400));
+    // And a block that is old enough spares the search what is before it.
+    let second = shop.unknown(3, 3);
+    shop.later(86_400 + 3_600);
+    let now = shop.runtime.now();
+    shop.will_show(502, vec![(500, other_block(NOW)), (501, other_block(now))]);
+    shop.tick();
+    assert!(matches!(shop.state(&second), State::Failed { .. }));
 }
