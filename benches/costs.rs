@@ -6,7 +6,7 @@
 mod support;
 
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 use support::{
     Payer, Request, Setup,
     flow::{GOODS, Sale},
@@ -120,6 +120,73 @@ impl Bench {
     }
 }
 
+/// What the canister does by itself, from a payment whose answer was lost to an hour without work.
+fn recovery(figures: &mut BTreeMap<&str, u64>) {
+    let bench = Bench {
+        setup: Setup::new(),
+        http: reqwest::blocking::Client::new(),
+    };
+    let setup = &bench.setup;
+    let sale = setup.sell("/report", PRICE);
+    let payer = setup.payer(1);
+    // The authorization is valid for an hour: after five seconds the same transfer is asked for again,
+    // after two hours the block log.
+    for (calls, cycles, wait) in [
+        ("recovery.ledger_calls", "recovery.cycles", 6),
+        (
+            "recovery_by_log.ledger_calls",
+            "recovery_by_log.cycles",
+            7_200,
+        ),
+    ] {
+        let lost = test_ledger::testing::Fault::lost_after_transfer();
+        setup.ledger.fault(setup, 1, &lost);
+        let signed = sale.pay(&payer).send().expect_pending();
+        bench.costs();
+        let before = setup.pic.cycle_balance(setup.canister);
+        setup.pic.advance_time(Duration::from_secs(wait));
+        for _ in 0..14 {
+            setup.pic.tick();
+        }
+        let spent = before - setup.pic.cycle_balance(setup.canister);
+        let ledger = setup.ledger.0.to_text();
+        let asked = bench
+            .costs()
+            .iter()
+            .filter(|c| c.canister == ledger)
+            .count();
+        assert!(setup.payment(signed.id.0).unwrap().status.is_paid());
+        figures.insert(calls, asked as u64);
+        figures.insert(cycles, spent.saturating_sub(memory(setup, wait)) as u64);
+        assert_eq!(sale.present(signed).send().answer.status, 200);
+    }
+    // What was armed for the payments fires once more at most.
+    hour(setup);
+    figures.insert("idle_hour.cycles", hour(setup) as u64);
+}
+
+/// Cycles that an hour without messages costs, beyond those for the canister's memory.
+fn hour(setup: &Setup) -> u128 {
+    let before = setup.pic.cycle_balance(setup.canister);
+    for _ in 0..60 {
+        setup.pic.advance_time(Duration::from_secs(60));
+        setup.pic.tick();
+        setup.pic.tick();
+    }
+    let burned = before - setup.pic.cycle_balance(setup.canister);
+    burned.saturating_sub(memory(setup, 3_600))
+}
+
+/// Cycles that the canister's memory costs in this time.
+fn memory(setup: &Setup, seconds: u64) -> u128 {
+    let status = setup
+        .pic
+        .canister_status(setup.canister, Some(support::setup::controller()))
+        .expect("controllers see it");
+    let day = support::ledger::number(&status.idle_cycles_burned_per_day);
+    day * u128::from(seconds) / 86_400
+}
+
 fn stock_headers(request: Request) -> Request {
     request
         .header("host", "lxzze-o7777-77777-aaaaa-cai.icp0.io")
@@ -229,6 +296,8 @@ fn main() {
     assert_eq!(late.status, 200);
     figures.insert("payment_after_300.update_instructions", late.updates);
     figures.insert("payment_after_300.cycles", late.cycles);
+
+    recovery(&mut figures);
 
     bench.costs();
     setup.upgrade();

@@ -11,6 +11,9 @@ const GOALS = {
   "payment.ledger_calls": 1,
   "payment_after_300.cycles": 17_000_000,
   "refused_signature.cycles": 11_300_000,
+  "recovery.ledger_calls": 2,
+  "recovery_by_log.ledger_calls": 2,
+  "idle_hour.cycles": 10_000_000,
   "wasm.gz_bytes": 600_000,
 };
 
