@@ -174,6 +174,28 @@ fn should_want_an_identifier_only_where_the_route_does_and_only_of_new_payments(
 }
 
 #[test]
+fn should_take_no_more_identifiers_than_there_is_room_for() {
+    let shop = shop().with(Policy::Optional);
+    let later = NOW.plus(Seconds(60));
+    for n in 0..storage::identifiers::MAX_IDENTIFIERS {
+        let bound = storage::identifiers::Bound {
+            nonce: NonceKey([n as u8; 16]),
+            proof: Proof([0; 16]),
+        };
+        let name = crate::types::PaymentName([n as u8; 16]);
+        storage::identifiers::put(name, bound, later);
+    }
+    let named = with_id(shop.request(1, 1), ID);
+    assert_eq!(shop.named(&named), Err(Rejection::Full));
+    // Who needs none is not held up, and those that stand for nothing make room when they are due.
+    shop.will(block(3)).will(block(4));
+    paid(shop.named(&shop.request(1, 2)).unwrap());
+    shop.runtime.now.set(later);
+    paid(shop.named(&named).unwrap());
+    assert_eq!(shop.runtime.made(), 2);
+}
+
+#[test]
 fn should_scope_identifiers_by_route() {
     let shop = shop().with(Policy::Optional);
     shop.will(block(3)).will(block(4));
