@@ -237,6 +237,16 @@ pub fn step(
         },
         (Some(State::Reserved | State::Settling { attempt: 1 }), Event::NotMoved(failure))
         | (Some(State::Unknown { .. }), Event::ProvedNotMoved(failure)) => failed(failure),
+        (Some(State::Settling { .. }), Event::NotMoved(failure))
+            if cfg!(feature = "broken-duplicate-is-failure") =>
+        {
+            failed(failure)
+        }
+        (Some(State::Settling { .. }), Event::InDoubt(Doubt::NoAnswer))
+            if cfg!(feature = "broken-lock-survives-upgrade") =>
+        {
+            return Err(illegal(state, event));
+        }
         (Some(State::Settling { attempt }), Event::NotMoved(_)) => {
             unknown(Doubt::RetryRefused, *attempt)
         }

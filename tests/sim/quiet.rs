@@ -11,6 +11,8 @@ use crate::{
     world::{Checked, World, violation},
 };
 
+use test_ledger::testing::{Fault, queue_fault};
+
 /// A canister that met many unclear answers gives the ledger a pause.
 const PAUSE_SECONDS: u64 = 301;
 /// Ledgers remember for a day; a day and two hours later the longest pause is over as well.
@@ -136,6 +138,10 @@ impl World {
             for account in &self.accounts()[1..3] {
                 self.transfer(ledger, minter().into(), *account, FUNDS);
             }
+            // Until now most of the ledger's trouble was with payments.
+            let lost = Fault::lost_after_transfer();
+            let (method, arg) = queue_fault("icrc1_transfer", 2, &lost);
+            self.ledger_call(ledger, controller(), method, arg);
         }
         for _ in 0..=RETENTION_DAYS {
             self.wait(86_400)?;
