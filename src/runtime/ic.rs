@@ -41,8 +41,12 @@ impl Runtime for IcRuntime {
     }
 
     fn wake(&self, at: Option<TimestampNs>) {
-        if timers::wake(self.now(), at) {
-            api::global_timer_set(api::time());
+        if let Some(at) = timers::wake(self.now(), at) {
+            let before = api::global_timer_set(at.0);
+            if before != 0 && before < at.0 {
+                // Something else comes first; the one after it is set when that fires.
+                api::global_timer_set(before);
+            }
         }
     }
 

@@ -35,26 +35,27 @@ pub fn on_tick(tick: Tick) {
     TICK.set(Some(tick));
 }
 
-/// Arms the timer for this time, and for no other; without a time, disarms it.
+/// Arms the timer for this time, and for no other; without a time, disarms it. Returns the time for which
+/// it was armed just now.
 ///
-/// True if the timer that was armed has been lost: the system drops a timer that comes due while the
-/// canister is frozen, and `ic-cdk-timers` 1.0 goes on believing that it is set, so that it sets no other
-/// (`update_ic0_timer` in its `state.rs`). The caller then has the system's own timer fire at once, which
-/// makes both agree again.
+/// The caller has to see to it that the system's own timer fires then: the system drops a timer that comes
+/// due while the canister is frozen, and `ic-cdk-timers` 1.0 goes on believing that it is set, so that it
+/// sets no later one (`update_ic0_timer` in its `state.rs`). When it fires, both agree again.
 #[must_use]
-pub fn wake(now: TimestampNs, at: Option<TimestampNs>) -> bool {
+pub fn wake(now: TimestampNs, at: Option<TimestampNs>) -> Option<TimestampNs> {
     let (Some(at), Some(tick)) = (at, TICK.get()) else {
         disarm();
-        return false;
+        return None;
     };
-    let lost = ARMED.with_borrow(|armed| armed.is_some_and(|(at, _)| now > at.plus(LOST)));
     let wait = Duration::from_nanos(at.0.saturating_sub(now.0)).clamp(SHORTEST, LONGEST);
     let target = TimestampNs(now.0.saturating_add(wait.as_nanos() as u64));
     // What is due already stays due: asking again and again must not put it off for ever.
-    if !lost
-        && ARMED.with_borrow(|armed| armed.is_some_and(|(armed, _)| at <= armed && armed <= target))
-    {
-        return false;
+    let stands = |armed: TimestampNs| {
+        let lost = now > armed.plus(LOST);
+        at <= armed && armed <= target && !lost
+    };
+    if ARMED.with_borrow(|armed| armed.is_some_and(|(armed, _)| stands(armed))) {
+        return None;
     }
     disarm();
     let id = set_timer_interval(wait, move || async move {
@@ -62,7 +63,7 @@ pub fn wake(now: TimestampNs, at: Option<TimestampNs>) -> bool {
         tick().await;
     });
     ARMED.set(Some((target, id)));
-    lost
+    Some(target)
 }
 
 fn disarm() {

@@ -56,6 +56,8 @@ pub fn certify_changes() {
     let (paths, more) = storage::changes::take_some(STEP);
     if more {
         ic_cdk_timers::set_timer(Duration::ZERO, async { certify_changes() });
+        // Even if `ic-cdk-timers` believes that a timer is set which the system has dropped.
+        ic_cdk::api::global_timer_set(ic_cdk::api::time());
     }
     if paths.is_empty() {
         return;
