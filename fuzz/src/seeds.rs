@@ -124,7 +124,11 @@ fn payment_headers() -> Vec<Vec<u8>> {
     let offer = offer("icp:1");
     let mut seeds = vec![br#"{"x402Version":1,"scheme":"exact"}"#.to_vec()];
     for signer in signers() {
-        let payment = pay(&offer, signer.as_ref());
+        let mut payment = pay(&offer, signer.as_ref());
+        payment.extensions = serde_json::from_str(
+            r#"{"payment-identifier":{"info":{"required":false,"id":"order_0123456789-a"},"schema":{}}}"#,
+        )
+        .expect("is JSON");
         seeds.push(json(&payment));
         if seeds.len() == 2 {
             seeds.push(encode_header(&payment).into_bytes());

@@ -11,7 +11,7 @@ import { Principal } from "@icp-sdk/core/principal";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
 import { decodePaymentRequiredHeader, decodePaymentResponseHeader } from "@x402/core/http";
 import { PaymentRequiredV2Schema } from "@x402/core/schemas";
-import { ExactIcpScheme, PayerLedger, resendingFetch } from "tollkeeper-x402";
+import { cancelPayment, ExactIcpScheme, PayerLedger, resendingFetch } from "tollkeeper-x402";
 import * as idl from "./idl.mjs";
 import { actor, agentFor, ok } from "./replica.mjs";
 
@@ -90,6 +90,33 @@ describe("the stock @x402/fetch client", () => {
     assert.equal(response.status, 402);
     assert.equal(decodePaymentResponseHeader(response.headers.get("payment-response")).errorReason, "insufficient_allowance");
     assert.equal(await ledger.balance(), before);
+  });
+
+  it("ends a payment that a gateway calls refused and keeps", async () => {
+    const identity = Ed25519KeyIdentity.generate();
+    const ledger = await fund(identity);
+    const before = await ledger.balance();
+    const agent = await agentFor(network, identity);
+    let held;
+    const liar = async (input, init) => {
+      const request = new Request(input, init);
+      held = request.headers.get("PAYMENT-SIGNATURE") ?? held;
+      return held ? new Response("{}", { status: 402 }) : fetch(request);
+    };
+    await wrapFetchWithPayment(liar, clientOf(identity))(report);
+    assert.equal(await cancelPayment(agent, held), "cancelled");
+    const late = await fetch(report, { headers: { "PAYMENT-SIGNATURE": held } });
+    assert.match(refusal(late), /invalid_exact_icp_cancelled/);
+    assert.equal(await ledger.balance(), before);
+    // One that was used cannot be taken back.
+    const paid = await wrapFetchWithPayment((input, init) => {
+      held = new Request(input, init).headers.get("PAYMENT-SIGNATURE") ?? held;
+      return fetch(input, init);
+    }, clientOf(identity))(report);
+    assert.equal(paid.status, 200);
+    assert.equal(await cancelPayment(agent, held), "used");
+    const other = await agentFor(network, Ed25519KeyIdentity.generate());
+    await assert.rejects(cancelPayment(other, held), /signed this payment/);
   });
 
   it("gets the same content for the same authorization, charged once", async () => {

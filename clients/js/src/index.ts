@@ -9,6 +9,7 @@ export {
   signedMessage,
   type Terms,
 } from "./authorization.js";
+export { cancelPayment } from "./cancel.js";
 export { PayerLedger } from "./ledger.js";
 export { resendingFetch, type ResendOptions } from "./resend.js";
 export { ExactIcpScheme, type ExactIcpOptions, OfferRefused } from "./scheme.js";

@@ -1,7 +1,9 @@
 //! The `PAYMENT-SIGNATURE` header, raw and with the base64 already made.
 //!
-//! What is read can be written, and is then read as the same; what is too long is never read.
+//! What is read can be written, and is then read as the same; what is too long is never read. A payment
+//! identifier that is taken has the form that it must have.
 
+use tollkeeper::domain::identifier;
 use x402_icp::{
     decode::{MAX_HEADER_BYTES, decode_payment},
     encode_header,
@@ -23,6 +25,13 @@ fn header(header: &[u8]) {
         }
     };
     assert!(header.len() <= MAX_HEADER_BYTES);
+    if let Ok(Some(id)) = identifier::given(payment.payload.extensions.as_ref()) {
+        assert!(identifier::LENGTH.contains(&id.len()));
+        assert!(
+            id.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        );
+    }
     // Extensions are handed through unread; floating-point numbers in them need not survive.
     let mut payload = payment.payload.clone();
     payload.extensions = None;
