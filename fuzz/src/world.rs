@@ -44,6 +44,8 @@ impl Runtime for Controller {
         x402_icp::network::MAINNET_ROOT_KEY_DER.to_vec()
     }
 
+    fn wake(&self, _: Option<TimestampNs>) {}
+
     fn call(&self, _: Principal, _: &str, _: Vec<u8>) -> impl Future<Output = CallOutcome> {
         let reply = self.0.borrow_mut().pop_front().unwrap_or_default();
         std::future::ready(CallOutcome::Reply(reply))

@@ -7,7 +7,8 @@ use tollkeeper::domain::identifier;
 use x402_icp::{
     decode::{MAX_HEADER_BYTES, decode_payment},
     encode_header,
-    values::to_base64,
+    values::{parse_base64, to_base64},
+    wire::PaymentPayload,
 };
 
 pub fn run(data: &[u8]) {
@@ -32,6 +33,20 @@ fn header(header: &[u8]) {
                 .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         );
     }
+    // The reader by hand reads nothing else than the derived one.
+    let json = parse_base64(header, MAX_HEADER_BYTES).expect("it was read");
+    let derived: PaymentPayload =
+        serde_json::from_slice(&json).expect("the derived reader reads it");
+    assert_eq!(
+        PaymentPayload {
+            extensions: None,
+            ..derived
+        },
+        PaymentPayload {
+            extensions: None,
+            ..payment.payload.clone()
+        }
+    );
     // Extensions are handed through unread; floating-point numbers in them need not survive.
     let mut payload = payment.payload.clone();
     payload.extensions = None;
