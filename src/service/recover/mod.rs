@@ -171,10 +171,10 @@ fn plan<R: Runtime>(runtime: &R, key: &NonceKey) -> Option<Work> {
     let (payment, opening) = storage::payments::opened(key)?;
     let overdue = storage::payments::is_due(key, now);
     let event = match &payment.state {
-        State::Unknown { .. } if may_ask(&payment, &opening, now) => {
-            return Some(Work::Retry(*key));
+        State::Unknown { .. } if wants_log(key, &payment, &opening, now) => {
+            return Some(Work::Read(payment.ledger));
         }
-        State::Unknown { .. } => return Some(Work::Read(payment.ledger)),
+        State::Unknown { .. } => return Some(Work::Retry(*key)),
         State::Settling { .. } if overdue => Event::InDoubt(Doubt::NoAnswer),
         State::Reserved if overdue => Event::NotMoved(failure("the ledger was not asked")),
         _ => return None,
@@ -185,9 +185,25 @@ fn plan<R: Runtime>(runtime: &R, key: &NonceKey) -> Option<Work> {
     None
 }
 
-fn may_ask(payment: &Payment, opening: &Opening, now: TimestampNs) -> bool {
+/// Whether the log is to be read for this unknown payment, and not the same transfer asked for again.
+///
+/// Always when no transfer may be asked for. Before, when the ledger refuses the repetition: one that looks
+/// at the fee or the allowance before it looks for duplicates would go on refusing a transfer that it has
+/// made. The log says so at once; if it does not hold the transfer, the next turn is the transfer's again.
+fn wants_log(key: &NonceKey, payment: &Payment, opening: &Opening, now: TimestampNs) -> bool {
     let valid_before = opening.valid_before;
-    valid_before.is_some_and(|valid_before| pay::may_ask(payment, valid_before, now))
+    if !valid_before.is_some_and(|valid_before| pay::may_ask(payment, valid_before, now)) {
+        return true;
+    }
+    let searches = storage::recovery::progress(key).searches;
+    match &payment.state {
+        State::Unknown {
+            doubt: Doubt::RetryRefused,
+            attempts,
+            ..
+        } => searches.saturating_add(1) < *attempts && has_log(&payment.ledger),
+        _ => false,
+    }
 }
 
 fn failure(text: &str) -> Failure {
@@ -225,7 +241,7 @@ fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<NonceKey>
     let searches = soon.into_iter().filter_map(|key| {
         let (payment, opening) = storage::payments::opened(&key)?;
         let unknown = matches!(payment.state, State::Unknown { .. });
-        if payment.ledger != *ledger || !unknown || may_ask(&payment, &opening, now) {
+        if payment.ledger != *ledger || !unknown || !wants_log(&key, &payment, &opening, now) {
             return None;
         }
         let before = storage::recovery::progress(&key);

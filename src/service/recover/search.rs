@@ -113,7 +113,10 @@ pub async fn read<R: Runtime>(runtime: &R, ledger: Principal, searches: &mut [Se
             return End::Unclear("the log has become shorter".into());
         }
         take(searches, &page, page.log_length, sent);
-        let Some(cursor) = lowest(searches, |search| search.cursor) else {
+        if hinted && let Err(end) = reader.follow(&page, from, searches, sent).await {
+            return end;
+        }
+        let Some(mut cursor) = lowest(searches, |search| search.cursor) else {
             return End::Done;
         };
         let left = page.log_length.saturating_sub(cursor);
@@ -127,13 +130,16 @@ pub async fn read<R: Runtime>(runtime: &R, ledger: Principal, searches: &mut [Se
             }
             continue;
         }
-        if let Some((archive, method, range)) = blocklog::keeper(&page, cursor) {
-            if !may_be_asked(runtime, &ledger, &archive) {
-                return End::Unclear("the ledger names an archive that cannot be one".into());
-            }
-            match reader.ask(archive, method, &[range], false).await {
-                Ok(theirs) => take(searches, &theirs, page.log_length, sent),
+        // One archive after the other, as far as the ledger has named them.
+        loop {
+            match reader.follow(&page, cursor, searches, sent).await {
+                Ok(true) => {}
+                Ok(false) => break,
                 Err(end) => return end,
+            }
+            match lowest(searches, |search| search.cursor) {
+                Some(next) if next > cursor => cursor = next,
+                _ => break,
             }
         }
         if !hinted && lowest(searches, |search| search.cursor) <= begun {
@@ -187,6 +193,26 @@ struct Reader<'a, R: Runtime> {
 }
 
 impl<R: Runtime> Reader<'_, R> {
+    /// Reads on in the archive that the ledger named for this block, if it named one.
+    async fn follow(
+        &mut self,
+        page: &Page,
+        block: u64,
+        searches: &mut [Search],
+        sent: TimestampNs,
+    ) -> Result<bool, End> {
+        let Some((archive, method, range)) = blocklog::keeper(page, block) else {
+            return Ok(false);
+        };
+        if !may_be_asked(self.runtime, &self.ledger, &archive) {
+            let problem = "the ledger names an archive that cannot be one";
+            return Err(End::Unclear(problem.into()));
+        }
+        let theirs = self.ask(archive, method, &[range], false).await?;
+        take(searches, &theirs, page.log_length, sent);
+        Ok(true)
+    }
+
     async fn ask(
         &mut self,
         canister: Principal,

@@ -29,6 +29,30 @@ fn should_need_one_call_in_the_ordinary_case() {
     assert_eq!(shop.runtime.made(), 2, "one call, one recovery");
 }
 
+/// The ledger checks the fee before it looks for duplicates, and its fee has changed since.
+#[test]
+fn should_read_the_log_when_the_repetition_is_refused() {
+    let shop = shop();
+    let request = shop.unknown(1, 1);
+    let bad_fee = || {
+        Err(TransferFromError::BadFee {
+            expected_fee: Nat::from(11u8),
+        })
+    };
+    shop.later(5).will(bad_fee());
+    shop.tick();
+    // Not in the log: nothing is proved, and the transfer is asked for again.
+    shop.later(10).will_show(0, vec![]);
+    shop.tick();
+    assert!(is_unknown(&shop.state(&request)));
+    shop.later(10).will(bad_fee());
+    shop.tick();
+    let ours = shop.block(&request);
+    shop.later(20).will_show(1, vec![(0, ours)]);
+    shop.tick();
+    assert_eq!(settled_in(&shop.state(&request)), Some(0));
+}
+
 #[test]
 fn should_leave_what_is_settled_for_its_payer() {
     let shop = shop();
