@@ -14,7 +14,7 @@ pub mod storage;
 pub mod types;
 
 use api::{
-    endpoints,
+    arguments, endpoints,
     http::{self, HttpRequest, HttpResponse, HttpUpdateRequest},
     inspect,
     types::*,
@@ -45,7 +45,8 @@ fn tick() -> Pin<Box<dyn Future<Output = ()>>> {
 #[init]
 fn init(args: Option<TollkeeperArgs>) {
     runtime::timers::on_tick(tick);
-    if let Err(error) = endpoints::init(&IcRuntime, args) {
+    let understood = arguments::check(&ic_cdk::api::msg_arg_data(), args.as_ref());
+    if let Err(error) = understood.and_then(|()| endpoints::init(&IcRuntime, args)) {
         ic_cdk::trap(error);
     }
     http::certify_all();
@@ -54,7 +55,8 @@ fn init(args: Option<TollkeeperArgs>) {
 #[post_upgrade]
 fn post_upgrade(args: Option<TollkeeperArgs>) {
     runtime::timers::on_tick(tick);
-    if let Err(error) = endpoints::post_upgrade(&IcRuntime, args) {
+    let understood = arguments::check(&ic_cdk::api::msg_arg_data(), args.as_ref());
+    if let Err(error) = understood.and_then(|()| endpoints::post_upgrade(&IcRuntime, args)) {
         ic_cdk::trap(error);
     }
     http::certify_all();

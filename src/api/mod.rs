@@ -1,5 +1,6 @@
 //! Translation between the outside and the services: Candid here, HTTP in [`http`].
 
+pub mod arguments;
 pub mod endpoints;
 pub mod http;
 pub mod inspect;

@@ -85,9 +85,14 @@ impl Description {
 /// Whether a fee that a ledger named in passing may replace the one it named when it was added.
 ///
 /// One reply must not be able to make every offer absurd, and the fee that a ledger wants for burning
-/// (none) is not its fee. A controller who knows better adds the ledger again.
-pub fn fee_is_plausible(known: Amount, named: Amount) -> bool {
-    known.0 == 0 || (named.0 > 0 && named.0 <= known.0.saturating_mul(MAX_FEE_FACTOR))
+/// (none) is not its fee. A controller who knows better adds the ledger again. There is nothing to compare
+/// with where there was no fee: then a tenth of a whole token is the most.
+pub fn fee_is_plausible(known: Amount, named: Amount, decimals: u8) -> bool {
+    let most = match known.0 {
+        0 => 10_u128.saturating_pow(decimals.into()).div_ceil(10),
+        known => known.saturating_mul(MAX_FEE_FACTOR),
+    };
+    (1..=most).contains(&named.0) || named == known
 }
 
 /// How many times as high a fee may become without a controller looking at it.
@@ -139,10 +144,18 @@ mod tests {
 
     #[test]
     fn a_fee_named_in_passing_is_believed_within_reason() {
-        let plausible = |known, named| fee_is_plausible(Amount(known), Amount(named));
+        let plausible = |known, named| fee_is_plausible(Amount(known), Amount(named), 6);
         assert!(plausible(10, 11) && plausible(10, 1) && plausible(10, 1_000));
         assert!(plausible(0, 5) && plausible(0, 0));
         assert!(!plausible(10, 0) && !plausible(10, 1_001) && !plausible(10, u128::MAX));
+    }
+
+    #[test]
+    fn a_ledger_without_a_fee_cannot_name_an_absurd_one() {
+        let plausible = |named, decimals| fee_is_plausible(Amount(0), Amount(named), decimals);
+        assert!(plausible(100_000, 6) && !plausible(100_001, 6));
+        assert!(plausible(1, 0) && !plausible(2, 0));
+        assert!(!plausible(MAX_AMOUNT, MAX_DECIMALS));
     }
 
     #[test]

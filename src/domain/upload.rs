@@ -8,6 +8,8 @@ use candid::Principal;
 
 /// The most unfinished uploads.
 pub const MAX_UPLOADS: usize = 16;
+/// The smallest chunk but the last, in bytes: each is an entry of a table.
+pub const MIN_CHUNK_BYTES: u64 = 65_536;
 /// How long an upload may rest before it is dropped.
 pub const UPLOAD_IDLE: Seconds = Seconds(3_600);
 
@@ -38,7 +40,7 @@ pub enum ChunkError {
         /// Where the last one ended.
         expected: u64,
     },
-    /// It is empty, or reaches beyond the announced length.
+    /// It is empty, smaller than it has to be, or reaches beyond the announced length.
     Invalid(InvalidArgument),
 }
 
@@ -66,6 +68,13 @@ impl Upload {
                 "bytes",
                 format!("reach beyond the announced length of {}", self.bytes),
                 rest.into(),
+            )));
+        }
+        if length < rest.min(MIN_CHUNK_BYTES) {
+            return Err(ChunkError::Invalid(InvalidArgument::limit(
+                "bytes",
+                format!("are fewer than {MIN_CHUNK_BYTES} and not the last"),
+                MIN_CHUNK_BYTES.into(),
             )));
         }
         Ok(())
@@ -119,6 +128,24 @@ mod tests {
             upload(40).check_chunk(40, 0),
             Err(ChunkError::Invalid(_))
         ));
+    }
+
+    #[test]
+    fn tiny_chunks_do_not_fill_the_table() {
+        let large = Upload {
+            bytes: 3 * MIN_CHUNK_BYTES,
+            ..upload(0)
+        };
+        assert_eq!(large.check_chunk(0, MIN_CHUNK_BYTES), Ok(()));
+        assert!(matches!(
+            large.check_chunk(0, MIN_CHUNK_BYTES - 1),
+            Err(ChunkError::Invalid(e)) if e.limit == Some(MIN_CHUNK_BYTES.into())
+        ));
+        let end = Upload {
+            received: large.bytes - 1,
+            ..large
+        };
+        assert_eq!(end.check_chunk(end.received, 1), Ok(()), "the last");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{
+        blocklog,
         ledger::{Description, Ledger, MAX_LEDGERS},
         roles::Unauthorized,
         settlement::CallOutcome,
@@ -54,7 +55,7 @@ struct Standard {
 }
 
 /// Registers a ledger after asking it what it is, or refreshes what is known of it. The latter also
-/// forgets its highest block, for a ledger on a test network that was installed anew.
+/// forgets its highest block if its log ends before that: a ledger of a test network, installed anew.
 pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, LedgerError> {
     let caller = runtime.caller();
     role(runtime, &caller).may_administer()?;
@@ -75,6 +76,12 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
     let mut ledger = description
         .check(id)
         .map_err(|problem| LedgerError::NotALedger { problem })?;
+    let ends_earlier = match storage::payments::highest_block(&id) {
+        Some(highest) => log_length(runtime, id)
+            .await
+            .is_some_and(|length| length <= highest.0),
+        None => false,
+    };
     // As it is now, after the awaits.
     if let Some(known) = storage::ledgers::get(&id) {
         if known.decimals != ledger.decimals {
@@ -87,8 +94,12 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
     storage::ledgers::put(&ledger).map_err(|_| LedgerError::TooManyLedgers {
         limit: MAX_LEDGERS as u32,
     })?;
-    storage::payments::forget_highest_block(&id);
     storage::audit::admin(caller, "ledger_add", &id.to_text(), runtime.now());
+    if ends_earlier {
+        storage::payments::forget_highest_block(&id);
+        let subject = format!("{id}: its log begins anew");
+        storage::audit::admin(caller, "highest_block_forgotten", &subject, runtime.now());
+    }
     Ok(ledger)
 }
 
@@ -112,6 +123,18 @@ pub fn enable<R: Runtime>(
     };
     storage::audit::admin(caller, action, &id.to_text(), runtime.now());
     Ok(ledger)
+}
+
+/// How many blocks the ledger's log has; none if it does not say so.
+async fn log_length<R: Runtime>(runtime: &R, ledger: Principal) -> Option<u64> {
+    let argument = blocklog::argument(&[]);
+    match runtime.call(ledger, "icrc3_get_blocks", argument).await {
+        CallOutcome::Reply(reply) => {
+            let page = blocklog::read(&reply, &[], true).ok()?;
+            Some(page.log_length)
+        }
+        _ => None,
+    }
 }
 
 /// The encoded argument of a method without any.

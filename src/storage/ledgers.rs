@@ -129,11 +129,20 @@ pub fn learn_fee(id: &Principal, fee: Amount, now: TimestampNs) {
     let Some(mut ledger) = get(id) else {
         return;
     };
-    // No fee at all is what a ledger wants for burning: a recipient's fault, not a new fee.
-    if ledger.fee == fee || fee.0 == 0 {
+    if ledger.fee == fee {
         return;
     }
-    let plausible = fee_is_plausible(ledger.fee, fee);
+    // No fee at all is what a ledger wants for burning: a recipient's fault, not a new fee. If it is the
+    // ledger's fee all the same, a controller adds the ledger again.
+    if fee.0 == 0 {
+        let subject = format!(
+            "{} -> 0: minting account, or add the ledger again",
+            ledger.fee
+        );
+        audit::admin(*id, "fee_zero_named", &subject, now);
+        return;
+    }
+    let plausible = fee_is_plausible(ledger.fee, fee, ledger.decimals);
     if !plausible && !ledger.enabled {
         return;
     }
@@ -218,7 +227,9 @@ pub(crate) mod tests {
         assert!(learn(1, 0).is_empty());
         assert_eq!(learn(1, 11), ["/a"]);
         assert_eq!(get(&ledger(1).id).unwrap().fee, Amount(11));
-        assert_eq!(audit::admin_after(0, 10)[0].subject, "10 -> 11");
+        let entries = audit::admin_after(0, 10);
+        assert_eq!(entries[0].action, "fee_zero_named");
+        assert_eq!(entries[1].subject, "10 -> 11");
         assert!(get(&ledger(1).id).unwrap().enabled);
         assert_eq!(learn(1, 100_000), ["/a"]);
         let disabled = get(&ledger(1).id).unwrap();

@@ -77,26 +77,32 @@ fn content_too_large_is_refused_before_any_byte() {
 #[test]
 fn chunk_at_another_offset_is_refused() {
     let setup = with_route();
-    let upload = begin(&setup, 4, Sha256::digest(b"text").to_vec()).unwrap();
+    let (first, all) = ([7; 65_536], [7; 65_538]);
+    let upload = begin(&setup, 65_538, Sha256::digest(all).to_vec()).unwrap();
     assert_eq!(
         chunk(&setup, upload, 1, b"ext"),
         Err(ContentError::WrongOffset { expected: 0 })
     );
-    chunk(&setup, upload, 0, b"te").unwrap();
+    let tiny = chunk(&setup, upload, 0, b"te");
+    assert!(
+        matches!(&tiny, Err(ContentError::InvalidArgument(problem)) if problem.field == "bytes"),
+        "{tiny:?}"
+    );
+    chunk(&setup, upload, 0, &first).unwrap();
     assert_eq!(
-        chunk(&setup, upload, 0, b"te"),
-        Err(ContentError::WrongOffset { expected: 2 })
+        chunk(&setup, upload, 0, &first),
+        Err(ContentError::WrongOffset { expected: 65_536 })
     );
     assert_eq!(
         commit(&setup, upload),
         Err(ContentError::Incomplete {
-            received: 2,
-            expected: 4
+            received: 65_536,
+            expected: 65_538
         })
     );
-    chunk(&setup, upload, 2, b"xt").unwrap();
-    assert_eq!(commit(&setup, upload).unwrap().bytes, 4);
-    assert_eq!(setup.get("/page").body, b"text");
+    chunk(&setup, upload, 65_536, &all[65_536..]).unwrap();
+    assert_eq!(commit(&setup, upload).unwrap().bytes, 65_538);
+    assert_eq!(setup.get("/page").body, all);
 }
 
 #[test]

@@ -48,6 +48,35 @@ fn no_payment_is_taken_below_the_cycles_floor() {
 }
 
 #[test]
+fn below_the_cycles_floor_offers_stay_up_and_payments_under_way_come_to_their_end() {
+    use test_ledger::testing::Fault;
+    let setup = Setup::new();
+    let payer = setup.payer(162);
+    let sale = setup.sell("/article", PRICE);
+    setup.ledger.fault(&setup, 1, &Fault::lost_after_transfer());
+    let pending = sale.pay(&payer).send().expect_pending();
+    set_limits(
+        &setup,
+        LimitsArg {
+            cycles_floor: Some(Nat::from(1_000_000_000_000_000_u64)),
+            ..LimitsArg::default()
+        },
+    );
+    let unpaid = setup.get("/article");
+    assert_eq!((unpaid.status, unpaid.upgraded), (402, false));
+    sale.pay(&payer)
+        .send()
+        .expect_refused(Code::LedgerUnavailable);
+    // By itself: nobody asks.
+    for _ in 0..40 {
+        setup.advance(5);
+    }
+    assert!(setup.payment(pending.id.0).unwrap().status.is_paid());
+    sale.present(pending).send().expect_settled();
+    assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
+}
+
+#[test]
 fn no_payment_is_taken_when_the_books_are_full() {
     let setup = Setup::with_any_ledger();
     let payer = setup.payer(161);

@@ -52,24 +52,29 @@ fn content_is_uploaded_and_replaced() {
 #[test]
 fn an_upload_goes_on_only_as_announced() {
     let (runtime, key) = set_up();
-    let id = begin(&runtime, key.clone(), 4, hash(b"good")).unwrap();
+    let first = [7; 65_536];
+    let id = begin(&runtime, key.clone(), 65_538, hash(b"good")).unwrap();
     assert_eq!(
         chunk(&runtime, id, 1, b"g"),
         Err(ContentError::WrongOffset { expected: 0 })
     );
     assert!(matches!(
-        chunk(&runtime, id, 0, b"too long"),
-        Err(ContentError::InvalidArgument(e)) if e.limit == Some(4)
+        chunk(&runtime, id, 0, &[7; 65_539]),
+        Err(ContentError::InvalidArgument(e)) if e.limit == Some(65_538)
     ));
-    chunk(&runtime, id, 0, b"go").unwrap();
+    assert!(matches!(
+        chunk(&runtime, id, 0, b"go"),
+        Err(ContentError::InvalidArgument(e)) if e.limit == Some(65_536)
+    ));
+    chunk(&runtime, id, 0, &first).unwrap();
     assert_eq!(
         commit(&runtime, id),
         Err(ContentError::Incomplete {
-            received: 2,
-            expected: 4
+            received: 65_536,
+            expected: 65_538
         })
     );
-    chunk(&runtime, id, 2, b"at").unwrap();
+    chunk(&runtime, id, 65_536, b"at").unwrap();
     assert!(matches!(
         commit(&runtime, id),
         Err(ContentError::HashMismatch { .. })

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     runtime::scripted::{ScriptedRuntime, run},
     storage::config::tests::config,
-    types::{Amount, TimestampNs},
+    types::{Amount, BlockIndex, TimestampNs},
 };
 
 #[derive(CandidType)]
@@ -71,6 +71,33 @@ fn decimals_do_not_change_under_prices() {
         Err(LedgerError::NotALedger { problem }) if problem.contains("decimals")
     ));
     assert_eq!(storage::ledgers::all(), vec![ledger]);
+}
+
+#[derive(CandidType)]
+struct Log {
+    log_length: Nat,
+    blocks: Vec<Nat>,
+    archived_blocks: Vec<Nat>,
+}
+
+#[test]
+fn a_refresh_does_not_forget_blocks_that_the_ledger_still_has() {
+    use crate::storage::payments;
+    let (runtime, id) = set_up();
+    describe(&runtime, 10_000);
+    run(add(&runtime, id)).unwrap();
+    payments::tests::settled_in(id, 41);
+    assert_eq!(payments::highest_block(&id), Some(BlockIndex(41)));
+    for (length, kept) in [(42u8, true), (41, false)] {
+        describe(&runtime, 10_000);
+        runtime.will_reply(Log {
+            log_length: Nat::from(length),
+            blocks: vec![],
+            archived_blocks: vec![],
+        });
+        run(add(&runtime, id)).unwrap();
+        assert_eq!(payments::highest_block(&id).is_some(), kept, "{length}");
+    }
 }
 
 #[test]

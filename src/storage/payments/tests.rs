@@ -53,6 +53,23 @@ pub(crate) fn reload() {
     TABLES.with_borrow_mut(|tables| *tables = Tables::load());
 }
 
+/// A payment in this ledger, settled in this block.
+pub(crate) fn settled_in(ledger: Principal, block: u64) {
+    let payment = Payment {
+        ledger,
+        ..payment(1, 1)
+    };
+    let new = NewPayment {
+        payment,
+        valid_before: None,
+        known_block: None,
+    };
+    record(&key(1), Change::Open(Box::new(new)), NOW).unwrap();
+    let block = BlockIndex(block);
+    let paid = Change::Both(Event::Moved { block }, Event::Delivered);
+    record(&key(1), paid, NOW).unwrap();
+}
+
 fn key(n: u32) -> NonceKey {
     let mut key = [0; 16];
     key[..4].copy_from_slice(&n.wrapping_mul(2_654_435_761).to_be_bytes());
