@@ -12,12 +12,14 @@ use crate::{
 use candid::Principal;
 use ic_stable_structures::{StableVec, Storable};
 use minicbor::{Decode, Encode};
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap};
 
 /// How many transitions of payments are kept.
 pub const PAYMENT_ENTRIES: u64 = 131_072;
 /// How many administrative actions are kept.
 pub const ADMIN_ENTRIES: u64 = 8_192;
+/// How many of the actions that can be repeated without end one caller adds to the log in a day.
+pub const DAILY_ENTRIES: u64 = 512;
 
 /// What happened to a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +150,11 @@ thread_local! {
         RefCell::new(StableVec::init(memory::get(memory::AUDIT_ADMIN)));
 }
 
+thread_local! {
+    /// Heap only: an upgrade, which is a controller's doing, begins the day anew.
+    static TODAY: RefCell<BTreeMap<Principal, Today>> = RefCell::default();
+}
+
 /// Puts entry `number` (from 1) into a ring that keeps the newest `size`.
 fn write<T: Storable>(ring: &Ring<T>, number: u64, size: u64, row: &T) {
     let slot = (number - 1) % size;
@@ -199,13 +206,58 @@ pub(super) fn payment(id: &PaymentId, transition: Transition, now: TimestampNs) 
     PAYMENTS.with_borrow(|ring| write(ring, number, PAYMENT_ENTRIES, &row));
 }
 
+/// Whose actions these are that can be repeated without end: those of operators, and what ledgers say.
+const REPEATABLE: [&str; 5] = [
+    "route_put",
+    "route_remove",
+    "content_commit",
+    "fee_learnt",
+    "fee_zero_named",
+];
+
+/// What somebody added today of the actions that can be repeated.
+struct Today {
+    day: u64,
+    entries: u64,
+    /// The number of the latest.
+    latest: u64,
+}
+
+/// The number for a caller's next action: a new one, or, when today's share is used up, that of the latest.
+fn next_number(caller: Principal, action: &str, now: TimestampNs) -> u64 {
+    if !REPEATABLE.contains(&action) {
+        return counters::next_audit_admin();
+    }
+    let day = now.seconds() / 86_400;
+    TODAY.with_borrow_mut(|callers| {
+        callers.retain(|_, today| today.day == day);
+        let today = callers.entry(caller).or_insert(Today {
+            day,
+            entries: 0,
+            latest: 0,
+        });
+        let (_, written) = counters::audited();
+        let kept = today.latest > written.saturating_sub(ADMIN_ENTRIES);
+        if today.entries >= DAILY_ENTRIES && kept {
+            return today.latest;
+        }
+        today.entries += 1;
+        today.latest = counters::next_audit_admin();
+        today.latest
+    })
+}
+
 /// Notes an administrative action.
+///
+/// Of the actions that an operator (or a ledger) can repeat without end, each caller adds
+/// [`DAILY_ENTRIES`] a day; later ones of the day replace the caller's latest. So one
+/// operator needs sixteen days to roll out of the log what controllers did.
 pub fn admin(caller: Principal, action: &'static str, subject: &str, now: TimestampNs) {
     let end = (0..=MAX_SUBJECT_BYTES.min(subject.len()))
         .rev()
         .find(|end| subject.is_char_boundary(*end))
         .unwrap_or(0);
-    let number = counters::next_audit_admin();
+    let number = next_number(caller, action, now);
     let row = AdminRow {
         at: now.0,
         caller: StoredPrincipal(caller),
@@ -253,6 +305,26 @@ mod tests {
         let numbers: Vec<u64> = last.iter().map(|entry| entry.number).collect();
         assert_eq!(numbers, [ADMIN_ENTRIES + 9, ADMIN_ENTRIES + 10]);
         assert_eq!(admin_after(u64::MAX, 5), vec![]);
+    }
+
+    #[test]
+    fn an_operator_does_not_roll_the_log() {
+        let (controller, operator) = (Principal::from_slice(&[1]), Principal::from_slice(&[2]));
+        let now = TimestampNs(86_400_000_000_000);
+        admin(controller, "pay_to_set", "somebody", now);
+        for n in 0..2 * ADMIN_ENTRIES {
+            admin(operator, "route_put", &n.to_string(), now);
+        }
+        let entries = admin_after(0, 10_000);
+        assert_eq!(entries.len() as u64, DAILY_ENTRIES + 1);
+        assert_eq!(entries[0].action, "pay_to_set");
+        let latest = entries.last().map(|entry| entry.subject.clone());
+        assert_eq!(latest, Some((2 * ADMIN_ENTRIES - 1).to_string()));
+        // Somebody else, and the next day, have their own share.
+        admin(controller, "route_put", "", now);
+        admin(operator, "route_put", "", TimestampNs(2 * now.0));
+        let (_, written) = counters::audited();
+        assert_eq!(written, DAILY_ENTRIES + 3);
     }
 
     #[test]
