@@ -231,8 +231,19 @@ mod tests {
     fn canister_did_says_what_the_code_does() {
         candid::export_service!();
         let code = __export_service();
-        let did = include_str!("../canister.did");
-        service_equal(CandidSource::Text(&code), CandidSource::Text(did))
+        // The two methods that are read and written by hand (`api/http/wire.rs`) are exported as bytes.
+        let by_hand = [
+            "http_request : (HttpRequest) -> (HttpResponse) query;",
+            "http_request_update : (HttpUpdateRequest) -> (HttpResponse);",
+        ];
+        let mut did = include_str!("../canister.did").to_string();
+        for method in by_hand {
+            assert!(did.contains(method), "{method}");
+            let bytes = method.replace("(HttpRequest)", "(blob)");
+            let bytes = bytes.replace("(HttpUpdateRequest)", "(blob)");
+            did = did.replace(method, &bytes.replace("(HttpResponse)", "(blob)"));
+        }
+        service_equal(CandidSource::Text(&code), CandidSource::Text(&did))
             .unwrap_or_else(|error| panic!("{error}\n{code}"));
     }
 }
