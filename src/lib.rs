@@ -208,16 +208,20 @@ async fn withdraw(withdrawal: WithdrawArgs) -> Result<Nat, WithdrawError> {
 
 #[query(
     decode_with = "http::wire::decode_query",
-    encode_with = "http::wire::encode"
+    encode_with = "http::wire::encode",
+    hidden = true
 )]
+#[cfg_attr(test, candid::candid_method(query))]
 fn http_request(request: HttpRequest) -> HttpResponse {
     http::http_request(request)
 }
 
 #[update(
     decode_with = "http::wire::decode_update",
-    encode_with = "http::wire::encode"
+    encode_with = "http::wire::encode",
+    hidden = true
 )]
+#[cfg_attr(test, candid::candid_method)]
 async fn http_request_update(request: HttpUpdateRequest) -> HttpResponse {
     http::http_request_update(&IcRuntime, request).await
 }
