@@ -108,7 +108,7 @@ pub enum PayOutcome {
 /// Takes a payment: verifies, settles and books it.
 pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutcome {
     // A timer is lost when the canister is frozen at its time: who comes next sees to what is due.
-    recover::arm(runtime);
+    recover::catch_up(runtime);
     let key = nonce_key(&request.payment);
     let proof = proof(&request.payment);
     let known = known::payment(&key, runtime.now());

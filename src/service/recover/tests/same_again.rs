@@ -82,6 +82,22 @@ fn should_have_no_timer_when_all_goes_well() {
 }
 
 #[test]
+fn should_have_no_timer_for_payments_in_flight_and_one_for_what_is_overdue() {
+    let shop = shop();
+    shop.runtime.hold.set(true);
+    let mut first = Box::pin(pay::settle(&shop.runtime, shop.request(1, 1)));
+    assert!(poll(first.as_mut()).is_pending());
+    let mut second = Box::pin(pay::settle(&shop.runtime, shop.request(2, 2)));
+    assert!(poll(second.as_mut()).is_pending());
+    assert_eq!(shop.runtime.woken.get(), None);
+    // The first one's answer never came, and no timer is there: whoever comes next sees to it.
+    shop.later(600);
+    let mut third = Box::pin(pay::settle(&shop.runtime, shop.request(3, 3)));
+    assert!(poll(third.as_mut()).is_pending());
+    assert!(shop.runtime.woken.get().is_some());
+}
+
+#[test]
 fn should_be_armed_by_a_trap_and_by_an_upgrade() {
     let shop = shop();
     let request = shop.request(1, 1);
