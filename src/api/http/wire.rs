@@ -26,13 +26,13 @@ const HEADERS: u64 = 1_661_489_734;
 const CERTIFICATE_VERSION: u64 = 1_661_892_784;
 
 /// The argument of `http_request`.
-pub fn decode_query(bytes: Vec<u8>) -> HttpRequest {
-    read_request(&bytes, true).unwrap_or_else(|| decode_any(&bytes))
+pub fn decode_query(bytes: &[u8]) -> Result<HttpRequest, candid::Error> {
+    read_request(bytes, true).map_or_else(|| decode_any(bytes), Ok)
 }
 
 /// The argument of `http_request_update`.
-pub fn decode_update(bytes: Vec<u8>) -> HttpUpdateRequest {
-    read_update(&bytes).unwrap_or_else(|| decode_any(&bytes))
+pub fn decode_update(bytes: &[u8]) -> Result<HttpUpdateRequest, candid::Error> {
+    read_update(bytes).map_or_else(|| decode_any(bytes), Ok)
 }
 
 /// The argument of `http_request_update`, if it is written as gateways write it.
@@ -47,13 +47,10 @@ pub fn read_update(bytes: &[u8]) -> Option<HttpUpdateRequest> {
 }
 
 /// As the candid crate reads an argument, with the limits that ic-cdk sets for every method.
-fn decode_any<T: DeserializeOwned + CandidType>(bytes: &[u8]) -> T {
+fn decode_any<T: DeserializeOwned + CandidType>(bytes: &[u8]) -> Result<T, candid::Error> {
     let mut config = candid::DecoderConfig::new();
     config.set_skipping_quota(10_000);
-    match candid::utils::decode_one_with_config(bytes, &config) {
-        Ok(value) => value,
-        Err(error) => ic_cdk::trap(format!("the argument cannot be read: {error}")),
-    }
+    candid::utils::decode_one_with_config(bytes, &config)
 }
 
 /// The answer of both methods.
@@ -388,6 +385,9 @@ mod tests {
         };
         let bytes = Encode!(&with_version).unwrap();
         assert_eq!(read_update(&bytes), None);
-        assert_eq!(decode_update(bytes), without_version(&with_version));
+        assert_eq!(
+            decode_update(&bytes).unwrap(),
+            without_version(&with_version)
+        );
     }
 }
