@@ -258,7 +258,7 @@ impl World {
     /// Mostly one of the latest authorizations.
     fn lately(&self, number: usize) -> usize {
         let all = self.auths.len();
-        let span = if number % 5 == 0 { all } else { all.min(10) };
+        let span = if number.is_multiple_of(5) { all } else { all.min(10) };
         all - 1 - (number / 5) % span
     }
 
@@ -498,7 +498,7 @@ impl World {
             to,
             amount: Nat::from(balance * u128::from(percent) / 100),
             // Sometimes the canister is to choose.
-            created_at_time: (number % 3 != 0).then(|| self.setup.now_ns()),
+            created_at_time: (!number.is_multiple_of(3)).then(|| self.setup.now_ns()),
         };
         self.withdrawals.push((from, args.clone()));
         self.admin(controller(), "withdraw", (args,))
