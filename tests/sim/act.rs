@@ -258,7 +258,11 @@ impl World {
     /// Mostly one of the latest authorizations.
     fn lately(&self, number: usize) -> usize {
         let all = self.auths.len();
-        let span = if number.is_multiple_of(5) { all } else { all.min(10) };
+        let span = if number.is_multiple_of(5) {
+            all
+        } else {
+            all.min(10)
+        };
         all - 1 - (number / 5) % span
     }
 
