@@ -67,6 +67,7 @@ impl World {
                 let request = self.request(route, variant / 2);
                 let header = self.auths[auth].signed.header();
                 if request != self.auths[auth].request {
+                    self.auths[auth].misused = true;
                     self.submit(auth, request.payment(&header), false);
                     self.settle_down(*send)?;
                 }
@@ -319,6 +320,7 @@ impl World {
             valid_after: now - 30,
             valid_before,
             presented: false,
+            misused: false,
             cancelled: false,
             block: None,
             refund: None,

@@ -117,16 +117,15 @@ impl World {
         }
         let owed: Vec<usize> = (0..self.auths.len())
             .filter(|auth| matches!(self.auths[*auth].last, Some(Status::Settled { .. })))
+            .filter(|auth| !self.auths[*auth].misused)
             .collect();
         for auth in owed.into_iter().step_by(2) {
             self.present(auth, 1, Send::AndWait)?;
             self.check()?;
             let auth = &self.auths[auth];
             if auth.delivered.is_empty() {
-                return violation(
-                    "not delivered",
-                    format!("{}: {:?}", auth.signed.id, auth.last),
-                );
+                let text = format!("{}: {:?}, {}", auth.signed.id, auth.last, auth.answered);
+                return violation("not delivered", text);
             }
         }
         Ok(())

@@ -73,6 +73,8 @@ pub struct Auth {
     pub valid_before: u64,
     /// It was presented at least once.
     pub presented: bool,
+    /// It was presented with another request, too: the first one decides what it pays for.
+    pub misused: bool,
     /// The payer cancelled it, and was told that it will never be used.
     pub cancelled: bool,
     /// The block of the ledger that shows the transfer.
