@@ -4,6 +4,10 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$ROOT/build
 cd "$ROOT"
 
+# Native code is compiled by Clippy, which is rustc with more lints: whatever a script compiles is linted, and what
+# scripts/lint compiles is what the tests run. The canisters are built without (scripts/build).
+export RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings
+
 step() { printf '\n== %s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
@@ -12,6 +16,7 @@ usage() { awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$1"; }
 
 need_rust() {
   command -v cargo >/dev/null || die "Rust is missing: install rustup, it reads rust-toolchain.toml"
+  [ -z "${RUSTC_WORKSPACE_WRAPPER:-}" ] || command -v "$RUSTC_WORKSPACE_WRAPPER" >/dev/null || rustup component add clippy >&2
   rustup target list --installed | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown >&2
 }
 
@@ -48,7 +53,7 @@ need_canisters() {
 }
 
 # The server that tests start, unless the caller brings a real one.
-LOCAL_IC_BIN=$ROOT/crates/local-ic/target/debug
+LOCAL_IC_BIN=$ROOT/target/debug
 use_canisters() {
   export POCKET_IC_BIN=${POCKET_IC_BIN:-$LOCAL_IC_BIN/pocket-ic}
   export TOLLKEEPER_WASM=$BUILD/tollkeeper.wasm.gz

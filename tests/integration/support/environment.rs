@@ -41,6 +41,6 @@ pub fn pocket_ic() -> PocketIcBuilder {
     let builder = PocketIcBuilder::new();
     match std::env::var_os("POCKET_IC_BIN") {
         Some(_) => builder,
-        None => builder.with_server_binary(root().join("crates/local-ic/target/debug/pocket-ic")),
+        None => builder.with_server_binary(root().join("target/debug/pocket-ic")),
     }
 }

@@ -121,9 +121,7 @@ impl Shop {
         let builder = PocketIcBuilder::new();
         let builder = match std::env::var_os("POCKET_IC_BIN") {
             Some(_) => builder,
-            None => {
-                builder.with_server_binary(root().join("crates/local-ic/target/debug/pocket-ic"))
-            }
+            None => builder.with_server_binary(root().join("target/debug/pocket-ic")),
         };
         let pic = builder
             .with_nns_subnet()
