@@ -13,8 +13,10 @@ mod stored_values;
 mod template;
 mod url;
 
+type Target = fn(&[u8]);
+
 /// Name and function of every target.
-pub const ALL: &[(&str, fn(&[u8]))] = &[
+pub const ALL: &[(&str, Target)] = &[
     ("authorization", authorization::run),
     ("block_log", block_log::run),
     ("candid_arguments", candid_arguments::run),
