@@ -20,8 +20,8 @@ use api::{
     types::*,
 };
 use candid::{Nat, Principal};
-use ic_cdk::{init, inspect_message, post_upgrade, query, update};
-use runtime::ic::IcRuntime;
+use ic_cdk::{init, inspect_message, post_upgrade, pre_upgrade, query, update};
+use runtime::ic::{self, IcRuntime, InFlight};
 use serde_bytes::ByteBuf;
 use std::{future::Future, pin::Pin};
 
@@ -36,6 +36,7 @@ pub const VERSION: &str = if cfg!(feature = "broken") {
 /// What the timer runs.
 fn tick() -> Pin<Box<dyn Future<Output = ()>>> {
     Box::pin(async {
+        let _in_flight = InFlight::timer();
         service::recover::tick(&IcRuntime).await;
         // A ledger may have named another fee.
         http::certify_changes();
@@ -50,6 +51,15 @@ fn init(args: Option<TollkeeperArgs>) {
         ic_cdk::trap(error);
     }
     http::certify_all();
+}
+
+/// Keeps nothing, all state is in stable memory. It only refuses to leave replies behind, which would come home to
+/// the heap of other code; `skip_pre_upgrade` upgrades all the same.
+#[pre_upgrade]
+fn pre_upgrade() {
+    if !ic::nothing_in_flight() {
+        ic_cdk::trap("calls are in flight: stop the canister, upgrade it, start it");
+    }
 }
 
 #[post_upgrade]

@@ -1,15 +1,65 @@
 //! The Internet Computer.
+//!
+//! The reply to a call comes back to a raw address in the heap: that of the future that waits for it (`ic-cdk`
+//! 0.20, `callback` in `call.rs`), and for the call to itself in which each timer runs, that of the timer
+//! (`ic-cdk-timers` 1.0, `timer_scope_callback` in `global_timer.rs`). After an upgrade something else lives there:
+//! one payment's answer could be taken for another's. So calls are counted ([`InFlight`]), and `pre_upgrade` refuses
+//! to leave any behind ([`nothing_in_flight`]).
 
 use crate::{
     domain::settlement::CallOutcome,
     runtime::{CALL_TIMEOUT_SECONDS, Runtime, timers},
-    types::{Cycles, TimestampNs},
+    types::{Cycles, Seconds, TimestampNs},
 };
 use candid::Principal;
 use ic_cdk::{
-    api,
+    api::{self, CanisterStatusCode},
     call::{Call, CallFailed},
 };
+use std::cell::Cell;
+
+/// How long after the end of its task a timer's call may still be on its way home.
+const HOMECOMING: Seconds = Seconds(10);
+
+thread_local! {
+    static UNDER_WAY: Cell<u32> = const { Cell::new(0) };
+    static LAST_TIMER: Cell<TimestampNs> = const { Cell::new(TimestampNs(0)) };
+}
+
+/// Stands for a call, or for the task of a timer, from before it begins until it is over, however it ends.
+pub struct InFlight {
+    timer: bool,
+}
+
+impl InFlight {
+    fn begin(timer: bool) -> Self {
+        UNDER_WAY.set(UNDER_WAY.get().saturating_add(1));
+        Self { timer }
+    }
+
+    /// For what runs in a timer, from when it is set or begins.
+    #[must_use]
+    pub fn timer() -> Self {
+        Self::begin(true)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        UNDER_WAY.set(UNDER_WAY.get().saturating_sub(1));
+        if self.timer {
+            LAST_TIMER.set(TimestampNs(api::time()));
+        }
+    }
+}
+
+/// Whether no reply can come home after this message: the canister is stopped, or nothing is under way, and no timer
+/// has just ended or is about to begin.
+pub fn nothing_in_flight() -> bool {
+    let now = TimestampNs(api::time());
+    api::canister_status() == CanisterStatusCode::Stopped
+        || UNDER_WAY.get() == 0 && now > LAST_TIMER.get().plus(HOMECOMING) && !timers::due(now)
+}
 
 /// The system this canister runs on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,6 +101,7 @@ impl Runtime for IcRuntime {
     }
 
     async fn call(&self, canister: Principal, method: &str, argument: Vec<u8>) -> CallOutcome {
+        let _in_flight = InFlight::begin(false);
         let call = Call::bounded_wait(canister, method)
             .change_timeout(CALL_TIMEOUT_SECONDS)
             .take_raw_args(argument);

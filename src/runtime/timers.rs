@@ -66,6 +66,11 @@ pub fn wake(now: TimestampNs, at: Option<TimestampNs>) -> Option<TimestampNs> {
     Some(target)
 }
 
+/// Whether the timer should have fired, so that its task may be about to begin.
+pub fn due(now: TimestampNs) -> bool {
+    ARMED.with_borrow(|armed| armed.is_some_and(|(at, _)| at <= now))
+}
+
 fn disarm() {
     if let Some((_, id)) = ARMED.take() {
         clear_timer(id);

@@ -3,10 +3,7 @@
 //! An upgrade after each number of rounds meets the canister before, between and after its calls.
 
 use crate::support::{
-    Request, Setup, Signed,
-    flow::GOODS,
-    interface::PaymentStatus,
-    setup::{controller, merchant},
+    Request, Setup, Signed, flow::GOODS, interface::PaymentStatus, setup::merchant,
 };
 use candid::Principal;
 use test_ledger::testing::Fault;
@@ -40,13 +37,10 @@ fn interrupt(seed: u8, stop: bool, before: impl Fn(&Setup), repeat: bool) {
         for _ in 0..rounds {
             setup.pic.tick();
         }
-        let (pic, controller) = (&setup.pic, Some(controller()));
         if stop {
-            pic.stop_canister(setup.canister, controller).unwrap();
-        }
-        setup.upgrade();
-        if stop {
-            pic.start_canister(setup.canister, controller).unwrap();
+            setup.upgrade();
+        } else {
+            setup.upgrade_by_force();
         }
         // The answer comes, or not; the money is somewhere.
         let _ = setup.pic.await_call(call);
@@ -110,6 +104,38 @@ fn settled(seed: u8) -> (Setup, Signed) {
     (setup, signed)
 }
 
+/// The answer would come home to the heap of other code, and could be taken for another payment's.
+#[test]
+fn an_upgrade_is_refused_while_calls_are_in_flight() {
+    let setup = Setup::new();
+    let payer = setup.payer(94);
+    let sale = setup.sell("/article", PRICE);
+    setup.advance(60);
+    setup.try_upgrade(None).expect("nothing is under way");
+    let refused = || {
+        let reject = setup.try_upgrade(None).unwrap_err();
+        let text = "calls are in flight: stop the canister, upgrade it, start it";
+        assert!(reject.reject_message.contains(text), "{reject}");
+    };
+    let held = Fault::delayed_after_transfer();
+    setup.ledger.fault(&setup, 1, &held);
+    let paying = sale.pay(&payer);
+    let argument = paying.request().update_argument();
+    let (pic, anyone) = (&setup.pic, Principal::anonymous());
+    let call = pic
+        .submit_call(setup.canister, anyone, "http_request_update", argument)
+        .expect("the request is taken");
+    for _ in 0..6 {
+        pic.tick();
+    }
+    refused();
+    setup.ledger.release(&setup);
+    pic.await_call(call).expect("an answer");
+    sale.present(paying.signed).send().expect_settled();
+    setup.try_upgrade(None).expect("nothing is under way");
+    setup.check_books();
+}
+
 #[test]
 fn upgrade_at_any_moment_of_a_refund_pays_it_once() {
     for rounds in 0..8 {
@@ -123,7 +149,7 @@ fn upgrade_at_any_moment_of_a_refund_pays_it_once() {
         for _ in 0..rounds {
             setup.pic.tick();
         }
-        setup.upgrade();
+        setup.upgrade_by_force();
         let refunded = |status: &PaymentStatus| matches!(status, PaymentStatus::Refunded { .. });
         until(&setup, signed.id.0, 3_600, refunded);
         assert_eq!(balance(), paid + PRICE, "after {rounds} rounds");

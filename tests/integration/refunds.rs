@@ -218,7 +218,7 @@ fn refund_is_paid_once_when_the_canister_is_upgraded_in_between() {
         setup.stands(&signed),
         PaymentStatus::Refunding { attempts: 1, .. }
     ));
-    setup.upgrade();
+    setup.upgrade_by_force();
     setup.ledger.release(&setup);
     let refund = setup.refunded(&signed);
     assert_eq!(refund.to, Some(payer.account));

@@ -9,7 +9,7 @@ use super::{
     site::{Found, Site},
     types::HttpResponse,
 };
-use crate::storage;
+use crate::{runtime::ic::InFlight, storage};
 use ic_http_certification::{CERTIFICATE_EXPRESSION_HEADER_NAME, CERTIFICATE_HEADER_NAME};
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
@@ -55,7 +55,11 @@ pub fn certify_all() {
 pub fn certify_changes() {
     let (paths, more) = storage::changes::take_some(STEP);
     if more {
-        ic_cdk_timers::set_timer(Duration::ZERO, async { certify_changes() });
+        let in_flight = InFlight::timer();
+        ic_cdk_timers::set_timer(Duration::ZERO, async move {
+            let _until_the_end = in_flight;
+            certify_changes();
+        });
         // Even if `ic-cdk-timers` believes that a timer is set which the system has dropped.
         ic_cdk::api::global_timer_set(ic_cdk::api::time());
     }

@@ -9,7 +9,7 @@ use super::{
 };
 use candid::{CandidType, Nat, Principal, utils::ArgumentEncoder};
 use icrc_ledger_types::icrc1::account::Account;
-use pocket_ic::{PocketIc, RejectResponse};
+use pocket_ic::{PocketIc, RejectResponse, call_candid_as, common::rest::RawEffectivePrincipal};
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
@@ -297,7 +297,7 @@ impl Setup {
         self.upload("GET", path, bytes);
     }
 
-    /// Upgrades the canister to the same module.
+    /// Upgrades the canister to the same module, as operators are told to: stopped.
     pub fn upgrade(&self) {
         self.upgrade_with(None);
     }
@@ -315,14 +315,61 @@ impl Setup {
     }
 
     fn upgrade_with(&self, args: Option<TollkeeperArgs>) {
-        self.pic
-            .upgrade_canister(
-                self.canister,
-                environment::tollkeeper_wasm(),
-                candid::encode_one(args).unwrap(),
-                Some(controller()),
-            )
+        let (pic, controller) = (&self.pic, Some(controller()));
+        pic.stop_canister(self.canister, controller)
+            .expect("nothing keeps it running");
+        self.try_upgrade(args)
             .expect("the canister can be upgraded");
+        pic.start_canister(self.canister, controller)
+            .expect("it was stopped");
+    }
+
+    /// Upgrades the canister as it is, running or stopped.
+    pub fn try_upgrade(&self, args: Option<TollkeeperArgs>) -> Result<(), RejectResponse> {
+        self.pic.upgrade_canister(
+            self.canister,
+            environment::tollkeeper_wasm(),
+            candid::encode_one(args).unwrap(),
+            Some(controller()),
+        )
+    }
+
+    /// Upgrades a running canister that refuses it, because calls are in flight.
+    pub fn upgrade_by_force(&self) {
+        #[derive(CandidType)]
+        struct Flags {
+            skip_pre_upgrade: Option<bool>,
+        }
+        #[derive(CandidType)]
+        #[expect(non_camel_case_types, reason = "Candid's name")]
+        enum Mode {
+            upgrade(Option<Flags>),
+        }
+        #[derive(CandidType)]
+        struct InstallCode {
+            mode: Mode,
+            canister_id: Principal,
+            wasm_module: ByteBuf,
+            arg: ByteBuf,
+        }
+        let flags = Flags {
+            skip_pre_upgrade: Some(true),
+        };
+        let install = InstallCode {
+            mode: Mode::upgrade(Some(flags)),
+            canister_id: self.canister,
+            wasm_module: ByteBuf::from(environment::tollkeeper_wasm()),
+            arg: ByteBuf::from(candid::encode_one(None::<TollkeeperArgs>).unwrap()),
+        };
+        let done: Result<(), RejectResponse> = call_candid_as(
+            &self.pic,
+            Principal::management_canister(),
+            RawEffectivePrincipal::CanisterId(self.canister.as_slice().to_vec()),
+            controller(),
+            "install_code",
+            (install,),
+        );
+        done.expect("the canister can be upgraded by force");
     }
 
     /// Settled payments, read page by page.
