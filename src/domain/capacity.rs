@@ -171,20 +171,20 @@ pub enum NoCapacity {
     Doubts,
 }
 
+/// Whether the canister has the cycles to take payments: below the floor it keeps them for what is owed.
+pub fn check_cycles(limits: &Limits, cycles: Cycles) -> Result<(), NoCapacity> {
+    if cycles < limits.cycles_floor {
+        return Err(NoCapacity::Cycles);
+    }
+    Ok(())
+}
+
 /// Whether one more payment can be taken.
 ///
 /// Unknown payments stay open until their ledger answers clearly. While it does not, as when it is
 /// stopped for an upgrade, anybody could fill the journal with payments that are never resolved: after
 /// [`MAX_DOUBTS`] unclear answers in a row its new payments wait, and those of other ledgers do not.
-pub fn check(
-    limits: &Limits,
-    cycles: Cycles,
-    load: &Load,
-    now: TimestampNs,
-) -> Result<(), NoCapacity> {
-    if cycles < limits.cycles_floor {
-        return Err(NoCapacity::Cycles);
-    }
+pub fn check(limits: &Limits, load: &Load, now: TimestampNs) -> Result<(), NoCapacity> {
     if load.settled.saturating_add(load.open) >= limits.max_payments {
         return Err(NoCapacity::Books);
     }
@@ -223,7 +223,7 @@ mod tests {
     const NOW: TimestampNs = TimestampNs(1_000_000_000_000);
 
     fn checked(load: Load) -> Result<(), NoCapacity> {
-        check(&Limits::default(), Cycles(u128::MAX), &load, NOW)
+        check(&Limits::default(), &load, NOW)
     }
 
     #[test]
@@ -234,16 +234,16 @@ mod tests {
             max_payments: 7,
             ..Limits::default()
         };
-        assert_eq!(check(&few, Cycles(0), &none, NOW), Err(NoCapacity::Cycles));
+        let floor = few.cycles_floor;
+        assert_eq!(check_cycles(&few, floor), Ok(()));
+        let less = Cycles(floor.0 - 1);
+        assert_eq!(check_cycles(&few, less), Err(NoCapacity::Cycles));
         let full = Load {
             settled: 5,
             open: 2,
             ..none
         };
-        assert_eq!(
-            check(&few, Cycles(u128::MAX), &full, NOW),
-            Err(NoCapacity::Books)
-        );
+        assert_eq!(check(&few, &full, NOW), Err(NoCapacity::Books));
         assert_eq!(
             checked(Load {
                 open: MAX_OPEN,
@@ -345,7 +345,7 @@ mod tests {
         assert_eq!(load.ledger.settling, 0);
         assert_eq!(checked(load), Err(NoCapacity::Doubts));
         let later = NOW.plus(DOUBT_PAUSE);
-        let check_later = |load: &Load| check(&Limits::default(), Cycles(u128::MAX), load, later);
+        let check_later = |load: &Load| check(&Limits::default(), load, later);
         assert_eq!(check_later(&load), Ok(()));
         load.ledger.note(false, &settling, later);
         assert_eq!(

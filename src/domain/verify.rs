@@ -72,6 +72,8 @@ pub struct Sale<'a> {
     pub now: TimestampNs,
     /// DER of the network's root key, the trust anchor of canister signatures.
     pub root_key: &'a [u8],
+    /// Whether the canister has the cycles to take a payment at all.
+    pub cycles: Result<(), NoCapacity>,
 }
 
 /// A payment that may be settled.
@@ -136,6 +138,10 @@ pub fn verify<'a>(
         }
     }
 
+    // Signatures are what costs most: below the floor nobody has them verified.
+    let busy = |reason: NoCapacity| Refusal::new(Code::LedgerUnavailable, reason.to_string());
+    sale.cycles.map_err(busy)?;
+
     let message = signed_message(&Terms::from(&offer.requirements), &payload.payload);
     check_signature(payment, &message, sale)?;
 
@@ -147,8 +153,7 @@ pub fn verify<'a>(
         };
         return Err(Refusal::new(Code::LedgerUnavailable, problem));
     }
-    capacity(&authorization.from.owner, &offer.ledger.id)
-        .map_err(|reason| Refusal::new(Code::LedgerUnavailable, reason.to_string()))?;
+    capacity(&authorization.from.owner, &offer.ledger.id).map_err(busy)?;
 
     Ok(VerifiedPayment {
         id: payment_id(&message),

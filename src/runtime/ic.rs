@@ -15,15 +15,18 @@ use candid::Principal;
 use ic_cdk::{
     api::{self, CanisterStatusCode},
     call::{Call, CallFailed},
+    futures::is_recovering_from_trap,
 };
 use std::cell::Cell;
 
 /// How long after the end of its task a timer's call may still be on its way home.
 const HOMECOMING: Seconds = Seconds(10);
+/// How long the answer to a call can come after a trap that nobody waits for any more.
+const LOST_CALL: Seconds = Seconds(CALL_TIMEOUT_SECONDS + 20);
 
 thread_local! {
     static UNDER_WAY: Cell<u32> = const { Cell::new(0) };
-    static LAST_TIMER: Cell<TimestampNs> = const { Cell::new(TimestampNs(0)) };
+    static ON_THE_WAY_UNTIL: Cell<TimestampNs> = const { Cell::new(TimestampNs(0)) };
 }
 
 /// Stands for a call, or for the task of a timer, from before it begins until it is over, however it ends.
@@ -47,9 +50,14 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         UNDER_WAY.set(UNDER_WAY.get().saturating_sub(1));
-        if self.timer {
-            LAST_TIMER.set(TimestampNs(api::time()));
-        }
+        // After a trap what waited is dropped, and the answers come all the same.
+        let on_the_way = match (is_recovering_from_trap(), self.timer) {
+            (true, _) => LOST_CALL,
+            (false, true) => HOMECOMING,
+            (false, false) => return,
+        };
+        let until = TimestampNs(api::time()).plus(on_the_way);
+        ON_THE_WAY_UNTIL.set(until.max(ON_THE_WAY_UNTIL.get()));
     }
 }
 
@@ -58,7 +66,7 @@ impl Drop for InFlight {
 pub fn nothing_in_flight() -> bool {
     let now = TimestampNs(api::time());
     api::canister_status() == CanisterStatusCode::Stopped
-        || UNDER_WAY.get() == 0 && now > LAST_TIMER.get().plus(HOMECOMING) && !timers::due(now)
+        || UNDER_WAY.get() == 0 && now > ON_THE_WAY_UNTIL.get() && !timers::due(now)
 }
 
 /// The system this canister runs on.
@@ -101,6 +109,10 @@ impl Runtime for IcRuntime {
     }
 
     async fn call(&self, canister: Principal, method: &str, argument: Vec<u8>) -> CallOutcome {
+        if api::canister_status() != CanisterStatusCode::Running {
+            // One call after the other could hold up the stop for long.
+            return CallOutcome::NotSent("the canister is being stopped".into());
+        }
         let _in_flight = InFlight::begin(false);
         let call = Call::bounded_wait(canister, method)
             .change_timeout(CALL_TIMEOUT_SECONDS)

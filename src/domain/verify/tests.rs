@@ -23,6 +23,7 @@ struct Shop {
     route: Route,
     offers: Vec<Offer>,
     key: PrivateKey,
+    cycles: Result<(), NoCapacity>,
 }
 
 fn ledger(n: u8) -> Ledger {
@@ -72,7 +73,12 @@ fn shop() -> Shop {
     let find = |id: &Principal| ledgers.iter().find(|ledger| ledger.id == *id);
     let offers = offers(&route, find, &config, spender());
     let key = PrivateKey::generate_from_seed(b"payer");
-    Shop { route, offers, key }
+    Shop {
+        route,
+        offers,
+        key,
+        cycles: Ok(()),
+    }
 }
 
 impl Shop {
@@ -105,6 +111,7 @@ impl Shop {
             spender: spender(),
             now: NOW,
             root_key: x402_icp::network::MAINNET_ROOT_KEY_DER,
+            cycles: self.cycles,
         };
         let payment = DecodedPayment {
             payload,
@@ -239,11 +246,26 @@ fn only_the_payer_can_sign_and_only_for_these_terms() {
     }
 }
 
+/// A chain of twenty P-256 keys costs as much as forty payments; below the floor the cycles are for what is owed.
+#[test]
+fn attack_25_no_signature_is_verified_below_the_cycles_floor() {
+    let mut shop = shop();
+    let mut payment = shop.pay(&shop.offers[0]);
+    payment.payload.signature = payment.payload.nonce.clone();
+    shop.cycles = Err(NoCapacity::Cycles);
+    assert_eq!(
+        shop.verify(payment.clone()).unwrap_err(),
+        Code::LedgerUnavailable
+    );
+    shop.cycles = Ok(());
+    assert_eq!(shop.verify(payment).unwrap_err(), Code::Signature);
+}
+
 #[test]
 fn what_is_not_on_sale_is_refused_last() {
     let mut shop = shop();
     let payment = shop.pay(&shop.offers[0]);
-    let refused = shop.verify_with(payment.clone(), NonceState::Free, Err(NoCapacity::Cycles));
+    let refused = shop.verify_with(payment.clone(), NonceState::Free, Err(NoCapacity::Open));
     assert_eq!(refused.unwrap_err(), Code::LedgerUnavailable);
 
     shop.offers[0].ledger.enabled = false;

@@ -226,6 +226,7 @@ fn admit<R: Runtime>(
         spender: runtime.canister_id(),
         now: runtime.now(),
         root_key: &root_key,
+        cycles: capacity::check_cycles(&config.limits, runtime.cycles_balance()),
     };
     let nonce_state = |key: &NonceKey| {
         if nonce_used {
@@ -238,12 +239,7 @@ fn admit<R: Runtime>(
     };
     let capacity = |payer: &Principal, ledger: &Principal| {
         let load = storage::payments::load(payer, ledger, runtime.now());
-        capacity::check(
-            &config.limits,
-            runtime.cycles_balance(),
-            &load,
-            runtime.now(),
-        )
+        capacity::check(&config.limits, &load, runtime.now())
     };
     let verified = verify(&request.payment, &sale, nonce_state, capacity)?;
     // Verification has seen to it that there is content.

@@ -37,6 +37,9 @@ use tables::{Tables, half};
 /// How many failures are remembered. Those of authorizations that are still good are not forgotten:
 /// somebody could present them again, and a payer who signed anew would pay twice.
 pub const MAX_FAILURES: u64 = 32_768;
+/// How many of them that have expired one more failure removes at most: the table shrinks, and no message runs out
+/// of instructions.
+pub const MAX_FORGOTTEN_AT_ONCE: u64 = 8;
 
 /// A payment that is about to be journalled. Its state is not looked at.
 #[derive(Clone, Debug, PartialEq)]

@@ -226,6 +226,11 @@ pub struct FateRow {
 storable_row!(FateRow);
 
 impl FateRow {
+    /// Whether nothing more becomes of the payment: delivered or refunded.
+    pub fn is_final(&self) -> bool {
+        matches!(self.kind, 1 | 3)
+    }
+
     /// `None` if the payment is not in the books, or was delivered at once.
     pub fn new(key: &NonceKey, state: &State) -> Option<Self> {
         let mut row = FateRow {

@@ -1,7 +1,7 @@
 //! The tables of payments, and the one way to change them.
 
 use super::{
-    Change, MAX_FAILURES, Opening, RecordError, rows,
+    Change, MAX_FAILURES, MAX_FORGOTTEN_AT_ONCE, Opening, RecordError, rows,
     rows::{BookRow, FailureRow, FateRow, OpenRow},
     schedule::Schedule,
 };
@@ -102,6 +102,7 @@ impl Tables {
         let booked: Vec<_> = tables
             .fates
             .iter()
+            .filter(|entry| !entry.value().is_final())
             .map(|entry| (*entry.key(), entry.value().key()))
             .collect();
         for (index, key) in booked {
@@ -321,7 +322,11 @@ impl Tables {
         }
         self.failed_ids.insert(id, key);
         self.failures_by_number.insert(number, key);
-        while self.failures_by_number.len() > MAX_FAILURES && !self.oldest_failure_is_valid(now) {
+        // Hundreds of thousands may expire at the same time: a message has room for a few.
+        for _ in 0..MAX_FORGOTTEN_AT_ONCE {
+            if self.failures_by_number.len() <= MAX_FAILURES || self.oldest_failure_is_valid(now) {
+                return;
+            }
             let Some((_, oldest)) = self.failures_by_number.pop_first() else {
                 return;
             };
