@@ -172,6 +172,8 @@ impl World {
                     .is_some();
                 let fault = &planned.fault;
                 self.ledgers[ledger].lied |= planned.lie && done;
+                self.ledgers[ledger].holds_by_time |=
+                    !matches!(fault.hold, Hold::No | Hold::UntilRelease);
                 self.ledgers[ledger].dawdles |=
                     fault.effect == Effect::AfterHold && fault.hold != Hold::No;
                 Ok(())

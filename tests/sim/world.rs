@@ -41,6 +41,8 @@ pub struct LedgerModel {
     /// Where its old blocks are.
     pub archive: Option<Principal>,
     pub archive_stopped: bool,
+    /// It may hold replies back for a time that nobody can end.
+    pub holds_by_time: bool,
     /// It may make transfers long after it was asked.
     pub dawdles: bool,
     pub fee: u128,
@@ -184,6 +186,7 @@ impl World {
             lied: false,
             archive: None,
             archive_stopped: false,
+            holds_by_time: false,
             dawdles: false,
             fee: FEE,
         });
