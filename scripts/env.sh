@@ -1,5 +1,9 @@
 # Sourced by the other scripts: where things are, and how each tool gets on the machine.
 set -euo pipefail
+# Paths that a caller gives are relative to where he stands.
+for given in POCKET_IC_BIN LEDGER_WASM TOLLKEEPER_WASM TEST_LEDGER_WASM; do
+  [ -z "${!given:-}" ] || export "$given=$(realpath "${!given}")"
+done
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$ROOT/build
 cd "$ROOT"

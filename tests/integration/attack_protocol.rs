@@ -82,7 +82,6 @@ fn price_edited_while_the_ledger_thinks_changes_nothing_for_who_paid() {
     let pulled = setup.ledger.pulled_by(&setup, setup.canister);
     assert_eq!(pulled.len(), 1);
     assert_eq!(pulled[0].amount, PRICE, "the price that was signed");
-    // What was signed before the change and is sent after it is refused.
     setup.check_books();
 }
 

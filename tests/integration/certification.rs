@@ -308,6 +308,30 @@ fn unpaid_flood_leaves_state_unchanged() {
     assert!(stable_after == stable, "stable memory changed");
 }
 
+/// What pays nothing is dropped before it runs, or leaves nothing behind.
+#[test]
+fn flood_of_updates_without_a_payment_leaves_state_unchanged() {
+    let setup = Setup::with_any_ledger();
+    setup.sell("/article", PRICE);
+    let stable = setup.pic.get_stable_memory(setup.canister);
+    for number in 0..20 {
+        let garbage = format!("garbage{number}");
+        let refused = setup.send(&Request::get("/article").payment(&garbage));
+        assert_eq!((refused.status, refused.upgraded), (402, true));
+        let unpaid = Request::get(&format!("/article?n={number}"));
+        setup
+            .raw_update(
+                candid::Principal::anonymous(),
+                "http_request_update",
+                unpaid.update_argument(),
+            )
+            .expect_err("a query answers it");
+    }
+    assert!(setup.payments().is_empty());
+    let after = setup.pic.get_stable_memory(setup.canister);
+    assert!(after == stable, "stable memory changed");
+}
+
 #[test]
 fn no_answer_skips_certification() {
     let setup = Setup::with_any_ledger();

@@ -1,6 +1,12 @@
 //! Status, headers and bodies for requests without a payment.
 
-use crate::support::{Request, Setup, setup::free};
+use crate::support::{
+    Request, Setup,
+    interface::{Route, RouteError},
+    setup::{controller, free},
+};
+use candid::Principal;
+use icrc_ledger_types::icrc1::account::Account;
 
 const PRICE: u128 = 30_000;
 
@@ -40,7 +46,7 @@ fn unpaid_get_is_a_402_from_a_query() {
 fn largest_challenge_fits_into_the_header_budget() {
     let setup = Setup::new();
     let mut prices = vec![setup.priced("GET", "/x", u64::MAX.into()).prices.remove(0)];
-    for symbol in ["A", "B", "C"] {
+    for symbol in ["A", "B", "C", "D", "E", "F", "G"] {
         let ledger = setup.another_ledger(symbol);
         prices.push(crate::support::interface::Price {
             ledger: ledger.0,
@@ -52,12 +58,19 @@ fn largest_challenge_fits_into_the_header_budget() {
         description: "d".repeat(256),
         mime_type: format!("text/{}", "m".repeat(100)),
         payment_identifier: Some(crate::support::interface::PaymentIdentifier::Required),
+        pay_to: Some(Account {
+            owner: Principal::self_authenticating([9; 32]),
+            subaccount: Some([255; 32]),
+        }),
         ..free("GET", &format!("/{}", "p".repeat(200)))
     };
-    setup.route_put(route.clone()).unwrap();
+    let put: Result<Route, RouteError> = setup.update(controller(), "route_put", (route.clone(),));
+    put.expect("eight prices are allowed");
     setup.upload("GET", &route.path, b"x");
     let answer = setup.get(&route.path);
-    assert_eq!(answer.payment_required().unwrap().accepts.len(), 4);
+    assert_eq!(answer.payment_required().unwrap().accepts.len(), 8);
+    let challenge = answer.header("payment-required").unwrap().len();
+    assert!(challenge < 8_192, "{challenge} bytes of PAYMENT-REQUIRED");
     let total: usize = answer
         .headers
         .iter()

@@ -10,7 +10,7 @@ use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::account::Account;
 use serde_bytes::ByteBuf;
 
-const UPDATES: [&str; 13] = [
+const UPDATES: [&str; 15] = [
     "pay_to_set",
     "operator_add",
     "operator_remove",
@@ -22,15 +22,20 @@ const UPDATES: [&str; 13] = [
     "content_chunk",
     "content_commit",
     "payment_recheck",
+    "refund_payment",
+    "withdraw",
     "cancel_authorization",
     "http_request_update",
 ];
-const QUERIES: [&str; 7] = [
+const QUERIES: [&str; 10] = [
     "route",
     "routes",
     "offers",
     "payment",
     "payments",
+    "payments_failed",
+    "audit_payments",
+    "audit_admin",
     "receipt",
     "http_request",
 ];

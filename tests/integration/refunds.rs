@@ -363,6 +363,39 @@ fn withdrawal_whose_reply_is_lost_is_made_once_and_stays_reserved() {
     setup.check_books();
 }
 
+/// The answer to who withdraws is lost with the upgrade; asked again with the same time, it is the same withdrawal.
+#[test]
+fn upgrade_at_any_moment_of_a_withdrawal_makes_it_once() {
+    let setup = Setup::new();
+    setup.ledger.mint(&setup, setup.treasury(), 100 * PRICE);
+    let mut left = 100 * PRICE;
+    for rounds in 0..8 {
+        let args = WithdrawArgs {
+            created_at_time: Some(setup.now_ns()),
+            ..setup.withdrawal(PRICE)
+        };
+        let argument = candid::encode_one(&args).unwrap();
+        let call = setup
+            .pic
+            .submit_call(setup.canister, controller(), "withdraw", argument)
+            .expect("the call is taken");
+        for _ in 0..rounds {
+            setup.pic.tick();
+        }
+        setup.upgrade_by_force();
+        let _ = setup.pic.await_call(call);
+        // Nobody asks again before the first answer can have come.
+        setup.advance(601);
+        let block = setup.withdraw(args.clone()).expect("free, or made before");
+        assert_eq!(setup.withdraw(args), Ok(block));
+        left -= PRICE + FEE;
+        let balance = setup.ledger.balance(&setup, setup.treasury());
+        assert_eq!(balance, left, "after {rounds} rounds");
+        setup.advance(60);
+    }
+    setup.check_books();
+}
+
 #[test]
 fn only_controllers_withdraw_and_refund() {
     let (setup, _, signed) = owing();

@@ -206,6 +206,18 @@ fn should_accept_the_argument_that_dfx_users_pass() {
     assert_eq!(symbols.count(), 1);
 }
 
+/// The argument that the project's own `dfx.json` installs the ledger with.
+#[test]
+fn should_accept_the_argument_in_dfx_json() {
+    let text = include_str!("../../../dfx.json");
+    let config: serde_json::Value = serde_json::from_str(text).expect("JSON");
+    let arg = config["canisters"]["ckusdc_ledger"]["init_arg"].as_str();
+    let args = candid_parser::parse_idl_args(arg.expect("an argument")).expect("Candid");
+    let ledger = Pocket::install(own_wasm(), args.to_bytes().expect("encodes"));
+    assert_eq!(ledger.query::<String>("icrc1_symbol", ()), "ckUSDC");
+    assert_eq!(ledger.query::<u8>("icrc1_decimals", ()), 6);
+}
+
 #[test]
 fn should_be_a_plain_ledger_unless_told_otherwise() {
     let init = LedgerInit::icp(minter()).balance(payer(), FUNDS);

@@ -53,5 +53,5 @@ fn an_unknown_payment_costs_little_until_it_is_known() {
     }
     let waiting = hour(&setup);
     println!("an hour of waiting for one payment costs {waiting} cycles");
-    assert!(waiting <= 300_000_000, "{waiting} cycles in an hour");
+    assert!(waiting <= 40_000_000, "{waiting} cycles in an hour");
 }
