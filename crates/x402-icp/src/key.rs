@@ -1,6 +1,6 @@
 //! Public keys in DER, each in exactly one form (section 6.1), and the signatures they verify.
 
-use ic_signature_verification::verify_canister_sig;
+mod canister;
 
 /// SubjectPublicKeyInfo of an Ed25519 key (RFC 8410) up to the 32 bytes of the key.
 const ED25519_FRAME: &[u8] = &[
@@ -58,29 +58,33 @@ pub fn kind(public_key_der: &[u8]) -> Option<KeyKind> {
         Some(KeyKind::Secp256k1)
     } else if is(P256_FRAME, 65) && public_key_der.get(P256_FRAME.len()) == Some(&UNCOMPRESSED) {
         Some(KeyKind::P256)
-    } else if is_canister_key(public_key_der) {
+    } else if canister_key(public_key_der).is_some() {
         Some(KeyKind::Canister)
     } else {
         None
     }
 }
 
+/// The canister's id and the seed of a canister's key:
 /// `SEQUENCE { algorithm, BIT STRING { length of canister id, canister id, seed } }` with short lengths.
-fn is_canister_key(der: &[u8]) -> bool {
+fn canister_key(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let [0x30, total, rest @ ..] = der else {
-        return false;
+        return None;
     };
-    let Some([0x03, bits, 0x00, raw @ ..]) = rest.strip_prefix(CANISTER_ALGORITHM) else {
-        return false;
+    let [0x03, bits, 0x00, raw @ ..] = rest.strip_prefix(CANISTER_ALGORITHM)? else {
+        return None;
     };
-    let Some((id_length, id_and_seed)) = raw.split_first() else {
-        return false;
-    };
-    *total < 0x80
+    let (id_length, id_and_seed) = raw.split_first()?;
+    let good = *total < 0x80
         && usize::from(*total) == rest.len()
         && usize::from(*bits) == raw.len() + 1
-        && *id_length <= 29
-        && usize::from(*id_length) <= id_and_seed.len()
+        && *id_length <= 29;
+    good.then(|| id_and_seed.split_at_checked((*id_length).into()))?
+}
+
+/// The 96 bytes of a BLS12-381 key.
+fn bls_key(der: &[u8]) -> Option<&[u8]> {
+    der.strip_prefix(BLS_PREFIX).filter(|key| key.len() == 96)
 }
 
 /// Verifies one signature by one key.
@@ -113,11 +117,9 @@ pub(crate) fn verify(
             .map_err(|_| Failure::Key)?
             .verify_signature(message, signature),
         KeyKind::Canister => {
-            let root_key = root_key_der
-                .strip_prefix(BLS_PREFIX)
-                .filter(|key| key.len() == 96)
-                .ok_or(Failure::RootKey)?;
-            return verify_canister_sig(message, signature, public_key_der, root_key)
+            let root_key = bls_key(root_key_der).ok_or(Failure::RootKey)?;
+            let (canister, seed) = canister_key(public_key_der).ok_or(Failure::Key)?;
+            return canister::verify(canister, seed, message, signature, root_key)
                 .map_err(Failure::CanisterSignature);
         }
     };

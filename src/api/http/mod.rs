@@ -19,6 +19,7 @@ mod catalogue;
 pub mod certification;
 mod layout;
 mod node;
+mod proof;
 mod request;
 mod response;
 mod site;

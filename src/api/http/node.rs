@@ -1,11 +1,11 @@
 //! The places of the certification tree and what they prove.
 
-use super::answer::Answer;
+use super::{answer::Answer, proof};
 use ic_http_certification::{
     CERTIFICATE_EXPRESSION_HEADER_NAME, DefaultCelBuilder, DefaultFullCelExpression,
     DefaultResponseCertification, DefaultResponseOnlyCelExpression, HttpCertification,
     HttpCertificationPath, HttpCertificationTree, HttpCertificationTreeEntry, HttpRequest,
-    HttpResponse, Method, StatusCode, utils::cbor_encode_to_base64,
+    HttpResponse, Method, StatusCode,
 };
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, rc::Rc};
@@ -69,7 +69,7 @@ impl Node {
         proven: Vec<Proven>,
     ) -> Self {
         Self {
-            expr_path: cbor_encode_to_base64(&path.to_expr_path()),
+            expr_path: proof::expr_path(&path.to_expr_path()),
             path,
             template,
             proven,

@@ -20,11 +20,11 @@ use super::{
     answer::Answer,
     layout::{self, Templates, Under},
     node::{Binding, Expressions, Node, Proven, Show},
+    proof,
     request::{PAYMENTS, RECEIPTS},
 };
 use ic_http_certification::{
     HttpCertificationPath, HttpCertificationTree, HttpCertificationTreeEntry,
-    utils::build_v2_certificate_header_value,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -242,11 +242,7 @@ impl Site {
     ) -> Option<String> {
         let entry = HttpCertificationTreeEntry::new(&found.node.path, found.proven.certification);
         let witness = self.tree.witness(&entry, path).ok()?;
-        Some(build_v2_certificate_header_value(
-            certificate,
-            &witness,
-            &found.node.expr_path,
-        ))
+        Some(proof::header(certificate, &witness, &found.node.expr_path))
     }
 
     /// Brings the node at a path up to date; `changed`: even if it shows the same template as before.
@@ -398,7 +394,7 @@ impl Found<'_> {
         let tree = site.tree.as_hash_tree();
         (
             self.expression(site).to_string(),
-            build_v2_certificate_header_value(certificate, &tree, &self.node.expr_path),
+            proof::header(certificate, &tree, &self.node.expr_path),
         )
     }
 }

@@ -167,15 +167,21 @@ fn certificate(
             (key, Some(delegation))
         }
     };
-    let message = [b"\x0dic-state-root", &tree.digest()[..]].concat();
     cbor(&Certificate {
+        signature: sign_tree(&tree, key),
         tree,
-        signature: key.sign(&message).serialize().to_vec(),
         delegation,
     })
 }
 
-fn cbor<T: Serialize>(value: &T) -> Vec<u8> {
+/// The signature of a certificate over its tree.
+pub fn sign_tree(tree: &HashTree, key: &BlsKey) -> Vec<u8> {
+    let message = [b"\x0dic-state-root", &tree.digest()[..]].concat();
+    key.sign(&message).serialize().to_vec()
+}
+
+/// CBOR that describes itself.
+pub fn cbor<T: Serialize>(value: &T) -> Vec<u8> {
     let mut serializer = serde_cbor::Serializer::new(Vec::new());
     serializer.self_describe().expect("writes to memory");
     value.serialize(&mut serializer).expect("writes to memory");
