@@ -28,6 +28,11 @@ const module = read(readFileSync(input));
 binaryen.setOptimizeLevel(3);
 binaryen.setShrinkLevel(1);
 binaryen.setDebugInfo(false);
+binaryen.setGenerateStackIR(true);
+binaryen.setOptimizeStackIR(true);
+// A larger function stays one even if only one other calls it: in its caller it would look different in each of the
+// callers that generics make, with other numbers for its locals, and gzip would find a tenth less to shorten.
+binaryen.setOneCallerInlineMaxSize(100);
 module.runPasses(["strip-debug", "strip-producers", "strip-target-features"]);
 module.optimize();
 
