@@ -9,7 +9,7 @@ use crate::{
     domain::{
         blocklog::Transfer,
         liability::paying_account,
-        outgoing::{Outgoing, Step, Written, refund_memo},
+        outgoing::{LOCK, Outgoing, Step, Written, refund_memo},
         payment::{Event, FailureKind, Payment, RefundCause, RefundProblem, State},
         roles::Unauthorized,
         settlement::OwnTransfer,
@@ -98,6 +98,32 @@ async fn ask<R: Runtime>(
         return;
     }
     if fresh {
+        // Nobody else asks meanwhile; nothing is in doubt yet.
+        refund.tries = refund.tries.saturating_add(1);
+        refund.busy_until = runtime.now().plus(LOCK);
+        liabilities::put_refund(key, &refund);
+        let covered = treasury::covers_what_else_it_owes(
+            runtime,
+            &payment.ledger,
+            &source(runtime, payment),
+            payment.amount,
+        )
+        .await;
+        if owed(key).map(|(_, known)| known) != Some(refund) {
+            return;
+        }
+        if covered != Some(true) {
+            refund.busy_until = runtime.now();
+            liabilities::put_refund(key, &refund);
+            let problem = match covered {
+                Some(_) => RefundProblem::InsufficientFunds,
+                None => RefundProblem::Unclear,
+            };
+            let failed = Change::Event(Event::RefundFailed(problem));
+            // Fails only if the payment is refunded already.
+            let _ = storage::payments::record(key, failed, runtime.now());
+            return;
+        }
         refund.cursor = block_before(payment).map_or(0, |block| block.0.saturating_add(1));
     }
     refund.begin(written, runtime.now());

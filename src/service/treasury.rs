@@ -179,6 +179,26 @@ fn covers<R: Runtime>(
     }
 }
 
+/// Whether a refund of `amount` out of this account leaves there what others are owed out of it, so that nobody's
+/// refund, nor its fee, is paid with the money of somebody else; `None` if the ledger does not say.
+///
+/// Where nothing else is owed the ledger is not asked: it makes no transfer that the balance does not cover.
+pub(super) async fn covers_what_else_it_owes<R: Runtime>(
+    runtime: &R,
+    ledger: &Principal,
+    account: &Account,
+    amount: Amount,
+) -> Option<bool> {
+    let refund = amount.0.saturating_add(fee(ledger).0);
+    if liabilities::owed_by(ledger, account).total(fee(ledger)).0 <= refund {
+        return Some(true);
+    }
+    let balance = balance(runtime, *ledger, account).await?;
+    // What is owed by now: a payment counts from before its money can arrive.
+    let owed = liabilities::owed_by(ledger, account);
+    covers(runtime, ledger, account, balance, &owed, fee(ledger)).or(Some(false))
+}
+
 /// What a withdrawal that is not finished may still take out of this account.
 fn reserved<R: Runtime>(runtime: &R, ledger: &Principal, account: &Account) -> Amount {
     liabilities::withdrawal(ledger)

@@ -145,6 +145,40 @@ fn should_pay_out_of_the_account_that_was_paid() {
     assert_eq!(asked(&runtime, 0).from_subaccount, Some([5; 32]));
 }
 
+/// Found by the simulator: with nothing but two payments in the account, the fee of one refund was taken out of the
+/// other.
+#[test]
+fn should_not_pay_the_fee_with_what_another_payer_is_owed() {
+    let own = Account {
+        owner: Principal::from_slice(&ScriptedRuntime::CANISTER),
+        subaccount: Some([5; 32]),
+    };
+    let runtime = owing(own);
+    let another = NonceKey([8; 16]);
+    let payment = Payment {
+        to: own,
+        ..examples::payment(2, 2)
+    };
+    let new = NewPayment {
+        payment,
+        valid_before: None,
+        known_block: None,
+    };
+    storage::payments::record(&another, Change::Open(Box::new(new)), NOW).unwrap();
+    let ledger = storage::payments::by_nonce(&KEY).unwrap().ledger;
+    let owed = liabilities::owed_by(&ledger, &own).total(Amount(0)).0;
+    runtime.will_reply(Nat::from(owed + 9));
+    run(step(&runtime));
+    assert_eq!(problem(), RefundProblem::InsufficientFunds);
+    assert_eq!(runtime.made(), 1, "only the balance was asked for");
+
+    later(&runtime, Seconds::DAY);
+    runtime.will_reply(Nat::from(owed + 10));
+    runtime.will_reply(Reply::Ok(Nat::from(9u8)));
+    run(step(&runtime));
+    assert_eq!(refunded_in(), BlockIndex(9));
+}
+
 #[test]
 fn should_ask_the_same_again_when_the_reply_is_lost() {
     let runtime = owing(merchant());
