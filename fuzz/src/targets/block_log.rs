@@ -70,8 +70,7 @@ pub fn run(data: &[u8]) {
         };
         assert!(find(&page, transfer).is_some());
         if let Ok(decoded) = &decoded {
-            let says_so =
-                |other: &Block| other.id == block.index && shows(&other.block, transfer);
+            let says_so = |other: &Block| other.id == block.index && shows(&other.block, transfer);
             assert!(decoded.blocks.iter().any(says_so), "{block:?}");
         }
     }
