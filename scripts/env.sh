@@ -1,7 +1,7 @@
 # Sourced by the other scripts: where things are, and how each tool gets on the machine.
 set -euo pipefail
 # Paths that a caller gives are relative to where he stands.
-for given in POCKET_IC_BIN LEDGER_WASM TOLLKEEPER_WASM TEST_LEDGER_WASM; do
+for given in POCKET_IC_BIN LEDGER_WASM TOLLKEEPER_WASM TEST_LEDGER_WASM TOLLKEEPER_TRAPS_WASM; do
   [ -z "${!given:-}" ] || export "$given=$(realpath "${!given}")"
 done
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -55,6 +55,9 @@ need_canisters() {
     "$ROOT/scripts/build" "$crate" >&2
   done
 }
+
+# The build in which messages trap now and then, for the simulator.
+need_trapping_canister() { [ -n "${TOLLKEEPER_TRAPS_WASM:-}" ] || "$ROOT/scripts/build" --quick tollkeeper traps; }
 
 # The server that tests start, unless the caller brings a real one.
 LOCAL_IC_BIN=$ROOT/target/debug

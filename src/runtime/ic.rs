@@ -99,6 +99,10 @@ impl Runtime for IcRuntime {
     }
 
     fn wake(&self, at: Option<TimestampNs>) {
+        #[cfg(feature = "traps")]
+        if UNDER_WAY.get() > 0 {
+            trap_now_and_then("at the end");
+        }
         if let Some(at) = timers::wake(self.now(), at) {
             let before = api::global_timer_set(at.0);
             if before != 0 && before < at.0 {
@@ -114,10 +118,15 @@ impl Runtime for IcRuntime {
             return CallOutcome::NotSent("the canister is being stopped".into());
         }
         let _in_flight = InFlight::begin(false);
+        #[cfg(feature = "traps")]
+        trap_now_and_then("before a call");
         let call = Call::bounded_wait(canister, method)
             .change_timeout(CALL_TIMEOUT_SECONDS)
             .take_raw_args(argument);
-        match call.await {
+        let answer = call.await;
+        #[cfg(feature = "traps")]
+        trap_now_and_then("after a call");
+        match answer {
             Ok(response) => CallOutcome::Reply(response.into_bytes()),
             Err(CallFailed::InsufficientLiquidCycleBalance(_)) => {
                 CallOutcome::NotSent("this canister has too few cycles for the call".into())
@@ -131,4 +140,12 @@ impl Runtime for IcRuntime {
             },
         }
     }
+}
+
+/// Ends one message of six as running out of instructions would: whatever it did is undone.
+#[cfg(feature = "traps")]
+fn trap_now_and_then(place: &str) {
+    let mixed =
+        (api::time() / 1_000 + api::instruction_counter()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    assert!((mixed >> 32) % 6 != 0, "trapped for a test, {place}");
 }

@@ -246,7 +246,8 @@ impl World {
                 self.poll()
             }
             Step::Advance { seconds } => self.advance(*seconds),
-            Step::Upgrade => self.upgrade_stopped(),
+            Step::Upgrade => self.upgrade_stopped(false),
+            Step::Trapping => self.upgrade_stopped(true),
             Step::UpgradeRunning => self.upgrade_running(),
             Step::Stop => {
                 self.stop();

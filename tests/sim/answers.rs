@@ -27,6 +27,10 @@ impl World {
     fn answered(&mut self, pending: Pending, end: Result<Vec<u8>, RejectResponse>) -> Checked {
         let reply = match end {
             Ok(reply) => reply,
+            Err(reject) if reject.reject_message.contains("trapped for a test") => {
+                self.stats.traps += 1;
+                return Ok(());
+            }
             // Stopped, frozen, or upgraded under way: the payer asks again.
             Err(_) if pending.excused || !self.answers() => return Ok(()),
             Err(reject) if reject.reject_code == RejectCode::CanisterError => {

@@ -131,8 +131,8 @@ impl World {
             .is_ok_and(|status| format!("{:?}", status.status) == "Stopped")
     }
 
-    /// As operators are told to upgrade.
-    pub fn upgrade_stopped(&mut self) -> Checked {
+    /// As operators are told to upgrade: to the canister under test, or to the build of it that traps.
+    pub fn upgrade_stopped(&mut self, trapping: bool) -> Checked {
         self.feed()?;
         self.stop();
         for _ in 0..6 {
@@ -147,7 +147,7 @@ impl World {
             return violation("unstoppable", "it waits for something that never comes");
         }
         self.poll()?;
-        self.install()?;
+        self.install(trapping)?;
         self.start()
     }
 
@@ -159,7 +159,7 @@ impl World {
         self.tick(1);
         self.poll()?;
         self.excuse();
-        match self.try_install() {
+        match self.try_install(false) {
             Ok(()) => {}
             Err(reject) if !reject.reject_message.contains("calls are in flight") => {
                 return violation("upgrade", reject.to_string());
@@ -167,6 +167,7 @@ impl World {
             Err(_) if self.may_answer_late() => return Ok(()),
             Err(_) => self.setup.upgrade_by_force(),
         }
+        self.trapping = false;
         self.stats.upgrades += 1;
         for ledger in 0..self.ledgers.len() {
             self.test_call(ledger, "test_release", ());
@@ -190,15 +191,23 @@ impl World {
         Some(status.iter().map(|method| method.held).sum())
     }
 
-    fn install(&mut self) -> Checked {
+    fn install(&mut self, trapping: bool) -> Checked {
         self.stats.upgrades += 1;
-        self.try_install()
-            .or_else(|reject| violation("upgrade", reject.to_string()))
+        self.try_install(trapping)
+            .or_else(|reject| violation("upgrade", reject.to_string()))?;
+        self.trapping = trapping;
+        Ok(())
     }
 
-    fn try_install(&mut self) -> Result<(), RejectResponse> {
-        let args = TollkeeperArgs::Upgrade(InstallArgs::default());
-        self.setup.try_upgrade(Some(args))
+    fn try_install(&mut self, trapping: bool) -> Result<(), RejectResponse> {
+        let args = Some(TollkeeperArgs::Upgrade(InstallArgs::default()));
+        match trapping {
+            true => {
+                let wasm = crate::support::environment::trapping_wasm();
+                self.setup.try_upgrade_to(wasm, args)
+            }
+            false => self.setup.try_upgrade(args),
+        }
     }
 
     /// Leaves the canister so many cycles above the freezing threshold.

@@ -151,6 +151,8 @@ pub enum Step {
     Upgrade,
     /// Upgrade without a stop.
     UpgradeRunning,
+    /// Upgrade to a build in which messages trap now and then; the next upgrade ends it.
+    Trapping,
     Stop,
     Start,
     /// So many cycles are left to spend.
@@ -278,7 +280,7 @@ fn step(rng: &mut Rng, lies: bool) -> Step {
 fn storm_step(rng: &mut Rng) -> Step {
     let ledger = rng.index(1 << 20);
     let any = rng.index(1 << 20);
-    match rng.below(38) {
+    match rng.below(40) {
         0..=3 => Step::Upgrade,
         4 | 5 => Step::UpgradeRunning,
         6 | 7 => Step::Stop,
@@ -333,6 +335,7 @@ fn storm_step(rng: &mut Rng) -> Step {
             ledger,
             account: any,
         },
+        35 | 36 => Step::Trapping,
         _ => Step::Advance {
             seconds: rng.pick(&[301, 1_800, 3_700, 20_000, 86_400, 90_000]),
         },

@@ -37,6 +37,9 @@ impl World {
     fn end_trouble(&mut self) -> Checked {
         self.feed()?;
         self.start()?;
+        if self.trapping {
+            self.upgrade_stopped(false)?;
+        }
         for ledger in 0..self.ledgers.len() {
             self.start_ledger(ledger);
             self.start_archive(ledger, false);

@@ -23,6 +23,11 @@ pub fn tollkeeper_wasm() -> Vec<u8> {
     wasm("TOLLKEEPER_WASM", "tollkeeper.wasm.gz")
 }
 
+/// A build of it in which messages trap now and then (`TOLLKEEPER_TRAPS_WASM`).
+pub fn trapping_wasm() -> Vec<u8> {
+    wasm("TOLLKEEPER_TRAPS_WASM", "quick/tollkeeper+traps.wasm.gz")
+}
+
 /// The ledger that can be told to misbehave (`TEST_LEDGER_WASM`).
 pub fn test_ledger_wasm() -> Vec<u8> {
     wasm("TEST_LEDGER_WASM", "test_ledger.wasm.gz")

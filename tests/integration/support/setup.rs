@@ -326,9 +326,18 @@ impl Setup {
 
     /// Upgrades the canister as it is, running or stopped.
     pub fn try_upgrade(&self, args: Option<TollkeeperArgs>) -> Result<(), RejectResponse> {
+        self.try_upgrade_to(environment::tollkeeper_wasm(), args)
+    }
+
+    /// Upgrades the canister to another build.
+    pub fn try_upgrade_to(
+        &self,
+        wasm: Vec<u8>,
+        args: Option<TollkeeperArgs>,
+    ) -> Result<(), RejectResponse> {
         self.pic.upgrade_canister(
             self.canister,
-            environment::tollkeeper_wasm(),
+            wasm,
             candid::encode_one(args).unwrap(),
             Some(controller()),
         )
