@@ -8,7 +8,7 @@ mod support;
 use serde::Deserialize;
 use std::{collections::BTreeMap, time::Duration};
 use support::{
-    Payer, Request, Setup,
+    CanisterSigner, Payer, Request, Setup,
     flow::{GOODS, Sale},
 };
 use x402_icp::{encode_header, wire::ResourceInfo};
@@ -298,18 +298,20 @@ fn main() {
     figures.insert("payment.ledger_calls", paid.ledger_calls);
     figures.insert("payment.request_bytes", paid.request as u64);
 
-    for (name, payer) in [("secp256k1", Payer::secp256k1(2)), ("p256", Payer::p256(3))] {
+    let identity = CanisterSigner::new(setup, [7; 32]);
+    let until = setup.now_ns() + 86_400_000_000_000;
+    for (figure, payer) in [
+        ("payment_secp256k1.update_instructions", Payer::secp256k1(2)),
+        ("payment_p256.update_instructions", Payer::p256(3)),
+        (
+            "payment_internet_identity.update_instructions",
+            Payer::delegated_by(&identity, 5, until, None),
+        ),
+    ] {
         let payer = setup.funded(payer);
         let paid = bench.measure(&bench.paid(&sale, &payer));
         assert_eq!(paid.status, 200);
-        figures.insert(
-            if name == "p256" {
-                "payment_p256.update_instructions"
-            } else {
-                "payment_secp256k1.update_instructions"
-            },
-            paid.updates,
-        );
+        figures.insert(figure, paid.updates);
     }
 
     let request = bench.paid(&sale, &payer);

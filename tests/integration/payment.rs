@@ -1,13 +1,14 @@
 //! Paying, in every way that works.
 
 use crate::support::{
-    Payer, Request, Setup,
+    CanisterSigner, Payer, Request, Setup,
     flow::GOODS,
     interface::Price,
     setup::{FEE, FUNDS, merchant},
 };
 use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::account::Account;
+use x402_icp::Code;
 
 const PRICE: u128 = 25_000;
 const DAY_NS: u64 = 86_400_000_000_000;
@@ -50,6 +51,33 @@ fn paid_get_with_a_delegation_for_this_canister_only() {
     paid_get_with(|setup| {
         Payer::delegated(24, setup.now_ns() + DAY_NS, Some(vec![setup.canister]))
     });
+}
+
+#[test]
+fn paid_get_with_a_canister_signature() {
+    paid_get_with(|setup| Payer::of(CanisterSigner::new(setup, [25; 32])));
+}
+
+#[test]
+fn paid_get_with_a_delegation_by_a_canister() {
+    // What Internet Identity gives a browser.
+    paid_get_with(|setup| {
+        let identity = CanisterSigner::new(setup, [26; 32]);
+        let targets = Some(vec![setup.canister]);
+        Payer::delegated_by(&identity, 26, setup.now_ns() + DAY_NS, targets)
+    });
+}
+
+#[test]
+fn a_canister_signature_is_good_for_one_payment() {
+    let setup = Setup::with_any_ledger();
+    let payer = setup.funded(Payer::of(CanisterSigner::new(&setup, [27; 32])));
+    let sale = setup.sell("/article", PRICE);
+    let (first, second) = (sale.pay(&payer), sale.pay(&payer));
+    let signature = first.signed.payload.payload.signature.clone();
+    let forged = second.tamper(|signed| signed.tamper(|payload| payload.signature = signature));
+    forged.send().expect_refused(Code::Signature);
+    first.send().expect_settled();
 }
 
 #[test]

@@ -203,7 +203,8 @@ impl World {
         let args = Some(TollkeeperArgs::Upgrade(InstallArgs::default()));
         match trapping {
             true => {
-                let wasm = crate::support::environment::trapping_wasm();
+                let file = "quick/tollkeeper+traps.wasm.gz";
+                let wasm = crate::support::environment::wasm("TOLLKEEPER_TRAPS_WASM", file);
                 self.setup.try_upgrade_to(wasm, args)
             }
             false => self.setup.try_upgrade(args),

@@ -314,14 +314,16 @@ fn answer(request: &Request) -> Response {
     }
 }
 
+// Exported from the canister alone: native tests link this crate beside the canister under test, which has these methods too.
+
 /// Answers a query.
-#[ic_cdk::query]
+#[cfg_attr(target_family = "wasm", ic_cdk::query)]
 pub fn http_request(request: Request) -> Response {
     answer(&request)
 }
 
 /// Answers a request that asked for an upgrade: describes it, with the status in the path.
-#[ic_cdk::update]
+#[cfg_attr(target_family = "wasm", ic_cdk::update)]
 pub fn http_request_update(request: Request) -> Response {
     let rest = request.url.trim_start_matches("/upgrade/");
     match rest.strip_prefix("big/") {
@@ -331,7 +333,7 @@ pub fn http_request_update(request: Request) -> Response {
 }
 
 /// The later parts of `/stream`.
-#[ic_cdk::query]
+#[cfg_attr(target_family = "wasm", ic_cdk::query)]
 pub fn http_stream(token: Token) -> Chunk {
     Chunk {
         body: ByteBuf::from(format!("part {};", token.part)),

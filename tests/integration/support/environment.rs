@@ -7,7 +7,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn wasm(variable: &str, file: &str) -> Vec<u8> {
+/// The module that a variable names, or that is in this place under `build/`.
+pub fn wasm(variable: &str, file: &str) -> Vec<u8> {
     let path =
         std::env::var_os(variable).map_or_else(|| root().join("build").join(file), PathBuf::from);
     std::fs::read(&path).unwrap_or_else(|error| {
@@ -23,14 +24,14 @@ pub fn tollkeeper_wasm() -> Vec<u8> {
     wasm("TOLLKEEPER_WASM", "tollkeeper.wasm.gz")
 }
 
-/// A build of it in which messages trap now and then (`TOLLKEEPER_TRAPS_WASM`).
-pub fn trapping_wasm() -> Vec<u8> {
-    wasm("TOLLKEEPER_TRAPS_WASM", "quick/tollkeeper+traps.wasm.gz")
-}
-
 /// The ledger that can be told to misbehave (`TEST_LEDGER_WASM`).
 pub fn test_ledger_wasm() -> Vec<u8> {
     wasm("TEST_LEDGER_WASM", "test_ledger.wasm.gz")
+}
+
+/// A canister that does what a test tells it (`TORTURE_WASM`).
+pub fn torture_wasm() -> Vec<u8> {
+    wasm("TORTURE_WASM", "torture.wasm.gz")
 }
 
 /// Any ICRC ledger (`LEDGER_WASM`), the test ledger by default.

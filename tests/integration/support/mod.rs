@@ -2,6 +2,7 @@
 //! run the same on any server that speaks it (`POCKET_IC_BIN`).
 
 pub mod books;
+pub mod canister_signer;
 pub mod environment;
 pub mod flow;
 pub mod gateway;
@@ -10,6 +11,7 @@ pub mod ledger;
 pub mod payer;
 pub mod setup;
 
+pub use canister_signer::CanisterSigner;
 pub use gateway::{Answer, Request};
 pub use payer::{Payer, Signed};
 pub use setup::Setup;

@@ -49,9 +49,19 @@ impl Payer {
     /// An Ed25519 key that lets a session key sign until the given time.
     pub fn delegated(seed: u8, expiration_ns: u64, targets: Option<Vec<Principal>>) -> Self {
         let root = ic_ed25519::PrivateKey::generate_from_seed(&[seed]);
+        Self::delegated_by(&root, seed, expiration_ns, targets)
+    }
+
+    /// Any key that lets a session key sign until the given time.
+    pub fn delegated_by(
+        root: &impl Signer,
+        seed: u8,
+        expiration_ns: u64,
+        targets: Option<Vec<Principal>>,
+    ) -> Self {
         let session = ic_ed25519::PrivateKey::generate_from_seed(&[seed, 1]);
-        let signer = Delegated::grant(&root, session, expiration_ns, targets)
-            .expect("a key in memory signs");
+        let signer =
+            Delegated::grant(root, session, expiration_ns, targets).expect("the key signs");
         Self::of(signer)
     }
 
@@ -90,7 +100,7 @@ impl Payer {
             valid_before,
             self.signer.as_ref(),
         )
-        .expect("a key in memory signs");
+        .expect("the key signs");
         let id = payment_id(&signed_message(&terms, &payload));
         Signed {
             payload: PaymentPayload {
