@@ -145,7 +145,7 @@ impl Runtime for IcRuntime {
 /// Ends one message of six as running out of instructions would: whatever it did is undone.
 #[cfg(feature = "traps")]
 fn trap_now_and_then(place: &str) {
-    let mixed =
-        (api::time() / 1_000 + api::instruction_counter()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mix = |seed: u64| (seed ^ seed >> 31).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = mix(mix(api::time()) ^ api::instruction_counter());
     assert!((mixed >> 32) % 6 != 0, "trapped for a test, {place}");
 }

@@ -296,3 +296,53 @@ fn clock_that_jumps_ahead_while_the_ledger_thinks_charges_once() {
     sale.present(paying.signed).send().expect_settled();
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
 }
+
+/// Replaces the code, stopped meanwhile.
+fn replace(setup: &Setup, wasm: Vec<u8>) {
+    let (pic, controller) = (&setup.pic, Some(controller()));
+    pic.stop_canister(setup.canister, controller)
+        .expect("it can be stopped");
+    setup
+        .try_upgrade_to(wasm, None)
+        .expect("a controller can do this");
+    pic.start_canister(setup.canister, controller)
+        .expect("it can be started again");
+}
+
+#[test]
+fn callback_that_traps_after_the_debit_forgets_nothing() {
+    let setup = Setup::with_any_ledger();
+    let payer = setup.payer(47);
+    let sale = setup.sell("/article", PRICE);
+    let file = "quick/tollkeeper+traps.wasm.gz";
+    replace(&setup, environment::wasm("TOLLKEEPER_TRAPS_WASM", file));
+    // One message of six traps; what it wrote before its call is in the books by then.
+    let mut trapped = Vec::new();
+    for _ in 0..48 {
+        let paying = sale.pay(&payer);
+        let argument = paying.request().update_argument();
+        let anyone = Principal::anonymous();
+        let reply = setup
+            .pic
+            .update_call(setup.canister, anyone, "http_request_update", argument);
+        match reply {
+            Ok(reply) => assert_eq!(Answer::from_update(&reply).status, 200),
+            Err(reject) if reject.reject_message.contains("before a call") => {
+                assert_eq!(setup.payment(paying.signed.id.0), None);
+            }
+            Err(reject) => {
+                assert!(reject.reject_message.contains("trapped for a test"));
+                trapped.push(paying.signed);
+            }
+        }
+    }
+    assert!(trapped.len() > 1, "{}", trapped.len());
+    let charged = setup.ledger.pulled_by(&setup, setup.canister).len();
+    replace(&setup, environment::tollkeeper_wasm());
+    for signed in trapped {
+        assert!(setup.payment(signed.id.0).is_some());
+        sale.present(signed).send().expect_settled();
+    }
+    let pulled = setup.ledger.pulled_by(&setup, setup.canister);
+    assert_eq!(pulled.len(), charged, "nobody was charged again");
+}
