@@ -34,7 +34,7 @@ pub struct ScriptedRuntime {
     answers: RefCell<VecDeque<CallOutcome>>,
     /// When the code under test wants to be woken.
     pub woken: Cell<Option<TimestampNs>>,
-    /// While set, calls stay unanswered.
+    /// While set, calls stay unanswered for which no answer is there.
     pub hold: Rc<Cell<bool>>,
 }
 
@@ -82,11 +82,11 @@ impl Future for Answer<'_> {
     type Output = CallOutcome;
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<CallOutcome> {
-        if self.runtime.hold.get() {
-            return Poll::Pending;
+        match self.runtime.answers.borrow_mut().pop_front() {
+            Some(answer) => Poll::Ready(answer),
+            None if self.runtime.hold.get() => Poll::Pending,
+            None => panic!("the test has no answer left for this call"),
         }
-        let answer = self.runtime.answers.borrow_mut().pop_front();
-        Poll::Ready(answer.expect("the test has no answer left for this call"))
     }
 }
 

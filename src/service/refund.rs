@@ -102,13 +102,8 @@ async fn ask<R: Runtime>(
         refund.tries = refund.tries.saturating_add(1);
         refund.busy_until = runtime.now().plus(LOCK);
         liabilities::put_refund(key, &refund);
-        let covered = treasury::covers_what_else_it_owes(
-            runtime,
-            &payment.ledger,
-            &source(runtime, payment),
-            payment.amount,
-        )
-        .await;
+        let account = source(runtime, payment);
+        let covered = treasury::covers_what_it_owes(runtime, &payment.ledger, &account).await;
         if owed(key).map(|(_, known)| known) != Some(refund) {
             return;
         }

@@ -179,20 +179,16 @@ fn covers<R: Runtime>(
     }
 }
 
-/// Whether a refund of `amount` out of this account leaves there what others are owed out of it, so that nobody's
+/// Whether this account has all that is owed out of it, a withdrawal that is not finished included, so that nobody's
 /// refund, nor its fee, is paid with the money of somebody else; `None` if the ledger does not say.
 ///
-/// Where nothing else is owed the ledger is not asked: it makes no transfer that the balance does not cover.
-pub(super) async fn covers_what_else_it_owes<R: Runtime>(
+/// Asked before a refund is tried, even if nobody else is owed anything by then: a try that stays in doubt is
+/// repeated without a question, when others may have paid into the account.
+pub(super) async fn covers_what_it_owes<R: Runtime>(
     runtime: &R,
     ledger: &Principal,
     account: &Account,
-    amount: Amount,
 ) -> Option<bool> {
-    let refund = amount.0.saturating_add(fee(ledger).0);
-    if liabilities::owed_by(ledger, account).total(fee(ledger)).0 <= refund {
-        return Some(true);
-    }
     let balance = balance(runtime, *ledger, account).await?;
     // What is owed by now: a payment counts from before its money can arrive.
     let owed = liabilities::owed_by(ledger, account);
@@ -327,6 +323,14 @@ async fn reserve<R: Runtime>(
     let created_at = request.created_at.unwrap_or(now);
     if created_at > now || created_at.plus(DEDUP_WINDOW) < now {
         return Err(InvalidArgument::new("created_at_time", "is not in the last 24 hours").into());
+    }
+    let last = liabilities::withdrawal(&request.ledger).and_then(|last| last.outgoing.doubt);
+    if let (Some(given), Some(last)) = (request.created_at, last)
+        && given <= last.created_at
+    {
+        // It may be one that was made before the last one: nothing is known of those any more.
+        let problem = "is not later than that of the last withdrawal";
+        return Err(InvalidArgument::new("created_at_time", problem).into());
     }
     for _ in 0..BALANCE_TRIES {
         let outflows = liabilities::outflows();

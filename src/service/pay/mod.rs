@@ -329,6 +329,11 @@ fn conclude<R: Runtime>(
         (Event::Moved { .. }, Some(route)) => goods(&asked, route),
         _ => None,
     };
+    // An answer that comes after the payment was taken for unknown proves no less.
+    let late = match event {
+        Event::Moved { block } => Event::ProvedMoved { block },
+        _ => Event::InDoubt(Doubt::Trapped),
+    };
     let change = match &goods {
         Some(_) => Change::Both(event, Event::Delivered),
         None => Change::Event(event),
@@ -345,9 +350,10 @@ fn conclude<R: Runtime>(
             if let Some(payment) = broken::settled_all_the_same(&asked, now) {
                 return (payment, goods);
             }
-            let doubt = Change::Event(Event::InDoubt(Doubt::Trapped));
-            let payment = storage::payments::record(key, doubt, now).unwrap_or(asked);
-            (payment, None)
+            let doubt = Event::InDoubt(Doubt::Trapped);
+            let payment = storage::payments::record(key, Change::Event(late), now)
+                .or_else(|_| storage::payments::record(key, Change::Event(doubt), now));
+            (payment.unwrap_or(asked), None)
         }
     }
 }

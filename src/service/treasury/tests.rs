@@ -196,6 +196,30 @@ fn an_unknown_withdrawal_is_repeated_with_its_time_and_reserves_its_amount() {
 }
 
 #[test]
+fn an_earlier_withdrawal_is_not_repeated_after_a_later_one() {
+    let runtime = set_up();
+    let first = WithdrawRequest {
+        created_at: Some(NOW),
+        ..request(10)
+    };
+    let second = WithdrawRequest {
+        created_at: Some(NOW.plus(Seconds(1))),
+        ..request(20)
+    };
+    runtime.now.set(NOW.plus(Seconds(1)));
+    for (block, withdrawal) in [(7u8, first), (8, second)] {
+        has(&runtime, 1_000);
+        runtime.will_reply(Reply::Ok(Nat::from(block)));
+        let made = run(withdraw(&runtime, withdrawal));
+        assert_eq!(made, Ok(BlockIndex(block.into())));
+    }
+    // With a fee that has changed since, it would be another transfer.
+    let error = run(withdraw(&runtime, first)).unwrap_err();
+    assert!(error.to_string().contains("created_at_time"), "{error}");
+    assert_eq!(transfers(&runtime).len(), 2);
+}
+
+#[test]
 fn an_unknown_withdrawal_is_over_when_the_ledger_has_forgotten() {
     let runtime = set_up();
     has(&runtime, 1_000);

@@ -134,11 +134,24 @@ fn should_take_a_payment_without_an_answer_for_unknown_after_ten_minutes() {
     );
     assert!(no_answer, "{state:?}");
     assert!(shop.runtime.woken.get().is_some());
-    // Should the answer come after all, it books nothing: the log will say.
-    shop.runtime.hold.set(false);
+    // Should the answer come after all, it books nothing that it does not prove: the log will say.
     shop.will(Err(TransferFromError::TooOld));
     assert!(poll(settling.as_mut()).is_ready());
     assert!(is_unknown(&shop.state(&request)));
+}
+
+#[test]
+fn should_believe_an_answer_that_comes_after_the_payment_was_taken_for_unknown() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.runtime.hold.set(true);
+    let mut settling = Box::pin(pay::settle(&shop.runtime, request.clone()));
+    assert!(poll(settling.as_mut()).is_pending());
+    shop.later(600).tick();
+    assert!(is_unknown(&shop.state(&request)));
+    shop.will(Ok(Nat::from(7u8)));
+    assert!(poll(settling.as_mut()).is_ready());
+    assert_eq!(settled_in(&shop.state(&request)), Some(7));
 }
 
 #[test]
