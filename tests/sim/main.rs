@@ -1,6 +1,6 @@
 //! Random worlds in which everything fails that can fail, and the laws that hold in them all the same.
 //!
-//! `scripts/sim --help` says how to run it; docs/security.md says what it checks.
+//! `scripts/sim --help` says how to run it; docs/testing.md says what it checks.
 
 #[path = "../integration/support/mod.rs"]
 #[allow(dead_code, unused_imports)]

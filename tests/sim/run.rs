@@ -1,4 +1,4 @@
-//! Worlds, one after the other, on every processor; and the shortest list of steps that breaks a law.
+//! Worlds, some at a time; and the shortest list of steps that breaks a law.
 
 use crate::{
     plan::{Plan, plan},

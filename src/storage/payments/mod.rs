@@ -7,7 +7,7 @@
 //! | fates | sequence | those of them that were not delivered at once: what became of them | as the books |
 //! | by nonce, by id | 16 bytes | sequence in the books | as the books |
 //! | highest blocks | ledger | the highest booked block of each ledger | one a ledger |
-//! | failures | nonce key | the latest failures, for whoever asks why | at most [`MAX_FAILURES`] |
+//! | failures | nonce key | the latest failures, for whoever asks why | [`MAX_FAILURES`], and those whose authorizations are good |
 //!
 //! A payment costs one entry and one removal in the small journal, one append to the books (constant
 //! work) and one insertion into each of two indexes of 24-byte entries (logarithmic, with a small factor).

@@ -17,7 +17,7 @@ pub const REFUSED: u8 = 5;
 pub const UNSETTLED: u8 = 6;
 /// Nobody answers; nothing was paid.
 pub const UNREACHABLE: u8 = 7;
-/// The receipt is not borne out.
+/// The receipt is not borne out, or could not be checked; the payment was made.
 pub const RECEIPT: u8 = 8;
 /// The payment was used before; its money has moved or may have.
 pub const USED: u8 = 9;

@@ -20,7 +20,7 @@ use tollkeeper_client::{Identity, Network};
 /// EXIT STATUS: 0 done · 1 other failure · 2 wrong usage · 3 no acceptable offer, nothing paid · 4 balance
 /// or allowance too small, nothing paid · 5 refused by the seller or its ledger, nothing paid · 6 outcome
 /// unknown: resume, never pay anew · 7 seller, replica or ledger unreachable, nothing paid · 8 paid, but
-/// the receipt does not hold · 9 this payment was used before: the money moved or may have, the payment is
+/// the receipt does not hold or could not be checked · 9 this payment was used before: the money moved or may have, the payment is
 /// kept, look before paying anew · 10 paid, but not delivered: the payment is kept
 #[derive(Debug, Parser)]
 #[command(name = "tollkeeper", version, verbatim_doc_comment)]

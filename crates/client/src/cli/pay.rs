@@ -77,9 +77,11 @@ pub async fn run(args: &PayArgs, common: &Common, output: &Output) -> Result<(),
         .map(|url| args.request(url))
         .transpose()?;
     let identity = common.identity()?;
-    let network = common.network(&identity).await?;
+    let network = common.network(&identity).await;
+    let network = network.map_err(|failure| not_sent(failure, args.resume.as_deref()))?;
+    let controls = args.controls(&network).await;
     let mut payer = Payer::new(identity, network.clone())?
-        .with_spend_controls(args.controls(&network).await?)
+        .with_spend_controls(controls.map_err(|failure| not_sent(failure, args.resume.as_deref()))?)
         .with_patience(Duration::from_secs(args.patience))
         .with_watcher(output.watcher());
     if let Some(subaccount) = args.subaccount {
@@ -118,6 +120,28 @@ pub async fn run(args: &PayArgs, common: &Common, output: &Output) -> Result<(),
             checked
         }
         Err(error) => Err(not_bought(error, &file)),
+    }
+}
+
+/// Nothing was sent. Of a payment that was kept nobody knows more than before: it may have moved its money.
+fn not_sent(failure: Failure, resumed: Option<&Path>) -> Failure {
+    match resumed {
+        Some(file) if failure.status == exit::UNREACHABLE => {
+            let unsettled = Failure::new(exit::UNSETTLED, "unsettled", failure.message);
+            journal::resumable(unsettled, file)
+        }
+        _ => failure,
+    }
+}
+
+/// Whatever kept the receipt from being checked: the money has moved, and nobody is to pay again.
+fn not_checked(failure: Failure) -> Failure {
+    match failure.status {
+        exit::RECEIPT => failure,
+        _ => {
+            let message = format!("paid, but the receipt was not checked: {}", failure.message);
+            Failure::new(exit::RECEIPT, "not_checked", message)
+        }
     }
 }
 
@@ -249,7 +273,8 @@ async fn delivered(
     let checked = match args.check {
         true => check(payer, &paid)
             .await
-            .map(|()| object["checked"] = json!(true)),
+            .map(|()| object["checked"] = json!(true))
+            .map_err(not_checked),
         false => Ok(()),
     };
     // The content was paid for: it is printed whatever the ledger says about the receipt.

@@ -1,4 +1,4 @@
-//! Cycles prices a canister can ask for or pays inside an execution (replica-facts.md §B).
+//! Cycles prices a canister can ask for or pays inside an execution (facts B of crates/torture/README.md).
 //!
 //! Prices are those of a 13-node subnet and scale linearly with the subnet's size.
 

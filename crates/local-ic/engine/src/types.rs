@@ -128,7 +128,7 @@ pub struct Env {
 }
 
 /// Why an execution failed; the replica turns it into reject code and error code.
-/// Numbers in comments are the `IC0nnn` error codes of replica-facts.md §D.
+/// Numbers in comments are the `IC0nnn` error codes of facts D of crates/torture/README.md.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trap {
     /// 503: `ic0.trap` or a Rust panic.

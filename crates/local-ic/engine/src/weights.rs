@@ -1,4 +1,4 @@
-//! Instructions charged for each WebAssembly operator (replica-facts.md §C).
+//! Instructions charged for each WebAssembly operator (facts C of crates/torture/README.md).
 
 use wasmparser::Operator;
 

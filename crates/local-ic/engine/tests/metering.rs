@@ -1,4 +1,4 @@
-//! Instruction counts as measured on the real thing (replica-facts.md §C).
+//! Instruction counts as measured on the real thing (facts C of crates/torture/README.md).
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Error codes and their texts (replica-facts §D).
+//! Error codes and their texts (facts D of crates/torture/README.md).
 //!
 //! A text is what the ingress sender reads. A calling canister reads the same text, for most codes
 //! with `IC0nnn: ` before it; [`UserError::for_caller`] decides.

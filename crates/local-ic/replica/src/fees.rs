@@ -1,4 +1,4 @@
-//! Prices in cycles (replica-facts §B), given for a subnet of 13 nodes and scaled with the subnet's size.
+//! Prices in cycles (facts B of crates/torture/README.md), given for a subnet of 13 nodes and scaled with the subnet's size.
 
 use local_ic_engine::Cycles;
 

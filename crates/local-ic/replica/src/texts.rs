@@ -1,4 +1,4 @@
-//! The errors of the protocol with the texts replica-facts §D lists.
+//! The errors of the protocol with the texts facts D of crates/torture/README.md lists.
 
 use local_ic_engine::Trap;
 

@@ -1,4 +1,4 @@
-//! Inter-canister calls: answers, refunds, deadlines, callbacks that trap (replica-facts §D and §E).
+//! Inter-canister calls: answers, refunds, deadlines, callbacks that trap (facts D and E of crates/torture/README.md).
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! What things cost (replica-facts §B).
+//! What things cost (facts B of crates/torture/README.md).
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Queries, composite queries, inspect_message (replica-facts §D and §E).
+//! Queries, composite queries, inspect_message (facts D and E of crates/torture/README.md).
 
 mod common;
 

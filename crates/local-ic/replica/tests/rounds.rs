@@ -1,4 +1,4 @@
-//! Time, rounds, order of messages, timers (replica-facts §A and §E).
+//! Time, rounds, order of messages, timers (facts A and E of crates/torture/README.md).
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! What canisters ask the management canister for: canisters, HTTP outcalls, threshold signatures
-//! (replica-facts §B).
+//! (facts B of crates/torture/README.md).
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Stopping canisters (replica-facts §E).
+//! Stopping canisters (facts E of crates/torture/README.md).
 
 mod common;
 

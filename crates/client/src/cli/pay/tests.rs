@@ -71,3 +71,26 @@ fn a_payment_is_forgotten_only_if_no_money_moved() {
         }
     }
 }
+
+#[test]
+fn a_kept_payment_that_could_not_be_sent_is_unknown() {
+    let unreachable = || Failure::new(exit::UNREACHABLE, "unreachable", "no replica");
+    let failure = not_sent(unreachable(), Some(Path::new("kept.json")));
+    assert_eq!(
+        (failure.status, failure.kind.as_str()),
+        (exit::UNSETTLED, "unsettled")
+    );
+    assert_eq!(failure.details["resume"], json!("kept.json"));
+    assert_eq!(not_sent(unreachable(), None).status, exit::UNREACHABLE);
+}
+
+#[test]
+fn a_receipt_that_could_not_be_checked_was_paid_for() {
+    let failure = not_checked(Failure::new(exit::UNREACHABLE, "ledger", "no ledger"));
+    assert_eq!(
+        (failure.status, failure.kind.as_str()),
+        (exit::RECEIPT, "not_checked")
+    );
+    let disproved = not_checked(Failure::new(exit::RECEIPT, "disproved", "another amount"));
+    assert_eq!(disproved.kind, "disproved");
+}

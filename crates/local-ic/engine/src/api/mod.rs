@@ -1,7 +1,7 @@
 //! The functions of the module `ic0`.
 //!
 //! Each charges first, then checks that the running entry point may call it, then its arguments, as on
-//! the Internet Computer. Instruction costs are those of replica-facts.md §C.
+//! the Internet Computer. Instruction costs are those of facts C of crates/torture/README.md.
 
 mod calls;
 mod canister;
