@@ -3,9 +3,13 @@
 //! An upgrade after each number of rounds meets the canister before, between and after its calls.
 
 use crate::support::{
-    Request, Setup, Signed, flow::GOODS, interface::PaymentStatus, setup::merchant,
+    Request, Setup, Signed,
+    flow::GOODS,
+    interface::PaymentStatus,
+    setup::{controller, merchant},
 };
 use candid::Principal;
+use serde_bytes::ByteBuf;
 use test_ledger::testing::Fault;
 
 const PRICE: u128 = 30_000;
@@ -138,7 +142,7 @@ fn an_upgrade_is_refused_while_calls_are_in_flight() {
 
 #[test]
 fn upgrade_at_any_moment_of_a_refund_pays_it_once() {
-    for rounds in 0..8 {
+    for rounds in 0..14 {
         let (setup, signed) = settled(99);
         let payment = setup.payment(signed.id.0).unwrap();
         let balance = || setup.ledger.balance(&setup, payment.payer);
@@ -160,6 +164,38 @@ fn upgrade_at_any_moment_of_a_refund_pays_it_once() {
         setup.advance(86_400);
         assert_eq!(balance(), paid + PRICE);
         assert_eq!(setup.ledger.balance(&setup, merchant()), PRICE);
+    }
+}
+
+#[test]
+fn upgrade_at_any_moment_of_what_operators_ask_for_loses_nothing() {
+    let setup = Setup::new();
+    let payer = setup.payer(101);
+    let sale = setup.sell("/article", PRICE);
+    for rounds in 0..14 {
+        setup.ledger.fault(&setup, 1, &Fault::lost_after_transfer());
+        let signed = sale.pay(&payer).send().expect_pending();
+        let id = ByteBuf::from(signed.id.0);
+        for (method, argument) in [
+            ("ledger_add", candid::encode_one(setup.ledger.0)),
+            ("solvency", candid::encode_args(())),
+            ("payment_recheck", candid::encode_one(id)),
+        ] {
+            let call = setup
+                .pic
+                .submit_call(setup.canister, controller(), method, argument.unwrap())
+                .expect("the request is taken");
+            for _ in 0..rounds {
+                setup.pic.tick();
+            }
+            setup.upgrade_by_force();
+            // The answer comes, or not.
+            let _ = setup.pic.await_call(call);
+        }
+        sale.present(signed).send().expect_settled();
+        let pulled = setup.ledger.pulled_by(&setup, setup.canister);
+        assert_eq!(pulled.len(), rounds + 1, "after {rounds} rounds");
+        setup.check_books();
     }
 }
 
