@@ -297,25 +297,13 @@ fn clock_that_jumps_ahead_while_the_ledger_thinks_charges_once() {
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
 }
 
-/// Replaces the code, stopped meanwhile.
-fn replace(setup: &Setup, wasm: Vec<u8>) {
-    let (pic, controller) = (&setup.pic, Some(controller()));
-    pic.stop_canister(setup.canister, controller)
-        .expect("it can be stopped");
-    setup
-        .try_upgrade_to(wasm, None)
-        .expect("a controller can do this");
-    pic.start_canister(setup.canister, controller)
-        .expect("it can be started again");
-}
-
 #[test]
 fn callback_that_traps_after_the_debit_forgets_nothing() {
     let setup = Setup::with_any_ledger();
     let payer = setup.payer(47);
     let sale = setup.sell("/article", PRICE);
     let file = "quick/tollkeeper+traps.wasm.gz";
-    replace(&setup, environment::wasm("TOLLKEEPER_TRAPS_WASM", file));
+    setup.upgrade_to(environment::wasm("TOLLKEEPER_TRAPS_WASM", file), None);
     // One message of six traps; what it wrote before its call is in the books by then.
     let mut trapped = Vec::new();
     for _ in 0..48 {
@@ -338,7 +326,7 @@ fn callback_that_traps_after_the_debit_forgets_nothing() {
     }
     assert!(trapped.len() > 1, "{}", trapped.len());
     let charged = setup.ledger.pulled_by(&setup, setup.canister).len();
-    replace(&setup, environment::tollkeeper_wasm());
+    setup.upgrade();
     for signed in trapped {
         assert!(setup.payment(signed.id.0).is_some());
         sale.present(signed).send().expect_settled();

@@ -315,10 +315,15 @@ impl Setup {
     }
 
     fn upgrade_with(&self, args: Option<TollkeeperArgs>) {
+        self.upgrade_to(environment::tollkeeper_wasm(), args);
+    }
+
+    /// Upgrades to another build, stopped meanwhile.
+    pub fn upgrade_to(&self, wasm: Vec<u8>, args: Option<TollkeeperArgs>) {
         let (pic, controller) = (&self.pic, Some(controller()));
         pic.stop_canister(self.canister, controller)
             .expect("nothing keeps it running");
-        self.try_upgrade(args)
+        self.try_upgrade_to(wasm, args)
             .expect("the canister can be upgraded");
         pic.start_canister(self.canister, controller)
             .expect("it was stopped");
