@@ -1,6 +1,6 @@
 // The story of one paid request, told step by step; scripts/demo runs it.
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
@@ -20,16 +20,20 @@ const { values: options } = parseArgs({
     ledger: { type: "string" },
   },
 });
-const keysFolder = join(options.build, "demo");
-mkdirSync(keysFolder, { recursive: true });
+// Each run has a folder of its own: a second demo from the same clone leaves the keys of the first alone.
+mkdirSync(join(options.build, "demo"), { recursive: true });
+const keysFolder = mkdtempSync(join(options.build, "demo", "run-"));
+process.once("exit", () => rmSync(keysFolder, { recursive: true, force: true }));
 const say = options.json ? console.error : console.log;
 let stepNumber = 0;
 const step = (text) => say(`\n${++stepNumber}. ${text}`);
 const show = (value) => say(JSON.stringify(value, (_, v) => (typeof v === "bigint" ? v.toString() : v), 2).replace(/^/gm, "   "));
 
+// A signal that comes before the server is up ends the run at once; `exit` removes the folder in every case.
+let stop = () => process.exit(1);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => stop());
 const network = await startReplica(options.binary, { port: options.port, canister: CANISTER });
-const stop = () => network.process.kill("SIGTERM");
-process.once("SIGINT", stop).once("SIGTERM", stop);
+stop = () => network.process.kill("SIGTERM");
 
 try {
   step("A local Internet Computer, two ledgers under their mainnet ids, the canister, three routes");

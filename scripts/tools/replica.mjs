@@ -14,6 +14,8 @@ export async function startReplica(binary, { port, canister }) {
   const child = spawn(binary, ["serve", "--port", String(port), "--canister", canister, "--json"], {
     stdio: ["ignore", "pipe", "inherit"],
   });
+  // Ends with this process, also while it is not listening yet.
+  process.once("exit", () => child.kill("SIGTERM"));
   const line = await new Promise((resolve, reject) => {
     createInterface({ input: child.stdout }).once("line", resolve);
     child.once("error", reject);
@@ -22,10 +24,10 @@ export async function startReplica(binary, { port, canister }) {
   return { process: child, ...JSON.parse(line) };
 }
 
-/** A fresh Ed25519 key, kept as PEM for the command line, as an identity for this process. */
+/** A new Ed25519 key, written as PEM for the command line, as an identity for this process. Replaces no file. */
 export function newIdentity(pemFile) {
   const { privateKey } = generateKeyPairSync("ed25519");
-  writeFileSync(pemFile, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+  writeFileSync(pemFile, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600, flag: "wx" });
   return Ed25519KeyIdentity.fromSecretKey(new Uint8Array(Buffer.from(privateKey.export({ format: "jwk" }).d, "base64url")));
 }
 
