@@ -73,6 +73,9 @@ pub fn offers<'a>(
                         fee: ledger.fee.to_string(),
                         spender: spender_text.clone(),
                         offer: id.clone(),
+                        method: Some(route.key.method.as_str().into()),
+                        route: Some(route.key.path.clone()),
+                        revision: Some(route.price_revision),
                         payment_flow: None,
                     },
                 },
@@ -99,6 +102,7 @@ mod tests {
         },
         types::{Amount, Seconds},
     };
+    use x402_icp::offer::offer_matches;
 
     fn ledger(n: u8) -> Ledger {
         Ledger {
@@ -130,6 +134,9 @@ mod tests {
         assert_eq!(first, offers(&route, find, &config, spender));
         assert_eq!(first.len(), 1);
         assert_eq!(first[0].requirements.pay_to, config.pay_to.to_string());
+        let extra = &first[0].requirements.extra;
+        assert_eq!(offer_matches(extra, "GET", "/a"), Ok(()));
+        assert!(offer_matches(extra, "POST", "/a").is_err());
 
         let mut stricter = config.clone();
         stricter.limits.max_timeout = Seconds(20);

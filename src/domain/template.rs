@@ -1,6 +1,7 @@
 //! Path templates of routes: exact segments and `{param}` segments.
 
 use crate::domain::validate::{InvalidArgument, text_length};
+use x402_icp::template::{parameter, segments};
 
 /// The longest path template, and the longest path of a paid request, in bytes.
 pub const MAX_PATH_BYTES: usize = 256;
@@ -18,7 +19,9 @@ pub const RESERVED_SEGMENTS: [&str; 2] = ["x402", "http_expr"];
 pub fn check(path: &str) -> Result<(), InvalidArgument> {
     text_length("path", path, MAX_PATH_BYTES)?;
     let invalid = |problem: String| InvalidArgument::new("path", problem);
-    let segments = segments(path).ok_or_else(|| invalid("does not begin with /".into()))?;
+    let segments: Vec<&str> = segments(path)
+        .ok_or_else(|| invalid("does not begin with /".into()))?
+        .collect();
     if segments.len() > MAX_SEGMENTS {
         return Err(InvalidArgument::limit(
             "path",
@@ -86,16 +89,7 @@ fn zip_segments(a: &str, b: &str, same: impl Fn(&str, &str) -> bool) -> bool {
     let (Some(a), Some(b)) = (segments(a), segments(b)) else {
         return false;
     };
-    a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| same(a, b))
-}
-
-/// The segments after the leading slash.
-fn segments(path: &str) -> Option<Vec<&str>> {
-    path.strip_prefix('/').map(|rest| rest.split('/').collect())
-}
-
-fn parameter(segment: &str) -> Option<&str> {
-    segment.strip_prefix('{')?.strip_suffix('}')
+    a.clone().count() == b.clone().count() && a.zip(b).all(|(a, b)| same(a, b))
 }
 
 fn literal_char(c: char) -> bool {

@@ -43,9 +43,11 @@ mod entropy;
 mod json;
 pub mod key;
 pub mod network;
+pub mod number;
 pub mod offer;
 pub mod signature;
 pub mod signer;
+pub mod template;
 pub mod values;
 pub mod wire;
 

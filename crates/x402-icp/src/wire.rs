@@ -2,8 +2,8 @@
 //! them (sections 3 and 4). Optional fields are left out when absent, never written as `null`; unknown
 //! keys are ignored.
 
-use crate::{authorization::Authorization, decode::DecodeError, values::to_base64};
-use serde::{Deserialize, Serialize};
+use crate::{authorization::Authorization, decode::DecodeError, number, values::to_base64};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 /// The version of the protocol spoken here.
@@ -25,6 +25,7 @@ pub const PAYMENT_RESPONSE: &str = "PAYMENT-RESPONSE";
 #[serde(rename_all = "camelCase")]
 pub struct PaymentRequired<E = ExactIcrc2Extra> {
     /// Always 2.
+    #[serde(deserialize_with = "number::deserialize")]
     pub x402_version: u32,
     /// Why a payment that was sent is not good, a [`crate::Code`] or the like.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -76,6 +77,7 @@ pub struct PaymentRequirements<E = ExactIcrc2Extra> {
     /// The merchant's ICRC-1 account.
     pub pay_to: String,
     /// How long an authorization may be valid, in seconds.
+    #[serde(deserialize_with = "number::deserialize")]
     pub max_timeout_seconds: u32,
     /// What the scheme needs besides.
     pub extra: E,
@@ -90,6 +92,7 @@ pub struct ExactIcrc2Extra {
     /// The token's symbol, for display.
     pub symbol: String,
     /// The token's decimals, for display.
+    #[serde(deserialize_with = "number::deserialize")]
     pub decimals: u8,
     /// The ledger's transfer fee in atomic units: the payer is debited amount + fee.
     pub fee: String,
@@ -97,6 +100,28 @@ pub struct ExactIcrc2Extra {
     pub spender: String,
     /// The route and price revision, see [`crate::offer::offer_id`].
     pub offer: String,
+    /// The HTTP method that the offer is for, in upper case. This and the next two are what `offer` is
+    /// made of, for clients to check ([`crate::offer::offer_matches`]); a verifier ignores them.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "text"
+    )]
+    pub method: Option<String>,
+    /// The path template that the offer is for.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "text"
+    )]
+    pub route: Option<String>,
+    /// The price revision, at most [`MAX_SAFE_INTEGER`](crate::number::MAX_SAFE_INTEGER).
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "natural"
+    )]
+    pub revision: Option<u64>,
     /// Absent means `authorization`: verify, work, settle.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub payment_flow: Option<String>,
@@ -107,6 +132,7 @@ pub struct ExactIcrc2Extra {
 #[serde(rename_all = "camelCase")]
 pub struct PaymentPayload<E = ExactIcrc2Extra, P = ExactIcrc2Payload> {
     /// Always 2.
+    #[serde(deserialize_with = "number::deserialize")]
     pub x402_version: u32,
     /// Echo of the offer's resource; trusted for nothing.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -195,6 +221,22 @@ pub struct SettleResponse {
     /// What the scheme adds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub extra: Option<Value>,
+}
+
+/// Reads a text; anything else counts as absent.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => Some(text),
+        _ => None,
+    })
+}
+
+/// Reads a natural number by value; anything else counts as absent.
+fn natural<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Number(number) => number::natural(&number),
+        _ => None,
+    })
 }
 
 /// A header value: padded standard base64 of compact JSON.

@@ -1,6 +1,8 @@
 //! The fixed vectors of the binding, `vectors.json`: this code makes them from the keys in them, and reads
 //! them back as a stranger would. `UPDATE_VECTORS=1` writes the file anew.
 
+#[path = "support/requests.rs"]
+mod requests;
 mod support;
 
 use candid::Principal;
@@ -114,9 +116,11 @@ fn bad_headers() -> Vec<(&'static str, &'static str, String)> {
         to_base64(changed.as_bytes())
     };
     let nonce = &payment.payload.nonce;
-    let unpadded = changed("https://", "https:///")
-        .trim_end_matches('=')
-        .to_string();
+    let padded = ["https:///", "https:////"]
+        .map(|other| changed("https://", other))
+        .into_iter()
+        .find(|header| header.ends_with('='));
+    let unpadded = padded.unwrap().trim_end_matches('=').to_string();
     let whole = "PAYMENT-SIGNATURE";
     vec![
         ("empty", whole, String::new()),
@@ -213,6 +217,7 @@ fn vectors() -> Value {
             offer_vector(spender(), "POST", "/report", 1),
             offer_vector(canister, "GET", "/items/{id}", u64::MAX),
         ],
+        "requests": requests::vectors(),
         "accounts": [
             account(&[1, 2, 3, 4, 5], None),
             account(&[1, 2, 3, 4, 5], Some([0xab; 32])),
@@ -284,6 +289,18 @@ fn the_payments_are_read_and_verified_as_a_stranger_would() {
         assert_eq!(vector["payer"], payer.to_text());
         assert_eq!(decoded.authorization.from.owner, payer);
         assert_eq!(decoded.authorization.check_window(NOW_NS, 60), Ok(()));
+    }
+}
+
+#[test]
+fn offers_are_for_the_requests_they_say() {
+    for vector in read()["requests"].as_array().unwrap() {
+        assert_eq!(
+            vector["mismatch"].as_str(),
+            requests::mismatch(vector),
+            "{}",
+            vector["name"]
+        );
     }
 }
 

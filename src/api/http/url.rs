@@ -120,6 +120,8 @@ fn general(url: &str) -> Result<(String, String), UrlError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use x402_icp::template::{matches, matches_url_path};
 
     fn path(url: &str) -> String {
         RequestUrl::parse(url).expect(url).path
@@ -205,5 +207,21 @@ mod tests {
             assert!(!RequestUrl::parse(url).expect(url).plain, "{url}");
         }
         assert!(RequestUrl::parse("/a/http_expr").unwrap().plain);
+    }
+    proptest! {
+        /// A client compares the path as it stands in the URL, the canister decodes it. Where the client
+        /// says that an offer is for its path, the canister says so, too.
+        #[test]
+        fn should_serve_what_a_client_takes_for_its_own(
+            template in "/[ab](/([abA.]{1,2}|\\{x\\})){0,3}/?",
+            url in "/[ab](/([abA.é+ ]|%2[fF5eE]|%61|%C3%A9|%ff|%){0,3}){0,4}(\\?a=%2F)?",
+        ) {
+            let asked = url.split('?').next().unwrap_or_default();
+            if matches_url_path(&template, asked)
+                && let Ok(url) = RequestUrl::parse(&url)
+            {
+                prop_assert!(matches(&template, &url.path), "{}", url.path);
+            }
+        }
     }
 }

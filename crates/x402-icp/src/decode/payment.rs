@@ -4,6 +4,7 @@
 use super::DecodeError;
 use crate::{
     json::{Json, Object, to_map},
+    number,
     wire::{
         DelegationText, ExactIcrc2Extra, ExactIcrc2Payload, PaymentPayload, PaymentRequirements,
         ResourceInfo,
@@ -97,9 +98,25 @@ impl<'a, 'j> Fields<'a, 'j> {
             .transpose()
     }
 
+    /// A text that nothing depends on.
+    fn text_or_none(&mut self, key: &'static str) -> Option<String> {
+        match self.take(key)? {
+            Json::Text(text) => Some(text.into_owned()),
+            _ => None,
+        }
+    }
+
+    /// A number that nothing depends on.
+    fn natural_or_none(&mut self, key: &'static str) -> Option<u64> {
+        match self.take(key)? {
+            Json::Number(number) => number::natural(&number),
+            _ => None,
+        }
+    }
+
     fn number<N: TryFrom<u64>>(&mut self, key: &'static str) -> Result<N, DecodeError> {
         let number = match self.required(key)? {
-            Json::Number(number) => number.as_u64(),
+            Json::Number(number) => number::natural(&number),
             _ => None,
         };
         number
@@ -179,6 +196,9 @@ fn accepted(top: &Path<'_>, value: Json<'_>) -> Result<PaymentRequirements, Deco
                 fee: fields.text("fee")?,
                 spender: fields.text("spender")?,
                 offer: fields.text("offer")?,
+                method: fields.text_or_none("method"),
+                route: fields.text_or_none("route"),
+                revision: fields.natural_or_none("revision"),
                 payment_flow: fields.optional_text("paymentFlow")?,
             }
         },

@@ -16,6 +16,9 @@ fn offer() -> PaymentRequirements {
             fee: "10000".into(),
             spender: "be2us-64aaa-aaaaa-qaabq-cai".into(),
             offer: "000102030405060708090a0b0c0d0e0f".into(),
+            method: Some("GET".into()),
+            route: Some("/report".into()),
+            revision: Some(1),
             payment_flow: None,
         },
     }
@@ -35,7 +38,7 @@ fn the_402_has_the_field_names_of_x402_and_no_nulls() {
     };
     assert_eq!(
         serde_json::to_string(&required).unwrap(),
-        r#"{"x402Version":2,"resource":{"url":"/report"},"accepts":[{"scheme":"exact","network":"icp:1","amount":"10000","asset":"xevnm-gaaaa-aaaar-qafnq-cai","payTo":"aaaaa-aa","maxTimeoutSeconds":60,"extra":{"assetTransferMethod":"icrc2","symbol":"ckUSDC","decimals":6,"fee":"10000","spender":"be2us-64aaa-aaaaa-qaabq-cai","offer":"000102030405060708090a0b0c0d0e0f"}}]}"#
+        r#"{"x402Version":2,"resource":{"url":"/report"},"accepts":[{"scheme":"exact","network":"icp:1","amount":"10000","asset":"xevnm-gaaaa-aaaar-qafnq-cai","payTo":"aaaaa-aa","maxTimeoutSeconds":60,"extra":{"assetTransferMethod":"icrc2","symbol":"ckUSDC","decimals":6,"fee":"10000","spender":"be2us-64aaa-aaaaa-qaabq-cai","offer":"000102030405060708090a0b0c0d0e0f","method":"GET","route":"/report","revision":1}}]}"#
     );
 }
 

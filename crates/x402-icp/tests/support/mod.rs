@@ -40,6 +40,9 @@ pub fn offer(network: &str) -> PaymentRequirements {
             fee: "10000".into(),
             spender: spender().to_text(),
             offer: x402_icp::offer::offer_id(spender(), "GET", "/report", 1),
+            method: Some("GET".into()),
+            route: Some("/report".into()),
+            revision: Some(1),
             payment_flow: None,
         },
     }
