@@ -319,6 +319,8 @@ pub struct CancelArgs {
 #[allow(missing_docs)]
 pub enum CancelError {
     InvalidArgument(InvalidArgument),
+    Expired { now_seconds: u64 },
+    TooFarAhead { limit_seconds: u64 },
     AnonymousCaller,
     AlreadyUsed { payment_id: ByteBuf },
     TooManyCancellations { limit: u32 },

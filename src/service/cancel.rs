@@ -1,7 +1,7 @@
 //! Cancelling an authorization before it is used.
 
 use crate::{
-    domain::{config::Limits, payment::State, validate::InvalidArgument},
+    domain::{config::Limits, payment::State},
     runtime::Runtime,
     storage,
     types::{Nonce, NonceKey, PaymentId},
@@ -18,9 +18,20 @@ pub fn horizon(limits: &Limits) -> u64 {
 /// An authorization cannot be cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CancelError {
-    /// The time is past, or too far ahead.
-    #[error(transparent)]
-    InvalidArgument(#[from] InvalidArgument),
+    /// The authorization has ended: no transfer is asked for any more. One may have been made before.
+    #[error("the authorization has ended")]
+    Expired {
+        /// The time of the canister, in seconds since 1970-01-01 UTC.
+        now_seconds: u64,
+    },
+    /// The authorization ends so late that it cannot be cancelled yet. It stays as good as it was.
+    #[error(
+        "the authorization ends after {limit_seconds}, the latest end that can be cancelled now"
+    )]
+    TooFarAhead {
+        /// The latest end that can be cancelled now, in seconds since 1970-01-01 UTC.
+        limit_seconds: u64,
+    },
     /// The anonymous principal has no authorizations.
     #[error("the anonymous principal has no authorizations")]
     AnonymousCaller,
@@ -49,17 +60,9 @@ pub fn cancel<R: Runtime>(
         return Err(CancelError::AnonymousCaller);
     }
     if valid_before_seconds <= now.seconds() {
-        return Err(InvalidArgument::new("valid_before_seconds", "is past").into());
-    }
-    let ahead = horizon(&storage::config::read().limits);
-    let latest = now.seconds().saturating_add(ahead);
-    if valid_before_seconds > latest {
-        return Err(InvalidArgument::limit(
-            "valid_before_seconds",
-            format!("is more than {ahead} seconds ahead"),
-            latest.into(),
-        )
-        .into());
+        return Err(CancelError::Expired {
+            now_seconds: now.seconds(),
+        });
     }
     let key = NonceKey::new(&caller, &nonce);
     // A failure is forgotten one day; its nonce, cancelled, stays dead all the same.
@@ -69,6 +72,11 @@ pub fn cancel<R: Runtime>(
         return Err(CancelError::AlreadyUsed {
             payment_id: payment.id,
         });
+    }
+    let ahead = horizon(&storage::config::read().limits);
+    let limit_seconds = now.seconds().saturating_add(ahead);
+    if valid_before_seconds > limit_seconds {
+        return Err(CancelError::TooFarAhead { limit_seconds });
     }
     storage::cancellations::insert(key, caller, valid_before_seconds, now)
         .map_err(|error| CancelError::TooManyCancellations { limit: error.limit })
@@ -82,28 +90,50 @@ mod tests {
     };
 
     #[test]
-    fn only_the_near_future_of_somebody_can_be_cancelled() {
+    fn an_authorization_that_has_ended_is_expired() {
+        let runtime = ScriptedRuntime::new(TimestampNs(1_000_999_999_999));
+        storage::config::write(&config()).unwrap();
+        for past in [0, 1, 999, 1_000] {
+            let refused = cancel(&runtime, Nonce([1; 32]), past);
+            assert_eq!(
+                refused,
+                Err(CancelError::Expired { now_seconds: 1_000 }),
+                "{past}"
+            );
+        }
+        assert_eq!(cancel(&runtime, Nonce([1; 32]), 1_001), Ok(()));
+    }
+
+    #[test]
+    fn an_authorization_that_ends_too_late_is_not_called_expired() {
         let runtime = ScriptedRuntime::new(TimestampNs(1_000_000_000_000));
         storage::config::write(&config()).unwrap();
         let nonce = Nonce([1; 32]);
-        assert!(matches!(
-            cancel(&runtime, nonce, 1_000),
-            Err(CancelError::InvalidArgument(_))
-        ));
-        let far = 1_001 + 2 * 3_600;
-        assert!(matches!(
-            cancel(&runtime, nonce, far),
-            Err(CancelError::InvalidArgument(e)) if e.limit == Some((far - 1).into())
-        ));
-        assert_eq!(cancel(&runtime, nonce, 1_001), Ok(()));
-        assert!(storage::cancellations::contains(&NonceKey::new(
-            &runtime.controller,
-            &nonce
-        )));
+        let limit_seconds = 1_000 + 2 * 3_600;
+        for late in [limit_seconds + 1, 2 * limit_seconds, u64::MAX] {
+            let refused = cancel(&runtime, nonce, late);
+            assert_eq!(
+                refused,
+                Err(CancelError::TooFarAhead { limit_seconds }),
+                "{late}"
+            );
+        }
+        let key = NonceKey::new(&runtime.controller, &nonce);
+        assert!(!storage::cancellations::contains(&key));
+        assert_eq!(cancel(&runtime, nonce, limit_seconds), Ok(()));
+        assert!(storage::cancellations::contains(&key));
+    }
+
+    #[test]
+    fn the_anonymous_principal_cancels_nothing() {
+        let runtime = ScriptedRuntime::new(TimestampNs(1_000_000_000_000));
+        storage::config::write(&config()).unwrap();
         runtime.caller.set(Principal::anonymous());
-        assert_eq!(
-            cancel(&runtime, nonce, 1_001),
-            Err(CancelError::AnonymousCaller)
-        );
+        for time in [1, 1_001, u64::MAX] {
+            assert_eq!(
+                cancel(&runtime, Nonce([1; 32]), time),
+                Err(CancelError::AnonymousCaller)
+            );
+        }
     }
 }

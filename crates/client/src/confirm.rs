@@ -42,6 +42,8 @@ struct InvalidArgument {
 #[derive(CandidType, Deserialize)]
 enum CancelError {
     InvalidArgument(InvalidArgument),
+    Expired { now_seconds: u64 },
+    TooFarAhead { limit_seconds: u64 },
     AnonymousCaller,
     AlreadyUsed { payment_id: ByteBuf },
     TooManyCancellations { limit: u32 },
@@ -110,7 +112,7 @@ async fn ask(
         Ok(()) => Ok(Confirmation::Dead),
         Err(CancelError::AlreadyUsed { .. }) => Ok(Confirmation::Alive),
         // Past: nothing is transferred after `validBefore`, so the books say how it ended.
-        Err(CancelError::InvalidArgument(problem)) if problem.field == "valid_before_seconds" => {
+        Err(CancelError::Expired { .. }) => {
             let id = payment.id().ok_or("its id is none")?;
             let argument =
                 encode_args((ByteBuf::from(id.0.to_vec()),)).map_err(|e| e.to_string())?;
@@ -123,6 +125,9 @@ async fn ask(
                 },
             })
         }
+        Err(CancelError::TooFarAhead { limit_seconds }) => Err(format!(
+            "it ends after {limit_seconds}, too late to be cancelled yet"
+        )),
         Err(CancelError::InvalidArgument(problem)) => {
             Err(format!("{} {}", problem.field, problem.problem))
         }

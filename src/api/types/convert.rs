@@ -283,7 +283,8 @@ impl From<cancel::CancelError> for CancelError {
     fn from(error: cancel::CancelError) -> Self {
         use cancel::CancelError as E;
         match error {
-            E::InvalidArgument(error) => CancelError::InvalidArgument(error.into()),
+            E::Expired { now_seconds } => CancelError::Expired { now_seconds },
+            E::TooFarAhead { limit_seconds } => CancelError::TooFarAhead { limit_seconds },
             E::AnonymousCaller => CancelError::AnonymousCaller,
             E::AlreadyUsed { payment_id } => CancelError::AlreadyUsed {
                 payment_id: ByteBuf::from(payment_id.0.to_vec()),

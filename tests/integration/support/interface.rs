@@ -338,6 +338,8 @@ pub struct CancelArgs {
 #[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]
 pub enum CancelError {
     InvalidArgument(InvalidArgument),
+    Expired { now_seconds: u64 },
+    TooFarAhead { limit_seconds: u64 },
     AnonymousCaller,
     AlreadyUsed { payment_id: ByteBuf },
     TooManyCancellations { limit: u32 },
