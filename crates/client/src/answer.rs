@@ -2,17 +2,17 @@
 
 use crate::{
     error::PayError,
-    http::{Request, Response},
+    http::{Answer, HttpError, Response, retry_after},
     payment::SignedPayment,
+    required,
 };
-use candid::Principal;
-use reqwest::Url;
 use serde_json::Value;
+use std::time::Duration;
 use x402_icp::{
     Code,
     decode::decode_header,
-    values::parse_principal,
-    wire::{PAYMENT_REQUIRED, PAYMENT_RESPONSE, PaymentRequired, SettleResponse},
+    values::parse_account,
+    wire::{PAYMENT_RESPONSE, SettleResponse},
 };
 
 /// A delivered resource.
@@ -26,12 +26,15 @@ pub struct Paid {
     pub payment: SignedPayment,
     /// What in the receipt is not what was agreed; empty if all is well.
     pub problems: Vec<String>,
+    /// Whether the receipt matches the payment, so that the purchase is over. If not, the resource is here and the payment
+    /// stays recorded: the same request sends it again until it is resolved or forgotten.
+    pub proven: bool,
 }
 
 /// What to do after an answer.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// The goods are here.
+    /// The resource is here; [`Paid::proven`] says whether the payment is over.
     Paid(Box<Paid>),
     /// It will not work, and asking again does not help; the error says what is known of the money.
     Final(PayError),
@@ -39,46 +42,35 @@ pub(crate) enum Verdict {
     Owed {
         /// What to report if it is never delivered.
         error: PayError,
-        /// Whether the seller says that it never will be.
+        /// Whether it is of no use to ask again: the resource is gone or too long.
         gone: bool,
     },
-    /// Not known: send the same again.
-    Again(String),
+    /// Not known: send the same again, after this time if the seller names one.
+    Again(String, Option<Duration>),
     /// Not known, and asking again at once will not tell.
     Unclear(String),
 }
 
-/// Judges an answer to a request that carried a payment.
-pub(crate) fn judge(response: Response, payment: &SignedPayment) -> Verdict {
-    let receipt: Option<SettleResponse> = response
-        .header(PAYMENT_RESPONSE)
-        .and_then(|value| decode_header(PAYMENT_RESPONSE, value.as_bytes()).ok());
+/// Judges an answer to a request that carried a payment. `now` is in seconds since 1970-01-01.
+pub(crate) fn judge(answer: Answer, payment: &SignedPayment, now: u64) -> Verdict {
+    let Answer { response, cut } = answer;
+    let receipt = read_receipt(&response);
+    let wait = retry_after(&response, now);
     match (response.status, receipt) {
         (_, Some(receipt)) if !receipt.success => {
             let block = block(receipt.transaction);
             let reason = receipt.error_reason.unwrap_or_default();
-            refused(payment, reason, receipt.error_message, block)
+            refused(payment, reason, receipt.error_message, block, wait)
         }
-        (200..=299, receipt) => {
-            let problems = receipt
-                .as_ref()
-                .map(|receipt| problems(receipt, payment))
-                .unwrap_or_default();
-            Verdict::Paid(Box::new(Paid {
-                response,
-                receipt,
-                payment: payment.clone(),
-                problems,
-            }))
-        }
+        (200..=299, receipt) => delivered(response, cut, receipt, payment),
         (402, None) => {
-            let required: Option<PaymentRequired<Value>> = response
-                .header(PAYMENT_REQUIRED)
-                .and_then(|value| decode_header(PAYMENT_REQUIRED, value.as_bytes()).ok());
-            match required.and_then(|required| required.error) {
+            let error = required::read(&response)
+                .ok()
+                .and_then(|required| required.error);
+            match error {
                 // Words that are no code may be those that go with every 402, so they refuse nothing.
                 Some(reason) if Code::from_text(&reason).is_some() => {
-                    refused(payment, reason, None, None)
+                    refused(payment, reason, None, None, wait)
                 }
                 Some(reason) => Verdict::Unclear(format!("HTTP 402 without a receipt: {reason}")),
                 // The answer to a request without a payment: one node can show it while others settle.
@@ -86,19 +78,78 @@ pub(crate) fn judge(response: Response, payment: &SignedPayment) -> Verdict {
             }
         }
         // Settled, and yet no resource: the seller owes it.
-        (status, Some(receipt)) => Verdict::Owed {
-            gone: status == 410,
-            error: PayError::NotDelivered {
-                payment: Box::new(payment.clone()),
-                status,
-                problems: problems(&receipt, payment),
-                receipt: Box::new(receipt),
-            },
-        },
-        (status @ (408 | 425 | 429 | 500..=599), None) => Verdict::Again(format!("HTTP {status}")),
+        (status, Some(receipt)) => owed(payment, status, receipt, status == 410),
+        (status @ (408 | 425 | 429 | 500..=599), None) => {
+            Verdict::Again(format!("HTTP {status}"), wait)
+        }
         // Nothing is said about the money, so nothing is known about it.
         (status, None) => Verdict::Unclear(format!("HTTP {status} without a receipt")),
     }
+}
+
+fn delivered(
+    response: Response,
+    cut: Option<HttpError>,
+    receipt: Option<SettleResponse>,
+    payment: &SignedPayment,
+) -> Verdict {
+    if let Some(cut) = cut {
+        // The headers came, so the receipt counts; the resource did not.
+        let too_long = matches!(cut, HttpError::TooLong { .. });
+        return match receipt {
+            Some(receipt) => owed(payment, response.status, receipt, too_long),
+            None if too_long => Verdict::Unclear(cut.to_string()),
+            None => Verdict::Again(cut.to_string(), None),
+        };
+    }
+    let problems = match &receipt {
+        Some(receipt) => problems(receipt, payment),
+        None => vec!["the seller sent no receipt that can be read".into()],
+    };
+    Verdict::Paid(Box::new(Paid {
+        response,
+        receipt,
+        payment: payment.clone(),
+        proven: problems.is_empty(),
+        problems,
+    }))
+}
+
+fn owed(payment: &SignedPayment, status: u16, receipt: SettleResponse, gone: bool) -> Verdict {
+    let problems = problems(&receipt, payment);
+    // A receipt for something else says nothing about this payment.
+    if !problems.is_empty() {
+        let reason = format!("HTTP {status} with a receipt that is not this payment's");
+        return Verdict::Unclear(reason);
+    }
+    Verdict::Owed {
+        gone,
+        error: PayError::NotDelivered {
+            payment: Box::new(payment.clone()),
+            status,
+            problems,
+            receipt: Box::new(receipt),
+        },
+    }
+}
+
+/// The receipt in an answer, member by member: what is missing or odd is left empty. `None` if there is none that says
+/// whether the money moved.
+pub(crate) fn read_receipt(response: &Response) -> Option<SettleResponse> {
+    let header = response.header(PAYMENT_RESPONSE)?;
+    let value: Value = decode_header(PAYMENT_RESPONSE, header.as_bytes()).ok()?;
+    let text = |key: &str| value.get(key).and_then(Value::as_str).map(String::from);
+    Some(SettleResponse {
+        success: value.get("success")?.as_bool()?,
+        error_reason: text("errorReason"),
+        error_message: text("errorMessage"),
+        payer: text("payer"),
+        transaction: text("transaction").unwrap_or_default(),
+        network: text("network").unwrap_or_default(),
+        amount: text("amount"),
+        extensions: value.get("extensions").and_then(Value::as_object).cloned(),
+        extra: value.get("extra").filter(|extra| !extra.is_null()).cloned(),
+    })
 }
 
 fn refused(
@@ -106,10 +157,11 @@ fn refused(
     reason: String,
     message: Option<String>,
     block: Option<String>,
+    wait: Option<Duration>,
 ) -> Verdict {
     let code = Code::from_text(&reason);
     match code {
-        Some(Code::SettlementPending) => Verdict::Again(reason),
+        Some(Code::SettlementPending) => Verdict::Again(reason, wait),
         // Both say that this authorization is taken, and neither that it moved no money.
         Some(Code::DuplicateSettlement | Code::NonceUsed) => Verdict::Final(PayError::Used {
             payment: Box::new(payment.clone()),
@@ -127,49 +179,50 @@ fn refused(
 
 /// The block in `transaction`, which may also be empty or hold a payment's id.
 fn block(transaction: String) -> Option<String> {
-    transaction.parse::<u128>().is_ok().then_some(transaction)
+    is_block(&transaction).then_some(transaction)
 }
 
-/// Where a receipt says something else than what was signed.
+fn is_block(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Where a receipt says something else than what was signed. What it does not say is not said.
 fn problems(receipt: &SettleResponse, payment: &SignedPayment) -> Vec<String> {
     let accepted = &payment.payment.accepted;
     let mut problems = Vec::new();
-    let mut compare = |what: &str, said: &str, agreed: &str| {
-        if said != agreed {
-            problems.push(format!(
-                "{what} is {said:?} in the receipt, {agreed:?} was agreed"
-            ));
-        }
+    let mut compare = |what: &str, said: Option<&str>, agreed: &str| match said {
+        Some(said) if said == agreed => {}
+        Some(said) => problems.push(format!(
+            "{what} is {said:?} in the receipt, {agreed:?} was agreed"
+        )),
+        None => problems.push(format!("the receipt names no {what}")),
     };
-    compare("network", &receipt.network, &accepted.network);
-    if let Some(amount) = &receipt.amount {
-        compare("amount", amount, &accepted.amount);
+    compare("network", Some(&receipt.network), &accepted.network);
+    compare("amount", receipt.amount.as_deref(), &accepted.amount);
+    let from = &payment.payment.payload.from;
+    // Another text of the same account is the same account.
+    let same = |said: &str| match (parse_account(said), parse_account(from)) {
+        (Ok(said), Ok(from)) => said == from,
+        _ => false,
+    };
+    match receipt.payer.as_deref() {
+        Some(said) if same(said) => {}
+        said => compare("payer", said, from),
     }
-    if let Some(payer) = &receipt.payer {
-        compare("payer", payer, &payment.payment.payload.from);
+    let id = receipt
+        .extra
+        .as_ref()
+        .and_then(|extra| extra.get("paymentId"));
+    if let Some(id) = id.filter(|id| !id.is_null()) {
+        compare("payment", id.as_str(), &payment.payment_id);
     }
-    if receipt.transaction.is_empty() {
-        problems.push("the receipt names no transaction".into());
+    if !is_block(&receipt.transaction) {
+        problems.push(match receipt.transaction.as_str() {
+            "" => "the receipt names no transaction".into(),
+            other => format!("transaction is {other:?} in the receipt, which is no block"),
+        });
     }
     problems
-}
-
-/// The canister that served a URL, as far as anybody can tell: named by `canisterId`, by the first
-/// label of the host, or by the gateway in `x-ic-canister-id`.
-pub fn serving_canister(request: &Request, response: &Response) -> Option<Principal> {
-    let url = Url::parse(&request.url).ok()?;
-    let in_query = url
-        .query_pairs()
-        .find(|(key, _)| key == "canisterId")
-        .and_then(|(_, value)| parse_principal(&value).ok());
-    let in_host = url
-        .host_str()
-        .and_then(|host| host.split('.').next())
-        .and_then(|label| parse_principal(label).ok());
-    let by_gateway = response
-        .header("x-ic-canister-id")
-        .and_then(|value| parse_principal(value).ok());
-    in_query.or(in_host).or(by_gateway)
 }
 
 #[cfg(test)]

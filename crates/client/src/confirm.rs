@@ -1,29 +1,51 @@
-//! Whether a refusal is the last word.
+//! What has become of a payment: the word of the collecting canister, borne out by the ledger.
 //!
 //! An answer over HTTP is the word of whoever forwarded it. A gateway that says "refused" holds a payment that
-//! is good until its `validBefore`, and can present it while the payer signs another one. So a refusal is
-//! believed when the collecting canister confirms it by an update call, whose reply the subnet signs: the
-//! authorization is cancelled there, or its time is over and the canister has no payment for it.
+//! is good until its `validBefore`, and can present it while the payer signs another one. So a payment is dead only when
+//! the collecting canister says so by an update call, whose reply the subnet signs, and the ledger shows that
+//! the canister took nothing: the seller names the canister, so it may be one that says anything.
 
-use crate::{network::Network, payment::SignedPayment};
-use candid::{CandidType, Nat, Principal, decode_one, encode_one, utils::encode_args};
-use serde::{Deserialize, de::DeserializeOwned};
+use crate::{
+    ledger::{Clean, Search},
+    network::{CallError, Network},
+    payment::SignedPayment,
+};
+use candid::{CandidType, Nat, Principal, encode_one, utils::encode_args};
+use serde::Deserialize;
 use serde_bytes::ByteBuf;
-use std::time::Duration;
-use x402_icp::{Nonce, values::parse_account};
+use x402_icp::{
+    Account, Amount, Nonce, PaymentId,
+    values::{parse_account, parse_principal},
+};
 
-/// How long the canister is waited for.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// How far before `validAfter` the ledger's log is read, in seconds: clocks differ.
+const CLOCK_SKEW_SECONDS: u64 = 120;
 
-/// What the canister says about a payment that was refused over HTTP.
+/// What has become of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Confirmation {
-    /// It moved no money and never will.
-    Dead,
-    /// It is in the canister's books, and not as a failure: it moved money, or may have.
-    Alive,
-    /// The canister did not say.
-    Silent(String),
+#[non_exhaustive]
+pub enum Resolution {
+    /// It moved no money and never will: the canister says so by update call, and the ledger agrees. It is not recorded any
+    /// more.
+    Dead {
+        /// What the canister said.
+        reason: String,
+    },
+    /// It was charged: the canister names the block, and the ledger's block is this payment's. What was bought can be
+    /// fetched with the same payment for at least a day after delivery; [`crate::Payer::forget`] ends the record.
+    Paid {
+        /// The ledger's block.
+        block: String,
+        /// The state in the canister's words: `settled`, `delivered`, `refunding` or `refunded`.
+        state: String,
+        /// The block in which the money came back, if the canister names one.
+        refund_block: Option<String>,
+    },
+    /// Not known, or not proven. It stays recorded.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
 }
 
 #[derive(CandidType)]
@@ -42,11 +64,11 @@ struct InvalidArgument {
 #[derive(CandidType, Deserialize)]
 enum CancelError {
     InvalidArgument(InvalidArgument),
-    Expired { now_seconds: u64 },
-    TooFarAhead { limit_seconds: u64 },
     AnonymousCaller,
     AlreadyUsed { payment_id: ByteBuf },
     TooManyCancellations { limit: u32 },
+    Expired { now_seconds: u64 },
+    TooFarAhead { limit_seconds: u64 },
 }
 
 /// The part of a payment's record that is read.
@@ -58,99 +80,250 @@ struct Payment {
 #[derive(CandidType, Deserialize)]
 enum Status {
     Settling,
-    Settled {},
-    Failed {},
+    Settled {
+        block_index: Nat,
+    },
+    Failed {
+        code: String,
+    },
     Unknown {},
-    Delivered {},
-    Refunding {},
-    Refunded {},
+    Delivered {
+        block_index: Nat,
+    },
+    Refunding {
+        block_index: Nat,
+    },
+    Refunded {
+        block_index: Nat,
+        refund_block_index: Nat,
+    },
 }
 
-/// Makes sure that a payment can never be charged, or finds out that it was.
-pub(crate) async fn confirm(
-    network: &Network,
-    payer: Principal,
-    payment: &SignedPayment,
-) -> Confirmation {
-    match tokio::time::timeout(TIMEOUT, ask(network, payer, payment)).await {
-        Ok(Ok(confirmation)) => confirmation,
-        Ok(Err(problem)) => Confirmation::Silent(problem),
-        Err(_) => Confirmation::Silent("it did not answer in time".into()),
-    }
+/// What is asked about, read from the payment.
+struct Subject<'a> {
+    network: &'a Network,
+    spender: Principal,
+    ledger: Principal,
+    from: Account,
+    pay_to: Account,
+    amount: Amount,
+    id: PaymentId,
+    nonce: Nonce,
+    valid_after: u64,
+    valid_before: u64,
+    allowance: Option<Amount>,
 }
 
-async fn ask(
+/// What the canister says.
+enum Word {
+    Dead(String),
+    Paid {
+        block: Nat,
+        state: &'static str,
+        refund: Option<Nat>,
+    },
+}
+
+/// Asks canister and ledger about a payment. `cancel`: an authorization that is still good is cancelled, which is the only
+/// way to know before its `validBefore` that it is dead. `known` are the payer's other payments.
+pub(crate) async fn resolve(
     network: &Network,
-    payer: Principal,
+    caller: Principal,
     payment: &SignedPayment,
-) -> Result<Confirmation, String> {
-    let texts = &payment.payment.payload;
-    let from = parse_account(&texts.from).map_err(|e| e.to_string())?;
-    if from.owner != payer {
-        // Somebody else's nonce would be cancelled.
-        return Err(format!("{} signed it, not {payer}", from.owner));
-    }
-    if payment.payment.accepted.network != network.id() {
-        return Err(format!(
-            "it is a payment on {}",
-            payment.payment.accepted.network
-        ));
-    }
-    let spender = payment.payment.accepted.extra["spender"]
-        .as_str()
-        .and_then(|text| Principal::from_text(text).ok())
-        .ok_or("the payment names no collecting canister")?;
-    let nonce: Nonce = texts.nonce.parse().map_err(|_| "its nonce is none")?;
-    let cancel = CancelArgs {
-        nonce: ByteBuf::from(nonce.0.to_vec()),
-        valid_before_seconds: texts.valid_before.parse().map_err(|_| "its time is none")?,
+    known: &[PaymentId],
+    cancel: bool,
+) -> Resolution {
+    let word = async {
+        let subject = Subject::of(network, payment)?;
+        if cancel && subject.from.owner != caller {
+            // Somebody else's nonce would be cancelled.
+            return Err(format!("{} signed it, not {caller}", subject.from.owner));
+        }
+        let word = match cancel {
+            true => subject.cancel().await?,
+            false => subject.look().await?,
+        };
+        Ok((subject, word))
     };
-    let argument = encode_one(cancel).map_err(|e| e.to_string())?;
-    let cancelled: Result<(), CancelError> =
-        update(network, spender, "cancel_authorization", argument).await?;
-    match cancelled {
-        Ok(()) => Ok(Confirmation::Dead),
-        Err(CancelError::AlreadyUsed { .. }) => Ok(Confirmation::Alive),
-        // Past: nothing is transferred after `validBefore`, so the books say how it ended.
-        Err(CancelError::Expired { .. }) => {
-            let id = payment.id().ok_or("its id is none")?;
-            let argument =
-                encode_args((ByteBuf::from(id.0.to_vec()),)).map_err(|e| e.to_string())?;
-            let found: Option<Payment> = update(network, spender, "payment", argument).await?;
-            Ok(match found {
-                None => Confirmation::Dead,
-                Some(payment) => match payment.status {
-                    Status::Failed {} => Confirmation::Dead,
-                    _ => Confirmation::Alive,
-                },
-            })
-        }
-        Err(CancelError::TooFarAhead { limit_seconds }) => Err(format!(
-            "it ends after {limit_seconds}, too late to be cancelled yet"
-        )),
-        Err(CancelError::InvalidArgument(problem)) => {
-            Err(format!("{} {}", problem.field, problem.problem))
-        }
-        Err(CancelError::AnonymousCaller) => Err("the payer is anonymous".into()),
-        Err(CancelError::TooManyCancellations { limit }) => {
-            Err(format!("there are more than {limit} cancellations"))
-        }
-    }
+    let resolved = match word.await {
+        Err(problem) => Err(problem),
+        Ok((subject, Word::Dead(reason))) => subject.agreed(reason, known).await,
+        Ok((
+            subject,
+            Word::Paid {
+                block,
+                state,
+                refund,
+            },
+        )) => subject.paid(block, state, refund).await,
+    };
+    resolved.unwrap_or_else(|reason| Resolution::Unknown { reason })
 }
 
-/// An update call: its reply carries the subnet's signature, which the agent checks.
-async fn update<T: CandidType + DeserializeOwned>(
-    network: &Network,
-    canister: Principal,
-    method: &str,
-    argument: Vec<u8>,
-) -> Result<T, String> {
-    let reply = network
-        .agent()
-        .update(&canister, method)
-        .with_arg(argument)
-        .call_and_wait()
-        .await
-        .map_err(|error| format!("{method}: {error}"))?;
-    decode_one(&reply).map_err(|error| format!("{method}: {error}"))
+impl<'a> Subject<'a> {
+    fn of(network: &'a Network, payment: &SignedPayment) -> Result<Self, String> {
+        payment.check()?;
+        let accepted = &payment.payment.accepted;
+        if accepted.network != network.id() {
+            return Err(format!(
+                "it is a payment on {}, and {} was asked",
+                accepted.network,
+                network.id()
+            ));
+        }
+        let texts = &payment.payment.payload;
+        let malformed = |what: &str| format!("its {what} cannot be read");
+        Ok(Subject {
+            network,
+            spender: payment.spender().ok_or_else(|| malformed("spender"))?,
+            ledger: parse_principal(&accepted.asset).map_err(|_| malformed("asset"))?,
+            from: parse_account(&texts.from).map_err(|_| malformed("payer"))?,
+            pay_to: parse_account(&accepted.pay_to).map_err(|_| malformed("recipient"))?,
+            amount: payment.amount().ok_or_else(|| malformed("amount"))?,
+            id: payment.id().ok_or_else(|| malformed("id"))?,
+            nonce: texts.nonce.parse().map_err(|_| malformed("nonce"))?,
+            valid_after: payment.valid_after().ok_or_else(|| malformed("time"))?,
+            valid_before: payment.valid_before().ok_or_else(|| malformed("time"))?,
+            allowance: payment
+                .allowance
+                .as_ref()
+                .and_then(|text| text.parse().ok()),
+        })
+    }
+
+    async fn cancel(&self) -> Result<Word, String> {
+        let cancel = CancelArgs {
+            nonce: ByteBuf::from(self.nonce.0.to_vec()),
+            valid_before_seconds: self.valid_before,
+        };
+        let argument = encode_one(cancel).map_err(|e| e.to_string())?;
+        let cancelled: Result<(), CancelError> =
+            self.update("cancel_authorization", argument).await?.0;
+        match cancelled {
+            Ok(()) => Ok(Word::Dead("it is cancelled".into())),
+            Err(CancelError::AlreadyUsed { .. } | CancelError::Expired { .. }) => self.look().await,
+            Err(CancelError::TooFarAhead { limit_seconds }) => Err(format!(
+                "it is good for longer than the {limit_seconds} s for which the canister cancels"
+            )),
+            Err(CancelError::InvalidArgument(problem)) => {
+                Err(format!("{} {}", problem.field, problem.problem))
+            }
+            Err(CancelError::AnonymousCaller) => Err("the payer is anonymous".into()),
+            Err(CancelError::TooManyCancellations { limit }) => {
+                Err(format!("there are more than {limit} cancellations"))
+            }
+        }
+    }
+
+    /// The canister's record. That there is none means something only when the authorization is past by the time that the
+    /// subnet signed: nothing is charged after `validBefore`.
+    async fn look(&self) -> Result<Word, String> {
+        let argument =
+            encode_args((ByteBuf::from(self.id.0.to_vec()),)).map_err(|e| e.to_string())?;
+        let (found, time): (Option<Payment>, u64) = self.update("payment", argument).await?;
+        let past = time / 1_000_000_000 >= self.valid_before;
+        let paid = |block, state| {
+            Ok(Word::Paid {
+                block,
+                state,
+                refund: None,
+            })
+        };
+        match found.map(|payment| payment.status) {
+            None if past => Ok(Word::Dead("it has expired, and was never used".into())),
+            None => Err("the canister does not have it, and it is still good".into()),
+            Some(Status::Failed { code }) if past => {
+                Ok(Word::Dead(format!("it has failed ({code}) and expired")))
+            }
+            Some(Status::Failed { code }) => Err(format!(
+                "it has failed ({code}), and its authorization is still good"
+            )),
+            Some(Status::Settling) => Err("it is being settled".into()),
+            Some(Status::Unknown {}) => Err("the canister does not know its outcome either".into()),
+            Some(Status::Settled { block_index }) => paid(block_index, "settled"),
+            Some(Status::Delivered { block_index }) => paid(block_index, "delivered"),
+            Some(Status::Refunding { block_index }) => paid(block_index, "refunding"),
+            Some(Status::Refunded {
+                block_index,
+                refund_block_index,
+            }) => Ok(Word::Paid {
+                block: block_index,
+                state: "refunded",
+                refund: Some(refund_block_index),
+            }),
+        }
+    }
+
+    /// Dead, if the ledger shows that nothing was taken.
+    async fn agreed(&self, reason: String, known: &[PaymentId]) -> Result<Resolution, String> {
+        let since = self.valid_after.saturating_sub(CLOCK_SKEW_SECONDS);
+        let ledger = self.network.ledger(self.ledger);
+        let search = Search {
+            payer: self.from,
+            spender: self.spender,
+            payment: self.id,
+            known,
+            since: since.saturating_mul(1_000_000_000),
+            allowance: self.allowance,
+        };
+        match ledger.clean(&search).await {
+            Clean::Yes => Ok(Resolution::Dead { reason }),
+            Clean::No(taken) if taken.by_this_payment => Err(format!(
+                "the canister says that {reason}, but block {} of ledger {} charges it",
+                taken.block, self.ledger
+            )),
+            Clean::No(taken) => Err(format!(
+                "the canister says that {reason}, but took money in block {} of ledger {}, for no payment that is known",
+                taken.block, self.ledger
+            )),
+            Clean::Unknown(problem) => Err(format!(
+                "the canister says that {reason}, and the ledger does not bear it out: {problem}"
+            )),
+        }
+    }
+
+    /// Paid, if the block is this payment's.
+    async fn paid(
+        &self,
+        block: Nat,
+        state: &str,
+        refund: Option<Nat>,
+    ) -> Result<Resolution, String> {
+        let found = self.network.ledger(self.ledger).block(&block).await;
+        let found = found.map_err(|e| format!("the canister says that it is {state}: {e}"))?;
+        let ours = found.from == self.from
+            && found.to == self.pay_to
+            && found.amount == self.amount
+            && found.memo.as_deref() == Some(&self.id.0[..])
+            && found
+                .spender
+                .is_some_and(|spender| spender.owner == self.spender);
+        match ours {
+            true => Ok(Resolution::Paid {
+                block: block.0.to_string(),
+                state: state.into(),
+                refund_block: refund.map(|refund| refund.0.to_string()),
+            }),
+            false => Err(format!(
+                "the canister says that it is {state} in block {}, which is another transfer's",
+                block.0
+            )),
+        }
+    }
+
+    async fn update<T: CandidType + serde::de::DeserializeOwned>(
+        &self,
+        method: &str,
+        argument: Vec<u8>,
+    ) -> Result<(T, u64), String> {
+        self.network
+            .update_one(self.spender, method, argument)
+            .await
+            .map_err(|error: CallError| {
+                format!(
+                    "canister {} did not confirm: {method}: {error}",
+                    self.spender
+                )
+            })
+    }
 }

@@ -1,12 +1,17 @@
 //! What can go wrong on the way to a paid resource.
 
-use crate::{http::HttpError, offer::RefusedOffer, payment::SignedPayment};
+use crate::{
+    http::HttpError, journal::JournalError, offer::RefusedOffer, payment::SignedPayment,
+    plain_text::plain_text,
+};
 use candid::Principal;
 use icrc_ledger_types::icrc2::approve::ApproveError;
 use x402_icp::{Amount, Code, signer::SignerError, wire::SettleResponse};
 
 /// Why a resource was not bought. No money has moved, unless it is [`PayError::Unsettled`] or
 /// [`PayError::Used`] (it may have) or [`PayError::NotDelivered`] (the seller says that it has).
+///
+/// Texts of strangers are kept as sent in the fields, and made plain ([`plain_text`]) in the message.
 #[derive(Debug, thiserror::Error)]
 pub enum PayError {
     /// The seller could not be reached; no payment was sent. (A stored payment, which may have been sent
@@ -14,8 +19,84 @@ pub enum PayError {
     #[error("the seller cannot be reached: {0}")]
     Unreachable(HttpError),
     /// The 402 cannot be read.
-    #[error("the seller's offer cannot be read: {0}")]
+    #[error("the seller's offer cannot be read: {}", plain_text(.0))]
     UnreadableOffer(String),
+    /// The price was found by a redirect that leads to another origin or another request. Whoever wants to pay there asks
+    /// there.
+    #[error(
+        "the price was found at {}, {}: ask there if you want to pay there",
+        plain_text(url),
+        plain_text(problem)
+    )]
+    Redirected {
+        /// Where the price is.
+        url: String,
+        /// What is different there.
+        problem: String,
+    },
+    /// Another call or process is paying for the same request. Nothing was paid by this call.
+    #[error("another call or process is paying for the same request")]
+    InProgress,
+    /// So many payments to this canister are unresolved that no more are made. Nothing was paid by this call.
+    #[error("{limit} payments to {spender} are not resolved: resolve or forget some first")]
+    TooManyUnresolved {
+        /// Who collects.
+        spender: Principal,
+        /// The limit.
+        limit: usize,
+    },
+    /// The payment could not be recorded, so it was not sent.
+    #[error("nothing was paid, for the payment cannot be recorded: {0}")]
+    Journal(#[from] JournalError),
+    /// The payment's header would be longer than any canister reads. Nothing was signed.
+    #[error(
+        "the payment would be {actual} bytes long, at most {limit} are read: the offer is too long"
+    )]
+    TooLong {
+        /// The most bytes.
+        limit: usize,
+        /// The bytes it would have.
+        actual: usize,
+    },
+    /// The identity's delegation does not allow this payment. Nothing was signed.
+    #[error("the identity's delegation cannot pay: {0}")]
+    Delegation(String),
+    /// The key takes so long to sign that the payment would expire. What was signed was thrown away.
+    #[error(
+        "signing took so long that too little of the {seconds} s are left that the seller allows"
+    )]
+    SlowSigner {
+        /// The offer's `maxTimeoutSeconds`.
+        seconds: u32,
+    },
+    /// The ledger's fee is not the offer's.
+    #[error("the fee of {asset} is {ledger} units, the offer says {offered}")]
+    FeeMismatch {
+        /// The ledger.
+        asset: Principal,
+        /// Atomic units, in the offer.
+        offered: Amount,
+        /// Atomic units, asked of the ledger.
+        ledger: Amount,
+    },
+    /// The approval that is asked for is above the limit for one payment and its fee.
+    #[error("an approval of {asked} units of {asset} is above the limit of {limit}")]
+    ApprovalOverLimit {
+        /// The ledger.
+        asset: Principal,
+        /// Atomic units.
+        asked: Amount,
+        /// The most that may be paid at once, and the ledger's fee.
+        limit: Amount,
+    },
+    /// Nobody may be given an allowance but the canister whose host was typed, or one that the user names.
+    #[error("no allowance is given to {spender}: {problem}")]
+    NoApproval {
+        /// Who would get it.
+        spender: Principal,
+        /// Why not.
+        problem: &'static str,
+    },
     /// No offer may be accepted.
     #[error("no offer is acceptable{}", list(.0))]
     NoAcceptableOffer(Vec<RefusedOffer>),
@@ -54,7 +135,7 @@ pub enum PayError {
     Signer(#[from] SignerError),
     /// The seller refused the payment, and says why. The collecting canister has confirmed that the payment
     /// moved no money and never will.
-    #[error("the payment was refused: {reason}{}", explain(.message))]
+    #[error("the payment was refused: {}{}", plain_text(reason), explain(.message))]
     Refused {
         /// The reason as a code of the binding, if it is one.
         code: Option<Code>,
@@ -65,7 +146,11 @@ pub enum PayError {
     },
     /// **The outcome is not known**: the money may have moved. Send the same payment again later
     /// ([`crate::Payer::send`]); a new one might pay twice.
-    #[error("the outcome of payment {} is not known yet ({reason}); send the same payment again, not a new one", payment.payment_id)]
+    #[error(
+        "the outcome of payment {} is not known yet ({}); send the same payment again, not a new one",
+        payment.payment_id,
+        plain_text(reason)
+    )]
     Unsettled {
         /// What to send again.
         payment: Box<SignedPayment>,
@@ -75,8 +160,9 @@ pub enum PayError {
     /// **The payment was used before**, for another request or too long ago to be answered again: its
     /// money has moved or may have.
     #[error(
-        "payment {} was used before ({reason}{}){}; its money has moved or may have, so look before paying anew",
+        "payment {} was used before ({}{}){}; its money has moved or may have, so look before paying anew",
         payment.payment_id,
+        plain_text(reason),
         explain(.message),
         at_block(.block)
     )]
@@ -114,7 +200,7 @@ pub enum PayError {
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// The call or its reply.
-    #[error("{method} of ledger {ledger} failed: {problem}")]
+    #[error("{method} of ledger {ledger} failed: {}", plain_text(problem))]
     Call {
         /// The ledger.
         ledger: Principal,
@@ -124,7 +210,7 @@ pub enum LedgerError {
         problem: String,
     },
     /// The ledger refused the approval.
-    #[error("ledger {ledger} refused the approval: {problem}")]
+    #[error("ledger {ledger} refused the approval: {}", plain_text(&problem.to_string()))]
     Approve {
         /// The ledger.
         ledger: Principal,
@@ -159,20 +245,20 @@ fn list(refused: &[RefusedOffer]) -> String {
 fn explain(message: &Option<String>) -> String {
     message
         .as_ref()
-        .map(|message| format!(" ({message})"))
+        .map(|message| format!(" ({})", plain_text(message)))
         .unwrap_or_default()
 }
 
 fn at_block(block: &Option<String>) -> String {
     match block.as_deref() {
         None | Some("") => String::new(),
-        Some(block) => format!(" in block {block}"),
+        Some(block) => format!(" in block {}", plain_text(block)),
     }
 }
 
 fn warn(problems: &[String]) -> String {
     problems
         .iter()
-        .map(|problem| format!("\n  warning: {problem}"))
+        .map(|problem| format!("\n  warning: {}", plain_text(problem)))
         .collect()
 }

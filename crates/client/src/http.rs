@@ -1,13 +1,23 @@
-//! Plain HTTP, with the names of local canisters.
+//! Plain HTTP within limits, with the names of local canisters.
 
+mod redirect;
+mod retry;
+
+pub(crate) use retry::retry_after;
+
+use crate::limits::Limits;
+use redirect::Next;
 use reqwest::{
     Client, Method, Url,
     dns::{Addrs, Name, Resolve, Resolving},
     header::{HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
-use std::{net::SocketAddr, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, str::FromStr, sync::Arc, time::Instant};
 use x402_icp::wire::PAYMENT_SIGNATURE;
+
+/// How many redirects are followed.
+const MAX_REDIRECTS: usize = 5;
 
 /// Why a request got no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,10 +31,19 @@ pub enum HttpError {
     /// The connection broke, or no answer came in time: the request may have arrived.
     #[error("no answer: {0}")]
     NoAnswer(String),
+    /// The answer is longer than the limit.
+    #[error("the answer is longer than {limit} bytes")]
+    TooLong {
+        /// The most bytes that are read.
+        limit: usize,
+    },
+    /// The answer leads to where this request must not go.
+    #[error("{0}")]
+    Redirect(String),
 }
 
 /// What to ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     /// The HTTP method.
     pub method: String,
@@ -34,6 +53,37 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// The payer's own name for the purchase, see [`Request::with_payment_identifier`].
+    pub payment_identifier: Option<String>,
+}
+
+impl fmt::Debug for Request {
+    /// Without what may be secret: the values of headers, and the body.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("url", &self.url)
+            .field("headers", &header_names(&self.headers))
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn header_names(headers: &[(String, String)]) -> Vec<&str> {
+    headers.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+/// Whether the values of a header are secrets, which are neither stored nor taken to another origin.
+pub(crate) fn is_secret(name: &str) -> bool {
+    [
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "x-api-key",
+        "x-auth-token",
+    ]
+    .iter()
+    .any(|secret| name.eq_ignore_ascii_case(secret))
 }
 
 impl Request {
@@ -53,6 +103,7 @@ impl Request {
             url: parsed.into(),
             headers: Vec::new(),
             body,
+            payment_identifier: None,
         })
     }
 
@@ -61,15 +112,49 @@ impl Request {
         Self::new("GET", url, Vec::new())
     }
 
-    /// The same with one more header.
+    /// The same with one more header. One that cannot be written is found when the request is sent, and by
+    /// [`Request::check`].
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
+
+    /// The same under a name of the payer's own (the x402 extension `payment-identifier`), for sellers that take names: 16 to
+    /// 128 of `a-z`, `A-Z`, `0-9`, `_` and `-`. Without it each purchase gets a random name.
+    pub fn with_payment_identifier(mut self, id: &str) -> Result<Self, HttpError> {
+        let known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+        if !(16..=128).contains(&id.len()) || !id.bytes().all(known) {
+            return Err(HttpError::Malformed(format!(
+                "{id:?} is no payment identifier: 16 to 128 of a-z, A-Z, 0-9, _ and - are"
+            )));
+        }
+        self.payment_identifier = Some(id.into());
+        Ok(self)
+    }
+
+    /// Whether the request can be written: its method and its headers.
+    pub fn check(&self) -> Result<(), HttpError> {
+        self.header_map().map(drop)
+    }
+
+    fn header_map(&self) -> Result<HeaderMap, HttpError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            // The value may be a secret, so the message names the header only.
+            let malformed = |problem: &dyn fmt::Display| {
+                HttpError::Malformed(format!("header {name:?}: {problem}"))
+            };
+            headers.append(
+                HeaderName::from_str(name).map_err(|e| malformed(&e))?,
+                HeaderValue::from_str(value).map_err(|e| malformed(&e))?,
+            );
+        }
+        Ok(headers)
+    }
 }
 
 /// What was answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The URL that answered, after redirects.
     pub url: String,
@@ -79,6 +164,18 @@ pub struct Response {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Response {
+    /// Without the values of headers and without the body.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("url", &self.url)
+            .field("status", &self.status)
+            .field("headers", &header_names(&self.headers))
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
 }
 
 impl Response {
@@ -91,13 +188,29 @@ impl Response {
     }
 }
 
+/// An answer, and what kept its body from arriving whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub response: Response,
+    pub cut: Option<HttpError>,
+}
+
+/// The answer to a request without a payment.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub answer: Answer,
+    /// The request that was answered, after redirects.
+    pub request: Request,
+    /// Why this answer must not be paid for, if it came by a redirect that leads elsewhere.
+    pub elsewhere: Option<String>,
+}
+
 /// The client for both halves of a purchase.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
-    asking: Client,
-    paying: Client,
-    asking_here: Client,
-    paying_here: Client,
+    away: Client,
+    here: Client,
+    limits: Limits,
 }
 
 /// Whether a URL names this machine, which no proxy can reach for us.
@@ -120,97 +233,127 @@ pub(crate) fn client_builder(local: bool) -> reqwest::ClientBuilder {
 }
 
 impl Http {
-    pub(crate) fn new(timeout: Duration) -> Result<Self, HttpError> {
-        let client = |redirects: Policy, local: bool| {
+    pub(crate) fn new(limits: Limits) -> Result<Self, HttpError> {
+        // Redirects are followed by `ask`, which looks where they lead. A payment follows none.
+        let client = |local: bool| {
             client_builder(local)
-                .timeout(timeout)
-                .redirect(redirects)
+                .connect_timeout(limits.connect)
+                .redirect(Policy::none())
                 .build()
                 .map_err(|e| HttpError::Malformed(deepest(&e)))
         };
-        // A payment goes to whom it was made out for and is shown to nobody else: no redirects.
         Ok(Http {
-            asking: client(Policy::limited(5), false)?,
-            paying: client(Policy::none(), false)?,
-            asking_here: client(Policy::limited(5), true)?,
-            paying_here: client(Policy::none(), true)?,
+            away: client(false)?,
+            here: client(true)?,
+            limits,
         })
     }
 
-    /// Sends a request without a payment.
-    pub(crate) async fn ask(&self, request: &Request) -> Result<Response, HttpError> {
-        let client = match is_local(&request.url) {
-            true => &self.asking_here,
-            false => &self.asking,
-        };
-        send(client, request, None).await
+    /// Sends a request without a payment, and follows redirects that lead nowhere dangerous.
+    pub(crate) async fn ask(&self, request: &Request) -> Result<Asked, HttpError> {
+        let mut request = request.clone();
+        let mut elsewhere = None;
+        for _ in 0..=MAX_REDIRECTS {
+            let answer = self.send(&request, None).await?;
+            match redirect::next(&request, &answer.response)? {
+                Next::Answered => {
+                    return Ok(Asked {
+                        answer,
+                        request,
+                        elsewhere,
+                    });
+                }
+                Next::Ask {
+                    request: next,
+                    elsewhere: reason,
+                } => {
+                    elsewhere = elsewhere.or(reason);
+                    request = next;
+                }
+            }
+        }
+        let problem = format!("more than {MAX_REDIRECTS} redirects");
+        Err(HttpError::Redirect(problem))
     }
 
-    /// Sends a request with a payment.
-    pub(crate) async fn pay(
-        &self,
-        request: &Request,
-        payment: &str,
-    ) -> Result<Response, HttpError> {
-        let client = match is_local(&request.url) {
-            true => &self.paying_here,
-            false => &self.paying,
-        };
-        send(client, request, Some(payment)).await
+    /// Sends a request with a payment. No redirect is followed.
+    pub(crate) async fn pay(&self, request: &Request, payment: &str) -> Result<Answer, HttpError> {
+        self.send(request, Some(payment)).await
     }
-}
 
-async fn send(
-    client: &Client,
-    request: &Request,
-    payment: Option<&str>,
-) -> Result<Response, HttpError> {
-    let malformed = |problem: &dyn std::fmt::Display| HttpError::Malformed(problem.to_string());
-    let method = Method::from_str(&request.method).map_err(|e| malformed(&e))?;
-    let mut headers = HeaderMap::new();
-    let all = request
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
-    for (name, value) in all.chain(payment.map(|payment| (PAYMENT_SIGNATURE, payment))) {
-        headers.append(
-            HeaderName::from_str(name).map_err(|e| malformed(&e))?,
-            HeaderValue::from_str(value).map_err(|e| malformed(&e))?,
-        );
+    async fn send(&self, request: &Request, payment: Option<&str>) -> Result<Answer, HttpError> {
+        let malformed = |problem: &dyn fmt::Display| HttpError::Malformed(problem.to_string());
+        let method = Method::from_str(&request.method).map_err(|e| malformed(&e))?;
+        let mut headers = request.header_map()?;
+        // Nobody else's payment goes out with this request.
+        headers.remove(PAYMENT_SIGNATURE);
+        if let Some(payment) = payment {
+            let value = HeaderValue::from_str(payment).map_err(|e| malformed(&e))?;
+            headers.insert(
+                HeaderName::from_str(PAYMENT_SIGNATURE).map_err(|e| malformed(&e))?,
+                value,
+            );
+        }
+        let client = if is_local(&request.url) {
+            &self.here
+        } else {
+            &self.away
+        };
+        let started = Instant::now();
+        let sent = client
+            .request(method, &request.url)
+            .headers(headers)
+            .body(request.body.clone())
+            .send();
+        // The connection has a limit of its own, so what runs out here is the wait for the first byte.
+        let wait = self.limits.connect.saturating_add(self.limits.idle);
+        let response = match tokio::time::timeout(wait.min(self.limits.whole), sent).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(e)) if e.is_connect() || e.is_builder() => {
+                return Err(HttpError::NotSent(deepest(&e)));
+            }
+            Ok(Err(e)) => return Err(HttpError::NoAnswer(deepest(&e))),
+            Err(_) => return Err(HttpError::NoAnswer("nothing came in time".into())),
+        };
+        Ok(self.receive(response, started).await)
     }
-    let no_answer = |e: reqwest::Error| match e.is_connect() || e.is_builder() {
-        true => HttpError::NotSent(deepest(&e)),
-        false => HttpError::NoAnswer(deepest(&e)),
-    };
-    let response = client
-        .request(method, &request.url)
-        .headers(headers)
-        .body(request.body.clone())
-        .send()
-        .await
-        .map_err(no_answer)?;
-    let url = response.url().to_string();
-    let status = response.status().as_u16();
-    let headers = response
-        .headers()
-        .iter()
-        .map(|(name, value)| {
-            (
-                name.to_string(),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            )
-        })
-        .collect();
-    let body = response
-        .bytes()
-        .await
-        .map_err(|e| HttpError::NoAnswer(deepest(&e)))?;
-    Ok(Response {
-        url,
-        status,
-        headers,
-        body: body.to_vec(),
-    })
+
+    /// Reads the body as far as it comes. What was cut off keeps its headers, in which a receipt may be.
+    async fn receive(&self, mut response: reqwest::Response, started: Instant) -> Answer {
+        let status = response.status().as_u16();
+        let limit = match status {
+            402 => self.limits.offer_bytes,
+            _ => self.limits.body_bytes,
+        };
+        let headers = response.headers().iter().map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            (name.to_string(), value)
+        });
+        let (url, headers) = (response.url().to_string(), headers.collect());
+        let mut body = Vec::new();
+        let cut = loop {
+            let left = self.limits.whole.saturating_sub(started.elapsed());
+            let wait = left.min(self.limits.idle);
+            match tokio::time::timeout(wait, response.chunk()).await {
+                Ok(Ok(None)) => break None,
+                Ok(Ok(Some(chunk))) if body.len() + chunk.len() > limit => {
+                    break Some(HttpError::TooLong { limit });
+                }
+                Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+                Ok(Err(e)) => break Some(HttpError::NoAnswer(deepest(&e))),
+                Err(_) => break Some(HttpError::NoAnswer("the body stopped".into())),
+            }
+        };
+        Answer {
+            response: Response {
+                url,
+                status,
+                headers,
+                body,
+            },
+            cut,
+        }
+    }
 }
 
 /// The innermost cause, which is what a reader can act upon.
@@ -308,7 +451,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let http = Http::new(Duration::from_secs(5)).unwrap();
+        let http = Http::new(Limits::default()).unwrap();
         let request = Request::get(&format!("http://127.0.0.1:{port}/")).unwrap();
         assert!(matches!(
             http.pay(&request, "x").await,

@@ -1,16 +1,22 @@
 //! The few things a payer asks of an ICRC-1, ICRC-2 and ICRC-3 ledger.
 
-use crate::error::LedgerError;
+mod block;
+mod log;
+
+pub use block::Block;
+pub(crate) use log::{Clean, Search};
+
+use block::{read_block, to_amount};
+use log::GET_BLOCKS;
+
+use crate::{error::LedgerError, network::Network};
 use candid::{CandidType, Nat, Principal, decode_one, encode_args, utils::ArgumentEncoder};
-use ic_agent::Agent;
 use icrc_ledger_types::{
-    icrc::generic_value::{ICRC3Map, ICRC3Value},
     icrc1::account::{Account, Subaccount},
     icrc2::{
         allowance::{Allowance, AllowanceArgs},
         approve::{ApproveArgs, ApproveError},
     },
-    icrc3::blocks::{BlockWithId, GetBlocksRequest, GetBlocksResult},
 };
 use serde::Deserialize;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,7 +25,7 @@ use x402_icp::Amount;
 /// A ledger canister, seen by a payer.
 #[derive(Clone, Copy)]
 pub struct Ledger<'a> {
-    agent: &'a Agent,
+    network: &'a Network,
     id: Principal,
 }
 
@@ -44,24 +50,9 @@ pub struct Approval {
     pub expires_at: Option<u64>,
 }
 
-/// A transfer found in a ledger's blocks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
-    /// Who paid.
-    pub from: Account,
-    /// Who was paid.
-    pub to: Account,
-    /// Who made the transfer, if not the payer.
-    pub spender: Option<Account>,
-    /// Atomic units.
-    pub amount: Amount,
-    /// Free bytes of the transfer; the payment id where this project made it.
-    pub memo: Option<Vec<u8>>,
-}
-
 impl<'a> Ledger<'a> {
-    pub(crate) fn new(agent: &'a Agent, id: Principal) -> Self {
-        Ledger { agent, id }
+    pub(crate) fn new(network: &'a Network, id: Principal) -> Self {
+        Ledger { network, id }
     }
 
     /// The ledger's canister id.
@@ -121,11 +112,10 @@ impl<'a> Ledger<'a> {
             memo: None,
             created_at_time: u64::try_from(now.as_nanos()).ok(),
         };
-        let reply = self
-            .agent
-            .update(&self.id, METHOD)
-            .with_arg(self.encode(METHOD, (args,))?)
-            .call_and_wait()
+        let argument = self.encode(METHOD, (args,))?;
+        let (reply, _) = self
+            .network
+            .update(self.id, METHOD, argument)
             .await
             .map_err(|e| self.failed(METHOD, e))?;
         let result: Result<Nat, ApproveError> =
@@ -142,35 +132,21 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// The transfer in a block, looked up in the archives where the ledger has moved it there.
+    /// The transfer in a block, looked up in the archives where the ledger has moved it there. The ledger is asked by an
+    /// update call, so that the block is the whole subnet's word and not that of one node.
     pub async fn block(&self, index: &Nat) -> Result<Block, LedgerError> {
-        const METHOD: &str = "icrc3_get_blocks";
-        let request = || GetBlocksRequest {
-            start: index.clone(),
-            length: Nat::from(1u8),
-        };
-        let found: GetBlocksResult = self.query(METHOD, (vec![request()],)).await?;
-        let mut blocks = found.blocks;
-        if let (true, Some(archive)) = (blocks.is_empty(), found.archived_blocks.first()) {
-            let reply = self
-                .agent
-                .query(&archive.callback.canister_id, &archive.callback.method)
-                .with_arg(self.encode(METHOD, (vec![request()],))?)
-                .call()
-                .await
-                .map_err(|e| self.failed(METHOD, e))?;
-            let archived: GetBlocksResult =
-                decode_one(&reply).map_err(|e| self.failed(METHOD, e))?;
-            blocks = archived.blocks;
+        let start = u64::try_from(&index.0).map_err(|_| self.no_block(index))?;
+        let (blocks, _) = self.blocks(start, 1).await?;
+        let found = blocks.into_iter().find(|(id, _)| *id == start);
+        let (_, block) = found.ok_or_else(|| self.no_block(index))?;
+        read_block(&block).map_err(|problem| self.failed(GET_BLOCKS, problem))
+    }
+
+    fn no_block(&self, index: &Nat) -> LedgerError {
+        LedgerError::NoBlock {
+            ledger: self.id,
+            index: index.0.to_string(),
         }
-        let BlockWithId { block, .. } = blocks
-            .into_iter()
-            .find(|block| block.id == *index)
-            .ok_or_else(|| LedgerError::NoBlock {
-                ledger: self.id,
-                index: index.0.to_string(),
-            })?;
-        read_block(&block).map_err(|problem| self.failed(METHOD, problem))
     }
 
     async fn query_amount(
@@ -188,16 +164,14 @@ impl<'a> Ledger<'a> {
         args: impl ArgumentEncoder,
     ) -> Result<T, LedgerError> {
         let reply = self
-            .agent
-            .query(&self.id, method)
-            .with_arg(self.encode(method, args)?)
-            .call()
+            .network
+            .query(self.id, method, self.encode(method, args)?)
             .await
             .map_err(|e| self.failed(method, e))?;
         decode_one(&reply).map_err(|e| self.failed(method, e))
     }
 
-    fn encode(
+    pub(super) fn encode(
         &self,
         method: &'static str,
         args: impl ArgumentEncoder,
@@ -205,155 +179,22 @@ impl<'a> Ledger<'a> {
         encode_args(args).map_err(|e| self.failed(method, e))
     }
 
-    fn amount(&self, method: &'static str, nat: Nat) -> Result<Amount, LedgerError> {
+    pub(super) fn amount(&self, method: &'static str, nat: Nat) -> Result<Amount, LedgerError> {
         to_amount(&nat).ok_or(LedgerError::TooLarge {
             ledger: self.id,
             method,
         })
     }
 
-    fn failed(&self, method: &'static str, problem: impl std::fmt::Display) -> LedgerError {
+    pub(super) fn failed(
+        &self,
+        method: &'static str,
+        problem: impl std::fmt::Display,
+    ) -> LedgerError {
         LedgerError::Call {
             ledger: self.id,
             method,
             problem: problem.to_string(),
         }
-    }
-}
-
-fn to_amount(nat: &Nat) -> Option<Amount> {
-    u128::try_from(&nat.0).ok().map(Amount)
-}
-
-/// Reads an ICRC-1 or ICRC-2 transfer block by the schemas of ICRC-3.
-fn read_block(block: &ICRC3Value) -> Result<Block, String> {
-    let map = |value: &'_ ICRC3Value| match value {
-        ICRC3Value::Map(map) => Some(map.clone()),
-        _ => None,
-    };
-    let block = map(block).ok_or("the block is no map")?;
-    let tx = block
-        .get("tx")
-        .and_then(map)
-        .ok_or("the block has no transaction")?;
-    // Newer ledgers name the kind in `btype`, older ones only in `tx.op`.
-    let kind = text(&block, "btype")
-        .or(text(&tx, "op"))
-        .ok_or("the block has no kind")?;
-    if !matches!(kind.as_str(), "1xfer" | "2xfer" | "xfer") {
-        return Err(format!("the block is no transfer but {kind:?}"));
-    }
-    let account_of = |key: &str| match tx.get(key) {
-        None => Ok(None),
-        Some(value) => account(value)
-            .map(Some)
-            .ok_or_else(|| format!("{key} is no account")),
-    };
-    let amount = match tx.get("amt") {
-        Some(ICRC3Value::Nat(nat)) => to_amount(nat),
-        _ => None,
-    };
-    Ok(Block {
-        from: account_of("from")?.ok_or("the block has no payer")?,
-        to: account_of("to")?.ok_or("the block has no recipient")?,
-        spender: account_of("spender")?,
-        amount: amount.ok_or("the block has no amount")?,
-        memo: match tx.get("memo") {
-            Some(ICRC3Value::Blob(memo)) => Some(memo.to_vec()),
-            _ => None,
-        },
-    })
-}
-
-fn text(map: &ICRC3Map, key: &str) -> Option<String> {
-    match map.get(key) {
-        Some(ICRC3Value::Text(text)) => Some(text.clone()),
-        _ => None,
-    }
-}
-
-fn account(value: &ICRC3Value) -> Option<Account> {
-    let ICRC3Value::Array(parts) = value else {
-        return None;
-    };
-    let blob = |value: &ICRC3Value| match value {
-        ICRC3Value::Blob(bytes) => Some(bytes.to_vec()),
-        _ => None,
-    };
-    let owner = Principal::try_from_slice(&blob(parts.first()?)?).ok()?;
-    let subaccount = match parts.get(1) {
-        None => None,
-        Some(value) => Some(blob(value)?.try_into().ok()?),
-    };
-    Some(Account { owner, subaccount })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn blob(bytes: &[u8]) -> ICRC3Value {
-        ICRC3Value::Blob(bytes.to_vec().into())
-    }
-
-    fn map(entries: &[(&str, ICRC3Value)]) -> ICRC3Value {
-        ICRC3Value::Map(
-            entries
-                .iter()
-                .map(|(k, v)| (k.to_string(), v.clone()))
-                .collect(),
-        )
-    }
-
-    fn transfer(kind: &[(&str, ICRC3Value)], op: &str) -> ICRC3Value {
-        let tx = map(&[
-            ("op", ICRC3Value::Text(op.into())),
-            ("amt", ICRC3Value::Nat(5u8.into())),
-            ("from", ICRC3Value::Array(vec![blob(&[1])])),
-            ("to", ICRC3Value::Array(vec![blob(&[2]), blob(&[7; 32])])),
-            ("spender", ICRC3Value::Array(vec![blob(&[3])])),
-            ("memo", blob(&[9; 32])),
-        ]);
-        let mut entries = kind.to_vec();
-        entries.push(("tx", tx));
-        map(&entries)
-    }
-
-    #[test]
-    fn both_ways_of_naming_a_transfer_are_read() {
-        let expected = Block {
-            from: Principal::from_slice(&[1]).into(),
-            to: Account {
-                owner: Principal::from_slice(&[2]),
-                subaccount: Some([7; 32]),
-            },
-            spender: Some(Principal::from_slice(&[3]).into()),
-            amount: Amount(5),
-            memo: Some(vec![9; 32]),
-        };
-        let named = [("btype", ICRC3Value::Text("2xfer".into()))];
-        assert_eq!(read_block(&transfer(&named, "xfer")), Ok(expected.clone()));
-        assert_eq!(read_block(&transfer(&[], "xfer")), Ok(expected));
-    }
-
-    #[test]
-    fn mints_and_burns_are_no_payments() {
-        for kind in ["1mint", "1burn", "2approve"] {
-            let named = [("btype", ICRC3Value::Text(kind.into()))];
-            assert!(
-                read_block(&transfer(&named, "xfer"))
-                    .unwrap_err()
-                    .contains(kind)
-            );
-        }
-        assert!(read_block(&transfer(&[], "mint")).is_err());
-        assert!(read_block(&ICRC3Value::Nat(1u8.into())).is_err());
-    }
-
-    #[test]
-    fn huge_numbers_are_no_amounts() {
-        let huge: Nat = "9".repeat(10_000).parse().unwrap();
-        assert_eq!(to_amount(&huge), None);
-        assert_eq!(to_amount(&Nat::from(u128::MAX)), Some(Amount(u128::MAX)));
     }
 }

@@ -26,25 +26,40 @@ mod confirm;
 mod error;
 mod http;
 mod identity;
+mod journal;
 mod ledger;
+mod limits;
 mod network;
 mod offer;
 mod payer;
 mod payment;
+mod plain_text;
 mod receipt;
+mod required;
+mod serving;
 mod step;
 mod tokens;
 
-pub use answer::{Paid, serving_canister};
+pub use answer::Paid;
+pub use confirm::Resolution;
 pub use error::{LedgerError, PayError};
 pub use http::{HttpError, Request, Response};
 pub use identity::{Identity, IdentityError};
+pub use journal::{
+    ENDED_KNOWN_SECONDS, End, Entry, FileJournal, Journal, JournalError, Lock, MemoryJournal,
+    RequestKey, remove_payment, save_payment,
+};
 pub use ledger::{Approval, Block, Ledger};
+pub use limits::Limits;
 pub use network::{Network, NetworkError};
-pub use offer::{Expectations, Offer, OfferProblem, RefusedOffer, SpendControls, select};
+pub use offer::{
+    Expectations, MAX_TIMEOUT_SECONDS, Offer, OfferProblem, RefusedOffer, SpendControls, select,
+};
 pub use payer::{Outcome, Payer, Priced, Quote};
 pub use payment::SignedPayment;
+pub use plain_text::{PLAIN_TEXT_CHARACTERS, plain_text};
 pub use receipt::{Receipt, ReceiptError};
+pub use serving::serving_canister;
 pub use step::Step;
 pub use tokens::{KNOWN_TOKENS, Token, UnitsError, format_units, parse_units, token_named};
 pub use x402_icp::{Account, Amount, Code, PaymentId};

@@ -4,10 +4,13 @@ use crate::{
     http::{client_builder, is_local},
     identity::Identity,
     ledger::Ledger,
+    limits::Limits,
 };
-use candid::Principal;
-use ic_agent::Agent;
-use x402_icp::network::network_id;
+use candid::{CandidType, Principal, decode_args, decode_one};
+use ic_agent::{Agent, AgentError, Certificate, hash_tree::LookupResult};
+use serde::de::DeserializeOwned;
+use std::{future::Future, time::Duration};
+use x402_icp::network::{MAINNET, network_id};
 
 /// Why a network cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +31,30 @@ pub enum NetworkError {
         /// Why.
         problem: String,
     },
+    /// What calls itself a local network answers with the root key of the mainnet: payments there would be payments on
+    /// the mainnet.
+    #[error("{url} is no local network: its root key is that of the mainnet")]
+    IsMainnet {
+        /// The replica's URL.
+        url: String,
+    },
+}
+
+/// Why a call of a canister did not return a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CallError {
+    /// The canister has no such method.
+    #[error("there is no such method")]
+    NoMethod,
+    /// The replica did not answer in time.
+    #[error("no answer within {} s", .0.as_secs())]
+    Silent(Duration),
+    /// The call failed.
+    #[error("{0}")]
+    Failed(String),
+    /// The reply is not what was expected.
+    #[error("the reply cannot be read: {0}")]
+    Unreadable(String),
 }
 
 /// A network: its id, which is signed into every payment, and a connection to its replicas.
@@ -35,6 +62,7 @@ pub enum NetworkError {
 pub struct Network {
     id: String,
     agent: Agent,
+    timeout: Duration,
 }
 
 impl std::fmt::Debug for Network {
@@ -58,24 +86,45 @@ impl Network {
     }
 
     /// A local network. Its root key is taken from the replica itself, which proves nothing: never use it
-    /// for money that is worth something.
+    /// for money that is worth something. A replica that answers with the root key of the mainnet is refused.
     pub async fn local(url: &str, identity: &Identity) -> Result<Self, NetworkError> {
+        Self::local_within(url, identity, Limits::default().agent).await
+    }
+
+    /// The same with a limit for each call, the first included.
+    pub async fn local_within(
+        url: &str,
+        identity: &Identity,
+        timeout: Duration,
+    ) -> Result<Self, NetworkError> {
         let agent = agent(url, identity)?;
-        agent
-            .fetch_root_key()
-            .await
-            .map_err(|problem| NetworkError::NoRootKey {
-                url: url.into(),
-                problem: problem.to_string(),
-            })?;
-        Ok(Self::of(agent))
+        let no_key = |problem: String| NetworkError::NoRootKey {
+            url: url.into(),
+            problem,
+        };
+        match tokio::time::timeout(timeout, agent.fetch_root_key()).await {
+            Ok(fetched) => fetched.map_err(|problem| no_key(problem.to_string()))?,
+            Err(_) => return Err(no_key(CallError::Silent(timeout).to_string())),
+        }
+        let network = Self::of(agent).with_timeout(timeout);
+        match network.id == MAINNET {
+            true => Err(NetworkError::IsMainnet { url: url.into() }),
+            false => Ok(network),
+        }
     }
 
     fn of(agent: Agent) -> Self {
         Network {
             id: network_id(&agent.read_root_key()),
             agent,
+            timeout: Limits::default().agent,
         }
+    }
+
+    /// The same with a limit for each call of a canister: how long its reply is waited for.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
     }
 
     /// The CAIP-2 id.
@@ -90,8 +139,93 @@ impl Network {
 
     /// A ledger of this network.
     pub fn ledger(&self, id: Principal) -> Ledger<'_> {
-        Ledger::new(&self.agent, id)
+        Ledger::new(self, id)
     }
+
+    /// The origin that a canister says is its own; `None` if it names none.
+    pub(crate) async fn origin_of(&self, canister: Principal) -> Option<String> {
+        let argument = candid::encode_args(()).ok()?;
+        let reply = self.query(canister, "origin", argument).await.ok()?;
+        // An optional result, whatever else is returned besides.
+        let (origin,): (Option<String>,) = decode_args(&reply).ok()?;
+        origin
+    }
+
+    /// A query call: the word of one node.
+    pub(crate) async fn query(
+        &self,
+        canister: Principal,
+        method: &str,
+        argument: Vec<u8>,
+    ) -> Result<Vec<u8>, CallError> {
+        let call = self.agent.query(&canister, method).with_arg(argument);
+        self.within(call.call()).await
+    }
+
+    /// An update call: its reply is certified by the subnet, which the agent checks. Returns it with the time of the
+    /// certificate, in nanoseconds since 1970-01-01.
+    pub(crate) async fn update(
+        &self,
+        canister: Principal,
+        method: &str,
+        argument: Vec<u8>,
+    ) -> Result<(Vec<u8>, u64), CallError> {
+        let call = self.agent.update(&canister, method).with_arg(argument);
+        let (reply, certificate) = self.within(call.call().and_wait()).await?;
+        let time = time_of(&certificate)
+            .ok_or_else(|| CallError::Unreadable("its certificate has no time".into()))?;
+        Ok((reply, time))
+    }
+
+    /// The same with one value for a reply.
+    pub(crate) async fn update_one<T: CandidType + DeserializeOwned>(
+        &self,
+        canister: Principal,
+        method: &str,
+        argument: Vec<u8>,
+    ) -> Result<(T, u64), CallError> {
+        let (reply, time) = self.update(canister, method, argument).await?;
+        let value = decode_one(&reply).map_err(|e| CallError::Unreadable(e.to_string()))?;
+        Ok((value, time))
+    }
+
+    async fn within<T>(
+        &self,
+        call: impl Future<Output = Result<T, AgentError>>,
+    ) -> Result<T, CallError> {
+        match tokio::time::timeout(self.timeout, call).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(call_error(&error)),
+            Err(_) => Err(CallError::Silent(self.timeout)),
+        }
+    }
+}
+
+fn call_error(error: &AgentError) -> CallError {
+    let reject = match error {
+        AgentError::CertifiedReject { reject, .. }
+        | AgentError::UncertifiedReject { reject, .. } => Some(reject),
+        _ => None,
+    };
+    match reject {
+        // Interface Specification, "Error codes": the method is not there.
+        Some(reject) if reject.error_code.as_deref() == Some("IC0536") => CallError::NoMethod,
+        _ => CallError::Failed(error.to_string()),
+    }
+}
+
+/// The time in a certificate: unsigned LEB128 nanoseconds (Interface Specification, "Time").
+fn time_of(certificate: &Certificate) -> Option<u64> {
+    let LookupResult::Found(bytes) = certificate.tree.lookup_path([b"time".as_slice()]) else {
+        return None;
+    };
+    let mut time = 0u64;
+    for (place, byte) in bytes.iter().enumerate() {
+        let bits = u64::from(byte & 0x7f);
+        let shift = u32::try_from(place).ok()?.checked_mul(7)?;
+        time |= bits.checked_shl(shift)?;
+    }
+    Some(time)
 }
 
 fn agent(url: &str, identity: &Identity) -> Result<Agent, NetworkError> {
@@ -99,6 +233,10 @@ fn agent(url: &str, identity: &Identity) -> Result<Agent, NetworkError> {
         url: url.into(),
         problem,
     };
+    match reqwest::Url::parse(url) {
+        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => {}
+        _ => return Err(failed("no URL with http:// or https:// before it".into())),
+    }
     let mut builder = Agent::builder()
         .with_url(url)
         .with_arc_identity(identity.agent_identity());

@@ -1,9 +1,9 @@
 //! Which of a seller's offers may be accepted.
 
-use crate::tokens::KNOWN_TOKENS;
+use crate::{plain_text::plain_text, required::natural, tokens::KNOWN_TOKENS};
 use candid::Principal;
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 use x402_icp::{
     Account, Amount,
     values::{ValueError, parse_account, parse_principal},
@@ -12,9 +12,10 @@ use x402_icp::{
 
 /// The most that is paid at once, for each ledger; a ledger that is not named is never paid with.
 ///
-/// The default allows one US dollar in ckUSDC and ckUSDT, as stock x402 clients do.
+/// The default allows one US dollar in ckUSDC and ckUSDT, as stock x402 clients do. The order in which ledgers are
+/// allowed is the order in which the payer likes to pay with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpendControls(BTreeMap<Principal, Amount>);
+pub struct SpendControls(Vec<(Principal, Amount)>);
 
 impl Default for SpendControls {
     fn default() -> Self {
@@ -30,18 +31,29 @@ impl Default for SpendControls {
 impl SpendControls {
     /// Allows nothing.
     pub fn none() -> Self {
-        SpendControls(BTreeMap::new())
+        SpendControls(Vec::new())
     }
 
-    /// Allows up to `max` atomic units of a ledger in one payment, the ledger's fee not counted.
+    /// Allows up to `max` atomic units of a ledger in one payment, the ledger's fee not counted. A ledger that is allowed
+    /// already keeps its place.
     pub fn allow(mut self, ledger: Principal, max: Amount) -> Self {
-        self.0.insert(ledger, max);
+        match self.0.iter_mut().find(|(known, _)| *known == ledger) {
+            Some(known) => known.1 = max,
+            None => self.0.push((ledger, max)),
+        }
         self
     }
 
     /// What may be paid at once with a ledger; `None` if nothing.
     pub fn max(&self, ledger: Principal) -> Option<Amount> {
-        self.0.get(&ledger).copied()
+        let known = self.0.iter().find(|(known, _)| *known == ledger)?;
+        Some(known.1)
+    }
+
+    /// The place of a ledger in the payer's order.
+    fn rank(&self, ledger: Principal) -> usize {
+        let place = self.0.iter().position(|(known, _)| *known == ledger);
+        place.unwrap_or(usize::MAX)
     }
 }
 
@@ -50,8 +62,13 @@ impl SpendControls {
 pub struct Expectations<'a> {
     /// The network the payer is connected to.
     pub network: &'a str,
-    /// Who must collect the payment, if it is known.
+    /// The canister that must collect the payment: the one that serves the resource, or the one that the user names.
+    /// `None` if it is not known; then no offer is accepted.
     pub spender: Option<Principal>,
+    /// The method of the request that is to be paid.
+    pub method: &'a str,
+    /// The path of its URL as it stands there, without the query.
+    pub path: &'a str,
     /// How much may be paid.
     pub controls: &'a SpendControls,
 }
@@ -71,16 +88,33 @@ pub struct Offer {
     pub pay_to: Account,
     /// Who collects it.
     pub spender: Principal,
+    /// The ledger's fee as the seller knows it, in atomic units; compared with the ledger's own before anything is signed.
+    pub fee: Amount,
+    /// What the spender might take when the ledger was asked last, in atomic units.
+    pub(crate) allowance: Option<Amount>,
 }
+
+impl Offer {
+    /// What the payer's account is debited: price and fee, in atomic units.
+    pub fn total(&self) -> Amount {
+        Amount(self.amount.0.saturating_add(self.fee.0))
+    }
+}
+
+/// The longest validity of an authorization that is signed, in seconds: one day.
+pub const MAX_TIMEOUT_SECONDS: u32 = 86_400;
 
 /// Why an offer is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OfferProblem {
+    /// The entry is no offer of x402 version 2.
+    #[error("it is no offer: {0}")]
+    NotAnOffer(String),
     /// Another scheme than `exact`.
-    #[error("scheme {0:?} is not supported")]
+    #[error("scheme {:?} is not supported", plain_text(.0))]
     Scheme(String),
     /// Another network.
-    #[error("it is for network {offered}, not {expected}")]
+    #[error("it is for network {}, not {expected}", plain_text(offered))]
     Network {
         /// The offer's.
         offered: String,
@@ -88,13 +122,13 @@ pub enum OfferProblem {
         expected: String,
     },
     /// The scheme's part of the offer cannot be read.
-    #[error("it cannot be read: {0}")]
+    #[error("it cannot be read: {}", plain_text(.0))]
     Unreadable(String),
     /// Another way to move the money than an allowance.
-    #[error("transfer method {0:?} is not supported")]
+    #[error("transfer method {:?} is not supported", plain_text(.0))]
     Method(String),
     /// An order of steps this payer does not know.
-    #[error("payment flow {0:?} is not known")]
+    #[error("payment flow {:?} is not known", plain_text(.0))]
     Flow(String),
     /// A field has no proper value.
     #[error("{field} {problem}")]
@@ -123,6 +157,17 @@ pub enum OfferProblem {
         /// The canister that serves the resource, or the one the payer named.
         expected: Principal,
     },
+    /// Nobody knows which canister serves the resource, so nobody knows who should collect.
+    #[error(
+        "which canister serves this URL cannot be told, and {0} would collect: name it if you trust it (--spender)"
+    )]
+    UnknownServer(Principal),
+    /// It is the offer of another request.
+    #[error("it is not for this request: {}", plain_text(.0))]
+    OtherRequest(String),
+    /// The validity that the offer asks for is longer than any that is signed.
+    #[error("maxTimeoutSeconds is {0}, at most {MAX_TIMEOUT_SECONDS} are signed")]
+    TooLong(u64),
 }
 
 /// An offer that was not accepted.
@@ -140,11 +185,9 @@ impl fmt::Display for RefusedOffer {
     }
 }
 
-/// Splits offers into those that may be accepted, in the seller's order, and the others.
-pub fn select(
-    accepts: &[PaymentRequirements<Value>],
-    expected: &Expectations<'_>,
-) -> (Vec<Offer>, Vec<RefusedOffer>) {
+/// Splits the entries of `accepts` into offers that may be accepted, the best first, and the others. The best is the one
+/// whose ledger comes first in the payer's order, and among those the cheapest.
+pub fn select(accepts: &[Value], expected: &Expectations<'_>) -> (Vec<Offer>, Vec<RefusedOffer>) {
     let (mut good, mut refused) = (Vec::new(), Vec::new());
     for (index, offer) in accepts.iter().enumerate() {
         match read(offer, expected) {
@@ -152,38 +195,58 @@ pub fn select(
             Err(problem) => refused.push(RefusedOffer { index, problem }),
         }
     }
+    // Of equals the seller's first.
+    good.sort_by_key(|offer| (expected.controls.rank(offer.asset), offer.amount));
     (good, refused)
 }
 
-fn read(
-    offer: &PaymentRequirements<Value>,
-    expected: &Expectations<'_>,
-) -> Result<Offer, OfferProblem> {
-    if offer.scheme != SCHEME_EXACT {
-        return Err(OfferProblem::Scheme(offer.scheme.clone()));
+/// Checks the shape of an entry, then whose it is, then what it costs.
+fn read(entry: &Value, expected: &Expectations<'_>) -> Result<Offer, OfferProblem> {
+    let Value::Object(members) = entry else {
+        return Err(OfferProblem::NotAnOffer("it is no object".into()));
+    };
+    let text = |key: &str| match members.get(key) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        None | Some(Value::Null) if members.contains_key("maxAmountRequired") => Err(
+            OfferProblem::NotAnOffer("it has the names of x402 version 1".into()),
+        ),
+        None | Some(Value::Null) => Err(OfferProblem::NotAnOffer(format!("{key} is missing"))),
+        Some(_) => Err(OfferProblem::NotAnOffer(format!("{key} is no text"))),
+    };
+    let scheme = text("scheme")?;
+    if scheme != SCHEME_EXACT {
+        return Err(OfferProblem::Scheme(scheme));
     }
-    if offer.network != expected.network {
+    let network = text("network")?;
+    if network != expected.network {
         return Err(OfferProblem::Network {
-            offered: offer.network.clone(),
+            offered: network,
             expected: expected.network.to_string(),
         });
     }
-    let extra: ExactIcrc2Extra = serde_json::from_value(offer.extra.clone())
-        .map_err(|e| OfferProblem::Unreadable(e.to_string()))?;
-    if extra.asset_transfer_method != METHOD_ICRC2 {
-        return Err(OfferProblem::Method(extra.asset_transfer_method));
-    }
-    // The order in which the seller works and settles is his affair: the payer signs the same.
-    if let Some(flow) = &extra.payment_flow
-        && !matches!(flow.as_str(), "authorization" | "upfront")
-    {
-        return Err(OfferProblem::Flow(flow.clone()));
-    }
+    let (amount_text, asset_text, pay_to_text) = (text("amount")?, text("asset")?, text("payTo")?);
+    let seconds = match members.get("maxTimeoutSeconds").map(natural) {
+        Some(Some(seconds)) if seconds > 0 => seconds,
+        _ => {
+            let problem = "maxTimeoutSeconds is no whole number of seconds above zero";
+            return Err(OfferProblem::NotAnOffer(problem.into()));
+        }
+    };
+    let max_timeout_seconds = u32::try_from(seconds)
+        .ok()
+        .filter(|seconds| *seconds <= MAX_TIMEOUT_SECONDS)
+        .ok_or(OfferProblem::TooLong(seconds))?;
+    let raw = match members.get("extra") {
+        Some(extra @ Value::Object(_)) => extra,
+        _ => return Err(OfferProblem::NotAnOffer("extra is no object".into())),
+    };
+    let extra = read_extra(raw)?;
     let value = |field| move |problem| OfferProblem::Value { field, problem };
-    let asset = parse_principal(&offer.asset).map_err(value("asset"))?;
-    let amount: Amount = offer.amount.parse().map_err(value("amount"))?;
-    let pay_to = parse_account(&offer.pay_to).map_err(value("payTo"))?;
+    let asset = parse_principal(&asset_text).map_err(value("asset"))?;
+    let amount: Amount = amount_text.parse().map_err(value("amount"))?;
+    let pay_to = parse_account(&pay_to_text).map_err(value("payTo"))?;
     let spender = parse_principal(&extra.spender).map_err(value("spender"))?;
+    let fee: Amount = extra.fee.parse().map_err(value("fee"))?;
     let max = expected
         .controls
         .max(asset)
@@ -192,31 +255,70 @@ fn read(
         return Err(OfferProblem::OverLimit { amount, max });
     }
     match expected.spender {
+        None => return Err(OfferProblem::UnknownServer(spender)),
         Some(expected) if expected != spender => {
             return Err(OfferProblem::Spender {
                 offered: spender,
                 expected,
             });
         }
-        _ => {}
+        Some(_) => {}
     }
+    let parts = |extra| PaymentRequirements {
+        scheme,
+        network,
+        amount: amount_text,
+        asset: asset_text,
+        pay_to: pay_to_text,
+        max_timeout_seconds,
+        extra,
+    };
+    let verbatim = parts(raw.clone());
     let terms = PaymentRequirements {
-        scheme: offer.scheme.clone(),
-        network: offer.network.clone(),
-        amount: offer.amount.clone(),
-        asset: offer.asset.clone(),
-        pay_to: offer.pay_to.clone(),
-        max_timeout_seconds: offer.max_timeout_seconds,
+        scheme: verbatim.scheme.clone(),
+        network: verbatim.network.clone(),
+        amount: verbatim.amount.clone(),
+        asset: verbatim.asset.clone(),
+        pay_to: verbatim.pay_to.clone(),
+        max_timeout_seconds,
         extra,
     };
     Ok(Offer {
-        verbatim: offer.clone(),
+        verbatim,
         terms,
         asset,
         amount,
         pay_to,
         spender,
+        fee,
+        allowance: None,
     })
+}
+
+fn read_extra(raw: &Value) -> Result<ExactIcrc2Extra, OfferProblem> {
+    let mut whole = raw.clone();
+    // Numbers by value, for reading only: what is echoed is what was sent.
+    for member in whole
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|extra| extra.values_mut())
+    {
+        if let Some(number) = natural(member) {
+            *member = number.into();
+        }
+    }
+    let extra: ExactIcrc2Extra =
+        serde_json::from_value(whole).map_err(|e| OfferProblem::Unreadable(e.to_string()))?;
+    if extra.asset_transfer_method != METHOD_ICRC2 {
+        return Err(OfferProblem::Method(extra.asset_transfer_method));
+    }
+    // The order in which the seller works and settles is the seller's affair: the payer signs the same.
+    match &extra.payment_flow {
+        Some(flow) if !matches!(flow.as_str(), "authorization" | "upfront") => {
+            Err(OfferProblem::Flow(flow.clone()))
+        }
+        _ => Ok(extra),
+    }
 }
 
 #[cfg(test)]
@@ -243,9 +345,11 @@ mod tests {
         let expected = Expectations {
             network: "icp:1",
             spender: Some(Principal::from_text(SPENDER).unwrap()),
+            method: "GET",
+            path: "/report",
             controls: &controls,
         };
-        read(&serde_json::from_value(offer).unwrap(), &expected)
+        read(&offer, &expected)
     }
 
     #[test]
@@ -299,25 +403,25 @@ mod tests {
     }
 
     #[test]
-    fn the_sellers_order_is_kept() {
+    fn the_cheapest_offer_comes_first() {
         let mut cheap = offer();
         cheap["amount"] = json!("1");
         let mut foreign = offer();
         foreign["network"] = json!("eip155:8453");
         foreign["extra"] = json!({"name": "USDC"});
-        let accepts: Vec<PaymentRequirements<Value>> = [offer(), foreign, cheap]
-            .map(|offer| serde_json::from_value(offer).unwrap())
-            .to_vec();
+        let accepts = [offer(), foreign, cheap];
         let controls = SpendControls::default();
         let expected = Expectations {
             network: "icp:1",
-            spender: None,
+            spender: Some(Principal::from_text(SPENDER).unwrap()),
+            method: "GET",
+            path: "/report",
             controls: &controls,
         };
         let (good, refused) = select(&accepts, &expected);
         assert_eq!(
             good.iter().map(|o| o.amount.0).collect::<Vec<_>>(),
-            [10_000, 1]
+            [1, 10_000]
         );
         assert_eq!(refused.len(), 1);
         assert_eq!(refused[0].index, 1);

@@ -1,65 +1,55 @@
 //! The purchase, step by step.
 //!
 //! ```text
-//! ask ──402──▶ choose (spend controls, network, spender) ──▶ check balance and allowance ──▶ (approve)
-//!                                                                                              │
-//!      ◀── Paid / Refused ◀── judge ◀── send the same payment until the outcome is known ◀── sign once
+//!  one call at a time for each request
+//!       │
+//!       ▼                 no
+//! is it recorded? ───────────────▶ ask ──402──▶ choose ──▶ check balance, allowance, fee ──▶ (approve) ──▶ sign once
+//!       │ yes                                                                                                │
+//!       ▼                                                                                                    ▼
+//! send that payment ◀──────────────────────────────────────────────────────────────────────────────────── record it
+//!       │
+//!       ├─ resource and matching receipt: the record ends
+//!       ├─ refused, or past its validBefore: ask canister and ledger; dead: the record ends
+//!       └─ anything else: the record stays, and the same request sends the same payment again
 //! ```
 
+mod fund;
+mod quote;
+mod send;
+
+pub use quote::{Priced, Quote};
+
 use crate::{
-    answer::{Paid, Verdict, judge, serving_canister},
-    confirm::{Confirmation, confirm},
+    answer::Paid,
+    confirm::{self, Resolution},
     error::PayError,
-    http::{Http, HttpError, Request, Response},
+    http::{Http, Request, Response},
     identity::Identity,
-    ledger::Approval,
+    journal::{End, Entry, Journal, Lock, MemoryJournal, RequestKey},
+    limits::Limits,
     network::Network,
-    offer::{Expectations, Offer, SpendControls, select},
+    offer::SpendControls,
     payment::SignedPayment,
+    plain_text::plain_text,
     step::Step,
 };
 use candid::Principal;
-use serde_json::{Map, Value};
 use std::{
     fmt,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use x402_icp::{
-    Account, Amount,
-    decode::decode_header,
-    wire::{PAYMENT_REQUIRED, PaymentRequired, ResourceInfo, X402_VERSION},
-};
+use x402_icp::{Account, Amount, PaymentId};
 
-/// How long one request may take: a settlement on the mainnet takes several seconds.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long an unknown outcome is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How long an approval made on the way lasts.
-const APPROVAL_LASTS: Duration = Duration::from_secs(3_600);
+/// How often a lock that another holds is tried.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+/// How many payments to one canister may be unresolved.
+const MAX_UNRESOLVED: usize = 100;
 
 type Watcher = Arc<dyn Fn(&Step) + Send + Sync>;
-
-/// What asking for a resource came to.
-#[derive(Clone, Debug)]
-pub enum Quote {
-    /// It does not cost anything, or it is not there: any answer but a 402.
-    Free(Response),
-    /// It costs something.
-    Priced(Box<Priced>),
-}
-
-/// A resource with a price, and the offers that may be accepted.
-#[derive(Clone, Debug)]
-pub struct Priced {
-    /// What was asked, with the URL that answered.
-    pub request: Request,
-    /// What is for sale.
-    pub resource: ResourceInfo,
-    /// The acceptable offers in the seller's order, at least one.
-    pub offers: Vec<Offer>,
-    extensions: Option<Map<String, Value>>,
-}
 
 /// How a purchase ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,8 +70,13 @@ pub struct Payer {
     spender: Option<Principal>,
     approve: Option<Option<Amount>>,
     patience: Duration,
+    max_unresolved: usize,
+    limits: Limits,
     http: Http,
+    journal: Arc<dyn Journal>,
     watch: Option<Watcher>,
+    /// Off in tests whose network has no ledgers.
+    asks_ledgers: bool,
 }
 
 impl fmt::Debug for Payer {
@@ -91,8 +86,10 @@ impl fmt::Debug for Payer {
 }
 
 impl Payer {
-    /// Pays from the identity's default account with the default [`SpendControls`], and approves nothing.
+    /// Pays from the identity's default account with the default [`SpendControls`], approves nothing, and records
+    /// payments in memory; clones share the records.
     pub fn new(identity: Identity, network: Network) -> Result<Self, PayError> {
+        let limits = Limits::default();
         Ok(Payer {
             account: identity.account(),
             identity,
@@ -101,8 +98,12 @@ impl Payer {
             spender: None,
             approve: None,
             patience: PATIENCE,
-            http: Http::new(REQUEST_TIMEOUT).map_err(PayError::Unreachable)?,
+            max_unresolved: MAX_UNRESOLVED,
+            limits,
+            http: Http::new(limits).map_err(PayError::Unreachable)?,
+            journal: Arc::new(MemoryJournal::new()),
             watch: None,
+            asks_ledgers: true,
         })
     }
 
@@ -118,15 +119,16 @@ impl Payer {
         self
     }
 
-    /// Accepts only offers that this canister collects, whoever serves the resource. Without it, an offer
-    /// must be collected by the canister that serves the resource wherever that can be told.
+    /// Accepts only offers that this canister collects, whoever serves the resource. Without it, an offer must be collected
+    /// by the canister that serves the resource, and none is accepted where that cannot be told.
     pub fn with_spender(mut self, spender: Principal) -> Self {
         self.spender = Some(spender);
         self
     }
 
-    /// Approves the collecting canister on the way if it may not take enough: for `amount` units (refused
-    /// if that is less than the payment needs), or for exactly this payment.
+    /// Approves the collecting canister on the way if it may not take enough: for `amount` units, or for exactly this
+    /// payment. Only the canister of the host as typed, or the one of [`Payer::with_spender`], gets an allowance; never
+    /// more than may be paid at once and the ledger's fee; for one hour. What is allowed already is not lowered.
     pub fn with_approval(mut self, amount: Option<Amount>) -> Self {
         self.approve = Some(amount);
         self
@@ -136,6 +138,26 @@ impl Payer {
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// Records payments there before they are sent.
+    pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Self {
+        self.journal = journal;
+        self
+    }
+
+    /// How many payments to one canister may be unresolved; 100 by default.
+    pub fn with_unresolved_limit(mut self, limit: usize) -> Self {
+        self.max_unresolved = limit;
+        self
+    }
+
+    /// Sets how long strangers are waited for and how much of them is read.
+    pub fn with_limits(mut self, limits: Limits) -> Result<Self, PayError> {
+        self.http = Http::new(limits).map_err(PayError::Unreachable)?;
+        self.network = self.network.with_timeout(limits.agent);
+        self.limits = limits;
+        Ok(self)
     }
 
     /// Tells what is being done.
@@ -154,261 +176,188 @@ impl Payer {
         &self.network
     }
 
+    /// Where payments are recorded.
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.journal
+    }
+
     /// Buys a resource.
-    pub async fn pay(&self, request: &Request) -> Result<Outcome, PayError> {
-        match self.quote(request).await? {
-            Quote::Free(response) => Ok(Outcome::Free(response)),
-            Quote::Priced(priced) => {
-                let offer = self.fund(&priced.offers).await?;
-                let payment = self.sign(&priced, offer)?;
-                self.send(&payment).await.map(Outcome::Paid)
-            }
-        }
-    }
-
-    /// Asks what a resource costs; sends no payment.
-    pub async fn quote(&self, request: &Request) -> Result<Quote, PayError> {
-        self.tell(Step::Asking);
-        let response = self
-            .http
-            .ask(request)
-            .await
-            .map_err(PayError::Unreachable)?;
-        if response.status != 402 {
-            return Ok(Quote::Free(response));
-        }
-        let unreadable = |problem: String| PayError::UnreadableOffer(problem);
-        let header = response
-            .header(PAYMENT_REQUIRED)
-            .ok_or_else(|| unreadable(format!("HTTP 402 without {PAYMENT_REQUIRED}")))?;
-        let required: PaymentRequired<Value> = decode_header(PAYMENT_REQUIRED, header.as_bytes())
-            .map_err(|e| unreadable(e.to_string()))?;
-        if required.x402_version != X402_VERSION {
-            return Err(unreadable(format!(
-                "x402 version {}",
-                required.x402_version
-            )));
-        }
-        let request = Request {
-            url: response.url.clone(),
-            ..request.clone()
-        };
-        let expected = Expectations {
-            network: self.network.id(),
-            spender: self
-                .spender
-                .or_else(|| serving_canister(&request, &response)),
-            controls: &self.controls,
-        };
-        let (offers, refused) = select(&required.accepts, &expected);
-        if offers.is_empty() {
-            return Err(PayError::NoAcceptableOffer(refused));
-        }
-        Ok(Quote::Priced(Box::new(Priced {
-            request,
-            resource: required.resource,
-            offers,
-            extensions: required.extensions,
-        })))
-    }
-
-    /// Finds the first offer that the ledger will honour; approves one if it may and must.
-    pub async fn fund<'a>(&self, offers: &'a [Offer]) -> Result<&'a Offer, PayError> {
-        let mut approvable = None;
-        let mut problem = None;
-        for offer in offers {
-            match self.check_funds(offer).await {
-                Ok(()) => return Ok(offer),
-                Err(e @ PayError::NeedsApproval { .. }) if approvable.is_none() => {
-                    approvable = Some((offer, e));
-                }
-                Err(e) => problem = problem.or(Some(e)),
-            }
-        }
-        match (approvable, problem, self.approve) {
-            (Some((offer, _)), _, Some(amount)) => {
-                self.approve(offer, amount).await?;
-                Ok(offer)
-            }
-            (Some((_, problem)), _, None) | (None, Some(problem), _) => Err(problem),
-            (None, None, _) => Err(PayError::NoAcceptableOffer(Vec::new())),
-        }
-    }
-
-    async fn check_funds(&self, offer: &Offer) -> Result<(), PayError> {
-        self.tell(Step::CheckingFunds(offer.asset));
-        let ledger = self.network.ledger(offer.asset);
-        let spender = Account::from(offer.spender);
-        let (fee, balance, (allowance, expires_at)) = tokio::try_join!(
-            ledger.fee(),
-            ledger.balance(self.account),
-            ledger.allowance(self.account, spender),
-        )?;
-        let needed = Amount(offer.amount.0.saturating_add(fee.0));
-        if balance < needed {
-            return Err(PayError::InsufficientFunds {
-                asset: offer.asset,
-                needed,
-                balance,
-            });
-        }
-        // An allowance that ends before the payment can be settled is none.
-        let last_moment = now().saturating_add(offer.terms.max_timeout_seconds.into());
-        let lasts = expires_at.is_none_or(|at| at / 1_000_000_000 > last_moment);
-        if allowance < needed || !lasts {
-            return Err(PayError::NeedsApproval {
-                asset: offer.asset,
-                spender: offer.spender,
-                needed,
-                allowance,
-            });
-        }
-        Ok(())
-    }
-
-    async fn approve(&self, offer: &Offer, amount: Option<Amount>) -> Result<(), PayError> {
-        let ledger = self.network.ledger(offer.asset);
-        let (fee, balance, (allowance, _)) = tokio::try_join!(
-            ledger.fee(),
-            ledger.balance(self.account),
-            ledger.allowance(self.account, offer.spender.into()),
-        )?;
-        let needed = Amount(offer.amount.0.saturating_add(fee.0));
-        // Never more than was asked for, not even if that is too little.
-        let amount = amount.unwrap_or(needed);
-        if amount < needed {
-            return Err(PayError::NeedsApproval {
-                asset: offer.asset,
-                spender: offer.spender,
-                needed,
-                allowance,
-            });
-        }
-        let with_approval = Amount(needed.0.saturating_add(fee.0));
-        if balance < with_approval {
-            return Err(PayError::InsufficientFunds {
-                asset: offer.asset,
-                needed: with_approval,
-                balance,
-            });
-        }
-        self.tell(Step::Approving(offer.asset));
-        let expires_at = u128::from(now()) * 1_000_000_000 + APPROVAL_LASTS.as_nanos();
-        ledger
-            .approve(&Approval {
-                from_subaccount: self.account.subaccount,
-                spender: offer.spender.into(),
-                amount,
-                expected_allowance: Some(allowance),
-                expires_at: u64::try_from(expires_at).ok(),
-            })
-            .await?;
-        Ok(())
-    }
-
-    /// Signs an offer. One purchase needs one signature: to repeat it, [`Payer::send`] the result again.
-    pub fn sign(&self, priced: &Priced, offer: &Offer) -> Result<SignedPayment, PayError> {
-        Ok(SignedPayment::sign(
-            priced.request.clone(),
-            offer,
-            Some(priced.resource.clone()),
-            priced.extensions.clone(),
-            self.account,
-            now(),
-            &self.identity,
-        )?)
-    }
-
-    /// Sends a payment until its outcome is known or patience ends, always the same payment: the seller
-    /// charges it once, however often it arrives.
     ///
-    /// A refusal is believed when the collecting canister confirms it: the authorization is cancelled there
-    /// by an update call, so that whoever forwarded it cannot present it later. Where that fails, the refusal
+    /// The payment is recorded before it is sent. Whatever ends this call, a timeout or an abort included, the next call
+    /// for the same request sends the recorded payment and signs no other, until that one is delivered or proven dead.
+    /// Of two calls for the same request at once the second waits for the first, up to the patience.
+    pub async fn pay(&self, request: &Request) -> Result<Outcome, PayError> {
+        let key = self.key(request);
+        let _turn = self.turn(&key).await?;
+        if let Some(paid) = self.resume(&key, request).await? {
+            return Ok(Outcome::Paid(paid));
+        }
+        let priced = match self.quote(request).await? {
+            Quote::Free(response) => return Ok(Outcome::Free(response)),
+            Quote::Priced(priced) => priced,
+        };
+        // After a redirect the payment is for another URL, which may have been asked for by itself.
+        let led_to = self.key(&priced.request);
+        let _other_turn = match led_to == key {
+            true => None,
+            false => Some(self.turn(&led_to).await?),
+        };
+        if led_to != key
+            && let Some(paid) = self.resume(&led_to, &priced.request).await?
+        {
+            return Ok(Outcome::Paid(paid));
+        }
+        let offer = self.fund(&priced).await?;
+        let payment = self.sign(&priced, &offer)?;
+        self.record(&payment)?;
+        self.transmit(&payment).await.map(Outcome::Paid)
+    }
+
+    /// Sends a payment, for instance one that was read from a file, until its outcome is known or patience ends. It is
+    /// recorded first. Fails with the other payment if one for the same request is recorded and not resolved.
+    ///
+    /// A refusal is believed when the collecting canister confirms it and the ledger agrees: the authorization is cancelled
+    /// there by an update call, so that whoever forwarded it cannot present it later. Where that fails, the refusal
     /// is [`PayError::Unsettled`]: the payment is good until its `validBefore`.
     pub async fn send(&self, payment: &SignedPayment) -> Result<Box<Paid>, PayError> {
-        let Some(request) = payment.request() else {
-            return Err(unsettled(
-                payment,
-                "the stored request cannot be read".into(),
-            ));
-        };
-        let header = payment.header();
-        let started = Instant::now();
-        // A stored payment may have been sent before it was stored.
-        let mut may_have_arrived = payment.stored;
-        // Once the seller has said that it is paid, no later answer makes it unpaid.
-        let mut owed = None;
-        for attempt in 1.. {
-            self.tell(Step::Paying(attempt));
-            let reason = match self.http.pay(&request, &header).await {
-                Err(error @ HttpError::Malformed(_)) => {
-                    return Err(match payment.stored {
-                        true => unsettled(payment, error.to_string()),
-                        false => PayError::Unreachable(error),
-                    });
-                }
-                Err(error) => {
-                    may_have_arrived |= matches!(error, HttpError::NoAnswer(_));
-                    if !may_have_arrived && started.elapsed() >= self.patience {
-                        return Err(PayError::Unreachable(error));
-                    }
-                    error.to_string()
-                }
-                Ok(response) => match judge(response, payment) {
-                    Verdict::Paid(paid) => return Ok(paid),
-                    Verdict::Final(error) => {
-                        return Err(match owed {
-                            Some(owed) => owed,
-                            None => self.last_word(error, payment).await,
-                        });
-                    }
-                    Verdict::Owed { error, gone: true } => return Err(error),
-                    Verdict::Owed { error, gone: false } => {
-                        may_have_arrived = true;
-                        let reason = error.to_string();
-                        owed = Some(error);
-                        reason
-                    }
-                    Verdict::Again(reason) => {
-                        may_have_arrived = true;
-                        reason
-                    }
-                    Verdict::Unclear(reason) => {
-                        return Err(owed.unwrap_or_else(|| unsettled(payment, reason)));
-                    }
-                },
-            };
-            let pause = pause_after(attempt);
-            if started.elapsed() + pause > self.patience {
-                return Err(match (owed, may_have_arrived) {
-                    (Some(error), _) => error,
-                    (None, true) => unsettled(payment, reason),
-                    (None, false) => PayError::Unreachable(HttpError::NotSent(reason)),
-                });
-            }
-            self.tell(Step::Waiting(pause, reason));
-            tokio::time::sleep(pause).await;
+        let mut turns = Vec::new();
+        for key in payment.keys() {
+            turns.push(self.turn(&key).await?);
         }
-        unreachable!("BUG: attempts are counted without end")
+        if let Err(problem) = payment.check() {
+            return Err(unsettled(payment, problem));
+        }
+        self.record(payment)?;
+        self.transmit(payment).await
     }
 
-    /// What a refusal over HTTP comes to.
-    async fn last_word(&self, error: PayError, payment: &SignedPayment) -> PayError {
-        let PayError::Refused { reason, .. } = &error else {
-            return error;
-        };
-        self.tell(Step::Confirming(reason.clone()));
-        match confirm(&self.network, self.identity.principal(), payment).await {
-            Confirmation::Dead => error,
-            Confirmation::Alive => unsettled(
-                payment,
-                format!("refused as {reason}, but the canister has it in its books"),
-            ),
-            Confirmation::Silent(problem) => unsettled(
-                payment,
-                format!("refused as {reason}, which the canister did not confirm: {problem}"),
-            ),
+    /// Finds out what has become of a payment and, if it is not used yet, cancels it: the collecting canister is asked by
+    /// update call, and the ledger has to agree. A payment that is dead is not recorded any more.
+    pub async fn resolve(&self, payment: &SignedPayment) -> Resolution {
+        self.settle(payment, true, "asked").await
+    }
+
+    /// The same without cancelling: before its `validBefore`, a payment that the canister does not have is unknown.
+    pub async fn status(&self, payment: &SignedPayment) -> Resolution {
+        self.settle(payment, false, "asked").await
+    }
+
+    /// The recorded payments whose end is not proven.
+    pub fn unresolved(&self) -> Result<Vec<Entry>, PayError> {
+        Ok(self.journal.unresolved()?)
+    }
+
+    /// Ends the record of a payment on the user's word; whether there was one. The same request is then paid for anew, and
+    /// **the forgotten payment may still be charged**.
+    pub fn forget(&self, id: PaymentId) -> Result<bool, PayError> {
+        Ok(self.journal.forget(id)?)
+    }
+
+    /// The key under which a request's payment is recorded.
+    pub fn key(&self, request: &Request) -> RequestKey {
+        let network = self.network.id();
+        RequestKey::new(
+            &self.account,
+            network,
+            &request.method,
+            &request.url,
+            &request.body,
+        )
+    }
+
+    /// Waits until nobody else pays for this request.
+    async fn turn(&self, key: &RequestKey) -> Result<Lock, PayError> {
+        let started = Instant::now();
+        loop {
+            if let Some(lock) = self.journal.try_lock(key)? {
+                return Ok(lock);
+            }
+            if started.elapsed() >= self.patience {
+                return Err(PayError::InProgress);
+            }
+            self.tell(Step::WaitingForTurn);
+            tokio::time::sleep(LOCK_PAUSE).await;
         }
+    }
+
+    /// Sends the recorded payment of a request; `None` if there is none, or it is proven dead.
+    async fn resume(
+        &self,
+        key: &RequestKey,
+        request: &Request,
+    ) -> Result<Option<Box<Paid>>, PayError> {
+        let Some(Entry { mut payment, file }) = self.journal.find(key)? else {
+            return Ok(None);
+        };
+        if let Some(id) = payment.id() {
+            self.tell(Step::Resuming { id, path: file });
+        }
+        // Headers that are secrets are not stored: the caller has them.
+        payment.headers.clone_from(&request.headers);
+        payment.stored = true;
+        match self.transmit(&payment).await {
+            Ok(paid) => Ok(Some(paid)),
+            // Proven, and so the resource may be bought anew.
+            Err(PayError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Records a payment before it is sent.
+    fn record(&self, payment: &SignedPayment) -> Result<(), PayError> {
+        let unresolved = self.journal.unresolved()?;
+        let known = unresolved
+            .iter()
+            .any(|entry| entry.payment.payment_id == payment.payment_id);
+        let same_spender = |entry: &&Entry| entry.payment.spender() == payment.spender();
+        if !known && unresolved.iter().filter(same_spender).count() >= self.max_unresolved {
+            return Err(PayError::TooManyUnresolved {
+                spender: payment.spender().unwrap_or(Principal::anonymous()),
+                limit: self.max_unresolved,
+            });
+        }
+        match self.journal.record(payment) {
+            Ok(Entry { payment, file }) => {
+                if let Some(id) = payment.id() {
+                    self.tell(Step::Recorded { id, path: file });
+                }
+                Ok(())
+            }
+            Err(crate::journal::JournalError::Unresolved(other)) => Err(PayError::Unsettled {
+                payment: other,
+                reason: "it was made for the same request before".into(),
+            }),
+            Err(problem) => Err(problem.into()),
+        }
+    }
+
+    /// Asks canister and ledger, and ends the record of what is dead.
+    async fn settle(&self, payment: &SignedPayment, cancel: bool, reason: &str) -> Resolution {
+        self.tell(Step::Confirming(plain_text(reason)));
+        let known = match self.known() {
+            Ok(known) => known,
+            Err(problem) => {
+                let reason = problem.to_string();
+                return Resolution::Unknown { reason };
+            }
+        };
+        let caller = self.identity.principal();
+        let resolution = confirm::resolve(&self.network, caller, payment, &known, cancel).await;
+        if let (Resolution::Dead { .. }, Some(id)) = (&resolution, payment.id())
+            && let Err(problem) = self.journal.release(id, End::Dead)
+        {
+            // It is dead all the same; a record that stays is found dead again.
+            self.tell(Step::Confirming(problem.to_string()));
+        }
+        resolution
+    }
+
+    /// The payments that the ledger's blocks may be for.
+    fn known(&self) -> Result<Vec<PaymentId>, PayError> {
+        let unresolved = self.journal.unresolved()?;
+        let mut known = self.journal.ended()?;
+        known.extend(unresolved.iter().filter_map(|entry| entry.payment.id()));
+        Ok(known)
     }
 
     fn tell(&self, step: Step) {
@@ -423,11 +372,6 @@ fn unsettled(payment: &SignedPayment, reason: String) -> PayError {
         payment: Box::new(payment.clone()),
         reason,
     }
-}
-
-/// 0.5, 1, 2, 4, then 8 seconds each time.
-fn pause_after(attempt: u32) -> Duration {
-    Duration::from_millis(500 << (attempt - 1).min(4))
 }
 
 fn now() -> u64 {

@@ -1,32 +1,47 @@
 //! One signed payment: everything needed to send it, now or tomorrow.
 
-use crate::{http::Request, offer::Offer};
-use serde::{Deserialize, Serialize};
+use crate::{
+    http::{Request, is_secret},
+    journal::RequestKey,
+    offer::Offer,
+};
+use candid::Principal;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
+use std::fmt;
 use x402_icp::{
     Account, Amount, Nonce, PaymentId, Terms,
     authorization::{authorize, payment_id, signed_message},
+    decode::decode_header,
     encode_header,
     signer::{Signer, SignerError},
-    values::{parse_base64, to_base64},
-    wire::{ExactIcrc2Payload, PaymentPayload, ResourceInfo, X402_VERSION},
+    values::{parse_account, parse_base64, parse_seconds, to_base64},
+    wire::{
+        ExactIcrc2Extra, ExactIcrc2Payload, PAYMENT_SIGNATURE, PaymentPayload, PaymentRequirements,
+        ResourceInfo, X402_VERSION,
+    },
 };
 
 /// The x402 extension by which a payer names a purchase.
 const PAYMENT_IDENTIFIER: &str = "payment-identifier";
 
-/// The seller's extensions as a payer echoes them: nothing is changed, and the purchase gets a name where
-/// the seller takes one. It is stored with the payment, so that it stays the same however often the
-/// payment is sent.
-fn named(mut extensions: Map<String, Value>) -> Map<String, Value> {
-    if let Some(info) = extensions
+/// The seller's extensions as a payer echoes them: nothing is changed, except that the purchase gets the payer's own name
+/// where the seller takes one. The name is stored with the payment, so it stays the same however often the
+/// payment is sent. A name that came with the offer is somebody else's, and is replaced.
+pub(crate) fn named(mut extensions: Map<String, Value>, id: Option<&str>) -> Map<String, Value> {
+    if let Some(extension) = extensions
         .get_mut(PAYMENT_IDENTIFIER)
-        .and_then(|extension| extension.get_mut("info"))
         .and_then(Value::as_object_mut)
     {
-        let id = hex::encode(rand::random::<[u8; 16]>());
-        info.entry("id")
-            .or_insert_with(|| format!("pay_{id}").into());
+        let random = || format!("pay_{}", hex::encode(rand::random::<[u8; 16]>()));
+        let id = id.map_or_else(random, String::from);
+        let info = extension.entry("info").or_insert_with(|| Map::new().into());
+        if info.is_null() {
+            *info = Map::new().into();
+        }
+        if let Some(info) = info.as_object_mut() {
+            info.insert("id".into(), id.into());
+        }
     }
     extensions
 }
@@ -37,22 +52,33 @@ const CLOCK_TOLERANCE: u64 = 30;
 /// A request together with the payment that was signed for it.
 ///
 /// Can be stored and sent again: it is good for this one purchase and no other, and is never charged
-/// twice. It is a bearer token for the resource until it is used, so keep the file to yourself.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// twice. It is a bearer token for the resource until it is used, so keep the file to yourself. Headers that are
+/// secrets themselves (`Authorization`, cookies) are not stored.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SignedPayment {
     /// The HTTP method.
     pub method: String,
     /// The URL the payment goes to.
     pub url: String,
+    /// The URL that was asked for, if it led to `url` by a redirect.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub asked_url: Option<String>,
     /// Headers besides the payment.
+    #[serde(serialize_with = "without_secrets")]
     pub headers: Vec<(String, String)>,
     /// The body, in base64.
     body: String,
     /// The payment.
     pub payment: PaymentPayload<Value, ExactIcrc2Payload>,
+    /// The value of the payment header, as it was sent first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    header: Option<String>,
     /// The payment's id, in hex.
     pub payment_id: String,
+    /// What the spender might take before this payment was sent, in atomic units.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) allowance: Option<String>,
     /// Whether it was read from where it was stored: then it may have been sent before, whatever happens
     /// to it now.
     #[serde(skip_serializing, default = "stored")]
@@ -63,42 +89,85 @@ fn stored() -> bool {
     true
 }
 
+fn without_secrets<S: Serializer>(
+    headers: &[(String, String)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(headers.iter().filter(|(name, _)| !is_secret(name)))
+}
+
+impl fmt::Debug for SignedPayment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedPayment")
+            .field("payment_id", &self.payment_id)
+            .field("method", &self.method)
+            .field("url", &self.url)
+            .field("amount", &self.payment.accepted.amount)
+            .field("asset", &self.payment.accepted.asset)
+            .field("valid_before", &self.payment.payload.valid_before)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is signed for one purchase.
+pub(crate) struct Purchase<'a> {
+    pub request: &'a Request,
+    pub asked_url: Option<&'a str>,
+    pub offer: &'a Offer,
+    pub resource: Option<&'a ResourceInfo>,
+    pub extensions: Option<&'a Map<String, Value>>,
+    pub from: Account,
+}
+
 impl SignedPayment {
     /// Signs an offer. `now` is in seconds since 1970-01-01.
     pub(crate) fn sign(
-        request: Request,
-        offer: &Offer,
-        resource: Option<ResourceInfo>,
-        extensions: Option<Map<String, Value>>,
-        from: Account,
+        purchase: &Purchase<'_>,
         now: u64,
         signer: &dyn Signer,
     ) -> Result<Self, SignerError> {
+        let Purchase { request, offer, .. } = purchase;
         let terms = Terms::from(&offer.terms);
         let payload = authorize(
             &terms,
-            Some(from),
+            Some(purchase.from),
             Nonce(rand::random()),
             now.saturating_sub(CLOCK_TOLERANCE),
             now.saturating_add(offer.terms.max_timeout_seconds.into()),
             signer,
         )?;
         let id = payment_id(&signed_message(&terms, &payload));
+        let name = request.payment_identifier.as_deref();
+        let payment = PaymentPayload {
+            x402_version: X402_VERSION,
+            resource: purchase.resource.cloned(),
+            accepted: offer.verbatim.clone(),
+            payload,
+            extensions: purchase.extensions.map(|all| named(all.clone(), name)),
+        };
         Ok(SignedPayment {
-            method: request.method,
-            url: request.url,
-            headers: request.headers,
+            method: request.method.clone(),
+            url: request.url.clone(),
+            asked_url: purchase.asked_url.map(String::from),
+            headers: request.headers.clone(),
             body: to_base64(&request.body),
-            payment: PaymentPayload {
-                x402_version: X402_VERSION,
-                resource,
-                accepted: offer.verbatim.clone(),
-                payload,
-                extensions: extensions.map(named),
-            },
+            header: Some(encode_header(&payment)),
+            payment,
             payment_id: id.to_string(),
+            allowance: offer.allowance.map(|allowance| allowance.to_string()),
             stored: false,
         })
+    }
+
+    /// The keys of the requests this payment is for: that of its URL, and that of the URL that led there.
+    pub fn keys(&self) -> Vec<RequestKey> {
+        let (Some(from), Some(request)) = (self.from(), self.request()) else {
+            return Vec::new();
+        };
+        let network = &self.payment.accepted.network;
+        let key = |url: &str| RequestKey::new(&from, network, &self.method, url, &request.body);
+        let asked = self.asked_url.as_deref().map(key);
+        asked.into_iter().chain([key(&self.url)]).collect()
     }
 
     /// The identifier that names this purchase to the seller, if the seller takes any.
@@ -114,12 +183,16 @@ impl SignedPayment {
             url: self.url.clone(),
             headers: self.headers.clone(),
             body: parse_base64(self.body.as_bytes(), usize::MAX / 2).ok()?,
+            payment_identifier: None,
         })
     }
 
-    /// The value of the payment header.
+    /// The value of the payment header: the same bytes whenever it is sent.
     pub fn header(&self) -> String {
-        encode_header(&self.payment)
+        match &self.header {
+            Some(header) => header.clone(),
+            None => encode_header(&self.payment),
+        }
     }
 
     /// The payment's id.
@@ -130,6 +203,57 @@ impl SignedPayment {
     /// The price, in atomic units.
     pub fn amount(&self) -> Option<Amount> {
         self.payment.accepted.amount.parse().ok()
+    }
+
+    /// The account that pays.
+    pub fn from(&self) -> Option<Account> {
+        parse_account(&self.payment.payload.from).ok()
+    }
+
+    /// The canister that collects.
+    pub fn spender(&self) -> Option<Principal> {
+        Principal::from_text(self.payment.accepted.extra.get("spender")?.as_str()?).ok()
+    }
+
+    /// From when on it is not charged any more, in seconds since 1970-01-01.
+    pub fn valid_before(&self) -> Option<u64> {
+        parse_seconds(&self.payment.payload.valid_before).ok()
+    }
+
+    /// From when on it may be charged, in seconds since 1970-01-01.
+    pub fn valid_after(&self) -> Option<u64> {
+        parse_seconds(&self.payment.payload.valid_after).ok()
+    }
+
+    /// Whether id, header and terms belong together, as they do unless somebody changed the file.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let accepted = &self.payment.accepted;
+        let extra: ExactIcrc2Extra = serde_json::from_value(accepted.extra.clone())
+            .map_err(|e| format!("its terms cannot be read: {e}"))?;
+        let terms = Terms::from(&PaymentRequirements {
+            scheme: accepted.scheme.clone(),
+            network: accepted.network.clone(),
+            amount: accepted.amount.clone(),
+            asset: accepted.asset.clone(),
+            pay_to: accepted.pay_to.clone(),
+            max_timeout_seconds: accepted.max_timeout_seconds,
+            extra,
+        });
+        let id = payment_id(&signed_message(&terms, &self.payment.payload));
+        if self.id() != Some(id) {
+            return Err(format!("its terms are those of payment {id}"));
+        }
+        if let Some(header) = &self.header {
+            let sent: PaymentPayload<Value, ExactIcrc2Payload> =
+                decode_header(PAYMENT_SIGNATURE, header.as_bytes()).map_err(|e| e.to_string())?;
+            if sent != self.payment {
+                return Err("its header is another payment's".into());
+            }
+        }
+        if self.request().is_none() {
+            return Err("the stored request cannot be read".into());
+        }
+        Ok(())
     }
 }
 
@@ -144,7 +268,7 @@ mod tests {
             "payment-identifier": { "info": { "required": true }, "schema": { "type": "object" } },
             "bazaar": { "info": { "input": {} } },
         });
-        let echoed = || Value::Object(named(declared.as_object().unwrap().clone()));
+        let echoed = || Value::Object(named(declared.as_object().unwrap().clone(), None));
         let (one, other) = (echoed(), echoed());
         let id = |echo: &Value| {
             let id = echo["payment-identifier"]["info"]["id"].as_str().unwrap();
@@ -169,7 +293,7 @@ mod tests {
             json!({ "a": { "info": {} } }),
         ] {
             let declared = declared.as_object().unwrap().clone();
-            assert_eq!(named(declared.clone()), declared);
+            assert_eq!(named(declared.clone(), None), declared);
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     error::LedgerError,
     http::{Http, HttpError, Request},
     ledger::Block,
+    limits::Limits,
     network::Network,
 };
 use candid::{CandidType, Nat, Principal, decode_one, encode_one};
@@ -92,8 +93,8 @@ pub enum ReceiptError {
 impl Receipt {
     /// Reads a receipt from a seller's site: `/x402/receipts/<payment id>` there.
     pub async fn fetch(url: &str) -> Result<Self, ReceiptError> {
-        let http = Http::new(std::time::Duration::from_secs(60))?;
-        let response = http.ask(&Request::get(url)?).await?;
+        let http = Http::new(Limits::default())?;
+        let response = http.ask(&Request::get(url)?).await?.answer.response;
         match response.status {
             200 => decode_json("receipt", &response.body)
                 .map_err(|e| ReceiptError::Unreadable(e.to_string())),
@@ -256,6 +257,8 @@ mod tests {
             spender: Some(Principal::from_slice(&[3]).into()),
             amount: Amount(10_000),
             memo: Some(vec![7; 32]),
+            fee: None,
+            timestamp: None,
         }
     }
 

@@ -107,7 +107,9 @@ fn describe(step: &Step) -> String {
     match step {
         Step::Asking => "asking for the resource".into(),
         Step::CheckingFunds(ledger) => format!("asking ledger {ledger} for balance and allowance"),
-        Step::Approving(ledger) => format!("approving on ledger {ledger}"),
+        Step::Approving {
+            ledger, spender, ..
+        } => format!("approving {spender} on ledger {ledger}"),
         Step::Paying(1) => "paying".into(),
         Step::Paying(attempt) => format!("sending the same payment again ({attempt})"),
         Step::Confirming(reason) => {

@@ -103,8 +103,8 @@ pub async fn run(args: &PayArgs, common: &Common, output: &Output) -> Result<(),
         (Some(request), None) => match payer.quote(request).await? {
             Quote::Free(response) => return free(args, output, response),
             Quote::Priced(priced) => {
-                let offer = payer.fund(&priced.offers).await?;
-                let payment = payer.sign(&priced, offer)?;
+                let offer = payer.fund(&priced).await?;
+                let payment = payer.sign(&priced, &offer)?;
                 let file = journal::write(&payment, args.save.as_deref())?;
                 (payment, file)
             }

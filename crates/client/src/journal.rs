@@ -1,0 +1,194 @@
+//! Where signed payments are recorded before they are sent.
+//!
+//! A payment whose outcome is not known is a claim on the payer's money. Whoever asks for the same resource again has
+//! to send that payment, and none that is new. So every payment is recorded under the key of its request before
+//! it leaves the process, and only a proven end removes it.
+
+mod file;
+mod memory;
+
+pub use file::{FileJournal, remove_payment, save_payment};
+pub use memory::MemoryJournal;
+
+use crate::payment::SignedPayment;
+use sha2::{Digest, Sha256};
+use std::{
+    any::Any,
+    fmt,
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
+use x402_icp::{Account, PaymentId};
+
+/// How long the ids of ended payments stay known, in seconds.
+pub const ENDED_KNOWN_SECONDS: u64 = 24 * 3_600;
+
+/// Names one purchase: the same request by the same payer on the same network has the same key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestKey([u8; 32]);
+
+impl RequestKey {
+    /// SHA-256 over the payer's account, the network id, the method, the URL without its fragment and the SHA-256 of
+    /// the body, a line each.
+    pub fn new(payer: &Account, network: &str, method: &str, url: &str, body: &[u8]) -> Self {
+        // The URL as it is sent: `http://Shop` and `http://shop/` are one request.
+        let url = match reqwest::Url::parse(url) {
+            Ok(mut parsed) => {
+                parsed.set_fragment(None);
+                parsed.to_string()
+            }
+            Err(_) => url.to_string(),
+        };
+        let body = hex::encode(Sha256::digest(body));
+        let text = format!("{payer}\n{network}\n{method}\n{url}\n{body}");
+        RequestKey(Sha256::digest(text).into())
+    }
+}
+
+impl fmt::Display for RequestKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for RequestKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequestKey({self})")
+    }
+}
+
+/// Why a payment is no longer recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The resource arrived whole, with a receipt that matches the payment.
+    Delivered,
+    /// The collecting canister and the ledger say that it moved no money and never will.
+    Dead,
+    /// The user said so.
+    Forgotten,
+}
+
+impl End {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            End::Delivered => "delivered",
+            End::Dead => "dead",
+            End::Forgotten => "forgotten",
+        }
+    }
+}
+
+/// A recorded payment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The payment.
+    pub payment: SignedPayment,
+    /// The file it is in, if it is in one.
+    pub file: Option<PathBuf>,
+}
+
+/// Why a journal could not do what it was asked. Nothing is sent then.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// A file or folder cannot be used.
+    #[error("{}: {problem}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        problem: std::io::Error,
+    },
+    /// A file with the name of a payment holds something else. It may have been a payment, so it is not passed over.
+    #[error("{} holds no payment that can be read: {problem}; move it away if it is none of yours", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// Another payment for the same request is recorded and not resolved.
+    #[error("payment {} for the same request is not resolved", .0.payment_id)]
+    Unresolved(Box<SignedPayment>),
+    /// The same payment is recorded for another request.
+    #[error("payment {0} was made for another request")]
+    OtherRequest(String),
+    /// The payment's id is none.
+    #[error("{0:?} is no payment id")]
+    NotAnId(String),
+}
+
+/// Holds the lock of a request key until it is dropped.
+pub type Lock = Box<dyn Any + Send>;
+
+/// Records payments. An implementation must be durable: what `record` returned for is found after a crash.
+///
+/// The calls block for as long as a file operation takes.
+pub trait Journal: Send + Sync + fmt::Debug {
+    /// Takes the lock of a request key, exclusive among all who use the same journal, in other processes too.
+    /// `None` if somebody holds it. The lock ends when it is dropped, and when the process ends.
+    fn try_lock(&self, key: &RequestKey) -> Result<Option<Lock>, JournalError>;
+
+    /// Records a payment that is about to be sent; durable on return. Does nothing if it is recorded already.
+    ///
+    /// Fails if another payment of the same request is unresolved, or if this one was recorded for another request.
+    fn record(&self, payment: &SignedPayment) -> Result<Entry, JournalError>;
+
+    /// Ends a payment: it is not found any more, and its id stays known for 24 hours.
+    fn release(&self, id: PaymentId, end: End) -> Result<(), JournalError>;
+
+    /// All unresolved payments, in no particular order.
+    fn unresolved(&self) -> Result<Vec<Entry>, JournalError>;
+
+    /// The ids of the payments that ended within the last 24 hours.
+    fn ended(&self) -> Result<Vec<PaymentId>, JournalError>;
+
+    /// The unresolved payment of a request.
+    fn find(&self, key: &RequestKey) -> Result<Option<Entry>, JournalError> {
+        let of_request = |entry: &Entry| entry.payment.keys().contains(key);
+        Ok(self.unresolved()?.into_iter().find(of_request))
+    }
+
+    /// Removes a payment because the user says so; whether it was there.
+    fn forget(&self, id: PaymentId) -> Result<bool, JournalError> {
+        let text = id.to_string();
+        let there = self
+            .unresolved()?
+            .iter()
+            .any(|e| e.payment.payment_id == text);
+        if there {
+            self.release(id, End::Forgotten)?;
+        }
+        Ok(there)
+    }
+}
+
+/// Whether a payment may be recorded beside those that are; the entry if it is there already.
+fn admit(payment: &SignedPayment, recorded: Vec<Entry>) -> Result<Option<Entry>, JournalError> {
+    let keys = payment.keys();
+    for entry in recorded {
+        let same_request = entry.payment.keys().iter().any(|key| keys.contains(key));
+        match (entry.payment.payment_id == payment.payment_id, same_request) {
+            (true, true) => return Ok(Some(entry)),
+            (true, false) => return Err(JournalError::OtherRequest(payment.payment_id.clone())),
+            (false, true) => return Err(JournalError::Unresolved(Box::new(entry.payment))),
+            (false, false) => {}
+        }
+    }
+    Ok(None)
+}
+
+fn id_of(payment: &SignedPayment) -> Result<PaymentId, JournalError> {
+    payment
+        .id()
+        .ok_or_else(|| JournalError::NotAnId(payment.payment_id.clone()))
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
+#[cfg(test)]
+mod tests;

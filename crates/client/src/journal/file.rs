@@ -1,0 +1,308 @@
+//! A journal of files, shared by all processes that name the same folder.
+
+use super::{
+    ENDED_KNOWN_SECONDS, End, Entry, Journal, JournalError, Lock, RequestKey, admit, id_of, now,
+};
+use crate::payment::SignedPayment;
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+use x402_icp::PaymentId;
+
+/// The end of the name of a payment that is over.
+const ENDED: &str = ".ended.json";
+/// The end of the name of a payment that is not resolved.
+const OPEN: &str = ".json";
+
+/// Records each payment in a file of its own, `<payment id>.json`, which is its owner's alone (mode 0600, in a folder of
+/// mode 0700). The file is complete and on the disk before the payment is sent. Nothing that exists is ever
+/// overwritten, no link is followed, and only files are removed whose content says that they are this journal's.
+#[derive(Clone, Debug)]
+pub struct FileJournal {
+    folder: PathBuf,
+}
+
+/// What is left of a payment that ended.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Ended {
+    payment_id: String,
+    end: String,
+    /// Seconds since 1970-01-01.
+    ended_at: u64,
+}
+
+impl FileJournal {
+    /// Opens a folder, which is made if it is missing, with what it lacks above it.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, JournalError> {
+        let folder = folder.into();
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&folder).map_err(at(&folder))?;
+        // Listing finds out now whether it is a folder that may be read.
+        drop(fs::read_dir(&folder).map_err(at(&folder))?);
+        Ok(FileJournal { folder })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn file(&self, id: PaymentId, end: &str) -> PathBuf {
+        self.folder.join(format!("{id}{end}"))
+    }
+
+    /// The regular files named after a payment, with this ending.
+    fn files(&self, end: &str) -> Result<Vec<(PaymentId, PathBuf)>, JournalError> {
+        let mut found = Vec::new();
+        for file in fs::read_dir(&self.folder).map_err(at(&self.folder))? {
+            let file = file.map_err(at(&self.folder))?;
+            let name = file.file_name();
+            let id = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(end))
+                .and_then(|id| id.parse().ok());
+            let path = file.path();
+            // Links are not this journal's.
+            if let Some(id) = id
+                && fs::symlink_metadata(&path).is_ok_and(|data| data.is_file())
+            {
+                found.push((id, path));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Journal for FileJournal {
+    fn try_lock(&self, key: &RequestKey) -> Result<Option<Lock>, JournalError> {
+        let path = self.folder.join(format!(".{key}.lock"));
+        loop {
+            if fs::symlink_metadata(&path).is_ok_and(|data| !data.is_file()) {
+                let problem = io::Error::other("is no regular file");
+                return Err(at(&path)(problem));
+            }
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true);
+            owner_only(&mut options);
+            let file = options.open(&path).map_err(at(&path))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(problem)) => return Err(at(&path)(problem)),
+            }
+            // Whoever held the lock before may have removed the file: then this lock is on no name, and locks nobody out.
+            if same_file(&file, &path) {
+                return Ok(Some(Box::new(FileLock { file, path })));
+            }
+        }
+    }
+
+    fn record(&self, payment: &SignedPayment) -> Result<Entry, JournalError> {
+        let id = id_of(payment)?;
+        if let Some(entry) = admit(payment, self.unresolved()?)? {
+            return Ok(entry);
+        }
+        let path = self.file(id, OPEN);
+        write_new(&path, &to_json(payment)).map_err(at(&path))?;
+        Ok(Entry {
+            payment: payment.clone(),
+            file: Some(path),
+        })
+    }
+
+    fn release(&self, id: PaymentId, end: End) -> Result<(), JournalError> {
+        let path = self.file(id, OPEN);
+        let ended = Ended {
+            payment_id: id.to_string(),
+            end: end.as_str().into(),
+            ended_at: now(),
+        };
+        let note = self.file(id, ENDED);
+        match write_new(&note, &to_json(&ended)) {
+            // It ended before, was sent again, and ends again.
+            Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => {}
+            written => written.map_err(at(&note))?,
+        }
+        remove_payment(&path, id).map_err(at(&path))?;
+        Ok(())
+    }
+
+    fn unresolved(&self) -> Result<Vec<Entry>, JournalError> {
+        let mut entries = Vec::new();
+        for (id, path) in self.files(OPEN)? {
+            let text = match fs::read(&path) {
+                // Another process ended it meanwhile.
+                Err(problem) if problem.kind() == io::ErrorKind::NotFound => continue,
+                read => read.map_err(at(&path))?,
+            };
+            let unreadable = |problem: String| JournalError::Unreadable {
+                path: path.clone(),
+                problem,
+            };
+            let payment: SignedPayment =
+                serde_json::from_slice(&text).map_err(|e| unreadable(e.to_string()))?;
+            if payment.id() != Some(id) {
+                return Err(unreadable("it is another payment's".into()));
+            }
+            entries.push(Entry {
+                payment,
+                file: Some(path),
+            });
+        }
+        Ok(entries)
+    }
+
+    fn ended(&self) -> Result<Vec<PaymentId>, JournalError> {
+        let oldest = now().saturating_sub(ENDED_KNOWN_SECONDS);
+        let mut known = Vec::new();
+        for (id, path) in self.files(ENDED)? {
+            let read = fs::read(&path).ok();
+            let Some(ended) = read.and_then(|text| serde_json::from_slice::<Ended>(&text).ok())
+            else {
+                continue;
+            };
+            if ended.payment_id != id.to_string() {
+                continue;
+            }
+            if ended.ended_at >= oldest {
+                known.push(id);
+            } else {
+                // What stays behind is removed the next time.
+                let _ = fs::remove_file(&path);
+            }
+        }
+        Ok(known)
+    }
+}
+
+/// Removes its file while it is locked, so that no folder fills with them.
+struct FileLock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        if same_file(&self.file, &self.path) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn same_file(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    }
+}
+
+/// Files that are open cannot be removed here, so the name and the file belong together.
+#[cfg(not(unix))]
+fn same_file(_file: &File, _path: &Path) -> bool {
+    true
+}
+
+/// Writes a payment to a new file of mode 0600 that is on the disk when this returns. Fails if there is anything at
+/// the path, be it a link. `tollkeeper pay --resume` reads it.
+pub fn save_payment(path: &Path, payment: &SignedPayment) -> io::Result<()> {
+    write_new(path, &to_json(payment))
+}
+
+/// Removes the file if it holds this payment; whether it did. What holds anything else stays.
+pub fn remove_payment(path: &Path, id: PaymentId) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(data) if data.is_file() => {}
+        Ok(_) => return Ok(false),
+        Err(problem) if problem.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(problem) => return Err(problem),
+    }
+    let held: Option<SignedPayment> = serde_json::from_slice(&fs::read(path)?).ok();
+    if held.and_then(|payment| payment.id()) != Some(id) {
+        return Ok(false);
+    }
+    fs::remove_file(path)?;
+    sync_folder(path)?;
+    Ok(true)
+}
+
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec_pretty(value).expect("BUG: a record has a key that is not text")
+}
+
+/// Writes beside the path, and gives the file its name when it is whole: a crash leaves no half a payment.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let draft = draft_of(path);
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    owner_only(&mut options);
+    let mut file = options.open(&draft)?;
+    let named = file
+        .write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| name(&draft, path));
+    // The draft is this call's own: its name is random and was new.
+    let _ = fs::remove_file(&draft);
+    named?;
+    sync_folder(path)
+}
+
+fn draft_of(path: &Path) -> PathBuf {
+    let random = hex::encode(rand::random::<[u8; 16]>());
+    path.with_file_name(format!(".{random}.draft"))
+}
+
+/// Fails if the name is taken, which renaming would not.
+fn name(draft: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(draft, path) {
+        Err(problem)
+            if matches!(
+                problem.kind(),
+                io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            // A file system without hard links. The names of payments are not guessed, so nobody takes this one meanwhile.
+            match fs::symlink_metadata(path) {
+                Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
+                    fs::rename(draft, path)
+                }
+                Err(other) => Err(other),
+                Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            }
+        }
+        linked => linked,
+    }
+}
+
+/// A new name is on the disk when its folder is.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    #[cfg(unix)]
+    File::open(folder)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
+}
+
+fn owner_only(options: &mut OpenOptions) {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    #[cfg(not(unix))]
+    let _ = options;
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> JournalError {
+    let path = path.to_path_buf();
+    move |problem| JournalError::Io { path, problem }
+}

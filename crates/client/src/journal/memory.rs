@@ -1,0 +1,93 @@
+//! A journal in memory, for programs whose process outlives their purchases.
+
+use super::{
+    ENDED_KNOWN_SECONDS, End, Entry, Journal, JournalError, Lock, RequestKey, admit, id_of, now,
+};
+use crate::payment::SignedPayment;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use x402_icp::PaymentId;
+
+#[derive(Debug, Default)]
+struct State {
+    unresolved: BTreeMap<PaymentId, SignedPayment>,
+    /// When each payment ended, in seconds since 1970-01-01.
+    ended: BTreeMap<PaymentId, u64>,
+    locked: BTreeSet<RequestKey>,
+}
+
+/// Records payments in memory: they are lost when the process ends. Clones share their records.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryJournal(Arc<Mutex<State>>);
+
+impl MemoryJournal {
+    /// An empty journal.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change is one insertion or removal, so the state is whole even after a panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct MemoryLock(MemoryJournal, RequestKey);
+
+impl Drop for MemoryLock {
+    fn drop(&mut self) {
+        self.0.state().locked.remove(&self.1);
+    }
+}
+
+impl Journal for MemoryJournal {
+    fn try_lock(&self, key: &RequestKey) -> Result<Option<Lock>, JournalError> {
+        let free = self.state().locked.insert(*key);
+        Ok(free.then(|| Box::new(MemoryLock(self.clone(), *key)) as Lock))
+    }
+
+    fn record(&self, payment: &SignedPayment) -> Result<Entry, JournalError> {
+        let id = id_of(payment)?;
+        let mut state = self.state();
+        let recorded = state.unresolved.values().cloned().map(entry).collect();
+        if let Some(entry) = admit(payment, recorded)? {
+            return Ok(entry);
+        }
+        state.unresolved.insert(id, payment.clone());
+        Ok(entry(payment.clone()))
+    }
+
+    fn release(&self, id: PaymentId, _end: End) -> Result<(), JournalError> {
+        let mut state = self.state();
+        if state.unresolved.remove(&id).is_some() {
+            state.ended.insert(id, now());
+        }
+        Ok(())
+    }
+
+    fn unresolved(&self) -> Result<Vec<Entry>, JournalError> {
+        Ok(self
+            .state()
+            .unresolved
+            .values()
+            .cloned()
+            .map(entry)
+            .collect())
+    }
+
+    fn ended(&self) -> Result<Vec<PaymentId>, JournalError> {
+        let mut state = self.state();
+        let oldest = now().saturating_sub(ENDED_KNOWN_SECONDS);
+        state.ended.retain(|_, at| *at >= oldest);
+        Ok(state.ended.keys().copied().collect())
+    }
+}
+
+fn entry(payment: SignedPayment) -> Entry {
+    Entry {
+        payment,
+        file: None,
+    }
+}

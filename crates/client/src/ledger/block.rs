@@ -1,0 +1,225 @@
+//! Reading the blocks of a ledger.
+
+use candid::{Nat, Principal};
+use icrc_ledger_types::{
+    icrc::generic_value::{ICRC3Map, ICRC3Value},
+    icrc1::account::Account,
+};
+use x402_icp::Amount;
+
+/// A transfer found in a ledger's blocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Who paid.
+    pub from: Account,
+    /// Who was paid.
+    pub to: Account,
+    /// Who made the transfer, if not the payer.
+    pub spender: Option<Account>,
+    /// Atomic units.
+    pub amount: Amount,
+    /// Free bytes of the transfer; the payment id where this project made it.
+    pub memo: Option<Vec<u8>>,
+    /// The ledger's fee in atomic units, where the block tells it.
+    pub fee: Option<Amount>,
+    /// The ledger's time, in nanoseconds since 1970-01-01, where the block tells it.
+    pub timestamp: Option<u64>,
+}
+
+pub(super) fn to_amount(nat: &Nat) -> Option<Amount> {
+    u128::try_from(&nat.0).ok().map(Amount)
+}
+
+/// What a block took from an account, as far as its accounts and its memo say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Debit {
+    pub from: Account,
+    pub spender: Option<Account>,
+    pub memo: Option<Vec<u8>>,
+}
+
+/// Reads a transfer or a burn: a spender can also take money by sending it to the minter. `None` for every other block.
+pub(super) fn debit(block: &ICRC3Value) -> Option<Debit> {
+    let ICRC3Value::Map(block) = block else {
+        return None;
+    };
+    let ICRC3Value::Map(tx) = block.get("tx")? else {
+        return None;
+    };
+    let kind = text(block, "btype").or(text(tx, "op"))?;
+    if !matches!(
+        kind.as_str(),
+        "1xfer" | "2xfer" | "xfer" | "1burn" | "2burn" | "burn"
+    ) {
+        return None;
+    }
+    Some(Debit {
+        from: account(tx.get("from")?)?,
+        spender: tx.get("spender").and_then(account),
+        memo: memo(tx),
+    })
+}
+
+fn memo(tx: &ICRC3Map) -> Option<Vec<u8>> {
+    match tx.get("memo") {
+        Some(ICRC3Value::Blob(memo)) => Some(memo.to_vec()),
+        _ => None,
+    }
+}
+
+/// Reads an ICRC-1 or ICRC-2 transfer block by the schemas of ICRC-3.
+pub(super) fn read_block(block: &ICRC3Value) -> Result<Block, String> {
+    let map = |value: &'_ ICRC3Value| match value {
+        ICRC3Value::Map(map) => Some(map.clone()),
+        _ => None,
+    };
+    let block = map(block).ok_or("the block is no map")?;
+    let tx = block
+        .get("tx")
+        .and_then(map)
+        .ok_or("the block has no transaction")?;
+    // Newer ledgers name the kind in `btype`, older ones only in `tx.op`.
+    let kind = text(&block, "btype")
+        .or(text(&tx, "op"))
+        .ok_or("the block has no kind")?;
+    if !matches!(kind.as_str(), "1xfer" | "2xfer" | "xfer") {
+        return Err(format!("the block is no transfer but {kind:?}"));
+    }
+    let account_of = |key: &str| match tx.get(key) {
+        None => Ok(None),
+        Some(value) => account(value)
+            .map(Some)
+            .ok_or_else(|| format!("{key} is no account")),
+    };
+    let amount = match tx.get("amt") {
+        Some(ICRC3Value::Nat(nat)) => to_amount(nat),
+        _ => None,
+    };
+    Ok(Block {
+        from: account_of("from")?.ok_or("the block has no payer")?,
+        to: account_of("to")?.ok_or("the block has no recipient")?,
+        spender: account_of("spender")?,
+        amount: amount.ok_or("the block has no amount")?,
+        memo: memo(&tx),
+        // The payer may have named the fee; else the block tells what the ledger took.
+        fee: nat(&tx, "fee").or(nat(&block, "fee")),
+        timestamp: time_of(&block),
+    })
+}
+
+/// A block's time, in nanoseconds since 1970-01-01.
+pub(super) fn timestamp(block: &ICRC3Value) -> Option<u64> {
+    match block {
+        ICRC3Value::Map(block) => time_of(block),
+        _ => None,
+    }
+}
+
+fn time_of(block: &ICRC3Map) -> Option<u64> {
+    match block.get("ts") {
+        Some(ICRC3Value::Nat(nat)) => u64::try_from(&nat.0).ok(),
+        _ => None,
+    }
+}
+
+fn nat(map: &ICRC3Map, key: &str) -> Option<Amount> {
+    match map.get(key) {
+        Some(ICRC3Value::Nat(nat)) => to_amount(nat),
+        _ => None,
+    }
+}
+
+fn text(map: &ICRC3Map, key: &str) -> Option<String> {
+    match map.get(key) {
+        Some(ICRC3Value::Text(text)) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn account(value: &ICRC3Value) -> Option<Account> {
+    let ICRC3Value::Array(parts) = value else {
+        return None;
+    };
+    let blob = |value: &ICRC3Value| match value {
+        ICRC3Value::Blob(bytes) => Some(bytes.to_vec()),
+        _ => None,
+    };
+    let owner = Principal::try_from_slice(&blob(parts.first()?)?).ok()?;
+    let subaccount = match parts.get(1) {
+        None => None,
+        Some(value) => Some(blob(value)?.try_into().ok()?),
+    };
+    Some(Account { owner, subaccount })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blob(bytes: &[u8]) -> ICRC3Value {
+        ICRC3Value::Blob(bytes.to_vec().into())
+    }
+
+    fn map(entries: &[(&str, ICRC3Value)]) -> ICRC3Value {
+        ICRC3Value::Map(
+            entries
+                .iter()
+                .map(|(k, v)| (k.to_string(), v.clone()))
+                .collect(),
+        )
+    }
+
+    fn transfer(kind: &[(&str, ICRC3Value)], op: &str) -> ICRC3Value {
+        let tx = map(&[
+            ("op", ICRC3Value::Text(op.into())),
+            ("amt", ICRC3Value::Nat(5u8.into())),
+            ("from", ICRC3Value::Array(vec![blob(&[1])])),
+            ("to", ICRC3Value::Array(vec![blob(&[2]), blob(&[7; 32])])),
+            ("spender", ICRC3Value::Array(vec![blob(&[3])])),
+            ("memo", blob(&[9; 32])),
+        ]);
+        let mut entries = kind.to_vec();
+        entries.push(("tx", tx));
+        map(&entries)
+    }
+
+    #[test]
+    fn both_ways_of_naming_a_transfer_are_read() {
+        let expected = Block {
+            from: Principal::from_slice(&[1]).into(),
+            to: Account {
+                owner: Principal::from_slice(&[2]),
+                subaccount: Some([7; 32]),
+            },
+            spender: Some(Principal::from_slice(&[3]).into()),
+            amount: Amount(5),
+            memo: Some(vec![9; 32]),
+            fee: None,
+            timestamp: None,
+        };
+        let named = [("btype", ICRC3Value::Text("2xfer".into()))];
+        assert_eq!(read_block(&transfer(&named, "xfer")), Ok(expected.clone()));
+        assert_eq!(read_block(&transfer(&[], "xfer")), Ok(expected));
+    }
+
+    #[test]
+    fn mints_and_burns_are_no_payments() {
+        for kind in ["1mint", "1burn", "2approve"] {
+            let named = [("btype", ICRC3Value::Text(kind.into()))];
+            assert!(
+                read_block(&transfer(&named, "xfer"))
+                    .unwrap_err()
+                    .contains(kind)
+            );
+        }
+        assert!(read_block(&transfer(&[], "mint")).is_err());
+        assert!(read_block(&ICRC3Value::Nat(1u8.into())).is_err());
+    }
+
+    #[test]
+    fn huge_numbers_are_no_amounts() {
+        let huge: Nat = "9".repeat(10_000).parse().unwrap();
+        assert_eq!(to_amount(&huge), None);
+        assert_eq!(to_amount(&Nat::from(u128::MAX)), Some(Amount(u128::MAX)));
+    }
+}

@@ -1,0 +1,248 @@
+//! Whether a spender took money: what the ledger says of a payment that its canister calls dead.
+
+use super::{
+    Ledger,
+    block::{debit, timestamp, to_amount},
+};
+use crate::{error::LedgerError, network::CallError};
+use candid::{CandidType, Nat, Principal, decode_one, encode_args};
+use icrc_ledger_types::{
+    icrc::generic_value::ICRC3Value,
+    icrc1::account::Account,
+    icrc2::allowance::{Allowance, AllowanceArgs},
+    icrc3::blocks::{GetBlocksRequest, GetBlocksResult},
+};
+use serde::Deserialize;
+use x402_icp::{Amount, PaymentId};
+
+pub(super) const GET_BLOCKS: &str = "icrc3_get_blocks";
+/// How many blocks are asked for at once: an answer has at most 2 MiB.
+const PAGE: u64 = 500;
+/// The most blocks that are read.
+const MAX_BLOCKS: u64 = 10_000;
+
+/// Blocks with their indices, in ascending order, and the length of the whole log.
+type Blocks = (Vec<(u64, ICRC3Value)>, u64);
+
+/// Money that a spender took, with no payment that is known for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// The block's index.
+    pub block: u64,
+    /// Whether its memo is the id of the payment that is asked about.
+    pub by_this_payment: bool,
+}
+
+/// What the ledger says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Clean {
+    /// The spender took nothing that is not accounted for.
+    Yes,
+    /// It did.
+    No(Taken),
+    /// The ledger cannot say.
+    Unknown(String),
+}
+
+/// What to look for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Search<'a> {
+    pub payer: Account,
+    pub spender: Principal,
+    pub payment: PaymentId,
+    /// The payer's other payments, unresolved or ended lately.
+    pub known: &'a [PaymentId],
+    /// Since when the spender may have taken something, in nanoseconds since 1970-01-01.
+    pub since: u64,
+    /// What the spender might take before the payment was sent.
+    pub allowance: Option<Amount>,
+}
+
+#[derive(CandidType, Deserialize)]
+struct Standard {
+    name: String,
+}
+
+impl Ledger<'_> {
+    /// Whether the spender took money since then for which no payment is known.
+    pub(crate) async fn clean(&self, search: &Search<'_>) -> Clean {
+        match self.has_log().await {
+            Ok(true) => self.clean_log(search).await,
+            Ok(false) => self.clean_allowance(search).await,
+            Err(problem) => Clean::Unknown(problem.to_string()),
+        }
+    }
+
+    async fn has_log(&self) -> Result<bool, LedgerError> {
+        const METHOD: &str = "icrc1_supported_standards";
+        let argument = self.encode(METHOD, ())?;
+        let called: Result<(Vec<Standard>, u64), CallError> =
+            self.network.update_one(self.id, METHOD, argument).await;
+        match called {
+            Ok((standards, _)) => Ok(standards.iter().any(|standard| standard.name == "ICRC-3")),
+            Err(CallError::NoMethod) => Ok(false),
+            Err(problem) => Err(self.failed(METHOD, problem)),
+        }
+    }
+
+    async fn clean_log(&self, search: &Search<'_>) -> Clean {
+        let unknown = |problem: &dyn std::fmt::Display| Clean::Unknown(problem.to_string());
+        let mut end = match self.blocks(0, 0).await {
+            Ok((_, length)) => length,
+            Err(problem) => return unknown(&problem),
+        };
+        let last = end.saturating_sub(MAX_BLOCKS);
+        while end > last {
+            let start = end.saturating_sub(PAGE).max(last);
+            let page = match self.all_blocks(start, end).await {
+                Ok(page) => page,
+                Err(problem) => return unknown(&problem),
+            };
+            for (index, block) in page.iter().rev() {
+                if timestamp(block).is_some_and(|at| at < search.since) {
+                    return Clean::Yes;
+                }
+                if let Some(taken) = self.taken(*index, block, search) {
+                    return Clean::No(taken);
+                }
+            }
+            end = start;
+        }
+        match end {
+            0 => Clean::Yes,
+            _ => unknown(&format!(
+                "ledger {} has more than {MAX_BLOCKS} blocks since then",
+                self.id
+            )),
+        }
+    }
+
+    fn taken(&self, index: u64, block: &ICRC3Value, search: &Search<'_>) -> Option<Taken> {
+        let debit = debit(block)?;
+        if debit.from != search.payer || debit.spender?.owner != search.spender {
+            return None;
+        }
+        let memo = debit.memo.unwrap_or_default();
+        let by_this_payment = memo == search.payment.0;
+        let other = search
+            .known
+            .iter()
+            .any(|id| *id != search.payment && memo == id.0);
+        (!other).then_some(Taken {
+            block: index,
+            by_this_payment,
+        })
+    }
+
+    /// Without a log: nothing was taken if as much may be taken as before.
+    async fn clean_allowance(&self, search: &Search<'_>) -> Clean {
+        let Some(before) = search.allowance else {
+            return Clean::Unknown(format!(
+                "ledger {} has no block log, and the allowance before the payment is not known",
+                self.id
+            ));
+        };
+        match self.certified_allowance(search.payer, search.spender).await {
+            Ok(now) if now >= before => Clean::Yes,
+            Ok(now) => Clean::Unknown(format!(
+                "ledger {} has no block log, and {} may take {now} units instead of {before}",
+                self.id, search.spender
+            )),
+            Err(problem) => Clean::Unknown(problem.to_string()),
+        }
+    }
+
+    async fn certified_allowance(
+        &self,
+        account: Account,
+        spender: Principal,
+    ) -> Result<Amount, LedgerError> {
+        const METHOD: &str = "icrc2_allowance";
+        let spender = spender.into();
+        let argument = self.encode(METHOD, (AllowanceArgs { account, spender },))?;
+        let (found, _): (Allowance, u64) = self
+            .network
+            .update_one(self.id, METHOD, argument)
+            .await
+            .map_err(|e| self.failed(METHOD, e))?;
+        self.amount(METHOD, found.allowance)
+    }
+
+    /// All blocks from `start` to before `end`.
+    async fn all_blocks(
+        &self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<(u64, ICRC3Value)>, LedgerError> {
+        let mut all = Vec::new();
+        let mut next = start;
+        while next < end {
+            // A ledger may return fewer than were asked for.
+            let (page, _) = self.blocks(next, end - next).await?;
+            let before = next;
+            for (index, block) in page {
+                if index == next && next < end {
+                    all.push((index, block));
+                    next += 1;
+                }
+            }
+            if next == before {
+                return Err(self.no_block(&next.into()));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Some of the blocks from `start` on, by an update call; from the archives where they are there.
+    pub(super) async fn blocks(&self, start: u64, length: u64) -> Result<Blocks, LedgerError> {
+        let request = vec![GetBlocksRequest {
+            start: start.into(),
+            length: length.into(),
+        }];
+        let argument = self.encode(GET_BLOCKS, (request,))?;
+        let (found, _): (GetBlocksResult, u64) = self
+            .network
+            .update_one(self.id, GET_BLOCKS, argument)
+            .await
+            .map_err(|e| self.failed(GET_BLOCKS, e))?;
+        let length = index(&found.log_length)
+            .ok_or_else(|| self.failed(GET_BLOCKS, "the log is too long"))?;
+        let mut all = found.blocks;
+        for archive in found.archived_blocks {
+            let (canister, method) = (archive.callback.canister_id, archive.callback.method);
+            all.extend(self.archived(canister, &method, archive.args).await?);
+        }
+        let mut numbered: Vec<_> = all
+            .into_iter()
+            .filter_map(|found| Some((index(&found.id)?, found.block)))
+            .collect();
+        numbered.sort_by_key(|(index, _)| *index);
+        Ok((numbered, length))
+    }
+
+    async fn archived(
+        &self,
+        archive: Principal,
+        method: &str,
+        requests: Vec<GetBlocksRequest>,
+    ) -> Result<Vec<icrc_ledger_types::icrc3::blocks::BlockWithId>, LedgerError> {
+        let failed = |problem: &dyn std::fmt::Display| self.failed(GET_BLOCKS, problem);
+        let argument = encode_args((requests,)).map_err(|e| failed(&e))?;
+        let reply = match self.network.update(archive, method, argument.clone()).await {
+            Ok((reply, _)) => reply,
+            // An archive may answer queries only.
+            Err(CallError::Silent(after)) => return Err(failed(&CallError::Silent(after))),
+            Err(_) => self
+                .network
+                .query(archive, method, argument)
+                .await
+                .map_err(|e| failed(&e))?,
+        };
+        let found: GetBlocksResult = decode_one(&reply).map_err(|e| failed(&e))?;
+        Ok(found.blocks)
+    }
+}
+
+fn index(nat: &Nat) -> Option<u64> {
+    to_amount(nat).and_then(|index| u64::try_from(index.0).ok())
+}

@@ -1,0 +1,308 @@
+//! Money for an offer: balance, allowance and fee, and the approval that may be made on the way.
+
+use super::{Payer, Priced, now};
+use crate::{
+    error::{LedgerError, PayError},
+    ledger::Approval,
+    offer::Offer,
+    payment::{Purchase, SignedPayment, named},
+    step::Step,
+};
+use candid::Principal;
+use icrc_ledger_types::icrc2::approve::ApproveError;
+use x402_icp::{
+    Account, Amount,
+    decode::MAX_HEADER_BYTES,
+    encode_header,
+    signer::Signer,
+    wire::{DelegationText, ExactIcrc2Payload, PaymentPayload, X402_VERSION},
+};
+
+/// How long an approval made on the way lasts, in nanoseconds.
+const APPROVAL_LASTS: u64 = 3_600 * 1_000_000_000;
+/// How often an approval is tried when the allowance changes meanwhile.
+const APPROVALS_TRIED: usize = 5;
+/// The length of a signature in base64, of every kind of key but a canister's.
+const SIGNATURE_TEXT_BYTES: usize = 88;
+
+/// What the ledger says about an offer.
+struct Funds {
+    fee: Amount,
+    balance: Amount,
+    allowance: Amount,
+    /// Nanoseconds since 1970-01-01; `None` for ever.
+    expires_at: Option<u64>,
+}
+
+impl Payer {
+    /// Finds the first offer that the ledger will honour; approves one if it may and must.
+    pub async fn fund(&self, priced: &Priced) -> Result<Offer, PayError> {
+        let mut approvable = None;
+        let mut problem = None;
+        for offer in &priced.offers {
+            // What cannot be signed needs no money.
+            let checked = match self.signable(priced, offer) {
+                Ok(()) => self.check_funds(offer).await,
+                Err(problem) => Err(problem),
+            };
+            match checked {
+                Ok(funded) => return Ok(funded),
+                Err(e @ PayError::NeedsApproval { .. }) if approvable.is_none() => {
+                    approvable = Some((offer, e));
+                }
+                Err(e) => problem = problem.or(Some(e)),
+            }
+        }
+        match (approvable, problem, self.approve) {
+            (Some((offer, _)), _, Some(amount)) => self.approve(priced, offer, amount).await,
+            (Some((_, problem)), _, None) | (None, Some(problem), _) => Err(problem),
+            (None, None, _) => Err(PayError::NoAcceptableOffer(priced.refused.clone())),
+        }
+    }
+
+    async fn ask_ledger(&self, offer: &Offer) -> Result<Funds, PayError> {
+        let ledger = self.network.ledger(offer.asset);
+        let (fee, balance, (allowance, expires_at)) = tokio::try_join!(
+            ledger.fee(),
+            ledger.balance(self.account),
+            ledger.allowance(self.account, offer.spender.into()),
+        )?;
+        if fee != offer.fee {
+            return Err(PayError::FeeMismatch {
+                asset: offer.asset,
+                offered: offer.fee,
+                ledger: fee,
+            });
+        }
+        Ok(Funds {
+            fee,
+            balance,
+            allowance,
+            expires_at,
+        })
+    }
+
+    async fn check_funds(&self, offer: &Offer) -> Result<Offer, PayError> {
+        if !self.asks_ledgers {
+            return Ok(offer.clone());
+        }
+        self.tell(Step::CheckingFunds(offer.asset));
+        let funds = self.ask_ledger(offer).await?;
+        let needed = offer.total();
+        if funds.balance < needed {
+            return Err(PayError::InsufficientFunds {
+                asset: offer.asset,
+                needed,
+                balance: funds.balance,
+            });
+        }
+        // An allowance that ends before the payment can be settled is none.
+        let last_moment = now().saturating_add(offer.terms.max_timeout_seconds.into());
+        let lasts = funds
+            .expires_at
+            .is_none_or(|at| at / 1_000_000_000 > last_moment);
+        if funds.allowance < needed || !lasts {
+            return Err(PayError::NeedsApproval {
+                asset: offer.asset,
+                spender: offer.spender,
+                needed,
+                allowance: funds.allowance,
+            });
+        }
+        Ok(Offer {
+            allowance: Some(funds.allowance),
+            ..offer.clone()
+        })
+    }
+
+    /// Lets the collecting canister take enough: never more than was asked for or than one payment may cost, never less
+    /// than it may take already, and never for a shorter time.
+    async fn approve(
+        &self,
+        priced: &Priced,
+        offer: &Offer,
+        asked: Option<Amount>,
+    ) -> Result<Offer, PayError> {
+        let refused = |problem| PayError::NoApproval {
+            spender: offer.spender,
+            problem,
+        };
+        if !is_canister(offer.spender) {
+            return Err(refused("it is no canister's id"));
+        }
+        if !priced.typed {
+            return Err(refused("neither the URL as typed nor the user names it"));
+        }
+        let max = self.controls.max(offer.asset).unwrap_or_default();
+        let ledger = self.network.ledger(offer.asset);
+        for _ in 0..APPROVALS_TRIED {
+            let funds = self.ask_ledger(offer).await?;
+            let needed = offer.total();
+            let asked = asked.unwrap_or(needed);
+            let limit = Amount(max.0.saturating_add(funds.fee.0));
+            if asked > limit {
+                return Err(PayError::ApprovalOverLimit {
+                    asset: offer.asset,
+                    asked,
+                    limit,
+                });
+            }
+            // Never more than was asked for, not even if that is too little.
+            if asked < needed {
+                return Err(PayError::NeedsApproval {
+                    asset: offer.asset,
+                    spender: offer.spender,
+                    needed,
+                    allowance: funds.allowance,
+                });
+            }
+            let with_approval = Amount(needed.0.saturating_add(funds.fee.0));
+            if funds.balance < with_approval {
+                return Err(PayError::InsufficientFunds {
+                    asset: offer.asset,
+                    needed: with_approval,
+                    balance: funds.balance,
+                });
+            }
+            let amount = funds.allowance.max(asked);
+            let expires_at = self.approval_end(offer, &funds);
+            self.tell(Step::Approving {
+                ledger: offer.asset,
+                spender: offer.spender,
+                amount,
+                expires_at,
+            });
+            let approval = Approval {
+                from_subaccount: self.account.subaccount,
+                spender: offer.spender.into(),
+                amount,
+                expected_allowance: Some(funds.allowance),
+                expires_at,
+            };
+            match ledger.approve(&approval).await {
+                Ok(_) => {
+                    return Ok(Offer {
+                        allowance: Some(amount),
+                        ..offer.clone()
+                    });
+                }
+                // Another purchase approved or paid meanwhile: look again.
+                Err(LedgerError::Approve {
+                    problem: ApproveError::AllowanceChanged { .. },
+                    ..
+                }) => {}
+                Err(problem) => return Err(problem.into()),
+            }
+            // Meanwhile there may be enough.
+            match self.check_funds(offer).await {
+                Err(PayError::NeedsApproval { .. }) => {}
+                decided => return decided,
+            }
+        }
+        Err(refused("the allowance keeps changing"))
+    }
+
+    /// One hour from now, or longer where the payment or an allowance that stands lasts longer.
+    fn approval_end(&self, offer: &Offer, funds: &Funds) -> Option<u64> {
+        let seconds = u64::from(offer.terms.max_timeout_seconds).saturating_add(120);
+        let lasts = APPROVAL_LASTS.max(seconds.saturating_mul(1_000_000_000));
+        let end = now().saturating_mul(1_000_000_000).saturating_add(lasts);
+        match (funds.allowance, funds.expires_at) {
+            // Nothing stands, so nothing is shortened.
+            (Amount(0), _) => Some(end),
+            // What stands for ever stands on.
+            (_, None) => None,
+            (_, Some(standing)) => Some(end.max(standing)),
+        }
+    }
+
+    /// Signs an offer. One purchase needs one signature: to repeat it, [`Payer::send`] the result again.
+    pub fn sign(&self, priced: &Priced, offer: &Offer) -> Result<SignedPayment, PayError> {
+        self.signable(priced, offer)?;
+        let redirected = priced.asked_url != priced.request.url;
+        let purchase = Purchase {
+            request: &priced.request,
+            asked_url: redirected.then_some(priced.asked_url.as_str()),
+            offer,
+            resource: priced.resource.as_ref(),
+            extensions: priced.extensions.as_ref(),
+            from: self.account,
+        };
+        let seconds = offer.terms.max_timeout_seconds;
+        // A slow key (a hardware key that waits for its user) uses up the time. What it signed first was not sent, so the
+        // second signature is the only one that anybody sees.
+        for _ in 0..2 {
+            let payment = SignedPayment::sign(&purchase, now(), &self.identity)?;
+            let actual = payment.header().len();
+            if actual > MAX_HEADER_BYTES {
+                return Err(too_long(actual));
+            }
+            let left = payment
+                .valid_before()
+                .unwrap_or_default()
+                .saturating_sub(now());
+            if left >= u64::from(seconds).div_ceil(2) {
+                return Ok(payment);
+            }
+        }
+        Err(PayError::SlowSigner { seconds })
+    }
+
+    /// Whether the identity can sign this offer so that the canister takes it; found out without signing.
+    fn signable(&self, priced: &Priced, offer: &Offer) -> Result<(), PayError> {
+        let last_moment = now().saturating_add(offer.terms.max_timeout_seconds.into());
+        let chain = self.identity.delegations();
+        for delegation in &chain {
+            let targets = delegation.targets.as_ref();
+            if targets.is_some_and(|targets| !targets.contains(&offer.spender)) {
+                return Err(PayError::Delegation(format!(
+                    "it does not allow {}, which collects",
+                    offer.spender
+                )));
+            }
+            if delegation.expiration / 1_000_000_000 < last_moment {
+                return Err(PayError::Delegation(format!(
+                    "it ends before the payment does, which is good for {} s",
+                    offer.terms.max_timeout_seconds
+                )));
+            }
+        }
+        let name = priced.request.payment_identifier.as_deref();
+        let draft = PaymentPayload {
+            x402_version: X402_VERSION,
+            resource: priced.resource.clone(),
+            accepted: offer.verbatim.clone(),
+            payload: ExactIcrc2Payload {
+                from: Account::to_string(&self.account),
+                nonce: "0".repeat(64),
+                valid_after: last_moment.to_string(),
+                valid_before: last_moment.to_string(),
+                public_key: x402_icp::values::to_base64(&self.identity.public_key_der()),
+                signature: "A".repeat(SIGNATURE_TEXT_BYTES),
+                delegations: (!chain.is_empty())
+                    .then(|| chain.iter().map(DelegationText::from).collect()),
+            },
+            extensions: priced
+                .extensions
+                .as_ref()
+                .map(|all| named(all.clone(), name)),
+        };
+        match encode_header(&draft).len() {
+            actual if actual > MAX_HEADER_BYTES => Err(too_long(actual)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn too_long(actual: usize) -> PayError {
+    PayError::TooLong {
+        limit: MAX_HEADER_BYTES,
+        actual,
+    }
+}
+
+/// Whether a principal is an opaque id, as canisters have (Interface Specification, "Principals"): neither a key's nor the
+/// anonymous one nor that of the management canister.
+pub(super) fn is_canister(principal: Principal) -> bool {
+    principal.as_slice().last() == Some(&0x01)
+}

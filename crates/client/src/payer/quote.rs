@@ -1,0 +1,120 @@
+//! Asking what a resource costs.
+
+use super::Payer;
+use crate::{
+    error::PayError,
+    http::{Asked, HttpError, Request, Response},
+    offer::{Expectations, Offer, RefusedOffer, select},
+    required,
+    serving::{ServedBy, serving, serving_canister},
+    step::Step,
+};
+use candid::Principal;
+use reqwest::Url;
+use serde_json::{Map, Value};
+use x402_icp::wire::ResourceInfo;
+
+/// What asking for a resource came to.
+#[derive(Clone, Debug)]
+pub enum Quote {
+    /// It does not cost anything, or it is not there: any answer but a 402.
+    Free(Response),
+    /// It costs something.
+    Priced(Box<Priced>),
+}
+
+/// A resource with a price, and the offers that may be accepted.
+#[derive(Clone, Debug)]
+pub struct Priced {
+    /// What was asked, with the URL that answered.
+    pub request: Request,
+    /// What is for sale, in the seller's words; `None` if the seller does not say.
+    pub resource: Option<ResourceInfo>,
+    /// The acceptable offers, at least one: the payer's order of ledgers first, then the cheapest.
+    pub offers: Vec<Offer>,
+    /// The other entries of `accepts`, and why they are not accepted.
+    pub refused: Vec<RefusedOffer>,
+    /// The URL that was asked for.
+    pub(super) asked_url: String,
+    /// Whether the canister that serves the resource may get an allowance without being named.
+    pub(super) typed: bool,
+    pub(super) extensions: Option<Map<String, Value>>,
+}
+
+impl Payer {
+    /// Asks what a resource costs; sends no payment and asks no ledger. [`Offer::total`] is price and fee.
+    pub async fn quote(&self, request: &Request) -> Result<Quote, PayError> {
+        self.tell(Step::Asking);
+        let asked = self
+            .http
+            .ask(request)
+            .await
+            .map_err(PayError::Unreachable)?;
+        let Asked {
+            answer,
+            request: answered,
+            elsewhere,
+        } = asked;
+        let response = answer.response;
+        if response.status != 402 {
+            return match answer.cut {
+                // Half a resource is none.
+                Some(cut) => Err(PayError::Unreachable(cut)),
+                None => Ok(Quote::Free(response)),
+            };
+        }
+        if let Some(problem) = elsewhere {
+            return Err(PayError::Redirected {
+                url: answered.url,
+                problem,
+            });
+        }
+        let required = required::read(&response).map_err(PayError::UnreadableOffer)?;
+        let (server, typed) = self.server(request, &answered, &response).await;
+        let path = Url::parse(&answered.url).map_err(|e| {
+            PayError::Unreachable(HttpError::Malformed(format!("{:?}: {e}", answered.url)))
+        })?;
+        let expected = Expectations {
+            network: self.network.id(),
+            spender: server,
+            method: &answered.method,
+            path: path.path(),
+            controls: &self.controls,
+        };
+        let (offers, refused) = select(&required.accepts, &expected);
+        if offers.is_empty() {
+            return Err(PayError::NoAcceptableOffer(refused));
+        }
+        Ok(Quote::Priced(Box::new(Priced {
+            request: answered,
+            resource: required.resource,
+            offers,
+            refused,
+            asked_url: request.url.clone(),
+            typed,
+            extensions: required.extensions,
+        })))
+    }
+
+    /// Who has to collect, and whether the user named that canister: by the option, or by the host as typed.
+    async fn server(
+        &self,
+        request: &Request,
+        answered: &Request,
+        response: &Response,
+    ) -> (Option<Principal>, bool) {
+        if let Some(named) = self.spender {
+            return (Some(named), true);
+        }
+        let header = response.header("x-ic-canister-id");
+        match serving(&self.network, &answered.url, header).await {
+            Some((canister, ServedBy::Header)) => (Some(canister), false),
+            Some((canister, ServedBy::Host | ServedBy::Parameter)) => {
+                // A redirect may have put another canister into the query.
+                let typed = serving_canister(&request.url) == Some(canister);
+                (typed.then_some(canister), typed)
+            }
+            None => (None, false),
+        }
+    }
+}

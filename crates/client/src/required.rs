@@ -1,0 +1,186 @@
+//! What a 402 asks for, read member by member: a stranger's odd entry spoils itself and nothing else.
+
+use crate::http::Response;
+use serde_json::{Map, Value};
+use x402_icp::{
+    decode::{decode_header, decode_json},
+    wire::{PAYMENT_REQUIRED, ResourceInfo, X402_VERSION},
+};
+
+/// A 402 as far as it can be read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Required {
+    /// Why a payment that was sent is not good.
+    pub error: Option<String>,
+    /// What is for sale; `None` if the seller does not say.
+    pub resource: Option<ResourceInfo>,
+    /// The entries as they were sent.
+    pub accepts: Vec<Value>,
+    /// The extensions; `None` if there are none.
+    pub extensions: Option<Map<String, Value>>,
+}
+
+/// Reads the 402. Says why if there is nothing in it that could be paid.
+pub(crate) fn read(response: &Response) -> Result<Required, String> {
+    let Some(header) = response.header(PAYMENT_REQUIRED) else {
+        return Err(match version_1(&response.body) {
+            true => {
+                "the seller speaks x402 version 1 only, and no such offer can be paid here".into()
+            }
+            false => format!("HTTP 402 without {PAYMENT_REQUIRED}"),
+        });
+    };
+    let value: Value =
+        decode_header(PAYMENT_REQUIRED, header.as_bytes()).map_err(|e| e.to_string())?;
+    match value.get("x402Version").and_then(natural) {
+        Some(version) if version == u64::from(X402_VERSION) => {}
+        Some(version) => return Err(format!("x402 version {version}")),
+        None => return Err("x402Version is no natural number".into()),
+    }
+    let accepts = match value.get("accepts") {
+        Some(Value::Array(accepts)) => accepts.clone(),
+        _ => return Err("accepts is no list".into()),
+    };
+    Ok(Required {
+        error: text(&value, "error"),
+        resource: value.get("resource").and_then(resource),
+        accepts,
+        extensions: value
+            .get("extensions")
+            .and_then(Value::as_object)
+            .filter(|extensions| !extensions.is_empty())
+            .cloned(),
+    })
+}
+
+fn version_1(body: &[u8]) -> bool {
+    decode_json::<Value>("body", body)
+        .is_ok_and(|body| body.get("x402Version").and_then(natural) == Some(1))
+}
+
+/// The members of the resource that can be read; the URL alone is indispensable.
+fn resource(value: &Value) -> Option<ResourceInfo> {
+    Some(ResourceInfo {
+        url: text(value, "url")?,
+        description: text(value, "description"),
+        mime_type: text(value, "mimeType"),
+        service_name: text(value, "serviceName"),
+        tags: value
+            .get("tags")
+            .and_then(Value::as_array)
+            .and_then(|tags| {
+                let texts = tags.iter().map(|tag| tag.as_str().map(String::from));
+                texts.collect()
+            }),
+        icon_url: text(value, "iconUrl"),
+    })
+}
+
+fn text(value: &Value, key: &str) -> Option<String> {
+    value.get(key).and_then(Value::as_str).map(String::from)
+}
+
+/// A natural number by its value: `60` and `60.0` are the same number.
+pub(crate) fn natural(value: &Value) -> Option<u64> {
+    let number = match value {
+        Value::Number(number) => number,
+        _ => return None,
+    };
+    number.as_u64().or_else(|| {
+        let float = number.as_f64()?;
+        // Above 2^53 a floating-point number names no certain integer.
+        (float.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&float))
+            .then_some(float as u64)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use x402_icp::encode_header;
+
+    fn response(required: &Value) -> Response {
+        Response {
+            url: String::new(),
+            status: 402,
+            headers: vec![("payment-required".into(), encode_header(required))],
+            body: vec![],
+        }
+    }
+
+    #[test]
+    fn an_odd_member_spoils_itself_only() {
+        let good = json!({"scheme": "exact"});
+        for (odd, extensions) in [
+            (json!({"x402Version": 2, "accepts": [good]}), false),
+            (
+                json!({"x402Version": 2.0, "accepts": [good], "extensions": []}),
+                false,
+            ),
+            (
+                json!({"x402Version": 2, "accepts": [good], "extensions": null, "resource": null}),
+                false,
+            ),
+            (
+                json!({"x402Version": 2, "accepts": [good], "extensions": {}, "resource": "/a"}),
+                false,
+            ),
+            (
+                json!({"x402Version": 2, "accepts": [good], "error": 7, "extensions": {"a": {}}}),
+                true,
+            ),
+        ] {
+            let required = read(&response(&odd)).unwrap();
+            assert_eq!(required.accepts, std::slice::from_ref(&good));
+            assert_eq!(required.resource, None);
+            assert_eq!(required.extensions.is_some(), extensions, "{odd}");
+        }
+        let described = json!({
+            "x402Version": 2, "accepts": [],
+            "resource": {"url": "/a", "description": 1, "mimeType": null, "tags": ["x", 1]},
+        });
+        let resource = read(&response(&described)).unwrap().resource.unwrap();
+        assert_eq!((resource.url.as_str(), resource.tags), ("/a", None));
+    }
+
+    #[test]
+    fn what_asks_for_nothing_says_why() {
+        for (odd, words) in [
+            (json!({"accepts": []}), "x402Version"),
+            (json!({"x402Version": 1, "accepts": []}), "version 1"),
+            (json!({"x402Version": "2", "accepts": []}), "x402Version"),
+            (json!({"x402Version": 2}), "accepts"),
+            (json!({"x402Version": 2, "accepts": {}}), "accepts"),
+        ] {
+            let problem = read(&response(&odd)).unwrap_err();
+            assert!(problem.contains(words), "{odd}: {problem}");
+        }
+        let mut old = response(&json!({}));
+        old.headers.clear();
+        old.body = br#"{"x402Version": 1, "accepts": []}"#.to_vec();
+        assert!(read(&old).unwrap_err().contains("version 1"));
+        old.body.clear();
+        assert!(read(&old).unwrap_err().contains("without"));
+    }
+
+    #[test]
+    fn numbers_count_by_their_value() {
+        for (text, value) in [
+            ("60", Some(60)),
+            ("60.0", Some(60)),
+            ("6e1", Some(60)),
+            ("60.5", None),
+            ("-1", None),
+            ("1e300", None),
+            ("\"60\"", None),
+            ("null", None),
+        ] {
+            assert_eq!(
+                natural(&serde_json::from_str(text).unwrap()),
+                value,
+                "{text}"
+            );
+        }
+    }
+}
