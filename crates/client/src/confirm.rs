@@ -203,7 +203,7 @@ impl<'a> Subject<'a> {
             Ok(()) => Ok(Word::Dead("it is cancelled".into())),
             Err(CancelError::AlreadyUsed { .. } | CancelError::Expired { .. }) => self.look().await,
             Err(CancelError::TooFarAhead { limit_seconds }) => Err(format!(
-                "it is good for longer than the {limit_seconds} s for which the canister cancels"
+                "it ends after {limit_seconds}, too late to be cancelled yet"
             )),
             Err(CancelError::InvalidArgument(problem)) => {
                 Err(format!("{} {}", problem.field, problem.problem))

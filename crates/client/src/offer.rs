@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::fmt;
 use x402_icp::{
     Account, Amount,
+    offer::offer_matches,
     values::{ValueError, parse_account, parse_principal},
     wire::{ExactIcrc2Extra, METHOD_ICRC2, PaymentRequirements, SCHEME_EXACT},
 };
@@ -264,6 +265,8 @@ fn read(entry: &Value, expected: &Expectations<'_>) -> Result<Offer, OfferProble
         }
         Some(_) => {}
     }
+    offer_matches(&extra, expected.method, expected.path)
+        .map_err(|e| OfferProblem::OtherRequest(e.to_string()))?;
     let parts = |extra| PaymentRequirements {
         scheme,
         network,
@@ -322,122 +325,4 @@ fn read_extra(raw: &Value) -> Result<ExactIcrc2Extra, OfferProblem> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    const CKUSDC: &str = "xevnm-gaaaa-aaaar-qafnq-cai";
-    const SPENDER: &str = "ryjl3-tyaaa-aaaaa-aaaba-cai";
-
-    fn offer() -> Value {
-        json!({
-            "scheme": "exact", "network": "icp:1", "amount": "10000", "asset": CKUSDC,
-            "payTo": "aaaaa-aa", "maxTimeoutSeconds": 60,
-            "extra": {
-                "assetTransferMethod": "icrc2", "symbol": "ckUSDC", "decimals": 6, "fee": "10000",
-                "spender": SPENDER, "offer": "00", "unknown": {"kept": [null]},
-            },
-        })
-    }
-
-    fn judge(offer: Value) -> Result<Offer, OfferProblem> {
-        let controls = SpendControls::default();
-        let expected = Expectations {
-            network: "icp:1",
-            spender: Some(Principal::from_text(SPENDER).unwrap()),
-            method: "GET",
-            path: "/report",
-            controls: &controls,
-        };
-        read(&offer, &expected)
-    }
-
-    #[test]
-    fn a_good_offer_is_accepted_and_kept_verbatim() {
-        let accepted = judge(offer()).unwrap();
-        assert_eq!(accepted.amount, Amount(10_000));
-        assert_eq!(serde_json::to_value(accepted.verbatim).unwrap(), offer());
-    }
-
-    #[test]
-    fn every_misfit_is_named() {
-        let cases = [
-            ("/scheme", json!("upto"), "scheme"),
-            ("/network", json!("icp:0123456789abcdef"), "network"),
-            (
-                "/extra/assetTransferMethod",
-                json!("icrc1"),
-                "transfer method",
-            ),
-            ("/extra/paymentFlow", json!("escrow"), "payment flow"),
-            ("/extra/offer", json!(7), "cannot be read"),
-            ("/asset", json!(SPENDER), "not allowed"),
-            ("/asset", json!("ckUSDC"), "asset"),
-            ("/amount", json!("1000001"), "above the limit"),
-            ("/amount", json!("1e3"), "amount"),
-            ("/amount", json!("-1"), "amount"),
-            ("/payTo", json!("nobody"), "payTo"),
-            ("/extra/spender", json!("aaaaa-aa"), "collected by"),
-        ];
-        for (pointer, value, words) in cases {
-            let mut offer = offer();
-            match offer.pointer_mut(pointer) {
-                Some(field) => *field = value,
-                None => drop(
-                    offer["extra"]
-                        .as_object_mut()
-                        .unwrap()
-                        .insert("paymentFlow".into(), value),
-                ),
-            }
-            let problem = judge(offer).unwrap_err();
-            assert!(problem.to_string().contains(words), "{pointer}: {problem}");
-        }
-    }
-
-    #[test]
-    fn the_limit_itself_may_be_paid() {
-        let mut at_limit = offer();
-        at_limit["amount"] = json!("1000000");
-        assert!(judge(at_limit).is_ok());
-    }
-
-    #[test]
-    fn the_cheapest_offer_comes_first() {
-        let mut cheap = offer();
-        cheap["amount"] = json!("1");
-        let mut foreign = offer();
-        foreign["network"] = json!("eip155:8453");
-        foreign["extra"] = json!({"name": "USDC"});
-        let accepts = [offer(), foreign, cheap];
-        let controls = SpendControls::default();
-        let expected = Expectations {
-            network: "icp:1",
-            spender: Some(Principal::from_text(SPENDER).unwrap()),
-            method: "GET",
-            path: "/report",
-            controls: &controls,
-        };
-        let (good, refused) = select(&accepts, &expected);
-        assert_eq!(
-            good.iter().map(|o| o.amount.0).collect::<Vec<_>>(),
-            [1, 10_000]
-        );
-        assert_eq!(refused.len(), 1);
-        assert_eq!(refused[0].index, 1);
-    }
-
-    #[test]
-    fn nothing_is_allowed_but_what_was_allowed() {
-        let ledger = Principal::from_text(CKUSDC).unwrap();
-        assert_eq!(SpendControls::none().max(ledger), None);
-        assert_eq!(
-            SpendControls::default().max(ledger),
-            Some(Amount(1_000_000))
-        );
-        assert_eq!(
-            SpendControls::none().allow(ledger, Amount(5)).max(ledger),
-            Some(Amount(5))
-        );
-    }
-}
+mod tests;

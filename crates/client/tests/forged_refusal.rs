@@ -52,8 +52,8 @@ async fn signed(shop: &Shop, payer: &Payer) -> SignedPayment {
     let Quote::Priced(priced) = payer.quote(&request).await.unwrap() else {
         panic!("must be priced");
     };
-    let offer = payer.fund(&priced.offers).await.unwrap();
-    payer.sign(&priced, offer).unwrap()
+    let offer = payer.fund(&priced).await.unwrap();
+    payer.sign(&priced, &offer).unwrap()
 }
 
 fn by_way_of(gateway: &str, payment: &SignedPayment) -> SignedPayment {

@@ -1,5 +1,6 @@
 //! A seller whose connections break: the payer sends the same payment again, and never a second one.
 
+use candid::Principal;
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
@@ -11,8 +12,12 @@ use tollkeeper_client::{
 };
 use x402_icp::{
     encode_header,
+    offer::offer_id,
     wire::{ExactIcrc2Extra, PaymentRequired, PaymentRequirements, ResourceInfo, SettleResponse},
 };
+
+/// The canister that serves and collects.
+const SPENDER: &str = "ryjl3-tyaaa-aaaaa-aaaba-cai";
 
 /// What the seller does with one request.
 enum Act {
@@ -42,11 +47,11 @@ fn offers() -> Act {
                 symbol: "ckUSDC".into(),
                 decimals: 6,
                 fee: "10000".into(),
-                spender: "ryjl3-tyaaa-aaaaa-aaaba-cai".into(),
-                offer: "00".repeat(16),
-                method: None,
-                route: None,
-                revision: None,
+                spender: SPENDER.into(),
+                offer: offer_id(Principal::from_text(SPENDER).unwrap(), "GET", "/report", 1),
+                method: Some("GET".into()),
+                route: Some("/report".into()),
+                revision: Some(1),
                 payment_flow: None,
             },
         }],
@@ -65,6 +70,8 @@ fn outcome(success: bool, reason: Option<&str>) -> Vec<(&'static str, String)> {
         error_reason: reason.map(String::from),
         transaction: "7".into(),
         network: "icp:1".into(),
+        payer: Some(identity().account().to_string()),
+        amount: Some("10000".into()),
         ..Default::default()
     };
     vec![("PAYMENT-RESPONSE", encode_header(&response))]
@@ -74,7 +81,7 @@ fn outcome(success: bool, reason: Option<&str>) -> Vec<(&'static str, String)> {
 fn seller(script: Vec<Act>) -> (String, Receiver<Option<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!(
-        "http://localhost:{}/report",
+        "http://{SPENDER}.localhost:{}/report",
         listener.local_addr().unwrap().port()
     );
     let (tell, told) = channel();
@@ -112,11 +119,14 @@ fn payment_of(stream: &mut TcpStream) -> Option<String> {
     })
 }
 
+fn identity() -> Identity {
+    let key = ic_ed25519::PrivateKey::deserialize_raw_32(&[1; 32]);
+    Identity::from_pem(&key.serialize_pkcs8_pem(ic_ed25519::PrivateKeyFormat::Pkcs8v1)).unwrap()
+}
+
 /// A payer on the mainnet's id, whose canisters do not answer: no test here asks them anything.
 fn payer(patience: Duration) -> Payer {
-    let key = ic_ed25519::PrivateKey::deserialize_raw_32(&[1; 32]);
-    let pem = key.serialize_pkcs8_pem(ic_ed25519::PrivateKeyFormat::Pkcs8v1);
-    let identity = Identity::from_pem(&pem).unwrap();
+    let identity = identity();
     let network = Network::mainnet_at("http://127.0.0.1:9", &identity).unwrap();
     Payer::new(identity, network)
         .unwrap()
