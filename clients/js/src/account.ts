@@ -1,5 +1,5 @@
-import type { Principal } from "@icp-sdk/core/principal";
-import { hex } from "./authorization.js";
+import { Principal } from "@icp-sdk/core/principal";
+import { hex } from "./bytes.js";
 
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 
@@ -15,6 +15,43 @@ export function accountText(owner: Principal, subaccount?: Uint8Array): string {
   both.set(subaccount, bytes.length);
   const checksum = base32(bigEndian(crc32(both)));
   return `${text}-${checksum}.${hex(subaccount).replace(/^0+/, "")}`;
+}
+
+/** An account as ledgers take it. */
+export interface Account {
+  owner: Principal;
+  subaccount: Uint8Array | undefined;
+}
+
+/** The account of an ICRC-1 text; undefined unless the text is exactly the one that {@link accountText} makes. */
+export function parseAccount(text: string): Account | undefined {
+  const [before = "", digits] = text.split(".", 2);
+  const cut = digits === undefined ? -1 : before.lastIndexOf("-");
+  const owner = parsePrincipal(digits === undefined ? before : before.slice(0, Math.max(cut, 0)));
+  if (!owner) return undefined;
+  let subaccount: Uint8Array | undefined;
+  if (digits !== undefined) {
+    if (!/^[0-9a-f]{1,64}$/.test(digits)) return undefined;
+    subaccount = Uint8Array.from(digits.padStart(64, "0").match(/../g) ?? [], (pair) => parseInt(pair, 16));
+  }
+  return accountText(owner, subaccount) === text ? { owner, subaccount } : undefined;
+}
+
+/** The principal of a text in its one canonical form; undefined for any other text. */
+export function parsePrincipal(text: string): Principal | undefined {
+  try {
+    const principal = Principal.fromText(text);
+    return principal.toText() === text ? principal : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The id of a canister: an opaque principal, so neither a key's, the anonymous one nor the management canister. */
+export function parseCanisterId(text: string): Principal | undefined {
+  const principal = parsePrincipal(text);
+  const bytes = principal?.toUint8Array();
+  return bytes && bytes.length > 1 && bytes.length < 29 && bytes.at(-1) === 1 ? principal : undefined;
 }
 
 function bigEndian(value: number): Uint8Array {

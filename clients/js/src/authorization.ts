@@ -4,6 +4,8 @@
  */
 import { requestIdOf, type SignIdentity } from "@icp-sdk/core/agent";
 import type { DelegationIdentity } from "@icp-sdk/core/identity";
+import { base64, hex } from "./bytes.js";
+import { OfferRefused } from "./errors.js";
 
 /** Domain separator; its length prefix keeps the message apart from every other signature an identity makes. */
 const DOMAIN_SEPARATOR = "x402-icp-exact";
@@ -95,9 +97,7 @@ export async function signAuthorization(
   };
   if (isDelegated(identity)) {
     payload.delegations = identity.getDelegation().delegations.map(({ delegation, signature }) => {
-      if (delegation.permissions !== undefined) {
-        throw new Error("This delegation is limited by `permissions`; it cannot authorize payments");
-      }
+      if (delegation.permissions !== undefined) throw new OfferRefused(LIMITED);
       return {
         pubkey: base64(delegation.pubkey),
         expiration: delegation.expiration.toString(),
@@ -109,19 +109,35 @@ export async function signAuthorization(
   return payload;
 }
 
+const LIMITED = "the identity's delegation is limited by `permissions`; it cannot authorize payments";
+const MAX_DELEGATIONS = 20;
+
+/**
+ * Refuses an identity whose delegations do not let it pay this spender up to `validBefore` (Unix seconds): a verifier would
+ * refuse the payment after it left.
+ */
+export function checkDelegations(identity: SignIdentity, spender: string, validBefore: number): void {
+  if (!isDelegated(identity)) return;
+  const { delegations } = identity.getDelegation();
+  if (delegations.length > MAX_DELEGATIONS) throw new OfferRefused(`the identity has ${delegations.length} delegations, at most ${MAX_DELEGATIONS} are taken`);
+  for (const { delegation } of delegations) {
+    if (delegation.permissions !== undefined) throw new OfferRefused(LIMITED);
+    if (delegation.targets && !delegation.targets.some((target) => target.toText() === spender)) {
+      throw new OfferRefused(`the identity's delegation is not for canister ${spender}`);
+    }
+    if (delegation.expiration <= BigInt(validBefore) * 1_000_000_000n) {
+      throw new OfferRefused("the identity's delegation ends before the payment would");
+    }
+  }
+}
+
+/** Base64 of the delegations and the public key, as long as they are in a payment. */
+export function proofSize(identity: SignIdentity): number {
+  const key = base64(identity.getPublicKey().toDer()).length;
+  return isDelegated(identity) ? key + JSON.stringify(identity.getDelegation().toJSON()).length : key;
+}
+
 /** By shape and not by class: the application may have another copy of @icp-sdk/core than this package. */
 function isDelegated(identity: SignIdentity): identity is DelegationIdentity {
   return "getDelegation" in identity && typeof identity.getDelegation === "function";
-}
-
-/** Padded standard base64, the only form x402 headers take. */
-export function base64(bytes: Uint8Array): string {
-  let binary = "";
-  for (const byte of bytes) binary += String.fromCharCode(byte);
-  return btoa(binary);
-}
-
-/** Lower-case hex. */
-export function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

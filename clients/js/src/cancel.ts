@@ -1,51 +1,49 @@
-/** The last word about a payment that was refused: only the canister that would collect it has it. */
-import { Actor, type Agent } from "@icp-sdk/core/agent";
-import { IDL } from "@icp-sdk/core/candid";
-
-interface CancelActor {
-  cancel_authorization(args: { nonce: Uint8Array; valid_before_seconds: bigint }): Promise<{ Ok: null } | { Err: Record<string, unknown> }>;
-}
-
-const cancelIdl: IDL.InterfaceFactory = () =>
-  IDL.Service({
-    cancel_authorization: IDL.Func(
-      [IDL.Record({ nonce: IDL.Vec(IDL.Nat8), valid_before_seconds: IDL.Nat64 })],
-      [
-        IDL.Variant({
-          Ok: IDL.Null,
-          Err: IDL.Variant({
-            InvalidArgument: IDL.Record({ field: IDL.Text, problem: IDL.Text, limit: IDL.Opt(IDL.Nat) }),
-            AnonymousCaller: IDL.Null,
-            AlreadyUsed: IDL.Record({ payment_id: IDL.Vec(IDL.Nat8) }),
-            TooManyCancellations: IDL.Record({ limit: IDL.Nat32 }),
-          }),
-        }),
-      ],
-      [],
-    ),
-  });
+/** Ending a payment that was refused: only the canister that would collect it can. */
+import type { Agent } from "@icp-sdk/core/agent";
+import { parseCanisterId } from "./account.js";
+import { Network } from "./agents.js";
+import { decodeHeader, fromHex, isObject } from "./bytes.js";
+import { cancelAuthorization } from "./canister.js";
+import { plain } from "./text.js";
 
 /**
- * Makes sure that a payment can never be charged, whoever holds it: `cancelled`, or `used` if its money moved or may have.
- *
- * An answer over HTTP is the word of whoever forwarded it: who says "refused" can keep the payment and present it before its
- * `validBefore`. Call this before paying anew. The reply is signed by the subnet, and the agent checks that.
- *
- * `header` is the value of `PAYMENT-SIGNATURE` that was sent; `agent` carries the identity that signed it and the network's root key.
- * Throws if the canister does not answer, or the payment is over by now (then ask the canister's `payment` for its outcome).
+ * What the canister says of a cancellation:
+ * - `cancelled`: it will never charge this authorization;
+ * - `used`: the money moved or may have moved;
+ * - `expired`: the authorization had ended; whether it was charged before is another question (`scheme.resolve`);
+ * - `too_far_ahead`: it begins too late to be cancelled now, and can be charged then.
  */
-export async function cancelPayment(agent: Agent, header: string): Promise<"cancelled" | "used"> {
-  const { accepted, payload } = JSON.parse(atob(header)) as {
-    accepted: { extra: { spender: string } };
-    payload: { from: string; nonce: string; validBefore: string };
-  };
-  const owner = (await agent.getPrincipal()).toText();
+export type Cancellation = "cancelled" | "used" | "expired" | "too_far_ahead";
+
+/**
+ * Asks the spender of a payment never to charge it, whoever presents it. `scheme.resolve` does this for recorded payments, and asks
+ * the ledger too: the word of a canister that the seller named proves nothing by itself.
+ *
+ * `header` is the value of `PAYMENT-SIGNATURE`; `agent` carries the identity that signed it and the root key of its network. Throws if
+ * they do not belong together, or the canister does not answer.
+ */
+export async function cancelPayment(agent: Agent, header: string): Promise<Cancellation> {
+  const { accepted, payload } = decodeHeader(header);
+  const extra = isObject(accepted) ? accepted.extra : undefined;
+  if (!isObject(accepted) || !isObject(extra) || !isObject(payload)) throw new SyntaxError("not a payment of this scheme");
+  const spender = parseCanisterId(String(extra.spender));
+  if (!spender) throw new SyntaxError("the payment names no spender");
+  const network = await Network.of(agent, String(accepted.network));
+  const [owner, from] = [(await network.caller()).toText(), String(payload.from)];
   // The nonce is the caller's own: with another identity, another authorization would be cancelled.
-  if (payload.from !== owner && !payload.from.startsWith(`${owner}-`)) throw new Error(`${payload.from} signed this payment, not ${owner}`);
-  const canister = Actor.createActor<CancelActor>(cancelIdl, { agent, canisterId: accepted.extra.spender });
-  const nonce = Uint8Array.from(payload.nonce.match(/../g) ?? [], (digits) => parseInt(digits, 16));
-  const result = await canister.cancel_authorization({ nonce, valid_before_seconds: BigInt(payload.validBefore) });
-  if ("Ok" in result) return "cancelled";
-  if ("AlreadyUsed" in result.Err) return "used";
-  throw new Error(`cancel_authorization: ${JSON.stringify(result.Err, (_, value: unknown) => (typeof value === "bigint" ? value.toString() : value))}`);
+  if (from !== owner && !from.startsWith(`${owner}-`)) throw new Error(`${plain(from)} signed this payment, not ${owner}`);
+  const { value, seconds } = await cancelAuthorization(network, spender, fromHex(String(payload.nonce)), BigInt(String(payload.validBefore)));
+  switch (value) {
+    case "Ok":
+      return "cancelled";
+    case "AlreadyUsed":
+      return "used";
+    case "TooFarAhead":
+      return "too_far_ahead";
+    case "Expired":
+      if (seconds >= BigInt(String(payload.validBefore))) return "expired";
+      throw new Error("the canister says that the payment ended, and by its own time it did not");
+    default:
+      throw new Error(`cancel_authorization: ${plain(value)}`);
+  }
 }

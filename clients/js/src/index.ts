@@ -1,4 +1,5 @@
 export { accountText } from "./account.js";
+export type { AgentOptions } from "./agents.js";
 export { type DefaultAsset, findDefaultAsset } from "./assets.js";
 export {
   type AuthorizationFields,
@@ -9,7 +10,19 @@ export {
   signedMessage,
   type Terms,
 } from "./authorization.js";
+export { browserStore } from "./browser-store.js";
 export { cancelPayment } from "./cancel.js";
-export { PayerLedger } from "./ledger.js";
-export { resendingFetch, type ResendOptions } from "./resend.js";
-export { ExactIcpScheme, type ExactIcpOptions, OfferRefused } from "./scheme.js";
+export { OfferRefused, PaymentUnresolved } from "./errors.js";
+export { type ApproveOptions, type EnsureOptions, PayerLedger } from "./ledger.js";
+export { MAINNET, networkId } from "./network.js";
+export { offerId, routeMatches } from "./offer.js";
+export type { ResendOptions } from "./options.js";
+export type { PaymentRecord, PaymentState, RecordedRequest } from "./record.js";
+export { withPaymentIdentifier } from "./request.js";
+export { resendingFetch } from "./resend.js";
+export type { Outcome } from "./resolve.js";
+export { ExactIcpScheme } from "./scheme.js";
+export type { ExactIcpOptions } from "./scheme-options.js";
+export { canisterOfUrl } from "./serving.js";
+export { defaultStore, MemoryStore, type PaymentStore } from "./store.js";
+export type { UnresolvedPayment } from "./summary.js";

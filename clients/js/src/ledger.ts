@@ -1,71 +1,59 @@
-/** The three ledger calls a payer needs, on any ICRC-1 and ICRC-2 ledger. */
+/** The ledger calls that a payer needs, on any ICRC-1 and ICRC-2 ledger. */
 import { Actor, type Agent } from "@icp-sdk/core/agent";
 import { IDL } from "@icp-sdk/core/candid";
-import { Principal } from "@icp-sdk/core/principal";
-
-interface Account {
-  owner: Principal;
-  subaccount: [] | [Uint8Array];
-}
+import type { Principal } from "@icp-sdk/core/principal";
+import { parseCanisterId } from "./account.js";
+import { defaultCap } from "./assets.js";
+import { OfferRefused } from "./errors.js";
+import { accountType, type Allowance, allowanceArgs, allowanceType, approveArgs, approveResult, type CandidAccount } from "./icrc.js";
+import { plain } from "./text.js";
 
 interface LedgerActor {
-  icrc1_balance_of(account: Account): Promise<bigint>;
-  icrc2_allowance(args: { account: Account; spender: Account }): Promise<{ allowance: bigint; expires_at: [] | [bigint] }>;
+  icrc1_balance_of(account: CandidAccount): Promise<bigint>;
+  icrc1_fee(): Promise<bigint>;
+  icrc2_allowance(args: { account: CandidAccount; spender: CandidAccount }): Promise<Allowance>;
   icrc2_approve(args: Record<string, unknown>): Promise<{ Ok: bigint } | { Err: Record<string, unknown> }>;
 }
 
-const account = IDL.Record({ owner: IDL.Principal, subaccount: IDL.Opt(IDL.Vec(IDL.Nat8)) });
-const approveError = IDL.Variant({
-  BadFee: IDL.Record({ expected_fee: IDL.Nat }),
-  InsufficientFunds: IDL.Record({ balance: IDL.Nat }),
-  AllowanceChanged: IDL.Record({ current_allowance: IDL.Nat }),
-  Expired: IDL.Record({ ledger_time: IDL.Nat64 }),
-  TooOld: IDL.Null,
-  CreatedInFuture: IDL.Record({ ledger_time: IDL.Nat64 }),
-  Duplicate: IDL.Record({ duplicate_of: IDL.Nat }),
-  TemporarilyUnavailable: IDL.Null,
-  GenericError: IDL.Record({ error_code: IDL.Nat, message: IDL.Text }),
-});
 const ledgerIdl: IDL.InterfaceFactory = () =>
   IDL.Service({
-    icrc1_balance_of: IDL.Func([account], [IDL.Nat], ["query"]),
-    icrc2_allowance: IDL.Func(
-      [IDL.Record({ account, spender: account })],
-      [IDL.Record({ allowance: IDL.Nat, expires_at: IDL.Opt(IDL.Nat64) })],
-      ["query"],
-    ),
-    icrc2_approve: IDL.Func(
-      [
-        IDL.Record({
-          from_subaccount: IDL.Opt(IDL.Vec(IDL.Nat8)),
-          spender: account,
-          amount: IDL.Nat,
-          expected_allowance: IDL.Opt(IDL.Nat),
-          expires_at: IDL.Opt(IDL.Nat64),
-          fee: IDL.Opt(IDL.Nat),
-          memo: IDL.Opt(IDL.Vec(IDL.Nat8)),
-          created_at_time: IDL.Opt(IDL.Nat64),
-        }),
-      ],
-      [IDL.Variant({ Ok: IDL.Nat, Err: approveError })],
-      [],
-    ),
+    icrc1_balance_of: IDL.Func([accountType], [IDL.Nat], ["query"]),
+    icrc1_fee: IDL.Func([], [IDL.Nat], ["query"]),
+    icrc2_allowance: IDL.Func([allowanceArgs], [allowanceType], ["query"]),
+    icrc2_approve: IDL.Func([approveArgs], [approveResult], []),
   });
+
+export interface ApproveOptions {
+  /** How long the allowance is good, in seconds; default 3,600. One that stands for longer is not shortened. */
+  expiresInSeconds?: number;
+}
+
+export interface EnsureOptions extends ApproveOptions {
+  /** What to approve when an approval is needed; default: what is needed. */
+  amount?: bigint;
+  /** The most that may be approved; default: one dollar and the ledger's fee in ckUSDC and ckUSDT, nothing in other ledgers. */
+  maxAmount?: bigint;
+}
+
+/** Approvals that change at the same time are read again and repeated so often. */
+const TRIES = 5;
 
 /** A ledger seen by one payer; amounts are atomic token units. */
 export class PayerLedger {
   readonly #actor: LedgerActor;
   readonly #agent: Agent;
+  readonly #ledger: string;
   readonly #subaccount: [] | [Uint8Array];
 
   /** `agent` carries the payer's identity. */
   constructor(agent: Agent, ledger: string, subaccount?: Uint8Array) {
     this.#agent = agent;
+    this.#ledger = ledger;
     this.#subaccount = subaccount ? [subaccount] : [];
     this.#actor = Actor.createActor<LedgerActor>(ledgerIdl, { agent, canisterId: ledger });
   }
 
-  async #account(): Promise<Account> {
+  async #account(): Promise<CandidAccount> {
     return { owner: await this.#agent.getPrincipal(), subaccount: this.#subaccount };
   }
 
@@ -74,35 +62,80 @@ export class PayerLedger {
     return this.#actor.icrc1_balance_of(await this.#account());
   }
 
-  /** What `spender` may still take, fees included. */
+  /** The ledger's fee for a transfer or an approval. */
+  async fee(): Promise<bigint> {
+    return this.#actor.icrc1_fee();
+  }
+
+  /** What `spender` may still take, fees included; nothing if its allowance has expired. */
   async allowance(spender: string): Promise<bigint> {
-    const { allowance } = await this.#actor.icrc2_allowance({
-      account: await this.#account(),
-      spender: { owner: Principal.fromText(spender), subaccount: [] },
-    });
-    return allowance;
+    return (await this.#standing(canister(spender))).allowance;
   }
 
   /**
-   * Sets (does not add to) what `spender` may take, fees included; returns the ledger's block index.
-   * `expectedAllowance` makes the ledger refuse if the allowance changed meanwhile.
+   * Lets the canister `spender` take up to `amount`, fees included; returns the ledger's block index. What stands is not lowered or
+   * shortened, and an approval that changes meanwhile is read again. {@link PayerLedger.revoke} takes it away.
    */
-  async approve(spender: string, amount: bigint, expectedAllowance?: bigint): Promise<bigint> {
-    const result = await this.#actor.icrc2_approve({
-      from_subaccount: this.#subaccount,
-      spender: { owner: Principal.fromText(spender), subaccount: [] },
-      amount,
-      expected_allowance: expectedAllowance === undefined ? [] : [expectedAllowance],
-      expires_at: [],
-      fee: [],
-      memo: [],
-      created_at_time: [],
-    });
+  async approve(spender: string, amount: bigint, options: ApproveOptions = {}): Promise<bigint> {
+    const owner = canister(spender);
+    for (let attempt = 1; ; attempt++) {
+      const standing = await this.#standing(owner);
+      const ends = BigInt(Math.floor(Date.now() / 1000 + (options.expiresInSeconds ?? 3_600))) * 1_000_000_000n;
+      const result = await this.#actor.icrc2_approve({
+        ...(await this.#terms(owner)),
+        amount: standing.allowance > amount ? standing.allowance : amount,
+        expected_allowance: [standing.allowance],
+        expires_at: later(standing, ends),
+      });
+      if ("Ok" in result) return result.Ok;
+      if (!("AllowanceChanged" in result.Err) || attempt >= TRIES) throw new Error(`icrc2_approve: ${plain(result.Err)}`);
+    }
+  }
+
+  /**
+   * Makes sure that `spender` may take `need`, fees included; returns the block of the approval, or undefined if none was needed.
+   * Throws {@link OfferRefused} before anything is approved if it would be more than `maxAmount`.
+   */
+  async ensureAllowance(spender: string, need: bigint, options: EnsureOptions = {}): Promise<bigint | undefined> {
+    const standing = await this.#standing(canister(spender));
+    // An allowance that ends within a minute may end before the payment is made.
+    const soon = BigInt(Date.now() + 60_000) * 1_000_000n;
+    if (standing.allowance >= need && (standing.expires_at[0] ?? soon) >= soon) return undefined;
+    const amount = options.amount !== undefined && options.amount > need ? options.amount : need;
+    const dollar = defaultCap(this.#ledger);
+    const max = options.maxAmount ?? (dollar === undefined ? 0n : dollar + (await this.fee()));
+    if (amount > max) throw new OfferRefused(`an allowance of ${amount} for canister ${spender} is more than the ${max} that may be approved (maxAmount)`);
+    return this.approve(spender, amount, options);
+  }
+
+  /** Takes the allowance of `spender` away; returns the ledger's block index. */
+  async revoke(spender: string): Promise<bigint> {
+    const result = await this.#actor.icrc2_approve({ ...(await this.#terms(canister(spender))), amount: 0n, expected_allowance: [], expires_at: [] });
     if ("Ok" in result) return result.Ok;
-    throw new Error(`icrc2_approve: ${describe(result.Err)}`);
+    throw new Error(`icrc2_approve: ${plain(result.Err)}`);
+  }
+
+  async #terms(owner: Principal): Promise<Record<string, unknown>> {
+    return { from_subaccount: this.#subaccount, spender: { owner, subaccount: [] }, fee: [], memo: [], created_at_time: [] };
+  }
+
+  async #standing(owner: Principal): Promise<Allowance> {
+    const found = await this.#actor.icrc2_allowance({ account: await this.#account(), spender: { owner, subaccount: [] } });
+    const expired = found.expires_at[0] !== undefined && found.expires_at[0] <= BigInt(Date.now()) * 1_000_000n;
+    return expired ? { allowance: 0n, expires_at: [] } : found;
   }
 }
 
-function describe(error: Record<string, unknown>): string {
-  return JSON.stringify(error, (_, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
+/** The later of two ends; an allowance that stands without end stays so. */
+function later({ allowance, expires_at: [standing] }: Allowance, ends: bigint): [] | [bigint] {
+  if (allowance === 0n) return [ends];
+  if (standing === undefined) return [];
+  return [standing > ends ? standing : ends];
+}
+
+/** An approval is a power of attorney: it goes to canisters only, not to a key or to everybody. */
+function canister(spender: string): Principal {
+  const id = parseCanisterId(spender);
+  if (!id) throw new OfferRefused(`${plain(spender)} is not a canister id, and only canisters are approved`);
+  return id;
 }

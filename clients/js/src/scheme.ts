@@ -1,70 +1,56 @@
-import type {
-  PaymentPayloadContext,
-  PaymentPayloadResult,
-  PaymentRequirements,
-  SchemeClientHooks,
-  SchemeNetworkClient,
-} from "@x402/core/types";
+import type { PaymentPayloadContext, PaymentPayloadResult, PaymentRequirements, SchemeNetworkClient } from "@x402/core/types";
 import type { SignIdentity } from "@icp-sdk/core/agent";
-import { type ExactIcrc2Payload, hex, signAuthorization, type Terms } from "./authorization.js";
-import { accountText } from "./account.js";
-import { type DefaultAsset, findDefaultAsset } from "./assets.js";
-
-/** `extra` of an `icrc2` offer, as far as the payer needs it. */
-interface Icrc2Extra {
-  spender: string;
-  offer: string;
-}
-
-/** Choices of the payer; each has a default. */
-export interface ExactIcpOptions {
-  /** Subaccount that pays, 32 bytes; default: the default subaccount. */
-  subaccount?: Uint8Array;
-  /** Canisters that may be named as spender; default: any (an allowance limits each of them anyway). */
-  spenders?: readonly string[];
-  /** Clock in Unix seconds. */
-  now?: () => number;
-}
-
-/** A refusal to sign: the offer is not one this scheme can pay, or the payer's options rule it out. */
-export class OfferRefused extends Error {
-  override readonly name = "OfferRefused";
-}
-
-/** How far the authorization reaches back, so that a clock slightly ahead of the subnet's does no harm. */
-const CLOCK_SKEW_SECONDS = 30;
-/** Unresolved payments at the most; beyond that nothing is signed, since none may be forgotten unasked. */
-const MAX_UNRESOLVED = 1000;
+import { accountText, parseCanisterId } from "./account.js";
+import type { Network } from "./agents.js";
+import { type DefaultAsset, defaultCap, findDefaultAsset, USD_PEGGED } from "./assets.js";
+import { isObject } from "./bytes.js";
+import { type Call, CALL_TAG, enlist, find } from "./calls.js";
+import { OfferRefused } from "./errors.js";
+import { type Envelope, Journal } from "./journal.js";
+import { mismatch, type Offer, readOffer } from "./offer.js";
+import { type ExactIcpOptions, Networks } from "./scheme-options.js";
+import { inOrder } from "./policy.js";
+import { preflight } from "./preflight.js";
+import { offerKey, type PaymentRecord, requestKey } from "./record.js";
+import { recorded } from "./request.js";
+import { identifierExtension, identifierIn } from "./required.js";
+import { lastWord, type Outcome } from "./resolve.js";
+import { limitsOf } from "./options.js";
+import { deliver } from "./send.js";
+import { canisterOfUrl } from "./serving.js";
+import { sign } from "./sign.js";
+import { defaultStore } from "./store.js";
+import { messageOf, plain } from "./text.js";
+import { unlessAborted } from "./waits.js";
+import { summary, type UnresolvedPayment } from "./summary.js";
 
 /**
  * The `exact` scheme on `icp:*` for stock `@x402/core` clients:
- * `new x402Client().register("icp:*", new ExactIcpScheme(identity))`.
  *
- * A payment answered `settlement_pending` may still move money. Until its fate is known, paying the
- * same offer again sends the same authorization, which the canister settles at most once; when that
- * authorization has expired, the offer is refused until {@link ExactIcpScheme.forgetUnresolved}.
+ *     wrapFetchWithPayment(resendingFetch(fetch), new x402Client().register("icp:*", new ExactIcpScheme(identity)))
+ *
+ * One request has one authorization until its end is proven. It is written to the store before it leaves, and every later attempt
+ * at the same request, in whatever tab or process shares the store, sends that one.
  */
 export class ExactIcpScheme implements SchemeNetworkClient {
   readonly scheme = "exact";
-  readonly schemeHooks: SchemeClientHooks;
   readonly #identity: SignIdentity;
   readonly #options: ExactIcpOptions;
-  readonly #unresolved = new Map<string, ExactIcrc2Payload>();
+  readonly #journal: Journal;
+  readonly #networks: Networks;
+  /** ICRC-1 text of the account that pays. */
+  readonly #payer: string;
 
   constructor(identity: SignIdentity, options: ExactIcpOptions = {}) {
+    for (const spender of options.spenders ?? []) {
+      if (!parseCanisterId(spender)) throw new RangeError(`spenders: ${plain(spender)} is not a canister id`);
+    }
     this.#identity = identity;
     this.#options = options;
-    this.schemeHooks = {
-      onPaymentResponse: async ({ requirements, paymentPayload, settleResponse }) => {
-        const key = keyOf(requirements);
-        if (settleResponse?.success !== false || settleResponse.errorReason !== "settlement_pending") {
-          if (settleResponse) this.#unresolved.delete(key);
-          return;
-        }
-        this.#unresolved.set(key, paymentPayload.payload as unknown as ExactIcrc2Payload);
-        return { recovered: true };
-      },
-    };
+    this.#journal = new Journal(options.store ?? defaultStore());
+    this.#networks = new Networks(identity, options);
+    this.#payer = accountText(identity.getPrincipal(), options.subaccount);
+    enlist(this);
   }
 
   /** Feeds the dollar cap of stock clients; see {@link findDefaultAsset}. */
@@ -73,76 +59,264 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   }
 
   /**
-   * Forgets payments whose outcome never became known, so that their offers can be paid anew. Whoever
-   * calls this has looked at the ledger or at the receipts, or accepts to pay twice.
+   * For `client.registerPolicy`: leaves out what is above this payer's caps, and puts the rest in the order of `maxAmounts`, the
+   * cheapest of a ledger first. Offers of other networks stay behind.
    */
-  forgetUnresolved(): void {
-    this.#unresolved.clear();
+  readonly policy = (_version: number, offers: PaymentRequirements[]): PaymentRequirements[] => {
+    const readable = offers.filter(({ network, amount }) => network.startsWith("icp:") && /^\d{1,39}$/.test(amount));
+    const within = readable.filter(({ asset, amount }) => BigInt(amount) <= (this.#cap(asset) ?? -1n));
+    const assets = [...Object.keys(this.#options.maxAmounts ?? {}), ...USD_PEGGED.map(({ asset }) => asset)];
+    return [...inOrder(assets, within), ...offers.filter(({ network }) => !network.startsWith("icp:"))];
+  };
+
+  /** Called by the stock client with the offer it chose. */
+  async createPaymentPayload(x402Version: number, requirements: PaymentRequirements, context?: PaymentPayloadContext): Promise<PaymentPayloadResult> {
+    const extra: unknown = requirements.extra;
+    const tag = isObject(extra) ? extra[CALL_TAG] : undefined;
+    if (tag === undefined) return this.#withoutRequest(x402Version, requirements, context);
+    const found = find(tag);
+    if (!found) throw new OfferRefused("the request that this offer answers is not known any more; make it again");
+    const { call, offer } = found;
+    try {
+      sameTerms(offer, requirements);
+      const record = await unlessAborted(this.#forCall(call, offer, context), call.request.signal);
+      delete call.refusal;
+      call.payment = { journal: this.#journal, requestKey: record.requestKey };
+      // No proof: only `resendingFetch` below lets a payment out.
+      const { from, nonce, validAfter, validBefore } = record.payload;
+      const extensions = call.takesIdentifier && record.identifier !== undefined ? { extensions: identifierExtension(record.identifier) } : {};
+      return { x402Version, payload: { from, nonce, validAfter, validBefore }, ...extensions };
+    } catch (error) {
+      // The stock client would wrap it in an error of its own; `resendingFetch` throws it as it is.
+      call.refusal = error;
+      return { x402Version, payload: { refused: messageOf(error) } };
+    }
   }
 
-  /** Signs an authorization for one offer; throws {@link OfferRefused} before anything is signed. */
-  async createPaymentPayload(
-    x402Version: number,
-    requirements: PaymentRequirements,
-    context?: PaymentPayloadContext,
-  ): Promise<PaymentPayloadResult> {
-    const terms = this.#check(x402Version, requirements, context);
-    const now = Math.floor(this.#options.now?.() ?? Date.now() / 1000);
-    const unresolved = this.#unresolved.get(keyOf(requirements));
-    if (unresolved) {
-      if (Number(unresolved.validBefore) > now) return { x402Version, payload: { ...unresolved } };
-      throw new OfferRefused(
-        `nonce ${unresolved.nonce}: this payment expired without a known outcome and may have moved money; look at its receipt, then call forgetUnresolved()`,
-      );
+  /** Payments of this payer whose end is not proven. */
+  async unresolved(): Promise<UnresolvedPayment[]> {
+    const records = await this.#journal.store.list();
+    return records.filter((record) => record.payer === this.#payer && (record.state === "unresolved" || record.state === "paid")).map(summary);
+  }
+
+  /**
+   * Sends a payment again with its own request and gives the answer. The caller's headers that look like secrets were not kept:
+   * `inner` adds them if the seller needs them.
+   */
+  async refetch(paymentId: string, inner: typeof fetch = fetch): Promise<Response> {
+    const record = await this.#known(paymentId);
+    if (record.state === "dead" || record.state === "forgotten") throw new OfferRefused(`payment ${paymentId} is ${record.state}`);
+    if (!record.request) throw new OfferRefused(`payment ${paymentId} was sent by another transport: its request is not known`);
+    const payment = { journal: this.#journal, requestKey: record.requestKey, which: paymentId, envelope: record.envelope, current: undefined };
+    return deliver(inner, payment, limitsOf(this.#options.resend ?? {}));
+  }
+
+  /**
+   * Asks the canister and the ledger what became of a payment, and ends its record if they prove an end. A payment that is still good is
+   * cancelled, so that it cannot be charged afterwards.
+   */
+  async resolve(paymentId: string): Promise<Outcome> {
+    const { requestKey } = await this.#known(paymentId);
+    return this.#journal.store.withLock(requestKey, async () => this.#ask(await this.#known(paymentId)));
+  }
+
+  /**
+   * Gives up a payment whose end was not proven: the next purchase signs another one. Whoever calls this has looked at the ledger,
+   * or accepts to pay twice.
+   */
+  async forget(paymentId: string): Promise<void> {
+    await this.#known(paymentId);
+    await this.#journal.settle(paymentId, "forgotten");
+  }
+
+  /** Called by `resendingFetch` when a request was answered with something else than an offer. */
+  async lastWords({ method, url, digest }: { method: string; url: string; digest: string }): Promise<void> {
+    try {
+      for (const { paymentId, payer, state, request, validBefore, header } of await this.#journal.store.list()) {
+        const same = request?.url === url && request.digest === digest && (request.method === method || method === "HEAD");
+        if (payer === this.#payer && state === "unresolved" && same && header !== null && validBefore <= this.#now()) await this.resolve(paymentId);
+      }
+    } catch {
+      // The store or the record is not there now; the next request asks again.
     }
-    if (this.#unresolved.size >= MAX_UNRESOLVED) {
-      throw new OfferRefused(`${MAX_UNRESOLVED} payments have no known outcome; call forgetUnresolved() when they are looked at`);
-    }
-    const validAfter = now - CLOCK_SKEW_SECONDS;
-    const payload = await signAuthorization(this.#identity, terms, {
-      from: accountText(this.#identity.getPrincipal(), this.#options.subaccount),
-      nonce: hex(crypto.getRandomValues(new Uint8Array(32))),
-      validAfter: validAfter.toString(),
-      validBefore: (validAfter + requirements.maxTimeoutSeconds).toString(),
+  }
+
+  async #known(paymentId: string): Promise<PaymentRecord> {
+    const record = await this.#journal.store.get(paymentId);
+    if (record?.payer !== this.#payer) throw new RangeError(`payment ${plain(paymentId)} is not known`);
+    return record;
+  }
+
+  /** The payment for a request that `resendingFetch` has seen: the recorded one, or a new one that is recorded. */
+  async #forCall(call: Call, offer: Offer, context?: PaymentPayloadContext): Promise<PaymentRecord> {
+    const { method, digest, signal } = call.request;
+    const key = await requestKey(this.#payer, offer.network, method, call.url, digest);
+    return this.#journal.store.withLock(key, async () => {
+      const known = await this.#usable(key, call.begun);
+      if (known) {
+        if (call.identifier !== undefined && known.identifier !== call.identifier) {
+          throw new OfferRefused(`payment ${known.paymentId} of this request, under another payment identifier, is not resolved`);
+        }
+        return known;
+      }
+      if (call.unpayable !== undefined) throw new OfferRefused(call.unpayable);
+      const problem = mismatch(offer, method, call.url);
+      if (problem !== undefined) throw new OfferRefused(problem);
+      await this.#checkSpender(offer, call);
+      signal.throwIfAborted();
+      const identifier = call.takesIdentifier ? (call.identifier ?? `pay_${crypto.randomUUID().replaceAll("-", "")}`) : undefined;
+      const envelope: Envelope = { resource: call.resource, ...(call.extensions ? { extensions: named(call.extensions, identifier) } : {}) };
+      return this.#record(key, offer, envelope, context, { request: recorded(call.request, call.url), header: null, signal });
     });
-    return { x402Version, payload: { ...payload } };
   }
 
-  #check(x402Version: number, offer: PaymentRequirements, context?: PaymentPayloadContext): Terms {
-    const extra = offer.extra as Partial<Icrc2Extra> & { assetTransferMethod?: unknown };
-    if (x402Version !== 2) throw new OfferRefused(`x402 version ${x402Version}: this scheme speaks version 2`);
-    if (offer.scheme !== "exact") throw new OfferRefused(`scheme ${offer.scheme}: this is the exact scheme`);
-    if (!offer.network.startsWith("icp:")) throw new OfferRefused(`network ${offer.network}: not the Internet Computer`);
-    if (extra.assetTransferMethod !== "icrc2") {
-      throw new OfferRefused(`extra.assetTransferMethod ${String(extra.assetTransferMethod)}: only icrc2 is supported`);
+  /** The payment for an offer of which nothing else is known: another transport sends it. */
+  async #withoutRequest(x402Version: number, requirements: PaymentRequirements, context?: PaymentPayloadContext): Promise<PaymentPayloadResult> {
+    if (x402Version !== 2) throw new OfferRefused(`x402 version ${plain(x402Version)}: this scheme speaks version 2`);
+    const offer = await readOffer(requirements).catch((error: unknown) => {
+      throw new OfferRefused(messageOf(error));
+    });
+    if (!this.#options.spenders?.includes(offer.spender)) {
+      throw new OfferRefused(`spender ${offer.spender}: without resendingFetch below the client, only spenders that the payer names (option spenders) are paid`);
     }
-    if (typeof extra.spender !== "string" || typeof extra.offer !== "string") {
-      throw new OfferRefused("extra.spender and extra.offer must be texts");
+    const key = await offerKey(this.#payer, offer.network, offer.spender, offer.offer);
+    const record = await this.#journal.store.withLock(key, async () => {
+      const open = await this.#journal.current(key, Infinity);
+      if (open) {
+        const { state, reason, delivered } = await this.#ask(open);
+        if (state === "paid" && delivered) await this.#journal.settleLocked(open, "delivered");
+        else if (state !== "dead") throw new OfferRefused(`payment ${open.paymentId} for the same offer is not resolved: ${reason}`);
+      }
+      const identifier = identifierIn(context?.extensions);
+      return this.#record(key, offer, {}, context, { request: null, header: "", ...(identifier === undefined ? {} : { identifier }) });
+    });
+    return { x402Version, payload: { ...record.payload } };
+  }
+
+  /** The recorded payment that a request has to use, after its last word if it is due. Under the lock of `key`. */
+  async #usable(key: string, begun: number): Promise<PaymentRecord | undefined> {
+    const known = await this.#journal.current(key, begun);
+    if (known?.state !== "unresolved") return known;
+    const left = known.validBefore - this.#now();
+    if (known.header === null) {
+      // It never left. A fresh one is better if this one is about to end.
+      if (left >= (known.validBefore - known.validAfter) / 3) return known;
+      await this.#journal.store.delete(known.paymentId);
+      return undefined;
     }
-    if (!/^(0|[1-9][0-9]*)$/.test(offer.amount)) throw new OfferRefused(`amount ${offer.amount}: not atomic units`);
-    if (offer.maxTimeoutSeconds <= CLOCK_SKEW_SECONDS) {
-      throw new OfferRefused(`maxTimeoutSeconds ${offer.maxTimeoutSeconds}: must be more than ${CLOCK_SKEW_SECONDS}`);
+    if (known.refused === undefined && left > 0) return known;
+    const { state } = await this.#ask(known);
+    return state === "dead" ? undefined : known;
+  }
+
+  /** The last word about an open payment, noted. Under the lock of its request. */
+  async #ask(record: PaymentRecord): Promise<Outcome> {
+    if (record.state !== "unresolved" && record.state !== "paid") {
+      const state = record.state === "delivered" ? "paid" : record.state === "dead" ? "dead" : "unresolved";
+      return { state, reason: `it is ${record.state}`, delivered: record.state === "delivered" };
     }
-    if (this.#options.spenders && !this.#options.spenders.includes(extra.spender)) {
-      throw new OfferRefused(`extra.spender ${extra.spender}: not among the spenders allowed by this payer`);
+    let network: Network | undefined;
+    try {
+      network = await this.#networks.of(record.network);
+    } catch (error) {
+      return { state: "unresolved", reason: messageOf(error), delivered: false };
     }
-    const cap = context?.maxAmountPerPayment;
-    if (cap !== undefined && BigInt(offer.amount) > BigInt(cap)) {
-      throw new OfferRefused(`amount ${offer.amount}: above the cap of ${cap}`);
+    if (!network) return { state: "unresolved", reason: `no agent for network ${record.network} is known (options agent and host)`, delivered: false };
+    const outcome = await lastWord(network, record, await this.#journal.others(record.paymentId));
+    if (outcome.state !== "unresolved") await this.#journal.settleLocked(record, outcome.state);
+    return outcome;
+  }
+
+  /** Signs an offer and records it, durably, before anybody sees it. Under the lock of `key`. */
+  async #record(
+    key: string,
+    offer: Offer,
+    envelope: Envelope,
+    context: PaymentPayloadContext | undefined,
+    how: { request: PaymentRecord["request"]; header: string | null; identifier?: string; signal?: AbortSignal },
+  ): Promise<PaymentRecord> {
+    this.#checkAmount(offer, context);
+    const limit = this.#options.maxUnresolved ?? 100;
+    if ((await this.#journal.openTo(offer.spender, this.#payer)) >= limit) {
+      throw new OfferRefused(`${limit} payments to canister ${offer.spender} are not resolved: resolve or forget some of them first`);
     }
-    return {
-      scheme: offer.scheme,
+    const network = this.#options.preflight === false ? undefined : await this.#networks.of(offer.network).catch(() => undefined);
+    const payer = { owner: this.#identity.getPrincipal(), subaccount: this.#options.subaccount };
+    const allowance = network && (await preflight(network, offer, payer, Math.floor(this.#now()) + offer.maxTimeoutSeconds));
+    how.signal?.throwIfAborted();
+    const signed = await sign(this.#identity, this.#payer, offer, envelope, () => this.#now());
+    const identifier = how.identifier ?? identifierIn(envelope.extensions);
+    const record: PaymentRecord = {
+      format: "tollkeeper-x402/1",
+      ...signed,
+      requestKey: key,
+      state: "unresolved",
       network: offer.network,
+      payer: this.#payer,
+      spender: offer.spender,
       asset: offer.asset,
+      symbol: offer.symbol,
       amount: offer.amount,
       payTo: offer.payTo,
-      spender: extra.spender,
-      offer: extra.offer,
+      fee: offer.fee.toString(),
+      accepted: offer.entry,
+      envelope,
+      ...(identifier === undefined ? {} : { identifier }),
+      header: how.header,
+      request: how.request,
+      ...(allowance === undefined ? {} : { allowance: allowance.toString() }),
+      createdAt: Date.now(),
     };
+    await this.#journal.add(record);
+    return record;
+  }
+
+  /** The spender serves the resource, or the user names it. */
+  async #checkSpender(offer: Offer, call: Call): Promise<void> {
+    if (this.#options.spenders?.includes(offer.spender)) return;
+    if (this.#options.spenders) throw new OfferRefused(`extra.spender ${offer.spender}: not among the spenders allowed by this payer`);
+    const serving = canisterOfUrl(call.url) ?? (await this.#networks.confirmed(offer.network, call.gatewayCanister, new URL(call.url).origin));
+    if (serving === offer.spender) return;
+    const what = serving === undefined ? "which canister serves this URL cannot be told" : `this URL is served by canister ${serving}`;
+    throw new OfferRefused(`extra.spender ${offer.spender}: ${what}; the option spenders names canisters that may be paid all the same`);
+  }
+
+  #cap(asset: string): bigint | undefined {
+    const own = this.#options.maxAmounts?.[asset];
+    return own === undefined ? defaultCap(asset) : BigInt(own);
+  }
+
+  /** The payer's own cap, whatever the client's spend controls are, and theirs. */
+  #checkAmount(offer: Offer, context?: PaymentPayloadContext): void {
+    const clients = context?.maxAmountPerPayment;
+    // For a ledger that is not declared, a client has a cap only if its user wrote one for this very ledger.
+    const explicit = clients !== undefined && findDefaultAsset(offer.asset, offer.network) === undefined ? BigInt(clients) : undefined;
+    const cap = this.#cap(offer.asset) ?? explicit;
+    if (cap === undefined) throw new OfferRefused(`ledger ${offer.asset} is not one that this payer pays with; the option maxAmounts allows it`);
+    const least = clients !== undefined && BigInt(clients) < cap ? BigInt(clients) : cap;
+    if (BigInt(offer.amount) > least) {
+      throw new OfferRefused(`amount ${offer.amount} of ledger ${offer.asset}: above the cap of ${least}; the option maxAmounts raises it`);
+    }
+  }
+
+  #now(): number {
+    return this.#options.now?.() ?? Date.now() / 1000;
   }
 }
 
-/** The offer a pending payment belongs to; a later 402 with other terms is another payment. */
-function keyOf(offer: PaymentRequirements): string {
-  return JSON.stringify([offer.network, offer.asset, offer.amount, offer.payTo, offer.extra.spender, offer.extra.offer]);
+/** What the client chose is what the seller offered: policies may choose, but not change. */
+function sameTerms(offer: Offer, chosen: PaymentRequirements): void {
+  const { scheme, network, asset, amount, payTo, maxTimeoutSeconds } = chosen;
+  const same = scheme === "exact" && network === offer.network && asset === offer.asset && amount === offer.amount && payTo === offer.payTo;
+  if (!same || maxTimeoutSeconds !== offer.maxTimeoutSeconds || chosen.extra.spender !== offer.spender || chosen.extra.offer !== offer.offer) {
+    throw new OfferRefused("the chosen offer is not the one that the seller made");
+  }
+}
+
+/** The seller's extensions as they are echoed, with the payment identifier. */
+function named(extensions: NonNullable<Envelope["extensions"]>, identifier: string | undefined): NonNullable<Envelope["extensions"]> {
+  if (identifier === undefined) return extensions;
+  const [[key, own]] = Object.entries(identifierExtension(identifier)) as [[string, { info: object }]];
+  const theirs = extensions[key] as { info?: unknown };
+  return { ...extensions, [key]: { ...theirs, info: { ...(isObject(theirs.info) ? theirs.info : {}), ...own.info } } };
 }

@@ -1,0 +1,81 @@
+/** Answers: asked for with limits, and made again for the caller with the URL they came from. */
+import { type BodyLimits, type Read, readBody } from "./body.js";
+import { makeRequest, type RequestFacts } from "./request.js";
+import { within } from "./waits.js";
+
+/** Statuses with which a response must have no body. */
+const WITHOUT_BODY = [101, 204, 205, 304];
+
+/**
+ * One exchange, up to the headers. The request is aborted with `signal`, and when there is no answer within `idleMs`; the
+ * signal is watched for as long as the answer is read (`exchange.end()` says that it was).
+ */
+export class Exchange {
+  readonly #abort = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #forward = () => this.#abort.abort(this.#signal.reason);
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    if (signal.aborted) this.#forward();
+    else signal.addEventListener("abort", this.#forward, { once: true });
+  }
+
+  async ask(
+    inner: typeof fetch,
+    facts: Pick<RequestFacts, "method" | "options">,
+    request: { url: string; headers: Headers; body: Uint8Array<ArrayBuffer> | null; redirect: RequestRedirect },
+    idleMs: number,
+  ): Promise<Response> {
+    this.#signal.throwIfAborted();
+    try {
+      const sent = makeRequest(facts, { ...request, signal: this.#abort.signal });
+      return await within(inner(sent), "the seller", idleMs, this.#signal);
+    } catch (error) {
+      this.cancel();
+      throw error;
+    }
+  }
+
+  /** Reads the answer's body. A body that is shorter than it was said to be is an error. */
+  async read(response: Response, limits: BodyLimits): Promise<Read> {
+    try {
+      const read = await readBody(response.body, limits, this.#signal);
+      const announced = response.headers.get("content-length");
+      const encoded = response.headers.has("content-encoding") || response.headers.has("transfer-encoding");
+      if ("whole" in read && response.body !== null && announced !== null && !encoded && /^\d+$/.test(announced) && read.whole.length < Number(announced)) {
+        throw new TypeError("the body was cut");
+      }
+      return read;
+    } catch (error) {
+      this.cancel();
+      throw error;
+    }
+  }
+
+  /** Ends what is under way. */
+  cancel(): void {
+    this.#abort.abort();
+    this.end();
+  }
+
+  end(): void {
+    this.#signal.removeEventListener("abort", this.#forward);
+  }
+}
+
+/** The response with another body, and with the URL of the first one. */
+export function remade(response: Response, body: BodyInit | null, headers: Headers = new Headers(response.headers)): Response {
+  const { status, statusText } = response;
+  if (status < 200) return response;
+  const made = new Response(WITHOUT_BODY.includes(status) ? null : body, { status, statusText, headers });
+  return withOrigin(made, response.url, response.redirected);
+}
+
+function withOrigin(made: Response, url: string, redirected: boolean): Response {
+  return Object.defineProperties(made, {
+    url: { value: url },
+    redirected: { value: redirected },
+    clone: { value: () => withOrigin(Response.prototype.clone.call(made), url, redirected) },
+  });
+}

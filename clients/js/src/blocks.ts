@@ -1,0 +1,173 @@
+/** What the ledger says of a payment: its block log, or the allowance where it keeps none. */
+import type { Principal } from "@icp-sdk/core/principal";
+import { type Account, parseAccount, parseCanisterId } from "./account.js";
+import type { Network } from "./agents.js";
+import { hex, sameBytes } from "./bytes.js";
+import { type Allowance, allowanceArgs, allowanceType, type Blocks, blocksArgs, blocksType, candidAccount, standardsType, type Value } from "./icrc.js";
+import type { PaymentRecord } from "./record.js";
+
+/** Blocks that are looked at for one payment. */
+const MAX_BLOCKS = 10_000n;
+/** Blocks asked for in one call. */
+const PAGE = 500n;
+/** How much older than the authorization's beginning a block is when the search ends, in seconds. */
+const SLACK_SECONDS = 120;
+
+/**
+ * What the ledger shows:
+ * - `moved`: a transfer from the payer by the spender with the payment's memo;
+ * - `suspect`: a transfer from the payer by the spender that is for no payment that is known;
+ * - `none`: neither, since the authorization began;
+ * - `unknown`: it cannot be told.
+ */
+export type LedgerWord = "moved" | "suspect" | "none" | "unknown";
+
+/** Asks the asset of a payment by update calls. `others`: ids of the payer's other payments. Throws if it does not answer. */
+export async function askLedger(network: Network, record: PaymentRecord, others: Set<string>): Promise<LedgerWord> {
+  const [ledger, payer] = [parseCanisterId(record.asset), parseAccount(record.payer)];
+  const spender = parseCanisterId(record.spender);
+  if (!ledger || !payer || !spender) return "unknown";
+  const { value: standards } = await network.update<{ name: string }[]>(ledger, "icrc1_supported_standards", [], standardsType);
+  if (standards.some(({ name }) => name === "ICRC-3")) return searchLog(network, ledger, record, { payer, spender, others });
+  if (record.allowance === undefined) return "unknown";
+  const args = { account: candidAccount(payer), spender: { owner: spender, subaccount: [] } };
+  const { value } = await network.update<Allowance>(ledger, "icrc2_allowance", [[allowanceArgs, args]], allowanceType);
+  return value.allowance >= BigInt(record.allowance) ? "none" : "unknown";
+}
+
+interface Parties {
+  payer: Account;
+  spender: Principal;
+  others: Set<string>;
+}
+
+async function searchLog(network: Network, ledger: Principal, record: PaymentRecord, parties: Parties): Promise<LedgerWord> {
+  const oldest = BigInt(record.validAfter - SLACK_SECONDS) * 1_000_000_000n;
+  const tip = await getBlocks(network, ledger, 0n, 0n);
+  let suspect = false;
+  let end = tip.log_length;
+  const lowest = end > MAX_BLOCKS ? end - MAX_BLOCKS : 0n;
+  while (end > lowest) {
+    const start = end - lowest > PAGE ? end - PAGE : lowest;
+    const page = await fetchRange(network, ledger, start, end - start);
+    // A ledger gives fewer blocks than asked for: those at the end of the range are asked for next.
+    let reached = start;
+    for (let id = start; id < end && page.has(id); id++) reached = id + 1n;
+    if (reached === start) return "unknown";
+    for (let id = reached - 1n; id >= start; id--) {
+      const block = page.get(id) as Value;
+      const word = judge(block, record.paymentId, parties);
+      if (word === "moved") return "moved";
+      suspect ||= word === "suspect";
+    }
+    if (reached < end) {
+      const rest = await searchRange(network, ledger, reached, end, record, parties);
+      if (rest === "moved" || rest === "unknown") return rest;
+      suspect ||= rest === "suspect";
+    }
+    const time = timeOf(page.get(start));
+    if (time !== undefined && time < oldest) return suspect ? "suspect" : "none";
+    end = start;
+  }
+  if (lowest > 0n) return "unknown";
+  return suspect ? "suspect" : "none";
+}
+
+/** All blocks of a range, however few the ledger gives at a time. */
+async function searchRange(network: Network, ledger: Principal, from: bigint, to: bigint, record: PaymentRecord, parties: Parties): Promise<LedgerWord> {
+  let suspect = false;
+  for (let start = from; start < to; ) {
+    const page = await fetchRange(network, ledger, start, to - start);
+    const first = start;
+    for (; start < to && page.has(start); start++) {
+      const word = judge(page.get(start) as Value, record.paymentId, parties);
+      if (word === "moved") return "moved";
+      suspect ||= word === "suspect";
+    }
+    if (start === first) return "unknown";
+  }
+  return suspect ? "suspect" : "none";
+}
+
+/** Blocks by id, those in archives included. */
+async function fetchRange(network: Network, ledger: Principal, start: bigint, length: bigint): Promise<Map<bigint, Value>> {
+  const found = new Map<bigint, Value>();
+  const answer = await getBlocks(network, ledger, start, length);
+  for (const { id, block } of answer.blocks) found.set(id, block);
+  for (const { args, callback } of answer.archived_blocks) {
+    const [archive, method] = callback;
+    const { value } = await network.update<Blocks>(archive, method, [[blocksArgs, args]], blocksType);
+    for (const { id, block } of value.blocks) found.set(id, block);
+  }
+  return found;
+}
+
+async function getBlocks(network: Network, ledger: Principal, start: bigint, length: bigint): Promise<Blocks> {
+  const { value } = await network.update<Blocks>(ledger, "icrc3_get_blocks", [[blocksArgs, [{ start, length }]]], blocksType);
+  return value;
+}
+
+/** What one block says. A block of an unknown shape counts if it has the payment's memo, or both parties, anywhere in it. */
+export function judge(block: Value, paymentId: string, { payer, spender, others }: Parties): LedgerWord {
+  const tx = member(block, "tx");
+  const from = accountOf(tx && member(tx, "from"));
+  const by = accountOf(tx && member(tx, "spender"));
+  const memo = tx && member(tx, "memo");
+  const memoText = memo && "Blob" in memo ? hex(bytesOf(memo.Blob)) : undefined;
+  const kind = (tx && member(tx, "op")) ?? member(block, "btype");
+  const readable = tx !== undefined && kind !== undefined;
+  if (readable) {
+    // An approval names both parties, too, and moves nothing between them.
+    const name = "Text" in kind ? kind.Text : "";
+    if (["approve", "2approve", "mint", "1mint", "burn", "1burn"].includes(name)) return "none";
+    if (from && by) {
+      if (!sameAccount(from, payer) || !sameAccount(by, { owner: spender, subaccount: undefined })) return "none";
+      if (memoText === paymentId) return "moved";
+      return memoText !== undefined && others.has(memoText) ? "none" : "suspect";
+    }
+    // A transfer without a spender is the payer's own.
+    if (from && by === undefined && member(tx, "spender") === undefined) return "none";
+  }
+  const blobs = blobsOf(block);
+  if (blobs.includes(paymentId)) return "moved";
+  const parties = [payer.owner, spender].map((principal) => hex(principal.toUint8Array()));
+  if (!parties.every((party) => blobs.includes(party))) return "none";
+  return blobs.some((blob) => others.has(blob)) ? "none" : "suspect";
+}
+
+interface RawAccount {
+  owner: Uint8Array;
+  subaccount: Uint8Array | undefined;
+}
+
+function accountOf(value: Value | undefined): RawAccount | undefined {
+  if (!value || !("Array" in value)) return undefined;
+  const [owner, subaccount] = value.Array;
+  if (!owner || !("Blob" in owner)) return undefined;
+  return { owner: bytesOf(owner.Blob), subaccount: subaccount && "Blob" in subaccount ? bytesOf(subaccount.Blob) : undefined };
+}
+
+function sameAccount(raw: RawAccount, account: Account): boolean {
+  const subaccount = (bytes: Uint8Array | undefined) => bytes ?? new Uint8Array(32);
+  return sameBytes(raw.owner, account.owner.toUint8Array()) && sameBytes(subaccount(raw.subaccount), subaccount(account.subaccount));
+}
+
+function member(value: Value, name: string): Value | undefined {
+  return "Map" in value ? value.Map.find(([key]) => key === name)?.[1] : undefined;
+}
+
+function timeOf(block: Value | undefined): bigint | undefined {
+  const time = block && member(block, "ts");
+  return time && "Nat" in time ? time.Nat : undefined;
+}
+
+/** Every blob in a block, hex. */
+function blobsOf(value: Value): string[] {
+  if ("Blob" in value) return [hex(bytesOf(value.Blob))];
+  if ("Array" in value) return value.Array.flatMap(blobsOf);
+  return "Map" in value ? value.Map.flatMap(([, inner]) => blobsOf(inner)) : [];
+}
+
+function bytesOf(blob: Uint8Array | number[]): Uint8Array {
+  return blob instanceof Uint8Array ? blob : Uint8Array.from(blob);
+}

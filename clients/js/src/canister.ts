@@ -1,0 +1,58 @@
+/** The methods of the canister that a payer asks about a payment (canister.did). */
+import { IDL } from "@icp-sdk/core/candid";
+import type { Principal } from "@icp-sdk/core/principal";
+import type { Certified, Network } from "./agents.js";
+
+const { Record, Variant, Opt, Vec, Nat, Nat8, Nat32, Nat64, Text, Null } = IDL;
+const Blob = Vec(Nat8);
+
+const cancelArgs = Record({ nonce: Blob, valid_before_seconds: Nat64 });
+const cancelResult = Variant({
+  Ok: Null,
+  Err: Variant({
+    InvalidArgument: Record({ field: Text, problem: Text, limit: Opt(Nat) }),
+    AnonymousCaller: Null,
+    AlreadyUsed: Record({ payment_id: Blob }),
+    TooManyCancellations: Record({ limit: Nat32 }),
+    Expired: Record({ now_seconds: Nat64 }),
+    TooFarAhead: Record({ limit_seconds: Nat64 }),
+  }),
+});
+
+/** What became of a cancellation. */
+export type Cancelled = "Ok" | "InvalidArgument" | "AnonymousCaller" | "AlreadyUsed" | "TooManyCancellations" | "Expired" | "TooFarAhead";
+
+/** Asks the spender to never charge the caller's authorization with this nonce. */
+export async function cancelAuthorization(network: Network, spender: Principal, nonce: Uint8Array, validBefore: bigint): Promise<Certified<Cancelled>> {
+  const args = { nonce, valid_before_seconds: validBefore };
+  const { value, seconds } = await network.update<Record<string, unknown>>(spender, "cancel_authorization", [[cancelArgs, args]], cancelResult);
+  const name = "Err" in value ? Object.keys(value.Err as object)[0] : "Ok";
+  return { value: name as Cancelled, seconds };
+}
+
+const status = Variant({
+  Settling: Null,
+  Settled: Record({}),
+  Failed: Record({}),
+  Unknown: Record({}),
+  Delivered: Record({}),
+  Refunding: Record({}),
+  Refunded: Record({}),
+});
+
+/** Where a payment stands; `null`: the canister never had it, or has forgotten it. */
+export type PaymentStatus = "Settling" | "Settled" | "Failed" | "Unknown" | "Delivered" | "Refunding" | "Refunded" | null;
+
+/** What the spender says of a payment, by update call. */
+export async function paymentStatus(network: Network, spender: Principal, paymentId: Uint8Array): Promise<Certified<PaymentStatus>> {
+  const reply = Opt(Record({ status }));
+  const { value, seconds } = await network.update<[] | [{ status: object }]>(spender, "payment", [[Blob, paymentId]], reply);
+  return { value: value[0] ? (Object.keys(value[0].status)[0] as PaymentStatus) : null, seconds };
+}
+
+/** The origin of which a canister says that it serves it; undefined if it says none. */
+export async function originOf(network: Network, canister: Principal): Promise<string | undefined> {
+  const { value } = await network.update<[] | [string]>(canister, "origin", [], Opt(Text));
+  return value[0];
+}
+

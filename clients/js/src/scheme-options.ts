@@ -1,0 +1,80 @@
+import type { SignIdentity } from "@icp-sdk/core/agent";
+import { parseCanisterId } from "./account.js";
+import { type AgentOptions, Network } from "./agents.js";
+import { originOf } from "./canister.js";
+import type { ResendOptions } from "./options.js";
+import type { PaymentStore } from "./store.js";
+
+/** Choices of the payer; each has a default. */
+export interface ExactIcpOptions extends AgentOptions {
+  /** Subaccount that pays, 32 bytes; default: the default subaccount. */
+  subaccount?: Uint8Array;
+  /**
+   * The canisters that may be paid, whatever serves the resource; nothing else is paid then. Default: the canister that serves the
+   * resource, where that can be told.
+   */
+  spenders?: readonly string[];
+  /**
+   * The most that is paid at a time, in atomic units, by ledger canister id, in the order in which ledgers are preferred. What is
+   * not named keeps its default: one dollar in ckUSDC and ckUSDT, nothing in any other ledger.
+   */
+  maxAmounts?: Readonly<Record<string, bigint | number | string>>;
+  /** Where payments are recorded; default: `defaultStore()`. */
+  store?: PaymentStore;
+  /** Payments to one spender that may be unresolved at a time; default 100. */
+  maxUnresolved?: number;
+  /** Whether fee, balance and allowance are asked before signing, where there is an agent; default true. */
+  preflight?: boolean;
+  /** Limits of `refetch`. */
+  resend?: ResendOptions;
+  /** Clock in Unix seconds. */
+  now?: () => number;
+}
+
+/** How long a canister's word about its origin is believed. */
+const ORIGIN_MS = 3_600_000;
+
+/** The networks that a payer can ask, each connected once. */
+export class Networks {
+  readonly #identity: SignIdentity;
+  readonly #options: AgentOptions;
+  readonly #known = new Map<string, Promise<Network | undefined>>();
+  readonly #origins = new Map<string, { origin: string | undefined; at: number }>();
+
+  constructor(identity: SignIdentity, options: AgentOptions) {
+    this.#identity = identity;
+    this.#options = options;
+  }
+
+  /** Undefined if the options name none; throws if it does not answer or is another one. */
+  async of(network: string): Promise<Network | undefined> {
+    const known = this.#known.get(network);
+    if (known) return known;
+    const connecting = Network.connect(network, this.#identity, this.#options);
+    this.#known.set(network, connecting);
+    try {
+      return await connecting;
+    } catch (error) {
+      this.#known.delete(network);
+      throw error;
+    }
+  }
+
+  /** The canister that a gateway named for an origin, if the canister itself says by update call that it serves that origin. */
+  async confirmed(network: string, canister: string | undefined, origin: string): Promise<string | undefined> {
+    const id = canister === undefined ? undefined : parseCanisterId(canister);
+    if (!id) return undefined;
+    const key = `${network} ${id.toText()}`;
+    const cached = this.#origins.get(key);
+    if (cached && Date.now() - cached.at < ORIGIN_MS) return cached.origin === origin ? id.toText() : undefined;
+    try {
+      const connected = await this.of(network);
+      if (!connected) return undefined;
+      const said = await originOf(connected, id);
+      this.#origins.set(key, { origin: said, at: Date.now() });
+      return said === origin ? id.toText() : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/** Making an authorization that is good for long enough when it leaves. */
+import type { SignIdentity } from "@icp-sdk/core/agent";
+import { checkDelegations, type ExactIcrc2Payload, paymentId, proofSize, signAuthorization, signedMessage, type Terms } from "./authorization.js";
+import { hex } from "./bytes.js";
+import { OfferRefused } from "./errors.js";
+import { type Envelope, headerOf, MAX_HEADER_BYTES, tooLong } from "./journal.js";
+import type { Offer } from "./offer.js";
+
+/** How far an authorization reaches back, so that a clock slightly ahead of the subnet's does no harm. */
+const CLOCK_SKEW_SECONDS = 30;
+/** Base64 of the shortest signature. */
+const SIGNATURE_CHARACTERS = 88;
+
+export interface Signed {
+  paymentId: string;
+  payload: ExactIcrc2Payload;
+  validAfter: number;
+  validBefore: number;
+}
+
+/**
+ * Signs an authorization of an offer for `from`. It ends `maxTimeoutSeconds` after signing began; if less than half of that is left
+ * when the signature is there, which a user or a slow device may take its time for, another is made and the first one dropped.
+ */
+export async function sign(identity: SignIdentity, from: string, offer: Offer, envelope: Envelope, now: () => number): Promise<Signed> {
+  for (let attempt = 1; ; attempt++) {
+    const signed = await signNow(identity, from, offer, envelope, Math.floor(now()));
+    if (signed.validBefore - Math.floor(now()) >= offer.maxTimeoutSeconds / 2) return signed;
+    if (attempt === 2) throw new OfferRefused(`signing took longer than half of the ${offer.maxTimeoutSeconds} seconds that the offer gives`);
+  }
+}
+
+async function signNow(identity: SignIdentity, from: string, offer: Offer, envelope: Envelope, now: number): Promise<Signed> {
+  const [validAfter, validBefore] = [now - CLOCK_SKEW_SECONDS, now + offer.maxTimeoutSeconds];
+  checkDelegations(identity, offer.spender, validBefore);
+  const terms: Terms = {
+    scheme: "exact",
+    network: offer.network,
+    asset: offer.asset,
+    amount: offer.amount,
+    payTo: offer.payTo,
+    spender: offer.spender,
+    offer: offer.offer,
+  };
+  const fields = { from, nonce: hex(crypto.getRandomValues(new Uint8Array(32))), validAfter: validAfter.toString(), validBefore: validBefore.toString() };
+  const bare = { accepted: offer.entry, payload: { ...fields, publicKey: "", signature: "" } };
+  const atLeast = headerOf(bare, envelope).length + (4 / 3) * (SIGNATURE_CHARACTERS + proofSize(identity));
+  if (atLeast > MAX_HEADER_BYTES + 4) throw tooLong(Math.floor(atLeast));
+  const payload = await signAuthorization(identity, terms, fields);
+  const length = headerOf({ accepted: offer.entry, payload }, envelope).length;
+  if (length > MAX_HEADER_BYTES) throw tooLong(length);
+  return { paymentId: await paymentId(signedMessage(terms, fields)), payload, validAfter, validBefore };
+}
