@@ -1,6 +1,6 @@
 /** Answers: asked for with limits, and made again for the caller with the URL they came from. */
 import { type BodyLimits, type Read, readBody } from "./body.js";
-import { makeRequest, type RequestFacts } from "./request.js";
+import { type RequestFacts, send, type Sending } from "./request.js";
 import { within } from "./waits.js";
 
 /** Statuses with which a response must have no body. */
@@ -24,13 +24,12 @@ export class Exchange {
   async ask(
     inner: typeof fetch,
     facts: Pick<RequestFacts, "method" | "options">,
-    request: { url: string; headers: Headers; body: Uint8Array<ArrayBuffer> | null; redirect: RequestRedirect },
+    request: Sending,
     idleMs: number,
   ): Promise<Response> {
     this.#signal.throwIfAborted();
     try {
-      const sent = makeRequest(facts, { ...request, signal: this.#abort.signal });
-      return await within(inner(sent), "the seller", idleMs, this.#signal);
+      return await within(send(inner, facts, request, this.#abort.signal), "the seller", idleMs, this.#signal);
     } catch (error) {
       this.cancel();
       throw error;

@@ -46,11 +46,15 @@ export async function offerId(canister: Principal, method: string, route: string
   return hex(await sha256(concat(Uint8Array.of(separator.length), separator, hash))).slice(0, 32);
 }
 
-/** Whether the path of a URL, as it stands there, is of the route: `{name}` matches one segment that is not empty. */
+/**
+ * Whether the path of a URL, as it stands there, is of the route: `{name}` matches one segment that is not empty, and every other
+ * segment itself. An encoded slash matches nothing: the canister decodes it and sees two segments (section 4.3).
+ */
 export function routeMatches(route: string, path: string): boolean {
+  if (/%2f/i.test(path)) return false;
   const [expected, actual] = [route.split("/"), path.split("/")];
   if (expected.length !== actual.length) return false;
-  return expected.every((segment, at) => (/^\{.*\}$/.test(segment) ? actual[at] !== "" : segment === actual[at]));
+  return expected.every((segment, at) => (/^\{.*\}$/s.test(segment) ? actual[at] !== "" : segment === actual[at]));
 }
 
 /** Reads one entry of `accepts`; throws {@link Unreadable} with the field at fault. */

@@ -49,7 +49,7 @@ export async function factsOf(request: Request, maxBytes: number): Promise<Reque
   url.hash = "";
   const headers = new Headers(request.headers);
   return {
-    method: request.method.toUpperCase(),
+    method: request.method,
     url: url.href,
     headers,
     body,
@@ -78,16 +78,19 @@ function without(body: Uint8Array, boundary: Uint8Array): Uint8Array<ArrayBuffer
   return concat(...parts, body.subarray(from));
 }
 
-/** The same request to `url`, with these headers and this body. */
-export function makeRequest(facts: Pick<RequestFacts, "method" | "options">, change: { url: string; headers: Headers; body: Uint8Array<ArrayBuffer> | null; redirect: RequestRedirect; signal: AbortSignal }): Request {
-  return new Request(change.url, {
-    ...facts.options,
-    method: facts.method,
-    headers: change.headers,
-    redirect: change.redirect,
-    signal: change.signal,
-    ...(change.body === null ? {} : { body: change.body }),
-  });
+/** A request that is sent for another one. */
+export interface Sending {
+  url: string;
+  headers: Headers;
+  body: Uint8Array<ArrayBuffer> | null;
+  redirect: RequestRedirect;
+}
+
+/** Sends a request with the method and the options of `facts`. */
+export function send(inner: typeof fetch, facts: Pick<RequestFacts, "method" | "options">, { url, headers, body, redirect }: Sending, signal: AbortSignal): Promise<Response> {
+  const init = { ...facts.options, method: facts.method, headers, redirect, signal, ...(body === null ? {} : { body }) };
+  // A system that follows redirects has to send the body again, which it cannot read out of a Request twice.
+  return redirect === "follow" && body !== null ? inner(url, init) : inner(new Request(url, init));
 }
 
 /** What a store keeps of a request. */

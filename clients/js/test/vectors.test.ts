@@ -4,22 +4,44 @@ import { describe, it } from "node:test";
 import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import { Principal } from "@icp-sdk/core/principal";
 import { decodePaymentSignatureHeader } from "@x402/core/http";
-import { accountText, type ExactIcrc2Payload, paymentId, signedMessage } from "../src/index.js";
+import { accountText, type ExactIcrc2Payload, networkId, offerId, paymentId, signedMessage } from "../src/index.js";
+import { mismatch, readOffer } from "../src/offer.js";
 
 interface Vectors {
+  networks: { rootKey: string; network: string }[];
+  offers: { canister: string; method: string; route: string; revision: number | string; offer: string }[];
+  requests: { name: string; method: string; url: string; mismatch: string | null; extra: Record<string, unknown> }[];
   accounts: { owner: string; subaccount: string | null; text: string }[];
   payments: { name: string; header: string; message: string; paymentId: string; payer: string }[];
 }
 
-const vectors = JSON.parse(
-  readFileSync(new URL("../../../../crates/x402-icp/tests/vectors.json", import.meta.url), "utf8"),
-) as Vectors;
+const text = readFileSync(new URL("../../../../crates/x402-icp/tests/vectors.json", import.meta.url), "utf8");
+// A number beyond 2^53 stays exact as a text.
+const vectors = JSON.parse(text.replace(/: (\d{17,})(?=[,\s])/g, ': "$1"')) as Vectors;
 
 describe("the vectors of docs/scheme_exact_icp.md", () => {
   for (const { owner, subaccount, text } of vectors.accounts) {
     it(`account ${text}`, () => {
       const bytes = subaccount === null ? undefined : new Uint8Array(Buffer.from(subaccount, "hex"));
       assert.equal(accountText(Principal.fromText(owner), bytes), text);
+    });
+  }
+
+  for (const { rootKey, network } of vectors.networks) {
+    it(`network ${network}`, async () => assert.equal(await networkId(new Uint8Array(Buffer.from(rootKey, "hex"))), network));
+  }
+
+  for (const { canister, method, route, revision, offer } of vectors.offers) {
+    it(`offer ${method} ${route} ${revision}`, async () => assert.equal(await offerId(Principal.fromText(canister), method, route, BigInt(revision)), offer));
+  }
+
+  for (const { name, method, url, mismatch: expected, extra } of vectors.requests) {
+    it(`request: ${name}`, async () => {
+      const entry = { scheme: "exact", network: "icp:1", asset: "xevnm-gaaaa-aaaar-qafnq-cai", amount: "1", payTo: "2vxsx-fae", maxTimeoutSeconds: 60, extra };
+      const problem = await readOffer(entry).then((offer) => mismatch(offer, method, url), (error: Error) => error.message);
+      const shape = { missing: /^extra\.\w+ /, spender: /extra\.spender/, id: /extra\.(offer|spender)/, method: /requests, not for/, path: /, not for/ }[expected ?? ""];
+      if (shape) assert.match(problem ?? "", shape);
+      else assert.equal(problem, undefined);
     });
   }
 

@@ -1,0 +1,383 @@
+/** B5, B7, B8 and C10 to C13: never more than agreed, never to somebody else, whatever stands in a 402. */
+import assert from "node:assert/strict";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { after, before, describe, it } from "node:test";
+import { Principal } from "@icp-sdk/core/principal";
+import { DelegationChain, DelegationIdentity, Ed25519KeyIdentity } from "@icp-sdk/core/identity";
+import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
+import { canisterOfUrl, ExactIcpScheme, MemoryStore, OfferRefused, resendingFetch } from "../src/index.js";
+import { plain } from "../src/text.js";
+import { buyer, CKUSDC, CKUSDT, encode, type Entry, ICP, identity, NETWORK, offer, OTHER_SPENDER, QUICK, receipt, Seller, settled, SPENDER } from "./support.js";
+
+let seller: Seller;
+let second: Seller;
+before(async () => {
+  [seller, second] = await Promise.all([new Seller().start(), new Seller().start()]);
+});
+after(() => [seller, second].forEach((server) => server.stop()));
+
+const refused = (pattern: RegExp) => (error: Error) => error instanceof OfferRefused && pattern.test(error.message);
+
+describe("the payer's own caps", () => {
+  for (const controls of [false, { maxAmountPerPayment: false, allowedAssets: true }] as const) {
+    for (const [name, change] of Object.entries({
+      "500 ICP": { asset: ICP, amount: "50000000000" },
+      "more than a dollar of ckUSDC": { amount: "1000001" },
+      "more than a dollar of ckUSDT": { asset: CKUSDT, amount: "1000001" },
+      "one unit of an unknown ledger": { asset: OTHER_SPENDER, amount: "1" },
+    })) {
+      it(`refuse ${name} with ${JSON.stringify(controls)} as the client's controls`, async () => {
+        seller.reset([await offer(change)]);
+        const { pay, client } = buyer();
+        client.setSpendControls(controls);
+        await assert.rejects(pay(seller.url()), refused(/maxAmounts/));
+        assert.equal(seller.seen.length, 0);
+      });
+    }
+  }
+
+  it("are lifted for one ledger by an explicit option, of the scheme or of the client", async () => {
+    const maxAmounts = { [ICP]: 100n };
+    for (const [amount, options, allowed] of [
+      ["100", { maxAmounts }, undefined],
+      ["101", { maxAmounts }, /above the cap of 100/],
+      ["100", {}, undefined],
+      ["101", {}, /maxAmountPerPayment/],
+    ] as const) {
+      seller.reset([await offer({ asset: ICP, amount })]);
+      const { pay, client } = buyer(options);
+      client.setSpendControls("maxAmounts" in options ? false : { allowedAssets: [{ network: "icp:*", asset: ICP, maxAmountPerPayment: "100" }] });
+      if (allowed) await assert.rejects(pay(seller.url()), allowed);
+      else assert.equal((await pay(seller.url())).status, 200);
+    }
+  });
+
+  it("hold below the client's and above them", async () => {
+    seller.reset([await offer({ amount: "4000000" })]);
+    const { pay, client } = buyer();
+    client.setSpendControls({ maxAmountPerPayment: "$5" });
+    await assert.rejects(pay(seller.url()), refused(/above the cap of 1000000/));
+    const raised = buyer({ maxAmounts: { [CKUSDC]: 5_000_000n } });
+    raised.client.setSpendControls({ maxAmountPerPayment: "$5" });
+    assert.equal((await raised.pay(seller.url())).status, 200);
+  });
+});
+
+/** Entries that cannot be paid, each with what the reason says. */
+const ODD: [string, (good: Entry) => unknown, RegExp][] = [
+  ["null", () => null, /must be an object/],
+  ["a text", () => "exact", /must be an object/],
+  ["no extra", (good) => ({ ...good, extra: undefined }), /extra/],
+  ["extra null", (good) => ({ ...good, extra: null }), /extra/],
+  ["60.5 seconds", (good) => ({ ...good, maxTimeoutSeconds: 60.5 }), /maxTimeoutSeconds/],
+  ["\"60\" seconds", (good) => ({ ...good, maxTimeoutSeconds: "60" }), /maxTimeoutSeconds/],
+  ["no seconds", (good) => ({ ...good, maxTimeoutSeconds: undefined }), /maxTimeoutSeconds/],
+  ["0 seconds", (good) => ({ ...good, maxTimeoutSeconds: 0 }), /maxTimeoutSeconds/],
+  ["136 years", (good) => ({ ...good, maxTimeoutSeconds: 4_294_967_295 }), /maxTimeoutSeconds/],
+  ["a day and a second", (good) => ({ ...good, maxTimeoutSeconds: 86_401 }), /maxTimeoutSeconds/],
+  ["an amount as number", (good) => ({ ...good, amount: 10000 }), /amount/],
+  ["2^128", (good) => ({ ...good, amount: (1n << 128n).toString() }), /amount/],
+  ["an amount with a leading zero", (good) => ({ ...good, amount: "01" }), /amount/],
+  ["a negative amount", (good) => ({ ...good, amount: "-1" }), /amount/],
+  ["v1 names", ({ amount, ...good }) => ({ ...good, maxAmountRequired: amount }), /amount/],
+  ["a v1 network", (good) => ({ ...good, network: "base-sepolia", amount: undefined }), /amount/],
+  ["a payTo that is no account", (good) => ({ ...good, payTo: "0x01" }), /payTo/],
+  ["a payTo with a wrong checksum", (good) => ({ ...good, payTo: "2vxsx-fae-aaaaaaa.1" }), /payTo/],
+  ["an asset that is a key", (good) => ({ ...good, asset: identity.getPrincipal().toText() }), /asset/],
+  ["an asset in upper case", (good) => ({ ...good, asset: CKUSDC.toUpperCase() }), /asset/],
+  ["a network with a line break", (good) => ({ ...good, network: "icp:1\n" }), /network/],
+  ["a spender that is a key", (good) => ({ ...good, extra: { ...good.extra, spender: identity.getPrincipal().toText() } }), /spender/],
+  ["the management canister as spender", (good) => ({ ...good, extra: { ...good.extra, spender: "aaaaa-aa" } }), /spender/],
+  ["another transfer method", (good) => ({ ...good, extra: { ...good.extra, assetTransferMethod: "icrc1" } }), /assetTransferMethod/],
+  ["an unknown flow", (good) => ({ ...good, extra: { ...good.extra, paymentFlow: "escrow" } }), /paymentFlow/],
+  ["no route", (good) => ({ ...good, extra: { ...good.extra, route: undefined } }), /route/],
+  ["another revision", (good) => ({ ...good, extra: { ...good.extra, revision: 2 } }), /extra\.offer/],
+  ["another method", (good) => ({ ...good, extra: { ...good.extra, method: "POST" } }), /extra\.offer/],
+  ["a fee as number", (good) => ({ ...good, extra: { ...good.extra, fee: 10000 } }), /fee/],
+];
+
+describe("one odd entry in accepts", () => {
+  for (const [name, make, reason] of ODD) {
+    it(`(${name}) is skipped, and alone it is refused with the reason`, async () => {
+      const [good, odd] = [await offer(), make(await offer())];
+      for (const offers of [[odd, good], [good, odd]]) {
+        seller.reset(offers);
+        assert.equal((await buyer().pay(seller.url())).status, 200);
+        assert.deepEqual(seller.seen[0]!.payment.accepted, good);
+      }
+      seller.reset([odd]);
+      await assert.rejects(buyer().pay(seller.url()), refused(reason));
+    });
+  }
+
+  it("is told with all the others", async () => {
+    seller.reset([null, { ...(await offer()), amount: 1 }, await offer({}, {}, { method: "POST" }), await offer({}, {}, { route: "/other" })]);
+    await assert.rejects(buyer().pay(seller.url()), refused(/offer 1: .*; offer 2: amount .*; offer 3: .*POST.*; offer 4: .*\/other/));
+  });
+
+  for (const [name, required] of Object.entries({
+    "resource is absent": {},
+    "resource is null": { resource: null },
+    "extensions is an empty list": { extensions: [] },
+    "extensions is null": { extensions: null },
+    "an extension is null": { extensions: { "payment-identifier": null } },
+    "an extension has no info": { extensions: { "payment-identifier": {} } },
+    "error is an object": { error: { code: 1 } },
+  })) {
+    it(`does not matter when ${name}`, async () => {
+      seller.reset([await offer()]);
+      seller.required = required;
+      assert.equal((await buyer().pay(seller.url())).status, 200);
+    });
+  }
+
+  for (const [name, header] of Object.entries({ "no base64": "{}", "no JSON": encode("x").slice(2), "a list": encode([]), "no accepts": encode({ x402Version: 2 }), "accepts null": encode({ x402Version: 2, accepts: null }), "empty accepts": encode({ x402Version: 2, accepts: [] }) })) {
+    it(`a PAYMENT-REQUIRED with ${name} is refused in plain words`, async () => {
+      seller.reset([]);
+      seller.unpaid = (_, response) => response.writeHead(402, { "PAYMENT-REQUIRED": header }).end();
+      await assert.rejects(buyer().pay(seller.url()), refused(/^the seller/));
+    });
+  }
+
+  it("a receipt without transaction does not keep the content back", async () => {
+    seller.reset([await offer()], (_, response, seen) => response.writeHead(200, { "PAYMENT-RESPONSE": receipt(seen, { transaction: undefined }) }).end("the report"));
+    const warnings: string[] = [];
+    assert.equal(await (await buyer({}, { warn: (message) => warnings.push(message) }).pay(seller.url())).text(), "the report");
+    assert.match(warnings[0]!, /transaction undefined/);
+  });
+});
+
+describe("whose canister, whose resource", () => {
+  it("host first, then the parameter on a bare gateway, and no other label", () => {
+    for (const [url, canister] of [
+      [`https://${SPENDER}.icp0.io/a`, SPENDER],
+      [`https://${SPENDER}.raw.icp0.io/a?canisterId=${OTHER_SPENDER}`, SPENDER],
+      [`https://${SPENDER}.icp.net/`, SPENDER],
+      [`http://${SPENDER}.raw.localhost:8000/`, SPENDER],
+      [`http://localhost:4943/?canisterId=${SPENDER}`, SPENDER],
+      [`http://[::1]:4943/?canisterId=${SPENDER}`, SPENDER],
+      [`https://icp0.io/?canisterId=${SPENDER}`, SPENDER],
+      [`https://shop.example/?canisterId=${SPENDER}`, undefined],
+      [`https://${SPENDER}.shop.example/`, undefined],
+      [`https://www.${SPENDER}.icp0.io/`, undefined],
+      [`https://${SPENDER}.icp0.io.shop.example/`, undefined],
+      ["http://127.0.0.1/?canisterId=aaaaa-aa", undefined],
+      [`http://127.0.0.1.shop.example/?canisterId=${SPENDER}`, undefined],
+    ] as const) {
+      assert.equal(canisterOfUrl(url), canister, url);
+    }
+  });
+
+  for (const [name, spender] of [["another canister", OTHER_SPENDER], ["a canister that cannot be told", undefined]] as const) {
+    it(`an offer of a spender is refused at ${name}, unless the user names it`, async () => {
+      seller.reset([await offer()]);
+      const url = spender ? seller.url("/report", spender) : `${seller.base}/report`;
+      await assert.rejects(buyer().pay(url), refused(/extra\.spender/));
+      assert.equal((await buyer({ spenders: [SPENDER] }).pay(url)).status, 200);
+      await assert.rejects(buyer({ spenders: [OTHER_SPENDER] }).pay(seller.url()), refused(/not among the spenders/));
+    });
+  }
+
+  it("the gateway's header alone proves nothing", async () => {
+    seller.reset([await offer()]);
+    const header = encode({ x402Version: 2, accepts: seller.offers });
+    seller.unpaid = (_, response) => response.writeHead(402, { "PAYMENT-REQUIRED": header, "x-ic-canister-id": SPENDER }).end();
+    await assert.rejects(buyer().pay(`${seller.base}/report`), refused(/cannot be told/));
+  });
+
+  for (const [name, relayed] of [["route", { route: "/other" }], ["method", { method: "POST" }], ["template", { route: "/report/{id}" }]] as const) {
+    it(`a relayed offer of another ${name} buys nothing`, async () => {
+      seller.reset([await offer({}, {}, relayed)]);
+      await assert.rejects(buyer({ spenders: [SPENDER] }).pay(seller.url()), refused(/the offer is for/));
+      assert.equal(seller.seen.length, 0);
+    });
+  }
+});
+
+describe("redirects", () => {
+  const to = (location: string, status = 302) => (_: IncomingMessage, response: ServerResponse) => void response.writeHead(status, { location }).end();
+  const secrets = { headers: { authorization: "Bearer secret", cookie: "a=secret" } };
+
+  for (const status of [301, 302, 307, 308]) {
+    it(`${status} to another origin: nothing is paid there, and no credentials arrive`, async () => {
+      second.reset([await offer()]);
+      seller.reset([]);
+      seller.unpaid = to(second.url(), status);
+      await assert.rejects(buyer({ spenders: [SPENDER] }).pay(seller.url(), secrets), refused(/another origin/));
+      assert.equal(second.seen.length, 0);
+      assert.equal(second.asked.length, 1);
+      assert.deepEqual([second.asked[0]!.headers.authorization, second.asked[0]!.headers.cookie], [undefined, undefined]);
+    });
+  }
+
+  it("through another origin and back: nothing is paid", async () => {
+    seller.reset([await offer()]);
+    second.reset([]);
+    second.unpaid = to(seller.url("/report?back"));
+    seller.unpaid = (request, response) => (request.url!.includes("back") ? seller.refuse(response) : to(second.url())(request, response));
+    await assert.rejects(buyer({ spenders: [SPENDER] }).pay(seller.url()), refused(/another origin/));
+  });
+
+  it("within the origin: the request that got the 402 is the one that is paid", async () => {
+    seller.reset([await offer({}, {}, { route: "/new" })]);
+    seller.unpaid = (request, response) => (request.url!.startsWith("/new") ? seller.refuse(response) : to(seller.url("/new"))(request, response));
+    assert.equal((await buyer().pay(seller.url("/old"), secrets)).status, 200);
+    assert.deepEqual(seller.seen.map(({ url }) => url.split("?")[0]), ["/new"]);
+    assert.equal(seller.seen[0]!.headers.authorization, "Bearer secret");
+  });
+
+  it("within the origin, six of them: nothing is paid", async () => {
+    seller.reset([await offer()]);
+    seller.unpaid = (request, response) => {
+      const hop = Number(/hop=(\d)/.exec(request.url!)?.[1] ?? 0);
+      return hop >= 6 ? seller.refuse(response) : to(seller.url(`/report?hop=${hop + 1}`))(request, response);
+    };
+    await assert.rejects(buyer().pay(seller.url()), refused(/redirects/));
+  });
+
+  for (const status of [302, 303, 307]) {
+    it(`${status} of a POST that ends at a 402: nothing is paid`, async () => {
+      const method = status === 307 ? "POST" : "GET";
+      seller.reset([await offer({}, {}, { method, route: "/new" })]);
+      seller.unpaid = (request, response) => (request.url!.startsWith("/new") ? seller.refuse(response) : to(seller.url("/new"), status)(request, response));
+      await assert.rejects(buyer().pay(seller.url("/old"), { method: "POST", body: "x" }), OfferRefused);
+      assert.equal(seller.seen.length, 0);
+    });
+  }
+
+  it("of a paid request are not followed", async () => {
+    for (const location of [second.url(), seller.url("/elsewhere")]) {
+      second.reset([await offer()]);
+      seller.reset([await offer()], (_, response) => response.writeHead(307, { location }).end());
+      assert.equal((await buyer().pay(seller.url(), secrets)).status, 307);
+      assert.equal(second.seen.length + second.asked.length, 0);
+      assert.equal(seller.seen.length, 1);
+    }
+  });
+
+  for (const [from, target, what] of [
+    ["https://shop.example/a", "http://shop.example/a", /https to http/],
+    ["https://shop.example/a", "https://127.0.0.1/a", /this machine/],
+    ["https://shop.example/a", "https://x.localhost/a", /this machine/],
+    ["https://shop.example/a", "file:///etc/passwd", /http or https/],
+  ] as const) {
+    it(`from ${from} to ${target} are not followed at all`, async () => {
+      const asked: string[] = [];
+      const inner: typeof fetch = async (input) => {
+        asked.push(new Request(input).url);
+        return new Response(null, { status: 302, headers: { location: target } });
+      };
+      await assert.rejects(buyer({}, {}, inner).pay(from), what);
+      assert.deepEqual(asked, [from]);
+    });
+  }
+});
+
+describe("delegations and headers", () => {
+  const pays = async (options: { targets?: Principal[]; permissions?: string }, minutes = 60) => {
+    seller.reset([await offer()]);
+    const key = Ed25519KeyIdentity.generate();
+    const chain = await DelegationChain.create(identity, key.getPublicKey(), new Date(Date.now() + minutes * 60_000), options);
+    const scheme = new ExactIcpScheme(DelegationIdentity.fromDelegation(key, chain), { store: new MemoryStore() });
+    return wrapFetchWithPayment(resendingFetch(fetch, QUICK), new x402Client().register("icp:*", scheme))(seller.url());
+  };
+
+  it("a delegation that lets its holder pay this spender in time is used", async () => {
+    assert.equal((await pays({ targets: [Principal.fromText(SPENDER)] })).status, 200);
+  });
+
+  for (const [name, options, minutes, reason] of [
+    ["excludes the spender", { targets: [Principal.fromText(CKUSDC)] }, 60, /not for canister/],
+    ["has no targets left", { targets: [] }, 60, /not for canister/],
+    ["ends before the payment", {}, 4, /ends before/],
+    ["has ended", {}, -1, /ends before/],
+    ["is limited by permissions", { permissions: "queries" }, 60, /permissions/],
+  ] as const) {
+    it(`a delegation that ${name} is refused before signing`, async () => {
+      await assert.rejects(pays(options as never, minutes), refused(reason));
+      assert.equal(seller.seen.length, 0);
+    });
+  }
+
+  for (const [name, required] of Object.entries({
+    "resource": { resource: { url: "/report", description: "d".repeat(13_000) } },
+    "extensions": { extensions: { big: { info: {}, schema: { text: "s".repeat(13_000) } } } },
+  })) {
+    it(`a 402 whose ${name} would make the payment too long is refused before signing`, async () => {
+      seller.reset([await offer()]);
+      seller.required = required;
+      const inner: typeof fetch = async (input) => {
+        if (new Request(input).headers.has("PAYMENT-SIGNATURE")) return assert.fail("sent");
+        return new Response("{}", { status: 402, headers: { "PAYMENT-REQUIRED": encode({ x402Version: 2, ...required, accepts: seller.offers }) } });
+      };
+      const { pay, scheme } = buyer({}, {}, inner);
+      await assert.rejects(pay(seller.url()), refused(/reads at most 16384/));
+      assert.deepEqual(await scheme.unresolved(), []);
+    });
+  }
+});
+
+describe("strangers' text", () => {
+  it("is one bounded line without control characters", () => {
+    for (const [text, shown] of [
+      ["plain ünï 漢", "plain ünï 漢"],
+      ["a\u001b]52;c;aGk=\u0007b", "a\ufffd]52;c;aGk=\ufffdb"],
+      ["a\nb\r\u2028c\u2029", "a\ufffdb\ufffd\ufffdc\ufffd"],
+      ["\u202eabc\u2066\u200f", "\ufffdabc\ufffd\ufffd"],
+      ["\u009b31m", "\ufffd31m"],
+    ] as const) {
+      assert.equal(plain(text), shown);
+    }
+    assert.equal(Array.from(plain("x".repeat(1e6))).length, 201);
+    assert.equal(plain({ a: 1n }), '{"a":"1"}');
+  });
+
+  for (const [name, change, extra] of [
+    ["amount", { amount: "\u001b[2J" }, {}],
+    ["payTo", { payTo: "x\nPay 0.01" }, {}],
+    ["network", { network: "icp:\u202e1" }, {}],
+    ["route", {}, { route: "/\u001b]0;x\u0007" }],
+  ] as const) {
+    it(`in ${name} reaches no error raw, and no header does`, async () => {
+      seller.reset([await offer(change, extra)]);
+      const error = await buyer().pay(seller.url()).catch((caught: Error) => caught);
+      assert.ok(error instanceof OfferRefused);
+      assert.doesNotMatch(error.message, /[\u0000-\u001f\u007f-\u009f\u202a-\u202e]/);
+    });
+  }
+
+  it("errors of a payment carry neither its header nor the caller's", async () => {
+    seller.reset([await offer()], (_, response) => response.destroy());
+    const error = (await buyer().pay(seller.url(), { headers: { authorization: "Bearer secret" } }).catch((caught: unknown) => caught)) as Error;
+    const { inspect } = await import("node:util");
+    const shown = inspect(error, { depth: 10, showHidden: true });
+    for (const secret of ["secret", seller.seen[0]!.header, String(seller.seen[0]!.payment.payload.signature)]) assert.ok(!shown.includes(secret));
+  });
+});
+
+describe("another transport", () => {
+  const bare = (options: object) => new x402Client().register("icp:*", new ExactIcpScheme(identity, { store: new MemoryStore(), agent: false, ...options }));
+
+  it("is paid only for spenders that the user names", async () => {
+    seller.reset([await offer()]);
+    await assert.rejects(wrapFetchWithPayment(fetch, bare({}))(seller.url()), /option spenders/);
+    assert.equal((await wrapFetchWithPayment(fetch, bare({ spenders: [SPENDER] }))(seller.url())).status, 200);
+  });
+
+  for (const paid of [settled, (_: number, response: ServerResponse) => void response.destroy(), (_: number, response: ServerResponse) => void response.writeHead(404).end()]) {
+    it("never has two authorizations for one offer without proof", async () => {
+      seller.reset([await offer(), await offer({ asset: CKUSDT })], paid);
+      const pay = wrapFetchWithPayment(fetch, bare({ spenders: [SPENDER] }));
+      await Promise.all([1, 2, 3].map((n) => pay(seller.url(`/report?n=${n}`)).catch(() => undefined)));
+      await assert.rejects(pay(seller.url()), /not resolved: no agent/);
+      assert.equal(seller.nonces().size, 1);
+    });
+  }
+
+  it("knows no call of somebody's invention", async () => {
+    seller.reset([await offer({}, { "tollkeeper-x402/call": "00#0" })]);
+    await assert.rejects(wrapFetchWithPayment(fetch, bare({ spenders: [SPENDER] }))(seller.url()), /not known any more/);
+    assert.equal((await buyer().pay(seller.url())).status, 200);
+    assert.equal(seller.seen[0]!.payment.accepted.network, NETWORK);
+  });
+});
