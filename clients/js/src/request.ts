@@ -88,7 +88,8 @@ export interface Sending {
 
 /** Sends a request with the method and the options of `facts`. */
 export function send(inner: typeof fetch, facts: Pick<RequestFacts, "method" | "options">, { url, headers, body, redirect }: Sending, signal: AbortSignal): Promise<Response> {
-  const init = { ...facts.options, method: facts.method, headers, redirect, signal, ...(body === null ? {} : { body }) };
+  // A Blob can be sent any number of times; Node detaches the buffer of an array.
+  const init = { ...facts.options, method: facts.method, headers, redirect, signal, ...(body === null ? {} : { body: new Blob([body]) }) };
   // A system that follows redirects has to send the body again, which it cannot read out of a Request twice.
   return redirect === "follow" && body !== null ? inner(url, init) : inner(new Request(url, init));
 }
