@@ -41,52 +41,38 @@ interface Parties {
   others: Set<string>;
 }
 
+/** Walks the log back from its end to blocks that are older than the authorization. */
 async function searchLog(network: Network, ledger: Principal, record: PaymentRecord, parties: Parties): Promise<LedgerWord> {
   const oldest = BigInt(record.validAfter - SLACK_SECONDS) * 1_000_000_000n;
-  const tip = await getBlocks(network, ledger, 0n, 0n);
-  let suspect = false;
-  let end = tip.log_length;
+  let end = (await getBlocks(network, ledger, 0n, 0n)).log_length;
   const lowest = end > MAX_BLOCKS ? end - MAX_BLOCKS : 0n;
-  while (end > lowest) {
-    const start = end - lowest > PAGE ? end - PAGE : lowest;
-    const page = await fetchRange(network, ledger, start, end - start);
-    // A ledger gives fewer blocks than asked for: those at the end of the range are asked for next.
-    let reached = start;
-    for (let id = start; id < end && page.has(id); id++) reached = id + 1n;
-    if (reached === start) return "unknown";
-    for (let id = reached - 1n; id >= start; id--) {
-      const block = page.get(id) as Value;
+  let suspect = false;
+  for (let start: bigint; end > lowest; end = start) {
+    start = end - lowest > PAGE ? end - PAGE : lowest;
+    const page = await fetchAll(network, ledger, start, end);
+    if (!page) return "unknown";
+    for (const block of page.reverse()) {
+      const time = timeOf(block);
+      if (time !== undefined && time < oldest) return suspect ? "suspect" : "none";
       const word = judge(block, record.paymentId, parties);
       if (word === "moved") return "moved";
       suspect ||= word === "suspect";
     }
-    if (reached < end) {
-      const rest = await searchRange(network, ledger, reached, end, record, parties);
-      if (rest === "moved" || rest === "unknown") return rest;
-      suspect ||= rest === "suspect";
-    }
-    const time = timeOf(page.get(start));
-    if (time !== undefined && time < oldest) return suspect ? "suspect" : "none";
-    end = start;
   }
   if (lowest > 0n) return "unknown";
   return suspect ? "suspect" : "none";
 }
 
-/** All blocks of a range, however few the ledger gives at a time. */
-async function searchRange(network: Network, ledger: Principal, from: bigint, to: bigint, record: PaymentRecord, parties: Parties): Promise<LedgerWord> {
-  let suspect = false;
-  for (let start = from; start < to; ) {
-    const page = await fetchRange(network, ledger, start, to - start);
-    const first = start;
-    for (; start < to && page.has(start); start++) {
-      const word = judge(page.get(start) as Value, record.paymentId, parties);
-      if (word === "moved") return "moved";
-      suspect ||= word === "suspect";
-    }
-    if (start === first) return "unknown";
+/** All blocks of a range in order, however few the ledger gives at a time; undefined if some are missing. */
+async function fetchAll(network: Network, ledger: Principal, from: bigint, to: bigint): Promise<Value[] | undefined> {
+  const blocks: Value[] = [];
+  for (let next = from; next < to; ) {
+    const found = await fetchRange(network, ledger, next, to - next);
+    const first = next;
+    for (let block = found.get(next); block && next < to; block = found.get(++next)) blocks.push(block);
+    if (next === first) return undefined;
   }
-  return suspect ? "suspect" : "none";
+  return blocks;
 }
 
 /** Blocks by id, those in archives included. */

@@ -69,7 +69,8 @@ export class PayerLedger {
 
   /** What `spender` may still take, fees included; nothing if its allowance has expired. */
   async allowance(spender: string): Promise<bigint> {
-    return (await this.#standing(canister(spender))).allowance;
+    const { allowance, expires_at } = await this.#standing(canister(spender));
+    return expires_at[0] !== undefined && expires_at[0] <= BigInt(Date.now()) * 1_000_000n ? 0n : allowance;
   }
 
   /**
@@ -78,17 +79,21 @@ export class PayerLedger {
    */
   async approve(spender: string, amount: bigint, options: ApproveOptions = {}): Promise<bigint> {
     const owner = canister(spender);
+    // What the ledger said when it refused: it knows better than its query which allowance has expired.
+    let told: bigint | undefined;
     for (let attempt = 1; ; attempt++) {
-      const standing = await this.#standing(owner);
+      const { allowance: asked, expires_at } = await this.#standing(owner);
+      const allowance = told ?? asked;
       const ends = BigInt(Math.floor(Date.now() / 1000 + (options.expiresInSeconds ?? 3_600))) * 1_000_000_000n;
       const result = await this.#actor.icrc2_approve({
-        ...(await this.#terms(owner)),
-        amount: standing.allowance > amount ? standing.allowance : amount,
-        expected_allowance: [standing.allowance],
-        expires_at: later(standing, ends),
+        ...this.#terms(owner),
+        amount: allowance > amount ? allowance : amount,
+        expected_allowance: [allowance],
+        expires_at: later({ allowance, expires_at }, ends),
       });
       if ("Ok" in result) return result.Ok;
       if (!("AllowanceChanged" in result.Err) || attempt >= TRIES) throw new Error(`icrc2_approve: ${plain(result.Err)}`);
+      told = (result.Err.AllowanceChanged as { current_allowance: bigint }).current_allowance;
     }
   }
 
@@ -110,19 +115,17 @@ export class PayerLedger {
 
   /** Takes the allowance of `spender` away; returns the ledger's block index. */
   async revoke(spender: string): Promise<bigint> {
-    const result = await this.#actor.icrc2_approve({ ...(await this.#terms(canister(spender))), amount: 0n, expected_allowance: [], expires_at: [] });
+    const result = await this.#actor.icrc2_approve({ ...this.#terms(canister(spender)), amount: 0n, expected_allowance: [], expires_at: [] });
     if ("Ok" in result) return result.Ok;
     throw new Error(`icrc2_approve: ${plain(result.Err)}`);
   }
 
-  async #terms(owner: Principal): Promise<Record<string, unknown>> {
+  #terms(owner: Principal): Record<string, unknown> {
     return { from_subaccount: this.#subaccount, spender: { owner, subaccount: [] }, fee: [], memo: [], created_at_time: [] };
   }
 
   async #standing(owner: Principal): Promise<Allowance> {
-    const found = await this.#actor.icrc2_allowance({ account: await this.#account(), spender: { owner, subaccount: [] } });
-    const expired = found.expires_at[0] !== undefined && found.expires_at[0] <= BigInt(Date.now()) * 1_000_000n;
-    return expired ? { allowance: 0n, expires_at: [] } : found;
+    return this.#actor.icrc2_allowance({ account: await this.#account(), spender: { owner, subaccount: [] } });
   }
 }
 
