@@ -28,6 +28,7 @@ function findBrowser() {
   }
 }
 
+// The answer to the first payment is lost and the page reloads; then two frames, as two tabs would, buy the same thing at once.
 const PAGE = `
 import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
@@ -35,21 +36,44 @@ import { decodePaymentResponseHeader } from "@x402/core/http";
 import { ExactIcpScheme, resendingFetch } from "tollkeeper-x402";
 
 const { url, secret } = await (await fetch("/task")).json();
+const scheme = new ExactIcpScheme(Ed25519KeyIdentity.fromSecretKey(Uint8Array.from(secret)));
+const payWith = (inner) => wrapFetchWithPayment(resendingFetch(inner, { attempts: 1 }), new x402Client().register("icp:*", scheme));
+const tell = (told) => fetch("/told", { method: "POST", body: JSON.stringify(told) });
+const lossy = async (request) => {
+  const answer = await fetch(request);
+  if (request.headers.has("PAYMENT-SIGNATURE")) throw new TypeError("lost");
+  return answer;
+};
+const bought = async (to) => {
+  const paid = await payWith(fetch.bind(window))(to);
+  return { status: paid.status, text: await paid.text(), settled: decodePaymentResponseHeader(paid.headers.get("PAYMENT-RESPONSE")) };
+};
 const told = { origin: location.origin };
 try {
-  const unpaid = await fetch(url);
-  told.unpaid = unpaid.status;
-  told.offersReadable = unpaid.headers.get("PAYMENT-REQUIRED") !== null;
-  const identity = Ed25519KeyIdentity.fromSecretKey(Uint8Array.from(secret));
-  const client = new x402Client().register("icp:*", new ExactIcpScheme(identity));
-  const paid = await wrapFetchWithPayment(resendingFetch(fetch.bind(window)), client)(url);
-  told.status = paid.status;
-  told.text = await paid.text();
-  told.settled = decodePaymentResponseHeader(paid.headers.get("PAYMENT-RESPONSE"));
+  if (location.pathname === "/frame") {
+    parent.postMessage(await bought(url + "&frames"), "*");
+  } else if (sessionStorage.lost === undefined) {
+    const unpaid = await fetch(url);
+    sessionStorage.unpaid = unpaid.status;
+    sessionStorage.offersReadable = unpaid.headers.get("PAYMENT-REQUIRED") !== null;
+    sessionStorage.lost = await payWith(lossy)(url).then(() => "not lost", (error) => error.name);
+    location.reload();
+  } else {
+    Object.assign(told, { lost: sessionStorage.lost, unpaid: sessionStorage.unpaid, offersReadable: sessionStorage.offersReadable });
+    told.unresolved = (await scheme.unresolved()).length;
+    Object.assign(told, await bought(url));
+    const frames = [];
+    const both = new Promise((resolve) => addEventListener("message", ({ data }) => frames.push(data) === 2 && resolve()));
+    for (let n = 0; n < 2; n++) document.body.append(Object.assign(document.createElement("iframe"), { src: "/frame" }));
+    await both;
+    told.frames = frames.map(({ status }) => status);
+    told.left = (await scheme.unresolved()).length;
+    await tell(told);
+  }
 } catch (error) {
   told.error = String(error && error.stack || error);
+  await tell(told);
 }
-await fetch("/told", { method: "POST", body: JSON.stringify(told) });
 `;
 
 /** Serves the page and its script; resolves with what the page tells. */
@@ -68,7 +92,7 @@ async function visit(task) {
     const send = (type, body) => response.writeHead(200, { "content-type": type }).end(body);
     if (request.url === "/task") return send("application/json", JSON.stringify(task));
     if (request.url === "/page.js") return send("text/javascript", bundle.outputFiles[0].contents);
-    if (request.url !== "/told") return send("text/html", '<!doctype html><title>buyer</title><script type="module" src="/page.js"></script>');
+    if (request.url !== "/told") return send("text/html", '<!doctype html><title>buyer</title><body></body><script type="module" src="/page.js"></script>');
     let body = "";
     request.on("data", (data) => (body += data));
     request.on("end", () => (send("text/plain", ""), tell(JSON.parse(body))));
@@ -96,7 +120,7 @@ async function visit(task) {
 }
 
 describe("a page on another origin", { skip: browser ? false : "no Chromium here" }, () => {
-  it("reads the offers, pays once, and reads the receipt", async () => {
+  it("reads the offers, pays once across a reload and in two frames, and reads the receipt", async () => {
     const { d } = createPrivateKey(readFileSync(demo.payer_pem)).export({ format: "jwk" });
     const payer = Ed25519KeyIdentity.fromSecretKey(new Uint8Array(Buffer.from(d, "base64url")));
     const identity = Ed25519KeyIdentity.generate();
@@ -109,14 +133,16 @@ describe("a page on another origin", { skip: browser ? false : "no Chromium here
     const before = await ledger.balance();
 
     const secret = [...new Uint8Array(identity.getKeyPair().secretKey)];
-    const url = new URL("/report", demo.gateway).href;
+    const url = new URL(`/report?canisterId=${demo.canister}`, demo.gateway).href;
     const told = await visit({ url, secret });
     assert.equal(told.error, undefined);
     assert.notEqual(told.origin, new URL(url).origin);
-    assert.deepEqual([told.unpaid, told.offersReadable], [402, true]);
+    assert.deepEqual([told.unpaid, told.offersReadable, told.lost, told.unresolved], ["402", "true", "PaymentUnresolved", 1]);
     assert.equal(told.status, 200);
     assert.match(told.text, /Market report/);
     assert.equal(told.settled.payer, identity.getPrincipal().toText());
-    assert.equal(before - (await ledger.balance()), 10_000n + 10_000n);
+    assert.deepEqual([told.frames, told.left], [[200, 200], 0]);
+    // One purchase of the page, one of the frames.
+    assert.equal(before - (await ledger.balance()), 2n * (10_000n + 10_000n));
   });
 });

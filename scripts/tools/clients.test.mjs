@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createPrivateKey } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { describe, it } from "node:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { DelegationChain, DelegationIdentity, ECDSAKeyIdentity, Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import { Secp256k1KeyIdentity } from "@icp-sdk/core/identity/secp256k1";
@@ -11,15 +13,18 @@ import { Principal } from "@icp-sdk/core/principal";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
 import { decodePaymentRequiredHeader, decodePaymentResponseHeader } from "@x402/core/http";
 import { PaymentRequiredV2Schema } from "@x402/core/schemas";
-import { cancelPayment, ExactIcpScheme, PayerLedger, resendingFetch } from "tollkeeper-x402";
+import { cancelPayment, ExactIcpScheme, MemoryStore, OfferRefused, PayerLedger, resendingFetch, withPaymentIdentifier } from "tollkeeper-x402";
+import { fileStore } from "tollkeeper-x402/file-store";
 import * as idl from "./idl.mjs";
 import { actor, agentFor, ok } from "./replica.mjs";
 
 const demo = JSON.parse(process.env.TOLLKEEPER_DEMO);
 const network = { replica: demo.replica, root_key: demo.root_key };
-const report = new URL("/report", demo.gateway).href;
+/** On a bare gateway the parameter says which canister serves: nobody has to name the spender. */
+const urlOf = (path) => new URL(`${path}?canisterId=${demo.canister}`, demo.gateway).href;
+const report = urlOf("/report");
 const payer = identityOf(demo.payer_pem);
-const FUNDS = 2_000_000n;
+const FUNDS = 300_000n;
 
 function identityOf(pemFile) {
   const { d } = createPrivateKey(readFileSync(pemFile)).export({ format: "jwk" });
@@ -42,7 +47,24 @@ function refusal({ status, headers }) {
   return `${status} ${header ? atob(header) : "without an x402 header"}`;
 }
 
-const clientOf = (identity) => new x402Client().register("icp:*", new ExactIcpScheme(identity));
+const clientOf = (scheme) => new x402Client().register("icp:*", scheme);
+/** A scheme with a store of its own; without `agent` it can ask nobody. */
+const schemeOf = (identity, options) => new ExactIcpScheme(identity, { store: new MemoryStore(), ...options });
+const quick = { attempts: 2, delayMs: 10, warn: () => undefined };
+const payWith = (scheme, inner = fetch) => wrapFetchWithPayment(resendingFetch(inner, quick), clientOf(scheme));
+/** Answers `answer` to paid requests, after they went through if `sends`; keeps the last header. */
+function between(answer, sends = true) {
+  const middle = async (input, init) => {
+    const request = new Request(input, init);
+    const header = request.headers.get("PAYMENT-SIGNATURE");
+    if (header === null) return fetch(request);
+    middle.header = header;
+    if (sends) await (await fetch(request)).arrayBuffer();
+    return answer();
+  };
+  return middle;
+}
+const closed = () => Promise.reject(new TypeError("the socket was closed"));
 const delegated = async () => {
   const session = Ed25519KeyIdentity.generate();
   const root = Ed25519KeyIdentity.generate();
@@ -70,7 +92,8 @@ describe("the stock @x402/fetch client", () => {
       const identity = await make();
       const ledger = await fund(identity);
       const before = await ledger.balance();
-      const response = await wrapFetchWithPayment(resendingFetch(fetch), clientOf(identity))(report);
+      const scheme = schemeOf(identity, { agent: await agentFor(network, identity) });
+      const response = await wrapFetchWithPayment(resendingFetch(fetch), clientOf(scheme))(report);
       assert.equal(response.status, 200, refusal(response));
       assert.match(await response.text(), /Market report/);
       const settled = decodePaymentResponseHeader(response.headers.get("payment-response"));
@@ -78,79 +101,29 @@ describe("the stock @x402/fetch client", () => {
       assert.equal(settled.payer, identity.getPrincipal().toText());
       assert.match(response.headers.get("cache-control"), /no-store/);
       assert.equal(before - (await ledger.balance()), 10_000n + 10_000n);
+      assert.deepEqual(await scheme.unresolved(), []);
     });
   }
 
-  it("is told why when the allowance does not suffice, and keeps its money", async () => {
-    const identity = Ed25519KeyIdentity.generate();
-    const ledger = await fund(identity);
-    await ledger.approve(demo.canister, 19_999n);
-    const before = await ledger.balance();
-    const response = await wrapFetchWithPayment(fetch, clientOf(identity))(report);
-    assert.equal(response.status, 402);
-    assert.equal(decodePaymentResponseHeader(response.headers.get("payment-response")).errorReason, "insufficient_allowance");
-    assert.equal(await ledger.balance(), before);
-  });
-
-  it("ends a payment that a gateway calls refused and keeps", async () => {
+  it("is paid by another transport too, for a spender that the payer names, and knows when a payment has ended", async () => {
     const identity = Ed25519KeyIdentity.generate();
     const ledger = await fund(identity);
     const before = await ledger.balance();
-    const agent = await agentFor(network, identity);
-    let held;
-    const liar = async (input, init) => {
-      const request = new Request(input, init);
-      held = request.headers.get("PAYMENT-SIGNATURE") ?? held;
-      return held ? new Response("{}", { status: 402 }) : fetch(request);
-    };
-    await wrapFetchWithPayment(liar, clientOf(identity))(report);
-    assert.equal(await cancelPayment(agent, held), "cancelled");
-    const late = await fetch(report, { headers: { "PAYMENT-SIGNATURE": held } });
-    assert.match(refusal(late), /invalid_exact_icp_cancelled/);
-    assert.equal(await ledger.balance(), before);
-    // One that was used cannot be taken back.
-    const paid = await wrapFetchWithPayment((input, init) => {
-      held = new Request(input, init).headers.get("PAYMENT-SIGNATURE") ?? held;
-      return fetch(input, init);
-    }, clientOf(identity))(report);
-    assert.equal(paid.status, 200);
-    assert.equal(await cancelPayment(agent, held), "used");
-    const other = await agentFor(network, Ed25519KeyIdentity.generate());
-    await assert.rejects(cancelPayment(other, held), /signed this payment/);
+    const pay = wrapFetchWithPayment(fetch, clientOf(schemeOf(identity, { spenders: [demo.canister], host: demo.replica })));
+    for (const total of [20_000n, 40_000n]) {
+      assert.equal((await pay(report)).status, 200);
+      assert.equal(before - (await ledger.balance()), total);
+    }
   });
 
-  it("gets the same content for the same authorization, charged once", async () => {
+  it("buys one thing once under one payment identifier, whatever signs", async () => {
     const identity = Ed25519KeyIdentity.generate();
     const ledger = await fund(identity);
     const before = await ledger.balance();
-    const twice = async (input, init) => {
-      const request = new Request(input, init);
-      if (!request.headers.has("PAYMENT-SIGNATURE")) return fetch(request);
-      const first = await fetch(request.clone());
-      const second = await fetch(request);
-      assert.equal(await first.text(), await second.clone().text());
-      return second;
-    };
-    const response = await wrapFetchWithPayment(twice, clientOf(identity))(report);
-    assert.equal(response.status, 200);
-    assert.equal(before - (await ledger.balance()), 20_000n);
-  });
-
-  it("buys once under one payment-identifier, even if it signs twice", async () => {
-    const identity = Ed25519KeyIdentity.generate();
-    const ledger = await fund(identity);
-    const dataset = new URL("/dataset", demo.gateway).href;
-    const { extensions } = decodePaymentRequiredHeader((await fetch(dataset)).headers.get("payment-required"));
-    assert.equal(extensions["payment-identifier"].info.required, false);
     const id = `pay_${"0123456789abcdef".repeat(2)}`;
-    const client = clientOf(identity).registerExtension({
-      key: "payment-identifier",
-      enrichPaymentPayload: async (payload) => ({ ...payload, extensions: { "payment-identifier": { info: { id } } } }),
-    });
-    const before = await ledger.balance();
-    const first = await wrapFetchWithPayment(fetch, client)(dataset);
+    const first = await payWith(schemeOf(identity))(urlOf("/dataset"), withPaymentIdentifier(id));
     assert.equal(first.status, 200, refusal(first));
-    const second = await wrapFetchWithPayment(fetch, client)(dataset);
+    const second = await payWith(schemeOf(identity))(urlOf("/dataset"), withPaymentIdentifier(id));
     assert.equal(second.status, 409, refusal(second));
     assert.deepEqual(await second.json(), { error: "payment_identifier_conflict" });
     assert.equal(before - (await ledger.balance()), 50_000n + 10_000n);
@@ -164,6 +137,109 @@ describe("the stock @x402/fetch client", () => {
     assert.match(preflight.headers.get("access-control-allow-headers"), /PAYMENT-SIGNATURE/i);
     assert.equal((await fetch(demo.gateway)).status, 200);
     assert.equal((await fetch(new URL("/nothing", demo.gateway))).status, 404);
+  });
+});
+
+/** The payer's transfers to the merchant, counted in the blocks of the ledger. */
+async function transfersOf(identity) {
+  const books = actor(await agentFor(network, identity), demo.ledgers.ckUSDC, idl.ledger);
+  const { log_length } = await books.icrc3_get_blocks([{ start: 0n, length: 0n }]);
+  const { blocks } = await books.icrc3_get_blocks([{ start: 0n, length: log_length }]);
+  assert.equal(BigInt(blocks.length), log_length);
+  const owner = Buffer.from(identity.getPrincipal().toUint8Array()).toString("hex");
+  const field = (map, name) => map?.Map?.find(([key]) => key === name)?.[1];
+  const paid = blocks.map(({ block }) => field(block, "tx")).filter((tx) => field(tx, "spender") && field(tx, "op")?.Text === "xfer");
+  return paid.filter((tx) => Buffer.from(field(tx, "from").Array[0].Blob).toString("hex") === owner).length;
+}
+
+describe("one purchase is one block", () => {
+  const folders = [];
+  const folder = () => {
+    folders.push(mkdtempSync(join(tmpdir(), "tollkeeper-clients-")));
+    return folders.at(-1);
+  };
+  after(() => folders.forEach((path) => rmSync(path, { recursive: true })));
+
+  for (const [name, answer] of [
+    ["the socket is closed after settlement", closed],
+    ["the answer is replaced by 503", () => new Response("", { status: 503 })],
+    ["the answer is replaced by a refusal", () => new Response("{}", { status: 402 })],
+    ["the receipt is taken away", () => new Response("Market report")],
+  ]) {
+    it(`when ${name}, and another process goes on`, async () => {
+      const identity = Ed25519KeyIdentity.generate();
+      await fund(identity);
+      const path = folder();
+      const first = schemeOf(identity, { store: fileStore(path) });
+      await payWith(first, between(answer))(report).catch(() => undefined);
+      assert.equal((await first.unresolved()).length, 1);
+      const then = schemeOf(identity, { store: fileStore(path), host: demo.replica });
+      assert.match(await (await payWith(then)(report)).text(), /Market report/);
+      assert.deepEqual(await then.unresolved(), []);
+      assert.equal(await transfersOf(identity), 1);
+    });
+  }
+
+  it("when two processes buy at once", async () => {
+    const identity = Ed25519KeyIdentity.generate();
+    await fund(identity);
+    const path = folder();
+    const secret = Buffer.from(identity.getKeyPair().secretKey).toString("hex");
+    const script = new URL("buyer.mjs", import.meta.url).pathname;
+    const run = () => promisify(execFile)(process.execPath, [script, path, report], { env: { ...process.env, BUYER_SECRET: secret } });
+    const results = await Promise.all([run(), run()]);
+    for (const { stdout } of results) assert.match(stdout, /^200 .*Market report/);
+    assert.equal(await transfersOf(identity), 1);
+  });
+
+  it("when it is refused, then approved, then bought", async () => {
+    const identity = Ed25519KeyIdentity.generate();
+    const ledger = await fund(identity);
+    await ledger.revoke(demo.canister);
+    const agent = await agentFor(network, identity);
+    await assert.rejects(payWith(schemeOf(identity, { agent }))(report), (error) => error instanceof OfferRefused && /allowance .* is 0/.test(error.message));
+    const scheme = schemeOf(identity, { agent, preflight: false });
+    const middle = (input, init) => ((middle.header = new Request(input, init).headers.get("PAYMENT-SIGNATURE") ?? middle.header), fetch(input, init));
+    const pay = payWith(scheme, middle);
+    const refused = await pay(report);
+    assert.equal(decodePaymentResponseHeader(refused.headers.get("payment-response")).errorReason, "insufficient_allowance");
+    const first = middle.header;
+    await ledger.ensureAllowance(demo.canister, 20_000n);
+    assert.equal((await pay(report)).status, 200);
+    assert.deepEqual(await scheme.unresolved(), []);
+    assert.equal(await cancelPayment(agent, first), "cancelled");
+    assert.equal(await cancelPayment(agent, middle.header), "used");
+    const late = await fetch(report, { headers: { "PAYMENT-SIGNATURE": first } });
+    assert.equal(late.status, 402);
+    assert.equal(await transfersOf(identity), 1);
+    const other = await agentFor(network, Ed25519KeyIdentity.generate());
+    await assert.rejects(cancelPayment(other, first), /signed this payment/);
+  });
+
+  it("when a gateway keeps it, and it is resolved", async () => {
+    const identity = Ed25519KeyIdentity.generate();
+    await fund(identity);
+    const scheme = schemeOf(identity, { host: demo.replica });
+    const middle = between(() => new Response("{}", { status: 402 }), false);
+    await payWith(scheme, middle)(report);
+    const [{ paymentId }] = await scheme.unresolved();
+    assert.equal((await scheme.resolve(paymentId)).state, "dead");
+    const late = await fetch(report, { headers: { "PAYMENT-SIGNATURE": middle.header } });
+    assert.match(refusal(late), /invalid_exact_icp_cancelled/);
+    assert.equal(await transfersOf(identity), 0);
+  });
+
+  it("when the answer is lost, the payment is found paid, and the content is fetched", async () => {
+    const identity = Ed25519KeyIdentity.generate();
+    await fund(identity);
+    const scheme = schemeOf(identity, { host: demo.replica });
+    await assert.rejects(payWith(scheme, between(closed))(report), { name: "PaymentUnresolved" });
+    const [{ paymentId }] = await scheme.unresolved();
+    const outcome = await scheme.resolve(paymentId);
+    assert.deepEqual([outcome.state, outcome.delivered], ["paid", true], outcome.reason);
+    assert.match(await (await scheme.refetch(paymentId)).text(), /Market report/);
+    assert.deepEqual(await scheme.unresolved(), []);
+    assert.equal(await transfersOf(identity), 1);
   });
 });
 

@@ -91,7 +91,8 @@ async function tell({ payer, merchant, tollkeeper }) {
     if (header) seen.authorization = JSON.parse(atob(header)).payload;
     return fetch(input, init);
   };
-  const client = new x402Client().register("icp:*", new ExactIcpScheme(payer));
+  // The demo's gateway serves the canister under a name that says nothing, so the payer names it.
+  const client = new x402Client().register("icp:*", new ExactIcpScheme(payer, { spenders: [CANISTER], agent: payerAgent }));
   const paid = await wrapFetchWithPayment(resendingFetch(watched), client)(url);
   const content = await paid.text();
   const settled = decodePaymentResponseHeader(paid.headers.get("payment-response"));

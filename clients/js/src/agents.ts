@@ -9,9 +9,15 @@ import { TimedOut, within } from "./waits.js";
 const MAINNET_HOST = "https://icp-api.io";
 
 export interface AgentOptions {
-  /** An agent with the payer's identity; its root key says for which network it speaks. `false`: none, not even the mainnet's. */
+  /**
+   * An agent with the payer's identity; its root key says for which network it speaks. `false`: none, not even the
+   * mainnet's.
+   */
   agent?: Agent | false;
-  /** Where the network of the payments answers, such as `http://127.0.0.1:8000`; default for `icp:1`: https://icp-api.io. */
+  /**
+   * Where the network of the payments answers, such as `http://127.0.0.1:8000`; default for `icp:1`:
+   * https://icp-api.io.
+   */
   host?: string;
   /** Time for one call; default 30,000 ms. */
   agentCallMs?: number;
@@ -35,8 +41,8 @@ export class Network {
   }
 
   /**
-   * The network of this id as the options reach it; undefined if they name none. Throws if the root key is another network's,
-   * whose word counts for nothing here.
+   * The network of this id as the options reach it; undefined if they name none. Throws if the root key is another
+   * network's, whose word counts for nothing here.
    */
   static async connect(network: string, identity: SignIdentity, options: AgentOptions): Promise<Network | undefined> {
     if (options.agent === false) return undefined;
@@ -46,7 +52,8 @@ export class Network {
       const host = options.host ?? (network === MAINNET ? MAINNET_HOST : undefined);
       if (host === undefined) return undefined;
       const timedFetch: typeof fetch = (input, init) => fetch(input, { ...init, signal: AbortSignal.timeout(callMs) });
-      // A key that is fetched proves nothing by itself: it is compared with the network's id below, and the mainnet's is built in.
+      // A key that is fetched proves nothing by itself: it is compared with the network's id below, and the
+      // mainnet's is built in.
       agent = HttpAgent.createSync({ host, identity, fetch: timedFetch, retryTimes: 1, shouldFetchRootKey: network !== MAINNET });
     }
     if (agent.rootKey === null) await within(agent.fetchRootKey(), "the network", callMs);
@@ -68,7 +75,10 @@ export class Network {
     return this.#agent.getPrincipal();
   }
 
-  /** Calls a method, query methods too, through consensus. Throws if the canister rejects or there is no reply in time. */
+  /**
+   * Calls a method, query methods too, through consensus. Throws if the canister rejects or there is no reply in
+   * time.
+   */
   async update<T>(canister: Principal, method: string, args: [IDL.Type, unknown][], reply: IDL.Type): Promise<Certified<T>> {
     const end = Date.now() + this.#callMs;
     const strategy = async () => {

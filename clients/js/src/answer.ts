@@ -7,8 +7,8 @@ import { within } from "./waits.js";
 const WITHOUT_BODY = [101, 204, 205, 304];
 
 /**
- * One exchange, up to the headers. The request is aborted with `signal`, and when there is no answer within `idleMs`; the
- * signal is watched for as long as the answer is read (`exchange.end()` says that it was).
+ * One exchange, up to the headers. The request is aborted with `signal`, and when there is no answer within
+ * `idleMs`; the signal is watched for as long as the answer is read (`exchange.end()` says that it was).
  */
 export class Exchange {
   readonly #abort = new AbortController();
@@ -21,12 +21,7 @@ export class Exchange {
     else signal.addEventListener("abort", this.#forward, { once: true });
   }
 
-  async ask(
-    inner: typeof fetch,
-    facts: Pick<RequestFacts, "method" | "options">,
-    request: Sending,
-    idleMs: number,
-  ): Promise<Response> {
+  async ask(inner: typeof fetch, facts: Pick<RequestFacts, "method" | "options">, request: Sending, idleMs: number): Promise<Response> {
     this.#signal.throwIfAborted();
     try {
       return await within(send(inner, facts, request, this.#abort.signal), "the seller", idleMs, this.#signal);
@@ -42,7 +37,14 @@ export class Exchange {
       const read = await readBody(response.body, limits, this.#signal);
       const announced = response.headers.get("content-length");
       const encoded = response.headers.has("content-encoding") || response.headers.has("transfer-encoding");
-      if ("whole" in read && response.body !== null && announced !== null && !encoded && /^\d+$/.test(announced) && read.whole.length < Number(announced)) {
+      if (
+        "whole" in read &&
+        response.body !== null &&
+        announced !== null &&
+        !encoded &&
+        /^\d+$/.test(announced) &&
+        read.whole.length < Number(announced)
+      ) {
         throw new TypeError("the body was cut");
       }
       return read;

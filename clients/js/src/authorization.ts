@@ -84,11 +84,7 @@ export async function paymentId(message: Uint8Array<ArrayBuffer>): Promise<strin
 }
 
 /** Signs an authorization with any identity that signs, a delegated one included. */
-export async function signAuthorization(
-  identity: SignIdentity,
-  terms: Terms,
-  fields: AuthorizationFields,
-): Promise<ExactIcrc2Payload> {
+export async function signAuthorization(identity: SignIdentity, terms: Terms, fields: AuthorizationFields): Promise<ExactIcrc2Payload> {
   const signature = await identity.sign(signedMessage(terms, fields));
   const payload: ExactIcrc2Payload = {
     ...fields,
@@ -113,13 +109,14 @@ const LIMITED = "the identity's delegation is limited by `permissions`; it canno
 const MAX_DELEGATIONS = 20;
 
 /**
- * Refuses an identity whose delegations do not let it pay this spender up to `validBefore` (Unix seconds): a verifier would
- * refuse the payment after it left.
+ * Refuses an identity whose delegations do not let it pay this spender up to `validBefore` (Unix seconds): a
+ * verifier would refuse the payment after it left.
  */
 export function checkDelegations(identity: SignIdentity, spender: string, validBefore: number): void {
   if (!isDelegated(identity)) return;
   const { delegations } = identity.getDelegation();
-  if (delegations.length > MAX_DELEGATIONS) throw new OfferRefused(`the identity has ${delegations.length} delegations, at most ${MAX_DELEGATIONS} are taken`);
+  if (delegations.length > MAX_DELEGATIONS)
+    throw new OfferRefused(`the identity has ${delegations.length} delegations, at most ${MAX_DELEGATIONS} are taken`);
   for (const { delegation } of delegations) {
     if (delegation.permissions !== undefined) throw new OfferRefused(LIMITED);
     if (delegation.targets && !delegation.targets.some((target) => target.toText() === spender)) {

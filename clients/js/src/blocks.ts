@@ -3,7 +3,17 @@ import type { Principal } from "@icp-sdk/core/principal";
 import { type Account, parseAccount, parseCanisterId } from "./account.js";
 import type { Network } from "./agents.js";
 import { hex, sameBytes } from "./bytes.js";
-import { type Allowance, allowanceArgs, allowanceType, type Blocks, blocksArgs, blocksType, candidAccount, standardsType, type Value } from "./icrc.js";
+import {
+  type Allowance,
+  allowanceArgs,
+  allowanceType,
+  type Blocks,
+  blocksArgs,
+  blocksType,
+  candidAccount,
+  standardsType,
+  type Value,
+} from "./icrc.js";
 import type { PaymentRecord } from "./record.js";
 
 /** Blocks that are looked at for one payment. */
@@ -22,7 +32,10 @@ const SLACK_SECONDS = 120;
  */
 export type LedgerWord = "moved" | "suspect" | "none" | "unknown";
 
-/** Asks the asset of a payment by update calls. `others`: ids of the payer's other payments. Throws if it does not answer. */
+/**
+ * Asks the asset of a payment by update calls. `others`: ids of the payer's other payments. Throws if it does not
+ * answer.
+ */
 export async function askLedger(network: Network, record: PaymentRecord, others: Set<string>): Promise<LedgerWord> {
   const [ledger, payer] = [parseCanisterId(record.asset), parseAccount(record.payer)];
   const spender = parseCanisterId(record.spender);
@@ -66,7 +79,7 @@ async function searchLog(network: Network, ledger: Principal, record: PaymentRec
 /** All blocks of a range in order, however few the ledger gives at a time; undefined if some are missing. */
 async function fetchAll(network: Network, ledger: Principal, from: bigint, to: bigint): Promise<Value[] | undefined> {
   const blocks: Value[] = [];
-  for (let next = from; next < to; ) {
+  for (let next = from; next < to;) {
     const found = await fetchRange(network, ledger, next, to - next);
     const first = next;
     for (let block = found.get(next); block && next < to; block = found.get(++next)) blocks.push(block);
@@ -93,7 +106,10 @@ async function getBlocks(network: Network, ledger: Principal, start: bigint, len
   return value;
 }
 
-/** What one block says. A block of an unknown shape counts if it has the payment's memo, or both parties, anywhere in it. */
+/**
+ * What one block says. A block of an unknown shape counts if it has the payment's memo, or both parties, anywhere
+ * in it.
+ */
 export function judge(block: Value, paymentId: string, { payer, spender, others }: Parties): LedgerWord {
   const tx = member(block, "tx");
   const from = accountOf(tx && member(tx, "from"));

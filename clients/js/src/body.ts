@@ -38,7 +38,12 @@ export async function readBody(body: ReadableStream<Uint8Array> | null, limits: 
 }
 
 /** A stream of a part that was read and of what is left; `ended` is called when its reader has seen the end. */
-export function continued(part: Uint8Array<ArrayBuffer>, rest: ReadableStreamDefaultReader<Uint8Array>, idleMs: number, ended: () => Promise<void>): ReadableStream<Uint8Array> {
+export function continued(
+  part: Uint8Array<ArrayBuffer>,
+  rest: ReadableStreamDefaultReader<Uint8Array>,
+  idleMs: number,
+  ended: () => Promise<void>,
+): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     start: (controller) => controller.enqueue(part),
     async pull(controller) {

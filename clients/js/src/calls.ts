@@ -1,6 +1,6 @@
 /**
- * What `resendingFetch`, which sees requests, and the scheme, which sees offers, tell each other through a stock client that
- * knows neither. A table of the process, so that several copies of this package work together.
+ * What `resendingFetch`, which sees requests, and the scheme, which sees offers, tell each other through a stock
+ * client that knows neither. A table of the process, so that several copies of this package work together.
  */
 import type { JsonObject } from "./bytes.js";
 import type { Journal } from "./journal.js";

@@ -16,11 +16,11 @@ import { plain } from "./text.js";
 export type Cancellation = "cancelled" | "used" | "expired" | "too_far_ahead";
 
 /**
- * Asks the spender of a payment never to charge it, whoever presents it. `scheme.resolve` does this for recorded payments, and asks
- * the ledger too: the word of a canister that the seller named proves nothing by itself.
+ * Asks the spender of a payment never to charge it, whoever presents it. `scheme.resolve` does this for recorded
+ * payments, and asks the ledger too: the word of a canister that the seller named proves nothing by itself.
  *
- * `header` is the value of `PAYMENT-SIGNATURE`; `agent` carries the identity that signed it and the root key of its network. Throws if
- * they do not belong together, or the canister does not answer.
+ * `header` is the value of `PAYMENT-SIGNATURE`; `agent` carries the identity that signed it and the root key of its
+ * network. Throws if they do not belong together, or the canister does not answer.
  */
 export async function cancelPayment(agent: Agent, header: string): Promise<Cancellation> {
   const { accepted, payload } = decodeHeader(header);
@@ -32,7 +32,12 @@ export async function cancelPayment(agent: Agent, header: string): Promise<Cance
   const [owner, from] = [(await network.caller()).toText(), String(payload.from)];
   // The nonce is the caller's own: with another identity, another authorization would be cancelled.
   if (from !== owner && !from.startsWith(`${owner}-`)) throw new Error(`${plain(from)} signed this payment, not ${owner}`);
-  const { value, seconds } = await cancelAuthorization(network, spender, fromHex(String(payload.nonce)), BigInt(String(payload.validBefore)));
+  const { value, seconds } = await cancelAuthorization(
+    network,
+    spender,
+    fromHex(String(payload.nonce)),
+    BigInt(String(payload.validBefore)),
+  );
   switch (value) {
     case "Ok":
       return "cancelled";

@@ -23,9 +23,19 @@ const cancelResult = Variant({
 export type Cancelled = "Ok" | "InvalidArgument" | "AnonymousCaller" | "AlreadyUsed" | "TooManyCancellations" | "Expired" | "TooFarAhead";
 
 /** Asks the spender to never charge the caller's authorization with this nonce. */
-export async function cancelAuthorization(network: Network, spender: Principal, nonce: Uint8Array, validBefore: bigint): Promise<Certified<Cancelled>> {
+export async function cancelAuthorization(
+  network: Network,
+  spender: Principal,
+  nonce: Uint8Array,
+  validBefore: bigint,
+): Promise<Certified<Cancelled>> {
   const args = { nonce, valid_before_seconds: validBefore };
-  const { value, seconds } = await network.update<Record<string, unknown>>(spender, "cancel_authorization", [[cancelArgs, args]], cancelResult);
+  const { value, seconds } = await network.update<Record<string, unknown>>(
+    spender,
+    "cancel_authorization",
+    [[cancelArgs, args]],
+    cancelResult,
+  );
   const name = "Err" in value ? Object.keys(value.Err as object)[0] : "Ok";
   return { value: name as Cancelled, seconds };
 }
@@ -55,4 +65,3 @@ export async function originOf(network: Network, canister: Principal): Promise<s
   const { value } = await network.update<[] | [string]>(canister, "origin", [], Opt(Text));
   return value[0];
 }
-

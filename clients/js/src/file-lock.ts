@@ -97,7 +97,8 @@ async function isStale(path: string): Promise<boolean> {
   if (!holder || holder.place !== place()) return age > (holder ? SILENT_STALE_MS : 10_000);
   if (holder.pid === process.pid) {
     if (held.has(holder.token)) return false;
-    // Older than this process: of one that had the same number, as is usual in a container. Younger: another worker thread's.
+    // Older than this process: of one that had the same number, as is usual in a container. Younger: another worker
+    // thread's.
     return age > process.uptime() * 1000;
   }
   return alive(holder.pid) ? age > SILENT_ALIVE_MS : true;

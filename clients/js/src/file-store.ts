@@ -1,6 +1,6 @@
 /**
- * Records in files, one for each payment, in a folder of their own: `import { fileStore } from "tollkeeper-x402/file-store"`.
- * Every process on the machine that names the same folder shares the payments.
+ * Records in files, one for each payment, in a folder of their own: `import { fileStore } from
+ * "tollkeeper-x402/file-store"`. Every process on the machine that names the same folder shares the payments.
  */
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
@@ -132,7 +132,10 @@ class FileStore implements PaymentStore {
   }
 }
 
-/** Gives `draft` a name that nobody has: `link` fails if somebody took it meanwhile, where `rename` would replace it. */
+/**
+ * Gives `draft` a name that nobody has: `link` fails if somebody took it meanwhile, where `rename` would replace
+ * it.
+ */
 async function claim(draft: string, path: string): Promise<void> {
   try {
     await link(draft, path);

@@ -53,12 +53,7 @@ export const approveResult = Variant({
 
 /** A value of an ICRC-3 block. */
 export type Value =
-  | { Blob: Uint8Array }
-  | { Text: string }
-  | { Nat: bigint }
-  | { Int: bigint }
-  | { Array: Value[] }
-  | { Map: [string, Value][] };
+  { Blob: Uint8Array } | { Text: string } | { Nat: bigint } | { Int: bigint } | { Array: Value[] } | { Map: [string, Value][] };
 
 const value = Rec();
 value.fill(Variant({ Blob: Vec(Nat8), Text, Nat, Int: IDL.Int, Array: Vec(value), Map: Vec(IDL.Tuple(Text, value)) }));

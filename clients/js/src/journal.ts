@@ -7,7 +7,10 @@ import type { PaymentStore } from "./store.js";
 
 /** The longest PAYMENT-SIGNATURE that a verifier reads (section 3 of docs/scheme_exact_icp.md). */
 export const MAX_HEADER_BYTES = 16_384;
-/** Ended payments are kept for a day: calls that began before the end use them, and the ledger's blocks are told apart by them. */
+/**
+ * Ended payments are kept for a day: calls that began before the end use them, and the ledger's blocks are told
+ * apart by them.
+ */
 const KEEP_ENDED_MS = 86_400_000;
 const MAX_ENDED = 500;
 
@@ -25,8 +28,8 @@ export class Journal {
   }
 
   /**
-   * The payment that a request which began at `begun` (Unix milliseconds) has to use: the one that is open, or one that ended
-   * while the request was under way. Call it under the lock of `key`.
+   * The payment that a request which began at `begun` (Unix milliseconds) has to use: the one that is open, or one
+   * that ended while the request was under way. Call it under the lock of `key`.
    */
   async current(key: string, begun: number): Promise<PaymentRecord | undefined> {
     const records = (await this.store.list()).filter((record) => record.requestKey === key);
@@ -54,9 +57,9 @@ export class Journal {
   }
 
   /**
-   * The payment that goes out with a request of `key`, with its header fixed durably: from now on it may have left the
-   * process. `which`: when the request began, or the id of the payment. Throws if it does not fit into a header; then it never
-   * goes out.
+   * The payment that goes out with a request of `key`, with its header fixed durably: from now on it may have left
+   * the process. `which`: when the request began, or the id of the payment. Throws if it does not fit into a
+   * header; then it never goes out.
    */
   async release(key: string, which: number | string, envelope: Envelope): Promise<PaymentRecord & { header: string }> {
     return this.store.withLock(key, async () => {

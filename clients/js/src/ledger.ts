@@ -31,7 +31,10 @@ export interface ApproveOptions {
 export interface EnsureOptions extends ApproveOptions {
   /** What to approve when an approval is needed; default: what is needed. */
   amount?: bigint;
-  /** The most that may be approved; default: one dollar and the ledger's fee in ckUSDC and ckUSDT, nothing in other ledgers. */
+  /**
+   * The most that may be approved; default: one dollar and the ledger's fee in ckUSDC and ckUSDT, nothing in other
+   * ledgers.
+   */
   maxAmount?: bigint;
 }
 
@@ -74,8 +77,9 @@ export class PayerLedger {
   }
 
   /**
-   * Lets the canister `spender` take up to `amount`, fees included; returns the ledger's block index. What stands is not lowered or
-   * shortened, and an approval that changes meanwhile is read again. {@link PayerLedger.revoke} takes it away.
+   * Lets the canister `spender` take up to `amount`, fees included; returns the ledger's block index. What stands
+   * is not lowered or shortened, and an approval that changes meanwhile is read again. {@link PayerLedger.revoke}
+   * takes it away.
    */
   async approve(spender: string, amount: bigint, options: ApproveOptions = {}): Promise<bigint> {
     const owner = canister(spender);
@@ -98,8 +102,8 @@ export class PayerLedger {
   }
 
   /**
-   * Makes sure that `spender` may take `need`, fees included; returns the block of the approval, or undefined if none was needed.
-   * Throws {@link OfferRefused} before anything is approved if it would be more than `maxAmount`.
+   * Makes sure that `spender` may take `need`, fees included; returns the block of the approval, or undefined if
+   * none was needed. Throws {@link OfferRefused} before anything is approved if it would be more than `maxAmount`.
    */
   async ensureAllowance(spender: string, need: bigint, options: EnsureOptions = {}): Promise<bigint | undefined> {
     const standing = await this.#standing(canister(spender));
@@ -109,13 +113,19 @@ export class PayerLedger {
     const amount = options.amount !== undefined && options.amount > need ? options.amount : need;
     const dollar = defaultCap(this.#ledger);
     const max = options.maxAmount ?? (dollar === undefined ? 0n : dollar + (await this.fee()));
-    if (amount > max) throw new OfferRefused(`an allowance of ${amount} for canister ${spender} is more than the ${max} that may be approved (maxAmount)`);
+    if (amount > max)
+      throw new OfferRefused(`an allowance of ${amount} for canister ${spender} is more than the ${max} that may be approved (maxAmount)`);
     return this.approve(spender, amount, options);
   }
 
   /** Takes the allowance of `spender` away; returns the ledger's block index. */
   async revoke(spender: string): Promise<bigint> {
-    const result = await this.#actor.icrc2_approve({ ...this.#terms(canister(spender)), amount: 0n, expected_allowance: [], expires_at: [] });
+    const result = await this.#actor.icrc2_approve({
+      ...this.#terms(canister(spender)),
+      amount: 0n,
+      expected_allowance: [],
+      expires_at: [],
+    });
     if ("Ok" in result) return result.Ok;
     throw new Error(`icrc2_approve: ${plain(result.Err)}`);
   }

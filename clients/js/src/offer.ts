@@ -1,4 +1,7 @@
-/** Offers: entries of `accepts` that this scheme can pay, read one by one (sections 3 and 4 of docs/scheme_exact_icp.md). */
+/**
+ * Offers: entries of `accepts` that this scheme can pay, read one by one (sections 3 and 4 of
+ * docs/scheme_exact_icp.md).
+ */
 import { requestIdOf } from "@icp-sdk/core/agent";
 import type { Principal } from "@icp-sdk/core/principal";
 import { parseAccount, parseCanisterId } from "./account.js";
@@ -47,8 +50,9 @@ export async function offerId(canister: Principal, method: string, route: string
 }
 
 /**
- * Whether the path of a URL, as it stands there, is of the route: `{name}` matches one segment that is not empty, and every other
- * segment itself. An encoded slash matches nothing: the canister decodes it and sees two segments (section 4.3).
+ * Whether the path of a URL, as it stands there, is of the route: `{name}` matches one segment that is not empty,
+ * and every other segment itself. An encoded slash matches nothing: the canister decodes it and sees two segments
+ * (section 4.3).
  */
 export function routeMatches(route: string, path: string): boolean {
   if (/%2f/i.test(path)) return false;
@@ -95,7 +99,19 @@ export async function readOffer(entry: unknown): Promise<Offer> {
   }
   const symbol = typeof extra.symbol === "string" ? plain(extra.symbol).slice(0, 20) : asset;
   return {
-    entry, network, asset, amount, payTo, maxTimeoutSeconds: seconds, spender, offer, fee, symbol, method, route, revision: BigInt(revision),
+    entry,
+    network,
+    asset,
+    amount,
+    payTo,
+    maxTimeoutSeconds: seconds,
+    spender,
+    offer,
+    fee,
+    symbol,
+    method,
+    route,
+    revision: BigInt(revision),
   };
 }
 

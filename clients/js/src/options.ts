@@ -13,7 +13,10 @@ export interface ResendOptions {
   idleMs?: number;
   /** Time for the whole body of one answer; default 900,000 ms. */
   totalMs?: number;
-  /** Bytes of a paid answer that are kept until its end is seen; a longer one is handed over as it comes. Default 64 MiB. */
+  /**
+   * Bytes of a paid answer that are kept until its end is seen; a longer one is handed over as it comes. Default 64
+   * MiB.
+   */
   maxBodyBytes?: number;
   /** Bytes of a request's body, which has to be read before it is sent; default 64 MiB. */
   maxRequestBytes?: number;

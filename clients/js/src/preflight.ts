@@ -10,8 +10,8 @@ import type { Offer } from "./offer.js";
 const PREFLIGHT_MS = 5_000;
 
 /**
- * Refuses an offer that the ledger would refuse: another fee, too little money, too small or too short an allowance. Gives the
- * allowance; undefined if the ledger does not answer, which stops no purchase.
+ * Refuses an offer that the ledger would refuse: another fee, too little money, too small or too short an
+ * allowance. Gives the allowance; undefined if the ledger does not answer, which stops no purchase.
  */
 export async function preflight(network: Network, offer: Offer, payer: Account, validBefore: number): Promise<bigint | undefined> {
   const [ledger, spender] = [parseCanisterId(offer.asset), parseCanisterId(offer.spender)];
@@ -30,7 +30,9 @@ export async function preflight(network: Network, offer: Offer, payer: Account, 
   }
   if (allowance === undefined) return undefined;
   if (allowance.allowance < need) {
-    throw new OfferRefused(`the allowance of canister ${offer.spender} is ${allowance.allowance}, and ${need} is needed: approve it on the ledger`);
+    throw new OfferRefused(
+      `the allowance of canister ${offer.spender} is ${allowance.allowance}, and ${need} is needed: approve it on the ledger`,
+    );
   }
   const expires = allowance.expires_at[0];
   if (expires !== undefined && expires < BigInt(validBefore) * 1_000_000_000n) {

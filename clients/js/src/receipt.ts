@@ -20,7 +20,10 @@ export function isPending(receipt: JsonObject | undefined): boolean {
 }
 
 /** Why a receipt is none for this payment; undefined if it is. */
-export function receiptProblem(receipt: JsonObject | undefined, record: Pick<PaymentRecord, "network" | "payer" | "amount" | "paymentId">): string | undefined {
+export function receiptProblem(
+  receipt: JsonObject | undefined,
+  record: Pick<PaymentRecord, "network" | "payer" | "amount" | "paymentId">,
+): string | undefined {
   if (!receipt) return "there is no receipt that can be read";
   if (receipt.success !== true) return `the receipt says success ${plain(receipt.success)}`;
   for (const field of ["network", "payer", "amount"] as const) {

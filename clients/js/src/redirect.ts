@@ -18,9 +18,9 @@ export interface Followed {
 }
 
 /**
- * Makes an unpaid request. Redirects of GET and HEAD within one origin are followed here, at most five; where they lead
- * elsewhere, the request goes on as any other, without the caller's credentials, and nothing is paid at its end. A redirect from
- * https to http, or from elsewhere to this machine, is an error.
+ * Makes an unpaid request. Redirects of GET and HEAD within one origin are followed here, at most five; where they
+ * lead elsewhere, the request goes on as any other, without the caller's credentials, and nothing is paid at its
+ * end. A redirect from https to http, or from elsewhere to this machine, is an error.
  */
 export async function follow(inner: typeof fetch, facts: RequestFacts, redirect: RequestRedirect, idleMs: number): Promise<Followed> {
   const ownHops = redirect === "follow" && ["GET", "HEAD"].includes(facts.method);
@@ -31,7 +31,8 @@ export async function follow(inner: typeof fetch, facts: RequestFacts, redirect:
     const response = await exchange.ask(inner, facts, request, idleMs);
     if (!ownHops) return { response, exchange, url: whereFrom(response, url), unpayable: afterRedirect(response, facts) };
     if (response.type === "opaqueredirect") {
-      // A browser shows neither the status nor the target, so it has to follow by itself; the end tells what can be told.
+      // A browser shows neither the status nor the target, so it has to follow by itself; the end tells what can be
+      // told.
       const again = await exchange.ask(inner, facts, { ...request, redirect: "follow" }, idleMs);
       return { response: again, exchange, url: whereFrom(again, url), unpayable: afterRedirect(again, facts) };
     }

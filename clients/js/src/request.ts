@@ -24,7 +24,10 @@ export interface RequestFacts {
   signal: AbortSignal;
 }
 
-/** `init` with the payment identifier (16 to 128 of `[a-zA-Z0-9_-]`) of this one purchase: `pay(url, withPaymentIdentifier(id))`. */
+/**
+ * `init` with the payment identifier (16 to 128 of `[a-zA-Z0-9_-]`) of this one purchase: `pay(url,
+ * withPaymentIdentifier(id))`.
+ */
 export function withPaymentIdentifier(id: string, init: RequestInit = {}): RequestInit {
   const headers = new Headers(init.headers);
   headers.set(PAYMENT_IDENTIFIER, checkIdentifier(id));
@@ -36,7 +39,10 @@ export function checkIdentifier(id: string): string {
   return id;
 }
 
-/** Reads a request to its end; the request itself cannot be sent any more. Throws if the body is longer than `maxBytes`. */
+/**
+ * Reads a request to its end; the request itself cannot be sent any more. Throws if the body is longer than
+ * `maxBytes`.
+ */
 export async function factsOf(request: Request, maxBytes: number): Promise<RequestFacts> {
   const limits = { bytes: maxBytes, idleMs: Infinity, totalMs: Infinity };
   const read = await readBody(request.body, limits, request.signal);
@@ -87,7 +93,12 @@ export interface Sending {
 }
 
 /** Sends a request with the method and the options of `facts`. */
-export function send(inner: typeof fetch, facts: Pick<RequestFacts, "method" | "options">, { url, headers, body, redirect }: Sending, signal: AbortSignal): Promise<Response> {
+export function send(
+  inner: typeof fetch,
+  facts: Pick<RequestFacts, "method" | "options">,
+  { url, headers, body, redirect }: Sending,
+  signal: AbortSignal,
+): Promise<Response> {
   // A Blob can be sent any number of times; Node detaches the buffer of an array.
   const init = { ...facts.options, method: facts.method, headers, redirect, signal, ...(body === null ? {} : { body: new Blob([body]) }) };
   // A system that follows redirects has to send the body again, which it cannot read out of a Request twice.
@@ -101,7 +112,10 @@ export function recorded(facts: RequestFacts, url: string): RecordedRequest {
 }
 
 /** A recorded request as one to be sent; `current` brings the caller's own headers of today, secrets included. */
-export function replayed(request: RecordedRequest, current?: RequestFacts): { url: string; headers: Headers; body: Uint8Array<ArrayBuffer> | null } {
+export function replayed(
+  request: RecordedRequest,
+  current?: RequestFacts,
+): { url: string; headers: Headers; body: Uint8Array<ArrayBuffer> | null } {
   const headers = current ? new Headers(current.headers) : new Headers(request.headers);
   const type = request.headers.find(([name]) => name.toLowerCase() === "content-type")?.[1];
   // The body that is sent is the recorded one, and a multipart body is read by the boundary in its type.

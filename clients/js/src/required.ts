@@ -46,7 +46,9 @@ export async function rewrite(
     }
   }
   if (offers.length === 0 && foreign.length === 0) {
-    throw new OfferRefused(reasons.length === 0 ? "the seller offers nothing" : `no offer can be accepted: ${reasons.slice(0, 10).join("; ")}`);
+    throw new OfferRefused(
+      reasons.length === 0 ? "the seller offers nothing" : `no offer can be accepted: ${reasons.slice(0, 10).join("; ")}`,
+    );
   }
   const sorted = inOrder(assets, offers);
   const extensions = readExtensions(required.extensions);
@@ -57,7 +59,10 @@ export async function rewrite(
     extensions,
     takesIdentifier: extensions?.[IDENTIFIER_EXTENSION] !== undefined,
   });
-  const own = sorted.map((offer, position) => ({ ...offer.entry, extra: { ...(offer.entry.extra as JsonObject), [CALL_TAG]: tagOf(known, position) } }));
+  const own = sorted.map((offer, position) => ({
+    ...offer.entry,
+    extra: { ...(offer.entry.extra as JsonObject), [CALL_TAG]: tagOf(known, position) },
+  }));
   // Entries of other networks keep their place before or after ours.
   const first = foreign.filter(({ position }) => position === 0).map(({ entry }) => entry);
   const rest = foreign.filter(({ position }) => position !== 0).map(({ entry }) => entry);
@@ -65,11 +70,16 @@ export async function rewrite(
   return encodeHeader({ ...others, accepts: [...first, ...own, ...rest], ...(extensions ? { extensions } : {}) });
 }
 
-/** Extensions as far as they have the form of extensions, without a payment identifier that somebody on the way put there. */
+/**
+ * Extensions as far as they have the form of extensions, without a payment identifier that somebody on the way put
+ * there.
+ */
 function readExtensions(value: unknown): JsonObject | undefined {
   if (!isObject(value)) return undefined;
   const entries = Object.entries(value).filter(([, extension]) => isObject(extension));
-  return Object.fromEntries(entries.map(([key, extension]) => [key, key === IDENTIFIER_EXTENSION ? withoutId(extension as JsonObject) : extension]));
+  return Object.fromEntries(
+    entries.map(([key, extension]) => [key, key === IDENTIFIER_EXTENSION ? withoutId(extension as JsonObject) : extension]),
+  );
 }
 
 function withoutId(extension: JsonObject): JsonObject {

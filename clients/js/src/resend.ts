@@ -17,8 +17,9 @@ const MAX_REFUSAL_BYTES = 1 << 20;
 /**
  * A fetch for a stock client with {@link ExactIcpScheme}: `wrapFetchWithPayment(resendingFetch(fetch), client)`.
  *
- * It tells the scheme which request a 402 answers, lets a payment out only with the request it was made for, and repeats a paid
- * request, to the byte the same, until an answer says something. See {@link ResendOptions} for the limits.
+ * It tells the scheme which request a 402 answers, lets a payment out only with the request it was made for, and
+ * repeats a paid request, to the byte the same, until an answer says something. See {@link ResendOptions} for the
+ * limits.
  */
 export function resendingFetch(inner: typeof fetch, options: ResendOptions = {}): typeof fetch {
   const limits = limitsOf(options);
@@ -33,7 +34,13 @@ export function resendingFetch(inner: typeof fetch, options: ResendOptions = {})
   };
 }
 
-async function ask(inner: typeof fetch, facts: RequestFacts, redirect: RequestRedirect, identifier: string | undefined, limits: Limits): Promise<Response> {
+async function ask(
+  inner: typeof fetch,
+  facts: RequestFacts,
+  redirect: RequestRedirect,
+  identifier: string | undefined,
+  limits: Limits,
+): Promise<Response> {
   const begun = tick();
   const { response, exchange, url, unpayable } = await follow(inner, facts, redirect, limits.idleMs);
   // The exchange stays open: the caller reads the body, and aborts it if need be.
@@ -50,7 +57,10 @@ async function ask(inner: typeof fetch, facts: RequestFacts, redirect: RequestRe
   if (required !== null) {
     const gatewayCanister = headers.get("x-ic-canister-id") ?? undefined;
     try {
-      headers.set("PAYMENT-REQUIRED", await rewrite(required, { request: facts, url, begun, identifier, gatewayCanister, unpayable }, limits.assets));
+      headers.set(
+        "PAYMENT-REQUIRED",
+        await rewrite(required, { request: facts, url, begun, identifier, gatewayCanister, unpayable }, limits.assets),
+      );
     } catch (error) {
       await lastWords(facts);
       throw error;

@@ -24,8 +24,8 @@ export interface Outcome {
 const PAID: PaymentStatus[] = ["Settled", "Delivered", "Refunding", "Refunded"];
 
 /**
- * Asks the canister and the ledger of a payment. While it is good and the network is asked in the payer's name, it is cancelled:
- * ask only about a payment that shall not be made any more. Never throws.
+ * Asks the canister and the ledger of a payment. While it is good and the network is asked in the payer's name, it
+ * is cancelled: ask only about a payment that shall not be made any more. Never throws.
  */
 export async function lastWord(network: Network, record: PaymentRecord, others: Set<string>): Promise<Outcome> {
   try {
@@ -49,15 +49,21 @@ async function ask(network: Network, record: PaymentRecord, others: Set<string>)
   const { value: status, seconds } = await paymentStatus(network, spender, fromHex(record.paymentId));
   if (PAID.includes(status)) {
     const word = await askLedger(network, record, others);
-    if (word === "moved") return { state: "paid", reason: `the canister says ${status}, and the ledger has the transfer`, delivered: status === "Delivered" };
+    if (word === "moved")
+      return { state: "paid", reason: `the canister says ${status}, and the ledger has the transfer`, delivered: status === "Delivered" };
     return unresolved(`the canister says ${status}, but the ledger does not show the transfer (${word})`);
   }
   const past = seconds >= BigInt(record.validBefore) && cancelled !== "AlreadyUsed";
   if (past && (status === null || status === "Failed")) {
-    return agreed(await askLedger(network, record, others), status === null ? "it is past, and the canister never had it" : "the canister says Failed, and it is past");
+    return agreed(
+      await askLedger(network, record, others),
+      status === null ? "it is past, and the canister never had it" : "the canister says Failed, and it is past",
+    );
   }
   if (cancelled === "TooFarAhead") return unresolved("it ends too far ahead to be cancelled now");
-  return unresolved(`the canister says ${status ?? "that it does not have it"}${cancelled === undefined ? "" : ` and ${cancelled}`}, and it is ${past ? "past" : "still good"}`);
+  return unresolved(
+    `the canister says ${status ?? "that it does not have it"}${cancelled === undefined ? "" : ` and ${cancelled}`}, and it is ${past ? "past" : "still good"}`,
+  );
 }
 
 function agreed(ledger: LedgerWord, reason: string): Outcome {

@@ -10,13 +10,13 @@ export interface ExactIcpOptions extends AgentOptions {
   /** Subaccount that pays, 32 bytes; default: the default subaccount. */
   subaccount?: Uint8Array;
   /**
-   * The canisters that may be paid, whatever serves the resource; nothing else is paid then. Default: the canister that serves the
-   * resource, where that can be told.
+   * The canisters that may be paid, whatever serves the resource; nothing else is paid then. Default: the canister
+   * that serves the resource, where that can be told.
    */
   spenders?: readonly string[];
   /**
-   * The most that is paid at a time, in atomic units, by ledger canister id, in the order in which ledgers are preferred. What is
-   * not named keeps its default: one dollar in ckUSDC and ckUSDT, nothing in any other ledger.
+   * The most that is paid at a time, in atomic units, by ledger canister id, in the order in which ledgers are
+   * preferred. What is not named keeps its default: one dollar in ckUSDC and ckUSDT, nothing in any other ledger.
    */
   maxAmounts?: Readonly<Record<string, bigint | number | string>>;
   /** Where payments are recorded; default: `defaultStore()`. */
@@ -60,7 +60,10 @@ export class Networks {
     }
   }
 
-  /** The canister that a gateway named for an origin, if the canister itself says by update call that it serves that origin. */
+  /**
+   * The canister that a gateway named for an origin, if the canister itself says by update call that it serves that
+   * origin.
+   */
   async confirmed(network: string, canister: string | undefined, origin: string): Promise<string | undefined> {
     const id = canister === undefined ? undefined : parseCanisterId(canister);
     if (!id) return undefined;

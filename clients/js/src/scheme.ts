@@ -29,8 +29,8 @@ import { summary, type UnresolvedPayment } from "./summary.js";
  *
  *     wrapFetchWithPayment(resendingFetch(fetch), new x402Client().register("icp:*", new ExactIcpScheme(identity)))
  *
- * One request has one authorization until its end is proven. It is written to the store before it leaves, and every later attempt
- * at the same request, in whatever tab or process shares the store, sends that one.
+ * One request has one authorization until its end is proven. It is written to the store before it leaves, and every
+ * later attempt at the same request, in whatever tab or process shares the store, sends that one.
  */
 export class ExactIcpScheme implements SchemeNetworkClient {
   readonly scheme = "exact";
@@ -59,8 +59,8 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   }
 
   /**
-   * For `client.registerPolicy`: leaves out what is above this payer's caps, and puts the rest in the order of `maxAmounts`, the
-   * cheapest of a ledger first. Offers of other networks stay behind.
+   * For `client.registerPolicy`: leaves out what is above this payer's caps, and puts the rest in the order of
+   * `maxAmounts`, the cheapest of a ledger first. Offers of other networks stay behind.
    */
   readonly policy = (_version: number, offers: PaymentRequirements[]): PaymentRequirements[] => {
     const readable = offers.filter(({ network, amount }) => network.startsWith("icp:") && /^\d{1,39}$/.test(amount));
@@ -70,7 +70,11 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   };
 
   /** Called by the stock client with the offer it chose. */
-  async createPaymentPayload(x402Version: number, requirements: PaymentRequirements, context?: PaymentPayloadContext): Promise<PaymentPayloadResult> {
+  async createPaymentPayload(
+    x402Version: number,
+    requirements: PaymentRequirements,
+    context?: PaymentPayloadContext,
+  ): Promise<PaymentPayloadResult> {
     const extra: unknown = requirements.extra;
     const tag = isObject(extra) ? extra[CALL_TAG] : undefined;
     if (tag === undefined) return this.#withoutRequest(x402Version, requirements, context);
@@ -84,7 +88,8 @@ export class ExactIcpScheme implements SchemeNetworkClient {
       call.payment = { journal: this.#journal, requestKey: record.requestKey };
       // No proof: only `resendingFetch` below lets a payment out.
       const { from, nonce, validAfter, validBefore } = record.payload;
-      const extensions = call.takesIdentifier && record.identifier !== undefined ? { extensions: identifierExtension(record.identifier) } : {};
+      const extensions =
+        call.takesIdentifier && record.identifier !== undefined ? { extensions: identifierExtension(record.identifier) } : {};
       return { x402Version, payload: { from, nonce, validAfter, validBefore }, ...extensions };
     } catch (error) {
       // The stock client would wrap it in an error of its own; `resendingFetch` throws it as it is.
@@ -96,24 +101,32 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   /** Payments of this payer whose end is not proven. */
   async unresolved(): Promise<UnresolvedPayment[]> {
     const records = await this.#journal.store.list();
-    return records.filter((record) => record.payer === this.#payer && (record.state === "unresolved" || record.state === "paid")).map(summary);
+    return records
+      .filter((record) => record.payer === this.#payer && (record.state === "unresolved" || record.state === "paid"))
+      .map(summary);
   }
 
   /**
-   * Sends a payment again with its own request and gives the answer. The caller's headers that look like secrets were not kept:
-   * `inner` adds them if the seller needs them.
+   * Sends a payment again with its own request and gives the answer. The caller's headers that look like secrets
+   * were not kept: `inner` adds them if the seller needs them.
    */
   async refetch(paymentId: string, inner: typeof fetch = fetch): Promise<Response> {
     const record = await this.#known(paymentId);
     if (record.state === "dead" || record.state === "forgotten") throw new OfferRefused(`payment ${paymentId} is ${record.state}`);
     if (!record.request) throw new OfferRefused(`payment ${paymentId} was sent by another transport: its request is not known`);
-    const payment = { journal: this.#journal, requestKey: record.requestKey, which: paymentId, envelope: record.envelope, current: undefined };
+    const payment = {
+      journal: this.#journal,
+      requestKey: record.requestKey,
+      which: paymentId,
+      envelope: record.envelope,
+      current: undefined,
+    };
     return deliver(inner, payment, limitsOf(this.#options.resend ?? {}));
   }
 
   /**
-   * Asks the canister and the ledger what became of a payment, and ends its record if they prove an end. A payment that is still good is
-   * cancelled, so that it cannot be charged afterwards.
+   * Asks the canister and the ledger what became of a payment, and ends its record if they prove an end. A payment
+   * that is still good is cancelled, so that it cannot be charged afterwards.
    */
   async resolve(paymentId: string): Promise<Outcome> {
     const { requestKey } = await this.#known(paymentId);
@@ -121,8 +134,8 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   }
 
   /**
-   * Gives up a payment whose end was not proven: the next purchase signs another one. Whoever calls this has looked at the ledger,
-   * or accepts to pay twice.
+   * Gives up a payment whose end was not proven: the next purchase signs another one. Whoever calls this has looked
+   * at the ledger, or accepts to pay twice.
    */
   async forget(paymentId: string): Promise<void> {
     await this.#known(paymentId);
@@ -134,7 +147,8 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     try {
       for (const { paymentId, payer, state, request, validBefore, header } of await this.#journal.store.list()) {
         const same = request?.url === url && request.digest === digest && (request.method === method || method === "HEAD");
-        if (payer === this.#payer && state === "unresolved" && same && header !== null && validBefore <= this.#now()) await this.resolve(paymentId);
+        if (payer === this.#payer && state === "unresolved" && same && header !== null && validBefore <= this.#now())
+          await this.resolve(paymentId);
       }
     } catch {
       // The store or the record is not there now; the next request asks again.
@@ -165,19 +179,28 @@ export class ExactIcpScheme implements SchemeNetworkClient {
       await this.#checkSpender(offer, call);
       signal.throwIfAborted();
       const identifier = call.takesIdentifier ? (call.identifier ?? `pay_${crypto.randomUUID().replaceAll("-", "")}`) : undefined;
-      const envelope: Envelope = { resource: call.resource, ...(call.extensions ? { extensions: named(call.extensions, identifier) } : {}) };
+      const envelope: Envelope = {
+        resource: call.resource,
+        ...(call.extensions ? { extensions: named(call.extensions, identifier) } : {}),
+      };
       return this.#record(key, offer, envelope, context, { request: recorded(call.request, call.url), header: null, signal });
     });
   }
 
   /** The payment for an offer of which nothing else is known: another transport sends it. */
-  async #withoutRequest(x402Version: number, requirements: PaymentRequirements, context?: PaymentPayloadContext): Promise<PaymentPayloadResult> {
+  async #withoutRequest(
+    x402Version: number,
+    requirements: PaymentRequirements,
+    context?: PaymentPayloadContext,
+  ): Promise<PaymentPayloadResult> {
     if (x402Version !== 2) throw new OfferRefused(`x402 version ${plain(x402Version)}: this scheme speaks version 2`);
     const offer = await readOffer(requirements).catch((error: unknown) => {
       throw new OfferRefused(messageOf(error));
     });
     if (!this.#options.spenders?.includes(offer.spender)) {
-      throw new OfferRefused(`spender ${offer.spender}: without resendingFetch below the client, only spenders that the payer names (option spenders) are paid`);
+      throw new OfferRefused(
+        `spender ${offer.spender}: without resendingFetch below the client, only spenders that the payer names (option spenders) are paid`,
+      );
     }
     const key = await offerKey(this.#payer, offer.network, offer.spender, offer.offer);
     const record = await this.#journal.store.withLock(key, async () => {
@@ -221,7 +244,8 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     } catch (error) {
       return { state: "unresolved", reason: messageOf(error), delivered: false };
     }
-    if (!network) return { state: "unresolved", reason: `no agent for network ${record.network} is known (options agent and host)`, delivered: false };
+    if (!network)
+      return { state: "unresolved", reason: `no agent for network ${record.network} is known (options agent and host)`, delivered: false };
     const outcome = await lastWord(network, record, await this.#journal.others(record.paymentId));
     if (outcome.state !== "unresolved") await this.#journal.settleLocked(record, outcome.state);
     return outcome;
@@ -275,7 +299,8 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   async #checkSpender(offer: Offer, call: Call): Promise<void> {
     if (this.#options.spenders?.includes(offer.spender)) return;
     if (this.#options.spenders) throw new OfferRefused(`extra.spender ${offer.spender}: not among the spenders allowed by this payer`);
-    const serving = canisterOfUrl(call.url) ?? (await this.#networks.confirmed(offer.network, call.gatewayCanister, new URL(call.url).origin));
+    const serving =
+      canisterOfUrl(call.url) ?? (await this.#networks.confirmed(offer.network, call.gatewayCanister, new URL(call.url).origin));
     if (serving === offer.spender) return;
     const what = serving === undefined ? "which canister serves this URL cannot be told" : `this URL is served by canister ${serving}`;
     throw new OfferRefused(`extra.spender ${offer.spender}: ${what}; the option spenders names canisters that may be paid all the same`);
@@ -292,7 +317,8 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     // For a ledger that is not declared, a client has a cap only if its user wrote one for this very ledger.
     const explicit = clients !== undefined && findDefaultAsset(offer.asset, offer.network) === undefined ? BigInt(clients) : undefined;
     const cap = this.#cap(offer.asset) ?? explicit;
-    if (cap === undefined) throw new OfferRefused(`ledger ${offer.asset} is not one that this payer pays with; the option maxAmounts allows it`);
+    if (cap === undefined)
+      throw new OfferRefused(`ledger ${offer.asset} is not one that this payer pays with; the option maxAmounts allows it`);
     const least = clients !== undefined && BigInt(clients) < cap ? BigInt(clients) : cap;
     if (BigInt(offer.amount) > least) {
       throw new OfferRefused(`amount ${offer.amount} of ledger ${offer.asset}: above the cap of ${least}; the option maxAmounts raises it`);
@@ -308,7 +334,12 @@ export class ExactIcpScheme implements SchemeNetworkClient {
 function sameTerms(offer: Offer, chosen: PaymentRequirements): void {
   const { scheme, network, asset, amount, payTo, maxTimeoutSeconds } = chosen;
   const same = scheme === "exact" && network === offer.network && asset === offer.asset && amount === offer.amount && payTo === offer.payTo;
-  if (!same || maxTimeoutSeconds !== offer.maxTimeoutSeconds || chosen.extra.spender !== offer.spender || chosen.extra.offer !== offer.offer) {
+  if (
+    !same ||
+    maxTimeoutSeconds !== offer.maxTimeoutSeconds ||
+    chosen.extra.spender !== offer.spender ||
+    chosen.extra.offer !== offer.offer
+  ) {
     throw new OfferRefused("the chosen offer is not the one that the seller made");
   }
 }

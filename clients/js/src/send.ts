@@ -24,8 +24,9 @@ export interface Payment {
 }
 
 /**
- * Sends the payment of a request and gives its answer, with the whole body read. A connection that breaks, a body that is cut
- * or falls silent, 5xx, 408, 425, 429 and `settlement_pending` make it send the same again, to the byte.
+ * Sends the payment of a request and gives its answer, with the whole body read. A connection that breaks, a body
+ * that is cut or falls silent, 5xx, 408, 425, 429 and `settlement_pending` make it send the same again, to the
+ * byte.
  *
  * Throws {@link PaymentUnresolved} when no attempt was answered, and the signal's reason as soon as the caller aborts.
  */

@@ -4,8 +4,9 @@ import { parseCanisterId } from "./account.js";
 const GATEWAY_DOMAINS = ["icp0.io", "raw.icp0.io", "ic0.app", "raw.ic0.app", "icp.net", "localhost", "raw.localhost"];
 
 /**
- * The canister that a URL names by itself: in its host under a gateway's domain, else by `canisterId` on a bare gateway (a
- * gateway's domain, localhost or a loopback address). A first label under any other domain proves nothing.
+ * The canister that a URL names by itself: in its host under a gateway's domain, else by `canisterId` on a bare
+ * gateway (a gateway's domain, localhost or a loopback address). A first label under any other domain proves
+ * nothing.
  */
 export function canisterOfUrl(url: string): string | undefined {
   const { hostname, searchParams } = new URL(url);

@@ -1,6 +1,14 @@
 /** Making an authorization that is good for long enough when it leaves. */
 import type { SignIdentity } from "@icp-sdk/core/agent";
-import { checkDelegations, type ExactIcrc2Payload, paymentId, proofSize, signAuthorization, signedMessage, type Terms } from "./authorization.js";
+import {
+  checkDelegations,
+  type ExactIcrc2Payload,
+  paymentId,
+  proofSize,
+  signAuthorization,
+  signedMessage,
+  type Terms,
+} from "./authorization.js";
 import { hex } from "./bytes.js";
 import { OfferRefused } from "./errors.js";
 import { type Envelope, headerOf, MAX_HEADER_BYTES, tooLong } from "./journal.js";
@@ -19,14 +27,16 @@ export interface Signed {
 }
 
 /**
- * Signs an authorization of an offer for `from`. It ends `maxTimeoutSeconds` after signing began; if less than half of that is left
- * when the signature is there, which a user or a slow device may take its time for, another is made and the first one dropped.
+ * Signs an authorization of an offer for `from`. It ends `maxTimeoutSeconds` after signing began; if less than half
+ * of that is left when the signature is there, which a user or a slow device may take its time for, another is made
+ * and the first one dropped.
  */
 export async function sign(identity: SignIdentity, from: string, offer: Offer, envelope: Envelope, now: () => number): Promise<Signed> {
   for (let attempt = 1; ; attempt++) {
     const signed = await signNow(identity, from, offer, envelope, Math.floor(now()));
     if (signed.validBefore - Math.floor(now()) >= offer.maxTimeoutSeconds / 2) return signed;
-    if (attempt === 2) throw new OfferRefused(`signing took longer than half of the ${offer.maxTimeoutSeconds} seconds that the offer gives`);
+    if (attempt === 2)
+      throw new OfferRefused(`signing took longer than half of the ${offer.maxTimeoutSeconds} seconds that the offer gives`);
   }
 }
 
@@ -42,7 +52,12 @@ async function signNow(identity: SignIdentity, from: string, offer: Offer, envel
     spender: offer.spender,
     offer: offer.offer,
   };
-  const fields = { from, nonce: hex(crypto.getRandomValues(new Uint8Array(32))), validAfter: validAfter.toString(), validBefore: validBefore.toString() };
+  const fields = {
+    from,
+    nonce: hex(crypto.getRandomValues(new Uint8Array(32))),
+    validAfter: validAfter.toString(),
+    validBefore: validBefore.toString(),
+  };
   const bare = { accepted: offer.entry, payload: { ...fields, publicKey: "", signature: "" } };
   const atLeast = headerOf(bare, envelope).length + (4 / 3) * (SIGNATURE_CHARACTERS + proofSize(identity));
   if (atLeast > MAX_HEADER_BYTES + 4) throw tooLong(Math.floor(atLeast));

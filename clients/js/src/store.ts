@@ -3,8 +3,8 @@ import type { PaymentRecord } from "./record.js";
 import { browserStore, hasBrowserStore } from "./browser-store.js";
 
 /**
- * Keeps records of payments. Every scheme that may buy the same things for the same payer shares one: tabs and processes
- * too, or each of them can buy the same thing once.
+ * Keeps records of payments. Every scheme that may buy the same things for the same payer shares one: tabs and
+ * processes too, or each of them can buy the same thing once.
  */
 export interface PaymentStore {
   get(paymentId: string): Promise<PaymentRecord | undefined>;
@@ -15,8 +15,8 @@ export interface PaymentStore {
   /** Every record, ended ones included. */
   list(): Promise<PaymentRecord[]>;
   /**
-   * Runs `fn` while nobody else who shares this store, in whatever process, runs a function under the same key. The lock
-   * of a process that ended is released.
+   * Runs `fn` while nobody else who shares this store, in whatever process, runs a function under the same key. The
+   * lock of a process that ended is released.
    */
   withLock<T>(key: string, fn: () => Promise<T>): Promise<T>;
 }
@@ -70,8 +70,8 @@ export class MemoryStore implements PaymentStore {
 const DEFAULT = Symbol.for("tollkeeper-x402/default-store/1");
 
 /**
- * The store of schemes that name none: in a browser that of the page's origin, which outlives reloads and is shared between
- * tabs; elsewhere one in memory, shared by all copies of this package in the process.
+ * The store of schemes that name none: in a browser that of the page's origin, which outlives reloads and is shared
+ * between tabs; elsewhere one in memory, shared by all copies of this package in the process.
  */
 export function defaultStore(): PaymentStore {
   const holder = globalThis as { [DEFAULT]?: PaymentStore };

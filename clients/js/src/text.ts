@@ -2,7 +2,8 @@
 
 const MAX_CHARACTERS = 200;
 /** C0, DEL, C1, bidirectional controls, zero-width and tag characters, line and paragraph separators. */
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]|\u{e0001}|[\u{e0020}-\u{e007f}]/gu;
+const UNPRINTABLE =
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]|\u{e0001}|[\u{e0020}-\u{e007f}]/gu;
 
 /**
  * A stranger's text as one bounded line: every control character is replaced by U+FFFD, and what is longer than
@@ -11,7 +12,10 @@ const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e
 export function plain(value: unknown): string {
   let text: string;
   try {
-    text = typeof value === "string" ? value : (JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? inner.toString() : inner)) ?? String(value));
+    text =
+      typeof value === "string"
+        ? value
+        : (JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? inner.toString() : inner)) ?? String(value));
   } catch {
     text = typeof value;
   }

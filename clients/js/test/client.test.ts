@@ -3,7 +3,15 @@ import { after, before, describe, it } from "node:test";
 import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import type { SignIdentity } from "@icp-sdk/core/agent";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
-import { ExactIcpScheme, MemoryStore, OfferRefused, resendingFetch, signedMessage, type ExactIcrc2Payload, withPaymentIdentifier } from "../src/index.js";
+import {
+  ExactIcpScheme,
+  MemoryStore,
+  OfferRefused,
+  resendingFetch,
+  signedMessage,
+  type ExactIcrc2Payload,
+  withPaymentIdentifier,
+} from "../src/index.js";
 import { buyer, CKUSDC, CKUSDT, ICP, identity, NETWORK, offer, payer, QUICK, receipt, Seller, SPENDER } from "./support.js";
 
 describe("a stock @x402/fetch client with the ICP scheme", () => {
@@ -62,13 +70,20 @@ describe("a stock @x402/fetch client with the ICP scheme", () => {
 
   it("signs once more when signing took half of the time, and refuses when it does again", async () => {
     seller.reset([await offer({ maxTimeoutSeconds: 10 })]);
-    for (const [delays, nonces] of [[[6, 0], 1], [[6, 6], 0]] as const) {
+    for (const [delays, nonces] of [
+      [[6, 0], 1],
+      [[6, 6], 0],
+    ] as const) {
       let [now, signed] = [1_700_000_000, 0];
       const sign = async (bytes: Uint8Array) => {
         now += delays[signed++] ?? 0;
         return identity.sign(bytes);
       };
-      const slow = { sign, getPublicKey: () => identity.getPublicKey(), getPrincipal: () => identity.getPrincipal() } as unknown as SignIdentity;
+      const slow = {
+        sign,
+        getPublicKey: () => identity.getPublicKey(),
+        getPrincipal: () => identity.getPrincipal(),
+      } as unknown as SignIdentity;
       const scheme = new ExactIcpScheme(slow, { store: new MemoryStore(), now: () => now });
       const pay = wrapFetchWithPayment(resendingFetch(fetch, QUICK), new x402Client().register("icp:*", scheme));
       seller.seen = [];
@@ -95,7 +110,11 @@ describe("a stock @x402/fetch client with the ICP scheme", () => {
   });
 
   it("has a policy that leaves out what is above its caps", async () => {
-    seller.reset([await offer({ amount: "2000000" }), await offer({ asset: CKUSDT, amount: "900000" }), await offer({ asset: ICP, amount: "1" })]);
+    seller.reset([
+      await offer({ amount: "2000000" }),
+      await offer({ asset: CKUSDT, amount: "900000" }),
+      await offer({ asset: ICP, amount: "1" }),
+    ]);
     const { pay, client, scheme } = buyer();
     client.setSpendControls(false).registerPolicy(scheme.policy);
     assert.equal((await pay(seller.url())).status, 200);
@@ -105,13 +124,19 @@ describe("a stock @x402/fetch client with the ICP scheme", () => {
   it("names a purchase as the caller says, for this one request", async () => {
     seller.reset([await offer()]);
     const info = { required: false };
-    seller.required = { resource: { url: "/report" }, extensions: { "payment-identifier": { info, schema: { type: "object" } }, other: { info: { a: 1 } } } };
+    seller.required = {
+      resource: { url: "/report" },
+      extensions: { "payment-identifier": { info, schema: { type: "object" } }, other: { info: { a: 1 } } },
+    };
     const { pay } = buyer();
     const mine = "order-0123456789abcdef";
     await pay(seller.url(), withPaymentIdentifier(mine, { headers: { accept: "text/plain" } }));
     await pay(seller.url());
     const [first, second] = seller.seen.map(({ payment }) => payment.extensions as Record<string, { info: { id: string } }>);
-    assert.deepEqual(first, { "payment-identifier": { info: { required: false, id: mine }, schema: { type: "object" } }, other: { info: { a: 1 } } });
+    assert.deepEqual(first, {
+      "payment-identifier": { info: { required: false, id: mine }, schema: { type: "object" } },
+      other: { info: { a: 1 } },
+    });
     assert.match(second!["payment-identifier"]!.info.id, /^pay_[0-9a-f]{32}$/);
     assert.equal(seller.seen[0]!.headers.accept, "text/plain");
     for (const request of [...seller.asked.map(({ headers }) => headers), ...seller.seen.map(({ headers }) => headers)]) {
@@ -134,17 +159,34 @@ describe("a stock @x402/fetch client with the ICP scheme", () => {
     seller.reset([await offer()]);
     seller.required = { extensions: { note: { info: { max: 3 } } } };
     const { pay, client } = buyer();
-    client.registerExtension({ key: "note", enrichPaymentPayload: async (payload) => ({ ...payload, extensions: { note: { info: { text: "hi" } } }, accepted: { ...payload.accepted, amount: "1" } }) });
+    client.registerExtension({
+      key: "note",
+      enrichPaymentPayload: async (payload) => ({
+        ...payload,
+        extensions: { note: { info: { text: "hi" } } },
+        accepted: { ...payload.accepted, amount: "1" },
+      }),
+    });
     await pay(seller.url());
     assert.deepEqual(seller.seen[0]!.payment.extensions, { note: { info: { max: 3, text: "hi" } } });
     assert.equal(seller.seen[0]!.payment.accepted.amount, "10000");
   });
 
   it("leaves offers of other networks to their schemes", async () => {
-    const evm = { scheme: "exact", network: "eip155:8453", amount: "1", asset: "0x00", payTo: "0x01", maxTimeoutSeconds: 60, extra: { name: "USDC", version: "2" } };
+    const evm = {
+      scheme: "exact",
+      network: "eip155:8453",
+      amount: "1",
+      asset: "0x00",
+      payTo: "0x01",
+      maxTimeoutSeconds: 60,
+      extra: { name: "USDC", version: "2" },
+    };
     seller.reset([evm, await offer()], (_attempt, response) => response.writeHead(200).end("by another chain"));
     const { pay, client } = buyer();
-    client.setSpendControls(false).register("eip155:*", { scheme: "exact", createPaymentPayload: async (x402Version) => ({ x402Version, payload: { nonce: "evm" } }) });
+    client
+      .setSpendControls(false)
+      .register("eip155:*", { scheme: "exact", createPaymentPayload: async (x402Version) => ({ x402Version, payload: { nonce: "evm" } }) });
     assert.equal(await (await pay(seller.url())).text(), "by another chain");
     assert.deepEqual(seller.seen[0]!.payment.accepted, evm);
   });
@@ -156,7 +198,10 @@ describe("a stock @x402/fetch client with the ICP scheme", () => {
     for (const init of [{ body: "ab" }, { body: stream(), duplex: "half" }, { body: new URLSearchParams({ a: "b" }) }] as RequestInit[]) {
       assert.equal((await pay(new Request(seller.url(), { method: "POST", ...init }))).status, 200);
     }
-    assert.deepEqual(seller.seen.map(({ body }) => body), ["ab", "ab", "a=b"]);
+    assert.deepEqual(
+      seller.seen.map(({ body }) => body),
+      ["ab", "ab", "a=b"],
+    );
     assert.equal(seller.nonces().size, 3);
   });
 
@@ -170,7 +215,10 @@ describe("a stock @x402/fetch client with the ICP scheme", () => {
   for (const method of ["HEAD", "OPTIONS", "DELETE"]) {
     it(`pays nothing for ${method} of a route that is sold by GET`, async () => {
       seller.reset([await offer()]);
-      await assert.rejects(buyer().pay(seller.url(), { method }), (error: Error) => error instanceof OfferRefused && /GET requests/.test(error.message));
+      await assert.rejects(
+        buyer().pay(seller.url(), { method }),
+        (error: Error) => error instanceof OfferRefused && /GET requests/.test(error.message),
+      );
       assert.equal(seller.seen.length, 0);
     });
   }

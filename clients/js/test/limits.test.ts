@@ -2,12 +2,21 @@
 import assert from "node:assert/strict";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { after, before, describe, it } from "node:test";
-import { Principal } from "@icp-sdk/core/principal";
-import { DelegationChain, DelegationIdentity, Ed25519KeyIdentity } from "@icp-sdk/core/identity";
-import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
-import { canisterOfUrl, ExactIcpScheme, MemoryStore, OfferRefused, resendingFetch } from "../src/index.js";
-import { plain } from "../src/text.js";
-import { buyer, CKUSDC, CKUSDT, encode, type Entry, ICP, identity, NETWORK, offer, OTHER_SPENDER, QUICK, receipt, Seller, settled, SPENDER } from "./support.js";
+import { canisterOfUrl, OfferRefused } from "../src/index.js";
+import {
+  buyer,
+  CKUSDC,
+  CKUSDT,
+  encode,
+  type Entry,
+  ICP,
+  identity,
+  offer,
+  OTHER_SPENDER,
+  receipt,
+  Seller,
+  SPENDER,
+} from "./support.js";
 
 let seller: Seller;
 let second: Seller;
@@ -46,7 +55,9 @@ describe("the payer's own caps", () => {
     ] as const) {
       seller.reset([await offer({ asset: ICP, amount })]);
       const { pay, client } = buyer(options);
-      client.setSpendControls("maxAmounts" in options ? false : { allowedAssets: [{ network: "icp:*", asset: ICP, maxAmountPerPayment: "100" }] });
+      client.setSpendControls(
+        "maxAmounts" in options ? false : { allowedAssets: [{ network: "icp:*", asset: ICP, maxAmountPerPayment: "100" }] },
+      );
       if (allowed) await assert.rejects(pay(seller.url()), allowed);
       else assert.equal((await pay(seller.url())).status, 200);
     }
@@ -70,7 +81,7 @@ const ODD: [string, (good: Entry) => unknown, RegExp][] = [
   ["no extra", (good) => ({ ...good, extra: undefined }), /extra/],
   ["extra null", (good) => ({ ...good, extra: null }), /extra/],
   ["60.5 seconds", (good) => ({ ...good, maxTimeoutSeconds: 60.5 }), /maxTimeoutSeconds/],
-  ["\"60\" seconds", (good) => ({ ...good, maxTimeoutSeconds: "60" }), /maxTimeoutSeconds/],
+  ['"60" seconds', (good) => ({ ...good, maxTimeoutSeconds: "60" }), /maxTimeoutSeconds/],
   ["no seconds", (good) => ({ ...good, maxTimeoutSeconds: undefined }), /maxTimeoutSeconds/],
   ["0 seconds", (good) => ({ ...good, maxTimeoutSeconds: 0 }), /maxTimeoutSeconds/],
   ["136 years", (good) => ({ ...good, maxTimeoutSeconds: 4_294_967_295 }), /maxTimeoutSeconds/],
@@ -100,7 +111,10 @@ describe("one odd entry in accepts", () => {
   for (const [name, make, reason] of ODD) {
     it(`(${name}) is skipped, and alone it is refused with the reason`, async () => {
       const [good, odd] = [await offer(), make(await offer())];
-      for (const offers of [[odd, good], [good, odd]]) {
+      for (const offers of [
+        [odd, good],
+        [good, odd],
+      ]) {
         seller.reset(offers);
         assert.equal((await buyer().pay(seller.url())).status, 200);
         assert.deepEqual(seller.seen[0]!.payment.accepted, good);
@@ -111,7 +125,12 @@ describe("one odd entry in accepts", () => {
   }
 
   it("is told with all the others", async () => {
-    seller.reset([null, { ...(await offer()), amount: 1 }, await offer({}, {}, { method: "POST" }), await offer({}, {}, { route: "/other" })]);
+    seller.reset([
+      null,
+      { ...(await offer()), amount: 1 },
+      await offer({}, {}, { method: "POST" }),
+      await offer({}, {}, { route: "/other" }),
+    ]);
     await assert.rejects(buyer().pay(seller.url()), refused(/offer 1: .*; offer 2: amount .*; offer 3: .*POST.*; offer 4: .*\/other/));
   });
 
@@ -131,7 +150,14 @@ describe("one odd entry in accepts", () => {
     });
   }
 
-  for (const [name, header] of Object.entries({ "no base64": "{}", "no JSON": encode("x").slice(2), "a list": encode([]), "no accepts": encode({ x402Version: 2 }), "accepts null": encode({ x402Version: 2, accepts: null }), "empty accepts": encode({ x402Version: 2, accepts: [] }) })) {
+  for (const [name, header] of Object.entries({
+    "no base64": "{}",
+    "no JSON": encode("x").slice(2),
+    "a list": encode([]),
+    "no accepts": encode({ x402Version: 2 }),
+    "accepts null": encode({ x402Version: 2, accepts: null }),
+    "empty accepts": encode({ x402Version: 2, accepts: [] }),
+  })) {
     it(`a PAYMENT-REQUIRED with ${name} is refused in plain words`, async () => {
       seller.reset([]);
       seller.unpaid = (_, response) => response.writeHead(402, { "PAYMENT-REQUIRED": header }).end();
@@ -140,7 +166,9 @@ describe("one odd entry in accepts", () => {
   }
 
   it("a receipt without transaction does not keep the content back", async () => {
-    seller.reset([await offer()], (_, response, seen) => response.writeHead(200, { "PAYMENT-RESPONSE": receipt(seen, { transaction: undefined }) }).end("the report"));
+    seller.reset([await offer()], (_, response, seen) =>
+      response.writeHead(200, { "PAYMENT-RESPONSE": receipt(seen, { transaction: undefined }) }).end("the report"),
+    );
     const warnings: string[] = [];
     assert.equal(await (await buyer({}, { warn: (message) => warnings.push(message) }).pay(seller.url())).text(), "the report");
     assert.match(warnings[0]!, /transaction undefined/);
@@ -168,7 +196,10 @@ describe("whose canister, whose resource", () => {
     }
   });
 
-  for (const [name, spender] of [["another canister", OTHER_SPENDER], ["a canister that cannot be told", undefined]] as const) {
+  for (const [name, spender] of [
+    ["another canister", OTHER_SPENDER],
+    ["a canister that cannot be told", undefined],
+  ] as const) {
     it(`an offer of a spender is refused at ${name}, unless the user names it`, async () => {
       seller.reset([await offer()]);
       const url = spender ? seller.url("/report", spender) : `${seller.base}/report`;
@@ -185,7 +216,11 @@ describe("whose canister, whose resource", () => {
     await assert.rejects(buyer().pay(`${seller.base}/report`), refused(/cannot be told/));
   });
 
-  for (const [name, relayed] of [["route", { route: "/other" }], ["method", { method: "POST" }], ["template", { route: "/report/{id}" }]] as const) {
+  for (const [name, relayed] of [
+    ["route", { route: "/other" }],
+    ["method", { method: "POST" }],
+    ["template", { route: "/report/{id}" }],
+  ] as const) {
     it(`a relayed offer of another ${name} buys nothing`, async () => {
       seller.reset([await offer({}, {}, relayed)]);
       await assert.rejects(buyer({ spenders: [SPENDER] }).pay(seller.url()), refused(/the offer is for/));
@@ -195,7 +230,10 @@ describe("whose canister, whose resource", () => {
 });
 
 describe("redirects", () => {
-  const to = (location: string, status = 302) => (_: IncomingMessage, response: ServerResponse) => void response.writeHead(status, { location }).end();
+  const to =
+    (location: string, status = 302) =>
+    (_: IncomingMessage, response: ServerResponse) =>
+      void response.writeHead(status, { location }).end();
   const secrets = { headers: { authorization: "Bearer secret", cookie: "a=secret" } };
 
   for (const status of [301, 302, 307, 308]) {
@@ -220,9 +258,13 @@ describe("redirects", () => {
 
   it("within the origin: the request that got the 402 is the one that is paid", async () => {
     seller.reset([await offer({}, {}, { route: "/new" })]);
-    seller.unpaid = (request, response) => (request.url!.startsWith("/new") ? seller.refuse(response) : to(seller.url("/new"))(request, response));
+    seller.unpaid = (request, response) =>
+      request.url!.startsWith("/new") ? seller.refuse(response) : to(seller.url("/new"))(request, response);
     assert.equal((await buyer().pay(seller.url("/old"), secrets)).status, 200);
-    assert.deepEqual(seller.seen.map(({ url }) => url.split("?")[0]), ["/new"]);
+    assert.deepEqual(
+      seller.seen.map(({ url }) => url.split("?")[0]),
+      ["/new"],
+    );
     assert.equal(seller.seen[0]!.headers.authorization, "Bearer secret");
   });
 
@@ -239,7 +281,8 @@ describe("redirects", () => {
     it(`${status} of a POST that ends at a 402: nothing is paid`, async () => {
       const method = status === 307 ? "POST" : "GET";
       seller.reset([await offer({}, {}, { method, route: "/new" })]);
-      seller.unpaid = (request, response) => (request.url!.startsWith("/new") ? seller.refuse(response) : to(seller.url("/new"), status)(request, response));
+      seller.unpaid = (request, response) =>
+        request.url!.startsWith("/new") ? seller.refuse(response) : to(seller.url("/new"), status)(request, response);
       await assert.rejects(buyer().pay(seller.url("/old"), { method: "POST", body: "x" }), OfferRefused);
       assert.equal(seller.seen.length, 0);
     });
@@ -271,113 +314,4 @@ describe("redirects", () => {
       assert.deepEqual(asked, [from]);
     });
   }
-});
-
-describe("delegations and headers", () => {
-  const pays = async (options: { targets?: Principal[]; permissions?: string }, minutes = 60) => {
-    seller.reset([await offer()]);
-    const key = Ed25519KeyIdentity.generate();
-    const chain = await DelegationChain.create(identity, key.getPublicKey(), new Date(Date.now() + minutes * 60_000), options);
-    const scheme = new ExactIcpScheme(DelegationIdentity.fromDelegation(key, chain), { store: new MemoryStore() });
-    return wrapFetchWithPayment(resendingFetch(fetch, QUICK), new x402Client().register("icp:*", scheme))(seller.url());
-  };
-
-  it("a delegation that lets its holder pay this spender in time is used", async () => {
-    assert.equal((await pays({ targets: [Principal.fromText(SPENDER)] })).status, 200);
-  });
-
-  for (const [name, options, minutes, reason] of [
-    ["excludes the spender", { targets: [Principal.fromText(CKUSDC)] }, 60, /not for canister/],
-    ["has no targets left", { targets: [] }, 60, /not for canister/],
-    ["ends before the payment", {}, 4, /ends before/],
-    ["has ended", {}, -1, /ends before/],
-    ["is limited by permissions", { permissions: "queries" }, 60, /permissions/],
-  ] as const) {
-    it(`a delegation that ${name} is refused before signing`, async () => {
-      await assert.rejects(pays(options as never, minutes), refused(reason));
-      assert.equal(seller.seen.length, 0);
-    });
-  }
-
-  for (const [name, required] of Object.entries({
-    "resource": { resource: { url: "/report", description: "d".repeat(13_000) } },
-    "extensions": { extensions: { big: { info: {}, schema: { text: "s".repeat(13_000) } } } },
-  })) {
-    it(`a 402 whose ${name} would make the payment too long is refused before signing`, async () => {
-      seller.reset([await offer()]);
-      seller.required = required;
-      const inner: typeof fetch = async (input) => {
-        if (new Request(input).headers.has("PAYMENT-SIGNATURE")) return assert.fail("sent");
-        return new Response("{}", { status: 402, headers: { "PAYMENT-REQUIRED": encode({ x402Version: 2, ...required, accepts: seller.offers }) } });
-      };
-      const { pay, scheme } = buyer({}, {}, inner);
-      await assert.rejects(pay(seller.url()), refused(/reads at most 16384/));
-      assert.deepEqual(await scheme.unresolved(), []);
-    });
-  }
-});
-
-describe("strangers' text", () => {
-  it("is one bounded line without control characters", () => {
-    for (const [text, shown] of [
-      ["plain ünï 漢", "plain ünï 漢"],
-      ["a\u001b]52;c;aGk=\u0007b", "a\ufffd]52;c;aGk=\ufffdb"],
-      ["a\nb\r\u2028c\u2029", "a\ufffdb\ufffd\ufffdc\ufffd"],
-      ["\u202eabc\u2066\u200f", "\ufffdabc\ufffd\ufffd"],
-      ["\u009b31m", "\ufffd31m"],
-    ] as const) {
-      assert.equal(plain(text), shown);
-    }
-    assert.equal(Array.from(plain("x".repeat(1e6))).length, 201);
-    assert.equal(plain({ a: 1n }), '{"a":"1"}');
-  });
-
-  for (const [name, change, extra] of [
-    ["amount", { amount: "\u001b[2J" }, {}],
-    ["payTo", { payTo: "x\nPay 0.01" }, {}],
-    ["network", { network: "icp:\u202e1" }, {}],
-    ["route", {}, { route: "/\u001b]0;x\u0007" }],
-  ] as const) {
-    it(`in ${name} reaches no error raw, and no header does`, async () => {
-      seller.reset([await offer(change, extra)]);
-      const error = await buyer().pay(seller.url()).catch((caught: Error) => caught);
-      assert.ok(error instanceof OfferRefused);
-      assert.doesNotMatch(error.message, /[\u0000-\u001f\u007f-\u009f\u202a-\u202e]/);
-    });
-  }
-
-  it("errors of a payment carry neither its header nor the caller's", async () => {
-    seller.reset([await offer()], (_, response) => response.destroy());
-    const error = (await buyer().pay(seller.url(), { headers: { authorization: "Bearer secret" } }).catch((caught: unknown) => caught)) as Error;
-    const { inspect } = await import("node:util");
-    const shown = inspect(error, { depth: 10, showHidden: true });
-    for (const secret of ["secret", seller.seen[0]!.header, String(seller.seen[0]!.payment.payload.signature)]) assert.ok(!shown.includes(secret));
-  });
-});
-
-describe("another transport", () => {
-  const bare = (options: object) => new x402Client().register("icp:*", new ExactIcpScheme(identity, { store: new MemoryStore(), agent: false, ...options }));
-
-  it("is paid only for spenders that the user names", async () => {
-    seller.reset([await offer()]);
-    await assert.rejects(wrapFetchWithPayment(fetch, bare({}))(seller.url()), /option spenders/);
-    assert.equal((await wrapFetchWithPayment(fetch, bare({ spenders: [SPENDER] }))(seller.url())).status, 200);
-  });
-
-  for (const paid of [settled, (_: number, response: ServerResponse) => void response.destroy(), (_: number, response: ServerResponse) => void response.writeHead(404).end()]) {
-    it("never has two authorizations for one offer without proof", async () => {
-      seller.reset([await offer(), await offer({ asset: CKUSDT })], paid);
-      const pay = wrapFetchWithPayment(fetch, bare({ spenders: [SPENDER] }));
-      await Promise.all([1, 2, 3].map((n) => pay(seller.url(`/report?n=${n}`)).catch(() => undefined)));
-      await assert.rejects(pay(seller.url()), /not resolved: no agent/);
-      assert.equal(seller.nonces().size, 1);
-    });
-  }
-
-  it("knows no call of somebody's invention", async () => {
-    seller.reset([await offer({}, { "tollkeeper-x402/call": "00#0" })]);
-    await assert.rejects(wrapFetchWithPayment(fetch, bare({ spenders: [SPENDER] }))(seller.url()), /not known any more/);
-    assert.equal((await buyer().pay(seller.url())).status, 200);
-    assert.equal(seller.seen[0]!.payment.accepted.network, NETWORK);
-  });
 });

@@ -3,7 +3,17 @@ import type { Agent } from "@icp-sdk/core/agent";
 import { IDL } from "@icp-sdk/core/candid";
 import { Principal } from "@icp-sdk/core/principal";
 import { networkId } from "../src/index.js";
-import { accountType, allowanceArgs, allowanceType, approveArgs, approveResult, blocksArgs, blocksType, standardsType, type Value } from "../src/icrc.js";
+import {
+  accountType,
+  allowanceArgs,
+  allowanceType,
+  approveArgs,
+  approveResult,
+  blocksArgs,
+  blocksType,
+  standardsType,
+  type Value,
+} from "../src/icrc.js";
 import { identity, SPENDER } from "./support.js";
 
 const { Record, Variant, Opt, Vec, Nat, Nat8, Nat32, Nat64, Text, Null } = IDL;
@@ -44,7 +54,10 @@ export const STATUSES: { [name: string]: object } = {
 };
 
 /** A transfer from the payer, as the ledgers of the mainnet log it. */
-export function transfer(memo: string | undefined, change: { from?: Principal; spender?: Principal; ts?: bigint; op?: string } = {}): Value {
+export function transfer(
+  memo: string | undefined,
+  change: { from?: Principal; spender?: Principal; ts?: bigint; op?: string } = {},
+): Value {
   const account = (owner: Principal): Value => ({ Array: [{ Blob: owner.toUint8Array() }] });
   const tx: [string, Value][] = [
     ["op", { Text: change.op ?? "xfer" }],
@@ -54,7 +67,12 @@ export function transfer(memo: string | undefined, change: { from?: Principal; s
     ["amt", { Nat: 10_000n }],
   ];
   if (memo !== undefined) tx.push(["memo", { Blob: Uint8Array.from(Buffer.from(memo, "hex")) }]);
-  return { Map: [["tx", { Map: tx }], ["ts", { Nat: change.ts ?? BigInt(Date.now()) * 1_000_000n }]] };
+  return {
+    Map: [
+      ["tx", { Map: tx }],
+      ["ts", { Nat: change.ts ?? BigInt(Date.now()) * 1_000_000n }],
+    ],
+  };
 }
 
 export class FakeNetwork {
@@ -96,7 +114,11 @@ export class FakeNetwork {
         const certificate = { lookup_path: () => ({ status: "Found", value: leb128(BigInt(this.seconds) * 1_000_000_000n) }) };
         return { reply: this.#reply(methodName, arg), certificate, callResponse: {} };
       },
-      query: async (_: unknown, { methodName, arg }: { methodName: string; arg: Uint8Array }) => ({ status: "replied", reply: { arg: this.#reply(methodName, arg) }, httpDetails: {} }),
+      query: async (_: unknown, { methodName, arg }: { methodName: string; arg: Uint8Array }) => ({
+        status: "replied",
+        reply: { arg: this.#reply(methodName, arg) },
+        httpDetails: {},
+      }),
     };
     return fake as unknown as Agent;
   }
@@ -116,7 +138,10 @@ export class FakeNetwork {
       case "origin":
         return out(Opt(Text), this.origin === undefined ? [] : [this.origin]);
       case "icrc1_supported_standards":
-        return out(standardsType, this.standards.map((name) => ({ name, url: "" })));
+        return out(
+          standardsType,
+          this.standards.map((name) => ({ name, url: "" })),
+        );
       case "icrc1_fee":
         return out(Nat, this.fee);
       case "icrc1_balance_of":
@@ -139,7 +164,8 @@ export class FakeNetwork {
   #approve(args: FakeNetwork["approvals"][number]): object {
     this.beforeApproval();
     const current = this.allowance.allowance;
-    if (args.expected_allowance[0] !== undefined && args.expected_allowance[0] !== current) return { Err: { AllowanceChanged: { current_allowance: current } } };
+    if (args.expected_allowance[0] !== undefined && args.expected_allowance[0] !== current)
+      return { Err: { AllowanceChanged: { current_allowance: current } } };
     this.approvals.push(args);
     this.allowance = { allowance: args.amount, expires_at: args.expires_at };
     return { Ok: BigInt(this.approvals.length) };
@@ -149,7 +175,8 @@ export class FakeNetwork {
     const { start, length } = range!;
     const end = Math.min(Number(start + length), this.blocks.length);
     const blocks = [];
-    for (let id = Math.max(Number(start), archived); id < end && blocks.length < page; id++) blocks.push({ id: BigInt(id), block: this.blocks[id] });
+    for (let id = Math.max(Number(start), archived); id < end && blocks.length < page; id++)
+      blocks.push({ id: BigInt(id), block: this.blocks[id] });
     const old = BigInt(Math.min(archived, end)) - start;
     const archive = { args: [{ start, length: old }], callback: [Principal.fromText(SPENDER), "archive_get_blocks"] };
     return { log_length: BigInt(this.blocks.length), blocks, archived_blocks: old > 0n ? [archive] : [] };

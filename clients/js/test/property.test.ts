@@ -1,6 +1,6 @@
 /**
- * Random sellers, callers and processes: never two authorizations for one request without a delivery between them, never above
- * the cap, never to another origin or for another request, and every call ends.
+ * Random sellers, callers and processes: never two authorizations for one request without a delivery between them,
+ * never above the cap, never to another origin or for another request, and every call ends.
  *
  * TOLLKEEPER_PROPERTY_SECONDS (default 15) says how long; TOLLKEEPER_PROPERTY_SEED runs one history again.
  */
@@ -32,7 +32,20 @@ function choose(seed: number): Random {
 }
 
 const STATUSES = [200, 200, 200, 201, 204, 302, 307, 400, 402, 402, 404, 408, 409, 410, 413, 425, 429, 500, 502, 503, 504];
-const RECEIPTS = ["good", "good", "none", "unreadable", "pending", "refusal", "fresh offers", "payer", "amount", "network", "transaction", "paymentId"] as const;
+const RECEIPTS = [
+  "good",
+  "good",
+  "none",
+  "unreadable",
+  "pending",
+  "refusal",
+  "fresh offers",
+  "payer",
+  "amount",
+  "network",
+  "transaction",
+  "paymentId",
+] as const;
 const ENDINGS = ["whole", "whole", "whole", "cut", "closed", "silent", "silent after the headers", "slow"] as const;
 
 /** What reached the sellers, checked as it comes. */
@@ -64,12 +77,21 @@ class Witness {
 function answer(random: Random, response: ServerResponse, seen: Seen, witness: Witness, offers: unknown[]): void {
   const [status, kind, ending] = [random(STATUSES), random(RECEIPTS), random(ENDINGS)];
   const headers: Record<string, string> = {};
-  const change = { payer: { payer: "2vxsx-fae" }, amount: { amount: "1" }, network: { network: "icp:1" }, transaction: { transaction: "x" }, paymentId: { extra: { paymentId: "00" } } };
+  const change = {
+    payer: { payer: "2vxsx-fae" },
+    amount: { amount: "1" },
+    network: { network: "icp:1" },
+    transaction: { transaction: "x" },
+    paymentId: { extra: { paymentId: "00" } },
+  };
   if (kind === "good") headers["PAYMENT-RESPONSE"] = receipt(seen);
   else if (kind === "unreadable") headers["PAYMENT-RESPONSE"] = "?";
-  else if (kind === "pending") headers["PAYMENT-RESPONSE"] = encode({ success: false, errorReason: "settlement_pending", transaction: "a", network: NETWORK });
-  else if (kind === "refusal") headers["PAYMENT-RESPONSE"] = encode({ success: false, errorReason: "insufficient_funds", transaction: "", network: NETWORK });
-  else if (kind === "fresh offers") headers["PAYMENT-REQUIRED"] = encode({ x402Version: 2, accepts: offers, error: "invalid_exact_icp_expired" });
+  else if (kind === "pending")
+    headers["PAYMENT-RESPONSE"] = encode({ success: false, errorReason: "settlement_pending", transaction: "a", network: NETWORK });
+  else if (kind === "refusal")
+    headers["PAYMENT-RESPONSE"] = encode({ success: false, errorReason: "insufficient_funds", transaction: "", network: NETWORK });
+  else if (kind === "fresh offers")
+    headers["PAYMENT-REQUIRED"] = encode({ x402Version: 2, accepts: offers, error: "invalid_exact_icp_expired" });
   else if (kind !== "none") headers["PAYMENT-RESPONSE"] = receipt(seen, change[kind]);
   if (status === 302 || status === 307) headers.location = "/elsewhere";
   if (random([true, false, false])) headers["retry-after"] = random(["0", "1", "60", "x", new Date().toUTCString()]);
@@ -114,7 +136,10 @@ async function history(seed: number, folder: string): Promise<string | undefined
   const offers = { GET: await offersOf(random, "GET"), POST: await offersOf(random, "POST") };
   const mood = random([0, 1, 2, 3]);
   seller.unpaid = (request: IncomingMessage, response: ServerResponse) => {
-    const what = mood === 0 ? "offers" : random(["offers", "offers", "offers", "404", "503", "closed", "other offers", "redirect", "hop", "unreadable"] as const);
+    const what =
+      mood === 0
+        ? "offers"
+        : random(["offers", "offers", "offers", "404", "503", "closed", "other offers", "redirect", "hop", "unreadable"] as const);
     const method = request.method === "POST" ? "POST" : "GET";
     if (what === "404" || what === "503") return response.writeHead(Number(what)).end();
     if (what === "closed") return response.destroy();
@@ -136,9 +161,11 @@ async function history(seed: number, folder: string): Promise<string | undefined
   const store: () => PaymentStore = random([() => memory, () => fileStore(folder)]);
   let process_ = buyer({ store: store(), agent: false }, { idleMs: 50, attempts: 2, patienceMs: 300 });
   const purchase = async () => {
-    if (random([true, false])) process_ = buyer({ store: store(), agent: false }, { idleMs: 50, attempts: random([1, 2, 3]), patienceMs: 300 });
+    if (random([true, false]))
+      process_ = buyer({ store: store(), agent: false }, { idleMs: 50, attempts: random([1, 2, 3]), patienceMs: 300 });
     const { pay, client, scheme } = process_;
-    if (random([false, false, false, true])) client.onPaymentResponse(random([async () => ({ recovered: true as const }), async () => Promise.reject(new Error("hook"))]));
+    if (random([false, false, false, true]))
+      client.onPaymentResponse(random([async () => ({ recovered: true as const }), async () => Promise.reject(new Error("hook"))]));
     if (random([false, false, false, false, true])) client.setSpendControls(false).registerPolicy(scheme.policy);
     const method = random(["GET", "GET", "POST"]);
     const aborted = random([undefined, undefined, undefined, 1, 10, 40]);

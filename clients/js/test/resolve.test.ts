@@ -5,7 +5,15 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import { Principal } from "@icp-sdk/core/principal";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
-import { cancelPayment, type ExactIcpOptions, ExactIcpScheme, MemoryStore, OfferRefused, PayerLedger, type PaymentStore } from "../src/index.js";
+import {
+  cancelPayment,
+  type ExactIcpOptions,
+  ExactIcpScheme,
+  MemoryStore,
+  OfferRefused,
+  PayerLedger,
+  type PaymentStore,
+} from "../src/index.js";
 import { buyer, CKUSDC, encode, ICP, identity, offer, OTHER_SPENDER, Seller, settled, SPENDER, type Paid } from "./support.js";
 import { FakeNetwork, STATUSES, transfer } from "./network.js";
 
@@ -16,7 +24,12 @@ before(async () => {
 after(() => seller.stop());
 
 const closes: Paid = (_, response) => response.destroy();
-const refuses: Paid = (_, response) => response.writeHead(402, { "PAYMENT-RESPONSE": encode({ success: false, errorReason: "insufficient_allowance", transaction: "", network: "icp:1" }) }).end("{}");
+const refuses: Paid = (_, response) =>
+  response
+    .writeHead(402, {
+      "PAYMENT-RESPONSE": encode({ success: false, errorReason: "insufficient_allowance", transaction: "", network: "icp:1" }),
+    })
+    .end("{}");
 const stranger = Ed25519KeyIdentity.generate().getPrincipal();
 const past = () => Math.floor(Date.now() / 1000) + 100_000;
 
@@ -47,19 +60,38 @@ interface Case {
 const CASES: Case[] = [
   { name: "the canister cancels it and the ledger has nothing", set: () => undefined, state: "dead" },
   { name: "the canister cancels it and took the money", set: (id) => net.blocks.push(transfer(id)), state: "unresolved" },
-  { name: "the canister cancels it and took money under another memo", set: () => net.blocks.push(transfer("ab".repeat(32))), state: "unresolved" },
+  {
+    name: "the canister cancels it and took money under another memo",
+    set: () => net.blocks.push(transfer("ab".repeat(32))),
+    state: "unresolved",
+  },
   { name: "the canister cancels it and took money without a memo", set: () => net.blocks.push(transfer(undefined)), state: "unresolved" },
   { name: "the money of another payer moved", set: () => net.blocks.push(transfer(undefined, { from: stranger })), state: "dead" },
-  { name: "another canister took money", set: () => net.blocks.push(transfer(undefined, { spender: Principal.fromText(OTHER_SPENDER) })), state: "dead" },
+  {
+    name: "another canister took money",
+    set: () => net.blocks.push(transfer(undefined, { spender: Principal.fromText(OTHER_SPENDER) })),
+    state: "dead",
+  },
   { name: "the payer approved the canister", set: () => net.blocks.push(transfer(undefined, { op: "approve" })), state: "dead" },
   { name: "a block has an unknown shape", set: () => net.blocks.push({ Map: [["new", { Text: "?" }]] }, { Text: "x" }), state: "dead" },
-  { name: "a block of an unknown shape has the payment's id", set: (id) => net.blocks.push({ Array: [{ Blob: Uint8Array.from(Buffer.from(id, "hex")) }] }), state: "unresolved" },
+  {
+    name: "a block of an unknown shape has the payment's id",
+    set: (id) => net.blocks.push({ Array: [{ Blob: Uint8Array.from(Buffer.from(id, "hex")) }] }),
+    state: "unresolved",
+  },
   { name: "the ledger does not answer", set: () => net.broken.add("icrc3_get_blocks"), state: "unresolved" },
-  { name: "the ledger's log is too long", set: () => net.blocks.push(...Array.from({ length: 10_001 }, () => transfer(undefined, { from: stranger }))), state: "unresolved" },
+  {
+    name: "the ledger's log is too long",
+    set: () => net.blocks.push(...Array.from({ length: 10_001 }, () => transfer(undefined, { from: stranger }))),
+    state: "unresolved",
+  },
   {
     name: "the log is long, in an archive, and old enough",
     set: () => {
-      net.blocks.push(...Array.from({ length: 10_000 }, () => transfer(undefined, { ts: 1n })), ...Array.from({ length: 700 }, () => transfer(undefined, { from: stranger })));
+      net.blocks.push(
+        ...Array.from({ length: 10_000 }, () => transfer(undefined, { ts: 1n })),
+        ...Array.from({ length: 700 }, () => transfer(undefined, { from: stranger })),
+      );
       [net.archived, net.page] = [10_300, 90];
     },
     state: "dead",
@@ -74,15 +106,47 @@ const CASES: Case[] = [
   },
   { name: "the canister does not answer", set: () => net.broken.add("cancel_authorization"), state: "unresolved" },
   { name: "it ends too far ahead", set: () => (net.cancel = () => ({ Err: { TooFarAhead: { limit_seconds: 1n } } })), state: "unresolved" },
-  { name: "the argument is said to be malformed", set: () => (net.cancel = () => ({ Err: { InvalidArgument: { field: "valid_before_seconds", problem: "is past", limit: [] } } })), state: "unresolved" },
-  { name: "it is said to have expired before it could", set: () => (net.cancel = () => ({ Err: { Expired: { now_seconds: 1n } } })), state: "unresolved" },
-  { name: "it expired and the canister never had it", set: () => ((net.cancel = () => ({ Err: { Expired: { now_seconds: 1n } } })), (net.seconds = past())), state: "dead" },
+  {
+    name: "the argument is said to be malformed",
+    set: () => (net.cancel = () => ({ Err: { InvalidArgument: { field: "valid_before_seconds", problem: "is past", limit: [] } } })),
+    state: "unresolved",
+  },
+  {
+    name: "it is said to have expired before it could",
+    set: () => (net.cancel = () => ({ Err: { Expired: { now_seconds: 1n } } })),
+    state: "unresolved",
+  },
+  {
+    name: "it expired and the canister never had it",
+    set: () => ((net.cancel = () => ({ Err: { Expired: { now_seconds: 1n } } })), (net.seconds = past())),
+    state: "dead",
+  },
   ...["Failed"].map((name) => ({ name: `it expired and is ${name}`, set: () => expired(STATUSES[name]!), state: "dead" as const })),
-  ...["Settling", "Unknown", "Settled", "Delivered", "Refunded"].map((name) => ({ name: `it expired, is ${name}, and the ledger has nothing`, set: () => expired(STATUSES[name]!), state: "unresolved" as const })),
-  { name: "it expired, the canister has nothing, and the ledger has the transfer", set: (id) => (expired(null), net.blocks.push(transfer(id))), state: "unresolved" },
-  ...["Settled", "Delivered", "Refunding", "Refunded"].map((name) => ({ name: `it is used, is ${name}, and the ledger has the transfer`, set: (id: string) => (used(name), net.blocks.push(transfer(id))), state: "paid" as const })),
-  ...["Settled", "Settling", "Unknown"].map((name) => ({ name: `it is used and ${name}`, set: () => used(name), state: "unresolved" as const })),
-  { name: "it is used, past, and the canister denies it", set: () => ((net.cancel = () => ({ Err: { AlreadyUsed: { payment_id: new Uint8Array(32) } } })), (net.seconds = past())), state: "unresolved" },
+  ...["Settling", "Unknown", "Settled", "Delivered", "Refunded"].map((name) => ({
+    name: `it expired, is ${name}, and the ledger has nothing`,
+    set: () => expired(STATUSES[name]!),
+    state: "unresolved" as const,
+  })),
+  {
+    name: "it expired, the canister has nothing, and the ledger has the transfer",
+    set: (id) => (expired(null), net.blocks.push(transfer(id))),
+    state: "unresolved",
+  },
+  ...["Settled", "Delivered", "Refunding", "Refunded"].map((name) => ({
+    name: `it is used, is ${name}, and the ledger has the transfer`,
+    set: (id: string) => (used(name), net.blocks.push(transfer(id))),
+    state: "paid" as const,
+  })),
+  ...["Settled", "Settling", "Unknown"].map((name) => ({
+    name: `it is used and ${name}`,
+    set: () => used(name),
+    state: "unresolved" as const,
+  })),
+  {
+    name: "it is used, past, and the canister denies it",
+    set: () => ((net.cancel = () => ({ Err: { AlreadyUsed: { payment_id: new Uint8Array(32) } } })), (net.seconds = past())),
+    state: "unresolved",
+  },
   { name: "somebody else asks while it is good", set: () => (net.principal = stranger), state: "unresolved" },
   { name: "somebody else asks when it is past", set: () => ((net.principal = stranger), (net.seconds = past())), state: "dead" },
 ];
@@ -107,7 +171,10 @@ describe("a payment that was refused", () => {
       const outcome = await scheme.resolve(id);
       assert.equal(outcome.state, state, outcome.reason);
       assert.doesNotMatch(outcome.reason, /[\u0000-\u001f]/);
-      assert.deepEqual((await scheme.unresolved()).map((found) => found.state), state === "dead" ? [] : [state]);
+      assert.deepEqual(
+        (await scheme.unresolved()).map((found) => found.state),
+        state === "dead" ? [] : [state],
+      );
       seller.paid = settled;
       assert.equal((await pay(seller.url())).status, 200);
       assert.equal(seller.nonces().size, state === "dead" ? 2 : 1);
@@ -170,7 +237,10 @@ describe("a payment that was refused", () => {
 });
 
 describe("a payment that is past gets its last word whatever HTTP says", () => {
-  const end = (status: number, headers = {}) => (_: unknown, response: ServerResponse) => void response.writeHead(status, headers).end();
+  const end =
+    (status: number, headers = {}) =>
+    (_: unknown, response: ServerResponse) =>
+      void response.writeHead(status, headers).end();
   for (const [name, method, unpaid] of [
     ["404", "GET", end(404)],
     ["503", "GET", end(503)],
@@ -196,7 +266,11 @@ describe("before signing, the ledger", () => {
     ["another fee", () => (net.fee = 9_999n), /the ledger's fee is 9999/],
     ["too small a balance", () => (net.balance = 19_999n), /the balance is 19999, and 20000 is needed/],
     ["too small an allowance", () => (net.allowance = { allowance: 19_999n, expires_at: [] }), /the allowance .* is 19999/],
-    ["an allowance that ends too early", () => (net.allowance = { allowance: 20_000n, expires_at: [BigInt(Date.now() + 200_000) * 1_000_000n] }), /ends before the payment/],
+    [
+      "an allowance that ends too early",
+      () => (net.allowance = { allowance: 20_000n, expires_at: [BigInt(Date.now() + 200_000) * 1_000_000n] }),
+      /ends before the payment/,
+    ],
   ] as const) {
     it(`refuses a purchase with ${name}`, async () => {
       set();
@@ -237,7 +311,12 @@ describe("the gateway's word about the canister", () => {
 });
 
 describe("another transport with an agent", () => {
-  for (const [status, moved, nonces] of [["Delivered", true, 2], ["Delivered", false, 1], ["Settled", true, 1], [null, false, 2]] as const) {
+  for (const [status, moved, nonces] of [
+    ["Delivered", true, 2],
+    ["Delivered", false, 1],
+    ["Settled", true, 1],
+    [null, false, 2],
+  ] as const) {
     it(`${nonces === 2 ? "buys again" : "waits"} when the first payment is ${status}, ${moved ? "with" : "without"} a transfer`, async () => {
       seller.reset([await offer({ network: await net.id() })]);
       const scheme = new ExactIcpScheme(identity, { store, agent: net.agent(), spenders: [SPENDER] });
@@ -288,7 +367,11 @@ describe("approvals", () => {
 
   for (const spender of [identity.getPrincipal().toText(), "2vxsx-fae", "aaaaa-aa", "nobody", SPENDER.toUpperCase()]) {
     it(`go to canisters only, not to ${spender}`, async () => {
-      for (const call of [() => ledger().approve(spender, 1n), () => ledger().ensureAllowance(spender, 1n), () => ledger().revoke(spender)]) {
+      for (const call of [
+        () => ledger().approve(spender, 1n),
+        () => ledger().ensureAllowance(spender, 1n),
+        () => ledger().revoke(spender),
+      ]) {
         await assert.rejects(call(), OfferRefused);
       }
       assert.deepEqual(net.approvals, []);
@@ -304,7 +387,8 @@ describe("approvals", () => {
       [{ allowance: 9n, expires_at: [] }, 50n, undefined, 50n, undefined],
     ] as [FakeNetwork["allowance"], bigint, number | undefined, bigint, bigint | undefined][]) {
       net.allowance = standing;
-      if (standing.expires_at[0] !== undefined && standing.expires_at[0] < hours(0)) net.beforeApproval = () => (net.allowance = { allowance: 0n, expires_at: [] });
+      if (standing.expires_at[0] !== undefined && standing.expires_at[0] < hours(0))
+        net.beforeApproval = () => (net.allowance = { allowance: 0n, expires_at: [] });
       await ledger().approve(SPENDER, amount, expiresInSeconds === undefined ? {} : { expiresInSeconds });
       const made = net.approvals.at(-1)!;
       assert.equal(made.amount, expected);

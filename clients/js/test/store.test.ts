@@ -1,7 +1,19 @@
 /** Where payments are kept: files that are ours alone, locks between processes, one store for one process. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { createHash } from "node:crypto";
 import { hostname, tmpdir } from "node:os";
 import { readlinkSync } from "node:fs";
@@ -25,10 +37,20 @@ after(() => seller.stop());
 const closes: Paid = (_, response) => response.destroy();
 
 function record(id: string, change: Partial<PaymentRecord> = {}): PaymentRecord {
-  return { format: "tollkeeper-x402/1", paymentId: id.repeat(64), requestKey: "k", state: "unresolved", createdAt: 1, ...change } as PaymentRecord;
+  return {
+    format: "tollkeeper-x402/1",
+    paymentId: id.repeat(64),
+    requestKey: "k",
+    state: "unresolved",
+    createdAt: 1,
+    ...change,
+  } as PaymentRecord;
 }
 
-for (const [name, make] of [["memory", () => new MemoryStore()], ["files", () => fileStore(folder())]] as [string, () => PaymentStore][]) {
+for (const [name, make] of [
+  ["memory", () => new MemoryStore()],
+  ["files", () => fileStore(folder())],
+] as [string, () => PaymentStore][]) {
   describe(`a store of ${name}`, () => {
     it("keeps, replaces, lists and deletes records", async () => {
       const store = make();
@@ -54,7 +76,10 @@ for (const [name, make] of [["memory", () => new MemoryStore()], ["files", () =>
           if (fails) throw new Error(name);
         });
       const results = await Promise.allSettled([run("a", "x", true), run("b", "x"), run("c", "y")]);
-      assert.deepEqual(results.map(({ status }) => status), ["rejected", "fulfilled", "fulfilled"]);
+      assert.deepEqual(
+        results.map(({ status }) => status),
+        ["rejected", "fulfilled", "fulfilled"],
+      );
       assert.ok(events.indexOf("b in") > events.indexOf("a out"));
       assert.ok(events.indexOf("c in") < events.indexOf("b in"));
     });
@@ -89,7 +114,12 @@ describe("files", () => {
       const file = join(path, `${"a".repeat(64)}.json`);
       place(file);
       const store = fileStore(path);
-      for (const use of [() => store.put(record("a")), () => store.delete("a".repeat(64)), () => store.get("a".repeat(64)), () => store.list()]) {
+      for (const use of [
+        () => store.put(record("a")),
+        () => store.delete("a".repeat(64)),
+        () => store.get("a".repeat(64)),
+        () => store.list(),
+      ]) {
         await assert.rejects(use(), /not a re/);
       }
       if (content !== undefined) assert.equal(readFileSync(file, "utf8"), content);
@@ -120,7 +150,10 @@ describe("files", () => {
     const path = folder();
     let onDisk = "";
     seller.reset([await offer()], (attempt, response, seen) => {
-      onDisk = readdirSync(path).filter((name) => name.endsWith(".json")).map((name) => readFileSync(join(path, name), "utf8")).join();
+      onDisk = readdirSync(path)
+        .filter((name) => name.endsWith(".json"))
+        .map((name) => readFileSync(join(path, name), "utf8"))
+        .join();
       settled(attempt, response, seen);
     });
     await buyer({ store: fileStore(path) }).pay(seller.url());
@@ -174,16 +207,24 @@ describe("processes that share files", () => {
     const child = spawn(process.execPath, [worker, path, url], { stdio: ["ignore", "pipe", "inherit"] });
     let out = "";
     child.stdout.on("data", (data: Buffer) => (out += data.toString()));
-    return new Promise((resolve) => child.once("exit", () => resolve(out === "" ? { error: "killed" } : (JSON.parse(out) as { status?: number }))));
+    return new Promise((resolve) =>
+      child.once("exit", () => resolve(out === "" ? { error: "killed" } : (JSON.parse(out) as { status?: number }))),
+    );
   }
 
   it("buy the same thing once, at the same time", async () => {
     seller.reset([await offer()], (attempt, response, seen) => setTimeout(() => settled(attempt, response, seen), 300));
     const path = folder();
     const results = await Promise.all([run(path, seller.url()), run(path, seller.url()), run(path, seller.url())]);
-    assert.deepEqual(results.map(({ status }) => status), [200, 200, 200]);
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      [200, 200, 200],
+    );
     assert.equal(seller.nonces().size, 1);
-    assert.deepEqual(readdirSync(path).filter((name) => !name.endsWith(".json")), []);
+    assert.deepEqual(
+      readdirSync(path).filter((name) => !name.endsWith(".json")),
+      [],
+    );
   });
 
   for (const when of ["as the payment arrives", "as it answers"]) {

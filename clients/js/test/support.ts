@@ -21,7 +21,11 @@ export const payer = identity.getPrincipal().toText();
 export type Entry = Record<string, any>;
 
 /** An offer with a true id; `change` and `extra` override afterwards. */
-export async function offer(change: Entry = {}, extra: Entry = {}, of: { method?: string; route?: string; revision?: number; spender?: string } = {}): Promise<Entry> {
+export async function offer(
+  change: Entry = {},
+  extra: Entry = {},
+  of: { method?: string; route?: string; revision?: number; spender?: string } = {},
+): Promise<Entry> {
   const { method = "GET", route = "/report", revision = 1, spender = SPENDER } = of;
   return {
     scheme: "exact",
@@ -112,7 +116,15 @@ export class Seller {
     if (typeof header === "string") {
       const payment = decodePaymentSignatureHeader(header);
       const nonce = String(payment.payload.nonce);
-      const seen = { method: request.method ?? "", url: request.url ?? "", header, payment, nonce, headers: request.headers, body: Buffer.concat(chunks).toString() };
+      const seen = {
+        method: request.method ?? "",
+        url: request.url ?? "",
+        header,
+        payment,
+        nonce,
+        headers: request.headers,
+        body: Buffer.concat(chunks).toString(),
+      };
       this.seen.push(seen);
       this.paid(this.seen.length, response, seen);
       return;
@@ -136,7 +148,14 @@ export function encode(value: unknown): string {
 /** The receipt that an honest seller gives for a payment. */
 export function receipt(seen: Seen, change: Entry = {}): string {
   const { amount, network } = seen.payment.accepted;
-  return encodePaymentResponseHeader({ success: true, transaction: "17", network, amount, payer: String(seen.payment.payload.from), ...change } as never);
+  return encodePaymentResponseHeader({
+    success: true,
+    transaction: "17",
+    network,
+    amount,
+    payer: String(seen.payment.payload.from),
+    ...change,
+  } as never);
 }
 
 export function settled(_attempt: number, response: ServerResponse, seen: Seen): void {

@@ -32,14 +32,32 @@ describe("the vectors of docs/scheme_exact_icp.md", () => {
   }
 
   for (const { canister, method, route, revision, offer } of vectors.offers) {
-    it(`offer ${method} ${route} ${revision}`, async () => assert.equal(await offerId(Principal.fromText(canister), method, route, BigInt(revision)), offer));
+    it(`offer ${method} ${route} ${revision}`, async () =>
+      assert.equal(await offerId(Principal.fromText(canister), method, route, BigInt(revision)), offer));
   }
 
   for (const { name, method, url, mismatch: expected, extra } of vectors.requests) {
     it(`request: ${name}`, async () => {
-      const entry = { scheme: "exact", network: "icp:1", asset: "xevnm-gaaaa-aaaar-qafnq-cai", amount: "1", payTo: "2vxsx-fae", maxTimeoutSeconds: 60, extra };
-      const problem = await readOffer(entry).then((offer) => mismatch(offer, method, url), (error: Error) => error.message);
-      const shape = { missing: /^extra\.\w+ /, spender: /extra\.spender/, id: /extra\.(offer|spender)/, method: /requests, not for/, path: /, not for/ }[expected ?? ""];
+      const entry = {
+        scheme: "exact",
+        network: "icp:1",
+        asset: "xevnm-gaaaa-aaaar-qafnq-cai",
+        amount: "1",
+        payTo: "2vxsx-fae",
+        maxTimeoutSeconds: 60,
+        extra,
+      };
+      const problem = await readOffer(entry).then(
+        (offer) => mismatch(offer, method, url),
+        (error: Error) => error.message,
+      );
+      const shape = {
+        missing: /^extra\.\w+ /,
+        spender: /extra\.spender/,
+        id: /extra\.(offer|spender)/,
+        method: /requests, not for/,
+        path: /, not for/,
+      }[expected ?? ""];
       if (shape) assert.match(problem ?? "", shape);
       else assert.equal(problem, undefined);
     });
