@@ -46,13 +46,14 @@ pub fn next_price_revision() -> u64 {
     next(|counters| &mut counters.price_revisions)
 }
 
-/// Lets price revisions begin above the time of installation in nanoseconds. A canister that is installed
+/// Lets price revisions begin above the time of installation in microseconds. A canister that is installed
 /// anew has forgotten which nonces were used, and must not make offers for which its predecessor's payers
-/// have signed: it cannot have used as many revisions as nanoseconds passed.
+/// have signed: it cannot have used as many revisions as microseconds passed. Offers carry the revision as a JSON
+/// number, which many parsers keep up to 2^53 only: microseconds reach that in the year 2255.
 pub fn begin_price_revisions(installed_at: TimestampNs) {
     COUNTERS.with_borrow_mut(|cell| {
         let mut counters = cell.get().clone();
-        counters.price_revisions = counters.price_revisions.max(installed_at.0);
+        counters.price_revisions = counters.price_revisions.max(installed_at.0 / 1_000);
         cell.set(counters);
     });
 }
