@@ -2,10 +2,8 @@
 
 mod cli;
 
-use clap::Parser;
 use std::process::ExitCode;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    cli::run(cli::Cli::parse()).await
+fn main() -> ExitCode {
+    cli::main(std::env::args_os().collect())
 }

@@ -1,12 +1,11 @@
-//! `balance` and `approve`.
+//! `balance`, and how ledgers, canisters and subaccounts are named.
 
-use super::{Common, exit::Failure, output::Output};
+use super::{Common, exit::Failure, output::Output, time};
 use candid::Principal;
 use clap::Args;
 use serde_json::json;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tollkeeper_client::{
-    Account, Approval, KNOWN_TOKENS, Ledger, Network, format_units, parse_units, token_named,
+    Account, Amount, KNOWN_TOKENS, Ledger, Network, format_units, plain_text, token_named,
 };
 
 /// A ledger by id or by the symbol of a known token.
@@ -39,14 +38,31 @@ pub fn subaccount(text: &str) -> Result<[u8; 32], String> {
     Ok(subaccount)
 }
 
+/// The decimals of a known token's amounts.
+pub fn known(ledger: Principal) -> Option<u8> {
+    KNOWN_TOKENS
+        .iter()
+        .find(|token| token.principal() == ledger)
+        .map(|token| token.decimals)
+}
+
 /// How many decimals a ledger's amounts have: known, or asked of the ledger, never of a seller.
 pub async fn decimals(network: &Network, ledger: Principal) -> Result<u8, Failure> {
+    match known(ledger) {
+        Some(decimals) => Ok(decimals),
+        None => Ok(network.ledger(ledger).decimals().await?),
+    }
+}
+
+/// An amount for readers: in tokens if they are known ones, else in atomic units. A ledger may claim any symbol and
+/// any number of decimals, so neither is taken from it.
+pub fn amount_text(amount: Amount, ledger: Principal) -> String {
     match KNOWN_TOKENS
         .iter()
         .find(|token| token.principal() == ledger)
     {
-        Some(token) => Ok(token.decimals),
-        None => Ok(network.ledger(ledger).decimals().await?),
+        Some(token) => format!("{} {}", format_units(amount, token.decimals), token.symbol),
+        None => format!("{amount} units of ledger {ledger}"),
     }
 }
 
@@ -75,6 +91,8 @@ pub async fn balance(args: &BalanceArgs, common: &Common, output: &Output) -> Re
     let ledger: Ledger<'_> = network.ledger(args.ledger);
     let (balance, symbol) = tokio::try_join!(ledger.balance(account), ledger.symbol())?;
     let decimals = decimals(&network, args.ledger).await?;
+    // The ledger's own word.
+    let symbol = plain_text(&symbol);
     let mut object = json!({
         "ok": true,
         "account": account.to_string(),
@@ -94,73 +112,15 @@ pub async fn balance(args: &BalanceArgs, common: &Common, output: &Output) -> Re
             object["allowanceExpiresAt"] = json!(at.to_string());
         }
         lines.push(format!(
-            "{} {symbol} of it may be collected by {spender}",
-            format_units(allowance, decimals)
+            "{} {symbol} of it may be collected by {spender}{}",
+            format_units(allowance, decimals),
+            expires_at.map_or_else(String::new, |at| format!(
+                " until {}",
+                time::utc(at / 1_000_000_000)
+            ))
         ));
     }
     output.result(object, &lines)
-}
-
-#[derive(Debug, Args)]
-pub struct ApproveArgs {
-    /// How much the canister may collect in all, the ledger's fee of each payment included.
-    amount: String,
-    /// The canister that may collect.
-    #[arg(long, value_parser = canister_id, value_name = "CANISTER")]
-    spender: Principal,
-    /// The ledger: a canister id, or the symbol of a known token.
-    #[arg(long, default_value = "ckUSDC", value_parser = ledger_id, value_name = "ID|SYMBOL")]
-    ledger: Principal,
-    /// From this subaccount, in hex.
-    #[arg(long, value_parser = subaccount, value_name = "HEX")]
-    subaccount: Option<[u8; 32]>,
-    /// For how many hours; 0 for ever.
-    #[arg(long, default_value_t = 24, value_name = "HOURS")]
-    hours: u32,
-}
-
-/// Lets a canister collect payments.
-pub async fn approve(args: &ApproveArgs, common: &Common, output: &Output) -> Result<(), Failure> {
-    let identity = common.identity()?;
-    let network = common.network(&identity).await?;
-    let decimals = decimals(&network, args.ledger).await?;
-    let amount = parse_units(&args.amount, decimals).map_err(Failure::usage)?;
-    let lasts = Duration::from_secs(u64::from(args.hours) * 3_600);
-    let end = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        + lasts;
-    let expires_at = (args.hours > 0)
-        .then(|| u64::try_from(end.as_nanos()))
-        .transpose()
-        .map_err(|_| Failure::usage("--hours is too long"))?;
-    output.busy("approving on the ledger");
-    let block = network
-        .ledger(args.ledger)
-        .approve(&Approval {
-            from_subaccount: args.subaccount,
-            spender: args.spender.into(),
-            amount,
-            expected_allowance: None,
-            expires_at,
-        })
-        .await?;
-    let object = json!({
-        "ok": true,
-        "ledger": args.ledger.to_text(),
-        "spender": args.spender.to_text(),
-        "amount": amount.to_string(),
-        "expiresAt": expires_at.map(|at| at.to_string()),
-        "block": block.0.to_string(),
-    });
-    let line = format!(
-        "{} may collect {} from {} (block {})",
-        args.spender,
-        format_units(amount, decimals),
-        args.ledger,
-        block.0
-    );
-    output.result(object, &[line])
 }
 
 #[cfg(test)]

@@ -11,13 +11,14 @@ pub const USAGE: u8 = 2;
 pub const NO_OFFER: u8 = 3;
 /// Balance or allowance is too small; nothing was paid.
 pub const FUNDS: u8 = 4;
-/// The seller or the ledger refused; nothing was paid.
+/// The seller refused, and canister and ledger prove that nothing was paid and nothing can be; or the ledger refused
+/// an approval.
 pub const REFUSED: u8 = 5;
-/// The outcome is not known.
+/// The outcome is not known, or is not to be: the payment is recorded.
 pub const UNSETTLED: u8 = 6;
 /// Nobody answers; nothing was paid.
 pub const UNREACHABLE: u8 = 7;
-/// The receipt is not borne out, or could not be checked; the payment was made.
+/// The receipt is not borne out, or could not be checked.
 pub const RECEIPT: u8 = 8;
 /// The payment was used before; its money has moved or may have.
 pub const USED: u8 = 9;
@@ -65,17 +66,17 @@ impl From<PayError> for Failure {
         let (status, kind) = match &error {
             PayError::Unreachable(_) => (UNREACHABLE, "unreachable"),
             PayError::UnreadableOffer(_) => (NO_OFFER, "unreadable_offer"),
-            PayError::NoAcceptableOffer(_) => (NO_OFFER, "no_acceptable_offer"),
             PayError::Redirected { .. } => (NO_OFFER, "redirected"),
-            PayError::TooLong { .. } => (NO_OFFER, "too_long"),
-            PayError::FeeMismatch { .. } => (NO_OFFER, "fee_mismatch"),
-            PayError::InProgress => (OTHER, "in_progress"),
+            PayError::InProgress => (UNSETTLED, "in_progress"),
             PayError::TooManyUnresolved { .. } => (OTHER, "too_many_unresolved"),
             PayError::Journal(_) => (OTHER, "journal"),
+            PayError::TooLong { .. } => (NO_OFFER, "too_long"),
             PayError::Delegation(_) => (OTHER, "delegation"),
             PayError::SlowSigner { .. } => (OTHER, "signer"),
+            PayError::FeeMismatch { .. } => (NO_OFFER, "fee_mismatch"),
             PayError::ApprovalOverLimit { .. } => (FUNDS, "approval_over_limit"),
             PayError::NoApproval { .. } => (FUNDS, "no_approval"),
+            PayError::NoAcceptableOffer(_) => (NO_OFFER, "no_acceptable_offer"),
             PayError::InsufficientFunds { .. } => (FUNDS, "insufficient_funds"),
             PayError::NeedsApproval { .. } => (FUNDS, "insufficient_allowance"),
             PayError::Ledger(error) => return ledger(error),

@@ -1,82 +1,160 @@
-//! A payment is written to a file before it is sent, and the file is removed when the content is
-//! written or the payment is refused; it stays where money moved, or may have, and nothing was delivered.
-//! Whatever ends the command in between (a broken connection, an interrupt, a power cut), the same
-//! payment can be sent again, and nobody has to pay twice.
+//! Payments are recorded in files before they are sent. The command ends a record only when the content is where it
+//! was to go: until then the same command fetches it again.
 
-use super::exit::{Failure, OTHER};
-use serde_json::json;
-use std::{
-    fs::OpenOptions,
-    io::{self, Write},
-    path::{Path, PathBuf},
+use super::{
+    exit::{Failure, OTHER},
+    files,
 };
-use tollkeeper_client::SignedPayment;
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+use tollkeeper_client::{
+    End, Entry, FileJournal, Journal, JournalError, Lock, PaymentId, RequestKey, SignedPayment,
+    remove_payment, save_payment,
+};
 
-/// Keeps a payment: where it was asked to, else here, else among the temporary files. Fails rather than
-/// let a payment go out that could be lost.
-pub fn write(payment: &SignedPayment, asked: Option<&Path>) -> Result<PathBuf, Failure> {
-    let json = serde_json::to_vec_pretty(payment).map_err(|e| {
-        Failure::new(
-            OTHER,
-            "journal",
-            format!("the payment cannot be written: {e}"),
-        )
-    })?;
-    let short: String = payment.payment_id.chars().take(16).collect();
-    let name = format!("tollkeeper-{short}.json");
-    let places = match asked {
-        Some(file) => vec![file.to_path_buf()],
-        None => vec![PathBuf::from(&name), std::env::temp_dir().join(&name)],
-    };
-    let mut problem = String::new();
-    for file in places {
-        match write_private(&file, &json) {
-            Ok(()) => return Ok(file),
-            Err(e) => problem = format!("{}: {e}", file.display()),
-        }
-    }
-    let message = format!("nothing was paid, for the payment could not be kept: {problem}");
-    Err(Failure::new(OTHER, "journal", message))
+/// The most bytes of a file with a payment: a request's body may be large, and is in base64.
+const MAX_PAYMENT: u64 = 128 << 20;
+
+/// The folder of recorded payments, with what this run has to do besides.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    files: FileJournal,
+    run: Arc<Mutex<Run>>,
 }
 
-/// Reads a payment that was kept.
+#[derive(Debug, Default)]
+struct Run {
+    /// Where a copy of the payment is to be saved.
+    save: Option<PathBuf>,
+    /// Copies of payments that end with them.
+    copies: Vec<(PathBuf, PaymentId)>,
+    /// The payment whose content has arrived and is not yet written.
+    delivered: Option<PaymentId>,
+}
+
+impl Kept {
+    /// Opens the folder; makes it if it is missing.
+    pub fn open(folder: &Path) -> Result<Self, Failure> {
+        Ok(Kept {
+            files: FileJournal::open(folder).map_err(failure)?,
+            run: Arc::default(),
+        })
+    }
+
+    /// Saves a copy of the payment that this run makes.
+    pub fn save_to(&self, file: &Path) {
+        self.run().save = Some(file.to_path_buf());
+    }
+
+    /// A file that holds the payment too, and ends with it.
+    pub fn is_copy(&self, file: &Path, id: PaymentId) {
+        self.run().copies.push((file.to_path_buf(), id));
+    }
+
+    /// The content of a payment has arrived, and its end is proven: the record ends when the content is written.
+    pub fn arrived(&self, payment: &SignedPayment) {
+        self.run().delivered = payment.id();
+    }
+
+    /// The content is where it was to go.
+    pub fn written(&self) -> Result<(), Failure> {
+        let delivered = self.run().delivered.take();
+        match delivered {
+            Some(id) => self.end(id, End::Delivered).map_err(failure),
+            None => Ok(()),
+        }
+    }
+
+    /// The unresolved payments.
+    pub fn entries(&self) -> Result<Vec<Entry>, Failure> {
+        self.files.unresolved().map_err(failure)
+    }
+
+    fn end(&self, id: PaymentId, end: End) -> Result<(), JournalError> {
+        self.files.release(id, end)?;
+        for (file, of) in &self.run().copies {
+            if *of == id {
+                // A copy that stays behind does no harm: the payment in it is over.
+                let _ = remove_payment(file, id);
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&self) -> std::sync::MutexGuard<'_, Run> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Journal for Kept {
+    fn try_lock(&self, key: &RequestKey) -> Result<Option<Lock>, JournalError> {
+        self.files.try_lock(key)
+    }
+
+    fn record(&self, payment: &SignedPayment) -> Result<Entry, JournalError> {
+        let save = self.run().save.clone();
+        let copy = save.zip(payment.id());
+        if let Some((file, id)) = &copy {
+            save_payment(file, payment).map_err(|problem| JournalError::Io {
+                path: file.clone(),
+                problem,
+            })?;
+            self.is_copy(file, *id);
+            // Written once, also if the payment is recorded again.
+            self.run().save = None;
+        }
+        let recorded = self.files.record(payment);
+        if let (Err(_), Some((file, id))) = (&recorded, &copy) {
+            let _ = remove_payment(file, *id);
+        }
+        recorded
+    }
+
+    fn release(&self, id: PaymentId, end: End) -> Result<(), JournalError> {
+        if end == End::Delivered {
+            self.run().delivered = Some(id);
+            return Ok(());
+        }
+        self.end(id, end)
+    }
+
+    fn unresolved(&self) -> Result<Vec<Entry>, JournalError> {
+        self.files.unresolved()
+    }
+
+    fn ended(&self) -> Result<Vec<PaymentId>, JournalError> {
+        self.files.ended()
+    }
+}
+
+/// Nothing is sent if the journal fails.
+pub fn failure(error: JournalError) -> Failure {
+    Failure::new(OTHER, "journal", error)
+}
+
+/// Reads a payment from a file.
 pub fn read(file: &Path) -> Result<SignedPayment, Failure> {
     let bad =
         |problem: &dyn std::fmt::Display| Failure::usage(format!("{}: {problem}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|e| bad(&e))?;
-    serde_json::from_str(&text).map_err(|e| bad(&e))
+    let bytes = files::read(file, MAX_PAYMENT).map_err(|e| bad(&e))?;
+    let payment: SignedPayment = serde_json::from_slice(&bytes)
+        .map_err(|e| bad(&format!("it holds no payment that can be read: {e}")))?;
+    match payment.id() {
+        Some(_) => Ok(payment),
+        None => Err(bad(&"it holds no payment that can be read: its id is none")),
+    }
 }
 
-/// Forgets a payment whose outcome is known.
-pub fn remove(file: &Path) {
-    // A file that stays behind does no harm: the payment in it is used up.
-    let _ = std::fs::remove_file(file);
+/// Whether others than the owner can read a file with a bearer token.
+#[cfg(unix)]
+pub fn is_open_to_others(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }
 
-/// Says how to go on after a failure.
-pub fn resumable(failure: Failure, file: &Path) -> Failure {
-    let name = file.display().to_string();
-    let message = format!(
-        "{}\nresume with: tollkeeper pay --resume {name}",
-        failure.message
-    );
-    Failure { message, ..failure }.with("resume", json!(name))
-}
-
-/// Says where a payment is that will not buy anything any more, but may have moved money.
-pub fn kept(failure: Failure, file: &Path) -> Failure {
-    let name = file.display().to_string();
-    let message = format!("{}\nthe payment is kept in {name}", failure.message);
-    Failure { message, ..failure }.with("kept", json!(name))
-}
-
-/// Whoever holds the payment can fetch the goods, so the file is the owner's alone.
-fn write_private(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(file)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+#[cfg(not(unix))]
+pub fn is_open_to_others(_: &Path) -> bool {
+    false
 }

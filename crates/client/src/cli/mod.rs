@@ -1,80 +1,125 @@
 //! The command line: what it takes and how it ends.
 
 mod accounts;
+mod approve;
+mod content;
 mod exit;
+mod files;
 mod journal;
 mod output;
 mod pay;
+mod proof;
+mod quote;
 mod receipt;
+mod request;
+mod settings;
+mod signals;
+mod status;
+mod text;
+mod time;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, error::ErrorKind};
 use exit::Failure;
 use output::Output;
-use std::{path::PathBuf, process::ExitCode};
-use tollkeeper_client::{Identity, Network};
+use settings::Common;
+use signals::Situation;
+use std::{ffi::OsString, process::ExitCode};
 
 /// Pays for x402 resources on the Internet Computer.
 ///
 /// AMOUNTS with a decimal point are tokens (0.01), amounts without one are atomic units (10000).
 ///
 /// EXIT STATUS: 0 done · 1 other failure · 2 wrong usage · 3 no acceptable offer, nothing paid · 4 balance
-/// or allowance too small, nothing paid · 5 refused by the seller or its ledger, nothing paid · 6 outcome
-/// unknown: resume, never pay anew · 7 seller, replica or ledger unreachable, nothing paid · 8 paid, but
-/// the receipt does not hold or could not be checked · 9 this payment was used before: the money moved or may have, the payment is
-/// kept, look before paying anew · 10 paid, but not delivered: the payment is kept
+/// or allowance too small, nothing paid · 5 refused, and the canister and the ledger prove that nothing was
+/// paid and nothing can be · 6 outcome unknown: the payment is recorded, the same command goes on with it ·
+/// 7 seller, replica or ledger unreachable, nothing paid · 8 paid, but the receipt does not hold or could not
+/// be checked · 9 this payment was used before: the money moved or may have · 10 paid, but not delivered ·
+/// 130 or 143 interrupted, no payment was sent
 #[derive(Debug, Parser)]
 #[command(name = "tollkeeper", version, verbatim_doc_comment)]
-pub struct Cli {
+struct Cli {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
     common: Common,
 }
 
-#[derive(Debug, Args)]
-struct Common {
-    /// The payer's private key: PEM with an Ed25519, secp256k1 or P-256 key.
-    #[arg(long, global = true, env = "TOLLKEEPER_IDENTITY", value_name = "FILE")]
-    identity: Option<PathBuf>,
-    /// The network to pay on.
-    #[arg(long, global = true, env = "TOLLKEEPER_NETWORK", value_enum, default_value_t = NetworkName::Mainnet)]
-    network: NetworkName,
-    /// The replica or boundary node to ask [default: <https://icp-api.io>, locally <http://127.0.0.1:4943>].
-    #[arg(long, global = true, env = "TOLLKEEPER_REPLICA", value_name = "URL")]
-    replica: Option<String>,
-    /// Print one JSON object on standard output, failures included.
-    #[arg(long, global = true)]
-    json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum NetworkName {
-    /// The Internet Computer, with its built-in root key.
-    Mainnet,
-    /// A local replica, whose root key is taken on trust.
-    Local,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Gets a resource, and pays for it if it costs something.
     Pay(Box<pay::PayArgs>),
+    /// Shows what a resource costs in every way it can be paid for, and which offer `pay` would take.
+    Quote(Box<quote::QuoteArgs>),
+    /// Lists the payments whose outcome is not known, or asks canister and ledger about one.
+    Status(status::StatusArgs),
+    /// Ends the record of a payment: the same request can be paid for anew, and the payment may still be charged.
+    Forget(status::ForgetArgs),
     /// Lets a canister collect payments from a ledger, up to an amount.
-    Approve(accounts::ApproveArgs),
+    Approve(approve::ApproveArgs),
     /// Shows what the payer's account holds.
     Balance(accounts::BalanceArgs),
     /// Shows a receipt and, if asked, whether the ledger bears it out.
     Receipt(receipt::ReceiptArgs),
 }
 
-/// Runs a command and says how it ended.
-pub async fn run(cli: Cli) -> ExitCode {
-    let output = Output::new(cli.common.json);
+/// Runs the command that the arguments name, and says how it ended.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    // Known before the arguments are: their errors are printed the same way as others.
+    let json = args
+        .iter()
+        .take_while(|arg| *arg != "--")
+        .any(|arg| arg == "--json");
+    let output = Output::new(json);
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return not_parsed(&error, &output),
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let failure = Failure::new(exit::OTHER, "system", error);
+            output.failure(&failure);
+            return ExitCode::from(failure.status);
+        }
+    };
+    let status = runtime.block_on(run(&cli, &output));
+    // Name look-ups that nobody waits for any more do not hold the end up.
+    runtime.shutdown_background();
+    status
+}
+
+/// Help and version are results, everything else is wrong usage.
+fn not_parsed(error: &clap::Error, output: &Output) -> ExitCode {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        // Nobody reads on if this fails.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    if output.json() {
+        let message = error.render().to_string();
+        let message = message.trim_start_matches("error: ").trim_end();
+        output.failure(&Failure::usage(message));
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(exit::USAGE)
+}
+
+async fn run(cli: &Cli, output: &Output) -> ExitCode {
+    let situation = Situation::default();
+    signals::handle(output, &situation);
+    let common = &cli.common;
     let result = match &cli.command {
-        Command::Pay(args) => pay::run(args, &cli.common, &output).await,
-        Command::Approve(args) => accounts::approve(args, &cli.common, &output).await,
-        Command::Balance(args) => accounts::balance(args, &cli.common, &output).await,
-        Command::Receipt(args) => receipt::run(args, &cli.common, &output).await,
+        Command::Pay(args) => pay::run(args, common, output, &situation).await,
+        Command::Quote(args) => quote::run(args, common, output).await,
+        Command::Status(args) => status::run(args, common, output).await,
+        Command::Forget(args) => status::forget(args, common, output),
+        Command::Approve(args) => approve::run(args, common, output, &situation).await,
+        Command::Balance(args) => accounts::balance(args, common, output).await,
+        Command::Receipt(args) => receipt::run(args, common, output).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -82,27 +127,6 @@ pub async fn run(cli: Cli) -> ExitCode {
             output.failure(&failure);
             ExitCode::from(failure.status)
         }
-    }
-}
-
-impl Common {
-    fn identity(&self) -> Result<Identity, Failure> {
-        let file = self
-            .identity
-            .as_ref()
-            .ok_or_else(|| Failure::usage("say who pays: --identity FILE"))?;
-        Identity::from_pem_file(file).map_err(|e| Failure::usage(e.to_string()))
-    }
-
-    async fn network(&self, identity: &Identity) -> Result<Network, Failure> {
-        match (self.network, self.replica.as_deref()) {
-            (NetworkName::Mainnet, None) => Network::mainnet(identity),
-            (NetworkName::Mainnet, Some(url)) => Network::mainnet_at(url, identity),
-            (NetworkName::Local, url) => {
-                Network::local(url.unwrap_or("http://127.0.0.1:4943"), identity).await
-            }
-        }
-        .map_err(|e| Failure::new(exit::UNREACHABLE, "unreachable", e))
     }
 }
 

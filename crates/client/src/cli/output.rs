@@ -1,29 +1,42 @@
 //! Standard output is for content and results, standard error for everything said on the way.
 
-use super::exit::{Failure, OTHER};
+use super::{
+    exit::{Failure, OTHER},
+    text,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::{
-    io::{IsTerminal, Write},
+    io::{self, IsTerminal, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tollkeeper_client::Step;
 
-/// Where a command prints.
+/// Where a command prints. A clone prints to the same place.
+#[derive(Clone)]
 pub struct Output {
     json: bool,
     progress: Option<ProgressBar>,
+    ended: Arc<AtomicBool>,
 }
 
 impl Output {
     /// JSON or words. Progress is shown on a terminal only.
     pub fn new(json: bool) -> Self {
-        let progress = (!json && std::io::stderr().is_terminal()).then(|| {
+        let progress = (!json && io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new_spinner();
             bar.set_style(ProgressStyle::default_spinner());
             bar
         });
-        Output { json, progress }
+        Output {
+            json,
+            progress,
+            ended: Arc::default(),
+        }
     }
 
     /// Whether results are JSON.
@@ -31,23 +44,23 @@ impl Output {
         self.json
     }
 
+    /// Takes the right to print the one result or failure; false if it is taken. An interrupt and the command
+    /// itself can end at the same time.
+    pub fn end(&self) -> bool {
+        !self.ended.swap(true, Ordering::SeqCst)
+    }
+
     /// Something slow begins.
     pub fn busy(&self, message: impl Into<String>) {
         if let Some(bar) = &self.progress {
-            bar.set_message(message.into());
+            bar.set_message(text::line(&message.into()));
             bar.enable_steady_tick(Duration::from_millis(120));
         }
     }
 
-    /// What shows the steps of a payment.
-    pub fn watcher(&self) -> impl Fn(&Step) + Send + Sync + 'static {
-        let bar = self.progress.clone();
-        move |step| {
-            if let Some(bar) = &bar {
-                bar.set_message(describe(step));
-                bar.enable_steady_tick(Duration::from_millis(120));
-            }
-        }
+    /// Shows a step of a payment.
+    pub fn step(&self, step: &Step) {
+        self.busy(describe(step));
     }
 
     fn quiet(&self) {
@@ -56,19 +69,28 @@ impl Output {
         }
     }
 
-    /// A line for the reader, on standard error; nothing with JSON.
-    pub fn say(&self, line: impl AsRef<str>) {
-        self.quiet();
+    /// Lines for the reader, on standard error; nothing with JSON.
+    pub fn say(&self, lines: impl AsRef<str>) {
         if !self.json {
-            eprintln!("{}", line.as_ref());
+            self.note(lines);
         }
     }
 
-    /// The result: an object with JSON, lines without.
+    /// Lines that the reader needs before the command goes on, on standard error, with JSON too.
+    pub fn note(&self, lines: impl AsRef<str>) {
+        self.quiet();
+        // A closed standard error is no reason to stop.
+        let _ = writeln!(io::stderr(), "{}", text::lines(lines.as_ref()));
+    }
+
+    /// The result: an object with JSON, lines without. A second result is not printed.
     pub fn result(&self, object: Value, lines: &[String]) -> Result<(), Failure> {
         let text = match self.json {
-            true => format!("{object}\n"),
-            false => lines.iter().map(|line| format!("{line}\n")).collect(),
+            true => format!("{}\n", text::json(&object)),
+            false => lines
+                .iter()
+                .map(|line| format!("{}\n", text::lines(line)))
+                .collect(),
         };
         self.bytes(text.as_bytes())
     }
@@ -76,30 +98,50 @@ impl Output {
     /// Raw content.
     pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         self.quiet();
-        let mut stdout = std::io::stdout().lock();
+        if !self.end() {
+            return Ok(());
+        }
+        let mut stdout = io::stdout().lock();
         stdout
             .write_all(bytes)
             .and_then(|()| stdout.flush())
-            .map_err(|e| Failure::new(OTHER, "output", format!("standard output: {e}")))
+            .map_err(|e| {
+                // The failure may still be told.
+                self.ended.store(false, Ordering::SeqCst);
+                Failure::new(OTHER, "output", format!("standard output: {e}"))
+            })
     }
 
-    /// How it went wrong.
+    /// How it went wrong. Says nothing if a result or another failure was printed before.
     pub fn failure(&self, failure: &Failure) {
         self.quiet();
-        if self.json {
-            let mut error = json!({"kind": failure.kind, "message": failure.message});
-            for (key, value) in &failure.details {
-                error[key] = value.clone();
-            }
-            // Nobody is left to tell if this fails as well.
-            let _ = writeln!(
-                std::io::stdout(),
-                "{}",
-                json!({"ok": false, "error": error})
-            );
-        } else {
-            eprintln!("tollkeeper: {}", failure.message);
+        if !self.end() {
+            return;
         }
+        let message = format!("tollkeeper: {}", text::lines(&failure.message));
+        if !self.json {
+            let _ = writeln!(io::stderr(), "{message}");
+            return;
+        }
+        let mut stdout = io::stdout().lock();
+        let object = text::json(&failure.object());
+        if writeln!(stdout, "{object}")
+            .and_then(|()| stdout.flush())
+            .is_err()
+        {
+            let _ = writeln!(io::stderr(), "{message}");
+        }
+    }
+}
+
+impl Failure {
+    /// The failure for programs.
+    pub fn object(&self) -> Value {
+        let mut error = json!({"kind": self.kind, "message": self.message});
+        for (key, value) in &self.details {
+            error[key] = value.clone();
+        }
+        json!({"ok": false, "error": error})
     }
 }
 

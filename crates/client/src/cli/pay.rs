@@ -1,216 +1,327 @@
 //! `pay`.
 
+pub mod delivery;
+
 use super::{
     Common,
-    accounts::{canister_id, decimals, ledger_id, subaccount},
-    exit::{self, Failure},
-    journal,
+    accounts::{amount_text, decimals, known},
+    content::Target,
+    exit::Failure,
+    files,
+    journal::{self, Kept},
     output::Output,
+    request::{RequestArgs, readable},
+    signals::Situation,
+    status, time,
 };
-use candid::Principal;
 use clap::Args;
-use serde_json::{Value, json};
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 use tollkeeper_client::{
-    KNOWN_TOKENS, Network, Paid, PayError, Payer, Quote, Receipt, Request, Response, SpendControls,
-    parse_units,
+    Account, Amount, Identity, Network, Outcome, Payer, PaymentId, Request, RequestKey,
+    SignedPayment, Step, parse_units,
 };
+
+/// The longest patience, in seconds: a week, as long as a canister delivers for the same payment.
+const MAX_PATIENCE: u64 = 7 * 24 * 3_600;
 
 #[derive(Debug, Args)]
 pub struct PayArgs {
     /// The resource.
-    #[arg(required_unless_present = "resume")]
     url: Option<String>,
-    /// The HTTP method [default: GET, with --data POST].
-    #[arg(short = 'X', long)]
-    method: Option<String>,
-    /// A request header, `Name: value`; may be repeated.
-    #[arg(short = 'H', long = "header", value_name = "HEADER")]
-    headers: Vec<String>,
-    /// The request body; @FILE reads it from a file.
-    #[arg(short, long)]
-    data: Option<String>,
-    /// The most to pay, the ledger's fee not counted [default: one US dollar of ckUSDC or ckUSDT].
-    #[arg(long, value_name = "AMOUNT")]
-    max_amount: Option<String>,
-    /// The ledger --max-amount is for: a canister id, or the symbol of a known token [default: ckUSDC
-    /// and ckUSDT].
-    #[arg(long, value_parser = ledger_id, requires = "max_amount", value_name = "ID|SYMBOL")]
-    asset: Option<Principal>,
-    /// Accept only offers collected by this canister, whoever serves the resource.
-    #[arg(long, value_parser = canister_id, value_name = "CANISTER")]
-    spender: Option<Principal>,
-    /// Approve the collecting canister if it may not collect enough yet: for AMOUNT, or for exactly this
-    /// payment; for one hour.
+    #[command(flatten)]
+    request: RequestArgs,
+    /// The name of this purchase for sellers that take one (`payment-identifier`): 16 to 128 letters, digits, `-`
+    /// and `_` [default: a random one].
+    #[arg(long, value_parser = identifier, value_name = "ID")]
+    id: Option<String>,
+    /// Approve the collecting canister if it may not collect enough yet: for AMOUNT, or for exactly this payment; for
+    /// one hour. Never more than --max-amount and the ledger's fee, and only the canister of the URL's host or
+    /// --spender.
     #[arg(long, num_args = 0..=1, value_name = "AMOUNT")]
     approve: Option<Option<String>>,
-    /// Pay from this subaccount, in hex.
-    #[arg(long, value_parser = subaccount, value_name = "HEX")]
-    subaccount: Option<[u8; 32]>,
-    /// Write the content to a file instead of standard output.
+    /// Write the content to a file instead of standard output, as it is complete. Content goes to standard output byte
+    /// for byte, whatever a terminal makes of it; binary content goes to a terminal with `-o -` only.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// How many seconds to wait for an outcome that is not known yet, sending the same payment again.
-    #[arg(long, default_value_t = 120, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(..=MAX_PATIENCE), value_name = "SECONDS")]
     patience: u64,
-    /// Where to keep the payment until its outcome is known and the content is written; by default in
-    /// `tollkeeper-<payment id>.json` here.
+    /// Keep a copy of the payment in this file until its end. A file that exists is never changed: one that holds a
+    /// payment for the same request is resumed, any other is refused.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Send a kept payment again instead of making a new one.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "method", "headers", "data", "max_amount", "approve"])]
-    resume: Option<PathBuf>,
+    /// Send a recorded payment again instead of asking for an offer: by its id, or by a file that holds it.
+    #[arg(long, value_name = "ID|FILE", conflicts_with_all = ["url", "approve", "id", "save"])]
+    resume: Option<String>,
     /// Look the payment's block up on the ledger afterwards.
     #[arg(long)]
     check: bool,
 }
 
-/// Gets a resource, paying if need be.
-pub async fn run(args: &PayArgs, common: &Common, output: &Output) -> Result<(), Failure> {
-    // What can be wrong with the command line is found before anybody is asked for anything.
-    let request = args
-        .url
-        .as_deref()
-        .map(|url| args.request(url))
-        .transpose()?;
-    let identity = common.identity()?;
-    let network = common.network(&identity).await;
-    let network = network.map_err(|failure| not_sent(failure, args.resume.as_deref()))?;
-    let controls = args.controls(&network).await;
-    let mut payer = Payer::new(identity, network.clone())?
-        .with_spend_controls(controls.map_err(|failure| not_sent(failure, args.resume.as_deref()))?)
-        .with_patience(Duration::from_secs(args.patience))
-        .with_watcher(output.watcher());
-    if let Some(subaccount) = args.subaccount {
-        payer = payer.with_subaccount(subaccount);
+/// An identifier as the extension allows it.
+fn identifier(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    match (16..=128).contains(&text.len()) && text.chars().all(allowed) {
+        true => Ok(text.into()),
+        false => Err("it must have 16 to 128 characters: letters, digits, - and _".into()),
     }
-    if let Some(spender) = args.spender {
-        payer = payer.with_spender(spender);
-    }
-    if let Some(amount) = &args.approve {
-        let amount = match amount {
-            Some(text) => Some(args.units(&network, text).await?),
-            None => None,
-        };
-        payer = payer.with_approval(amount);
-    }
-    let (payment, file) = match (&request, &args.resume) {
-        (_, Some(file)) => (journal::read(file)?, file.clone()),
-        (None, None) => return Err(Failure::usage("say what to pay for: a URL")),
-        (Some(request), None) => match payer.quote(request).await? {
-            Quote::Free(response) => return free(args, output, response),
-            Quote::Priced(priced) => {
-                let offer = payer.fund(&priced).await?;
-                let payment = payer.sign(&priced, &offer)?;
-                let file = journal::write(&payment, args.save.as_deref())?;
-                (payment, file)
+}
+
+/// What is to be paid for.
+enum Purchase {
+    /// A request, with the payment that was kept for it in the file of `--save`.
+    New(Box<Request>, Option<Box<SignedPayment>>),
+    /// A payment that was made before.
+    Kept(Box<SignedPayment>),
+}
+
+impl Purchase {
+    /// The id of a payment that was made before: for a request one that is recorded for the same method and URL.
+    fn made_before(&self, kept: &Kept) -> Result<Option<String>, Failure> {
+        Ok(match self {
+            Purchase::Kept(payment) => Some(payment.payment_id.clone()),
+            Purchase::New(_, Some(payment)) => Some(payment.payment_id.clone()),
+            Purchase::New(request, None) => {
+                let same = |payment: &SignedPayment| {
+                    payment.method == request.method
+                        && [Some(&payment.url), payment.asked_url.as_ref()]
+                            .contains(&Some(&request.url))
+                };
+                kept.entries()?
+                    .into_iter()
+                    .find(|entry| same(&entry.payment))
+                    .map(|entry| entry.payment.payment_id)
             }
-        },
+        })
+    }
+}
+
+/// Gets a resource, paying if need be.
+pub async fn run(
+    args: &PayArgs,
+    common: &Common,
+    output: &Output,
+    situation: &Situation,
+) -> Result<(), Failure> {
+    // What can be wrong with the command line is found before anybody is asked for anything.
+    common.check()?;
+    args.check()?;
+    let request = args.request()?;
+    let identity = common.identity()?;
+    let folder = common.payments()?;
+    let kept = Kept::open(&folder)?;
+    let purchase = args.purchase(request, &kept, output)?;
+    let target = Target::open(
+        args.output.as_deref(),
+        &args.other_files(common),
+        &folder,
+        output,
+    )?;
+    situation.update(|known| known.part = target.part().map(Path::to_path_buf));
+    let network = common.network(&identity).await;
+    // A payment that was made before may have been sent.
+    let network = match purchase.made_before(&kept)? {
+        Some(id) => network.map_err(|failure| delivery::still_unknown(failure, &id))?,
+        None => network?,
     };
-    match payer.send(&payment).await {
-        Ok(paid) => {
-            // The goods are safe only when they are written; until then the payment can fetch them again.
-            let checked = delivered(args, &payer, output, *paid)
-                .await
-                .map_err(|failure| journal::resumable(failure, &file))?;
-            journal::remove(&file);
-            checked
+    let account = Account {
+        subaccount: args.request.subaccount,
+        ..identity.account()
+    };
+    let payer = args
+        .payer(identity, network, &kept, output, situation)
+        .await?;
+    let outcome = match purchase {
+        Purchase::Kept(payment) => payer.send(&payment).await.map(Outcome::Paid),
+        Purchase::New(request, Some(payment)) => {
+            let network = payer.network().id();
+            let key = RequestKey::new(
+                &account,
+                network,
+                &request.method,
+                &request.url,
+                &request.body,
+            );
+            if !payment.keys().contains(&key) {
+                return Err(not_this_request(args.save.as_deref(), &payment));
+            }
+            output.note(format!(
+                "payment {} in the file of --save is for this request: resuming it",
+                payment.payment_id
+            ));
+            payer.send(&payment).await.map(Outcome::Paid)
         }
-        Err(error) => Err(not_bought(error, &file)),
+        Purchase::New(request, None) => payer.pay(&request).await,
+    };
+    match outcome {
+        Ok(Outcome::Free(response)) => delivery::free(target, output, &response),
+        Ok(Outcome::Paid(paid)) => {
+            let hand_over = delivery::HandOver {
+                payer: &payer,
+                kept: &kept,
+                output,
+                situation,
+                keep: args
+                    .other_files(common)
+                    .into_iter()
+                    .map(|(_, f)| f)
+                    .collect(),
+                check: args.check,
+            };
+            hand_over.run(target, *paid).await
+        }
+        Err(error) => Err(delivery::not_bought(error, situation)),
     }
 }
 
-/// Nothing was sent. Of a payment that was kept nobody knows more than before: it may have moved its money.
-fn not_sent(failure: Failure, resumed: Option<&Path>) -> Failure {
-    match resumed {
-        Some(file) if failure.status == exit::UNREACHABLE => {
-            let unsettled = Failure::new(exit::UNSETTLED, "unsettled", failure.message);
-            journal::resumable(unsettled, file)
-        }
-        _ => failure,
-    }
-}
-
-/// Whatever kept the receipt from being checked: the money has moved, and nobody is to pay again.
-fn not_checked(failure: Failure) -> Failure {
-    match failure.status {
-        exit::RECEIPT => failure,
-        _ => {
-            let message = format!("paid, but the receipt was not checked: {}", failure.message);
-            Failure::new(exit::RECEIPT, "not_checked", message)
-        }
-    }
-}
-
-/// The payment is forgotten only if its money has not moved and never will.
-fn not_bought(error: PayError, file: &Path) -> Failure {
-    match &error {
-        PayError::Unsettled { .. } => journal::resumable(error.into(), file),
-        // To send these again brings nothing, but they prove what was signed.
-        PayError::Used { .. } | PayError::NotDelivered { status: 410, .. } => {
-            journal::kept(error.into(), file)
-        }
-        PayError::NotDelivered { .. } => journal::resumable(error.into(), file),
-        _ => {
-            journal::remove(file);
-            error.into()
-        }
-    }
+fn not_this_request(file: Option<&Path>, payment: &SignedPayment) -> Failure {
+    let file = file
+        .map(|file| file.display().to_string())
+        .unwrap_or_default();
+    Failure::usage(format!(
+        "--save {file}: it holds payment {} for another request; it is not changed. Name a file that does not exist",
+        payment.payment_id
+    ))
 }
 
 impl PayArgs {
-    fn request(&self, url: &str) -> Result<Request, Failure> {
-        let body = match self.data.as_deref() {
-            None => Vec::new(),
-            Some(data) => match data.strip_prefix('@') {
-                Some(file) => {
-                    std::fs::read(file).map_err(|e| Failure::usage(format!("{file}: {e}")))?
-                }
-                None => data.as_bytes().to_vec(),
+    fn check(&self) -> Result<(), Failure> {
+        self.request.check()?;
+        if self.resume.is_some() && self.request.is_given() {
+            return Err(Failure::usage(
+                "--resume sends a payment that was made: method, headers, body, --asset and --max-amount cannot change",
+            ));
+        }
+        if let Some(Some(amount)) = &self.approve {
+            readable(amount, self.request.only_asset().map_or(Some(6), known))?;
+        }
+        if let (Some(save), Some(content)) = (&self.save, &self.output)
+            && files::same(save, content)
+        {
+            return Err(Failure::usage(format!(
+                "-o {} and --save {} are the same file",
+                content.display(),
+                save.display()
+            )));
+        }
+        match &self.save {
+            Some(save) if save.as_os_str().is_empty() => Err(Failure::usage("--save has no value")),
+            Some(save) if !files::folder(save).is_dir() => Err(Failure::usage(format!(
+                "--save {}: there is no folder {}",
+                save.display(),
+                files::folder(save).display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn request(&self) -> Result<Option<Request>, Failure> {
+        match (&self.url, &self.resume) {
+            (Some(url), _) => {
+                let request = self.request.request(url)?;
+                Ok(Some(match &self.id {
+                    Some(id) => request
+                        .with_payment_identifier(id)
+                        .map_err(Failure::usage)?,
+                    None => request,
+                }))
+            }
+            (None, Some(_)) => Ok(None),
+            (None, None) => match &self.approve {
+                Some(Some(url)) if url.contains("://") => Err(Failure::usage(
+                    "say what to pay for: a URL (before --approve, which takes what follows as its amount)",
+                )),
+                _ => Err(Failure::usage("say what to pay for: a URL")),
             },
-        };
-        let default = if self.data.is_some() { "POST" } else { "GET" };
-        let method = self.method.as_deref().unwrap_or(default);
-        let mut request = Request::new(method, url, body).map_err(Failure::usage)?;
-        for header in &self.headers {
-            let (name, value) = header.split_once(':').ok_or_else(|| {
-                Failure::usage(format!("{header:?} is no header: write Name: value"))
-            })?;
-            request = request.with_header(name.trim(), value.trim());
         }
-        Ok(request)
     }
 
-    async fn controls(&self, network: &Network) -> Result<SpendControls, Failure> {
-        let Some(max) = &self.max_amount else {
-            return Ok(SpendControls::default());
-        };
-        let ledgers = match self.asset {
-            Some(ledger) => vec![ledger],
-            None => KNOWN_TOKENS
-                .iter()
-                .filter(|t| t.usd)
-                .map(|t| t.principal())
-                .collect(),
-        };
-        let mut controls = SpendControls::none();
-        for ledger in ledgers {
-            let decimals = decimals(network, ledger).await?;
-            controls = controls.allow(ledger, parse_units(max, decimals).map_err(Failure::usage)?);
-        }
-        Ok(controls)
-    }
-
-    /// An amount of the token that is paid with; dollars where none was named.
-    async fn units(
+    /// Finds the payment that is to be sent, if it was made before.
+    fn purchase(
         &self,
-        network: &Network,
-        text: &str,
-    ) -> Result<tollkeeper_client::Amount, Failure> {
-        let decimals = match self.asset {
+        request: Option<Request>,
+        kept: &Kept,
+        output: &Output,
+    ) -> Result<Purchase, Failure> {
+        match (request, &self.resume, &self.save) {
+            (Some(request), _, None) => Ok(Purchase::New(Box::new(request), None)),
+            (Some(request), _, Some(save)) => match std::fs::symlink_metadata(save) {
+                Err(_) => {
+                    kept.save_to(save);
+                    Ok(Purchase::New(Box::new(request), None))
+                }
+                Ok(metadata) if !metadata.is_file() => Err(Failure::usage(format!(
+                    "--save {}: it exists and is no regular file; it is not changed",
+                    save.display()
+                ))),
+                Ok(_) => {
+                    let payment = journal::read(save).map_err(|failure| {
+                        let message = format!("--save {}; it is not changed", failure.message);
+                        Failure { message, ..failure }
+                    })?;
+                    copy(kept, save, &payment, output);
+                    Ok(Purchase::New(Box::new(request), Some(Box::new(payment))))
+                }
+            },
+            (None, resume, _) => {
+                let named = resume.as_deref().unwrap_or_default();
+                Ok(Purchase::Kept(Box::new(kept_payment(named, kept, output)?)))
+            }
+        }
+    }
+
+    /// Files that the content must not replace.
+    fn other_files(&self, common: &Common) -> Vec<(&'static str, PathBuf)> {
+        let key = common.identity_file().map(|file| ("the payer's key", file));
+        let save = self.save.clone().map(|file| ("--save", file));
+        let resume = self
+            .resume
+            .as_ref()
+            .map(|file| ("--resume", PathBuf::from(file)));
+        [key, save, resume].into_iter().flatten().collect()
+    }
+
+    async fn payer(
+        &self,
+        identity: Identity,
+        network: Network,
+        kept: &Kept,
+        output: &Output,
+        situation: &Situation,
+    ) -> Result<Payer, Failure> {
+        let controls = match &self.resume {
+            Some(_) => Default::default(),
+            None => self.request.controls(&network).await?,
+        };
+        let (shown, known) = (output.clone(), situation.clone());
+        let mut payer = Payer::new(identity, network.clone())?
+            .with_journal(Arc::new(kept.clone()))
+            .with_spend_controls(controls)
+            .with_patience(Duration::from_secs(self.patience))
+            .with_watcher(move |step| watch(step, &shown, &known));
+        if let Some(subaccount) = self.request.subaccount {
+            payer = payer.with_subaccount(subaccount);
+        }
+        if let Some(spender) = self.request.spender {
+            payer = payer.with_spender(spender);
+        }
+        if let Some(amount) = &self.approve {
+            let amount = match amount {
+                Some(text) => Some(self.approval(&network, text).await?),
+                None => None,
+            };
+            payer = payer.with_approval(amount);
+        }
+        Ok(payer)
+    }
+
+    /// The amount of an approval: of the token that is paid with, dollars where none or several are named.
+    async fn approval(&self, network: &Network, text: &str) -> Result<Amount, Failure> {
+        let decimals = match self.request.only_asset() {
             Some(ledger) => decimals(network, ledger).await?,
             None => 6,
         };
@@ -218,133 +329,72 @@ impl PayArgs {
     }
 }
 
-fn free(args: &PayArgs, output: &Output, response: Response) -> Result<(), Failure> {
-    if !(200..300).contains(&response.status) {
-        let failure = Failure::new(
-            exit::OTHER,
-            "http_status",
-            format!("{} answered HTTP {}", response.url, response.status),
-        );
-        return Err(failure.with("httpStatus", json!(response.status)));
-    }
-    output.say("free of charge");
-    let object = json!({"ok": true, "paid": false, "httpStatus": response.status});
-    content(args, output, &response, object)
-}
-
-/// Hands the goods over; what it returns is whether the receipt holds.
-async fn delivered(
-    args: &PayArgs,
-    payer: &Payer,
-    output: &Output,
-    paid: Paid,
-) -> Result<Result<(), Failure>, Failure> {
-    let accepted = &paid.payment.payment.accepted;
-    let block = paid
-        .receipt
-        .as_ref()
-        .map(|receipt| receipt.transaction.clone());
-    let symbol = accepted.extra["symbol"].as_str().unwrap_or("units");
-    output.say(format!(
-        "paid {} units of {} ({symbol}) to {}, block {}, payment {}",
-        accepted.amount,
-        accepted.asset,
-        accepted.pay_to,
-        block.as_deref().unwrap_or("unknown"),
-        paid.payment.payment_id,
-    ));
-    for problem in &paid.problems {
-        output.say(format!("warning: {problem}"));
-    }
-    let mut object = json!({
-        "ok": true,
-        "paid": true,
-        "httpStatus": paid.response.status,
-        "paymentId": paid.payment.payment_id,
-        "network": accepted.network,
-        "asset": accepted.asset,
-        "amount": accepted.amount,
-        "payTo": accepted.pay_to,
-        "payer": paid.payment.payment.payload.from,
-        "block": block,
-        "receipt": paid.receipt,
-        "problems": paid.problems,
-    });
-    let checked = match args.check {
-        true => check(payer, &paid)
-            .await
-            .map(|()| object["checked"] = json!(true))
-            .map_err(not_checked),
-        false => Ok(()),
-    };
-    // The content was paid for: it is printed whatever the ledger says about the receipt.
-    content(args, output, &paid.response, object)?;
-    if args.check && checked.is_ok() {
-        output.say("the ledger's block bears the receipt out");
-    }
-    Ok(checked)
-}
-
-/// Compares what the seller says happened with the ledger's block.
-async fn check(payer: &Payer, paid: &Paid) -> Result<(), Failure> {
-    let accepted = &paid.payment.payment.accepted;
-    let receipt = paid.receipt.as_ref().ok_or_else(|| {
-        Failure::new(
-            exit::RECEIPT,
-            "no_receipt",
-            "the seller sent no receipt to check",
-        )
-    })?;
-    let text = |key: &str| accepted.extra[key].as_str().unwrap_or_default().to_string();
-    let claimed = Receipt {
-        payment_id: paid.payment.payment_id.clone(),
-        network: accepted.network.clone(),
-        asset: accepted.asset.clone(),
-        transaction: receipt.transaction.clone(),
-        payer: paid.payment.payment.payload.from.clone(),
-        pay_to: accepted.pay_to.clone(),
-        amount: accepted.amount.clone(),
-        fee: text("fee"),
-        method: paid.payment.method.clone(),
-        path: String::new(),
-        settled_at: String::new(),
-    };
-    let spender = canister_id(&text("spender")).ok();
-    claimed.check(payer.network(), spender).await?;
-    Ok(())
-}
-
-/// Hands the content over: to a file, to standard output, or inside the JSON object.
-fn content(
-    args: &PayArgs,
-    output: &Output,
-    response: &Response,
-    mut object: Value,
-) -> Result<(), Failure> {
-    let mut about = json!({
-        "bytes": response.body.len(),
-        "mimeType": response.header("content-type"),
-    });
-    if let Some(file) = &args.output {
-        std::fs::write(file, &response.body)
-            .map_err(|e| Failure::new(exit::OTHER, "output", format!("{}: {e}", file.display())))?;
-        output.say(format!(
-            "{} bytes written to {}",
-            response.body.len(),
-            file.display()
-        ));
-        about["file"] = json!(file.display().to_string());
-    } else if !output.json() {
-        return output.bytes(&response.body);
-    } else {
-        match std::str::from_utf8(&response.body) {
-            Ok(text) => about["text"] = json!(text),
-            Err(_) => about["base64"] = json!(x402_icp::values::to_base64(&response.body)),
+/// Finds a recorded payment by its id or in a file.
+pub fn kept_payment(named: &str, kept: &Kept, output: &Output) -> Result<SignedPayment, Failure> {
+    let file = Path::new(named);
+    let id: Option<PaymentId> = named.parse().ok();
+    match id {
+        Some(id) if std::fs::symlink_metadata(file).is_err() => {
+            let entry = status::recorded(kept, id)?;
+            entry
+                .map(|entry| entry.payment)
+                .ok_or_else(|| status::not_recorded(id))
+        }
+        _ => {
+            let payment = journal::read(file)?;
+            copy(kept, file, &payment, output);
+            Ok(payment)
         }
     }
-    object["content"] = about;
-    output.result(object, &[])
 }
 
-#[cfg(test)]
-mod tests;
+/// Takes note of a file that ends with its payment.
+fn copy(kept: &Kept, file: &Path, payment: &SignedPayment, output: &Output) {
+    if journal::is_open_to_others(file) {
+        output.say(format!(
+            "warning: others can read {}, and use the payment in it",
+            file.display()
+        ));
+    }
+    if let Some(id) = payment.id() {
+        kept.is_copy(file, id);
+    }
+}
+
+/// Takes note of what a signal would find, and says what the user has to know before the next step.
+fn watch(step: &Step, output: &Output, situation: &Situation) {
+    let record = |id: &PaymentId, path: &Option<PathBuf>| {
+        let file = path.clone().unwrap_or_default();
+        situation.update(|known| known.payment = Some((id.to_string(), file.clone())));
+        file.display().to_string()
+    };
+    match step {
+        Step::Recorded { id, path } => {
+            let file = record(id, path);
+            output.note(format!("payment {id} is recorded in {file}"));
+        }
+        Step::Resuming { id, path } => {
+            let file = record(id, path);
+            output.note(format!(
+                "this request was paid for before: resuming payment {id}, recorded in {file}; no new payment is made"
+            ));
+        }
+        Step::Approving {
+            ledger,
+            spender,
+            amount,
+            expires_at,
+        } => {
+            let until = expires_at.map_or_else(
+                || "without an end".into(),
+                |at| format!("until {}", time::utc(at / 1_000_000_000)),
+            );
+            let words = format!("{} to {spender}, {until}", amount_text(*amount, *ledger));
+            output.note(format!("approving {words}"));
+            situation.update(|known| known.approval = Some(words));
+        }
+        Step::Paying(_) => situation.update(|known| known.approval = None),
+        _ => {}
+    }
+    output.step(step);
+}

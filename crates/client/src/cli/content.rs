@@ -1,0 +1,124 @@
+//! Where bought content goes: to a file that is ready before anything is paid, or to standard output.
+
+use super::{
+    exit::{Failure, OTHER},
+    files::{self, Sink},
+    output::Output,
+    text,
+};
+use serde_json::{Value, json};
+use std::{
+    io::{IsTerminal, stdout},
+    path::{Path, PathBuf},
+};
+use tollkeeper_client::{Response, plain_text};
+
+/// Names of standard output that are not files.
+const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+
+/// Where the content goes.
+#[derive(Debug)]
+pub enum Target {
+    /// To a file.
+    File(Sink),
+    /// To standard output, with JSON as a part of the object.
+    Stdout {
+        /// Whether the user named standard output, and gets any bytes on a terminal too.
+        named: bool,
+    },
+}
+
+impl Target {
+    /// Makes the place ready. `keep` are files that the content must not replace, each with what it is for the user;
+    /// `payments` is the folder in which payments are recorded.
+    pub fn open(
+        asked: Option<&Path>,
+        keep: &[(&str, PathBuf)],
+        payments: &Path,
+        output: &Output,
+    ) -> Result<Self, Failure> {
+        let Some(asked) = asked else {
+            return Ok(Target::Stdout { named: false });
+        };
+        if STDOUT.iter().any(|name| Path::new(name) == asked) {
+            return match output.json() {
+                true => Err(Failure::usage(
+                    "with --json the content is in the object: name a file with -o, or leave -o out",
+                )),
+                false => Ok(Target::Stdout { named: true }),
+            };
+        }
+        // Compared before anything is made.
+        if let Some((what, file)) = keep.iter().find(|(_, file)| files::same(asked, file)) {
+            return Err(Failure::usage(format!(
+                "-o {} is the same file as {what} {}",
+                asked.display(),
+                file.display()
+            )));
+        }
+        if files::same(&files::folder(asked), payments) {
+            return Err(Failure::usage(format!(
+                "-o {}: payments are recorded in this folder, content must go elsewhere",
+                asked.display()
+            )));
+        }
+        let sink = Sink::open(asked).map_err(|e| Failure::usage(format!("-o {e}")))?;
+        Ok(Target::File(sink))
+    }
+
+    /// The unfinished file.
+    pub fn part(&self) -> Option<&Path> {
+        match self {
+            Target::File(sink) => sink.part(),
+            Target::Stdout { .. } => None,
+        }
+    }
+
+    /// Hands the content over, with `object` as the result for programs. The object gets `content`: `bytes`,
+    /// `mimeType`, and `file`, `text` or `base64`.
+    pub fn write(
+        self,
+        response: &Response,
+        keep: &[&Path],
+        output: &Output,
+        mut object: Value,
+    ) -> Result<(), Failure> {
+        let body = &response.body;
+        let mut about = json!({
+            "bytes": body.len(),
+            "mimeType": response.header("content-type"),
+        });
+        match self {
+            Target::File(sink) => {
+                let name = sink.shown().display().to_string();
+                sink.finish(body, keep)
+                    .map_err(|e| Failure::new(OTHER, "output", format!("{name}: {e}")))?;
+                output.say(format!("{} bytes written to {name}", body.len()));
+                about["file"] = json!(name);
+            }
+            Target::Stdout { named } if !output.json() => {
+                if !named && stdout().is_terminal() && !text::is_text(body) {
+                    let kind = response
+                        .header("content-type")
+                        .map_or_else(|| "content of no known type".into(), plain_text);
+                    return Err(Failure::new(
+                        OTHER,
+                        "output",
+                        format!(
+                            "the content is binary ({kind}, {} bytes) and standard output is a terminal: \
+                             name a file with -o FILE, or -o - to print it all the same",
+                            body.len()
+                        ),
+                    ));
+                }
+                return output.bytes(body);
+            }
+            Target::Stdout { .. } => match std::str::from_utf8(body) {
+                Ok(text) => about["text"] = json!(text),
+                Err(_) => about["base64"] = json!(x402_icp::values::to_base64(body)),
+            },
+        }
+        object["content"] = about;
+        output.result(object, &[])
+    }
+}

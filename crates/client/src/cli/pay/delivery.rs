@@ -1,0 +1,317 @@
+//! How a purchase ended, for readers and for programs.
+
+use crate::cli::{
+    accounts::amount_text,
+    content::Target,
+    exit::{self, Failure},
+    journal::Kept,
+    output::Output,
+    proof::{Fields, Transfer, compare_block},
+    signals::Situation,
+};
+use candid::Nat;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use tollkeeper_client::{Amount, Paid, PayError, Payer, Resolution, Response, plain_text};
+use x402_icp::values::parse_principal;
+
+/// A resource that is free, or not there.
+pub fn free(target: Target, output: &Output, response: &Response) -> Result<(), Failure> {
+    if !(200..300).contains(&response.status) {
+        return Err(not_found(response));
+    }
+    output.say("free of charge");
+    let object = json!({"ok": true, "paid": false, "httpStatus": response.status});
+    target.write(response, &[], output, object)
+}
+
+/// An answer without a price and without a resource.
+pub fn not_found(response: &Response) -> Failure {
+    let message = format!(
+        "{} answered HTTP {}; nothing was paid",
+        plain_text(&response.url),
+        response.status
+    );
+    Failure::new(exit::OTHER, "http_status", message).with("httpStatus", json!(response.status))
+}
+
+/// What proves that the money moved.
+enum Proof {
+    /// The seller's receipt, which matches the payment.
+    Receipt,
+    /// The ledger's block, found by the canister's word.
+    Ledger(String),
+    /// The canister and the ledger prove that no money moved.
+    Unpaid(String),
+    /// Nothing does.
+    None(String),
+}
+
+/// What it takes to hand content over.
+pub struct HandOver<'a> {
+    pub payer: &'a Payer,
+    pub kept: &'a Kept,
+    pub output: &'a Output,
+    pub situation: &'a Situation,
+    /// Files that the content must not replace.
+    pub keep: Vec<PathBuf>,
+    /// Whether to compare the receipt with the ledger.
+    pub check: bool,
+}
+
+impl HandOver<'_> {
+    /// Hands the content over, whatever is known about the receipt: it is here. The record ends when the content is
+    /// written and the payment's end is proven.
+    pub async fn run(self, target: Target, paid: Paid) -> Result<(), Failure> {
+        let proof = match paid.proven {
+            true => Proof::Receipt,
+            false => self.ask(&paid).await,
+        };
+        let mut object = self.object(&paid, &proof);
+        let mut failure = self.say(&paid, &proof);
+        if self.check && failure.is_none() && !matches!(proof, Proof::Unpaid(_)) {
+            match self.compare(&paid, &proof).await {
+                Ok(()) => object["checked"] = json!(true),
+                Err(problem) => failure = Some(problem),
+            }
+        }
+        if let Some(failure) = &failure {
+            object["ok"] = json!(false);
+            object["error"] = failure.object()["error"].clone();
+        }
+        let keep: Vec<&Path> = self.keep.iter().map(PathBuf::as_path).collect();
+        target
+            .write(&paid.response, &keep, self.output, object)
+            .map_err(|failure| recorded(failure, self.situation))?;
+        self.situation.update(|known| known.delivered = true);
+        match &proof {
+            Proof::Ledger(_) => self.kept.arrived(&paid.payment),
+            Proof::Receipt | Proof::Unpaid(_) | Proof::None(_) => {}
+        }
+        if let Err(problem) = self.kept.written() {
+            // The same request would send the same payment again, which is charged once.
+            self.output.note(format!("warning: {}", problem.message));
+        }
+        match failure {
+            Some(failure) => {
+                self.output.say(format!("tollkeeper: {}", failure.message));
+                Err(failure)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Asks canister and ledger about a payment whose receipt is missing or another one's.
+    async fn ask(&self, paid: &Paid) -> Proof {
+        match self.payer.status(&paid.payment).await {
+            Resolution::Paid { block, .. } => Proof::Ledger(block),
+            Resolution::Dead { reason } => Proof::Unpaid(reason),
+            Resolution::Unknown { reason } => Proof::None(reason),
+            _ => Proof::None("the outcome is of a kind that this version does not know".into()),
+        }
+    }
+
+    fn block(paid: &Paid, proof: &Proof) -> Option<String> {
+        match proof {
+            Proof::Receipt => paid.receipt.as_ref().map(|r| r.transaction.clone()),
+            Proof::Ledger(block) => Some(block.clone()),
+            Proof::Unpaid(_) | Proof::None(_) => None,
+        }
+    }
+
+    fn object(&self, paid: &Paid, proof: &Proof) -> Value {
+        let accepted = &paid.payment.payment.accepted;
+        let (is_paid, proven) = match proof {
+            Proof::Receipt => (json!(true), json!("receipt")),
+            Proof::Ledger(_) => (json!(true), json!("ledger")),
+            Proof::Unpaid(_) => (json!(false), json!("ledger")),
+            Proof::None(_) => (Value::Null, Value::Null),
+        };
+        let mut object = json!({
+            "ok": true,
+            "paid": is_paid,
+            "proof": proven,
+            "httpStatus": paid.response.status,
+            "paymentId": paid.payment.payment_id,
+            "network": accepted.network,
+            "asset": accepted.asset,
+            "amount": accepted.amount,
+            "payTo": accepted.pay_to,
+            "payer": paid.payment.payment.payload.from,
+            "block": Self::block(paid, proof),
+            "receipt": paid.receipt,
+            "problems": paid.problems,
+        });
+        if let Some((_, file)) = self.situation.known().payment {
+            object["file"] = json!(file.display().to_string());
+        }
+        object
+    }
+
+    /// Says how it ended; a failure if the outcome is not proven.
+    fn say(&self, paid: &Paid, proof: &Proof) -> Option<Failure> {
+        let accepted = &paid.payment.payment.accepted;
+        let id = &paid.payment.payment_id;
+        let price = match (
+            accepted.amount.parse::<Amount>(),
+            parse_principal(&accepted.asset),
+        ) {
+            (Ok(amount), Ok(ledger)) => amount_text(amount, ledger),
+            _ => format!("{} units of {}", accepted.amount, accepted.asset),
+        };
+        let block = Self::block(paid, proof).unwrap_or_default();
+        let to = plain_text(&accepted.pay_to);
+        match proof {
+            Proof::Receipt => self.output.say(format!(
+                "paid {price} to {to}, block {} by the seller's receipt, payment {id}",
+                plain_text(&block)
+            )),
+            Proof::Ledger(_) => self.output.say(format!(
+                "paid {price} to {to}, block {block} of the ledger, payment {id}"
+            )),
+            Proof::Unpaid(reason) => self.output.say(format!(
+                "delivered, and nothing was paid: {}",
+                plain_text(reason)
+            )),
+            Proof::None(_) => {}
+        }
+        for problem in &paid.problems {
+            self.output.say(format!("warning: {}", plain_text(problem)));
+        }
+        let Proof::None(reason) = proof else {
+            return None;
+        };
+        let message = format!(
+            "the resource was delivered, but nothing proves that {price} were paid: {}; {}",
+            plain_text(&paid.problems.join("; ")),
+            plain_text(reason)
+        );
+        let failure = Failure::new(exit::RECEIPT, "unproven", message)
+            .with("paymentId", json!(id))
+            .with("problems", json!(paid.problems));
+        Some(recorded(failure, self.situation))
+    }
+
+    /// Compares the payment with the ledger's block.
+    async fn compare(&self, paid: &Paid, proof: &Proof) -> Result<(), Failure> {
+        let accepted = &paid.payment.payment.accepted;
+        let index = Self::block(paid, proof).unwrap_or_default();
+        let wrong = |message: String| Failure::new(exit::RECEIPT, "disproved", message);
+        let ledger = parse_principal(&accepted.asset).map_err(|e| wrong(format!("asset {e}")))?;
+        let number: Nat = index
+            .parse()
+            .map_err(|_| wrong("the receipt names no block".into()))?;
+        let block = self.payer.network().ledger(ledger).block(&number).await;
+        let block = block.map_err(|e| not_checked(e.into()))?;
+        let mut fields = Fields::default();
+        let transfer = Transfer {
+            payer: &paid.payment.payment.payload.from,
+            pay_to: &accepted.pay_to,
+            amount: &accepted.amount,
+            id: &paid.payment.payment_id,
+            spender: paid.payment.spender(),
+        };
+        compare_block(&mut fields, &transfer, &block, "the ledger");
+        match fields.lie() {
+            Some(lie) => Err(wrong(format!(
+                "block {index} of ledger {ledger} does not bear the receipt out: {} is {}, not {}",
+                lie.name,
+                lie.found.as_deref().unwrap_or_default(),
+                lie.said
+            ))),
+            None => {
+                self.output.say(format!(
+                    "block {index} of ledger {ledger} bears the receipt out"
+                ));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Whatever kept the receipt from being checked: the seller's receipt says that the money has moved.
+pub fn not_checked(failure: Failure) -> Failure {
+    match failure.status {
+        exit::RECEIPT => failure,
+        _ => {
+            let message = format!(
+                "paid by the seller's receipt, which was not checked: {}",
+                failure.message
+            );
+            Failure::new(exit::RECEIPT, "not_checked", message)
+        }
+    }
+}
+
+/// Says where the payment is and how to go on.
+pub fn recorded(failure: Failure, situation: &Situation) -> Failure {
+    let Some((id, file)) = situation.known().payment else {
+        return failure;
+    };
+    let file = file.display().to_string();
+    let message = format!(
+        "{}\nthe payment is recorded in {file}\n\
+         the same command sends it again, and no other; or: tollkeeper pay --resume {id}\n\
+         ask what became of it: tollkeeper status {id}",
+        failure.message
+    );
+    Failure { message, ..failure }
+        .with("resume", json!(id))
+        .with("file", json!(file))
+}
+
+/// A failure before anything was sent by this run, while a payment that was made before may have moved its money.
+pub fn still_unknown(failure: Failure, id: &str) -> Failure {
+    let message = format!(
+        "{}\npayment {id} was made before, and its outcome is not known: go on with tollkeeper pay --resume {id}",
+        failure.message
+    );
+    Failure::new(exit::UNSETTLED, "unsettled", message)
+        .with("paymentId", json!(id))
+        .with("resume", json!(id))
+}
+
+/// How a purchase failed. Where the payment stays recorded, the words say so.
+pub fn not_bought(error: PayError, situation: &Situation) -> Failure {
+    match &error {
+        PayError::Refused { .. } => {
+            let failure = Failure::from(error);
+            let message = format!(
+                "{}\nnothing was paid, and nothing can be: the canister says so, and the ledger agrees",
+                failure.message
+            );
+            Failure { message, ..failure }
+        }
+        PayError::Unsettled { payment, .. } => {
+            let id = payment.payment_id.clone();
+            // Another payment than the one of this run may be meant.
+            situation.update(|known| {
+                if known.payment.as_ref().is_none_or(|(own, _)| *own != id) {
+                    known.payment = None;
+                }
+            });
+            match situation.known().payment {
+                Some(_) => recorded(error.into(), situation),
+                None => {
+                    let failure = Failure::from(error);
+                    still_unknown(failure, &id)
+                }
+            }
+        }
+        PayError::Used { payment, .. } | PayError::NotDelivered { payment, .. } => {
+            let id = payment.payment_id.clone();
+            let failure = recorded(error.into(), situation);
+            let message = format!(
+                "{}\nto give it up, and to be able to pay for the same request again: tollkeeper forget {id}",
+                failure.message
+            );
+            Failure { message, ..failure }
+        }
+        PayError::Unreachable(_) if situation.known().payment.is_some() => {
+            let failure = Failure::from(error);
+            let message = format!("{}\nthe payment was not sent", failure.message);
+            recorded(Failure { message, ..failure }, situation)
+        }
+        _ => error.into(),
+    }
+}

@@ -1,0 +1,250 @@
+//! What bears a payment out: the ledger's block, and the word of the canister that collected, which its subnet signs.
+
+use candid::{CandidType, Nat, Principal, decode_one, encode_one};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tollkeeper_client::{Account, Amount, Block, Network, PaymentId, Receipt, plain_text};
+
+/// One field of a receipt, and what was found about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its name, as in JSON.
+    pub name: &'static str,
+    /// What the receipt says.
+    pub said: String,
+    /// What proves it; `None` if it is somebody's word only.
+    pub proof: Option<String>,
+    /// What was found instead.
+    pub found: Option<String>,
+}
+
+/// Fields with what is known about each.
+#[derive(Clone, Debug, Default)]
+pub struct Fields(pub Vec<Field>);
+
+impl Fields {
+    /// A field that was compared with what `proof` says.
+    pub fn compare(&mut self, name: &'static str, said: &str, found: &str, proof: &str) {
+        let same = said == found;
+        self.0.push(Field {
+            name,
+            said: said.into(),
+            proof: same.then(|| proof.into()),
+            found: (!same).then(|| found.into()),
+        });
+    }
+
+    /// The first field that is something else than was said.
+    pub fn lie(&self) -> Option<&Field> {
+        self.0.iter().find(|field| field.found.is_some())
+    }
+
+    /// For programs: what proves each field, or null.
+    pub fn json(&self) -> Value {
+        let proofs: Map<String, Value> = self
+            .0
+            .iter()
+            .map(|field| (field.name.into(), json!(field.proof)))
+            .collect();
+        proofs.into()
+    }
+
+    /// For readers: a line for each field.
+    pub fn lines(&self) -> Vec<String> {
+        self.0
+            .iter()
+            .map(|field| {
+                let about = match (&field.proof, &field.found) {
+                    (Some(proof), _) => format!("proven by {proof}"),
+                    (None, Some(found)) => format!("NOT TRUE: it is {}", plain_text(found)),
+                    (None, None) => "not proven: the word of whoever sent the receipt".into(),
+                };
+                format!(
+                    "{:<10} {:<12} ({about})",
+                    field.name,
+                    plain_text(&field.said)
+                )
+            })
+            .collect()
+    }
+}
+
+/// `Receipt` of canister.did.
+#[derive(Clone, Debug, CandidType, Deserialize)]
+struct CandidReceipt {
+    payment_id: Vec<u8>,
+    network: String,
+    ledger: Principal,
+    block_index: Nat,
+    payer: Account,
+    pay_to: Account,
+    amount: Nat,
+    fee: Nat,
+    method: String,
+    path: String,
+    settled_at: u64,
+}
+
+/// The canister's receipt by an update call, whose reply the subnet signs; `None` if it has none.
+pub async fn receipt_of(
+    network: &Network,
+    canister: Principal,
+    id: PaymentId,
+) -> Result<Option<Receipt>, String> {
+    let found: Option<CandidReceipt> = update(network, canister, "receipt", id).await?;
+    Ok(found.map(|receipt| Receipt {
+        payment_id: hex::encode(receipt.payment_id),
+        network: receipt.network,
+        asset: receipt.ledger.to_text(),
+        transaction: receipt.block_index.0.to_string(),
+        payer: receipt.payer.to_string(),
+        pay_to: receipt.pay_to.to_string(),
+        amount: receipt.amount.0.to_string(),
+        fee: receipt.fee.0.to_string(),
+        method: receipt.method,
+        path: receipt.path,
+        settled_at: receipt.settled_at.to_string(),
+    }))
+}
+
+/// Where a payment stands, as the canister says by an update call.
+#[derive(Clone, Debug, CandidType, Deserialize)]
+pub struct PaymentRecord {
+    pub network: String,
+    pub ledger: Principal,
+    pub payer: Account,
+    pub pay_to: Account,
+    pub amount: Nat,
+    pub fee: Nat,
+    pub method: String,
+    pub path: String,
+    pub status: PaymentStatus,
+}
+
+/// `PaymentStatus` of canister.did, as far as it is shown.
+#[derive(Clone, Debug, CandidType, Deserialize)]
+pub enum PaymentStatus {
+    Settling,
+    Settled {
+        block_index: Nat,
+    },
+    Failed {
+        code: String,
+        message: String,
+    },
+    Unknown {
+        reason: String,
+    },
+    Delivered {
+        block_index: Nat,
+    },
+    Refunding {
+        block_index: Nat,
+        problem: String,
+    },
+    Refunded {
+        block_index: Nat,
+        refund_block_index: Nat,
+    },
+}
+
+impl PaymentStatus {
+    /// The state in one word, the block that charged it, and more words of the canister.
+    pub fn parts(&self) -> (&'static str, Option<&Nat>, Option<String>) {
+        match self {
+            PaymentStatus::Settling => ("settling", None, None),
+            PaymentStatus::Settled { block_index } => ("settled", Some(block_index), None),
+            PaymentStatus::Failed { code, message } => {
+                ("failed", None, Some(format!("{code}: {message}")))
+            }
+            PaymentStatus::Unknown { reason } => ("unknown", None, Some(reason.clone())),
+            PaymentStatus::Delivered { block_index } => ("delivered", Some(block_index), None),
+            PaymentStatus::Refunding {
+                block_index,
+                problem,
+            } => ("refunding", Some(block_index), Some(problem.clone())),
+            PaymentStatus::Refunded {
+                block_index,
+                refund_block_index,
+            } => (
+                "refunded",
+                Some(block_index),
+                Some(format!("refunded in block {}", refund_block_index.0)),
+            ),
+        }
+    }
+}
+
+/// The canister's record of a payment, settled or not; `None` if it has none.
+pub async fn payment_of(
+    network: &Network,
+    canister: Principal,
+    id: PaymentId,
+) -> Result<Option<PaymentRecord>, String> {
+    update(network, canister, "payment", id).await
+}
+
+async fn update<T: CandidType + for<'de> Deserialize<'de>>(
+    network: &Network,
+    canister: Principal,
+    method: &str,
+    id: PaymentId,
+) -> Result<T, String> {
+    let failed = |problem: &dyn std::fmt::Display| {
+        format!("canister {canister} did not answer {method}: {problem}")
+    };
+    let argument = encode_one(serde_bytes::ByteBuf::from(id.0.to_vec())).map_err(|e| failed(&e))?;
+    let reply = network
+        .agent()
+        .update(&canister, method)
+        .with_arg(argument)
+        .call_and_wait()
+        .await
+        .map_err(|e| failed(&e))?;
+    decode_one(&reply).map_err(|e| failed(&e))
+}
+
+/// A transfer that a block is compared with; `None` where nothing is known to compare.
+pub struct Transfer<'a> {
+    pub payer: &'a str,
+    pub pay_to: &'a str,
+    pub amount: &'a str,
+    pub id: &'a str,
+    pub spender: Option<Principal>,
+}
+
+/// Compares a transfer with the block that is said to be it.
+pub fn compare_block(fields: &mut Fields, transfer: &Transfer<'_>, block: &Block, proof: &str) {
+    let account = |said: &str, found: &Account| match x402_icp::values::parse_account(said) {
+        // Another text of the same account is the same account.
+        Ok(account) if account == *found => said.to_string(),
+        _ => found.to_string(),
+    };
+    fields.compare(
+        "payer",
+        transfer.payer,
+        &account(transfer.payer, &block.from),
+        proof,
+    );
+    fields.compare(
+        "payTo",
+        transfer.pay_to,
+        &account(transfer.pay_to, &block.to),
+        proof,
+    );
+    let amount: Option<Amount> = transfer.amount.parse().ok();
+    let found = match amount == Some(block.amount) {
+        true => transfer.amount.to_string(),
+        false => block.amount.to_string(),
+    };
+    fields.compare("amount", transfer.amount, &found, proof);
+    let memo = hex::encode(block.memo.as_deref().unwrap_or_default());
+    fields.compare("paymentId", transfer.id, &memo, proof);
+    let collector = block
+        .spender
+        .map_or_else(|| "nobody".into(), |spender| spender.owner.to_text());
+    let expected = transfer
+        .spender
+        .map_or_else(|| collector.clone(), |spender| spender.to_text());
+    fields.compare("spender", &expected, &collector, proof);
+}

@@ -1,0 +1,245 @@
+//! The request and the limits that `pay` and `quote` take, checked before anybody is asked.
+
+use super::{
+    accounts::{canister_id, decimals, known, ledger_id, subaccount},
+    exit::Failure,
+    files,
+};
+use candid::Principal;
+use clap::Args;
+use reqwest::header::{HeaderName, HeaderValue};
+use std::{path::Path, str::FromStr};
+use tollkeeper_client::{
+    Amount, KNOWN_TOKENS, Network, Request, SpendControls, UnitsError, parse_units,
+};
+
+/// The most that is sent as a body.
+const MAX_BODY: u64 = 64 << 20;
+
+/// Headers that the command sets itself, or that would take the request to somebody else than the URL names.
+const OWN_HEADERS: [&str; 6] = [
+    "payment-signature",
+    "x-payment",
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+];
+
+#[derive(Debug, Default, Args)]
+pub struct RequestArgs {
+    /// The HTTP method [default: GET, with --data POST].
+    #[arg(short = 'X', long)]
+    pub method: Option<String>,
+    /// A request header, `Name: value`; may be repeated.
+    #[arg(short = 'H', long = "header", value_parser = header, value_name = "HEADER")]
+    pub headers: Vec<(String, String)>,
+    /// The request body; @FILE reads it from a file.
+    #[arg(short, long)]
+    pub data: Option<String>,
+    /// The most to pay, the ledger's fee not counted [default: one US dollar of ckUSDC or ckUSDT]. Repeated, one
+    /// for each --asset, in the same order.
+    #[arg(long = "max-amount", value_name = "AMOUNT")]
+    pub max_amounts: Vec<String>,
+    /// A ledger to pay with: a canister id, or the symbol of a known token. Repeated, the first is the one to
+    /// prefer [default: ckUSDC, then ckUSDT].
+    #[arg(long = "asset", value_parser = ledger_id, value_name = "ID|SYMBOL")]
+    pub assets: Vec<Principal>,
+    /// Accept only offers collected by this canister, whoever serves the resource.
+    #[arg(long, value_parser = canister_id, value_name = "CANISTER")]
+    pub spender: Option<Principal>,
+    /// Pay from this subaccount, in hex.
+    #[arg(long, value_parser = subaccount, value_name = "HEX")]
+    pub subaccount: Option<[u8; 32]>,
+}
+
+/// A header as curl takes it.
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once(':')
+        .ok_or("it is no header: write Name: value")?;
+    let (name, value) = (name.trim(), value.trim());
+    HeaderName::from_str(name).map_err(|_| format!("{name:?} is no name of a header"))?;
+    HeaderValue::from_str(value)
+        .map_err(|_| "the value holds characters that no header may hold")?;
+    match OWN_HEADERS
+        .iter()
+        .find(|own| own.eq_ignore_ascii_case(name))
+    {
+        Some(own) => Err(format!("{own} is set by the command itself")),
+        None => Ok((name.into(), value.into())),
+    }
+}
+
+impl RequestArgs {
+    /// Whether anything was said about the request or its price.
+    pub fn is_given(&self) -> bool {
+        self.method.is_some()
+            || !self.headers.is_empty()
+            || self.data.is_some()
+            || !self.max_amounts.is_empty()
+            || !self.assets.is_empty()
+    }
+
+    /// The request for a URL.
+    pub fn request(&self, url: &str) -> Result<Request, Failure> {
+        let body = match self.data.as_deref() {
+            None => Vec::new(),
+            Some(data) => match data.strip_prefix('@') {
+                Some(file) => files::read(Path::new(file), MAX_BODY)
+                    .map_err(|e| Failure::usage(format!("--data {data}: {e}")))?,
+                None => data.as_bytes().to_vec(),
+            },
+        };
+        let default = if self.data.is_some() { "POST" } else { "GET" };
+        let method = self.method.as_deref().unwrap_or(default);
+        let request = Request::new(method, url, body).map_err(Failure::usage)?;
+        Ok(self.headers.iter().fold(request, |request, (name, value)| {
+            request.with_header(name, value)
+        }))
+    }
+
+    /// The ledgers to pay with, in the user's order, and the limit of each as written: `None` is the default.
+    fn limits(&self) -> Result<Vec<(Principal, Option<&str>)>, Failure> {
+        let given = match self.assets.is_empty() {
+            false => self.assets.clone(),
+            true => KNOWN_TOKENS
+                .iter()
+                .filter(|token| token.usd)
+                .map(|token| token.principal())
+                .collect(),
+        };
+        for (index, asset) in given.iter().enumerate() {
+            if given[..index].contains(asset) {
+                return Err(Failure::usage(format!("--asset {asset} is given twice")));
+            }
+        }
+        let amounts: Vec<Option<&str>> = match self.max_amounts.as_slice() {
+            [] => vec![None; given.len()],
+            [one] => vec![Some(one); given.len()],
+            many if many.len() == self.assets.len() => many.iter().map(|m| Some(&**m)).collect(),
+            many => {
+                return Err(Failure::usage(format!(
+                    "--max-amount is given {} times and --asset {} times: give one limit for all, or one for each",
+                    many.len(),
+                    self.assets.len()
+                )));
+            }
+        };
+        Ok(given.into_iter().zip(amounts).collect())
+    }
+
+    /// Checks the limits as far as they can be without asking a ledger for its decimals.
+    pub fn check(&self) -> Result<(), Failure> {
+        let defaults = SpendControls::default();
+        for (asset, amount) in self.limits()? {
+            match amount {
+                Some(text) => readable(text, known(asset))?,
+                None if defaults.max(asset).is_some() => {}
+                None => {
+                    return Err(Failure::usage(format!(
+                        "--asset {asset} needs --max-amount: only ckUSDC and ckUSDT have a default limit"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What may be paid, in the user's order.
+    pub async fn controls(&self, network: &Network) -> Result<SpendControls, Failure> {
+        let defaults = SpendControls::default();
+        let mut controls = SpendControls::none();
+        for (asset, amount) in self.limits()? {
+            let max = match amount {
+                None => defaults.max(asset).unwrap_or(Amount(0)),
+                Some(text) => {
+                    let decimals = decimals(network, asset).await?;
+                    parse_units(text, decimals).map_err(Failure::usage)?
+                }
+            };
+            controls = controls.allow(asset, max);
+        }
+        Ok(controls)
+    }
+
+    /// The ledger that amounts without a ledger of their own are in, if only one is named.
+    pub fn only_asset(&self) -> Option<Principal> {
+        match self.assets.as_slice() {
+            [one] => Some(*one),
+            _ => None,
+        }
+    }
+}
+
+/// Whether an amount can be read, as far as that is known without the token's decimals.
+pub fn readable(text: &str, decimals: Option<u8>) -> Result<(), Failure> {
+    match (parse_units(text, decimals.unwrap_or(0)), decimals) {
+        (Err(UnitsError::TooFine { .. }), None) | (Ok(_), _) => Ok(()),
+        (Err(e), _) => Err(Failure::usage(e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(assets: &[&str], amounts: &[&str]) -> RequestArgs {
+        RequestArgs {
+            assets: assets.iter().map(|a| ledger_id(a).unwrap()).collect(),
+            max_amounts: amounts.iter().map(|a| a.to_string()).collect(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn headers_are_checked_when_they_are_typed() {
+        assert_eq!(
+            header("Accept:  text/plain "),
+            Ok(("Accept".into(), "text/plain".into()))
+        );
+        assert_eq!(header("X-Empty:"), Ok(("X-Empty".into(), String::new())));
+        for bad in [
+            "Accept",
+            "",
+            ":",
+            ": v",
+            "a b: c",
+            "ü: c",
+            "a: b\nc: d",
+            "a: \u{1b}",
+            "a: b\0",
+            "Payment-Signature: x",
+            "X-PAYMENT: x",
+            "host: other.example",
+            "Content-Length: 1",
+        ] {
+            assert!(header(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn limits_belong_to_ledgers_in_the_order_given() {
+        assert_eq!(args(&[], &[]).limits().unwrap().len(), 2);
+        assert_eq!(args(&[], &["0.5"]).limits().unwrap()[1].1, Some("0.5"));
+        let both = args(&["ICP", "ckUSDC"], &["0.1", "2.0"]);
+        let limits = both.limits().unwrap();
+        assert_eq!(limits[0], (ledger_id("ICP").unwrap(), Some("0.1")));
+        assert_eq!(limits[1], (ledger_id("ckUSDC").unwrap(), Some("2.0")));
+        for wrong in [
+            args(&["ICP", "icp"], &["1.0"]),
+            args(&["ICP"], &["1.0", "2.0"]),
+            args(&["ICP", "ckUSDC", "ckBTC"], &["1.0", "2.0"]),
+            args(&["ICP"], &[]),
+            args(&[], &["1", "2"]),
+            args(&["ckUSDC"], &["0.0000001"]),
+            args(&["ckUSDC"], &["-1"]),
+            args(&["ckUSDC"], &[""]),
+            args(&["ckUSDC"], &["9".repeat(60).as_str()]),
+        ] {
+            assert!(wrong.check().is_err(), "{wrong:?}");
+        }
+        assert!(args(&["ckUSDT"], &[]).check().is_ok(), "has a default");
+        assert!(args(&["ICP", "ckUSDC"], &["0.1", "2.0"]).check().is_ok());
+    }
+}

@@ -1,0 +1,159 @@
+//! What an interrupt finds, and what is said about it.
+
+use super::{
+    exit::{Failure, UNSETTLED},
+    output::Output,
+};
+use serde_json::json;
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, mpsc::channel},
+    time::Duration,
+};
+
+/// How long the words may take: whoever reads standard output may have stopped reading.
+const WORDS: Duration = Duration::from_secs(2);
+
+/// What is known at this moment of the payment that a command makes.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The recorded payment: its id, and the file it is in.
+    pub payment: Option<(String, PathBuf)>,
+    /// An approval that may have been made, in words.
+    pub approval: Option<String>,
+    /// An unfinished file, which is removed.
+    pub part: Option<PathBuf>,
+    /// The content is complete where it was to go; what is left is to end the record.
+    pub delivered: bool,
+}
+
+/// What is known, shared between the command and whoever interrupts it.
+#[derive(Clone, Debug, Default)]
+pub struct Situation(Arc<Mutex<Known>>);
+
+impl Situation {
+    /// Changes what is known.
+    pub fn update(&self, change: impl FnOnce(&mut Known)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What is known.
+    pub fn known(&self) -> Known {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// How a signal ends the command.
+fn interrupted(name: &str, number: u8, known: &Known) -> Failure {
+    let (status, mut message) = match (&known.payment, known.delivered) {
+        (Some((id, file)), false) => (
+            UNSETTLED,
+            format!(
+                "interrupted ({name}): payment {id} was sent or may have been, and its outcome is not known.\n\
+                 It is kept in {}\n\
+                 go on with the same command or: tollkeeper pay --resume {id}\n\
+                 ask what became of it: tollkeeper status {id}",
+                file.display()
+            ),
+        ),
+        (Some((id, _)), true) => (
+            128 + number,
+            format!("interrupted ({name}): payment {id} was delivered, and its content is written"),
+        ),
+        (None, _) => (
+            128 + number,
+            format!("interrupted ({name}): no payment was sent"),
+        ),
+    };
+    if let Some(approval) = &known.approval {
+        message.push_str(&format!("\nthis approval may have been made: {approval}"));
+    }
+    let mut failure = Failure::new(status, "interrupted", message).with("signal", json!(name));
+    if let Some((id, file)) = &known.payment {
+        failure = failure
+            .with("paymentId", json!(id))
+            .with("resume", json!(id))
+            .with("file", json!(file.display().to_string()));
+    }
+    if let Some(approval) = &known.approval {
+        failure = failure.with("approval", json!(approval));
+    }
+    failure
+}
+
+/// Says what is known and ends the process. A thread of its own says it: a pipe that nobody reads may block.
+fn end(name: &str, number: u8, output: Output, situation: &Situation) -> ! {
+    let known = situation.known();
+    if let Some(part) = &known.part {
+        let _ = std::fs::remove_file(part);
+    }
+    let failure = interrupted(name, number, &known);
+    let status = failure.status;
+    let (done, wait) = channel();
+    std::thread::spawn(move || {
+        output.failure(&failure);
+        let _ = done.send(());
+    });
+    let _ = wait.recv_timeout(WORDS);
+    std::process::exit(status.into())
+}
+
+/// Handles SIGINT and SIGTERM from now on, also while the command itself is blocked.
+#[cfg(unix)]
+pub fn handle(output: &Output, situation: &Situation) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        // Without handlers a signal ends the process; the payment is recorded all the same.
+        return;
+    };
+    let (output, situation) = (output.clone(), situation.clone());
+    tokio::spawn(async move {
+        let (name, number) = tokio::select! {
+            _ = interrupt.recv() => ("SIGINT", 2),
+            _ = terminate.recv() => ("SIGTERM", 15),
+        };
+        end(name, number, output, &situation)
+    });
+}
+
+/// Handles Ctrl-C from now on.
+#[cfg(not(unix))]
+pub fn handle(output: &Output, situation: &Situation) {
+    let (output, situation) = (output.clone(), situation.clone());
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            end("SIGINT", 2, output, &situation)
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupt_tells_a_sent_payment_from_none() {
+        let mut known = Known::default();
+        let failure = interrupted("SIGINT", 2, &known);
+        assert_eq!((failure.status, &*failure.kind), (130, "interrupted"));
+        assert!(failure.message.contains("no payment was sent"));
+        assert_eq!(interrupted("SIGTERM", 15, &known).status, 143);
+        known.approval = Some("0.05 ckUSDC to x".into());
+        let failure = interrupted("SIGINT", 2, &known);
+        assert_eq!(failure.details["approval"], "0.05 ckUSDC to x");
+        known.payment = Some(("ab".into(), "/j/ab.json".into()));
+        let failure = interrupted("SIGINT", 2, &known);
+        assert_eq!(failure.status, UNSETTLED);
+        assert_eq!(failure.details["paymentId"], "ab");
+        assert_eq!(failure.details["file"], "/j/ab.json");
+        assert!(failure.message.contains("--resume ab"), "{failure:?}");
+        known.delivered = true;
+        assert_eq!(interrupted("SIGINT", 2, &known).status, 130);
+    }
+}

@@ -1,0 +1,347 @@
+//! `status` and `forget`: recorded payments, and what has become of them.
+
+use super::{
+    Common,
+    accounts::{amount_text, canister_id},
+    exit::{Failure, OTHER, RECEIPT, UNREACHABLE, UNSETTLED, USAGE},
+    journal::{self, Kept},
+    output::Output,
+    proof::{Fields, PaymentRecord, Transfer, compare_block, payment_of},
+    time,
+};
+use candid::Principal;
+use clap::Args;
+use serde_json::{Value, json};
+use std::{path::Path, sync::Arc};
+use tollkeeper_client::{
+    Amount, End, Entry, Journal, Network, Payer, PaymentId, Resolution, SignedPayment, plain_text,
+};
+use x402_icp::values::parse_principal;
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// A payment: its id, or a file that holds it. Without one the unresolved payments are listed.
+    #[arg(value_name = "ID|FILE")]
+    payment: Option<String>,
+    /// The canister that collects, for a payment that is not recorded here.
+    #[arg(long, value_parser = canister_id, requires = "payment", value_name = "CANISTER")]
+    canister: Option<Principal>,
+    /// If the canister does not have the payment yet, cancel it there: it can never be charged then.
+    #[arg(long, requires = "payment", conflicts_with = "canister")]
+    cancel: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ForgetArgs {
+    /// The payment's id.
+    #[arg(value_name = "ID")]
+    payment: String,
+}
+
+/// Finds a recorded payment by its id.
+pub fn recorded(kept: &Kept, id: PaymentId) -> Result<Option<Entry>, Failure> {
+    let id = id.to_string();
+    let mut entries = kept.entries()?.into_iter();
+    Ok(entries.find(|entry| entry.payment.payment_id == id))
+}
+
+/// That no payment with an id is recorded.
+pub fn not_recorded(id: PaymentId) -> Failure {
+    Failure::new(
+        OTHER,
+        "not_recorded",
+        format!("payment {id} is not among the unresolved ones (tollkeeper status lists them)"),
+    )
+}
+
+/// What a payment is for, in words.
+fn about(payment: &SignedPayment) -> String {
+    let accepted = &payment.payment.accepted;
+    let price = match (payment.amount(), parse_principal(&accepted.asset)) {
+        (Some(amount), Ok(ledger)) => amount_text(amount, ledger),
+        _ => plain_text(&accepted.amount),
+    };
+    let until = payment.valid_before().map_or_else(String::new, |end| {
+        format!(", good until {}", time::utc(end))
+    });
+    format!(
+        "{} {} for {price}{until}",
+        plain_text(&payment.method),
+        plain_text(&payment.url)
+    )
+}
+
+fn object(payment: &SignedPayment, file: Option<&Path>) -> Value {
+    let accepted = &payment.payment.accepted;
+    json!({
+        "paymentId": payment.payment_id,
+        "file": file.map(|file| file.display().to_string()),
+        "method": payment.method,
+        "url": payment.url,
+        "network": accepted.network,
+        "asset": accepted.asset,
+        "amount": accepted.amount,
+        "payTo": accepted.pay_to,
+        "payer": payment.payment.payload.from,
+        "spender": payment.spender().map(|spender| spender.to_text()),
+        "validBefore": payment.valid_before(),
+    })
+}
+
+/// Lists the unresolved payments, or finds out about one.
+pub async fn run(args: &StatusArgs, common: &Common, output: &Output) -> Result<(), Failure> {
+    common.check()?;
+    let Some(named) = &args.payment else {
+        return list(&Kept::open(&common.payments()?)?, output);
+    };
+    let file = Path::new(named);
+    let id: Option<PaymentId> = named.parse().ok();
+    let kept = Kept::open(&common.payments()?)?;
+    let (payment, file) = match id {
+        Some(id) if std::fs::symlink_metadata(file).is_err() => {
+            match (recorded(&kept, id)?, args.canister) {
+                (Some(entry), _) => (entry.payment, entry.file),
+                (None, Some(canister)) => return ask(id, canister, common, output).await,
+                (None, None) => {
+                    let failure = not_recorded(id);
+                    let message = format!(
+                        "{}; name the canister that collects: --canister",
+                        failure.message
+                    );
+                    return Err(Failure { message, ..failure });
+                }
+            }
+        }
+        _ => {
+            let payment = journal::read(file)?;
+            if let Some(id) = payment.id() {
+                kept.is_copy(file, id);
+            }
+            (payment, Some(file.to_path_buf()))
+        }
+    };
+    if args.canister.is_some() && args.canister != payment.spender() {
+        let collects = payment.spender().map_or_else(String::new, |s| s.to_text());
+        return Err(Failure::new(
+            USAGE,
+            "usage",
+            format!("the recorded payment is collected by {collects}: leave --canister out"),
+        ));
+    }
+    let identity = common.identity()?;
+    let network = common.network(&identity).await?;
+    let shown = output.clone();
+    let payer = Payer::new(identity, network)?
+        .with_journal(Arc::new(kept.clone()))
+        .with_watcher(move |step| shown.step(step));
+    let resolution = match args.cancel {
+        true => payer.resolve(&payment).await,
+        false => payer.status(&payment).await,
+    };
+    report(&payment, file.as_deref(), resolution, output)
+}
+
+/// Says what is proven. A payment that is dead is not recorded any more.
+fn report(
+    payment: &SignedPayment,
+    file: Option<&Path>,
+    resolution: Resolution,
+    output: &Output,
+) -> Result<(), Failure> {
+    let id = &payment.payment_id;
+    let mut object = object(payment, file);
+    object["ok"] = json!(true);
+    let mut lines = vec![format!("payment {id}: {}", about(payment))];
+    match resolution {
+        Resolution::Dead { reason } => {
+            object["state"] = json!("dead");
+            object["reason"] = json!(reason);
+            lines.push(format!("  {}", plain_text(&reason)));
+            lines.push(
+                "  nothing was paid, and nothing can be: the canister says so, and the ledger agrees".into(),
+            );
+            lines.push("  it is not recorded any more".into());
+        }
+        Resolution::Paid {
+            block,
+            state,
+            refund_block,
+        } => {
+            object["state"] = json!(state);
+            object["block"] = json!(block);
+            object["refundBlock"] = json!(refund_block);
+            lines.push(format!(
+                "  paid in block {block} of ledger {}: the block is this payment's",
+                plain_text(&payment.payment.accepted.asset)
+            ));
+            lines.push(format!(
+                "  {} by the canister's word, which its subnet signs",
+                plain_text(&state)
+            ));
+            if let Some(block) = refund_block {
+                lines.push(format!(
+                    "  refunded in block {} by the canister's word; look at the account's balance",
+                    plain_text(&block)
+                ));
+            }
+            lines.push(format!(
+                "  fetch what was bought: tollkeeper pay --resume {id}\n  end the record: tollkeeper forget {id}"
+            ));
+        }
+        Resolution::Unknown { reason } => {
+            let message = format!(
+                "payment {id} ({}) stays recorded: {}",
+                about(payment),
+                plain_text(&reason)
+            );
+            let mut failure = Failure::new(UNSETTLED, "unsettled", message);
+            if let Value::Object(details) = object {
+                failure.details = details;
+                failure.details.remove("ok");
+            }
+            return Err(failure.with("reason", json!(reason)));
+        }
+        _ => {
+            return Err(Failure::new(
+                UNSETTLED,
+                "unsettled",
+                format!("the outcome of payment {id} is of a kind that this version does not know"),
+            ));
+        }
+    }
+    output.result(object, &lines)
+}
+
+fn list(kept: &Kept, output: &Output) -> Result<(), Failure> {
+    let mut entries = kept.entries()?;
+    entries.sort_by_key(|entry| entry.payment.valid_before());
+    let objects: Vec<Value> = entries
+        .iter()
+        .map(|entry| object(&entry.payment, entry.file.as_deref()))
+        .collect();
+    let mut lines: Vec<String> = entries
+        .iter()
+        .map(|entry| format!("{}  {}", entry.payment.payment_id, about(&entry.payment)))
+        .collect();
+    if lines.is_empty() {
+        lines.push("no payment is unresolved".into());
+    }
+    output.result(json!({"ok": true, "unresolved": objects}), &lines)
+}
+
+/// Asks a canister and the ledger it names about a payment that is not recorded here.
+async fn ask(
+    id: PaymentId,
+    canister: Principal,
+    common: &Common,
+    output: &Output,
+) -> Result<(), Failure> {
+    let identity = common.identity_or_any()?;
+    let network = common.network(&identity).await?;
+    output.busy("asking the canister");
+    let found = payment_of(&network, canister, id)
+        .await
+        .map_err(|problem| Failure::new(UNREACHABLE, "unreachable", problem))?;
+    let Some(record) = found else {
+        return Err(Failure::new(
+            OTHER,
+            "not_found",
+            format!(
+                "canister {canister} has no payment {id}: it was never used there, or has been removed"
+            ),
+        ));
+    };
+    let (state, block, words) = record.status.parts();
+    let mut object = json!({
+        "ok": true,
+        "paymentId": id.to_string(),
+        "canister": canister.to_text(),
+        "state": state,
+        "network": record.network,
+        "asset": record.ledger.to_text(),
+        "payer": record.payer.to_string(),
+        "payTo": record.pay_to.to_string(),
+        "amount": record.amount.0.to_string(),
+        "method": record.method,
+        "path": record.path,
+        "block": block.map(|block| block.0.to_string()),
+        "words": words,
+    });
+    let mut lines = vec![
+        format!(
+            "payment {id}: {} {}",
+            plain_text(&record.method),
+            plain_text(&record.path)
+        ),
+        format!("  {state} by the word of canister {canister}, which its subnet signs"),
+    ];
+    if let Some(words) = &words {
+        lines.push(format!("  it says: {}", plain_text(words)));
+    }
+    if let Some(block) = block {
+        let fields = compare(&network, canister, id, &record, block).await?;
+        object["proven"] = fields.json();
+        lines.extend(fields.lines().into_iter().map(|line| format!("  {line}")));
+        if let Some(lie) = fields.lie() {
+            let message = format!(
+                "block {} of ledger {} does not bear the canister out: {} is {}, not {}",
+                block.0,
+                record.ledger,
+                lie.name,
+                plain_text(lie.found.as_deref().unwrap_or_default()),
+                plain_text(&lie.said)
+            );
+            return Err(Failure::new(RECEIPT, "disproved", message).with("state", json!(state)));
+        }
+    }
+    output.result(object, &lines)
+}
+
+/// Compares the canister's record with the block it names.
+async fn compare(
+    network: &Network,
+    canister: Principal,
+    id: PaymentId,
+    record: &PaymentRecord,
+    index: &candid::Nat,
+) -> Result<Fields, Failure> {
+    let block = network.ledger(record.ledger).block(index).await?;
+    let mut fields = Fields::default();
+    let amount = Amount(u128::try_from(&record.amount.0).unwrap_or(u128::MAX));
+    let transfer = Transfer {
+        payer: &record.payer.to_string(),
+        pay_to: &record.pay_to.to_string(),
+        amount: &amount.to_string(),
+        id: &id.to_string(),
+        spender: Some(canister),
+    };
+    let proof = format!("block {} of ledger {}", index.0, record.ledger);
+    compare_block(&mut fields, &transfer, &block, &proof);
+    Ok(fields)
+}
+
+/// Ends the record of a payment on the user's word.
+pub fn forget(args: &ForgetArgs, common: &Common, output: &Output) -> Result<(), Failure> {
+    common.check()?;
+    let id: PaymentId = args
+        .payment
+        .parse()
+        .map_err(|e| Failure::usage(format!("{:?} is no payment id: it {e}", args.payment)))?;
+    let kept = Kept::open(&common.payments()?)?;
+    let entry = recorded(&kept, id)?.ok_or_else(|| not_recorded(id))?;
+    kept.release(id, End::Forgotten).map_err(journal::failure)?;
+    let mut object = object(&entry.payment, entry.file.as_deref());
+    object["ok"] = json!(true);
+    object["forgotten"] = json!(true);
+    let until = entry
+        .payment
+        .valid_before()
+        .map_or_else(String::new, |end| format!(" until {}", time::utc(end)));
+    let lines = [
+        format!("forgotten: payment {id}, {}", about(&entry.payment)),
+        format!(
+            "if it was sent, it may be charged{until}, or was; the same request is paid for anew from now on"
+        ),
+    ];
+    output.result(object, &lines)
+}
