@@ -44,14 +44,21 @@ const lossy = async (request) => {
   if (request.headers.has("PAYMENT-SIGNATURE")) throw new TypeError("lost");
   return answer;
 };
-const bought = async (to) => {
-  const paid = await payWith(fetch.bind(window))(to);
+const bought = async (to, inner = fetch.bind(window)) => {
+  const paid = await payWith(inner)(to);
   return { status: paid.status, text: await paid.text(), settled: decodePaymentResponseHeader(paid.headers.get("PAYMENT-RESPONSE")) };
 };
 const told = { origin: location.origin };
 try {
   if (location.pathname === "/frame") {
-    parent.postMessage(await bought(url + "&frames"), "*");
+    // Nobody pays before both have asked.
+    const go = new Promise((resolve) => addEventListener("message", resolve));
+    const inner = async (request) => {
+      if (request.headers.has("PAYMENT-SIGNATURE")) await go;
+      else parent.postMessage("asked", "*");
+      return fetch(request);
+    };
+    parent.postMessage(await bought(url + "&frames", inner), "*");
   } else if (sessionStorage.lost === undefined) {
     const unpaid = await fetch(url);
     sessionStorage.unpaid = unpaid.status;
@@ -62,8 +69,11 @@ try {
     Object.assign(told, { lost: sessionStorage.lost, unpaid: sessionStorage.unpaid, offersReadable: sessionStorage.offersReadable });
     told.unresolved = (await scheme.unresolved()).length;
     Object.assign(told, await bought(url));
-    const frames = [];
-    const both = new Promise((resolve) => addEventListener("message", ({ data }) => frames.push(data) === 2 && resolve()));
+    const [asked, frames] = [[], []];
+    const both = new Promise((resolve) => addEventListener("message", ({ data, source }) => {
+      if (data !== "asked") return void (frames.push(data) === 2 && resolve());
+      if (asked.push(source) === 2) for (const frame of asked) frame.postMessage("go", "*");
+    }));
     for (let n = 0; n < 2; n++) document.body.append(Object.assign(document.createElement("iframe"), { src: "/frame" }));
     await both;
     told.frames = frames.map(({ status }) => status);

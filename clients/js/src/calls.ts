@@ -11,7 +11,7 @@ import type { RequestFacts } from "./request.js";
 export const CALL_TAG = "tollkeeper-x402/call";
 
 const MAX_CALLS = 1_000;
-const MAX_BODY_BYTES = 128 << 20;
+const MAX_BODY_BYTES = 32 << 20;
 
 /** One unpaid request that was answered 402. */
 export interface Call {

@@ -2,6 +2,7 @@
 import { tick } from "./clock.js";
 import { encodeHeader, type JsonObject } from "./bytes.js";
 import { OfferRefused } from "./errors.js";
+import { identifierIn } from "./identifier.js";
 import { isOpen, type PaymentRecord, type PaymentState } from "./record.js";
 import type { PaymentStore } from "./store.js";
 
@@ -13,6 +14,10 @@ export const MAX_HEADER_BYTES = 16_384;
  */
 const KEEP_ENDED_MS = 86_400_000;
 const MAX_ENDED = 500;
+/** Additions after which ended payments are looked through. */
+const PRUNE_EVERY = 20;
+/** Characters of a body that is kept after its delivery, for calls that began before it. */
+const MAX_KEPT_BODY = 100_000;
 
 /** The part of a payment that is no part of the authorization. */
 export interface Envelope {
@@ -22,6 +27,7 @@ export interface Envelope {
 
 export class Journal {
   readonly store: PaymentStore;
+  #added = 0;
 
   constructor(store: PaymentStore) {
     this.store = store;
@@ -52,7 +58,7 @@ export class Journal {
   }
 
   async add(record: PaymentRecord): Promise<void> {
-    await this.prune();
+    if (this.#added++ % PRUNE_EVERY === 0) await this.prune();
     await this.store.put(record);
   }
 
@@ -71,7 +77,9 @@ export class Journal {
         await this.store.delete(record.paymentId);
         throw tooLong(header.length);
       }
-      const released = { ...record, envelope, header };
+      // An extension of the client may have named it otherwise.
+      const identifier = identifierIn(envelope.extensions) ?? record.identifier;
+      const released = { ...record, envelope, header, ...(identifier === undefined ? {} : { identifier }) };
       await this.store.put(released);
       return released;
     });
@@ -118,7 +126,10 @@ function ended(record: PaymentRecord, state: PaymentState): PaymentRecord | unde
   if (!isOpen(record)) return undefined;
   const next: PaymentRecord = { ...record, state };
   if (isOpen(next)) return next;
-  if (state === "delivered") return { ...next, endedAt: tick() };
+  if (state === "delivered") {
+    const large = (next.request?.body?.length ?? 0) > MAX_KEPT_BODY;
+    return { ...next, endedAt: tick(), request: large ? null : next.request };
+  }
   // A payment that is over needs neither its proof nor what was sent with it.
   return { ...next, endedAt: tick(), header: "", request: null, payload: { ...next.payload, signature: "" } };
 }

@@ -44,13 +44,7 @@ export function checkIdentifier(id: string): string {
  * `maxBytes`.
  */
 export async function factsOf(request: Request, maxBytes: number): Promise<RequestFacts> {
-  const limits = { bytes: maxBytes, idleMs: Infinity, totalMs: Infinity };
-  const read = await readBody(request.body, limits, request.signal);
-  if ("rest" in read) {
-    void read.rest.cancel().catch(() => undefined);
-    throw new RangeError(`the body of the request has more than ${maxBytes} bytes`);
-  }
-  const body = request.body === null ? null : read.whole;
+  const body = await bodyOf(request, maxBytes);
   const url = new URL(request.url);
   url.hash = "";
   const headers = new Headers(request.headers);
@@ -63,6 +57,21 @@ export async function factsOf(request: Request, maxBytes: number): Promise<Reque
     options: optionsOf(request),
     signal: request.signal,
   };
+}
+
+async function bodyOf(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer> | null> {
+  const tooLong = () => new RangeError(`the body of the request has more than ${maxBytes} bytes`);
+  if (request.body === null) return null;
+  if (request.body === undefined) {
+    // Firefox has no streams of requests.
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    if (bytes.length > maxBytes) throw tooLong();
+    return bytes.length === 0 ? null : bytes;
+  }
+  const read = await readBody(request.body, { bytes: maxBytes, idleMs: Infinity, totalMs: Infinity }, request.signal);
+  if ("whole" in read) return read.whole;
+  void read.rest.cancel().catch(() => undefined);
+  throw tooLong();
 }
 
 /** The digest that says whether two bodies are the same. */

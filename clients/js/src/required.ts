@@ -2,11 +2,10 @@
 import { type Call, CALL_TAG, remember, tagOf } from "./calls.js";
 import { decodeHeader, encodeHeader, isObject, type JsonObject } from "./bytes.js";
 import { OfferRefused } from "./errors.js";
+import { IDENTIFIER_EXTENSION } from "./identifier.js";
 import { mismatch, type Offer, readOffer } from "./offer.js";
 import { inOrder } from "./policy.js";
 import { messageOf } from "./text.js";
-
-const IDENTIFIER_EXTENSION = "payment-identifier";
 
 /**
  * PAYMENT-REQUIRED as the stock client is to see it: entries that nobody can read are left out, offers of the Internet
@@ -37,7 +36,7 @@ export async function rewrite(
       continue;
     }
     try {
-      const offer = await readOffer(entry);
+      const offer = await readOffer(withoutTag(entry));
       const problem = call.unpayable ?? mismatch(offer, call.request.method, call.url);
       if (problem === undefined) offers.push(offer);
       else reasons.push(`offer ${position + 1}: ${problem}`);
@@ -70,6 +69,13 @@ export async function rewrite(
   return encodeHeader({ ...others, accepts: [...first, ...own, ...rest], ...(extensions ? { extensions } : {}) });
 }
 
+/** Without what a seller, or a second `resendingFetch` below, put in the place of the call's id. */
+function withoutTag(entry: unknown): unknown {
+  if (!isObject(entry) || !isObject(entry.extra) || !(CALL_TAG in entry.extra)) return entry;
+  const { [CALL_TAG]: _, ...extra } = entry.extra;
+  return { ...entry, extra };
+}
+
 /**
  * Extensions as far as they have the form of extensions, without a payment identifier that somebody on the way put
  * there.
@@ -85,16 +91,4 @@ function readExtensions(value: unknown): JsonObject | undefined {
 function withoutId(extension: JsonObject): JsonObject {
   const { id: _, ...info } = isObject(extension.info) ? extension.info : {};
   return { ...extension, info };
-}
-
-/** The extension that names a payment. */
-export function identifierExtension(id: string): JsonObject {
-  return { [IDENTIFIER_EXTENSION]: { info: { id } } };
-}
-
-/** The payment identifier that a payment's extensions carry. */
-export function identifierIn(extensions: unknown): string | undefined {
-  const extension = isObject(extensions) ? extensions[IDENTIFIER_EXTENSION] : undefined;
-  const info = isObject(extension) ? extension.info : undefined;
-  return isObject(info) && typeof info.id === "string" ? info.id : undefined;
 }

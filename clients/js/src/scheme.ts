@@ -13,7 +13,7 @@ import { inOrder } from "./policy.js";
 import { preflight } from "./preflight.js";
 import { offerKey, type PaymentRecord, requestKey } from "./record.js";
 import { recorded } from "./request.js";
-import { identifierExtension, identifierIn } from "./required.js";
+import { identifierExtension, identifierIn } from "./identifier.js";
 import { lastWord, type Outcome } from "./resolve.js";
 import { limitsOf } from "./options.js";
 import { deliver } from "./send.js";
@@ -223,7 +223,7 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     const left = known.validBefore - this.#now();
     if (known.header === null) {
       // It never left. A fresh one is better if this one is about to end.
-      if (left >= (known.validBefore - known.validAfter) / 3) return known;
+      if (left >= Number(known.accepted.maxTimeoutSeconds) / 3) return known;
       await this.#journal.store.delete(known.paymentId);
       return undefined;
     }

@@ -6,7 +6,7 @@ import type { Envelope, Journal } from "./journal.js";
 import type { Limits } from "./options.js";
 import { isPending, receiptOf, receiptProblem } from "./receipt.js";
 import type { PaymentRecord } from "./record.js";
-import { replayed, type RequestFacts } from "./request.js";
+import { recorded, replayed, type RequestFacts } from "./request.js";
 import { messageOf } from "./text.js";
 import { retryAfter, sleep } from "./waits.js";
 
@@ -32,11 +32,13 @@ export interface Payment {
  */
 export async function deliver(inner: typeof fetch, payment: Payment, limits: Limits): Promise<Response> {
   const record = await payment.journal.release(payment.requestKey, payment.which, payment.envelope);
-  if (!record.request) throw new PaymentUnresolved(record.paymentId, "the request of this payment is not known");
+  // The body of a payment that was delivered meanwhile may be gone; the caller has the same.
+  const request = record.request ?? (payment.current && recorded(payment.current, payment.current.url));
+  if (!request) throw new PaymentUnresolved(record.paymentId, "the request of this payment is not known");
   const signal = payment.current?.signal ?? new AbortController().signal;
-  const { url, headers, body } = replayed(record.request, payment.current);
+  const { url, headers, body } = replayed(request, payment.current);
   headers.set("PAYMENT-SIGNATURE", record.header);
-  const facts = { method: record.request.method, options: payment.current?.options ?? {} };
+  const facts = { method: request.method, options: payment.current?.options ?? {} };
   const end = Date.now() + limits.patienceMs;
   for (let attempt = 1; ; attempt++) {
     const exchange = new Exchange(signal);

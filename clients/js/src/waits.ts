@@ -9,10 +9,13 @@ export class TimedOut extends Error {
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", aborted);
-      resolve();
-    }, ms);
+    const timer = setTimeout(
+      () => {
+        signal?.removeEventListener("abort", aborted);
+        resolve();
+      },
+      Math.min(ms, 2 ** 31 - 1),
+    );
     const aborted = () => {
       clearTimeout(timer);
       reject(signal?.reason);

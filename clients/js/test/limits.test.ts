@@ -3,20 +3,7 @@ import assert from "node:assert/strict";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { canisterOfUrl, OfferRefused } from "../src/index.js";
-import {
-  buyer,
-  CKUSDC,
-  CKUSDT,
-  encode,
-  type Entry,
-  ICP,
-  identity,
-  offer,
-  OTHER_SPENDER,
-  receipt,
-  Seller,
-  SPENDER,
-} from "./support.js";
+import { buyer, CKUSDC, CKUSDT, encode, type Entry, ICP, identity, offer, OTHER_SPENDER, receipt, Seller, SPENDER } from "./support.js";
 
 let seller: Seller;
 let second: Seller;

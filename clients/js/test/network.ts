@@ -80,7 +80,7 @@ export class FakeNetwork {
   principal = identity.getPrincipal();
   /** Unix seconds of the certificates. */
   seconds = Math.floor(Date.now() / 1000);
-  cancel: () => object = () => ({ Ok: null });
+  cancel: (nonce: string) => object = () => ({ Ok: null });
   /** By payment id. */
   status: (id: string) => object | null = () => null;
   origin: string | undefined;
@@ -127,9 +127,10 @@ export class FakeNetwork {
     if (this.broken.has(method)) throw new Error(`${method}\u001b[2J is broken`);
     const out = (type: IDL.Type, value: unknown) => IDL.encode([type], [value]);
     switch (method) {
-      case "cancel_authorization":
-        IDL.decode([cancelArgs], arg);
-        return out(cancelResult, this.cancel());
+      case "cancel_authorization": {
+        const { nonce } = IDL.decode([cancelArgs], arg)[0] as unknown as { nonce: Uint8Array };
+        return out(cancelResult, this.cancel(Buffer.from(nonce).toString("hex")));
+      }
       case "payment": {
         const id = Buffer.from(IDL.decode([Blob], arg)[0] as unknown as Uint8Array);
         const found = this.status(id.toString("hex"));

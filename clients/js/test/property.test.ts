@@ -10,9 +10,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { MemoryStore, type PaymentStore } from "../src/index.js";
+import { type ExactIcrc2Payload, MemoryStore, paymentId, type PaymentStore, signedMessage } from "../src/index.js";
 import { fileStore } from "../src/file-store.js";
 import { buyer, CKUSDT, encode, type Entry, ICP, NETWORK, offer, OTHER_SPENDER, receipt, Seller, type Seen, SPENDER } from "./support.js";
+import { FakeNetwork, STATUSES, transfer } from "./network.js";
 
 const seconds = Number(process.env.TOLLKEEPER_PROPERTY_SECONDS ?? 15);
 const CAP = 1_000_000n;
@@ -31,7 +32,7 @@ function choose(seed: number): Random {
   };
 }
 
-const STATUSES = [200, 200, 200, 201, 204, 302, 307, 400, 402, 402, 404, 408, 409, 410, 413, 425, 429, 500, 502, 503, 504];
+const CODES = [200, 200, 200, 201, 204, 302, 307, 400, 402, 402, 404, 408, 409, 410, 413, 425, 429, 500, 502, 503, 504];
 const RECEIPTS = [
   "good",
   "good",
@@ -55,6 +56,8 @@ class Witness {
   /** Nonces of a request in the order in which they came. */
   readonly nonces = new Map<string, string[]>();
   readonly delivered = new Set<string>();
+  /** Nonces that can never be charged any more, and were not. */
+  readonly dead = new Set<string>();
   problem: string | undefined;
 
   see(seen: Seen): void {
@@ -68,14 +71,48 @@ class Witness {
     this.purchases.set(seen.nonce, purchase);
     const before = this.nonces.get(purchase) ?? [];
     if (before.includes(seen.nonce)) return;
-    const open = before.filter((nonce) => !this.delivered.has(nonce));
+    const open = before.filter((nonce) => !this.delivered.has(nonce) && !this.dead.has(nonce));
     if (open.length > 0) this.problem ??= `a second authorization for ${purchase}`;
     this.nonces.set(purchase, [...before, seen.nonce]);
   }
 }
 
-function answer(random: Random, response: ServerResponse, seen: Seen, witness: Witness, offers: unknown[]): void {
-  const [status, kind, ending] = [random(STATUSES), random(RECEIPTS), random(ENDINGS)];
+/** A canister and its ledger, honest or not: it says "cancelled" of what it has charged. */
+class Collector {
+  readonly net = new FakeNetwork();
+  readonly charged = new Map<string, string>();
+  readonly #cancelled = new Set<string>();
+
+  constructor(honest: boolean, witness: Witness) {
+    this.net.cancel = (nonce) => {
+      this.net.seconds = Math.floor(Date.now() / 1000);
+      if (!this.charged.has(nonce)) {
+        this.#cancelled.add(nonce);
+        witness.dead.add(nonce);
+      } else if (honest) return { Err: { AlreadyUsed: { payment_id: new Uint8Array(32) } } };
+      return { Ok: null };
+    };
+    this.net.status = (id) => ([...this.charged.values()].includes(id) && honest ? STATUSES.Settled! : null);
+  }
+
+  /** Takes the money of a payment, unless it is cancelled or past; whether it has it. */
+  async charge(seen: Seen): Promise<boolean> {
+    const payload = seen.payment.payload as unknown as ExactIcrc2Payload;
+    const id = await paymentId(
+      signedMessage({ ...seen.payment.accepted, ...(seen.payment.accepted.extra as { spender: string; offer: string }) }, payload),
+    );
+    if (this.charged.has(seen.nonce)) return true;
+    if (this.#cancelled.has(seen.nonce) || Number(payload.validBefore) <= Date.now() / 1000) return false;
+    this.charged.set(seen.nonce, id);
+    this.net.blocks.push(transfer(id));
+    return true;
+  }
+}
+
+function answer(random: Random, paid: boolean, response: ServerResponse, seen: Seen, witness: Witness, offers: unknown[]): void {
+  const [status, ending] = [random(CODES), random(ENDINGS)];
+  const receipts = random(RECEIPTS);
+  const kind = receipts === "good" && !paid ? "none" : receipts;
   const headers: Record<string, string> = {};
   const change = {
     payer: { payer: "2vxsx-fae" },
@@ -111,18 +148,22 @@ function answer(random: Random, response: ServerResponse, seen: Seen, witness: W
   else finish();
 }
 
-async function offersOf(random: Random, method: string): Promise<unknown[]> {
+async function offersOf(random: Random, method: string, network: string): Promise<unknown[]> {
   const of = { method, route: "/data/{id}" };
-  const good: Entry = await offer({ maxTimeoutSeconds: random([1, 10, 60, 300]), amount: random(["1", "10000", "1000000"]) }, {}, of);
+  const good: Entry = await offer(
+    { network, maxTimeoutSeconds: random([1, 10, 60, 300]), amount: random(["1", "10000", "1000000"]) },
+    {},
+    of,
+  );
   const others: unknown[] = [
     null,
-    await offer({ amount: "1000001" }, {}, of),
-    await offer({ asset: ICP }, {}, of),
-    await offer({ asset: CKUSDT }, {}, of),
-    await offer({}, {}, { ...of, spender: OTHER_SPENDER }),
+    await offer({ network, amount: "1000001" }, {}, of),
+    await offer({ network, asset: ICP }, {}, of),
+    await offer({ network, asset: CKUSDT }, {}, of),
+    await offer({ network }, {}, { ...of, spender: OTHER_SPENDER }),
     { ...good, maxTimeoutSeconds: 60.5 },
     { ...good, extra: null },
-    await offer({}, {}, { ...of, revision: 2 }),
+    await offer({ network }, {}, { ...of, revision: 2 }),
   ];
   return random([[good], [good], [random(others), good], [good, random(others)], [random(others)]]);
 }
@@ -133,7 +174,11 @@ async function history(seed: number, folder: string): Promise<string | undefined
   const witness = new Witness();
   const [seller, elsewhere] = await Promise.all([new Seller().start(), new Seller().start()]);
   elsewhere.reset([await offer()]);
-  const offers = { GET: await offersOf(random, "GET"), POST: await offersOf(random, "POST") };
+  // Half of the buyers can ask the canister and the ledger, which lie at times.
+  const collector = random([undefined, new Collector(true, witness), new Collector(true, witness), new Collector(false, witness)]);
+  const agent = collector?.net.agent() ?? (false as const);
+  const network = (await collector?.net.id()) ?? NETWORK;
+  const offers = { GET: await offersOf(random, "GET", network), POST: await offersOf(random, "POST", network) };
   const mood = random([0, 1, 2, 3]);
   seller.unpaid = (request: IncomingMessage, response: ServerResponse) => {
     const what =
@@ -149,20 +194,20 @@ async function history(seed: number, folder: string): Promise<string | undefined
     seller.offers = what === "other offers" ? offers[method === "GET" ? "POST" : "GET"] : offers[method];
     seller.refuse(response);
   };
-  seller.paid = (_attempt, response, seen) => {
+  seller.paid = async (_attempt, response, seen) => {
     witness.see(seen);
-    if (mood === 3) {
+    const paid = collector === undefined || (random([true, true, false]) && (await collector.charge(seen)));
+    if (mood === 3 && paid) {
       witness.delivered.add(seen.nonce);
       return void response.writeHead(200, { "PAYMENT-RESPONSE": receipt(seen) }).end("content");
     }
-    answer(random, response, seen, witness, offers[seen.method as "GET" | "POST"]);
+    answer(random, paid, response, seen, witness, offers[seen.method as "GET" | "POST"]);
   };
   const memory = new MemoryStore();
   const store: () => PaymentStore = random([() => memory, () => fileStore(folder)]);
-  let process_ = buyer({ store: store(), agent: false }, { idleMs: 50, attempts: 2, patienceMs: 300 });
+  let process_ = buyer({ store: store(), agent }, { idleMs: 50, attempts: 2, patienceMs: 300 });
   const purchase = async () => {
-    if (random([true, false]))
-      process_ = buyer({ store: store(), agent: false }, { idleMs: 50, attempts: random([1, 2, 3]), patienceMs: 300 });
+    if (random([true, false])) process_ = buyer({ store: store(), agent }, { idleMs: 50, attempts: random([1, 2, 3]), patienceMs: 300 });
     const { pay, client, scheme } = process_;
     if (random([false, false, false, true]))
       client.onPaymentResponse(random([async () => ({ recovered: true as const }), async () => Promise.reject(new Error("hook"))]));

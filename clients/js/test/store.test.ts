@@ -213,7 +213,11 @@ describe("processes that share files", () => {
   }
 
   it("buy the same thing once, at the same time", async () => {
-    seller.reset([await offer()], (attempt, response, seen) => setTimeout(() => settled(attempt, response, seen), 300));
+    // Nothing is delivered before all of them have asked.
+    seller.reset([await offer()], async (attempt, response, seen) => {
+      while (seller.asked.length < 3) await new Promise((resolve) => setTimeout(resolve, 20));
+      settled(attempt, response, seen);
+    });
     const path = folder();
     const results = await Promise.all([run(path, seller.url()), run(path, seller.url()), run(path, seller.url())]);
     assert.deepEqual(

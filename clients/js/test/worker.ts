@@ -4,7 +4,7 @@ import { buyer } from "./support.js";
 
 const [folder = "", url = ""] = process.argv.slice(2);
 try {
-  const response = await buyer({ store: fileStore(folder) }, { idleMs: 10_000 }).pay(url);
+  const response = await buyer({ store: fileStore(folder) }, { idleMs: 60_000 }).pay(url);
   console.log(JSON.stringify({ status: response.status }));
 } catch (error) {
   console.log(JSON.stringify({ error: String(error) }));
