@@ -1,5 +1,7 @@
 //! The payer's key.
 
+mod curve;
+
 use ic_agent::identity::{BasicIdentity, Prime256v1Identity, Secp256k1Identity};
 use std::{fmt, path::Path, sync::Arc};
 use x402_icp::{
@@ -43,18 +45,23 @@ impl fmt::Debug for Identity {
 }
 
 impl Identity {
-    /// Reads a private key from PEM text, as dfx, quill and OpenSSL write it.
+    /// Reads a private key from PEM text, as dfx, quill and OpenSSL write it. The file has to say which curve the key is for:
+    /// another curve would be another payer.
     pub fn from_pem(pem: &str) -> Result<Self, IdentityError> {
-        // Each parser checks the algorithm or the curve in the file, so at most one takes it.
-        if let Ok(identity) = Secp256k1Identity::from_pem(pem) {
-            return Self::new(Arc::new(identity));
-        }
-        if let Ok(identity) = Prime256v1Identity::from_pem(pem) {
-            return Self::new(Arc::new(identity));
-        }
-        match BasicIdentity::from_pem(pem) {
-            Ok(identity) => Self::new(Arc::new(identity)),
-            Err(error) => Err(IdentityError::NotAKey(error.to_string())),
+        let not_a_key = |problem: &dyn fmt::Display| IdentityError::NotAKey(problem.to_string());
+        match curve::kind(pem).map_err(|e| not_a_key(&e))? {
+            curve::Kind::Secp256k1 => {
+                let identity = Secp256k1Identity::from_pem(pem).map_err(|e| not_a_key(&e))?;
+                Self::new(Arc::new(identity))
+            }
+            curve::Kind::P256 => {
+                let identity = Prime256v1Identity::from_pem(pem).map_err(|e| not_a_key(&e))?;
+                Self::new(Arc::new(identity))
+            }
+            curve::Kind::Ed25519 => {
+                let identity = BasicIdentity::from_pem(pem).map_err(|e| not_a_key(&e))?;
+                Self::new(Arc::new(identity))
+            }
         }
     }
 
@@ -198,6 +205,75 @@ mod tests {
             Identity::new(anonymous),
             Err(IdentityError::CannotSign(_))
         ));
+    }
+
+    fn pem(label: &str, der: &[u8]) -> String {
+        let text = x402_icp::values::to_base64(der);
+        format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
+    }
+
+    /// A SEC1 key (RFC 5915) of 32 bytes, with its curve or without, and without its public key.
+    fn sec1(curve: Option<&[u8]>) -> Vec<u8> {
+        let parameters = curve.map(|object| {
+            let object = [&[0x06, object.len() as u8], object].concat();
+            [&[0xa0, object.len() as u8], object.as_slice()].concat()
+        });
+        let inner = [
+            &[0x02, 1, 1, 0x04, 32],
+            [3; 32].as_slice(),
+            &parameters.unwrap_or_default(),
+        ]
+        .concat();
+        [&[0x30, inner.len() as u8], inner.as_slice()].concat()
+    }
+
+    const P256_OBJECT: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+    const SECP256K1_OBJECT: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x0a];
+    const P384_OBJECT: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
+
+    #[test]
+    fn a_sec1_key_without_its_public_key_keeps_its_curve() {
+        let p256 = ic_secp256r1::PrivateKey::deserialize_sec1(&[3; 32]).unwrap();
+        let secp = ic_secp256k1::PrivateKey::deserialize_sec1(&[3; 32]).unwrap();
+        let parameters = |object: &[u8]| {
+            let der = [&[0x06, object.len() as u8], object].concat();
+            pem("EC PARAMETERS", &der)
+        };
+        for (text, public_key) in [
+            (
+                pem("EC PRIVATE KEY", &sec1(Some(P256_OBJECT))),
+                p256.public_key_der(),
+            ),
+            (
+                pem("EC PRIVATE KEY", &sec1(Some(SECP256K1_OBJECT))),
+                secp.public_key_der(),
+            ),
+            // As `openssl ecparam -genkey` writes it: the curve in a block of its own.
+            (
+                parameters(P256_OBJECT) + &pem("EC PRIVATE KEY", &sec1(Some(P256_OBJECT))),
+                p256.public_key_der(),
+            ),
+            (
+                parameters(P256_OBJECT) + &pem("EC PRIVATE KEY", &sec1(None)),
+                p256.public_key_der(),
+            ),
+        ] {
+            assert_eq!(
+                Identity::from_pem(&text).unwrap().public_key_der(),
+                public_key
+            );
+        }
+        for unclear in [
+            pem("EC PRIVATE KEY", &sec1(None)),
+            pem("EC PRIVATE KEY", &sec1(Some(P384_OBJECT))),
+            parameters(SECP256K1_OBJECT) + &pem("EC PRIVATE KEY", &sec1(Some(P256_OBJECT))),
+            pem("EC PRIVATE KEY", &sec1(Some(P256_OBJECT))) + &pems()[0].0,
+        ] {
+            assert!(
+                matches!(Identity::from_pem(&unclear), Err(IdentityError::NotAKey(_))),
+                "{unclear}"
+            );
+        }
     }
 
     #[test]

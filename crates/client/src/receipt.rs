@@ -1,19 +1,21 @@
 //! Receipts that are kept by the seller's canister, and whether the ledger agrees with them.
 
+mod check;
+
+pub use check::{Checked, CheckedField, Expected, ProvenBy};
+
 use crate::{
     error::LedgerError,
     http::{Http, HttpError, Request},
-    ledger::Block,
     limits::Limits,
     network::Network,
+    plain_text::plain_text,
+    required::natural,
 };
 use candid::{CandidType, Nat, Principal, decode_one, encode_one};
 use serde::{Deserialize, Serialize};
-use x402_icp::{
-    Account, Amount, PaymentId,
-    decode::decode_json,
-    values::{parse_account, parse_principal},
-};
+use serde_json::Value;
+use x402_icp::{Account, PaymentId, decode::decode_json};
 
 /// A settled payment as the canister recorded it. Amounts, block index and time are decimal text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +52,7 @@ pub enum ReceiptError {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// The canister could not be asked.
-    #[error("canister {canister} did not answer: {problem}")]
+    #[error("canister {canister} did not answer: {}", plain_text(problem))]
     Canister {
         /// The canister.
         canister: Principal,
@@ -61,22 +63,54 @@ pub enum ReceiptError {
     #[error("there is no receipt: {0}")]
     NotFound(String),
     /// The answer is no receipt.
-    #[error("what was answered is no receipt: {0}")]
+    #[error("what was answered is no receipt: {}", plain_text(.0))]
     Unreadable(String),
     /// The receipt is for another network than the payer is connected to.
-    #[error("the receipt is for network {receipt}, not {connected}")]
+    #[error("the receipt is for network {}, not {connected}", plain_text(receipt))]
     Network {
         /// The receipt's.
         receipt: String,
         /// The payer's.
         connected: String,
     },
+    /// It is the receipt of something else than what was asked for.
+    #[error(
+        "the receipt is another one: {field} is {}, not {expected}",
+        plain_text(found)
+    )]
+    Other {
+        /// What differs.
+        field: &'static str,
+        /// In the receipt.
+        found: String,
+        /// What was asked for.
+        expected: String,
+    },
+    /// The canister that collected says something else, by update call.
+    #[error(
+        "canister {canister} does not bear the receipt out: {field} is {}, not {}",
+        plain_text(found),
+        plain_text(claimed)
+    )]
+    Contradicted {
+        /// The canister.
+        canister: Principal,
+        /// What differs.
+        field: &'static str,
+        /// In the canister's receipt.
+        found: String,
+        /// In this receipt.
+        claimed: String,
+    },
     /// The ledger could not be asked.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// The ledger's block says something else.
     #[error(
-        "block {block} of the ledger does not bear the receipt out: {field} is {found}, not {claimed}"
+        "block {} of the ledger does not bear the receipt out: {field} is {}, not {}",
+        plain_text(block),
+        plain_text(found),
+        plain_text(claimed)
     )]
     Disproved {
         /// The block's index.
@@ -91,20 +125,30 @@ pub enum ReceiptError {
 }
 
 impl Receipt {
-    /// Reads a receipt from a seller's site: `/x402/receipts/<payment id>` there.
+    /// Reads a receipt from a seller's site: `/x402/receipts/<payment id>` there. If the URL names a payment, the receipt has to
+    /// be that payment's.
     pub async fn fetch(url: &str) -> Result<Self, ReceiptError> {
         let http = Http::new(Limits::default())?;
-        let response = http.ask(&Request::get(url)?).await?.answer.response;
-        match response.status {
-            200 => decode_json("receipt", &response.body)
-                .map_err(|e| ReceiptError::Unreadable(e.to_string())),
-            status => Err(ReceiptError::NotFound(format!(
-                "{url} answered HTTP {status}"
-            ))),
+        let answer = http.ask(&Request::get(url)?).await?.answer;
+        if let Some(cut) = answer.cut {
+            return Err(cut.into());
+        }
+        let receipt = match answer.response.status {
+            200 => read(&answer.response.body)?,
+            status => {
+                return Err(ReceiptError::NotFound(format!(
+                    "{url} answered HTTP {status}"
+                )));
+            }
+        };
+        match named(url) {
+            Some(id) => receipt.of(id),
+            None => Ok(receipt),
         }
     }
 
-    /// Asks a canister for a receipt by its Candid interface.
+    /// Asks a canister for a receipt by its Candid interface: the word of one node, which [`Receipt::check`] compares with
+    /// that of the subnet.
     pub async fn of_canister(
         network: &Network,
         canister: Principal,
@@ -113,86 +157,64 @@ impl Receipt {
         let failed = |problem: String| ReceiptError::Canister { canister, problem };
         let arg = encode_one(id.0.to_vec()).map_err(|e| failed(e.to_string()))?;
         let reply = network
-            .agent()
-            .query(&canister, "receipt")
-            .with_arg(arg)
-            .call()
+            .query(canister, "receipt", arg)
             .await
             .map_err(|e| failed(e.to_string()))?;
         let receipt: Option<CandidReceipt> =
             decode_one(&reply).map_err(|e| failed(e.to_string()))?;
-        receipt.map(Receipt::from).ok_or_else(|| {
+        let receipt = receipt.map(Receipt::from).ok_or_else(|| {
             ReceiptError::NotFound(format!("canister {canister} has none for payment {id}"))
-        })
+        })?;
+        receipt.of(id)
     }
 
-    /// Compares the receipt with the block on the ledger, whose memo is the payment id. `spender` is the
-    /// canister that collected, where it is known.
-    pub async fn check(
-        &self,
-        network: &Network,
-        spender: Option<Principal>,
-    ) -> Result<Block, ReceiptError> {
-        if self.network != network.id() {
-            return Err(ReceiptError::Network {
-                receipt: self.network.clone(),
-                connected: network.id().into(),
-            });
+    /// The receipt, if it is this payment's.
+    fn of(self, id: PaymentId) -> Result<Self, ReceiptError> {
+        match self.payment_id == id.to_string() {
+            true => Ok(self),
+            false => Err(ReceiptError::Other {
+                field: "paymentId",
+                found: self.payment_id,
+                expected: id.to_string(),
+            }),
         }
-        let unreadable = |field: &str, problem: &dyn std::fmt::Display| {
-            ReceiptError::Unreadable(format!("{field} {problem}"))
-        };
-        let asset = parse_principal(&self.asset).map_err(|e| unreadable("asset", &e))?;
-        let index: Nat = self
-            .transaction
-            .parse()
-            .map_err(|e: candid::Error| unreadable("transaction", &e))?;
-        let block = network.ledger(asset).block(&index).await?;
-        self.compare(&block, spender)?;
-        Ok(block)
     }
+}
 
-    fn compare(&self, block: &Block, spender: Option<Principal>) -> Result<(), ReceiptError> {
-        let unreadable = |field: &'static str| {
-            move |problem: x402_icp::values::ValueError| {
-                ReceiptError::Unreadable(format!("{field} {problem}"))
-            }
-        };
-        let disproved = |field, found: String, claimed: String| {
-            Err(ReceiptError::Disproved {
-                block: self.transaction.clone(),
-                field,
-                found,
-                claimed,
-            })
-        };
-        let payer = parse_account(&self.payer).map_err(unreadable("payer"))?;
-        let pay_to = parse_account(&self.pay_to).map_err(unreadable("payTo"))?;
-        let amount: Amount = self.amount.parse().map_err(unreadable("amount"))?;
-        let id: PaymentId = self.payment_id.parse().map_err(unreadable("paymentId"))?;
-        let account = |account: &Account| account.to_string();
-        if block.from != payer {
-            return disproved("payer", account(&block.from), account(&payer));
-        }
-        if block.to != pay_to {
-            return disproved("recipient", account(&block.to), account(&pay_to));
-        }
-        if block.amount != amount {
-            return disproved("amount", block.amount.to_string(), amount.to_string());
-        }
-        let memo = block.memo.as_deref().unwrap_or_default();
-        if memo != id.0 {
-            return disproved("memo", hex::encode(memo), id.to_string());
-        }
-        let collector = block.spender.map(|spender| spender.owner);
-        match spender {
-            Some(expected) if collector != Some(expected) => disproved(
-                "spender",
-                collector.map_or("nobody".into(), |found| found.to_text()),
-                expected.to_text(),
-            ),
-            _ => Ok(()),
-        }
+/// The payment that a receipt's URL names.
+fn named(url: &str) -> Option<PaymentId> {
+    let url = reqwest::Url::parse(url).ok()?;
+    url.path_segments()?.next_back()?.parse().ok()
+}
+
+/// Reads a receipt member by member: `null` and what is absent are empty, numbers count by value, unknown members are passed
+/// over.
+fn read(body: &[u8]) -> Result<Receipt, ReceiptError> {
+    let unreadable = |problem: String| ReceiptError::Unreadable(problem);
+    let value: Value = decode_json("receipt", body).map_err(|e| unreadable(e.to_string()))?;
+    let text = |key: &str| match value.get(key) {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(number) => natural(number)
+            .map(|number| number.to_string())
+            .ok_or_else(|| unreadable(format!("{key} is no text"))),
+    };
+    let receipt = Receipt {
+        payment_id: text("paymentId")?,
+        network: text("network")?,
+        asset: text("asset")?,
+        transaction: text("transaction")?,
+        payer: text("payer")?,
+        pay_to: text("payTo")?,
+        amount: text("amount")?,
+        fee: text("fee")?,
+        method: text("method")?,
+        path: text("path")?,
+        settled_at: text("settledAt")?,
+    };
+    match receipt.payment_id.is_empty() || receipt.transaction.is_empty() {
+        true => Err(unreadable("it names no payment or no transaction".into())),
+        false => Ok(receipt),
     }
 }
 
@@ -226,68 +248,6 @@ impl From<CandidReceipt> for Receipt {
             method: receipt.method,
             path: receipt.path,
             settled_at: receipt.settled_at.to_string(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn receipt() -> Receipt {
-        Receipt {
-            payment_id: "07".repeat(32),
-            network: "icp:1".into(),
-            asset: "xevnm-gaaaa-aaaar-qafnq-cai".into(),
-            transaction: "5".into(),
-            payer: Principal::from_slice(&[1]).to_text(),
-            pay_to: Principal::from_slice(&[2]).to_text(),
-            amount: "10000".into(),
-            fee: "10".into(),
-            method: "GET".into(),
-            path: "/report".into(),
-            settled_at: "1".into(),
-        }
-    }
-
-    fn block() -> Block {
-        Block {
-            from: Principal::from_slice(&[1]).into(),
-            to: Principal::from_slice(&[2]).into(),
-            spender: Some(Principal::from_slice(&[3]).into()),
-            amount: Amount(10_000),
-            memo: Some(vec![7; 32]),
-            fee: None,
-            timestamp: None,
-        }
-    }
-
-    #[test]
-    fn a_true_receipt_is_borne_out() {
-        let spender = Principal::from_slice(&[3]);
-        assert!(receipt().compare(&block(), Some(spender)).is_ok());
-        assert!(receipt().compare(&block(), None).is_ok());
-    }
-
-    #[test]
-    fn every_lie_is_named() {
-        let stranger = Account::from(Principal::from_slice(&[9]));
-        type Lie = fn(&mut Block, Account);
-        let lies: [(&str, Lie); 5] = [
-            ("payer", |b, s| b.from = s),
-            ("recipient", |b, s| b.to = s),
-            ("amount", |b, _| b.amount = Amount(9_999)),
-            ("memo", |b, _| b.memo = None),
-            ("spender", |b, _| b.spender = None),
-        ];
-        for (name, lie) in lies {
-            let mut block = block();
-            lie(&mut block, stranger);
-            let found = receipt().compare(&block, Some(Principal::from_slice(&[3])));
-            assert!(
-                matches!(found, Err(ReceiptError::Disproved { field, .. }) if field == name),
-                "{name}: {found:?}"
-            );
         }
     }
 }

@@ -86,11 +86,15 @@ async fn check(shop: &Shop, payer: &Payer, paid: &Paid) {
         .unwrap();
     assert_eq!(by_http, by_candid);
     assert_eq!(by_http.amount, PRICE.to_string());
-    let block = by_http
-        .check(payer.network(), Some(shop.canister))
-        .await
-        .unwrap();
-    assert_eq!(block.from, payer.account());
+    let mut expected = Expected::default();
+    expected.id = paid.payment.id();
+    expected.spender = Some(shop.canister);
+    expected.payer = Some(payer.account());
+    let checked = by_http.check(payer.network(), &expected).await.unwrap();
+    assert_eq!(checked.block.from, payer.account());
+    // The canister was asked for what the block does not tell.
+    let nobody = |field: &&CheckedField| field.proven_by == ProvenBy::Nothing;
+    assert_eq!(checked.fields.iter().find(nobody), None);
 }
 
 #[test]

@@ -158,7 +158,10 @@ impl From<ReceiptError> for Failure {
             ReceiptError::NotFound(_) => (OTHER, "no_receipt"),
             ReceiptError::Unreadable(_) => (RECEIPT, "unreadable_receipt"),
             ReceiptError::Network { .. } => (RECEIPT, "network_mismatch"),
-            ReceiptError::Disproved { .. } => (RECEIPT, "disproved"),
+            ReceiptError::Disproved { .. } | ReceiptError::Contradicted { .. } => {
+                (RECEIPT, "disproved")
+            }
+            ReceiptError::Other { .. } => (RECEIPT, "another_receipt"),
         };
         Failure::new(status, kind, error)
     }

@@ -1,0 +1,229 @@
+//! Whatever a seller does and whatever becomes of the calls: one authorization for one request, never more than
+//! the limit, and every call ends.
+//!
+//! `TOLLKEEPER_PAYER_CASES` sets how many cases are run.
+
+use super::{
+    seller::{Act, RECEIPT_KINDS, ReceiptKind, Seller, offer, priced, receipt},
+    *,
+};
+use proptest::prelude::*;
+use serde_json::Value;
+use std::{collections::BTreeMap, sync::Mutex};
+use x402_icp::decode::decode_header;
+
+/// How an answer to a payment arrives.
+#[derive(Clone, Copy, Debug)]
+enum Manner {
+    Whole,
+    Cut,
+    Stalls,
+    HangsUp,
+    Silent,
+}
+
+/// One answer to a payment.
+#[derive(Clone, Debug)]
+struct Answer {
+    status: u16,
+    receipt: ReceiptKind,
+    manner: Manner,
+    delay: u64,
+}
+
+/// One call of the buyer's.
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    path: usize,
+    /// The call is dropped after this many milliseconds.
+    dropped: Option<u64>,
+    /// A new process: a new payer on the same files.
+    reload: bool,
+    /// At the same time as the call before it.
+    at_once: bool,
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    (
+        prop::sample::select(vec![
+            200, 200, 204, 301, 302, 400, 402, 402, 404, 409, 410, 429, 500, 502, 503,
+        ]),
+        prop::sample::select(RECEIPT_KINDS.to_vec()),
+        prop::sample::select(vec![
+            Manner::Whole,
+            Manner::Whole,
+            Manner::Whole,
+            Manner::Cut,
+            Manner::Stalls,
+            Manner::HangsUp,
+            Manner::Silent,
+        ]),
+        prop::sample::select(vec![0, 0, 0, 20, 120]),
+    )
+        .prop_map(|(status, receipt, manner, delay)| Answer {
+            status,
+            receipt,
+            manner,
+            delay,
+        })
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    (
+        0..2usize,
+        prop::option::of(0..90u64),
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(|(path, dropped, reload, at_once)| Call {
+            path,
+            dropped,
+            reload,
+            at_once,
+        })
+}
+
+const PATHS: [&str; 2] = ["/data/1", "/data/2"];
+
+/// What an authorization's seller said: whether it ended the purchase.
+type Ends = Arc<Mutex<BTreeMap<String, bool>>>;
+
+fn act(got: &Got, answer: &Answer) -> Act {
+    let headers = receipt(got, answer.receipt);
+    let act = match answer.manner {
+        Manner::Whole => Act::Answer(answer.status, headers, b"content".to_vec()),
+        Manner::Cut => Act::Cut(answer.status, headers),
+        Manner::Stalls => Act::Stall(answer.status, headers),
+        Manner::HangsUp => Act::HangUp,
+        Manner::Silent => Act::Silent,
+    };
+    Act::Late(Duration::from_millis(answer.delay), Box::new(act))
+}
+
+/// Runs the calls, and compares what the seller got with what it said.
+async fn run(
+    base: &Payer,
+    answers: Vec<Answer>,
+    prices: Vec<u64>,
+    calls: Vec<Call>,
+) -> Result<(), TestCaseError> {
+    let ends: Ends = Arc::default();
+    let told = ends.clone();
+    let seller = Seller::open(move |got, before| {
+        let Some(payment) = &got.payment else {
+            let mut offered = offer("GET", &got.path);
+            offered["amount"] = json!(prices[before % prices.len()].to_string());
+            return priced(json!([offered]));
+        };
+        let answer = &answers[before % answers.len()];
+        // A 204 has no body that could be cut.
+        let whole = match answer.manner {
+            Manner::Whole => true,
+            Manner::Cut | Manner::Stalls => answer.status == 204,
+            Manner::HangsUp | Manner::Silent => false,
+        };
+        let ended =
+            (200..300).contains(&answer.status) && answer.receipt == ReceiptKind::Good && whole;
+        *told.lock().unwrap().entry(payment.clone()).or_default() |= ended;
+        act(got, answer)
+    })
+    .await;
+    let folder = folder();
+    // Making the clients takes longer than a whole case, so that a new process shares them.
+    let process = || base.clone().with_journal(files(&folder));
+    let mut current = process();
+    let mut running = Vec::new();
+    for call in calls {
+        if !call.at_once {
+            for task in running.drain(..) {
+                ended(task).await?;
+            }
+        }
+        if call.reload {
+            current = process();
+        }
+        let (payer, request) = (current.clone(), get(&seller, PATHS[call.path]));
+        running.push(tokio::spawn(async move {
+            let paying = payer.pay(&request);
+            match call.dropped {
+                None => drop(paying.await),
+                Some(after) => {
+                    drop(tokio::time::timeout(Duration::from_millis(after), paying).await)
+                }
+            }
+        }));
+    }
+    for task in running {
+        ended(task).await?;
+    }
+    let ends = ends.lock().unwrap().clone();
+    for path in PATHS {
+        let sent = seller.authorizations(path);
+        let open = sent.iter().filter(|payment| !ends[*payment]).count();
+        prop_assert!(
+            open <= 1,
+            "{path}: {open} of {} authorizations are open",
+            sent.len()
+        );
+        for payment in sent {
+            let payment: Value = decode_header("payment", payment.as_bytes()).unwrap();
+            let amount: u64 = payment["accepted"]["amount"]
+                .as_str()
+                .unwrap()
+                .parse()
+                .unwrap();
+            prop_assert!(amount <= 1_000_000, "{amount} is above the limit");
+        }
+    }
+    let both = seller
+        .authorizations(PATHS[0])
+        .intersection(&seller.authorizations(PATHS[1]))
+        .count();
+    prop_assert_eq!(both, 0, "an authorization went out with another request");
+    let recorded = process().unresolved().unwrap();
+    prop_assert!(recorded.len() <= PATHS.len());
+    std::fs::remove_dir_all(folder).unwrap();
+    Ok(())
+}
+
+/// Every call ends.
+async fn ended(task: tokio::task::JoinHandle<()>) -> Result<(), TestCaseError> {
+    match tokio::time::timeout(Duration::from_secs(20), task).await {
+        Ok(ended) => ended.map_err(|e| TestCaseError::fail(e.to_string())),
+        Err(_) => Err(TestCaseError::fail("a call does not end")),
+    }
+}
+
+#[test]
+fn a_request_never_has_two_open_authorizations() {
+    let cases = std::env::var("TOLLKEEPER_PAYER_CASES").ok();
+    let cases = cases.and_then(|text| text.parse().ok()).unwrap_or(48);
+    let mut config = ProptestConfig::with_cases(cases);
+    config.max_shrink_iters = 64;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let base = {
+        let mut limits = short();
+        limits.idle = Duration::from_millis(60);
+        limits.connect = Duration::from_millis(500);
+        limits.agent = Duration::from_millis(50);
+        limits.first_pause = Duration::from_millis(2);
+        let payer = payer(Arc::new(MemoryJournal::new()));
+        let payer = payer.with_limits(limits).unwrap();
+        payer.with_patience(Duration::from_millis(30))
+    };
+    let cases = (
+        prop::collection::vec(answer(), 1..6),
+        prop::collection::vec(
+            prop::sample::select(vec![1u64, 10_000, 1_000_000, 1_000_001]),
+            1..4,
+        ),
+        prop::collection::vec(call(), 2..9),
+    );
+    proptest!(config, |((answers, prices, calls) in cases)| {
+        runtime.block_on(run(&base, answers, prices, calls))?;
+    });
+}

@@ -1,0 +1,368 @@
+//! Whose offer is accepted for which request, and what goes into the payment.
+
+use super::{
+    seller::{Act, CKUSDC, SPENDER, Seller, delivered, offer, price, priced},
+    *,
+};
+use crate::OfferProblem;
+use x402_icp::decode::decode_header;
+
+fn memory() -> Arc<dyn Journal> {
+    Arc::new(MemoryJournal::new())
+}
+
+/// Why the only offer was refused.
+fn refused(result: Result<Outcome, PayError>) -> OfferProblem {
+    match result {
+        Err(PayError::NoAcceptableOffer(mut refused)) if refused.len() == 1 => {
+            refused.remove(0).problem
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_offer_that_a_stranger_relays_is_refused() {
+    // Word for word the offer of a trusted shop, under another host.
+    let seller = Seller::open(|got, _| match got.payment {
+        None => price(got),
+        Some(_) => delivered(got),
+    })
+    .await;
+    let port = seller.port;
+    for url in [
+        format!("http://127.0.0.1:{port}/a"),
+        format!("http://ryjl3-tyaaa-aaaaa-aaaba-cai.localhost:{port}/a"),
+        format!("http://{SPENDER}.evil.localhost:{port}/a"),
+        format!("http://ryjl3-tyaaa-aaaaa-aaaba-cai.localhost:{port}/a?canisterId={SPENDER}"),
+    ] {
+        let problem = refused(payer(memory()).pay(&Request::get(&url).unwrap()).await);
+        assert!(
+            matches!(
+                problem,
+                OfferProblem::UnknownServer(_)
+                    | OfferProblem::Spender { .. }
+                    | OfferProblem::OtherRequest(_)
+            ),
+            "{url}: {problem:?}"
+        );
+        assert!(
+            !matches!(problem, OfferProblem::OtherRequest(_)) || url.contains('?'),
+            "{url}"
+        );
+    }
+    assert_eq!(seller.paid_requests(), 0);
+    // Named by the user, or as the typed parameter of a bare gateway.
+    let named = payer(memory()).with_spender(Principal::from_text(SPENDER).unwrap());
+    let request = Request::get(&format!("http://127.0.0.1:{port}/a")).unwrap();
+    assert!(named.pay(&request).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_offer_of_another_resource_is_refused() {
+    for (method, path) in [
+        ("GET", "/b"),
+        ("POST", "/a"),
+        ("GET", "/a/b"),
+        ("GET", "/{any}/b"),
+    ] {
+        let seller = Seller::open(move |got, _| match got.payment {
+            None => priced(json!([offer(method, path)])),
+            Some(_) => delivered(got),
+        })
+        .await;
+        let problem = refused(payer(memory()).pay(&get(&seller, "/a")).await);
+        assert!(
+            matches!(problem, OfferProblem::OtherRequest(_)),
+            "{method} {path}: {problem:?}"
+        );
+    }
+    // A template that fits is the route's.
+    let seller = Seller::open(|got, _| match got.payment {
+        None => priced(json!([offer("GET", "/data/{id}")])),
+        Some(_) => delivered(got),
+    })
+    .await;
+    assert!(
+        payer(memory())
+            .pay(&get(&seller, "/data/7?x=y"))
+            .await
+            .is_ok()
+    );
+    assert!(
+        payer(memory())
+            .pay(&get(&seller, "/data/7/8"))
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_gateways_word_needs_the_canisters() {
+    // The header names the spender, which nobody confirms: no canister answers here.
+    let seller = Seller::open(|got, _| match price(got) {
+        Act::Answer(status, mut headers, body) => {
+            headers.push(("x-ic-canister-id".into(), SPENDER.into()));
+            Act::Answer(status, headers, body)
+        }
+        other => other,
+    })
+    .await;
+    let request = Request::get(&format!("http://127.0.0.1:{}/a", seller.port)).unwrap();
+    let problem = refused(payer(memory()).pay(&request).await);
+    assert!(
+        matches!(problem, OfferProblem::UnknownServer(_)),
+        "{problem:?}"
+    );
+}
+
+#[tokio::test]
+async fn money_does_not_follow_a_redirect_to_another_origin() {
+    let other = Seller::open(|got, _| match got.payment {
+        None => price(got),
+        Some(_) => delivered(got),
+    })
+    .await;
+    for status in [301, 302, 303, 307, 308] {
+        let to = other.url("/a");
+        let seller = Seller::open(move |_, _| {
+            Act::Answer(status, vec![("location".into(), to.clone())], vec![])
+        })
+        .await;
+        let request = get(&seller, "/a")
+            .with_header("Authorization", "Bearer x")
+            .with_header("X-Mine", "1");
+        match payer(memory()).pay(&request).await {
+            Err(PayError::Redirected { url, .. }) => assert_eq!(url, other.url("/a")),
+            result => panic!("{status}: {result:?}"),
+        }
+    }
+    for got in other.got() {
+        assert_eq!(got.payment, None);
+        let leaked = |(name, _): &&(String, String)| name == "authorization" || name == "x-mine";
+        assert_eq!(got.headers.iter().find(leaked), None);
+    }
+}
+
+#[tokio::test]
+async fn the_request_that_got_the_402_is_the_one_paid() {
+    let seller = Seller::open(|got, _| match (got.path.as_str(), &got.payment) {
+        ("/start", None) => Act::Answer(302, vec![("location".into(), "/end?x=1".into())], vec![]),
+        (_, None) => priced(json!([offer("GET", "/end")])),
+        (_, Some(_)) => delivered(got),
+    })
+    .await;
+    let request = get(&seller, "/start").with_header("X-Mine", "1");
+    let payer = payer(memory());
+    assert!(payer.pay(&request).await.is_ok());
+    let paid: Vec<_> = seller
+        .got()
+        .into_iter()
+        .filter(|got| got.payment.is_some())
+        .collect();
+    assert_eq!(paid.len(), 1);
+    assert_eq!(
+        (paid[0].method.as_str(), paid[0].path.as_str()),
+        ("GET", "/end?x=1")
+    );
+    assert!(paid[0].headers.iter().any(|(name, _)| name == "x-mine"));
+    // What was posted is not bought as something else.
+    for status in [301, 302, 303, 307, 308] {
+        let seller = Seller::open(move |got, _| match got.path.as_str() {
+            "/start" => Act::Answer(status, vec![("location".into(), "/end".into())], vec![]),
+            _ => price(got),
+        })
+        .await;
+        let request = Request::new("POST", &seller.url("/start"), b"body".to_vec()).unwrap();
+        assert!(
+            matches!(payer.pay(&request).await, Err(PayError::Redirected { .. })),
+            "{status}"
+        );
+        assert_eq!(seller.paid_requests(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_redirected_purchase_that_is_unresolved_is_found_again() {
+    let seller = Seller::open(|got, before| match (got.path.as_str(), &got.payment) {
+        // Each time to another place.
+        ("/start", None) => Act::Answer(
+            302,
+            vec![("location".into(), format!("/end?token={before}"))],
+            vec![],
+        ),
+        (_, None) => priced(json!([offer("GET", "/end")])),
+        (_, Some(_)) if before < 2 => Act::HangUp,
+        (_, Some(_)) => delivered(got),
+    })
+    .await;
+    let payer = payer(memory()).with_patience(Duration::ZERO);
+    assert!(payer.pay(&get(&seller, "/start")).await.is_err());
+    assert!(payer.pay(&get(&seller, "/start")).await.is_err());
+    assert!(payer.pay(&get(&seller, "/start")).await.is_ok());
+    assert_eq!(seller.authorizations("/end?token=0").len(), 1);
+    assert_eq!(seller.paid_requests(), 3);
+}
+
+#[tokio::test]
+async fn the_payer_names_the_purchase() {
+    let with = |extension: serde_json::Value| {
+        move |got: &Got, _: usize| match got.payment {
+            None => {
+                let required = json!({
+                    "x402Version": 2, "accepts": [offer(&got.method, &got.path)],
+                    "extensions": {"payment-identifier": extension.clone()},
+                });
+                let header = x402_icp::encode_header(&required);
+                Act::Answer(402, vec![("PAYMENT-REQUIRED".into(), header)], vec![])
+            }
+            Some(_) => delivered(got),
+        }
+    };
+    let planted = "planted_by_a_gateway_0001";
+    let own = "order-2026-11-29_0001";
+    for extension in [
+        json!({"info": {"required": true}, "schema": {}}),
+        json!({"info": {"required": false, "id": planted}}),
+        json!({"info": {"id": null}}),
+    ] {
+        let seller = Seller::open(with(extension)).await;
+        let payer = payer(memory());
+        let request = get(&seller, "/a");
+        payer.pay(&request).await.unwrap();
+        payer
+            .pay(&request.clone().with_payment_identifier(own).unwrap())
+            .await
+            .unwrap();
+        let ids: Vec<String> = seller
+            .got()
+            .iter()
+            .filter_map(|got| got.payment.clone())
+            .map(|payment| {
+                let payment: serde_json::Value =
+                    decode_header("payment", payment.as_bytes()).unwrap();
+                payment["extensions"]["payment-identifier"]["info"]["id"]
+                    .as_str()
+                    .unwrap()
+                    .to_string()
+            })
+            .collect();
+        assert_eq!(ids.len(), 2);
+        assert!(ids[0].starts_with("pay_") && ids[0] != planted, "{ids:?}");
+        assert_eq!(ids[1], own);
+    }
+    // An extension that is not there, or is nothing, names nothing.
+    for extension in [json!(null), json!([]), json!("x")] {
+        let seller = Seller::open(with(extension)).await;
+        let request = get(&seller, "/a").with_payment_identifier(own).unwrap();
+        assert!(payer(memory()).pay(&request).await.is_ok());
+    }
+    for id in [
+        "short",
+        &"x".repeat(129),
+        "with space in the middle",
+        "ümläut-ümläut-ümläut",
+    ] {
+        assert!(
+            Request::get("http://shop/")
+                .unwrap()
+                .with_payment_identifier(id)
+                .is_err(),
+            "{id}"
+        );
+    }
+}
+
+/// An identity whose session key may sign until then, for these canisters.
+fn delegated(seconds: u64, targets: Option<Vec<Principal>>) -> Identity {
+    use ic_agent::{
+        Identity as _,
+        identity::{BasicIdentity, DelegatedIdentity, Delegation, SignedDelegation},
+    };
+    let root = BasicIdentity::from_raw_key(&[8; 32]);
+    let session = BasicIdentity::from_raw_key(&[9; 32]);
+    let delegation = Delegation {
+        pubkey: session.public_key().unwrap(),
+        expiration: (now() + seconds) * 1_000_000_000,
+        targets,
+        permissions: None,
+    };
+    let signature = root
+        .sign_delegation(&delegation)
+        .unwrap()
+        .signature
+        .unwrap();
+    let chain = vec![SignedDelegation {
+        delegation,
+        signature,
+    }];
+    let identity = DelegatedIdentity::new(root.public_key().unwrap(), Box::new(session), chain);
+    Identity::new(Arc::new(identity.unwrap())).unwrap()
+}
+
+#[tokio::test]
+async fn a_delegation_that_does_not_reach_is_not_used() {
+    let (spender, ledger) = (
+        Principal::from_text(SPENDER).unwrap(),
+        Principal::from_text(CKUSDC).unwrap(),
+    );
+    for (seconds, targets, good) in [
+        (600, None, true),
+        (600, Some(vec![ledger, spender]), true),
+        (600, Some(vec![ledger]), false),
+        (600, Some(vec![]), false),
+        (50, None, false),
+        (50, Some(vec![spender]), false),
+    ] {
+        let seller = Seller::open(|got, _| match got.payment {
+            None => price(got),
+            Some(_) => delivered(got),
+        })
+        .await;
+        let payer = Payer {
+            identity: delegated(seconds, targets.clone()),
+            ..payer(memory())
+        };
+        let payer = Payer {
+            account: payer.identity.account(),
+            ..payer
+        };
+        match payer.pay(&get(&seller, "/a")).await {
+            Ok(_) => assert!(good, "{seconds} {targets:?}"),
+            Err(PayError::Delegation(_)) => assert!(!good, "{seconds} {targets:?}"),
+            Err(other) => panic!("{other:?}"),
+        }
+        assert_eq!(seller.paid_requests() > 0, good);
+    }
+}
+
+#[tokio::test]
+async fn an_odd_entry_does_not_spoil_the_others() {
+    let seller = Seller::open(|got, _| match got.payment {
+        None => {
+            let mut dear = offer(&got.method, &got.path);
+            dear["amount"] = json!("20000");
+            let mut long = offer(&got.method, &got.path);
+            long["maxTimeoutSeconds"] = json!(4_294_967_295u32);
+            let mut odd = offer(&got.method, &got.path);
+            odd["amount"] = json!(1);
+            let good = offer(&got.method, &got.path);
+            priced(json!([null, {"scheme": "exact"}, dear, long, odd, good, "x"]))
+        }
+        Some(_) => delivered(got),
+    })
+    .await;
+    let payer = payer(memory());
+    match payer.quote(&get(&seller, "/a")).await.unwrap() {
+        Quote::Priced(priced) => {
+            let totals: Vec<_> = priced.offers.iter().map(|offer| offer.total().0).collect();
+            assert_eq!(totals, [20_000, 30_000]);
+            assert_eq!(priced.refused.len(), 5);
+        }
+        other => panic!("{other:?}"),
+    }
+    match payer.pay(&get(&seller, "/a")).await.unwrap() {
+        Outcome::Paid(paid) => assert_eq!(paid.payment.amount(), Some(Amount(10_000))),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,413 @@
+//! Comparing a receipt with what others say: the ledger's block, and the canister that collected.
+
+use super::{CandidReceipt, Receipt, ReceiptError};
+use crate::{ledger::Block, network::Network};
+use candid::{Nat, Principal, encode_one};
+use serde::Serialize;
+use x402_icp::{
+    Account, Amount, PaymentId,
+    values::{ValueError, parse_account, parse_principal},
+};
+
+/// How far the canister's clock may be behind the ledger's, in nanoseconds.
+const CLOCK_SKEW: u64 = 120 * 1_000_000_000;
+
+/// What whoever checks a receipt knows of the payment. What is `None` is not compared.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Expected {
+    /// The payment that was asked for.
+    pub id: Option<PaymentId>,
+    /// The canister that collected.
+    pub spender: Option<Principal>,
+    /// Who paid.
+    pub payer: Option<Account>,
+    /// Who was paid.
+    pub pay_to: Option<Account>,
+    /// The ledger.
+    pub asset: Option<Principal>,
+    /// What was paid, in atomic units.
+    pub amount: Option<Amount>,
+}
+
+/// Who bears a field of a receipt out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProvenBy {
+    /// The ledger's block, as its subnet certified it.
+    Block,
+    /// The canister that collected, by a reply that its subnet certified.
+    Canister,
+    /// Nobody: it is the word of whoever sent the receipt.
+    Nothing,
+}
+
+/// A field of a receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckedField {
+    /// Its name in the receipt.
+    pub field: &'static str,
+    /// Its value there.
+    pub value: String,
+    /// Who says the same.
+    pub proven_by: ProvenBy,
+}
+
+/// A receipt that nothing contradicts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// The ledger's block.
+    pub block: Block,
+    /// Every field, and who bears it out.
+    pub fields: Vec<CheckedField>,
+}
+
+impl Receipt {
+    /// Compares the receipt with what is expected, with the block on the ledger, whose memo is the payment id, and with the
+    /// receipt of the canister that collected, as far as it answers.
+    pub async fn check(
+        &self,
+        network: &Network,
+        expected: &Expected,
+    ) -> Result<Checked, ReceiptError> {
+        if self.network != network.id() {
+            return Err(ReceiptError::Network {
+                receipt: self.network.clone(),
+                connected: network.id().into(),
+            });
+        }
+        self.as_expected(expected)?;
+        let asset = parse_principal(&self.asset).map_err(unreadable("asset"))?;
+        let index: Amount = self
+            .transaction
+            .parse()
+            .map_err(unreadable("transaction"))?;
+        let block = network.ledger(asset).block(&Nat::from(index.0)).await?;
+        self.compare(&block, expected.spender)?;
+        let id: PaymentId = self.payment_id.parse().map_err(unreadable("paymentId"))?;
+        let canister = match block.spender {
+            None => None,
+            Some(spender) => self.ask(network, spender.owner, id).await?,
+        };
+        Ok(Checked {
+            fields: self.fields(&block, canister.is_some()),
+            block,
+        })
+    }
+
+    fn as_expected(&self, expected: &Expected) -> Result<(), ReceiptError> {
+        let text = |value: Option<String>, field: &'static str, found: &str| match value {
+            Some(expected) if expected != found => Err(ReceiptError::Other {
+                field,
+                found: found.into(),
+                expected,
+            }),
+            _ => Ok(()),
+        };
+        let account = |account: &Account| account.to_string();
+        let id = expected.id.as_ref().map(PaymentId::to_string);
+        text(id, "paymentId", &self.payment_id)?;
+        text(
+            expected.asset.map(|asset| asset.to_text()),
+            "asset",
+            &self.asset,
+        )?;
+        text(expected.payer.as_ref().map(account), "payer", &self.payer)?;
+        text(expected.pay_to.as_ref().map(account), "payTo", &self.pay_to)?;
+        text(
+            expected.amount.map(|amount| amount.to_string()),
+            "amount",
+            &self.amount,
+        )
+    }
+
+    pub(super) fn compare(
+        &self,
+        block: &Block,
+        spender: Option<Principal>,
+    ) -> Result<(), ReceiptError> {
+        let disproved = |field, found: String, claimed: String| {
+            Err(ReceiptError::Disproved {
+                block: self.transaction.clone(),
+                field,
+                found,
+                claimed,
+            })
+        };
+        let payer = parse_account(&self.payer).map_err(unreadable("payer"))?;
+        let pay_to = parse_account(&self.pay_to).map_err(unreadable("payTo"))?;
+        let amount: Amount = self.amount.parse().map_err(unreadable("amount"))?;
+        let id: PaymentId = self.payment_id.parse().map_err(unreadable("paymentId"))?;
+        let account = |account: &Account| account.to_string();
+        if block.from != payer {
+            return disproved("payer", account(&block.from), account(&payer));
+        }
+        if block.to != pay_to {
+            return disproved("recipient", account(&block.to), account(&pay_to));
+        }
+        if block.amount != amount {
+            return disproved("amount", block.amount.to_string(), amount.to_string());
+        }
+        let memo = block.memo.as_deref().unwrap_or_default();
+        if memo != id.0 {
+            return disproved("memo", hex::encode(memo), id.to_string());
+        }
+        if let (Some(found), false) = (block.fee, self.fee.is_empty()) {
+            let fee: Amount = self.fee.parse().map_err(unreadable("fee"))?;
+            if found != fee {
+                return disproved("fee", found.to_string(), fee.to_string());
+            }
+        }
+        if let (Some(at), false) = (block.timestamp, self.settled_at.is_empty()) {
+            let settled: Amount = self.settled_at.parse().map_err(unreadable("settledAt"))?;
+            // Settled is what the canister knew to be settled: later than the block, never before it.
+            if settled.0 < u128::from(at.saturating_sub(CLOCK_SKEW)) {
+                return disproved("time", at.to_string(), settled.to_string());
+            }
+        }
+        let collector = block.spender.map(|spender| spender.owner);
+        match spender {
+            Some(expected) if collector != Some(expected) => disproved(
+                "spender",
+                collector.map_or("nobody".into(), |found| found.to_text()),
+                expected.to_text(),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// The receipt that the collecting canister gives by update call; `None` if it gives none.
+    async fn ask(
+        &self,
+        network: &Network,
+        canister: Principal,
+        id: PaymentId,
+    ) -> Result<Option<Receipt>, ReceiptError> {
+        let Ok(argument) = encode_one(id.0.to_vec()) else {
+            return Ok(None);
+        };
+        let answered = network
+            .update_one::<Option<CandidReceipt>>(canister, "receipt", argument)
+            .await;
+        let Ok((Some(found), _)) = answered else {
+            return Ok(None);
+        };
+        let found = Receipt::from(found);
+        for ((field, claimed), (_, found)) in self.members().into_iter().zip(found.members()) {
+            if !claimed.is_empty() && claimed != found {
+                return Err(ReceiptError::Contradicted {
+                    canister,
+                    field,
+                    found: found.into(),
+                    claimed: claimed.into(),
+                });
+            }
+        }
+        Ok(Some(found))
+    }
+
+    fn members(&self) -> [(&'static str, &str); 11] {
+        [
+            ("paymentId", &self.payment_id),
+            ("network", &self.network),
+            ("asset", &self.asset),
+            ("transaction", &self.transaction),
+            ("payer", &self.payer),
+            ("payTo", &self.pay_to),
+            ("amount", &self.amount),
+            ("fee", &self.fee),
+            ("method", &self.method),
+            ("path", &self.path),
+            ("settledAt", &self.settled_at),
+        ]
+    }
+
+    fn fields(&self, block: &Block, canister: bool) -> Vec<CheckedField> {
+        let members = self.members().into_iter();
+        let proven = |field| match field {
+            "fee" if block.fee.is_some() => ProvenBy::Block,
+            "fee" | "method" | "path" | "settledAt" if canister => ProvenBy::Canister,
+            "fee" | "method" | "path" | "settledAt" => ProvenBy::Nothing,
+            _ => ProvenBy::Block,
+        };
+        members
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(field, value)| CheckedField {
+                field,
+                value: value.into(),
+                proven_by: proven(field),
+            })
+            .collect()
+    }
+}
+
+fn unreadable(field: &'static str) -> impl Fn(ValueError) -> ReceiptError {
+    move |problem| ReceiptError::Unreadable(format!("{field} {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receipt() -> Receipt {
+        Receipt {
+            payment_id: "07".repeat(32),
+            network: "icp:1".into(),
+            asset: "xevnm-gaaaa-aaaar-qafnq-cai".into(),
+            transaction: "5".into(),
+            payer: Principal::from_slice(&[1]).to_text(),
+            pay_to: Principal::from_slice(&[2]).to_text(),
+            amount: "10000".into(),
+            fee: "10".into(),
+            method: "GET".into(),
+            path: "/report".into(),
+            settled_at: "1000000000000".into(),
+        }
+    }
+
+    fn block() -> Block {
+        Block {
+            from: Principal::from_slice(&[1]).into(),
+            to: Principal::from_slice(&[2]).into(),
+            spender: Some(Principal::from_slice(&[3]).into()),
+            amount: Amount(10_000),
+            memo: Some(vec![7; 32]),
+            fee: Some(Amount(10)),
+            timestamp: Some(999_000_000_000),
+        }
+    }
+
+    #[test]
+    fn a_true_receipt_is_borne_out() {
+        let spender = Principal::from_slice(&[3]);
+        assert!(receipt().compare(&block(), Some(spender)).is_ok());
+        assert!(receipt().compare(&block(), None).is_ok());
+    }
+
+    #[test]
+    fn every_lie_is_named() {
+        let stranger = Account::from(Principal::from_slice(&[9]));
+        type Lie = fn(&mut Block, Account);
+        let lies: [(&str, Lie); 7] = [
+            ("payer", |b, s| b.from = s),
+            ("recipient", |b, s| b.to = s),
+            ("amount", |b, _| b.amount = Amount(9_999)),
+            ("memo", |b, _| b.memo = None),
+            ("fee", |b, _| b.fee = Some(Amount(11))),
+            ("time", |b, _| b.timestamp = Some(2_000_000_000_000)),
+            ("spender", |b, _| b.spender = None),
+        ];
+        for (name, lie) in lies {
+            let mut block = block();
+            lie(&mut block, stranger);
+            let found = receipt().compare(&block, Some(Principal::from_slice(&[3])));
+            assert!(
+                matches!(found, Err(ReceiptError::Disproved { field, .. }) if field == name),
+                "{name}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_receipt_of_another_payment_is_not_the_one_asked_for() {
+        let other = Principal::from_slice(&[9]);
+        let expected = [
+            (
+                "paymentId",
+                Expected {
+                    id: Some(PaymentId([8; 32])),
+                    ..Default::default()
+                },
+            ),
+            (
+                "asset",
+                Expected {
+                    asset: Some(other),
+                    ..Default::default()
+                },
+            ),
+            (
+                "payer",
+                Expected {
+                    payer: Some(other.into()),
+                    ..Default::default()
+                },
+            ),
+            (
+                "payTo",
+                Expected {
+                    pay_to: Some(other.into()),
+                    ..Default::default()
+                },
+            ),
+            (
+                "amount",
+                Expected {
+                    amount: Some(Amount(1)),
+                    ..Default::default()
+                },
+            ),
+        ];
+        for (name, expected) in expected {
+            let found = receipt().as_expected(&expected);
+            assert!(
+                matches!(found, Err(ReceiptError::Other { field, .. }) if field == name),
+                "{name}: {found:?}"
+            );
+        }
+        let right = Expected {
+            id: Some(PaymentId([7; 32])),
+            ..Default::default()
+        };
+        assert!(receipt().as_expected(&right).is_ok());
+        assert!(receipt().of(PaymentId([7; 32])).is_ok());
+        assert!(receipt().of(PaymentId([8; 32])).is_err());
+    }
+
+    #[test]
+    fn each_field_says_who_bears_it_out() {
+        let by = |block: &Block, canister, name| {
+            let fields = receipt().fields(block, canister);
+            fields
+                .iter()
+                .find(|field| field.field == name)
+                .unwrap()
+                .proven_by
+        };
+        let mut silent = block();
+        silent.fee = None;
+        for (block, canister, name, expected) in [
+            (block(), false, "amount", ProvenBy::Block),
+            (block(), false, "payer", ProvenBy::Block),
+            (block(), false, "path", ProvenBy::Nothing),
+            (block(), true, "path", ProvenBy::Canister),
+            (block(), false, "settledAt", ProvenBy::Nothing),
+            (block(), true, "fee", ProvenBy::Block),
+            (silent.clone(), true, "fee", ProvenBy::Canister),
+            (silent, false, "fee", ProvenBy::Nothing),
+        ] {
+            assert_eq!(by(&block, canister, name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_odd_receipt_is_read_member_by_member() {
+        let body =
+            br#"{"paymentId": "07", "transaction": 5.0, "fee": null, "amount": 10000, "more": []}"#;
+        let read = super::super::read(body).unwrap();
+        assert_eq!(
+            (read.transaction.as_str(), read.amount.as_str()),
+            ("5", "10000")
+        );
+        assert_eq!((read.fee.as_str(), read.path.as_str()), ("", ""));
+        for odd in [
+            &b"[]"[..],
+            b"{}",
+            b"{\"paymentId\": \"07\"}",
+            b"{\"paymentId\": \"07\", \"transaction\": {}}",
+        ] {
+            assert!(super::super::read(odd).is_err());
+        }
+    }
+}
