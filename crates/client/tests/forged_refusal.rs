@@ -6,7 +6,7 @@ use std::{
     io::{Read, Write},
     net::TcpListener,
 };
-use support::{FEE, FUNDS, GOODS, PRICE, Shop, merchant};
+use support::{CONTENT, FEE, FUNDS, PRICE, Shop, merchant};
 use tokio::runtime::Runtime;
 use tollkeeper_client::{
     Amount, Code, Identity, PayError, Payer, Quote, Request, SignedPayment, Step,
@@ -111,7 +111,7 @@ fn a_payment_that_a_gateway_used_is_not_called_refused() {
             other => panic!("{other:?}"),
         }
         // By another way the payer gets what was paid for.
-        assert_eq!(payer.send(&payment).await.unwrap().response.body, GOODS);
+        assert_eq!(payer.send(&payment).await.unwrap().response.body, CONTENT);
     });
     assert_eq!(shop.balance(merchant()), PRICE);
 }

@@ -10,12 +10,12 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use support::{FEE, FUNDS, GOODS, PRICE, Shop, merchant};
+use support::{CONTENT, FEE, FUNDS, PRICE, Shop, merchant};
 use test_ledger::testing::Fault;
 use tokio::runtime::Runtime;
 use tollkeeper_client::{
-    Amount, Code, Identity, OfferProblem, Outcome, Paid, PayError, Payer, Quote, Receipt, Request,
-    SpendControls, Step,
+    Amount, CheckedField, Code, Expected, Identity, OfferProblem, Outcome, Paid, PayError, Payer,
+    ProvenBy, Quote, Receipt, Request, SpendControls, Step,
 };
 
 fn ed25519_pem(seed: u8) -> String {
@@ -76,7 +76,7 @@ async fn buy(shop: &Shop, payer: &Payer) -> Result<Box<Paid>, PayError> {
 }
 
 async fn check(shop: &Shop, payer: &Payer, paid: &Paid) {
-    assert_eq!(paid.response.body, GOODS);
+    assert_eq!(paid.response.body, CONTENT);
     assert_eq!(paid.problems, Vec::<String>::new());
     let site = shop.url(&format!("/x402/receipts/{}", paid.payment.payment_id));
     let by_http = Receipt::fetch(&site).await.unwrap();
@@ -220,7 +220,7 @@ fn a_payment_sent_again_is_not_charged_again() {
         let paid = buy(&shop, &payer).await.unwrap();
         let again = payer.send(&paid.payment).await.unwrap();
         assert_eq!(again.receipt, paid.receipt);
-        assert_eq!(again.response.body, GOODS);
+        assert_eq!(again.response.body, CONTENT);
         assert_eq!(shop.balance(account), FUNDS - PRICE - 2 * FEE);
         // A second purchase is a second payment.
         let second = buy(&shop, &payer).await.unwrap();

@@ -3,9 +3,13 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use candid::{CandidType, Decode, Encode, Nat, Principal, utils::ArgumentEncoder};
-use icrc_ledger_types::icrc1::{
-    account::Account,
-    transfer::{TransferArg, TransferError},
+use icrc_ledger_types::{
+    icrc1::{
+        account::Account,
+        transfer::{TransferArg, TransferError},
+    },
+    icrc2::allowance::{Allowance, AllowanceArgs},
+    icrc3::blocks::{GetBlocksRequest, GetBlocksResult},
 };
 use pocket_ic::{PocketIc, PocketIcBuilder};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -15,10 +19,13 @@ use std::{path::PathBuf, time::SystemTime};
 use test_ledger::testing::{Fault, LedgerInit, decode_queued, queue_fault};
 use tollkeeper_client::{Amount, Identity, Network, Payer, SpendControls};
 
+pub mod gateway;
+pub mod handmade;
+
 pub const FEE: u128 = 10_000;
 pub const PRICE: u128 = 30_000;
 pub const FUNDS: u128 = 1_000_000;
-pub const GOODS: &[u8] = b"the report";
+pub const CONTENT: &[u8] = b"the report";
 const CYCLES: u128 = 100_000_000_000_000;
 
 pub struct Shop {
@@ -163,7 +170,7 @@ impl Shop {
             port: 0,
         };
         shop.admin::<_, candid::Reserved>("ledger_add", (ledger,));
-        shop.publish("/report", Some(PRICE), GOODS);
+        shop.publish("/report", Some(PRICE), CONTENT);
         shop.publish("/about", None, b"about us");
         // A gateway compares certificates with its own clock.
         shop.pic.set_time(SystemTime::now().into());
@@ -196,6 +203,11 @@ impl Shop {
     }
 
     fn publish(&self, path: &str, price: Option<u128>, bytes: &[u8]) {
+        self.publish_for(path, price, bytes, None);
+    }
+
+    /// Sells a path whose authorizations are good for so many seconds.
+    pub fn publish_for(&self, path: &str, price: Option<u128>, bytes: &[u8], seconds: Option<u32>) {
         let prices = price.map(|amount| Price {
             ledger: self.ledger,
             amount: amount.into(),
@@ -209,7 +221,7 @@ impl Shop {
                 mime_type: "text/plain".into(),
                 prices: prices.into_iter().collect(),
                 pay_to: None,
-                max_timeout_seconds: None,
+                max_timeout_seconds: seconds,
                 on_sale: true,
             },),
         );
@@ -264,6 +276,60 @@ impl Shop {
         })
         .unwrap();
         u128::try_from(Decode!(&reply, Nat).unwrap().0).unwrap()
+    }
+
+    /// How many blocks the ledger has: transfers and approvals.
+    pub fn blocks(&self) -> u64 {
+        let none: Vec<GetBlocksRequest> = vec![];
+        let arg = Encode!(&none).unwrap();
+        let reply = blocking(|| {
+            self.pic
+                .query_call(self.ledger, Principal::anonymous(), "icrc3_get_blocks", arg)
+        });
+        let found = Decode!(&reply.unwrap(), GetBlocksResult).unwrap();
+        u64::try_from(found.log_length.0).unwrap()
+    }
+
+    /// What a spender may take of an account, and until when.
+    pub fn allowance(&self, account: Account, spender: Principal) -> (u128, Option<u64>) {
+        let spender = spender.into();
+        let arg = Encode!(&AllowanceArgs { account, spender }).unwrap();
+        let reply = blocking(|| {
+            self.pic
+                .query_call(self.ledger, Principal::anonymous(), "icrc2_allowance", arg)
+        });
+        let found = Decode!(&reply.unwrap(), Allowance).unwrap();
+        (u128::try_from(found.allowance.0).unwrap(), found.expires_at)
+    }
+
+    /// Lets the ledger take another fee.
+    pub fn set_fee(&self, fee: u128) {
+        let arg = Encode!(&Nat::from(fee)).unwrap();
+        blocking(|| {
+            self.pic
+                .update_call(self.ledger, controller(), "test_set_fee", arg)
+        })
+        .unwrap();
+    }
+
+    /// Another canister, with this code.
+    pub fn install(&self, wasm: Vec<u8>) -> Principal {
+        blocking(|| {
+            let subnet = self.pic.topology().get_app_subnets()[0];
+            let id = self
+                .pic
+                .create_canister_on_subnet(Some(controller()), None, subnet);
+            self.pic.add_cycles(id, CYCLES);
+            self.pic
+                .install_canister(id, wasm, vec![], Some(controller()));
+            id
+        })
+    }
+
+    /// Calls a canister as nobody in particular.
+    pub fn call(&self, canister: Principal, method: &str, arg: Vec<u8>) -> Vec<u8> {
+        let anonymous = Principal::anonymous();
+        blocking(|| self.pic.update_call(canister, anonymous, method, arg)).unwrap()
     }
 
     /// Lets the ledger misbehave on its next payment.

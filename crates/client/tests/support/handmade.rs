@@ -1,0 +1,83 @@
+//! A canister that says of every payment what it was made to say, and takes money when it is told to.
+
+use candid::{CandidType, Encode, Principal};
+use serde_bytes::ByteBuf;
+
+/// What `cancel_authorization` answers.
+#[derive(CandidType)]
+pub enum CancelError {
+    AlreadyUsed { payment_id: ByteBuf },
+    Expired { now_seconds: u64 },
+    TooFarAhead { limit_seconds: u64 },
+}
+
+/// What `payment` answers.
+#[derive(CandidType)]
+pub struct Payment {
+    pub status: Status,
+}
+
+#[derive(CandidType)]
+pub enum Status {
+    Settled {
+        block_index: candid::Nat,
+        settled_at: u64,
+    },
+}
+
+fn data(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("\\{byte:02x}")).collect()
+}
+
+/// The code: `cancel_authorization` and `payment` answer these values, and `take` hands its argument to
+/// `icrc2_transfer_from` of the ledger.
+pub fn confirming(
+    ledger: Principal,
+    cancel: Result<(), CancelError>,
+    payment: Option<Payment>,
+) -> Vec<u8> {
+    const METHOD: &str = "icrc2_transfer_from";
+    let (cancel, payment) = (Encode!(&cancel).unwrap(), Encode!(&payment).unwrap());
+    let answers = |name: &str, at: usize, length: usize| {
+        format!(
+            r#"(func (export "canister_update {name}")
+                 (call $append (i32.const {at}) (i32.const {length})) (call $reply))"#
+        )
+    };
+    let text = format!(
+        r#"(module
+          (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+          (import "ic0" "msg_reply" (func $reply))
+          (import "ic0" "msg_arg_data_size" (func $size (result i32)))
+          (import "ic0" "msg_arg_data_copy" (func $copy (param i32 i32 i32)))
+          (import "ic0" "call_new" (func $new (param i32 i32 i32 i32 i32 i32 i32 i32)))
+          (import "ic0" "call_data_append" (func $with (param i32 i32)))
+          (import "ic0" "call_perform" (func $perform (result i32)))
+          (memory 2)
+          (data (i32.const 0) "{cancel_data}")
+          (data (i32.const 1024) "{payment_data}")
+          (data (i32.const 2048) "{ledger_data}")
+          (data (i32.const 3072) "{METHOD}")
+          (table funcref (elem $done))
+          (func $done (param i32)
+            (call $copy (i32.const 4096) (i32.const 0) (call $size))
+            (call $append (i32.const 4096) (call $size))
+            (call $reply))
+          {cancel_method}
+          {payment_method}
+          (func (export "canister_update take")
+            (call $new (i32.const 2048) (i32.const {ledger_length}) (i32.const 3072) (i32.const {method_length})
+              (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))
+            (call $copy (i32.const 4096) (i32.const 0) (call $size))
+            (call $with (i32.const 4096) (call $size))
+            (drop (call $perform))))"#,
+        cancel_data = data(&cancel),
+        payment_data = data(&payment),
+        ledger_data = data(ledger.as_slice()),
+        cancel_method = answers("cancel_authorization", 0, cancel.len()),
+        payment_method = answers("payment", 1024, payment.len()),
+        ledger_length = ledger.as_slice().len(),
+        method_length = METHOD.len(),
+    );
+    wat::parse_str(text).expect("the text is a module")
+}
