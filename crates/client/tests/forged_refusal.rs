@@ -9,7 +9,7 @@ use std::{
 use support::{CONTENT, FEE, FUNDS, PRICE, Shop, merchant};
 use tokio::runtime::Runtime;
 use tollkeeper_client::{
-    Amount, Code, Identity, PayError, Payer, Quote, Request, SignedPayment, Step,
+    Amount, Code, Identity, PayError, Payer, Quote, Request, Resolution, SignedPayment,
 };
 use x402_icp::{encode_header, wire::SettleResponse};
 
@@ -100,13 +100,12 @@ fn a_payment_that_a_gateway_used_is_not_called_refused() {
         let payment = signed(&shop, &payer).await;
         // The gateway presents it itself, keeps the goods, and tells another story.
         payer.send(&payment).await.unwrap();
-        match payer.send(&by_way_of(&liar(1), &payment)).await {
-            Err(PayError::Unsettled {
-                payment: kept,
-                reason,
-            }) => {
-                assert_eq!(kept.payment_id, payment.payment_id);
-                assert!(reason.contains("in its books"), "{reason}");
+        // Another process has another journal.
+        let elsewhere = shop.payer(identity()).await;
+        match elsewhere.send(&by_way_of(&liar(1), &payment)).await {
+            Err(PayError::NotDelivered { receipt, .. }) => {
+                let block: u64 = receipt.transaction.parse().unwrap();
+                assert!(block > 0);
             }
             other => panic!("{other:?}"),
         }
@@ -117,31 +116,33 @@ fn a_payment_that_a_gateway_used_is_not_called_refused() {
 }
 
 #[test]
-fn a_refusal_that_nobody_confirms_keeps_the_payment() {
+fn a_payment_that_somebody_changed_is_not_sent() {
     let shop = Shop::open();
-    let account = identity().account();
-    shop.fund(account, FUNDS);
+    shop.fund(identity().account(), FUNDS);
     Runtime::new().unwrap().block_on(async {
-        let confirming = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let seen = confirming.clone();
         let payer = shop
             .payer(identity())
             .await
-            .with_approval(Some(Amount(FUNDS)))
-            .with_watcher(move |step| {
-                let asked = matches!(step, Step::Confirming(_));
-                seen.fetch_or(asked, std::sync::atomic::Ordering::Relaxed);
-            });
-        let mut payment = by_way_of(&liar(1), &signed(&shop, &payer).await);
-        // A canister that knows no such method.
-        payment.payment.accepted.extra["spender"] = shop.ledger.to_text().into();
-        match payer.send(&payment).await {
-            Err(PayError::Unsettled { reason, .. }) => {
-                assert!(reason.contains("did not confirm"), "{reason}");
+            .with_approval(Some(Amount(FUNDS)));
+        let payment = signed(&shop, &payer).await;
+        let mut others = vec![payment.clone(), payment.clone(), payment.clone()];
+        // The canister that would confirm, the amount, the id.
+        others[0].payment.accepted.extra["spender"] = shop.ledger.to_text().into();
+        others[1].payment.accepted.amount = "1".into();
+        others[2].payment_id = "07".repeat(32);
+        for other in others {
+            match payer.send(&other).await {
+                Err(PayError::Unsettled { reason, .. }) => {
+                    assert!(reason.contains("its terms"), "{reason}");
+                }
+                other => panic!("{other:?}"),
             }
-            other => panic!("{other:?}"),
+            assert!(matches!(
+                payer.resolve(&other).await,
+                Resolution::Unknown { .. }
+            ));
         }
-        assert!(confirming.load(std::sync::atomic::Ordering::Relaxed));
+        assert_eq!(payer.unresolved().unwrap(), []);
     });
     assert_eq!(shop.balance(merchant()), 0);
 }

@@ -343,7 +343,7 @@ impl Shop {
     /// A funded payer who allows himself this shop's token.
     pub async fn payer(&self, identity: Identity) -> Payer {
         let network = Network::local(&self.replica, &identity).await.unwrap();
-        let controls = SpendControls::none().allow(self.ledger, Amount(PRICE));
+        let controls = SpendControls::none().allow(self.ledger, Amount(FUNDS));
         Payer::new(identity, network)
             .unwrap()
             .with_spend_controls(controls)
