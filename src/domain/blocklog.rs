@@ -1,16 +1,20 @@
 //! A ledger's block log (ICRC-3), as the evidence of whether a transfer was made.
 //!
 //! What the log says is read from replies of `icrc3_get_blocks`, of the ledger or of archives that it
-//! names. Replies are not trusted to be honest in form: whatever is odd makes the whole reply unreadable,
-//! and an unreadable reply proves nothing.
+//! names. Replies are not trusted to be honest in form: one that is no list of numbered blocks is unreadable, and
+//! an unreadable reply proves nothing. A block that cannot be read is a matter of that block: it holds up only
+//! what it might be ([`doubtful`]).
 //!
 //! A transfer is *found* when a block holds it. It is *absent* when the log was read without a gap, from
-//! a block that is older than the transfer can be to the end, at a time when the ledger takes the transfer no more.
-//! [`advance`] keeps the account of what was read: a cursor, below which the transfer cannot be.
+//! a block that is older than the transfer can be to the end, at a time when the ledger takes the transfer no more,
+//! and no block on the way might be it. [`advance`] keeps the account of what was read: a cursor, below which the
+//! transfer cannot be, except in a doubtful block.
 
+mod block;
 mod wire;
 
-use crate::types::{Account, Amount, BlockIndex, Seconds, TimestampNs, canonical};
+use crate::types::{BlockIndex, Seconds, TimestampNs};
+pub use block::{Block, Likeness, Shown, Transfer, Unclear};
 use candid::Principal;
 use wire::Value;
 
@@ -19,7 +23,7 @@ pub const METHOD: &str = "icrc3_get_blocks";
 /// So many blocks are asked for at once. Ledgers give fewer: the ICRC ledger suite 100.
 pub const PAGE: u64 = 1_000;
 /// A longer reply is not read.
-pub const MAX_REPLY_BYTES: usize = 2_000_000;
+pub const MAX_REPLY_BYTES: usize = 2_097_152;
 /// A transfer's block is not older than `created_at_time` less this: ledgers allow a minute of drift.
 pub const DRIFT: Seconds = Seconds(120);
 /// So long after `created_at_time` no ledger takes a transfer any more: its window of 24 hours, and ten
@@ -56,47 +60,6 @@ pub struct Archived {
     pub method: String,
     /// Which.
     pub ranges: Vec<Range>,
-}
-
-/// A transfer with a memo of 32 bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transfer {
-    /// The memo.
-    pub memo: [u8; 32],
-    /// Who paid.
-    pub from: Account,
-    /// Who was paid.
-    pub to: Account,
-    /// Who made the transfer, if it was not who paid.
-    pub spender: Option<Account>,
-    /// How much.
-    pub amount: Amount,
-    /// `created_at_time`
-    pub created_at: TimestampNs,
-}
-
-impl Transfer {
-    /// With accounts in one form each, so that equal transfers compare equal.
-    fn canonical(&self) -> Self {
-        Transfer {
-            from: canonical(self.from),
-            to: canonical(self.to),
-            spender: self.spender.map(canonical),
-            ..self.clone()
-        }
-    }
-}
-
-/// A block of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
-    /// Its number.
-    pub index: u64,
-    /// When it was made.
-    pub at: Option<TimestampNs>,
-    /// The transfer in it; `None` for anything that cannot be one of ours: mints, burns, approvals,
-    /// transfers without a memo of 32 bytes or without `created_at_time`.
-    pub transfer: Option<Transfer>,
 }
 
 /// What a reply says.
@@ -188,12 +151,9 @@ pub fn read(reply: &[u8], asked: &[Range], of_ledger: bool) -> Result<Page, Unre
 
 fn page(reply: &Value<'_>) -> Option<Page> {
     let log_length = number(reply.field("log_length")?)?;
-    let mut blocks = reply
-        .field("blocks")?
-        .list()?
-        .iter()
-        .map(block)
-        .collect::<Option<Vec<_>>>()?;
+    let all = reply.field("blocks")?.list()?.iter();
+    let read = all.filter(|block| !matches!(block.field("block"), Some(Value::Cut)));
+    let mut blocks = read.map(Block::read).collect::<Option<Vec<_>>>()?;
     blocks.sort_by_key(|block| block.index);
     let archived = reply.field("archived_blocks")?.list()?;
     if archived.len() > MAX_ARCHIVED {
@@ -231,145 +191,46 @@ fn archive(value: &Value<'_>) -> Option<Archived> {
     })
 }
 
-/// `None` for a block that might hold a transfer and cannot be read: then nobody can say what it is.
-fn block(value: &Value<'_>) -> Option<Block> {
-    let index = number(value.field("id")?)?;
-    let block = Map::of(value.field("block")?)?;
-    let tx = block.get("tx").and_then(Map::of);
-    let op = tx.as_ref().and_then(|tx| tx.text("op"));
-    // `btype` is the standard's; ledgers older than it have `tx.op` alone.
-    let kind = block.text("btype").or(op)?;
-    let transfer = match kind {
-        b"1xfer" | b"2xfer" | b"xfer" | b"transfer" => {
-            let tx = tx?;
-            if kind == b"2xfer" && tx.get("spender").is_none() {
-                return None;
-            }
-            transfer(&tx)?
-        }
-        _ => None,
-    };
-    let at = block.get("ts").and_then(generic_nat).flatten();
-    Some(Block {
-        index,
-        at: at.and_then(|at| u64::try_from(at).ok()).map(TimestampNs),
-        transfer,
-    })
-}
-
-/// The transfer in a `tx` that holds one: the outer `None` if it cannot be read, the inner if it cannot be
-/// ours.
-fn transfer(tx: &Map<'_, '_>) -> Option<Option<Transfer>> {
-    let from = account(tx.get("from")?)?;
-    let to = account(tx.get("to")?)?;
-    let spender = match tx.get("spender") {
-        Some(spender) => Some(account(spender)?),
-        None => None,
-    };
-    let amount = generic_nat(tx.get("amt")?)?;
-    let memo = match tx.get("memo") {
-        Some(memo) => <[u8; 32]>::try_from(generic_blob(memo)?).ok(),
-        None => None,
-    };
-    let created_at = match tx.get("ts") {
-        Some(ts) => generic_nat(ts)?.and_then(|ts| u64::try_from(ts).ok()),
-        None => None,
-    };
-    Some(match (memo, created_at, amount) {
-        (Some(memo), Some(created_at), Some(amount)) => Some(Transfer {
-            memo,
-            from,
-            to,
-            spender,
-            amount: Amount(amount),
-            created_at: TimestampNs(created_at),
-        }),
-        _ => None,
-    })
-}
-
-/// The `Map` of a generic value: pairs of text and value.
-struct Map<'v, 'a>(&'v [Value<'a>]);
-
-impl<'v, 'a> Map<'v, 'a> {
-    fn of(value: &'v Value<'a>) -> Option<Self> {
-        generic(value, "Map").and_then(Value::list).map(Map)
-    }
-
-    /// The first value of that name; the names of a map do not repeat.
-    fn get(&self, name: &str) -> Option<&'v Value<'a>> {
-        self.0.iter().find_map(|pair| match pair {
-            Value::Record(fields) => match fields.as_slice() {
-                [(0, Value::Text(key)), (1, value)] if *key == name.as_bytes() => Some(value),
-                _ => None,
-            },
-            _ => None,
-        })
-    }
-
-    fn text(&self, name: &str) -> Option<&'v [u8]> {
-        match generic(self.get(name)?, "Text")? {
-            Value::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-}
-
-fn generic<'v, 'a>(value: &'v Value<'a>, kind: &str) -> Option<&'v Value<'a>> {
-    match value {
-        Value::Variant(tag, inner) if *tag == wire::hash(kind) => Some(inner),
-        _ => None,
-    }
-}
-
-/// The inner `None` is a number of more than 128 bits.
-fn generic_nat(value: &Value<'_>) -> Option<Option<u128>> {
-    // Ledgers older than the standard write `Nat64` for times.
-    let number = generic(value, "Nat").or_else(|| generic(value, "Nat64"))?;
-    match number {
-        Value::Nat(number) => Some(*number),
-        _ => None,
-    }
-}
-
-fn generic_blob<'v>(value: &'v Value<'_>) -> Option<&'v [u8]> {
-    match generic(value, "Blob")? {
-        Value::Blob(bytes) => Some(bytes),
-        _ => None,
-    }
-}
-
-fn account(value: &Value<'_>) -> Option<Account> {
-    let (owner, subaccount) = match generic(value, "Array")?.list()? {
-        [owner] => (owner, None),
-        [owner, subaccount] => (owner, Some(generic_blob(subaccount)?.try_into().ok()?)),
-        _ => return None,
-    };
-    Some(Account {
-        owner: Principal::try_from_slice(generic_blob(owner)?).ok()?,
-        subaccount,
-    })
-}
-
 /// The block that holds this transfer. Everything has to be the same: a block with our memo that pays
 /// somebody else, or too little, is not ours.
 pub fn find(page: &Page, wanted: &Transfer) -> Option<BlockIndex> {
     let wanted = wanted.canonical();
-    let mut transfers = page
-        .blocks
-        .iter()
-        .filter_map(|block| Some((block.index, block.transfer.as_ref()?)));
-    transfers
-        .find(|(_, transfer)| transfer.memo == wanted.memo && transfer.canonical() == wanted)
-        .map(|(index, _)| BlockIndex(index))
+    let mut blocks = page.blocks.iter();
+    blocks
+        .find(|block| block.likeness(&wanted) == Likeness::Same)
+        .map(|block| BlockIndex(block.index))
+}
+
+/// The blocks that might be this transfer and cannot be read well enough to tell, in ascending order.
+pub fn doubtful(page: &Page, wanted: &Transfer) -> Vec<u64> {
+    let wanted = wanted.canonical();
+    let possible = |block: &&Block| block.likeness(&wanted) == Likeness::Possible;
+    // Times do not run backwards: what follows a block that is too late is too late, too.
+    let too_late = |block: &&Block| {
+        block
+            .at
+            .is_some_and(|at| block::is_too_late(at, wanted.created_at))
+    };
+    let end = page.blocks.iter().find(too_late).map(|block| block.index);
+    let blocks = page.blocks.iter().filter(possible);
+    blocks
+        .map(|block| block.index)
+        .filter(|index| end.is_none_or(|end| *index < end))
+        .collect()
+}
+
+/// The first block of the page's log that is not older than a transfer of this time can be, as far as the
+/// page tells.
+pub fn first_possible(created_at: TimestampNs, page: &Page) -> u64 {
+    let too_old = |block: &&Block| block.at.is_some_and(|at| at.plus(DRIFT) < created_at);
+    let last = page.blocks.iter().rev().find(too_old);
+    last.map_or(0, |block| block.index.saturating_add(1))
 }
 
 /// Moves the cursor over what was read of `page` without finding the transfer: over blocks that are too
 /// old to hold it, and over blocks that follow each other from the cursor on.
 pub fn advance(cursor: u64, created_at: TimestampNs, page: &Page) -> u64 {
-    let too_old = |block: &&Block| block.at.is_some_and(|at| at.plus(DRIFT) < created_at);
-    let skipped = page.blocks.iter().rev().find(too_old);
-    let mut cursor = skipped.map_or(cursor, |block| cursor.max(block.index.saturating_add(1)));
+    let mut cursor = cursor.max(first_possible(created_at, page));
     for block in &page.blocks {
         if block.index == cursor {
             cursor = cursor.saturating_add(1);

@@ -19,7 +19,7 @@ use crate::{
         recover::{self, End, Search},
         role, treasury,
     },
-    storage::{self, liabilities, payments::Change},
+    storage::{self, liabilities, payments::Change, recovery::RefundProgress},
     types::{Account, BlockIndex, NonceKey, PaymentId, Seconds},
 };
 
@@ -182,8 +182,20 @@ async fn look_up<R: Runtime>(
     };
     let mut search = Search::from(refund.cursor, wanted);
     search.guessed = true;
+    if let Some(known) = storage::recovery::refund_progress(key)
+        && known.created_at == written.created_at
+    {
+        (search.cursor, search.doubtful) = (known.cursor, known.doubtful);
+    }
     let end = recover::read_log(runtime, payment.ledger, std::slice::from_mut(&mut search)).await;
     let now = runtime.now();
+    let progress = RefundProgress {
+        created_at: written.created_at,
+        cursor: search.cursor,
+        doubtful: search.doubtful.clone(),
+    };
+    let held_up = search.found.is_none() && !search.doubtful.is_empty();
+    storage::recovery::note_refund(key, held_up.then_some(progress));
     if let Some(block) = search.found {
         let moved = Change::Event(Event::RefundMoved { block });
         // Fails only if the payment is refunded already.
@@ -195,7 +207,7 @@ async fn look_up<R: Runtime>(
         return;
     }
     refund.busy_until = now;
-    refund.cursor = search.cursor;
+    refund.cursor = search.known_up_to();
     let pause = if search.absent_at.is_some() && recover::has_log(&payment.ledger) {
         refund.never_made(now);
         Seconds(0)

@@ -1,7 +1,10 @@
 //! How far the block logs of ledgers were read for unknown payments, on the heap: an upgrade forgets it,
 //! and the logs are read again.
 
-use crate::{domain::capacity::MAX_OPEN, types::NonceKey};
+use crate::{
+    domain::capacity::MAX_OPEN,
+    types::{NonceKey, TimestampNs},
+};
 use candid::Principal;
 use std::{
     cell::RefCell,
@@ -9,17 +12,31 @@ use std::{
 };
 
 /// What the search for one payment has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// The transfer is in no block below this one; `None` before the first reading.
+    /// The transfer is in no block below this one, but for the doubtful ones; `None` before the first reading.
     pub cursor: Option<u64>,
+    /// Blocks below the cursor that might be the transfer and cannot be read well enough to tell.
+    pub doubtful: Vec<u64>,
     /// How often the log was looked at.
     pub searches: u16,
+}
+
+/// What the search for one refund has come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefundProgress {
+    /// `created_at_time` of the transfer that is looked for.
+    pub created_at: TimestampNs,
+    /// As in [`Progress`].
+    pub cursor: u64,
+    /// As in [`Progress`].
+    pub doubtful: Vec<u64>,
 }
 
 #[derive(Default)]
 struct Heap {
     progress: BTreeMap<NonceKey, Progress>,
+    refunds: BTreeMap<NonceKey, RefundProgress>,
     reading: BTreeSet<Principal>,
 }
 
@@ -29,11 +46,7 @@ thread_local! {
 
 /// How far the search for this payment has come.
 pub fn progress(key: &NonceKey) -> Progress {
-    let none = Progress {
-        cursor: None,
-        searches: 0,
-    };
-    HEAP.with_borrow(|heap| heap.progress.get(key).copied().unwrap_or(none))
+    HEAP.with_borrow(|heap| heap.progress.get(key).cloned().unwrap_or_default())
 }
 
 /// Notes how far it has come.
@@ -50,6 +63,24 @@ pub fn note(key: NonceKey, progress: Progress) {
 /// The search for this payment is over.
 pub fn forget(key: &NonceKey) {
     HEAP.with_borrow_mut(|heap| heap.progress.remove(key));
+}
+
+/// How far the search for the refund of this payment has come, if a doubtful block holds it up.
+pub fn refund_progress(key: &NonceKey) -> Option<RefundProgress> {
+    HEAP.with_borrow(|heap| heap.refunds.get(key).cloned())
+}
+
+/// Notes how far it has come, or that nothing holds it up.
+pub fn note_refund(key: &NonceKey, progress: Option<RefundProgress>) {
+    HEAP.with_borrow_mut(|heap| match progress {
+        Some(progress) => {
+            if heap.refunds.len() as u64 > 2 * MAX_OPEN {
+                heap.refunds.clear();
+            }
+            heap.refunds.insert(*key, progress);
+        }
+        None => drop(heap.refunds.remove(key)),
+    });
 }
 
 /// One reading of a ledger's log at a time; over when dropped.

@@ -1,13 +1,13 @@
 //! Replies of a ledger or an archive to `icrc3_get_blocks`, which are evidence of what became of a payment.
 //!
 //! Layout: options (bit 0: of the ledger), then the reply. What is read was asked for and ascends; a transfer
-//! that is found stands in the reply as the candid crate reads it; the cursor never goes back.
+//! that is found stands in the reply as the candid crate reads it, and is not doubtful; the cursor never goes back.
 
 use crate::bytes::Reader;
 use candid::{CandidType, DecoderConfig, Deserialize, Int, Nat};
 use serde_bytes::ByteBuf;
 use tollkeeper::{
-    domain::blocklog::{Range, Transfer, advance, find, keeper, read, tail},
+    domain::blocklog::{Range, Transfer, advance, doubtful, find, keeper, read, tail},
     types::TimestampNs,
 };
 
@@ -65,10 +65,13 @@ pub fn run(data: &[u8]) {
         .set_skipping_quota(1_000_000);
     let decoded = candid::utils::decode_one_with_config::<Blocks>(reader.0, &config);
     for block in &page.blocks {
-        let Some(transfer) = &block.transfer else {
+        let Some(transfer) = block.transfer() else {
             continue;
         };
         assert!(find(&page, transfer).is_some());
+        let doubtful = doubtful(&page, transfer);
+        assert!(doubtful.windows(2).all(|w| w[0] < w[1]));
+        assert!(!doubtful.contains(&block.index));
         if let Ok(decoded) = &decoded {
             let says_so = |other: &Block| other.id == block.index && shows(&other.block, transfer);
             assert!(decoded.blocks.iter().any(says_so), "{block:?}");
@@ -97,6 +100,7 @@ fn shows(block: &Value, transfer: &Transfer) -> bool {
     };
     let nat = |name| match get(tx, name) {
         Some(Value::Nat(number)) => Some(number.clone()),
+        Some(Value::Int(number)) => number.0.to_biguint().map(Nat),
         _ => None,
     };
     get(tx, "memo").map(blob) == Some(transfer.memo.to_vec())

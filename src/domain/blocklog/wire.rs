@@ -3,6 +3,13 @@
 //! ICRC-3 values nest without end, and a decoder that follows them runs out of stack, which no caller can
 //! catch in a canister. This one reads any type into a small tree, with limits on depth and work, and
 //! never panics. Blobs and texts are borrowed. Binary format: Candid specification, "Binary Format".
+//!
+//! A block that is too deep or too large for a tree does not make the reply unreadable: its end is found
+//! without recursion ([`Reader::pass_over`]), and it stands in the tree as [`Value::Unread`].
+
+mod input;
+
+use input::Input;
 
 /// Deeper values are not read; an account in a transaction in a block in a result is 13 deep.
 const MAX_DEPTH: u8 = 32;
@@ -12,11 +19,19 @@ const MAX_TYPES: u64 = 128;
 const MAX_FIELDS: u64 = 64;
 /// More values are not read; a block has about 70.
 const MAX_VALUES: u32 = 400_000;
+/// A block of more values is not read.
+const MAX_BLOCK_VALUES: u32 = 10_000;
+/// More values are not passed over: two for each byte of the longest reply.
+const MAX_PASSED: u32 = 4_000_000;
+/// Values that are wider and deeper than this at one time are not passed over.
+const MAX_OPEN: usize = 100_000;
+/// The field of a reply that holds a block.
+const BLOCK: &str = "block";
 
 /// A value, as far as a block log is made of it.
 #[derive(Debug)]
 pub enum Value<'a> {
-    /// A natural number; `None` if it needs more than 128 bits.
+    /// A number, of whatever type; `None` if it is negative or needs more than 128 bits.
     Nat(Option<u128>),
     /// `blob`
     Blob(&'a [u8]),
@@ -30,6 +45,10 @@ pub enum Value<'a> {
     Variant(u32, Box<Value<'a>>),
     /// `func`: the canister and the method.
     Func(&'a [u8], &'a [u8]),
+    /// A block that is too deep or too large.
+    Unread,
+    /// A block for which no work was left: as if the reply ended before it.
+    Cut,
     /// Anything else.
     Other,
 }
@@ -98,6 +117,8 @@ pub fn read(message: &[u8]) -> Option<Value<'_>> {
         input,
         types: &types,
         values_left: MAX_VALUES,
+        passes_left: MAX_PASSED,
+        block: Some(hash(BLOCK)),
     };
     (arguments > 0).then(|| reader.value(first, MAX_DEPTH))?
 }
@@ -138,113 +159,45 @@ fn read_fields(input: &mut Input<'_>) -> Option<Vec<(u32, i64)>> {
     (0..count).map(field).collect()
 }
 
-/// What has not been read yet.
-struct Input<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Input<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(count)?;
-        self.rest = rest;
-        Some(taken)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        let (byte, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        Some(*byte)
-    }
-
-    /// An unsigned number in LEB128; the inner `None` if it needs more than 128 bits.
-    fn nat(&mut self) -> Option<Option<u128>> {
-        let mut number = Some(0u128);
-        let mut shift = 0u32;
-        loop {
-            let byte = self.byte()?;
-            let group = u128::from(byte & 0x7f);
-            number = number.and_then(|number| match shift {
-                0..=119 => Some(number | (group << shift)),
-                126 if group < 4 => Some(number | (group << shift)),
-                _ if group == 0 => Some(number),
-                _ => None,
-            });
-            if byte & 0x80 == 0 {
-                return Some(number);
-            }
-            shift = shift.saturating_add(7);
-        }
-    }
-
-    /// An unsigned number that is at most `limit`.
-    fn number(&mut self, limit: u64) -> Option<u64> {
-        let number = u64::try_from(self.nat()??).ok()?;
-        (number <= limit).then_some(number)
-    }
-
-    /// A signed number in LEB128 that fits 32 bits: a type.
-    fn signed(&mut self) -> Option<i64> {
-        let mut number = 0i64;
-        for shift in [0, 7, 14, 21, 28] {
-            let byte = self.byte()?;
-            number |= i64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                let negative = byte & 0x40 != 0;
-                return Some(if negative {
-                    number - (1i64 << (shift + 7))
-                } else {
-                    number
-                });
-            }
-        }
-        None
-    }
-
-    /// Bytes behind their number.
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let count = self.number(u64::from(u32::MAX))?;
-        self.take(usize::try_from(count).ok()?)
-    }
-
-    /// A reference that is not opaque.
-    fn transparent(&mut self) -> Option<()> {
-        (self.byte()? == 1).then_some(())
-    }
-
-    fn principal(&mut self) -> Option<&'a [u8]> {
-        self.transparent()?;
-        self.bytes()
-    }
-}
-
 struct Reader<'a, 't> {
     input: Input<'a>,
     types: &'t [Type],
     values_left: u32,
+    passes_left: u32,
+    /// The field whose value is read for itself.
+    block: Option<u32>,
 }
 
-impl<'a> Reader<'a, '_> {
+/// Values that are still to be passed over.
+enum Open<'t> {
+    /// So many of this type.
+    Elements(i64, u64),
+    /// One of each of these.
+    Fields(&'t [(u32, i64)]),
+}
+
+impl<'a, 't> Reader<'a, 't> {
     fn value(&mut self, ty: i64, depth: u8) -> Option<Value<'a>> {
         let depth = depth.checked_sub(1)?;
         self.values_left = self.values_left.checked_sub(1)?;
         if let Ok(index) = usize::try_from(ty) {
             return self.composite(index, depth);
         }
-        // The primitive types by their opcodes.
+        self.primitive(ty)
+    }
+
+    /// The primitive types by their opcodes.
+    fn primitive(&mut self, ty: i64) -> Option<Value<'a>> {
         Some(match ty {
             -3 => Value::Nat(self.input.nat()?),
-            -4 => {
-                // `int`: the same groups of bits; the sign does not matter here.
-                self.input.nat()?;
-                Value::Other
-            }
-            -5 | -9 | -2 => self.skip(1)?,
-            -6 | -10 => self.skip(2)?,
-            -7 | -11 | -13 => self.skip(4)?,
-            -8 => {
-                let bytes = self.input.take(8)?.try_into().ok()?;
-                Value::Nat(Some(u64::from_le_bytes(bytes).into()))
-            }
+            -4 => Value::Nat(self.input.int()?),
+            -5 => Value::Nat(Some(self.input.fixed(1)?)),
+            -6 => Value::Nat(Some(self.input.fixed(2)?)),
+            -7 => Value::Nat(Some(self.input.fixed(4)?)),
+            -8 => Value::Nat(Some(self.input.fixed(8)?)),
+            -2 | -9 => self.skip(1)?,
+            -10 => self.skip(2)?,
+            -11 | -13 => self.skip(4)?,
             -12 | -14 => self.skip(8)?,
             -15 => Value::Text(self.input.bytes()?),
             -1 | -16 => Value::Other,
@@ -283,7 +236,11 @@ impl<'a> Reader<'a, '_> {
             Type::Record(fields) => {
                 let mut values = Vec::with_capacity(fields.len());
                 for (hash, ty) in fields {
-                    values.push((*hash, self.value(*ty, depth)?));
+                    let value = match self.block {
+                        Some(block) if block == *hash => self.block(*ty, depth)?,
+                        _ => self.value(*ty, depth)?,
+                    };
+                    values.push((*hash, value));
                 }
                 Value::Record(values)
             }
@@ -301,5 +258,89 @@ impl<'a> Reader<'a, '_> {
                 Value::Other
             }
         })
+    }
+
+    /// Reads a block with limits of its own. `None` if its end cannot be found.
+    fn block(&mut self, ty: i64, depth: u8) -> Option<Value<'a>> {
+        let rest = self.input.rest;
+        self.pass_over(ty)?;
+        if self.values_left < MAX_BLOCK_VALUES {
+            return Some(Value::Cut);
+        }
+        let mut block = Reader {
+            input: Input {
+                rest: &rest[..rest.len() - self.input.rest.len()],
+            },
+            types: self.types,
+            values_left: MAX_BLOCK_VALUES,
+            passes_left: 0,
+            block: None,
+        };
+        let value = block.value(ty, depth);
+        self.values_left -= MAX_BLOCK_VALUES - block.values_left;
+        Some(value.unwrap_or(Value::Unread))
+    }
+
+    /// Finds the end of a value without a tree and without recursion.
+    fn pass_over(&mut self, ty: i64) -> Option<()> {
+        let types: &'t [Type] = self.types;
+        let mut open: Vec<Open<'t>> = Vec::new();
+        let mut next = Some(ty);
+        loop {
+            let ty = match next.take() {
+                Some(ty) => ty,
+                None => match open.pop() {
+                    None => return Some(()),
+                    // The last one is not kept open, so a chain of single values needs no room.
+                    Some(Open::Elements(ty, left)) => {
+                        if left > 1 {
+                            open.push(Open::Elements(ty, left - 1));
+                        }
+                        ty
+                    }
+                    Some(Open::Fields(fields)) => {
+                        let ((_, ty), others) = fields.split_first()?;
+                        if !others.is_empty() {
+                            open.push(Open::Fields(others));
+                        }
+                        *ty
+                    }
+                },
+            };
+            self.passes_left = self.passes_left.checked_sub(1)?;
+            let Ok(index) = usize::try_from(ty) else {
+                self.primitive(ty)?;
+                continue;
+            };
+            match types.get(index)? {
+                Type::Opt(inner) => match self.input.byte()? {
+                    0 => {}
+                    1 => next = Some(*inner),
+                    _ => return None,
+                },
+                Type::Vec(-5) => drop(self.input.bytes()?),
+                Type::Vec(inner) => {
+                    let count = self.input.number(u64::from(self.passes_left))?;
+                    if count > 0 {
+                        open.push(Open::Elements(*inner, count));
+                    }
+                }
+                Type::Record(fields) if fields.is_empty() => {}
+                Type::Record(fields) => open.push(Open::Fields(fields)),
+                Type::Variant(tags) => {
+                    let tag = usize::try_from(self.input.number(MAX_FIELDS)?).ok()?;
+                    next = Some(tags.get(tag)?.1);
+                }
+                Type::Func => {
+                    self.input.transparent()?;
+                    self.input.principal()?;
+                    self.input.bytes()?;
+                }
+                Type::Service => drop(self.input.principal()?),
+            }
+            if open.len() > MAX_OPEN {
+                return None;
+            }
+        }
     }
 }

@@ -258,7 +258,7 @@ fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<NonceKey>
             searches: before.searches.saturating_add(1),
             ..before
         };
-        storage::recovery::note(key, progress);
+        storage::recovery::note(key, progress.clone());
         let mut next = now.plus(backoff(progress.searches));
         let provable = payment.created_at.plus(WINDOW).plus(Seconds(1));
         if now < provable {
@@ -269,6 +269,7 @@ fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<NonceKey>
             progress.cursor.unwrap_or_default(),
             transfer(runtime, &payment),
         );
+        search.doubtful = progress.doubtful;
         if progress.cursor.is_none() {
             search.hint = opening.known_block.map(|block| block.0);
         }
@@ -300,6 +301,7 @@ fn conclude(key: &NonceKey, search: &Search, now: TimestampNs) {
         _ => {
             let progress = Progress {
                 cursor: search.hint.is_none().then_some(search.cursor),
+                doubtful: search.doubtful.clone(),
                 ..storage::recovery::progress(key)
             };
             storage::recovery::note(*key, progress);

@@ -10,9 +10,14 @@ use crate::{
     types::{BlockIndex, TimestampNs},
 };
 use candid::Principal;
+use std::collections::BTreeSet;
 
 /// The most calls of one reading.
 pub const MAX_CALLS: usize = 8;
+/// The most doubtful blocks that one search passes; it stops at the next one.
+pub const MAX_DOUBTFUL: usize = 8;
+/// The most doubtful blocks that are asked for again in one reading.
+const MAX_REVIEWED: usize = 64;
 /// If more blocks than these are left to read, it is worth a call to learn where to begin.
 const FAR: u64 = 200;
 
@@ -21,8 +26,11 @@ const FAR: u64 = 200;
 pub struct Search {
     /// The transfer.
     pub wanted: Transfer,
-    /// It is in no block below this one.
+    /// It is in no block below this one, but for the doubtful ones.
     pub cursor: u64,
+    /// Blocks below the cursor that might be it and cannot be read well enough to tell, [`MAX_DOUBTFUL`] at most.
+    /// While there is one, the absence is not proved.
+    pub doubtful: Vec<u64>,
     /// Where to look first: a block that was there before the transfer, as far as anybody knows. Whether it
     /// is too old to be the transfer's the log has to say.
     pub hint: Option<u64>,
@@ -33,6 +41,8 @@ pub struct Search {
     pub found: Option<BlockIndex>,
     /// It was in no block when this request was sent.
     pub absent_at: Option<TimestampNs>,
+    /// The log was read to its end, and a doubtful block is left.
+    pub held_up: bool,
 }
 
 impl Search {
@@ -41,20 +51,50 @@ impl Search {
         Search {
             wanted,
             cursor,
+            doubtful: Vec::new(),
             hint: None,
             guessed: false,
             found: None,
             absent_at: None,
+            held_up: false,
         }
     }
 
     fn is_over(&self) -> bool {
-        self.found.is_some() || self.absent_at.is_some()
+        self.found.is_some() || self.absent_at.is_some() || self.held_up
     }
 
-    fn take(&mut self, page: &Page) {
+    fn take(&mut self, page: &Page, log_length: u64, sent: TimestampNs) {
+        let created_at = self.wanted.created_at;
         self.found = blocklog::find(page, &self.wanted);
-        self.cursor = blocklog::advance(self.cursor, self.wanted.created_at, page);
+        self.cursor = blocklog::advance(self.cursor, created_at, page);
+        let first = blocklog::first_possible(created_at, page);
+        let shown = |index: &u64| page.blocks.iter().any(|block| block.index == *index);
+        // What is shown again is judged again.
+        self.doubtful
+            .retain(|index| *index >= first && !shown(index));
+        for index in blocklog::doubtful(page, &self.wanted) {
+            if (first..self.cursor).contains(&index) {
+                if self.doubtful.len() >= MAX_DOUBTFUL {
+                    self.cursor = index;
+                    break;
+                }
+                self.doubtful.push(index);
+            }
+        }
+        if self.found.is_none() && self.cursor >= log_length {
+            if self.doubtful.is_empty() {
+                self.absent_at = Some(sent);
+            } else {
+                self.held_up = true;
+            }
+        }
+    }
+
+    /// The block up to which everything is known.
+    pub fn known_up_to(&self) -> u64 {
+        let doubtful = self.doubtful.iter().copied().min();
+        doubtful.map_or(self.cursor, |index| index.min(self.cursor))
     }
 
     /// Where to read on.
@@ -81,6 +121,7 @@ pub async fn read<R: Runtime>(runtime: &R, ledger: Principal, searches: &mut [Se
         ledger,
         calls: 0,
     };
+    reader.review(searches).await;
     let mut tail_read = false;
     loop {
         let Some(from) = lowest(searches, Search::next) else {
@@ -105,6 +146,7 @@ pub async fn read<R: Runtime>(runtime: &R, ledger: Principal, searches: &mut [Se
             let mut again = hinted;
             for search in searches.iter_mut().filter(|search| search.guessed) {
                 (search.cursor, search.guessed) = (0, false);
+                search.doubtful.clear();
                 again = true;
             }
             if again {
@@ -156,10 +198,7 @@ fn lowest(searches: &[Search], block: impl Fn(&Search) -> u64) -> Option<u64> {
 
 fn take(searches: &mut [Search], page: &Page, log_length: u64, sent: TimestampNs) {
     for search in searches.iter_mut().filter(|search| !search.is_over()) {
-        search.take(page);
-        if search.found.is_none() && search.cursor >= log_length {
-            search.absent_at = Some(sent);
-        }
+        search.take(page, log_length, sent);
     }
 }
 
@@ -193,6 +232,33 @@ struct Reader<'a, R: Runtime> {
 }
 
 impl<R: Runtime> Reader<'_, R> {
+    /// Looks again at the blocks that hold searches up: a ledger may write them in another way by now. What
+    /// cannot be seen stays doubtful.
+    async fn review(&mut self, searches: &mut [Search]) {
+        let all = searches.iter().flat_map(|search| &search.doubtful);
+        let doubtful: BTreeSet<u64> = all.copied().take(MAX_REVIEWED).collect();
+        if doubtful.is_empty() {
+            return;
+        }
+        let one = |start: &u64| Range {
+            start: *start,
+            length: 1,
+        };
+        let ranges: Vec<Range> = doubtful.iter().map(one).collect();
+        let sent = self.runtime.now();
+        let Ok(page) = self.ask(self.ledger, blocklog::METHOD, &ranges, true).await else {
+            return;
+        };
+        take(searches, &page, page.log_length, sent);
+        for index in doubtful {
+            let shown = page.blocks.iter().any(|block| block.index == index);
+            // Half of the calls are for reading on.
+            if !shown && self.calls < MAX_CALLS / 2 {
+                let _ = self.follow(&page, index, searches, sent).await;
+            }
+        }
+    }
+
     /// Reads on in the archive that the ledger named for this block, if it named one.
     async fn follow(
         &mut self,

@@ -1,5 +1,6 @@
 mod block_log;
 mod fairness;
+mod odd_blocks;
 mod same_again;
 
 use super::*;

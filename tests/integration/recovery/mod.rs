@@ -1,6 +1,7 @@
 //! What was interrupted is finished by the canister itself, while nobody asks.
 
 mod block_log;
+mod odd_blocks;
 mod same_again;
 mod timers;
 mod upgrades;

@@ -1,0 +1,366 @@
+//! One block of a log: what it shows, and whether it can be a transfer that is looked for.
+//!
+//! A block *is* the transfer if it is a transfer and everything that tells transfers apart is there and the
+//! same. It *cannot be* the transfer if it says something else: another kind, another memo, another party,
+//! another number, a time outside the ledger's window. Any other block *might be* the transfer, and while
+//! one might be, nobody can say that the transfer is absent. A block without a type that we know needs our
+//! memo to be taken for ours; where it is written in another way (hexadecimal digits, a list of bytes), it counts too.
+
+mod generic;
+
+use super::{DRIFT, WINDOW, wire::Value};
+use crate::types::{Account, Amount, TimestampNs, canonical};
+use generic::{Ids, Map, account, blob, number};
+
+/// A transfer with a memo of 32 bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// The memo.
+    pub memo: [u8; 32],
+    /// Who paid.
+    pub from: Account,
+    /// Who was paid.
+    pub to: Account,
+    /// Who made the transfer, if it was not who paid.
+    pub spender: Option<Account>,
+    /// How much.
+    pub amount: Amount,
+    /// `created_at_time`
+    pub created_at: TimestampNs,
+}
+
+impl Transfer {
+    /// With accounts in one form each, so that equal transfers compare equal.
+    pub(super) fn canonical(&self) -> Self {
+        Transfer {
+            from: canonical(self.from),
+            to: canonical(self.to),
+            spender: self.spender.map(canonical),
+            ..self.clone()
+        }
+    }
+}
+
+/// A block of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Its number.
+    pub index: u64,
+    /// When it was made.
+    pub at: Option<TimestampNs>,
+    /// What it shows.
+    pub shown: Shown,
+}
+
+/// What a block shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Nothing that can be a transfer of ours: a mint, a burn, an approval, a transfer without a memo of
+    /// 32 bytes or with a number that none of ours has.
+    NoTransfer,
+    /// A transfer.
+    Transfer {
+        /// The transfer.
+        transfer: Box<Transfer>,
+        /// Whether the block says that nobody else than the payer made it, if it names no spender.
+        /// Ledgers older than `btype` leave it open.
+        spender_is_shown: bool,
+    },
+    /// Something that cannot be read in full.
+    Unclear(Box<Unclear>),
+}
+
+/// What can be read of a block that cannot be read in full.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unclear {
+    memo: Memo,
+    from: Field<Account>,
+    to: Field<Account>,
+    spender: Field<Account>,
+    amount: Field<Amount>,
+    created_at: Field<TimestampNs>,
+}
+
+/// A field of an unclear block.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Field<T> {
+    /// It is missing or cannot be read.
+    #[default]
+    Hidden,
+    /// It has this value.
+    Is(T),
+    /// It has a value that none of our transfers has.
+    Foreign,
+}
+
+impl<T: PartialEq> Field<T> {
+    fn allows(&self, wanted: &T) -> bool {
+        match self {
+            Field::Hidden => true,
+            Field::Is(value) => value == wanted,
+            Field::Foreign => false,
+        }
+    }
+}
+
+/// The memo of an unclear block.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Memo {
+    /// It may be any.
+    #[default]
+    Hidden,
+    /// There is none where it belongs; it is one of these that stand elsewhere, if there is one.
+    Among(Vec<[u8; 32]>),
+    /// It is none of ours.
+    Foreign,
+}
+
+/// Whether a block is the transfer that is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Likeness {
+    /// It is.
+    Same,
+    /// Nobody can say.
+    Possible,
+    /// It is not.
+    Different,
+}
+
+impl Block {
+    /// The block in this value; `None` if it has no number.
+    pub(super) fn read(value: &Value<'_>) -> Option<Self> {
+        let index = super::number(value.field("id")?)?;
+        let content = value.field("block")?;
+        let Some(map) = Map::of(content) else {
+            return Some(Block {
+                index,
+                at: None,
+                shown: Shown::Unclear(Box::new(Unclear {
+                    memo: Memo::untyped(content),
+                    ..Unclear::default()
+                })),
+            });
+        };
+        let at = map.get("ts").and_then(number).flatten();
+        Some(Block {
+            index,
+            at: at.and_then(|at| u64::try_from(at).ok()).map(TimestampNs),
+            shown: shown(content, &map),
+        })
+    }
+
+    /// The transfer in it, if it is one that can be read in full.
+    pub fn transfer(&self) -> Option<&Transfer> {
+        match &self.shown {
+            Shown::Transfer { transfer, .. } => Some(transfer),
+            _ => None,
+        }
+    }
+
+    /// Whether this block is `wanted`, whose accounts are in one form each.
+    pub(super) fn likeness(&self, wanted: &Transfer) -> Likeness {
+        match &self.shown {
+            Shown::NoTransfer => Likeness::Different,
+            Shown::Transfer {
+                transfer,
+                spender_is_shown,
+            } => {
+                if transfer.memo != wanted.memo {
+                    return Likeness::Different;
+                }
+                let transfer = transfer.canonical();
+                let open = transfer.spender.is_none() && !spender_is_shown;
+                if transfer == *wanted {
+                    Likeness::Same
+                } else if open && wanted.differs_in_spender_only(&transfer) {
+                    Likeness::Possible
+                } else {
+                    Likeness::Different
+                }
+            }
+            Shown::Unclear(unclear) if self.is_of_its_time(wanted) && unclear.allows(wanted) => {
+                Likeness::Possible
+            }
+            Shown::Unclear(_) => Likeness::Different,
+        }
+    }
+
+    /// Whether the ledger can have made the transfer when it made this block.
+    fn is_of_its_time(&self, wanted: &Transfer) -> bool {
+        self.at.is_none_or(|at| {
+            at.plus(DRIFT) >= wanted.created_at && !is_too_late(at, wanted.created_at)
+        })
+    }
+}
+
+/// Whether a transfer of that `created_at_time` is in no block of this time or later.
+pub(super) fn is_too_late(at: TimestampNs, created_at: TimestampNs) -> bool {
+    at > created_at.plus(WINDOW).plus(DRIFT)
+}
+
+impl Transfer {
+    fn differs_in_spender_only(&self, other: &Transfer) -> bool {
+        let spender = self.spender;
+        *self
+            == Transfer {
+                spender,
+                ..other.clone()
+            }
+    }
+}
+
+impl Unclear {
+    /// What can be read of a transaction.
+    fn of(tx: &Map<'_, '_>) -> Self {
+        let account_of = |name| match tx.get(name).and_then(account) {
+            Some(account) => Field::Is(canonical(account)),
+            None => Field::Hidden,
+        };
+        let number_of = |name| match tx.get(name).and_then(number) {
+            Some(Some(number)) => Field::Is(number),
+            Some(None) => Field::Foreign,
+            None => Field::Hidden,
+        };
+        Unclear {
+            memo: Memo::Hidden,
+            from: account_of("from"),
+            to: account_of("to"),
+            spender: account_of("spender"),
+            amount: match number_of("amt") {
+                Field::Is(amount) => Field::Is(Amount(amount)),
+                Field::Foreign => Field::Foreign,
+                Field::Hidden => Field::Hidden,
+            },
+            created_at: match number_of("ts") {
+                Field::Is(at) => match u64::try_from(at) {
+                    Ok(at) => Field::Is(TimestampNs(at)),
+                    Err(_) => Field::Foreign,
+                },
+                Field::Foreign => Field::Foreign,
+                Field::Hidden => Field::Hidden,
+            },
+        }
+    }
+
+    /// Whether nothing in it contradicts that it is `wanted`.
+    fn allows(&self, wanted: &Transfer) -> bool {
+        let memo = match &self.memo {
+            Memo::Hidden => true,
+            Memo::Among(ids) => ids.contains(&wanted.memo),
+            Memo::Foreign => false,
+        };
+        let spender = match (&self.spender, &wanted.spender) {
+            (Field::Is(_), None) => false,
+            (spender, Some(wanted)) => spender.allows(wanted),
+            _ => true,
+        };
+        memo && spender
+            && self.from.allows(&wanted.from)
+            && self.to.allows(&wanted.to)
+            && self.amount.allows(&wanted.amount)
+            && self.created_at.allows(&wanted.created_at)
+    }
+
+    /// The transfer, if all of it can be read. `without_spender`: whether it can be one that names none.
+    fn complete(&self, without_spender: bool) -> Option<Transfer> {
+        let (Field::Is(from), Field::Is(to)) = (&self.from, &self.to) else {
+            return None;
+        };
+        let (Field::Is(amount), Field::Is(created_at)) = (&self.amount, &self.created_at) else {
+            return None;
+        };
+        Some(Transfer {
+            memo: [0; 32],
+            from: *from,
+            to: *to,
+            spender: match &self.spender {
+                Field::Is(spender) => Some(*spender),
+                _ if without_spender => None,
+                _ => return None,
+            },
+            amount: *amount,
+            created_at: *created_at,
+        })
+    }
+}
+
+/// What a block in the form of a map shows.
+fn shown(content: &Value<'_>, block: &Map<'_, '_>) -> Shown {
+    let tx = block.get("tx").and_then(Map::of);
+    let op = tx.as_ref().and_then(|tx| tx.text("op"));
+    // `btype` is the standard's; ledgers older than it have `tx.op` alone.
+    let unclear = |unclear| Shown::Unclear(Box::new(unclear));
+    let kind = match block.text("btype").or(op) {
+        Some(b"1mint" | b"1burn" | b"2approve" | b"mint" | b"burn" | b"approve") => {
+            return Shown::NoTransfer;
+        }
+        Some(kind @ (b"1xfer" | b"2xfer" | b"xfer" | b"transfer")) => kind,
+        other => {
+            let elsewhere = match other {
+                Some(_) => Memo::Among(Ids::of(content).found),
+                None => Memo::untyped(content),
+            };
+            let memo = tx.as_ref().and_then(|tx| tx.get("memo"));
+            let memo = memo.and_then(blob).map(Memo::of).unwrap_or(elsewhere);
+            return unclear(Unclear {
+                memo,
+                ..tx.map(|tx| Unclear::of(&tx)).unwrap_or_default()
+            });
+        }
+    };
+    let Some(tx) = tx else {
+        return unclear(Unclear::default());
+    };
+    let memo = match tx.get("memo") {
+        None => Memo::Among(Ids::of(content).found),
+        Some(memo) => match blob(memo) {
+            Some(memo) => Memo::of(memo),
+            None => Memo::oddly_written(memo),
+        },
+    };
+    let read = Unclear {
+        memo,
+        ..Unclear::of(&tx)
+    };
+    let spender_is_shown = matches!(kind, b"1xfer" | b"2xfer");
+    let without_spender = tx.get("spender").is_none() && kind != b"2xfer";
+    let memo = tx.get("memo").and_then(blob);
+    let memo = memo.map(<[u8; 32]>::try_from);
+    match (memo, read.complete(without_spender)) {
+        (Some(Ok(memo)), Some(transfer)) => Shown::Transfer {
+            transfer: Box::new(Transfer { memo, ..transfer }),
+            spender_is_shown,
+        },
+        (Some(Err(_)), _) => Shown::NoTransfer,
+        _ => unclear(read),
+    }
+}
+
+impl Memo {
+    fn of(blob: &[u8]) -> Self {
+        match <[u8; 32]>::try_from(blob) {
+            Ok(memo) => Memo::Among(vec![memo]),
+            Err(_) => Memo::Foreign,
+        }
+    }
+
+    /// A memo that is no blob.
+    fn oddly_written(memo: &Value<'_>) -> Self {
+        let ids = Ids::of(memo).found;
+        if ids.is_empty() {
+            Memo::Hidden
+        } else {
+            Memo::Among(ids)
+        }
+    }
+
+    /// The memo of a block that says nothing of its kind.
+    fn untyped(content: &Value<'_>) -> Self {
+        let ids = Ids::of(content);
+        if ids.may_be_hidden {
+            Memo::Hidden
+        } else {
+            Memo::Among(ids.found)
+        }
+    }
+}
