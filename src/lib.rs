@@ -107,6 +107,11 @@ async fn ledger_add(ledger: Principal) -> Result<Ledger, LedgerError> {
 }
 
 #[update]
+async fn ledger_refresh(ledger: Principal) -> Result<Ledger, LedgerError> {
+    endpoints::ledger_refresh(&IcRuntime, ledger).await
+}
+
+#[update]
 fn ledger_enable(ledger: Principal, enabled: bool) -> Result<Ledger, LedgerError> {
     endpoints::ledger_enable(&IcRuntime, ledger, enabled)
 }

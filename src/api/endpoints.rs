@@ -14,7 +14,7 @@ use crate::{
     domain::{config::Changes, validate, validate::InvalidArgument as Invalid},
     runtime::Runtime,
     service::{
-        admin, cancel, catalogue, content, ledgers, lifecycle,
+        admin, cancel, catalogue, content, fees, ledgers, lifecycle,
         payments::{self, Page},
         recover, refund, treasury,
     },
@@ -71,6 +71,12 @@ pub fn operator_remove<R: Runtime>(runtime: &R, operator: Principal) -> Result<(
 /// `ledger_add`
 pub async fn ledger_add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, LedgerError> {
     let ledger = ledgers::add(runtime, id).await;
+    certified(ledger.map(Ledger::from).map_err(LedgerError::from))
+}
+
+/// `ledger_refresh`
+pub async fn ledger_refresh<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, LedgerError> {
+    let ledger = fees::refresh(runtime, id).await;
     certified(ledger.map(Ledger::from).map_err(LedgerError::from))
 }
 

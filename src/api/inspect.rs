@@ -2,7 +2,7 @@
 //!
 //! One node decides, and calls by canisters do not come this way, so every method checks again.
 
-use crate::{api::http, domain::roles::Role, runtime::Runtime, service::role};
+use crate::{api::http, domain::roles::Role, runtime::Runtime, service::role, storage};
 use candid::{DecoderConfig, Principal};
 
 /// The longest argument of methods that need but a few fields, in bytes.
@@ -32,6 +32,11 @@ pub fn accept<R: Runtime>(
         | "payments_open" | "payments_failed" | "audit_payments" | "audit_admin" | "solvency"
         | "payment_recheck" => length <= SMALL_BYTES && role(runtime, &caller) != Role::Nobody,
         "content_chunk" => length <= CHUNK_BYTES && role(runtime, &caller) != Role::Nobody,
+        "ledger_refresh" => {
+            length <= SMALL_BYTES
+                && caller != Principal::anonymous()
+                && is_to_be_asked(runtime, &argument())
+        }
         "cancel_authorization" => length <= SMALL_BYTES && caller != Principal::anonymous(),
         // Queries that somebody may want certified by consensus.
         "config" | "ledgers" | "route" | "routes" | "offers" | "payment" | "receipt" => {
@@ -39,6 +44,15 @@ pub fn accept<R: Runtime>(
         }
         _ => false,
     }
+}
+
+/// Whether the argument names a ledger that may be asked for its fee now.
+fn is_to_be_asked<R: Runtime>(runtime: &R, argument: &[u8]) -> bool {
+    let mut config = DecoderConfig::new();
+    config.set_decoding_quota(10_000).set_skipping_quota(10_000);
+    candid::utils::decode_one_with_config::<Principal>(argument, &config).is_ok_and(|id| {
+        storage::ledgers::get(&id).is_some() && storage::fees::may_ask(&id, runtime.now())
+    })
 }
 
 fn wants_update(argument: &[u8]) -> bool {
@@ -55,8 +69,7 @@ fn wants_update(argument: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::{
-        runtime::scripted::ScriptedRuntime, storage, storage::config::tests::config,
-        types::TimestampNs,
+        runtime::scripted::ScriptedRuntime, storage::config::tests::config, types::TimestampNs,
     };
 
     const ADMINISTRATION: [&str; 7] = [

@@ -7,10 +7,12 @@ use candid::Principal;
 pub const MAX_LEDGERS: usize = 32;
 /// The largest fee and the largest price that are accepted; amount + fee never overflows.
 pub const MAX_AMOUNT: u128 = 1_000_000_000_000_000_000_000_000_000_000_000_000;
-/// The longest symbol, in bytes.
-pub const MAX_SYMBOL_BYTES: usize = 32;
-/// More decimals than this is not a token.
-pub const MAX_DECIMALS: u8 = 36;
+/// The longest symbol, in characters of four bytes at most.
+pub const MAX_SYMBOL_CHARS: usize = 32;
+/// What stands for a symbol of which nothing can be shown.
+pub const NO_SYMBOL: &str = "?";
+/// The decimals of [`MAX_AMOUNT`]. A token may have more, and its amounts are less than one of it then.
+const AMOUNT_DECIMALS: u8 = 36;
 /// The most standards remembered of one ledger.
 pub const MAX_STANDARDS: usize = 32;
 /// The longest name of a standard, in bytes.
@@ -21,9 +23,9 @@ pub const MAX_STANDARD_BYTES: usize = 32;
 pub struct Ledger {
     /// The ledger's canister id.
     pub id: Principal,
-    /// The token's symbol.
+    /// The token's symbol, as [`display_symbol`] makes it.
     pub symbol: String,
-    /// The token's decimals.
+    /// The token's decimals, for display.
     pub decimals: u8,
     /// The fee of one transfer, in atomic units, paid by the payer on top of the price.
     pub fee: Amount,
@@ -49,17 +51,6 @@ pub struct Description {
 impl Description {
     /// The ledger, or why this is none that can be used.
     pub fn check(self, id: Principal) -> Result<Ledger, String> {
-        let symbol_ok = !self.symbol.is_empty()
-            && self.symbol.len() <= MAX_SYMBOL_BYTES
-            && self.symbol.bytes().all(|b| b.is_ascii_graphic());
-        if !symbol_ok {
-            return Err(format!(
-                "its symbol is not 1 to {MAX_SYMBOL_BYTES} printable characters"
-            ));
-        }
-        if self.decimals > MAX_DECIMALS {
-            return Err(format!("it has more than {MAX_DECIMALS} decimals"));
-        }
         let fee = fee(&self.fee).ok_or("its fee is not a sensible number")?;
         for required in ["ICRC-1", "ICRC-2"] {
             if !self.standards.iter().any(|name| name == required) {
@@ -73,13 +64,59 @@ impl Description {
         standards.truncate(MAX_STANDARDS);
         Ok(Ledger {
             id,
-            symbol: self.symbol,
+            symbol: display_symbol(&self.symbol),
             decimals: self.decimals,
             fee,
             standards,
             enabled: true,
         })
     }
+}
+
+/// A symbol that can be shown to anybody: one line of [`MAX_SYMBOL_CHARS`] at most, without characters that
+/// control a terminal, reverse text or cannot be seen. Symbols are for display alone and decide nothing, so
+/// none is refused.
+pub fn display_symbol(symbol: &str) -> String {
+    let visible = symbol.chars().filter_map(|c| match c {
+        c if c.is_whitespace() => Some(' '),
+        c if is_unseen(c) => None,
+        c => Some(c),
+    });
+    let mut shown = String::new();
+    let mut length = 0;
+    for c in visible {
+        // Spaces are joined, and none comes first.
+        if c == ' ' && (shown.is_empty() || shown.ends_with(' ')) {
+            continue;
+        }
+        if length == MAX_SYMBOL_CHARS {
+            shown.pop();
+            shown.push('…');
+            break;
+        }
+        shown.push(c);
+        length += 1;
+    }
+    let shown = shown.trim_end();
+    if shown.is_empty() {
+        return NO_SYMBOL.into();
+    }
+    shown.into()
+}
+
+/// Characters that draw nothing, or act: Unicode's categories Cc and Cf, fillers, variation selectors and
+/// what is no character.
+fn is_unseen(c: char) -> bool {
+    let of_format = matches!(c,
+        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}');
+    let filler = matches!(c,
+        '\u{34f}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}'
+        | '\u{fe00}'..='\u{fe0f}');
+    let none = matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe;
+    c.is_control() || of_format || filler || none
 }
 
 /// Whether a fee that a ledger named in passing may replace the one it named when it was added.
@@ -89,7 +126,9 @@ impl Description {
 /// with where there was no fee: then a tenth of a whole token is the most.
 pub fn fee_is_plausible(known: Amount, named: Amount, decimals: u8) -> bool {
     let most = match known.0 {
-        0 => 10_u128.saturating_pow(decimals.into()).div_ceil(10),
+        0 => 10_u128
+            .pow(decimals.min(AMOUNT_DECIMALS).into())
+            .div_ceil(10),
         known => known.saturating_mul(MAX_FEE_FACTOR),
     };
     (1..=most).contains(&named.0) || named == known
@@ -127,11 +166,7 @@ mod tests {
         assert_eq!(ledger.fee, Amount(10_000));
         assert!(ledger.enabled);
 
-        let wrong: [fn(&mut Description); 6] = [
-            |d| d.symbol.clear(),
-            |d| d.symbol = "a\nb".into(),
-            |d| d.symbol = "x".repeat(33),
-            |d| d.decimals = 37,
+        let wrong: [fn(&mut Description); 2] = [
             |d| d.fee = Nat::from(MAX_AMOUNT) + Nat::from(1u8),
             |d| d.standards = vec!["ICRC-1".into()],
         ];
@@ -139,6 +174,52 @@ mod tests {
             let mut spoilt = description();
             spoil(&mut spoilt);
             assert!(spoilt.check(id).is_err());
+        }
+    }
+
+    #[test]
+    fn symbols_are_made_fit_to_be_shown() {
+        let long = "x".repeat(1_000_000);
+        let cases = [
+            ("ckUSDC", "ckUSDC"),
+            ("USD₮0", "USD₮0"),
+            ("", "?"),
+            ("\u{200b}\u{202e}\n \u{feff}", "?"),
+            ("a\nb\t\tc ", "a b c"),
+            ("\u{1b}[31mRED\u{7}", "[31mRED"),
+            ("\u{202e}CDSU\u{202c}", "CDSU"),
+            ("U\u{200d}S\u{2066}D\u{2069}\u{85}C", "USD C"),
+            ("日本円", "日本円"),
+            ("€\u{fe0f}\u{e0041}", "€"),
+            ("\u{3164}", "?"),
+            ("\\\"</script>", "\\\"</script>"),
+            ("e\u{301}", "e\u{301}"),
+            ("\u{ffff}\u{10ffff}\u{fdd0}X", "X"),
+        ];
+        for (symbol, shown) in cases {
+            assert_eq!(display_symbol(symbol), shown, "{symbol:?}");
+            assert_eq!(display_symbol(shown), shown, "what is shown stays so");
+        }
+        let exact = "₮".repeat(MAX_SYMBOL_CHARS);
+        assert_eq!(display_symbol(&exact), exact);
+        for longer in [long, format!("{exact}₮"), "🪙 ".repeat(100)] {
+            let shown = display_symbol(&longer);
+            assert!(shown.ends_with('…'), "{shown}");
+            assert_eq!(shown.chars().count(), MAX_SYMBOL_CHARS);
+            assert_eq!(display_symbol(&shown), shown);
+        }
+    }
+
+    #[test]
+    fn any_decimals_are_taken() {
+        for decimals in [0, 1, 18, 36, 37, 255] {
+            let described = Description {
+                decimals,
+                ..description()
+            };
+            let ledger = described.check(Principal::from_slice(&[1])).unwrap();
+            assert_eq!(ledger.decimals, decimals);
+            assert!(!fee_is_plausible(Amount(0), Amount(MAX_AMOUNT), decimals));
         }
     }
 
@@ -155,7 +236,7 @@ mod tests {
         let plausible = |named, decimals| fee_is_plausible(Amount(0), Amount(named), decimals);
         assert!(plausible(100_000, 6) && !plausible(100_001, 6));
         assert!(plausible(1, 0) && !plausible(2, 0));
-        assert!(!plausible(MAX_AMOUNT, MAX_DECIMALS));
+        assert!(!plausible(MAX_AMOUNT, AMOUNT_DECIMALS));
     }
 
     #[test]

@@ -46,6 +46,27 @@ pub struct Verdict {
     pub event: Event,
     /// The ledger's fee, where the ledger said that ours is wrong.
     pub fee: Option<Amount>,
+    /// Whether the ledger refused in a way that another fee would explain, without naming one that can be
+    /// believed: want of allowance or balance (some ledgers look at these first), a fee of nothing (that of
+    /// burning), or an error of the ledger's own.
+    pub fee_in_doubt: bool,
+}
+
+impl Verdict {
+    fn plain(event: Event) -> Self {
+        Verdict {
+            event,
+            fee: None,
+            fee_in_doubt: false,
+        }
+    }
+
+    fn fee_in_doubt(event: Event) -> Self {
+        Verdict {
+            fee_in_doubt: true,
+            ..Verdict::plain(event)
+        }
+    }
 }
 
 /// The encoded argument of the call. The same payment makes the same argument in every try: the ledger
@@ -122,7 +143,7 @@ pub fn judge(
     known_block: Option<BlockIndex>,
     shape: Option<&OkShape>,
 ) -> Verdict {
-    let plain = |event| Verdict { event, fee: None };
+    let plain = Verdict::plain;
     match outcome {
         CallOutcome::Reply(reply) => judge_reply(reply, known_block, shape),
         CallOutcome::NotSent(problem) => plain(unavailable(problem.clone())),
@@ -139,7 +160,7 @@ fn did_not_run(code: u32) -> bool {
 }
 
 fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>, shape: Option<&OkShape>) -> Verdict {
-    let plain = |event| Verdict { event, fee: None };
+    let plain = Verdict::plain;
     let fresh = |event| match event {
         Event::Moved { block } if known_block.is_some_and(|known| block <= known) => {
             Event::InDoubt(Doubt::ImplausibleBlock)
@@ -159,15 +180,19 @@ fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>, shape: Option<&OkS
                 plain(unavailable("the ledger refuses a duplicate"))
             }
             TransferFromError::Duplicate { duplicate_of } => plain(moved(&duplicate_of)),
-            TransferFromError::BadFee { expected_fee } => Verdict {
-                event: failed(FailureKind::FeeChanged, "the ledger's fee has changed"),
-                fee: ledger::fee(&expected_fee),
-            },
-            TransferFromError::InsufficientFunds { .. } => plain(failed(
+            TransferFromError::BadFee { expected_fee } => {
+                let fee = ledger::fee(&expected_fee);
+                Verdict {
+                    event: failed(FailureKind::FeeChanged, "the ledger's fee has changed"),
+                    fee,
+                    fee_in_doubt: fee.is_none_or(|fee| fee.0 == 0),
+                }
+            }
+            TransferFromError::InsufficientFunds { .. } => Verdict::fee_in_doubt(failed(
                 FailureKind::InsufficientFunds,
                 "the balance does not cover the amount and the ledger's fee",
             )),
-            TransferFromError::InsufficientAllowance { .. } => plain(failed(
+            TransferFromError::InsufficientAllowance { .. } => Verdict::fee_in_doubt(failed(
                 FailureKind::InsufficientAllowance,
                 "the allowance does not cover the amount and the ledger's fee",
             )),
@@ -184,7 +209,7 @@ fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>, shape: Option<&OkS
                 plain(unavailable("the ledger is temporarily unavailable"))
             }
             TransferFromError::GenericError { message, .. } => {
-                plain(unavailable(format!("the ledger says: {message}")))
+                Verdict::fee_in_doubt(unavailable(format!("the ledger says: {message}")))
             }
         },
         None => plain(Event::InDoubt(Doubt::UnreadableReply)),

@@ -32,6 +32,10 @@ pub struct ScriptedRuntime {
     pub root_key: Vec<u8>,
     pub calls: RefCell<Vec<MadeCall>>,
     answers: RefCell<VecDeque<CallOutcome>>,
+    /// What a ledger answers that is asked for its fee. While it is set, such calls are neither answered from
+    /// the queue nor kept with the other calls; [`Self::fee_asked`] counts them.
+    pub fee: RefCell<Option<CallOutcome>>,
+    pub fee_asked: Cell<usize>,
     /// When the code under test wants to be woken.
     pub woken: Cell<Option<TimestampNs>>,
     /// While set, calls stay unanswered for which no answer is there.
@@ -51,6 +55,8 @@ impl ScriptedRuntime {
             root_key: x402_icp::network::MAINNET_ROOT_KEY_DER.to_vec(),
             calls: RefCell::default(),
             answers: RefCell::default(),
+            fee: RefCell::default(),
+            fee_asked: Cell::default(),
             woken: Cell::default(),
             hold: Rc::default(),
         }
@@ -69,6 +75,13 @@ impl ScriptedRuntime {
         ))
     }
 
+    /// Ledgers that are asked for their fee from now on answer so.
+    pub fn will_name_fee(&self, fee: impl CandidType) -> &Self {
+        let reply = Encode!(&fee).expect("a test's value can be encoded");
+        self.fee.replace(Some(CallOutcome::Reply(reply)));
+        self
+    }
+
     pub fn made(&self) -> usize {
         self.calls.borrow().len()
     }
@@ -76,12 +89,16 @@ impl ScriptedRuntime {
 
 struct Answer<'a> {
     runtime: &'a ScriptedRuntime,
+    fixed: Option<CallOutcome>,
 }
 
 impl Future for Answer<'_> {
     type Output = CallOutcome;
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<CallOutcome> {
+        if let Some(fixed) = self.fixed.clone() {
+            return Poll::Ready(fixed);
+        }
         match self.runtime.answers.borrow_mut().pop_front() {
             Some(answer) => Poll::Ready(answer),
             None if self.runtime.hold.get() => Poll::Pending,
@@ -125,12 +142,23 @@ impl Runtime for ScriptedRuntime {
         method: &str,
         argument: Vec<u8>,
     ) -> impl Future<Output = CallOutcome> {
+        let fixed = self.fee.borrow().clone().filter(|_| method == "icrc1_fee");
+        if fixed.is_some() {
+            self.fee_asked.set(self.fee_asked.get() + 1);
+            return Answer {
+                runtime: self,
+                fixed,
+            };
+        }
         self.calls.borrow_mut().push(MadeCall {
             canister,
             method: method.into(),
             argument,
         });
-        Answer { runtime: self }
+        Answer {
+            runtime: self,
+            fixed: None,
+        }
     }
 }
 

@@ -16,6 +16,8 @@ use candid::{CandidType, DecoderConfig, Deserialize, Nat, Principal};
 
 /// A description longer than this is not read.
 const MAX_REPLY_BYTES: usize = 65_536;
+/// The longest reply that the system delivers. A symbol may be that long; it is cut.
+const MAX_SYMBOL_REPLY_BYTES: usize = 2_097_152;
 
 /// A ledger cannot be registered or changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +67,10 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
     }
     let standards: Vec<Standard> = ask(runtime, id, "icrc1_supported_standards", nothing()).await?;
     let description = Description {
-        symbol: ask(runtime, id, "icrc1_symbol", nothing()).await?,
+        symbol: {
+            let (method, limit) = ("icrc1_symbol", MAX_SYMBOL_REPLY_BYTES);
+            ask_up_to(runtime, id, method, nothing(), limit).await?
+        },
         decimals: ask(runtime, id, "icrc1_decimals", nothing()).await?,
         fee: ask::<_, Nat>(runtime, id, "icrc1_fee", nothing()).await?,
         standards: standards
@@ -94,6 +99,7 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
     storage::ledgers::put(&ledger).map_err(|_| LedgerError::TooManyLedgers {
         limit: MAX_LEDGERS as u32,
     })?;
+    storage::fees::forget(&id);
     storage::audit::admin(caller, "ledger_add", &id.to_text(), runtime.now());
     if ends_earlier {
         storage::payments::forget_highest_block(&id);
@@ -138,7 +144,7 @@ async fn log_length<R: Runtime>(runtime: &R, ledger: Principal) -> Option<u64> {
 }
 
 /// The encoded argument of a method without any.
-fn nothing() -> Vec<u8> {
+pub(super) fn nothing() -> Vec<u8> {
     b"DIDL\0\0".to_vec()
 }
 
@@ -148,6 +154,21 @@ pub(super) async fn ask<R, T>(
     ledger: Principal,
     method: &str,
     argument: Vec<u8>,
+) -> Result<T, LedgerError>
+where
+    R: Runtime,
+    T: CandidType + for<'de> Deserialize<'de>,
+{
+    ask_up_to(runtime, ledger, method, argument, MAX_REPLY_BYTES).await
+}
+
+/// Asks a question whose answer may have so many bytes.
+async fn ask_up_to<R, T>(
+    runtime: &R,
+    ledger: Principal,
+    method: &str,
+    argument: Vec<u8>,
+    limit: usize,
 ) -> Result<T, LedgerError>
 where
     R: Runtime,
@@ -167,12 +188,12 @@ where
     let wrong = || LedgerError::NotALedger {
         problem: format!("{method} gave an unreadable reply"),
     };
-    if reply.len() > MAX_REPLY_BYTES {
+    if reply.len() > limit {
         return Err(wrong());
     }
     let mut config = DecoderConfig::new();
     config
-        .set_decoding_quota(2_000_000)
+        .set_decoding_quota(2_000_000 + 8 * reply.len())
         .set_skipping_quota(500_000);
     candid::utils::decode_one_with_config(&reply, &config).map_err(|_| wrong())
 }

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod cancel;
 pub mod catalogue;
 pub mod content;
+pub mod fees;
 pub mod identifiers;
 pub mod ledgers;
 pub mod lifecycle;

@@ -16,6 +16,7 @@ use crate::{
     },
     runtime::Runtime,
     service::{
+        fees,
         recover::{self, End, Search},
         role, treasury,
     },
@@ -151,6 +152,7 @@ async fn ask<R: Runtime>(
     liabilities::put_refund(key, &now_known);
     // Fails only if the payment is refunded already.
     let _ = storage::payments::record(key, Change::Event(change), runtime.now());
+    fees::renew(runtime, &payment.ledger).await;
 }
 
 /// A block that was there before a refund that is asked for now.

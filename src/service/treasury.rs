@@ -10,7 +10,7 @@ use crate::{
         validate::InvalidArgument,
     },
     runtime::Runtime,
-    service::{ledgers, role},
+    service::{fees, ledgers, role},
     storage::{self, liabilities},
     types::{Account, Amount, BlockIndex, TimestampNs, canonical},
 };
@@ -89,7 +89,8 @@ pub enum WithdrawError {
     },
 }
 
-/// Asks a ledger for a transfer, and judges the answer.
+/// Asks a ledger for a transfer, and judges the answer. Who calls this books the outcome, and calls
+/// [`fees::renew`] then.
 pub(super) async fn send<R: Runtime>(
     runtime: &R,
     ledger: Principal,
@@ -99,9 +100,16 @@ pub(super) async fn send<R: Runtime>(
     let outcome = runtime
         .call(ledger, settlement::TRANSFER, transfer.argument())
         .await;
-    let Verdict { event, fee } = settlement::judge(&outcome, known_block, None);
+    let Verdict {
+        event,
+        fee,
+        fee_in_doubt,
+    } = settlement::judge(&outcome, known_block, None);
     if let Some(fee) = fee {
         storage::ledgers::learn_fee(&ledger, fee, runtime.now());
+    }
+    if fee_in_doubt {
+        storage::fees::doubt(&ledger);
     }
     event
 }
@@ -265,6 +273,7 @@ pub async fn withdraw<R: Runtime>(
         let undone = known.outgoing.doubt.is_none();
         liabilities::put_withdrawal(&request.ledger, Some(&known).filter(|_| !undone));
     }
+    fees::renew(runtime, &request.ledger).await;
     match event {
         Event::Moved { block } => Ok(block),
         Event::NotMoved(failure) if fresh => Err(WithdrawError::NotMoved {

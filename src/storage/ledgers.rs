@@ -6,7 +6,7 @@ use crate::{
     storage::{
         audit,
         codec::{StoredPrincipal, StoredU128},
-        memory, routes,
+        fees, memory, routes,
     },
     types::{Amount, TimestampNs},
 };
@@ -132,11 +132,12 @@ pub fn learn_fee(id: &Principal, fee: Amount, now: TimestampNs) {
     if ledger.fee == fee {
         return;
     }
+    fees::note_refused(id, ledger.fee, now);
     // No fee at all is what a ledger wants for burning: a recipient's fault, not a new fee. If it is the
-    // ledger's fee all the same, a controller adds the ledger again.
+    // ledger's fee all the same, it says so when it is asked.
     if fee.0 == 0 {
         let subject = format!(
-            "{} -> 0: minting account, or add the ledger again",
+            "{} -> 0: burning, unless the ledger confirms it",
             ledger.fee
         );
         audit::admin(*id, "fee_zero_named", &subject, now);
@@ -154,6 +155,32 @@ pub fn learn_fee(id: &Principal, fee: Amount, now: TimestampNs) {
         audit::admin(*id, "fee_absurd_disabled", &subject, now);
         ledger.enabled = false;
     }
+    // Known, so there is room.
+    let _ = put(&ledger);
+}
+
+/// Remembers the fee that the ledger named when it was asked. One that is not plausible is noted, and the ledger
+/// stays as it is: nobody has seen it want that fee.
+pub fn learn_asked_fee(id: &Principal, fee: Amount, now: TimestampNs) {
+    let Some(mut ledger) = get(id) else {
+        return;
+    };
+    if ledger.fee == fee {
+        fees::note_named(id, fee, now);
+        return;
+    }
+    let subject = format!("{} -> {fee}", ledger.fee);
+    if fee.0 != 0 && !fee_is_plausible(ledger.fee, fee, ledger.decimals) {
+        if fees::note_absurd(id, fee) {
+            audit::admin(*id, "fee_absurd_named", &subject, now);
+        }
+        return;
+    }
+    if !fees::note_named(id, fee, now) {
+        return;
+    }
+    audit::admin(*id, "fee_learnt", &subject, now);
+    ledger.fee = fee;
     // Known, so there is room.
     let _ = put(&ledger);
 }

@@ -11,6 +11,7 @@ pub mod codec;
 pub mod config;
 pub mod content;
 pub mod counters;
+pub mod fees;
 pub mod identifiers;
 pub mod ledgers;
 pub mod liabilities;

@@ -10,6 +10,8 @@ mod content;
 mod http_answers;
 mod interrupted;
 mod ledger_faults;
+mod ledger_fees;
+mod ledger_symbols;
 mod limits;
 mod live_gateway;
 mod malformed_candid;

@@ -10,12 +10,13 @@ use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::account::Account;
 use serde_bytes::ByteBuf;
 
-const UPDATES: [&str; 15] = [
+const UPDATES: [&str; 16] = [
     "pay_to_set",
     "operator_add",
     "operator_remove",
     "ledger_add",
     "ledger_enable",
+    "ledger_refresh",
     "route_put",
     "route_remove",
     "content_begin",
@@ -353,6 +354,10 @@ fn ledger_that_answers_nonsense_is_not_added() {
             Fault::reject(),
             Fault::trap(),
         ] {
+            // A symbol may be as long as it likes: it is cut.
+            if method == "icrc1_symbol" && matches!(fault.answer, Answer::Text(_)) {
+                continue;
+            }
             let setup = Setup::new();
             let before = state(&setup);
             setup.ledger.fault_of(&setup, method, 1, &fault);

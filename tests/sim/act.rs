@@ -117,6 +117,11 @@ impl World {
                 self.test_call(ledger, "test_set_fee", arg);
                 Ok(())
             }
+            Step::LedgerOrder { ledger, order } => {
+                let ledger = ledger % self.ledgers.len();
+                self.test_call(ledger, "test_set_check_order", (*order,));
+                Ok(())
+            }
             Step::LedgerEnable { ledger, enabled } => {
                 let id = self.ledgers[ledger % self.ledgers.len()].id;
                 self.admin(controller(), "ledger_enable", (id, *enabled))

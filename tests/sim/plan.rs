@@ -4,6 +4,7 @@ use crate::{
     faults::{self, Planned},
     rng::Rng,
 };
+use test_ledger::domain::rules::CheckOrder;
 
 /// One thing that happens. Numbers choose among what is there when the step is played.
 #[derive(Clone, Debug)]
@@ -62,6 +63,11 @@ pub enum Step {
     LedgerFee {
         ledger: usize,
         fee: u64,
+    },
+    /// What the ledger checks first in transfers.
+    LedgerOrder {
+        ledger: usize,
+        order: CheckOrder,
     },
     LedgerEnable {
         ledger: usize,
@@ -280,7 +286,7 @@ fn step(rng: &mut Rng, lies: bool) -> Step {
 fn storm_step(rng: &mut Rng) -> Step {
     let ledger = rng.index(1 << 20);
     let any = rng.index(1 << 20);
-    match rng.below(40) {
+    match rng.below(41) {
         0..=3 => Step::Upgrade,
         4 | 5 => Step::UpgradeRunning,
         6 | 7 => Step::Stop,
@@ -336,6 +342,14 @@ fn storm_step(rng: &mut Rng) -> Step {
             account: any,
         },
         35 | 36 => Step::Trapping,
+        37 => Step::LedgerOrder {
+            ledger,
+            order: rng.pick(&[
+                CheckOrder::FeeFirst,
+                CheckOrder::AllowanceFirst,
+                CheckOrder::BalanceFirst,
+            ]),
+        },
         _ => Step::Advance {
             seconds: rng.pick(&[301, 1_800, 3_700, 20_000, 86_400, 90_000]),
         },

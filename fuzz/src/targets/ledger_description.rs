@@ -7,7 +7,7 @@ use candid::Principal;
 use std::{pin::pin, task};
 use tollkeeper::{
     domain::ledger::{
-        MAX_AMOUNT, MAX_DECIMALS, MAX_STANDARD_BYTES, MAX_STANDARDS, MAX_SYMBOL_BYTES,
+        MAX_AMOUNT, MAX_STANDARD_BYTES, MAX_STANDARDS, MAX_SYMBOL_CHARS, display_symbol,
     },
     service::ledgers,
 };
@@ -23,8 +23,9 @@ pub fn run(data: &[u8]) {
         panic!("every call is answered at once");
     };
     if let Ok(ledger) = result {
-        assert!((1..=MAX_SYMBOL_BYTES).contains(&ledger.symbol.len()));
-        assert!(ledger.decimals <= MAX_DECIMALS && ledger.fee.0 <= MAX_AMOUNT);
+        assert!((1..=MAX_SYMBOL_CHARS).contains(&ledger.symbol.chars().count()));
+        assert_eq!(display_symbol(&ledger.symbol), ledger.symbol);
+        assert!(ledger.fee.0 <= MAX_AMOUNT);
         assert!(ledger.standards.len() <= MAX_STANDARDS);
         assert!(
             ledger

@@ -56,6 +56,44 @@ fn a_ledger_describes_itself_and_is_refreshed() {
     assert!(enable(&runtime, id, true).unwrap().enabled);
 }
 
+/// A description with this symbol and these decimals.
+fn describe_as(runtime: &ScriptedRuntime, symbol: &str, decimals: u8) {
+    runtime
+        .will_reply(standards(&["ICRC-1", "ICRC-2"]))
+        .will_reply(symbol)
+        .will_reply(decimals)
+        .will_reply(Nat::from(1u8));
+}
+
+#[test]
+fn no_symbol_keeps_a_ledger_from_being_added() {
+    let (runtime, _) = set_up();
+    let long = "USD".repeat(100_000);
+    let longest = "\u{202e}".repeat(690_000);
+    for (n, (symbol, shown)) in (1u8..).zip([
+        ("USD₮0", "USD₮0"),
+        ("", "?"),
+        ("\u{202e}CDSU\u{202c}\u{0}", "CDSU"),
+        ("a\r\nSet-Cookie: b", "a Set-Cookie: b"),
+        (&long, "USDUSDUSDUSDUSDUSDUSDUSDUSDUSDU…"),
+        (&longest, "?"),
+    ]) {
+        describe_as(&runtime, symbol, 6);
+        let ledger = run(add(&runtime, Principal::from_slice(&[7, n])));
+        assert_eq!(ledger.map(|ledger| ledger.symbol), Ok(shown.into()));
+    }
+}
+
+#[test]
+fn no_number_of_decimals_keeps_a_ledger_from_being_added() {
+    let (runtime, _) = set_up();
+    for decimals in [0, 18, 37, 255] {
+        describe_as(&runtime, "T", decimals);
+        let ledger = run(add(&runtime, Principal::from_slice(&[7, decimals])));
+        assert_eq!(ledger.map(|ledger| ledger.decimals), Ok(decimals));
+    }
+}
+
 #[test]
 fn decimals_do_not_change_under_prices() {
     let (runtime, id) = set_up();

@@ -21,7 +21,7 @@ use crate::{
         verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
     },
     runtime::Runtime,
-    service::{catalogue, identifiers, recover},
+    service::{catalogue, fees, identifiers, recover},
     storage::{
         self,
         payments::{Change, NewPayment, RecordError},
@@ -292,6 +292,7 @@ async fn ask<R: Runtime>(
         known_block,
     } = asked;
     let argument = settlement::argument(&payment);
+    let ledger = payment.ledger;
     let guard = Guard::new(runtime, key);
     let outcome = runtime
         .call(payment.ledger, settlement::METHOD, argument)
@@ -302,6 +303,8 @@ async fn ask<R: Runtime>(
     if !concluded.0.state.is_final() {
         recover::arm(runtime);
     }
+    // All is booked; what comes now decides about later offers.
+    fees::renew(runtime, &ledger).await;
     concluded
 }
 
@@ -314,7 +317,11 @@ fn conclude<R: Runtime>(
     route: Option<&RouteKey>,
 ) -> (Payment, Option<Goods>) {
     let shape = storage::shapes::get(&asked.ledger);
-    let Verdict { event, fee } = settlement::judge(outcome, known_block, shape.as_deref());
+    let Verdict {
+        event,
+        fee,
+        fee_in_doubt,
+    } = settlement::judge(outcome, known_block, shape.as_deref());
     if shape.is_none()
         && let Some(shape) = settlement::ok_shape(outcome)
     {
@@ -322,6 +329,9 @@ fn conclude<R: Runtime>(
     }
     if let Some(fee) = fee {
         storage::ledgers::learn_fee(&asked.ledger, fee, runtime.now());
+    }
+    if fee_in_doubt {
+        storage::fees::doubt(&asked.ledger);
     }
     let now = runtime.now();
     broken::journal_late(key, &asked, &event, now);

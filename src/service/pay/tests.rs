@@ -39,6 +39,7 @@ pub(crate) fn shop() -> Shop {
     storage::config::write(&config()).unwrap();
     storage::ledgers::put(&ledger(0)).unwrap();
     let runtime = ScriptedRuntime::new(NOW);
+    runtime.will_name_fee(Nat::from(10u8));
     let price = Price {
         ledger: ledger(0).id,
         amount: Amount(10_000),

@@ -35,6 +35,7 @@ fn happens(event: Event, now: TimestampNs) -> Payment {
 fn owing(to: Account) -> ScriptedRuntime {
     examples::set_up();
     let runtime = ScriptedRuntime::new(NOW);
+    runtime.will_name_fee(Nat::from(10u8));
     liabilities::set_canister(runtime.canister_id());
     let payment = Payment {
         from: payer(),
@@ -273,6 +274,24 @@ fn should_wait_for_an_empty_treasury() {
     assert_eq!(made(&runtime), 3, "not again at once");
     assert_ne!(asked(&runtime, 0), asked(&runtime, 1));
     answered(&runtime, Ok(Nat::from(9u8)));
+    assert_eq!(refunded_in(), BlockIndex(9));
+}
+
+/// A ledger that looks at the balance before the fee does not say that its fee rose.
+#[test]
+fn should_learn_a_new_fee_from_a_ledger_that_looks_at_the_balance_first() {
+    let runtime = owing(merchant());
+    runtime.will_name_fee(Nat::from(25u8));
+    answered(
+        &runtime,
+        Err(TransferError::InsufficientFunds {
+            balance: Nat::from(10_010u32),
+        }),
+    );
+    assert_eq!(problem(), RefundProblem::InsufficientFunds);
+    assert_eq!(asked(&runtime, 0).fee, Some(Nat::from(10u8)));
+    answered(&runtime, Ok(Nat::from(9u8)));
+    assert_eq!(asked(&runtime, 1).fee, Some(Nat::from(25u8)));
     assert_eq!(refunded_in(), BlockIndex(9));
 }
 

@@ -23,6 +23,7 @@ type Reply = Result<Nat, TransferError>;
 fn set_up() -> ScriptedRuntime {
     examples::set_up();
     let runtime = ScriptedRuntime::new(NOW);
+    runtime.will_name_fee(Nat::from(10u8));
     liabilities::set_canister(runtime.canister_id());
     runtime
 }

@@ -15,6 +15,7 @@ use icrc_ledger_types::{
     icrc3::blocks::{GetBlocksRequest, GetBlocksResult},
 };
 use std::collections::BTreeMap;
+use test_ledger::domain::rules::CheckOrder;
 use test_ledger::testing::{
     Fault, FaultStatus, LedgerInit, decode_moved, decode_queued, move_to_archive, queue_fault,
 };
@@ -226,6 +227,11 @@ impl TestLedger {
     pub fn skew(&self, setup: &Setup, seconds: i64) {
         let nanoseconds = seconds * 1_000_000_000;
         let _: () = setup.update_at(self.0, controller(), "test_set_time_skew", (nanoseconds,));
+    }
+
+    /// What the ledger checks first in transfers.
+    pub fn check_order(&self, setup: &Setup, order: CheckOrder) {
+        let _: () = setup.update_at(self.0, controller(), "test_set_check_order", (order,));
     }
 
     pub fn set_fee(&self, setup: &Setup, fee: u128) {

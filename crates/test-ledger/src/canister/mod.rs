@@ -24,6 +24,7 @@ use icrc_ledger_types::icrc21::responses::ConsentInfo;
 use serde_bytes::ByteBuf;
 
 use crate::args::{LedgerArg, MetadataEntry};
+use crate::domain::rules::CheckOrder;
 use crate::domain::{Books, Config, TransferRequest, rules};
 use crate::faults::{Fault, FaultStatus, Method};
 use convert::StandardRecord;
@@ -207,7 +208,8 @@ fn icrc2_allowance(arg: AllowanceArgs) -> Answered<Allowance> {
 
 fn transfer(request: TransferRequest) -> Result<u64, crate::domain::TransferRefusal> {
     let (config, now) = (state::config(), state::now());
-    state::mutate(|ledger| rules::transfer(ledger, &config, request, now))
+    let order = state::faults(|faults| faults.check_order());
+    state::mutate(|ledger| rules::transfer_in_order(ledger, &config, request, now, order))
 }
 
 // ---- ICRC-3 -----------------------------------------------------------------------------------------
@@ -295,6 +297,13 @@ fn test_set_fee(fee: Nat) {
 fn test_set_time_skew(nanoseconds: i64) {
     state::require_test_interface();
     state::faults(|faults| faults.set_skew(nanoseconds));
+}
+
+/// What transfers are checked for first, until an upgrade.
+#[update]
+fn test_set_check_order(order: CheckOrder) {
+    state::require_test_interface();
+    state::faults(|faults| faults.set_check_order(order));
 }
 
 /// Moves the oldest `count` blocks to `archive`, another installation of this wasm with the test interface.

@@ -1,11 +1,13 @@
-//! The order of checks and the effects of transfers and approvals, as measured on the ICRC ledger suite.
+//! The order of checks and the effects of transfers and approvals, as measured on the ICRC ledger suite. Other
+//! ledgers look at allowance or balance first ([`CheckOrder`]).
 //!
 //! Transfers: memo length (trap) · fee · smallest burn · age, future, duplicate · allowance · balance.
 //! Approvals: self-approval, minter, memo length (traps) · fee · age, future, duplicate · expiry · expected
 //! allowance · balance. Nothing is written before the last check has passed.
 
-use candid::Nat;
+use candid::{CandidType, Nat};
 use icrc_ledger_types::icrc1::account::Account;
+use serde::Deserialize;
 
 use super::{
     Allowance, ApproveRefusal, Block, Books, Config, Operation, TimeRefusal, TimestampNs, Tokens,
@@ -42,12 +44,35 @@ pub struct ApproveRequest {
     pub created_at_time: Option<TimestampNs>,
 }
 
+/// What a ledger looks at first in a transfer by a spender, before its fee and before it looks for duplicates.
+#[derive(CandidType, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CheckOrder {
+    /// The fee, as the ICRC ledger suite does.
+    #[default]
+    FeeFirst,
+    /// The allowance: it has to cover the amount and the ledger's own fee.
+    AllowanceFirst,
+    /// The balance, likewise.
+    BalanceFirst,
+}
+
 /// Moves, mints or burns tokens; returns the index of the block.
 pub fn transfer(
     books: &mut impl Books,
     config: &Config,
     request: TransferRequest,
     now: TimestampNs,
+) -> Result<u64, TransferRefusal> {
+    transfer_in_order(books, config, request, now, CheckOrder::FeeFirst)
+}
+
+/// The same on a ledger that checks in this order.
+pub fn transfer_in_order(
+    books: &mut impl Books,
+    config: &Config,
+    request: TransferRequest,
+    now: TimestampNs,
+    order: CheckOrder,
 ) -> Result<u64, TransferRefusal> {
     check_memo(&request.memo, config)?;
     let Some(amount) = tokens(&request.amount) else {
@@ -64,6 +89,20 @@ pub fn transfer(
     };
     if is_mint && spender.is_some() {
         return Err(Violation::MinterDelegates.into());
+    }
+    let debit = amount.checked_add(fee);
+    match order {
+        _ if is_mint => {}
+        CheckOrder::FeeFirst => {}
+        CheckOrder::AllowanceFirst => {
+            remaining_allowance(books, &from, spender.as_ref(), debit, now)?;
+        }
+        CheckOrder::BalanceFirst => {
+            let balance = books.balance(&from);
+            if debit.is_none_or(|debit| debit > balance) {
+                return Err(TransferRefusal::InsufficientFunds { balance });
+            }
+        }
     }
     if !fee_agrees(&request.fee, fee) {
         return Err(TransferRefusal::BadFee { expected_fee: fee });
@@ -96,7 +135,6 @@ pub fn transfer(
     if is_mint {
         mint(books, &to, amount)?;
     } else {
-        let debit = amount.checked_add(fee);
         let remaining = remaining_allowance(books, &from, spender.as_ref(), debit, now)?;
         let balance = books.balance(&from);
         let Some(left) = debit.and_then(|debit| balance.checked_sub(debit)) else {

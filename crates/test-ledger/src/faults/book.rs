@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::domain::rules::CheckOrder;
+
 use super::{Fault, FaultError, FaultStatus, Method};
 
 #[derive(Debug, Default)]
@@ -23,6 +25,8 @@ pub struct FaultBook {
     releases: u64,
     /// Added to the subnet's time.
     skew_ns: i64,
+    /// What transfers are checked for first.
+    order: CheckOrder,
 }
 
 impl FaultBook {
@@ -91,6 +95,14 @@ impl FaultBook {
     pub fn release(&mut self) -> u32 {
         self.releases += 1;
         self.entries.values().map(|entry| entry.held).sum()
+    }
+
+    pub fn set_check_order(&mut self, order: CheckOrder) {
+        self.order = order;
+    }
+
+    pub fn check_order(&self) -> CheckOrder {
+        self.order
     }
 
     pub fn set_skew(&mut self, skew_ns: i64) {

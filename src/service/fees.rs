@@ -1,0 +1,52 @@
+//! Learning that a ledger's fee has changed.
+//!
+//! A ledger that looks at the fee first says so (`BadFee`, `domain::settlement`). One that looks at allowance or
+//! balance first refuses for want of these whoever has exactly what the offer asks for, and never names the
+//! new fee. So after a refusal that another fee would explain the ledger is asked for its fee ([`renew`]).
+//! Whoever has no money can make such refusals for nothing; therefore a ledger is asked once in
+//! [`PAUSE`](storage::fees::PAUSE) at most, and by [`refresh`], which anybody may call, no oftener.
+
+use crate::{
+    domain::ledger::{self, Ledger},
+    runtime::Runtime,
+    service::ledgers::{self, LedgerError},
+    storage,
+};
+use candid::{Nat, Principal};
+
+/// The method that names the fee.
+const METHOD: &str = "icrc1_fee";
+
+/// Asks the ledger for its fee, if there is reason to and it was not asked lately. To be called when the
+/// refusal that raised the doubt is booked.
+pub async fn renew<R: Runtime>(runtime: &R, id: &Principal) {
+    if storage::fees::is_doubted(id) && storage::fees::may_ask(id, runtime.now()) {
+        // Without an answer the fee stays what it was.
+        let _ = ask(runtime, id).await;
+    }
+}
+
+/// Asks the ledger for its fee unless it was asked lately, for whoever sees that an offer names another one.
+/// Returns what is known of the ledger then.
+pub async fn refresh<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, LedgerError> {
+    let known = || storage::ledgers::get(&id).ok_or(LedgerError::UnknownLedger);
+    known()?;
+    if storage::fees::may_ask(&id, runtime.now()) {
+        ask(runtime, &id).await?;
+    }
+    known()
+}
+
+async fn ask<R: Runtime>(runtime: &R, id: &Principal) -> Result<(), LedgerError> {
+    storage::fees::begin(id, runtime.now());
+    let fee: Nat = ledgers::ask(runtime, *id, METHOD, ledgers::nothing()).await?;
+    let problem = || LedgerError::NotALedger {
+        problem: "its fee is not a sensible number".into(),
+    };
+    let fee = ledger::fee(&fee).ok_or_else(problem)?;
+    storage::ledgers::learn_asked_fee(id, fee, runtime.now());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
