@@ -12,6 +12,7 @@ mod transfer_from;
 
 use candid::Nat;
 use support::native::{Native, account, minter, sub};
+use test_ledger::domain::rules::CheckOrder;
 use test_ledger::domain::{
     ApproveRefusal, PERMITTED_DRIFT_NS, TRANSACTION_WINDOW_NS, TimeRefusal, TransferRefusal,
     Violation,

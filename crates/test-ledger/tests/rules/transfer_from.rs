@@ -77,3 +77,49 @@ fn should_trap_where_the_minter_would_delegate() {
         Err(TransferRefusal::Violation(Violation::MinterDelegates))
     );
 }
+
+#[test]
+fn should_look_at_allowance_or_balance_first_if_told_so() {
+    let mut ledger = ledger();
+    ledger
+        .approve(ALICE, BOB, 20_000 + FEE)
+        .expect("an approval");
+    let mut request = ledger.transfer_from_request(BOB, ALICE, CAROL, 20_000);
+    request.fee = Some(Nat::from(FEE));
+    request.created_at_time = Some(NOW);
+    let order = |ledger: &mut Native, order| ledger.apply_in_order(request.clone(), order);
+    // The fee rises: the allowance does not cover it, and nobody says why.
+    ledger.set_fee(2 * FEE);
+    let allowance = 20_000 + FEE;
+    assert_eq!(
+        order(&mut ledger, CheckOrder::AllowanceFirst),
+        Err(TransferRefusal::InsufficientAllowance { allowance })
+    );
+    let bad_fee = Err(TransferRefusal::BadFee {
+        expected_fee: 2 * FEE,
+    });
+    assert_eq!(order(&mut ledger, CheckOrder::FeeFirst), bad_fee);
+    assert_eq!(order(&mut ledger, CheckOrder::BalanceFirst), bad_fee);
+    // It falls: both cover it.
+    ledger.set_fee(0);
+    let bad_fee = Err(TransferRefusal::BadFee { expected_fee: 0 });
+    assert_eq!(order(&mut ledger, CheckOrder::AllowanceFirst), bad_fee);
+    // A repetition is refused before it is known as one.
+    ledger.set_fee(FEE);
+    assert_eq!(order(&mut ledger, CheckOrder::AllowanceFirst), Ok(2));
+    assert_eq!(
+        order(&mut ledger, CheckOrder::AllowanceFirst),
+        Err(TransferRefusal::InsufficientAllowance { allowance: 0 })
+    );
+    let duplicate = TimeRefusal::Duplicate { duplicate_of: 2 };
+    assert_eq!(
+        order(&mut ledger, CheckOrder::BalanceFirst),
+        Err(TransferRefusal::Time(duplicate))
+    );
+    ledger.set_fee(1_000_000);
+    let balance = ledger.balance(ALICE);
+    assert_eq!(
+        order(&mut ledger, CheckOrder::BalanceFirst),
+        Err(TransferRefusal::InsufficientFunds { balance })
+    );
+}

@@ -106,6 +106,14 @@ impl Native {
         rules::transfer(&mut self.ledger, &self.config, request, self.now)
     }
 
+    pub fn apply_in_order(
+        &mut self,
+        request: TransferRequest,
+        order: rules::CheckOrder,
+    ) -> Result<u64, TransferRefusal> {
+        rules::transfer_in_order(&mut self.ledger, &self.config, request, self.now, order)
+    }
+
     pub fn apply_approve(&mut self, request: ApproveRequest) -> Result<u64, ApproveRefusal> {
         rules::approve(&mut self.ledger, &self.config, request, self.now)
     }
