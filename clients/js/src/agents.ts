@@ -30,6 +30,11 @@ export interface Certified<T> {
   seconds: bigint;
 }
 
+/** The agent speaks for another network than the payment's: its word counts for nothing there. */
+export class OtherNetwork extends Error {
+  override readonly name = "OtherNetwork";
+}
+
 /** One network, asked in the payer's name. */
 export class Network {
   readonly #agent: Agent;
@@ -59,7 +64,7 @@ export class Network {
     if (agent.rootKey === null) await within(agent.fetchRootKey(), "the network", callMs);
     if (agent.rootKey === null) throw new Error("the agent has no root key");
     const found = await networkId(agent.rootKey);
-    if (found !== network) throw new Error(`the agent speaks for network ${found}, the payment is of ${network}`);
+    if (found !== network) throw new OtherNetwork(`the agent speaks for network ${found}, the payment is of ${network}`);
     return new Network(agent, callMs);
   }
 

@@ -1,7 +1,7 @@
 import type { PaymentPayloadContext, PaymentPayloadResult, PaymentRequirements, SchemeNetworkClient } from "@x402/core/types";
 import type { SignIdentity } from "@icp-sdk/core/agent";
 import { accountText, parseCanisterId } from "./account.js";
-import type { Network } from "./agents.js";
+import { type Network, OtherNetwork } from "./agents.js";
 import { type DefaultAsset, defaultCap, findDefaultAsset, USD_PEGGED } from "./assets.js";
 import { isObject } from "./bytes.js";
 import { type Call, CALL_TAG, enlist, find } from "./calls.js";
@@ -264,7 +264,12 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     if ((await this.#journal.openTo(offer.spender, this.#payer)) >= limit) {
       throw new OfferRefused(`${limit} payments to canister ${offer.spender} are not resolved: resolve or forget some of them first`);
     }
-    const network = this.#options.preflight === false ? undefined : await this.#networks.of(offer.network).catch(() => undefined);
+    const connected = await this.#networks.of(offer.network).catch((error: unknown) => {
+      // A network that does not answer stops no purchase; a payer who is connected to another one does not pay here.
+      if (error instanceof OtherNetwork) throw new OfferRefused(error.message);
+      return undefined;
+    });
+    const network = this.#options.preflight === false ? undefined : connected;
     const payer = { owner: this.#identity.getPrincipal(), subaccount: this.#options.subaccount };
     const allowance = network && (await preflight(network, offer, payer, Math.floor(this.#now()) + offer.maxTimeoutSeconds));
     how.signal?.throwIfAborted();

@@ -12,7 +12,8 @@ import {
   type ExactIcrc2Payload,
   withPaymentIdentifier,
 } from "../src/index.js";
-import { buyer, CKUSDC, CKUSDT, ICP, identity, NETWORK, offer, payer, QUICK, receipt, Seller, SPENDER } from "./support.js";
+import { decodePaymentRequiredHeader } from "@x402/core/http";
+import { buyer, CKUSDC, CKUSDT, encode, ICP, identity, NETWORK, offer, payer, QUICK, receipt, Seller, SPENDER } from "./support.js";
 
 describe("a stock @x402/fetch client with the ICP scheme", () => {
   let seller: Seller;
@@ -203,6 +204,34 @@ describe("a stock @x402/fetch client with the ICP scheme", () => {
       ["ab", "ab", "a=b"],
     );
     assert.equal(seller.nonces().size, 3);
+  });
+
+  it("reads bodies where requests have no streams, as in Firefox", async () => {
+    seller.reset([await offer({}, {}, { method: "POST" })], (_, response) => response.destroy());
+    const body = Object.getOwnPropertyDescriptor(Request.prototype, "body")!;
+    Object.defineProperty(Request.prototype, "body", { get: () => undefined, configurable: true });
+    try {
+      const { pay } = buyer();
+      await pay(seller.url(), { method: "POST", body: "a" }).catch(() => undefined);
+      await pay(seller.url(), { method: "POST", body: "b" }).catch(() => undefined);
+    } finally {
+      Object.defineProperty(Request.prototype, "body", body);
+    }
+    assert.deepEqual([...new Set(seller.seen.map((seen) => seen.body))], ["a", "b"]);
+    assert.equal(seller.nonces().size, 2);
+  });
+
+  it("works with a second resendingFetch below, and by hand", async () => {
+    seller.reset([await offer()]);
+    const scheme = new ExactIcpScheme(identity, { store: new MemoryStore() });
+    const client = new x402Client().register("icp:*", scheme);
+    const below = resendingFetch(fetch, QUICK);
+    assert.equal((await wrapFetchWithPayment(resendingFetch(below, QUICK), client)(seller.url())).status, 200);
+    const unpaid = await below(seller.url());
+    const payload = await client.createPaymentPayload(decodePaymentRequiredHeader(unpaid.headers.get("PAYMENT-REQUIRED") ?? ""));
+    const headers = { "PAYMENT-SIGNATURE": encode(payload) };
+    assert.equal((await below(seller.url(), { headers })).status, 200);
+    assert.equal(seller.nonces().size, 2);
   });
 
   it("hands over what is free untouched", async () => {

@@ -284,9 +284,20 @@ describe("before signing, the ledger", () => {
     for (const method of ["icrc1_fee", "icrc1_balance_of", "icrc2_allowance"]) net.broken.add(method);
     seller.reset([await offer({ network: await net.id() })]);
     assert.equal((await withAgent().pay(seller.url())).status, 200);
-    seller.reset([await offer()]);
+    net.broken.add("icrc1_supported_standards");
     assert.equal((await withAgent().pay(seller.url())).status, 200);
   });
+
+  for (const network of ["icp:1", "icp:0123456789abcdef", "icp:local"]) {
+    it(`is not asked, and nothing is paid, on network ${network}, which is not the agent's`, async () => {
+      seller.reset([await offer({ network })]);
+      for (const preflight of [true, false]) {
+        const call = withAgent({ preflight }).pay(seller.url());
+        await assert.rejects(call, (error: Error) => error instanceof OfferRefused && /speaks for network/.test(error.message));
+      }
+      assert.equal(seller.seen.length, 0);
+    });
+  }
 });
 
 describe("the gateway's word about the canister", () => {
