@@ -7,8 +7,9 @@ use candid::Principal;
 pub const MAX_LEDGERS: usize = 32;
 /// The largest fee and the largest price that are accepted; amount + fee never overflows.
 pub const MAX_AMOUNT: u128 = 1_000_000_000_000_000_000_000_000_000_000_000_000;
-/// The longest symbol, in characters of four bytes at most.
-pub const MAX_SYMBOL_CHARS: usize = 32;
+/// The longest symbol, in characters of four bytes at most. Each offer carries it, in headers that have to stay
+/// small.
+pub const MAX_SYMBOL_CHARS: usize = 24;
 /// What stands for a symbol of which nothing can be shown.
 pub const NO_SYMBOL: &str = "?";
 /// The decimals of [`MAX_AMOUNT`]. A token may have more, and its amounts are less than one of it then.

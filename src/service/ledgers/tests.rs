@@ -75,7 +75,7 @@ fn no_symbol_keeps_a_ledger_from_being_added() {
         ("", "?"),
         ("\u{202e}CDSU\u{202c}\u{0}", "CDSU"),
         ("a\r\nSet-Cookie: b", "a Set-Cookie: b"),
-        (&long, "USDUSDUSDUSDUSDUSDUSDUSDUSDUSDU…"),
+        (&long, "USDUSDUSDUSDUSDUSDUSDUS…"),
         (&longest, "?"),
     ]) {
         describe_as(&runtime, symbol, 6);
