@@ -4,8 +4,9 @@ import { decodeHeader, encodeHeader, isObject, type JsonObject } from "./bytes.j
 import { OfferRefused } from "./errors.js";
 import { IDENTIFIER_EXTENSION } from "./identifier.js";
 import { mismatch, type Offer, readOffer } from "./offer.js";
+import type { Limits } from "./options.js";
 import { inOrder } from "./policy.js";
-import { messageOf } from "./text.js";
+import { messageOf, plain } from "./text.js";
 
 /**
  * PAYMENT-REQUIRED as the stock client is to see it: entries that nobody can read are left out, offers of the Internet
@@ -14,7 +15,7 @@ import { messageOf } from "./text.js";
 export async function rewrite(
   header: string,
   call: Omit<Call, "id" | "offers" | "resource" | "extensions" | "takesIdentifier">,
-  assets: readonly string[],
+  { assets, warn }: Pick<Limits, "assets" | "warn">,
 ): Promise<string> {
   let required: JsonObject;
   try {
@@ -23,7 +24,8 @@ export async function rewrite(
     throw new OfferRefused(`the seller's PAYMENT-REQUIRED cannot be read: ${messageOf(error)}`);
   }
   // Another version is the business of other schemes.
-  if (required.x402Version !== 2) return header;
+  if (typeof required.x402Version === "number" && required.x402Version !== 2) return header;
+  if (required.x402Version !== 2) throw new OfferRefused(`the seller's PAYMENT-REQUIRED has x402Version ${plain(required.x402Version)}`);
   if (!Array.isArray(required.accepts)) throw new OfferRefused("the seller's PAYMENT-REQUIRED has no list of offers");
   const reasons: string[] = [];
   const offers: Offer[] = [];
@@ -49,6 +51,9 @@ export async function rewrite(
       reasons.length === 0 ? "the seller offers nothing" : `no offer can be accepted: ${reasons.slice(0, 10).join("; ")}`,
     );
   }
+  // The stock client says nothing of what is left out, and may know nobody who pays the rest.
+  if (offers.length === 0 && reasons.length > 0)
+    warn(`no offer on the Internet Computer can be accepted: ${reasons.slice(0, 10).join("; ")}`);
   const sorted = inOrder(assets, offers);
   const extensions = readExtensions(required.extensions);
   const known = remember({

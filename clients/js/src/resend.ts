@@ -59,7 +59,7 @@ async function ask(
     try {
       headers.set(
         "PAYMENT-REQUIRED",
-        await rewrite(required, { request: facts, url, begun, identifier, gatewayCanister, unpayable }, limits.assets),
+        await rewrite(required, { request: facts, url, begun, identifier, gatewayCanister, unpayable }, limits),
       );
     } catch (error) {
       await lastWords(facts);

@@ -24,20 +24,25 @@ export interface Outcome {
 const PAID: PaymentStatus[] = ["Settled", "Delivered", "Refunding", "Refunded"];
 
 /**
- * Asks the canister and the ledger of a payment. While it is good and the network is asked in the payer's name, it
- * is cancelled: ask only about a payment that shall not be made any more. Never throws.
+ * Asks the canister and the ledger of a payment. While it is good and the network is asked in the payer's name, it is
+ * cancelled: ask only about a payment that shall not be made any more. With `mayBeUnderWay` a good payment that the
+ * canister does not know yet is left alone. Never throws.
  */
-export async function lastWord(network: Network, record: PaymentRecord, others: Set<string>): Promise<Outcome> {
+export async function lastWord(network: Network, record: PaymentRecord, others: Set<string>, mayBeUnderWay = false): Promise<Outcome> {
   try {
-    return await ask(network, record, others);
+    return await ask(network, record, others, mayBeUnderWay);
   } catch (error) {
     return unresolved(`the network did not answer: ${messageOf(error)}`);
   }
 }
 
-async function ask(network: Network, record: PaymentRecord, others: Set<string>): Promise<Outcome> {
+async function ask(network: Network, record: PaymentRecord, others: Set<string>, mayBeUnderWay: boolean): Promise<Outcome> {
   const spender = parseCanisterId(record.spender);
   if (!spender) return unresolved("the spender is no canister");
+  if (mayBeUnderWay) {
+    const { value, seconds } = await paymentStatus(network, spender, fromHex(record.paymentId));
+    if (value === null && seconds < BigInt(record.validBefore)) return unresolved("it is good, and the canister has not seen it");
+  }
   const payer = parseAccount(record.payer)?.owner.toText();
   let cancelled: string | undefined;
   // The nonce is the caller's own: under another name, another authorization would be cancelled.

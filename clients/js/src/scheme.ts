@@ -206,7 +206,7 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     const record = await this.#journal.store.withLock(key, async () => {
       const open = await this.#journal.current(key, Infinity);
       if (open) {
-        const { state, reason, delivered } = await this.#ask(open);
+        const { state, reason, delivered } = await this.#ask(open, true);
         if (state === "paid" && delivered) await this.#journal.settleLocked(open, "delivered");
         else if (state !== "dead") throw new OfferRefused(`payment ${open.paymentId} for the same offer is not resolved: ${reason}`);
       }
@@ -233,7 +233,7 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   }
 
   /** The last word about an open payment, noted. Under the lock of its request. */
-  async #ask(record: PaymentRecord): Promise<Outcome> {
+  async #ask(record: PaymentRecord, mayBeUnderWay = false): Promise<Outcome> {
     if (record.state !== "unresolved" && record.state !== "paid") {
       const state = record.state === "delivered" ? "paid" : record.state === "dead" ? "dead" : "unresolved";
       return { state, reason: `it is ${record.state}`, delivered: record.state === "delivered" };
@@ -246,7 +246,7 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     }
     if (!network)
       return { state: "unresolved", reason: `no agent for network ${record.network} is known (options agent and host)`, delivered: false };
-    const outcome = await lastWord(network, record, await this.#journal.others(record.paymentId));
+    const outcome = await lastWord(network, record, await this.#journal.others(record.paymentId), mayBeUnderWay);
     if (outcome.state !== "unresolved") await this.#journal.settleLocked(record, outcome.state);
     return outcome;
   }

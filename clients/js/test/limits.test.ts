@@ -111,6 +111,14 @@ describe("one odd entry in accepts", () => {
     });
   }
 
+  it("is told although other networks remain, which the stock client may not know", async () => {
+    const evm = { scheme: "exact", network: "eip155:8453", amount: "1", asset: "0x00", payTo: "0x01", maxTimeoutSeconds: 60, extra: {} };
+    seller.reset([{ ...(await offer()), amount: 1 }, evm]);
+    const warnings: string[] = [];
+    await assert.rejects(buyer({}, { warn: (message) => warnings.push(message) }).pay(seller.url()), /No network\/scheme registered/);
+    assert.match(warnings[0]!, /offer 1: amount is 1/);
+  });
+
   it("is told with all the others", async () => {
     seller.reset([
       null,
@@ -141,6 +149,8 @@ describe("one odd entry in accepts", () => {
     "no base64": "{}",
     "no JSON": encode("x").slice(2),
     "a list": encode([]),
+    "a version of another type": encode({ x402Version: "2\u001b[2J", accepts: [] }),
+    "no version": encode({ accepts: [] }),
     "no accepts": encode({ x402Version: 2 }),
     "accepts null": encode({ x402Version: 2, accepts: null }),
     "empty accepts": encode({ x402Version: 2, accepts: [] }),

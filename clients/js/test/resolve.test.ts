@@ -11,10 +11,9 @@ import {
   ExactIcpScheme,
   MemoryStore,
   OfferRefused,
-  PayerLedger,
   type PaymentStore,
 } from "../src/index.js";
-import { buyer, CKUSDC, encode, ICP, identity, offer, OTHER_SPENDER, Seller, settled, SPENDER, type Paid } from "./support.js";
+import { buyer, encode, identity, offer, OTHER_SPENDER, Seller, settled, SPENDER, type Paid } from "./support.js";
 import { FakeNetwork, STATUSES, transfer } from "./network.js";
 
 let seller: Seller;
@@ -322,21 +321,29 @@ describe("the gateway's word about the canister", () => {
 });
 
 describe("another transport with an agent", () => {
-  for (const [status, moved, nonces] of [
-    ["Delivered", true, 2],
-    ["Delivered", false, 1],
-    ["Settled", true, 1],
-    [null, false, 2],
+  for (const [status, moved, nonces, late] of [
+    ["Delivered", true, 2, false],
+    ["Delivered", false, 1, false],
+    ["Settled", true, 1, false],
+    ["Failed", false, 2, false],
+    // It may be under way: it is not cancelled.
+    [null, false, 1, false],
+    [null, false, 2, true],
+    [null, true, 1, true],
   ] as const) {
-    it(`${nonces === 2 ? "buys again" : "waits"} when the first payment is ${status}, ${moved ? "with" : "without"} a transfer`, async () => {
+    const when = `the first payment is ${status}${late ? " and past" : ""}, ${moved ? "with" : "without"} a transfer`;
+    it(`${nonces === 2 ? "buys again" : "waits"} when ${when}`, async () => {
       seller.reset([await offer({ network: await net.id() })]);
       const scheme = new ExactIcpScheme(identity, { store, agent: net.agent(), spenders: [SPENDER] });
       const pay = wrapFetchWithPayment(fetch, new x402Client().register("icp:*", scheme));
       await pay(seller.url());
-      if (status !== null) used(status);
+      if (status === "Failed") net.status = () => STATUSES.Failed!;
+      else if (status !== null) used(status);
+      if (late) expired(null);
       if (moved) net.blocks.push(transfer((await scheme.unresolved())[0]!.paymentId));
       await pay(seller.url()).catch(() => undefined);
       assert.equal(seller.nonces().size, nonces);
+      if (status === null && !late) assert.ok(!net.updates.includes("cancel_authorization"));
     });
   }
 });
@@ -369,67 +376,5 @@ describe("cancelPayment", () => {
     net.rootKey = new Uint8Array(133).fill(1);
     await assert.rejects(cancelPayment(net.agent(), header), /speaks for network/);
     await assert.rejects(cancelPayment(net.agent(), "?"), SyntaxError);
-  });
-});
-
-describe("approvals", () => {
-  const ledger = () => new PayerLedger(net.agent(), CKUSDC);
-  const hours = (count: number) => BigInt(Date.now() + count * 3_600_000) * 1_000_000n;
-
-  for (const spender of [identity.getPrincipal().toText(), "2vxsx-fae", "aaaaa-aa", "nobody", SPENDER.toUpperCase()]) {
-    it(`go to canisters only, not to ${spender}`, async () => {
-      for (const call of [
-        () => ledger().approve(spender, 1n),
-        () => ledger().ensureAllowance(spender, 1n),
-        () => ledger().revoke(spender),
-      ]) {
-        await assert.rejects(call(), OfferRefused);
-      }
-      assert.deepEqual(net.approvals, []);
-    });
-  }
-
-  it("end within an hour unless said otherwise, and neither lower nor shorten what stands", async () => {
-    for (const [standing, amount, expiresInSeconds, expected, end] of [
-      [{ allowance: 0n, expires_at: [] }, 5n, undefined, 5n, hours(1)],
-      [{ allowance: 0n, expires_at: [] }, 5n, 7_200, 5n, hours(2)],
-      [{ allowance: 9n, expires_at: [hours(3)] }, 5n, undefined, 9n, hours(3)],
-      [{ allowance: 9n, expires_at: [hours(-1)] }, 5n, undefined, 5n, hours(1)],
-      [{ allowance: 9n, expires_at: [] }, 50n, undefined, 50n, undefined],
-    ] as [FakeNetwork["allowance"], bigint, number | undefined, bigint, bigint | undefined][]) {
-      net.allowance = standing;
-      if (standing.expires_at[0] !== undefined && standing.expires_at[0] < hours(0))
-        net.beforeApproval = () => (net.allowance = { allowance: 0n, expires_at: [] });
-      await ledger().approve(SPENDER, amount, expiresInSeconds === undefined ? {} : { expiresInSeconds });
-      const made = net.approvals.at(-1)!;
-      assert.equal(made.amount, expected);
-      if (end === undefined) assert.deepEqual(made.expires_at, []);
-      else assert.ok(made.expires_at[0]! >= end - 2_000_000_000n && made.expires_at[0]! <= end + 5_000_000_000n);
-      net.beforeApproval = () => undefined;
-    }
-  });
-
-  it("that change at the same time are read again", async () => {
-    net.allowance = { allowance: 1n, expires_at: [] };
-    let changes = 0;
-    net.beforeApproval = () => {
-      if (changes++ < 2) net.allowance = { allowance: 100n + BigInt(changes), expires_at: [] };
-    };
-    await ledger().approve(SPENDER, 50n);
-    assert.equal(net.approvals.at(-1)!.amount, 102n);
-  });
-
-  it("are made when they are needed, within the cap", async () => {
-    net.allowance = { allowance: 20_000n, expires_at: [] };
-    assert.equal(await ledger().ensureAllowance(SPENDER, 20_000n), undefined);
-    net.allowance = { allowance: 20_000n, expires_at: [hours(0)] };
-    assert.equal(await ledger().ensureAllowance(SPENDER, 20_000n), 1n);
-    await assert.rejects(ledger().ensureAllowance(SPENDER, 1_010_001n), /more than the 1010000/);
-    await assert.rejects(ledger().ensureAllowance(SPENDER, 30_000n, { amount: 50_000_000n }), /more than the 1010000/);
-    await assert.rejects(new PayerLedger(net.agent(), ICP).ensureAllowance(SPENDER, 30_000n), /more than the 0/);
-    await ledger().ensureAllowance(SPENDER, 30_000n, { amount: 5_000_000n, maxAmount: 5_000_000n });
-    assert.equal(net.allowance.allowance, 5_000_000n);
-    await ledger().revoke(SPENDER);
-    assert.equal(await ledger().allowance(SPENDER), 0n);
   });
 });
