@@ -160,7 +160,7 @@ pub enum PayError {
     /// **The payment was used before**, for another request or too long ago to be answered again: its
     /// money has moved or may have.
     #[error(
-        "payment {} was used before ({}{}){}; its money has moved or may have, so look before paying anew",
+        "payment {} was used before ({}{}){}; its money has moved or may have, so look before you pay again",
         payment.payment_id,
         plain_text(reason),
         explain(.message),

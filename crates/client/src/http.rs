@@ -1,19 +1,20 @@
 //! Plain HTTP within limits, with the names of local canisters.
 
+mod names;
 mod redirect;
 mod retry;
 
+pub(crate) use names::{client_builder, is_local};
 pub(crate) use retry::retry_after;
 
 use crate::limits::Limits;
 use redirect::Next;
 use reqwest::{
     Client, Method, Url,
-    dns::{Addrs, Name, Resolve, Resolving},
     header::{HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
-use std::{fmt, net::SocketAddr, str::FromStr, sync::Arc, time::Instant};
+use std::{fmt, str::FromStr, time::Instant};
 use x402_icp::wire::PAYMENT_SIGNATURE;
 
 /// How many redirects are followed.
@@ -213,25 +214,6 @@ pub(crate) struct Http {
     limits: Limits,
 }
 
-/// Whether a URL names this machine, which no proxy can reach for us.
-pub(crate) fn is_local(url: &str) -> bool {
-    let Ok(url) = Url::parse(url) else {
-        return false;
-    };
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || host
-            .parse()
-            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-}
-
-/// A builder that knows the names of this machine.
-pub(crate) fn client_builder(local: bool) -> reqwest::ClientBuilder {
-    let builder = Client::builder().dns_resolver(Arc::new(LocalNames));
-    if local { builder.no_proxy() } else { builder }
-}
-
 impl Http {
     pub(crate) fn new(limits: Limits) -> Result<Self, HttpError> {
         // Redirects are followed by `ask`, which looks where they lead. A payment follows none.
@@ -365,97 +347,5 @@ fn deepest(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-/// Resolves `localhost` and everything below it to this machine (RFC 6761), which systems' resolvers do
-/// not all do; leaves other names to the system.
-struct LocalNames;
-
-impl Resolve for LocalNames {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let name = name.as_str();
-            if name == "localhost" || name.ends_with(".localhost") {
-                let local = [
-                    SocketAddr::from(([127, 0, 0, 1], 0)),
-                    SocketAddr::from(([0u16, 0, 0, 0, 0, 0, 0, 1], 0)),
-                ];
-                return Ok(Box::new(local.into_iter()) as Addrs);
-            }
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name, 0)).await?.collect();
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requests_are_checked_before_they_are_sent() {
-        assert_eq!(
-            Request::new("post", "http://a.b/c?d", vec![1])
-                .unwrap()
-                .method,
-            "POST"
-        );
-        for (method, url) in [
-            ("GET", "a.b/c"),
-            ("GET", "ftp://a.b/"),
-            ("G T", "http://a.b/"),
-            ("", "http://a.b/"),
-        ] {
-            assert!(
-                matches!(
-                    Request::new(method, url, vec![]),
-                    Err(HttpError::Malformed(_))
-                ),
-                "{method} {url}"
-            );
-        }
-    }
-
-    #[test]
-    fn this_machine_is_told_from_others() {
-        for url in [
-            "http://localhost:1/",
-            "http://x.localhost/",
-            "http://127.0.0.1/",
-            "http://[::1]:80/",
-        ] {
-            assert!(is_local(url), "{url}");
-        }
-        for url in [
-            "https://icp0.io/",
-            "http://10.0.0.1/",
-            "http://localhost.evil/",
-            "?",
-        ] {
-            assert!(!is_local(url), "{url}");
-        }
-    }
-
-    #[tokio::test]
-    async fn local_names_are_this_machine() {
-        let addresses =
-            LocalNames.resolve("xevnm-gaaaa-aaaar-qafnq-cai.localhost".parse().unwrap());
-        assert!(
-            addresses
-                .await
-                .unwrap()
-                .all(|address| address.ip().is_loopback())
-        );
-    }
-
-    #[tokio::test]
-    async fn a_refused_connection_sent_nothing() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        let http = Http::new(Limits::default()).unwrap();
-        let request = Request::get(&format!("http://127.0.0.1:{port}/")).unwrap();
-        assert!(matches!(
-            http.pay(&request, "x").await,
-            Err(HttpError::NotSent(_))
-        ));
-    }
-}
+mod tests;

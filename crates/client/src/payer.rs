@@ -247,7 +247,24 @@ impl Payer {
         Ok(self.journal.unresolved()?)
     }
 
-    /// Ends the record of a payment on the user's word; whether there was one. The same request is then paid for anew, and
+    /// Sends a recorded payment again, by its id: to fetch what was paid for, or to find out whether it was. `None` if it is
+    /// not recorded. Headers that are secrets are not recorded; with them, [`Payer::pay`] for the same request does the same.
+    pub async fn refetch(&self, id: PaymentId) -> Result<Option<Box<Paid>>, PayError> {
+        let id = id.to_string();
+        let recorded = self.journal.unresolved()?;
+        match recorded
+            .into_iter()
+            .find(|entry| entry.payment.payment_id == id)
+        {
+            Some(Entry { mut payment, .. }) => {
+                payment.stored = true;
+                self.send(&payment).await.map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Ends the record of a payment on the user's word; whether there was one. The same request then gets a new payment, and
     /// **the forgotten payment may still be charged**.
     pub fn forget(&self, id: PaymentId) -> Result<bool, PayError> {
         Ok(self.journal.forget(id)?)
@@ -297,7 +314,7 @@ impl Payer {
         payment.stored = true;
         match self.transmit(&payment).await {
             Ok(paid) => Ok(Some(paid)),
-            // Proven, and so the resource may be bought anew.
+            // Proven, and so the resource may be bought with a new payment.
             Err(PayError::Refused { .. }) => Ok(None),
             Err(error) => Err(error),
         }

@@ -166,8 +166,13 @@ impl SignedPayment {
         };
         let network = &self.payment.accepted.network;
         let key = |url: &str| RequestKey::new(&from, network, &self.method, url, &request.body);
+        let paid = key(&self.url);
         let asked = self.asked_url.as_deref().map(key);
-        asked.into_iter().chain([key(&self.url)]).collect()
+        asked
+            .filter(|asked| *asked != paid)
+            .into_iter()
+            .chain([paid])
+            .collect()
     }
 
     /// The identifier that names this purchase to the seller, if the seller takes any.

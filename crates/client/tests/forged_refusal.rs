@@ -98,7 +98,7 @@ fn a_payment_that_a_gateway_used_is_not_called_refused() {
             .await
             .with_approval(Some(Amount(FUNDS)));
         let payment = signed(&shop, &payer).await;
-        // The gateway presents it itself, keeps the goods, and tells another story.
+        // The gateway presents it itself, keeps the content, and tells another story.
         payer.send(&payment).await.unwrap();
         // Another process has another journal.
         let elsewhere = shop.payer(identity()).await;

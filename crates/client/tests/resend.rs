@@ -142,18 +142,18 @@ async fn signed(payer: &Payer, url: &str) -> SignedPayment {
 }
 
 #[tokio::test]
-async fn the_same_payment_is_sent_until_the_goods_arrive() {
+async fn the_same_payment_is_sent_until_the_content_arrives() {
     let (url, told) = seller(vec![
         offers(),
         Act::HangUp,
         Act::Answer(402, outcome(false, Some("settlement_pending")), "{}"),
         Act::Answer(503, vec![], ""),
-        Act::Answer(200, outcome(true, None), "goods"),
+        Act::Answer(200, outcome(true, None), "content"),
     ]);
     let payer = payer(Duration::from_secs(60));
     let payment = signed(&payer, &url).await;
     let paid = payer.send(&payment).await.unwrap();
-    assert_eq!(paid.response.body, b"goods");
+    assert_eq!(paid.response.body, b"content");
     assert_eq!(paid.receipt.unwrap().transaction, "7");
     let sent: Vec<_> = told.try_iter().collect();
     assert_eq!(sent.len(), 5);

@@ -2,10 +2,7 @@
 
 mod support;
 
-use candid::{Decode, Encode, Nat, Principal};
-use icrc_ledger_types::icrc2::transfer_from::{TransferFromArgs, TransferFromError};
 use serde_bytes::ByteBuf;
-use serde_json::json;
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -15,82 +12,14 @@ use support::{
     gateway::{Answer, Gateway},
     handmade::{CancelError, Payment, Status, confirming},
     merchant,
+    sellers::{identity, refusal, refusing, signed, take},
 };
 use tokio::runtime::Runtime;
-use tollkeeper_client::{
-    Amount, Identity, Outcome, PayError, Payer, Quote, Request, Resolution, SignedPayment,
-};
-use x402_icp::{encode_header, offer::offer_id};
-
-fn identity(seed: u8) -> Identity {
-    let key = ic_ed25519::PrivateKey::deserialize_raw_32(&[seed; 32]);
-    Identity::from_pem(&key.serialize_pkcs8_pem(ic_ed25519::PrivateKeyFormat::Pkcs8v1)).unwrap()
-}
+use tollkeeper_client::{Amount, Outcome, PayError, Request, Resolution};
 
 fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     now.as_secs()
-}
-
-/// A 402 for `GET /report` that this canister collects.
-fn offers(shop: &Shop, network: &str, spender: Principal, seconds: u32) -> String {
-    encode_header(&json!({
-        "x402Version": 2,
-        "accepts": [{
-            "scheme": "exact", "network": network, "amount": PRICE.to_string(), "asset": shop.ledger.to_text(),
-            "payTo": merchant().to_string(), "maxTimeoutSeconds": seconds,
-            "extra": {
-                "assetTransferMethod": "icrc2", "symbol": "ckUSDC", "decimals": 6, "fee": FEE.to_string(),
-                "spender": spender.to_text(), "offer": offer_id(spender, "GET", "/report", 1),
-                "method": "GET", "route": "/report", "revision": 1,
-            },
-        }],
-    }))
-}
-
-/// The refusal that a seller forwards.
-fn refusal() -> String {
-    encode_header(&json!({
-        "success": false, "errorReason": "insufficient_funds", "transaction": "", "network": "icp:1",
-    }))
-}
-
-/// A seller whose canister is hand-made: quotes, and refuses every payment.
-fn refusing(shop: &Shop, network: &str, spender: Principal, seconds: u32) -> Gateway {
-    let offers = offers(shop, network, spender, seconds);
-    Gateway::open(move |payment| {
-        let header = match payment {
-            None => ("PAYMENT-REQUIRED", offers.clone()),
-            Some(_) => ("PAYMENT-RESPONSE", refusal()),
-        };
-        Some((402, vec![header], String::new()))
-    })
-}
-
-async fn signed(payer: &Payer, url: &str) -> SignedPayment {
-    let Quote::Priced(priced) = payer.quote(&Request::get(url).unwrap()).await.unwrap() else {
-        panic!("must be priced");
-    };
-    let offer = payer.fund(&priced).await.unwrap();
-    payer.sign(&priced, &offer).unwrap()
-}
-
-/// Lets the hand-made canister take the price.
-fn take(shop: &Shop, canister: Principal, payer: &Payer, memo: Option<Vec<u8>>) -> u64 {
-    let args = TransferFromArgs {
-        spender_subaccount: None,
-        from: payer.account(),
-        to: merchant(),
-        amount: PRICE.into(),
-        fee: None,
-        memo: memo.map(|memo| memo.into()),
-        created_at_time: None,
-    };
-    let reply = shop.call(canister, "take", Encode!(&args).unwrap());
-    let taken = Decode!(&reply, Result<Nat, TransferFromError>)
-        .unwrap()
-        .unwrap();
-    u64::try_from(taken.0).unwrap()
 }
 
 #[test]
@@ -110,7 +39,7 @@ fn a_canister_that_took_the_money_cannot_confirm_that_it_did_not() {
         shop.fund(account, FUNDS);
         runtime.block_on(async {
             let payer = shop.payer(identity(seed)).await.with_approval(None);
-            let gateway = refusing(&shop, payer.network().id(), canister, 60);
+            let gateway = refusing(shop.ledger, payer.network().id(), canister, 60);
             let payment = signed(&payer, &gateway.url(&host, "/report")).await;
             let memo = match memo {
                 Some("id") => Some(Some(payment.id().unwrap().0.to_vec())),
@@ -190,7 +119,7 @@ fn what_a_canister_says_of_a_good_authorization_does_not_make_it_dead() {
         let host = format!("{canister}.localhost");
         runtime.block_on(async {
             let payer = shop.payer(identity(1)).await.with_approval(None);
-            let gateway = refusing(&shop, payer.network().id(), canister, 60);
+            let gateway = refusing(shop.ledger, payer.network().id(), canister, 60);
             match payer
                 .pay(&Request::get(&gateway.url(&host, "/report")).unwrap())
                 .await

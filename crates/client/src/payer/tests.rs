@@ -5,6 +5,7 @@ mod limits;
 mod property;
 mod requests;
 mod seller;
+mod signing;
 
 use super::*;
 use crate::journal::FileJournal;
@@ -223,7 +224,7 @@ async fn nothing_is_sent_that_cannot_be_recorded() {
 }
 
 #[tokio::test]
-async fn what_was_delivered_is_bought_anew() {
+async fn what_was_delivered_is_bought_again() {
     let seller = Seller::open(|got, _| match got.payment {
         None => price(got),
         Some(_) => delivered(got),

@@ -1,6 +1,7 @@
 //! A canister that says of every payment what it was made to say, and takes money when it is told to.
 
 use candid::{CandidType, Encode, Principal};
+use icrc_ledger_types::icrc2::allowance::Allowance;
 use serde_bytes::ByteBuf;
 
 /// What `cancel_authorization` answers.
@@ -78,6 +79,56 @@ pub fn confirming(
         payment_method = answers("payment", 1024, payment.len()),
         ledger_length = ledger.as_slice().len(),
         method_length = METHOD.len(),
+    );
+    wat::parse_str(text).expect("the text is a module")
+}
+
+/// A ledger without a block log, on which everybody has enough: `icrc2_allowance` answers the first number to queries and
+/// the second to update calls.
+pub fn plain_ledger(fee: u128, allowances: [u128; 2]) -> Vec<u8> {
+    let nat = |number: u128| Encode!(&candid::Nat::from(number)).unwrap();
+    let allowance = |number: u128| {
+        Encode!(&Allowance {
+            allowance: number.into(),
+            expires_at: None,
+        })
+        .unwrap()
+    };
+    let replies = [
+        nat(fee),
+        nat(u128::MAX),
+        allowance(allowances[0]),
+        allowance(allowances[1]),
+    ];
+    let segments: String = (0..4)
+        .map(|n| {
+            format!(
+                "(data (i32.const {}) \"{}\")\n",
+                n * 1_024,
+                data(&replies[n])
+            )
+        })
+        .collect();
+    let reply = |n: usize| {
+        let (at, length) = (n * 1_024, replies[n].len());
+        format!("(call $append (i32.const {at}) (i32.const {length}))")
+    };
+    let text = format!(
+        r#"(module
+          (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+          (import "ic0" "msg_reply" (func $reply))
+          (import "ic0" "in_replicated_execution" (func $replicated (result i32)))
+          (memory 1)
+          {segments}
+          (func (export "canister_query icrc1_fee") {fee} (call $reply))
+          (func (export "canister_query icrc1_balance_of") {balance} (call $reply))
+          (func (export "canister_query icrc2_allowance")
+            (if (call $replicated) (then {certified}) (else {queried}))
+            (call $reply)))"#,
+        fee = reply(0),
+        balance = reply(1),
+        queried = reply(2),
+        certified = reply(3),
     );
     wat::parse_str(text).expect("the text is a module")
 }

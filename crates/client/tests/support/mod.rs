@@ -16,11 +16,14 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 use std::{path::PathBuf, time::SystemTime};
-use test_ledger::testing::{Fault, LedgerInit, decode_queued, queue_fault};
+use test_ledger::testing::{
+    Fault, LedgerInit, decode_moved, decode_queued, move_to_archive, queue_fault,
+};
 use tollkeeper_client::{Amount, Identity, Network, Payer, SpendControls};
 
 pub mod gateway;
 pub mod handmade;
+pub mod sellers;
 
 pub const FEE: u128 = 10_000;
 pub const PRICE: u128 = 30_000;
@@ -314,16 +317,41 @@ impl Shop {
 
     /// Another canister, with this code.
     pub fn install(&self, wasm: Vec<u8>) -> Principal {
+        self.install_with(wasm, vec![])
+    }
+
+    fn install_with(&self, wasm: Vec<u8>, arg: Vec<u8>) -> Principal {
         blocking(|| {
             let subnet = self.pic.topology().get_app_subnets()[0];
             let id = self
                 .pic
                 .create_canister_on_subnet(Some(controller()), None, subnet);
             self.pic.add_cycles(id, CYCLES);
-            self.pic
-                .install_canister(id, wasm, vec![], Some(controller()));
+            self.pic.install_canister(id, wasm, arg, Some(controller()));
             id
         })
+    }
+
+    /// Lets the ledger behave.
+    pub fn clear_faults(&self) {
+        let arg = Encode!().unwrap();
+        blocking(|| {
+            self.pic
+                .update_call(self.ledger, controller(), "test_clear_faults", arg)
+        })
+        .unwrap();
+    }
+
+    /// Moves the oldest blocks of the ledger to an archive.
+    pub fn archive(&self, count: u64) {
+        let archive = self.install_with(
+            wasm("TEST_LEDGER_WASM", "test_ledger.wasm.gz"),
+            LedgerInit::archive().encode(),
+        );
+        let (method, arg) = move_to_archive(archive, count);
+        let reply =
+            blocking(|| self.pic.update_call(self.ledger, controller(), method, arg)).unwrap();
+        assert!(decode_moved(&reply).unwrap() >= count);
     }
 
     /// Calls a canister as nobody in particular.
@@ -334,7 +362,12 @@ impl Shop {
 
     /// Lets the ledger misbehave on its next payment.
     pub fn misbehave(&self, fault: &Fault) {
-        let (method, arg) = queue_fault("icrc2_transfer_from", 1, fault);
+        self.misbehave_at("icrc2_transfer_from", 1, fault);
+    }
+
+    /// Lets the ledger misbehave at the next calls of a method.
+    pub fn misbehave_at(&self, method: &str, calls: u32, fault: &Fault) {
+        let (method, arg) = queue_fault(method, calls, fault);
         let reply =
             blocking(|| self.pic.update_call(self.ledger, controller(), method, arg)).unwrap();
         decode_queued(&reply).unwrap();

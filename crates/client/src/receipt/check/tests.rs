@@ -1,0 +1,162 @@
+use super::*;
+
+fn receipt() -> Receipt {
+    Receipt {
+        payment_id: "07".repeat(32),
+        network: "icp:1".into(),
+        asset: "xevnm-gaaaa-aaaar-qafnq-cai".into(),
+        transaction: "5".into(),
+        payer: Principal::from_slice(&[1]).to_text(),
+        pay_to: Principal::from_slice(&[2]).to_text(),
+        amount: "10000".into(),
+        fee: "10".into(),
+        method: "GET".into(),
+        path: "/report".into(),
+        settled_at: "1000000000000".into(),
+    }
+}
+
+fn block() -> Block {
+    Block {
+        from: Principal::from_slice(&[1]).into(),
+        to: Principal::from_slice(&[2]).into(),
+        spender: Some(Principal::from_slice(&[3]).into()),
+        amount: Amount(10_000),
+        memo: Some(vec![7; 32]),
+        fee: Some(Amount(10)),
+        timestamp: Some(999_000_000_000),
+    }
+}
+
+#[test]
+fn a_true_receipt_is_borne_out() {
+    let spender = Principal::from_slice(&[3]);
+    assert!(receipt().compare(&block(), Some(spender)).is_ok());
+    assert!(receipt().compare(&block(), None).is_ok());
+}
+
+#[test]
+fn every_lie_is_named() {
+    let stranger = Account::from(Principal::from_slice(&[9]));
+    type Lie = fn(&mut Block, Account);
+    let lies: [(&str, Lie); 7] = [
+        ("payer", |b, s| b.from = s),
+        ("recipient", |b, s| b.to = s),
+        ("amount", |b, _| b.amount = Amount(9_999)),
+        ("memo", |b, _| b.memo = None),
+        ("fee", |b, _| b.fee = Some(Amount(11))),
+        ("time", |b, _| b.timestamp = Some(2_000_000_000_000)),
+        ("spender", |b, _| b.spender = None),
+    ];
+    for (name, lie) in lies {
+        let mut block = block();
+        lie(&mut block, stranger);
+        let found = receipt().compare(&block, Some(Principal::from_slice(&[3])));
+        assert!(
+            matches!(found, Err(ReceiptError::Disproved { field, .. }) if field == name),
+            "{name}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn the_receipt_of_another_payment_is_not_the_one_asked_for() {
+    let other = Principal::from_slice(&[9]);
+    let expected = [
+        (
+            "paymentId",
+            Expected {
+                id: Some(PaymentId([8; 32])),
+                ..Default::default()
+            },
+        ),
+        (
+            "asset",
+            Expected {
+                asset: Some(other),
+                ..Default::default()
+            },
+        ),
+        (
+            "payer",
+            Expected {
+                payer: Some(other.into()),
+                ..Default::default()
+            },
+        ),
+        (
+            "payTo",
+            Expected {
+                pay_to: Some(other.into()),
+                ..Default::default()
+            },
+        ),
+        (
+            "amount",
+            Expected {
+                amount: Some(Amount(1)),
+                ..Default::default()
+            },
+        ),
+    ];
+    for (name, expected) in expected {
+        let found = receipt().as_expected(&expected);
+        assert!(
+            matches!(found, Err(ReceiptError::Other { field, .. }) if field == name),
+            "{name}: {found:?}"
+        );
+    }
+    let right = Expected {
+        id: Some(PaymentId([7; 32])),
+        ..Default::default()
+    };
+    assert!(receipt().as_expected(&right).is_ok());
+    assert!(receipt().of(PaymentId([7; 32])).is_ok());
+    assert!(receipt().of(PaymentId([8; 32])).is_err());
+}
+
+#[test]
+fn each_field_says_who_bears_it_out() {
+    let by = |block: &Block, canister, name| {
+        let fields = receipt().fields(block, canister);
+        fields
+            .iter()
+            .find(|field| field.field == name)
+            .unwrap()
+            .proven_by
+    };
+    let mut silent = block();
+    silent.fee = None;
+    for (block, canister, name, expected) in [
+        (block(), false, "amount", ProvenBy::Block),
+        (block(), false, "payer", ProvenBy::Block),
+        (block(), false, "path", ProvenBy::Nothing),
+        (block(), true, "path", ProvenBy::Canister),
+        (block(), false, "settledAt", ProvenBy::Nothing),
+        (block(), true, "fee", ProvenBy::Block),
+        (silent.clone(), true, "fee", ProvenBy::Canister),
+        (silent, false, "fee", ProvenBy::Nothing),
+    ] {
+        assert_eq!(by(&block, canister, name), expected, "{name}");
+    }
+}
+
+#[test]
+fn an_odd_receipt_is_read_member_by_member() {
+    let body =
+        br#"{"paymentId": "07", "transaction": 5.0, "fee": null, "amount": 10000, "more": []}"#;
+    let read = crate::receipt::read(body).unwrap();
+    assert_eq!(
+        (read.transaction.as_str(), read.amount.as_str()),
+        ("5", "10000")
+    );
+    assert_eq!((read.fee.as_str(), read.path.as_str()), ("", ""));
+    for odd in [
+        &b"[]"[..],
+        b"{}",
+        b"{\"paymentId\": \"07\"}",
+        b"{\"paymentId\": \"07\", \"transaction\": {}}",
+    ] {
+        assert!(crate::receipt::read(odd).is_err());
+    }
+}
