@@ -1,76 +1,15 @@
 //! Payments are recorded before they are sent: whatever happens then, one request is paid for once.
 
 mod cli_support;
+#[path = "cli_support/market.rs"]
+mod market;
 mod support;
 
-use cli_support::{Act, Cli, Gateway, object, port_of, recorded_in, signal, wait_for, words};
+use cli_support::{Act, object, recorded_in, signal, wait_for, words};
+use market::{Market, account, refs};
 use std::{path::PathBuf, time::Duration};
-use support::{FEE, FUNDS, PRICE, Shop, merchant};
+use support::{FEE, FUNDS, PRICE};
 use test_ledger::testing::Fault;
-use tollkeeper_client::{Account, Identity};
-
-fn account() -> Account {
-    Identity::from_pem(&cli_support::pem(1)).unwrap().account()
-}
-
-/// A shop with a gateway in front of it, and a payer who has money.
-struct Market {
-    shop: Shop,
-    gateway: Gateway,
-    cli: Cli,
-}
-
-impl Market {
-    fn open(name: &str, script: Vec<Act>) -> Self {
-        let shop = Shop::open();
-        shop.fund(account(), FUNDS);
-        Market {
-            gateway: Gateway::open(port_of(&shop.replica), script),
-            cli: Cli::on(name, &shop.replica),
-            shop,
-        }
-    }
-
-    /// The URL of a path by way of the gateway.
-    fn url(&self, path: &str) -> String {
-        format!(
-            "http://{}.localhost:{}{path}",
-            self.shop.canister, self.gateway.port
-        )
-    }
-
-    fn pay<'a>(&self, url: &'a str, more: &[&'a str]) -> Vec<String> {
-        let ledger = self.shop.ledger.to_text();
-        [
-            "pay",
-            url,
-            "--asset",
-            &ledger,
-            "--max-amount",
-            "30000",
-            "--approve",
-        ]
-        .iter()
-        .chain(more)
-        .map(|text| text.to_string())
-        .collect()
-    }
-
-    fn json(&self, args: &[String]) -> (i32, serde_json::Value) {
-        self.cli.json(&refs(args))
-    }
-
-    /// How many purchases the merchant was paid for.
-    fn blocks(&self) -> u128 {
-        let earned = self.shop.balance(merchant());
-        assert_eq!(earned % PRICE, 0);
-        earned / PRICE
-    }
-}
-
-fn refs(args: &[String]) -> Vec<&str> {
-    args.iter().map(String::as_str).collect()
-}
 
 #[test]
 fn whatever_the_seller_does_the_same_command_sends_the_same_payment() {

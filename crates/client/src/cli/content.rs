@@ -28,6 +28,21 @@ pub enum Target {
     },
 }
 
+/// Whether a path, as it is written or where its links lead, is in the folder of payments or is one of its files by
+/// another name.
+fn is_payments(asked: &Path, payments: &Path) -> bool {
+    let places = [Some(asked.to_path_buf()), files::real(asked).ok()];
+    places
+        .iter()
+        .flatten()
+        .any(|place| files::same(&files::folder(place), payments))
+        || std::fs::read_dir(payments).is_ok_and(|entries| {
+            entries
+                .flatten()
+                .any(|entry| files::same(asked, &entry.path()))
+        })
+}
+
 impl Target {
     /// Makes the place ready. `keep` are files that the content must not replace, each with what it is for the user;
     /// `payments` is the folder in which payments are recorded.
@@ -56,9 +71,9 @@ impl Target {
                 file.display()
             )));
         }
-        if files::same(&files::folder(asked), payments) {
+        if is_payments(asked, payments) {
             return Err(Failure::usage(format!(
-                "-o {}: payments are recorded in this folder, content must go elsewhere",
+                "-o {}: payments are recorded there, content must go elsewhere",
                 asked.display()
             )));
         }

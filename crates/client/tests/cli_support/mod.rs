@@ -176,6 +176,7 @@ pub struct Gateway {
     pub port: u16,
     script: Arc<Mutex<VecDeque<Act>>>,
     paid: Arc<Mutex<Vec<String>>>,
+    unpaid: Arc<Mutex<Option<Act>>>,
 }
 
 impl Gateway {
@@ -186,12 +187,14 @@ impl Gateway {
             port: listener.local_addr().unwrap().port(),
             script: Arc::new(Mutex::new(script.into())),
             paid: Arc::default(),
+            unpaid: Arc::default(),
         };
         let (script, paid) = (gateway.script.clone(), gateway.paid.clone());
+        let unpaid = gateway.unpaid.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (script, paid) = (script.clone(), paid.clone());
-                std::thread::spawn(move || serve(stream, shop, &script, &paid));
+                let (script, paid, unpaid) = (script.clone(), paid.clone(), unpaid.clone());
+                std::thread::spawn(move || serve(stream, shop, &script, &paid, &unpaid));
             }
         });
         gateway
@@ -200,6 +203,11 @@ impl Gateway {
     /// The payments that were sent, as their headers, in order.
     pub fn paid(&self) -> Vec<String> {
         self.paid.lock().unwrap().clone()
+    }
+
+    /// Does this with all requests without a payment from now on; `None`: forwards them.
+    pub fn unpaid(&self, act: Option<Act>) {
+        *self.unpaid.lock().unwrap() = act;
     }
 
     /// Goes on with another script.
@@ -213,16 +221,17 @@ fn serve(
     shop: u16,
     script: &Mutex<VecDeque<Act>>,
     paid: &Mutex<Vec<String>>,
+    unpaid: &Mutex<Option<Act>>,
 ) {
     let request = read_request(&mut stream);
-    let Some(payment) = header(&request, "payment-signature") else {
-        if let Some(answer) = forward(&request, shop) {
-            let _ = stream.write_all(&answer);
+    let act = match header(&request, "payment-signature") {
+        Some(payment) => {
+            paid.lock().unwrap().push(payment);
+            script.lock().unwrap().pop_front()
         }
-        return;
+        None => unpaid.lock().unwrap().clone(),
     };
-    paid.lock().unwrap().push(payment);
-    let act = script.lock().unwrap().pop_front().unwrap_or(Act::Forward);
+    let act = act.unwrap_or(Act::Forward);
     match act {
         Act::HangUp => {}
         Act::Silent(time) => std::thread::sleep(time),
@@ -278,7 +287,7 @@ pub fn header(message: &[u8], name: &str) -> Option<String> {
 }
 
 /// Asks the shop the same, and reads its answer to the end.
-fn forward(request: &[u8], shop: u16) -> Option<Vec<u8>> {
+pub fn forward(request: &[u8], shop: u16) -> Option<Vec<u8>> {
     let mut upstream = TcpStream::connect(("127.0.0.1", shop)).ok()?;
     let split = request.windows(2).position(|two| two == b"\r\n")? + 2;
     let (first, rest) = request.split_at(split);
