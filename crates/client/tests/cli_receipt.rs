@@ -205,9 +205,16 @@ fn a_purchase_is_checked_against_the_ledger() {
     let (status, value) = market.json(&market.pay(&url, &["--check"]));
     assert_eq!((status, &value["ok"]), (8, &false.into()), "{value}");
     assert_eq!(value["content"]["text"], "content", "{value}");
+    let resume = value["error"]["resume"].clone();
     assert_eq!(
         market.cli.recorded().len(),
         1,
         "it may not have been paid: {value}"
     );
+    // The same command goes on with it, and what the shop says is true.
+    let (status, value) = market.json(&market.pay(&url, &["--check"]));
+    assert_eq!((status, &value["checked"]), (0, &true.into()), "{value}");
+    assert_eq!(value["paymentId"], resume);
+    assert!(market.cli.recorded().is_empty());
+    assert_eq!(market.blocks(), 2);
 }

@@ -67,14 +67,14 @@ impl Target {
         if let Some((what, file)) = keep.iter().find(|(_, file)| files::same(asked, file)) {
             return Err(Failure::usage(format!(
                 "-o {} is the same file as {what} {}",
-                asked.display(),
-                file.display()
+                text::path(asked),
+                text::path(file)
             )));
         }
         if is_payments(asked, payments) {
             return Err(Failure::usage(format!(
                 "-o {}: payments are recorded there, content must go elsewhere",
-                asked.display()
+                text::path(asked)
             )));
         }
         let sink = Sink::open(asked).map_err(|e| Failure::usage(format!("-o {e}")))?;
@@ -105,11 +105,16 @@ impl Target {
         });
         match self {
             Target::File(sink) => {
-                let name = sink.shown().display().to_string();
-                sink.finish(body, keep)
-                    .map_err(|e| Failure::new(OTHER, "output", format!("{name}: {e}")))?;
-                output.say(format!("{} bytes written to {name}", body.len()));
-                about["file"] = json!(name);
+                let name = sink.shown().to_path_buf();
+                sink.finish(body, keep).map_err(|e| {
+                    Failure::new(OTHER, "output", format!("{}: {e}", text::path(&name)))
+                })?;
+                output.say(format!(
+                    "{} bytes written to {}",
+                    body.len(),
+                    text::path(&name)
+                ));
+                about["file"] = json!(name.display().to_string());
             }
             Target::Stdout { named } if !output.json() => {
                 if !named && stdout().is_terminal() && !text::is_text(body) {

@@ -1,5 +1,6 @@
 //! Files for content: nothing that was there before is lost, and nothing but our own is removed.
 
+use super::text;
 use std::{
     fs::{self, File, Metadata, OpenOptions},
     io::{self, Read, Write},
@@ -100,7 +101,7 @@ impl Own {
         if !self.is_ours() {
             return Err(io::Error::other(format!(
                 "{} was replaced while it was written",
-                self.path.display()
+                text::path(&self.path)
             )));
         }
         fs::rename(&self.path, target)?;
@@ -142,7 +143,7 @@ impl Sink {
     /// Opens the place for content. What is there already stays as it is until the content is complete. Errors
     /// are words for the user.
     pub fn open(asked: &Path) -> Result<Self, String> {
-        let problem = |what: &dyn std::fmt::Display| format!("{}: {what}", asked.display());
+        let problem = |what: &dyn std::fmt::Display| format!("{}: {what}", text::path(asked));
         if asked.as_os_str().is_empty() {
             return Err("the file for the content has no name".into());
         }
@@ -152,7 +153,10 @@ impl Sink {
         }
         let parent = folder(asked);
         if !parent.is_dir() {
-            return Err(problem(&format!("there is no folder {}", parent.display())));
+            return Err(problem(&format!(
+                "there is no folder {}",
+                text::path(&parent)
+            )));
         }
         let there = fs::metadata(asked);
         if there.is_err() && fs::symlink_metadata(asked).is_ok_and(|link| link.is_symlink()) {
@@ -220,7 +224,7 @@ impl Sink {
         if let Some(file) = keep.iter().find(|file| self.replaces(file)) {
             return Err(io::Error::other(format!(
                 "it is the same file as {}",
-                file.display()
+                text::path(file)
             )));
         }
         match std::mem::replace(&mut self.place, Place::Done) {

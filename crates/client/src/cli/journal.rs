@@ -3,7 +3,7 @@
 
 use super::{
     exit::{Failure, OTHER},
-    files,
+    files, text,
 };
 use std::{
     path::{Path, PathBuf},
@@ -131,13 +131,14 @@ impl Journal for Kept {
 
 /// Nothing is sent if the journal fails.
 pub fn failure(error: JournalError) -> Failure {
-    Failure::new(OTHER, "journal", error)
+    Failure::new(OTHER, "journal", text::line(&error.to_string()))
 }
 
 /// Reads a payment from a file.
 pub fn read(file: &Path) -> Result<SignedPayment, Failure> {
-    let bad =
-        |problem: &dyn std::fmt::Display| Failure::usage(format!("{}: {problem}", file.display()));
+    let bad = |problem: &dyn std::fmt::Display| {
+        Failure::usage(format!("{}: {problem}", text::path(file)))
+    };
     let bytes = files::read(file, MAX_PAYMENT).map_err(|e| bad(&e))?;
     let payment: SignedPayment = serde_json::from_slice(&bytes)
         .map_err(|e| bad(&format!("it holds no payment that can be read: {e}")))?;

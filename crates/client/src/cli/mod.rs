@@ -70,9 +70,9 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         .take_while(|arg| *arg != "--")
         .any(|arg| arg == "--json");
     let output = Output::new(json);
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return not_parsed(&error, &output),
+        Err(error) => return not_parsed(&error, &args, &output),
     };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -89,7 +89,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 }
 
 /// Help and version are results, everything else is wrong usage.
-fn not_parsed(error: &clap::Error, output: &Output) -> ExitCode {
+fn not_parsed(error: &clap::Error, args: &[OsString], output: &Output) -> ExitCode {
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
@@ -98,13 +98,15 @@ fn not_parsed(error: &clap::Error, output: &Output) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    if output.json() {
-        let message = error.render().to_string();
-        let message = message.trim_start_matches("error: ").trim_end();
-        output.failure(&Failure::usage(message));
-    } else {
-        let _ = error.print();
-    }
+    // Arguments are quoted as they are, and may come from a stranger: the words are those about plain ones.
+    let plain = args.iter().map(|arg| text::line(&arg.to_string_lossy()));
+    let message = match Cli::try_parse_from(plain) {
+        Err(error) => error.render().to_string(),
+        Ok(_) => text::line(&error.render().to_string()),
+    };
+    output.failure(&Failure::usage(
+        message.trim_start_matches("error: ").trim_end(),
+    ));
     ExitCode::from(exit::USAGE)
 }
 

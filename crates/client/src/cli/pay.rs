@@ -12,7 +12,7 @@ use super::{
     output::Output,
     request::{RequestArgs, readable},
     signals::Situation,
-    status, time,
+    status, text, time,
 };
 use clap::Args;
 use std::{
@@ -179,9 +179,7 @@ pub async fn run(
 }
 
 fn not_this_request(file: Option<&Path>, payment: &SignedPayment) -> Failure {
-    let file = file
-        .map(|file| file.display().to_string())
-        .unwrap_or_default();
+    let file = file.map(text::path).unwrap_or_default();
     Failure::usage(format!(
         "--save {file}: it holds payment {} for another request; it is not changed. Name a file that does not exist",
         payment.payment_id
@@ -204,16 +202,16 @@ impl PayArgs {
         {
             return Err(Failure::usage(format!(
                 "-o {} and --save {} are the same file",
-                content.display(),
-                save.display()
+                text::path(content),
+                text::path(save)
             )));
         }
         match &self.save {
             Some(save) if save.as_os_str().is_empty() => Err(Failure::usage("--save has no value")),
             Some(save) if !files::folder(save).is_dir() => Err(Failure::usage(format!(
                 "--save {}: there is no folder {}",
-                save.display(),
-                files::folder(save).display()
+                text::path(save),
+                text::path(&files::folder(save))
             ))),
             _ => Ok(()),
         }
@@ -256,7 +254,7 @@ impl PayArgs {
                 }
                 Ok(metadata) if !metadata.is_file() => Err(Failure::usage(format!(
                     "--save {}: it exists and is no regular file; it is not changed",
-                    save.display()
+                    text::path(save)
                 ))),
                 Ok(_) => {
                     let payment = journal::read(save).map_err(|failure| {
@@ -353,7 +351,7 @@ fn copy(kept: &Kept, file: &Path, payment: &SignedPayment, output: &Output) {
     if journal::is_open_to_others(file) {
         output.say(format!(
             "warning: others can read {}, and use the payment in it",
-            file.display()
+            text::path(file)
         ));
     }
     if let Some(id) = payment.id() {
@@ -366,7 +364,7 @@ fn watch(step: &Step, output: &Output, situation: &Situation) {
     let record = |id: &PaymentId, path: &Option<PathBuf>| {
         let file = path.clone().unwrap_or_default();
         situation.update(|known| known.payment = Some((id.to_string(), file.clone())));
-        file.display().to_string()
+        text::path(&file)
     };
     match step {
         Step::Recorded { id, path } => {

@@ -3,7 +3,7 @@
 use super::{
     accounts::{canister_id, decimals, known, ledger_id, subaccount},
     exit::Failure,
-    files,
+    files, text,
 };
 use candid::Principal;
 use clap::Args;
@@ -87,7 +87,7 @@ impl RequestArgs {
             None => Vec::new(),
             Some(data) => match data.strip_prefix('@') {
                 Some(file) => files::read(Path::new(file), MAX_BODY)
-                    .map_err(|e| Failure::usage(format!("--data {data}: {e}")))?,
+                    .map_err(|e| Failure::usage(format!("--data {}: {e}", text::line(data))))?,
                 None => data.as_bytes().to_vec(),
             },
         };

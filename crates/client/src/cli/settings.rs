@@ -1,6 +1,9 @@
 //! What all commands take: who pays, on which network, and where payments are recorded.
 
-use super::exit::{Failure, UNREACHABLE};
+use super::{
+    exit::{Failure, UNREACHABLE},
+    text,
+};
 use clap::{Args, ValueEnum};
 use reqwest::Url;
 use std::{
@@ -43,12 +46,13 @@ enum NetworkName {
 }
 
 /// The URL of a replica.
-fn replica(text: &str) -> Result<String, String> {
-    match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(text.into()),
+fn replica(given: &str) -> Result<String, String> {
+    let shown = text::line(given);
+    match Url::parse(given) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(given.into()),
         // `localhost:4943` reads as a URL with the scheme `localhost`.
-        _ if !text.is_empty() && !text.contains("://") => Err(format!(
-            "it is no URL: did you mean http://{text} or https://{text}?"
+        _ if !given.is_empty() && !given.contains("://") => Err(format!(
+            "it is no URL: did you mean http://{shown} or https://{shown}?"
         )),
         Ok(url) => Err(format!("{} is neither http nor https", url.scheme())),
         Err(e) => Err(format!(
@@ -79,7 +83,7 @@ impl Common {
         let file = self.identity_file().ok_or_else(|| {
             Failure::usage("say who pays: --identity FILE or TOLLKEEPER_IDENTITY")
         })?;
-        Identity::from_pem_file(file).map_err(|e| Failure::usage(e.to_string()))
+        Identity::from_pem_file(file).map_err(|e| Failure::usage(text::line(&e.to_string())))
     }
 
     /// Who asks where nobody pays: the identity if there is one, else a key that nobody knows.
@@ -116,7 +120,7 @@ impl Common {
         let name = match self.network {
             Some(name) => name,
             None => match text_variable("TOLLKEEPER_NETWORK")? {
-                Some(text) => NetworkName::from_str(&text, true).map_err(|_| {
+                Some(named) => NetworkName::from_str(&named, true).map_err(|_| {
                     Failure::usage("TOLLKEEPER_NETWORK is neither mainnet nor local")
                 })?,
                 None => NetworkName::Mainnet,
@@ -125,9 +129,8 @@ impl Common {
         let url = match &self.replica {
             Some(url) => Some(url.clone()),
             None => text_variable("TOLLKEEPER_REPLICA")?
-                .map(|text| {
-                    replica(&text)
-                        .map_err(|e| Failure::usage(format!("TOLLKEEPER_REPLICA={text}: {e}")))
+                .map(|named| {
+                    replica(&named).map_err(|e| Failure::usage(format!("TOLLKEEPER_REPLICA: {e}")))
                 })
                 .transpose()?,
         };

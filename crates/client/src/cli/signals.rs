@@ -3,6 +3,7 @@
 use super::{
     exit::{Failure, UNSETTLED},
     output::Output,
+    text,
 };
 use serde_json::json;
 use std::{
@@ -56,7 +57,7 @@ fn interrupted(name: &str, number: u8, known: &Known) -> Failure {
                  It is kept in {}\n\
                  go on with the same command or: tollkeeper pay --resume {id}\n\
                  ask what became of it: tollkeeper status {id}",
-                file.display()
+                text::path(file)
             ),
         ),
         (Some((id, _)), true) => (

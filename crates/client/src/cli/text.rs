@@ -17,6 +17,11 @@ pub fn line(text: &str) -> String {
         .collect()
 }
 
+/// A path in our own words: file names may hold anything.
+pub fn path(path: &std::path::Path) -> String {
+    line(&path.display().to_string())
+}
+
 /// Our own lines: line feeds stay, nothing else that controls a terminal does. Strangers' texts in it must have
 /// been made one line before.
 pub fn lines(text: &str) -> String {

@@ -8,11 +8,14 @@ use crate::cli::{
     output::Output,
     proof::{Fields, Transfer, compare_block},
     signals::Situation,
+    text,
 };
 use candid::Nat;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use tollkeeper_client::{Amount, Paid, PayError, Payer, Resolution, Response, plain_text};
+use tollkeeper_client::{
+    Amount, LedgerError, Paid, PayError, Payer, Resolution, Response, plain_text,
+};
 use x402_icp::values::parse_principal;
 
 /// A resource that is free, or not there.
@@ -72,7 +75,7 @@ impl HandOver<'_> {
         if self.check && failure.is_none() && !matches!(proof, Proof::Unpaid(_)) {
             match self.compare(&paid, &proof).await {
                 Ok(()) => object["checked"] = json!(true),
-                Err(problem) => failure = Some(problem),
+                Err(problem) => failure = Some(recorded(problem, self.situation)),
             }
         }
         if let Some(failure) = &failure {
@@ -84,12 +87,14 @@ impl HandOver<'_> {
             .write(&paid.response, &keep, self.output, object)
             .map_err(|failure| recorded(failure, self.situation))?;
         self.situation.update(|known| known.delivered = true);
-        match &proof {
-            Proof::Ledger(_) => self.kept.arrived(&paid.payment),
-            Proof::Receipt | Proof::Unpaid(_) | Proof::None(_) => {}
+        if let Proof::Ledger(_) = &proof {
+            self.kept.arrived(&paid.payment);
         }
-        if let Err(problem) = self.kept.written() {
-            // The same request would send the same payment again, which is charged once.
+        // A receipt that did not stand the check ends nothing: the same request sends the same payment again, which is
+        // charged once.
+        if failure.is_none()
+            && let Err(problem) = self.kept.written()
+        {
             self.output.note(format!("warning: {}", problem.message));
         }
         match failure {
@@ -202,7 +207,11 @@ impl HandOver<'_> {
             .parse()
             .map_err(|_| wrong("the receipt names no block".into()))?;
         let block = self.payer.network().ledger(ledger).block(&number).await;
-        let block = block.map_err(|e| not_checked(e.into()))?;
+        let block = match block {
+            Ok(block) => block,
+            Err(e @ LedgerError::NoBlock { .. }) => return Err(wrong(e.to_string())),
+            Err(e) => return Err(not_checked(e.into())),
+        };
         let mut fields = Fields::default();
         let transfer = Transfer {
             payer: &paid.payment.payment.payload.from,
@@ -248,16 +257,16 @@ pub fn recorded(failure: Failure, situation: &Situation) -> Failure {
     let Some((id, file)) = situation.known().payment else {
         return failure;
     };
-    let file = file.display().to_string();
+    let shown = text::path(&file);
     let message = format!(
-        "{}\nthe payment is recorded in {file}\n\
+        "{}\nthe payment is recorded in {shown}\n\
          the same command sends it again, and no other; or: tollkeeper pay --resume {id}\n\
          ask what became of it: tollkeeper status {id}",
         failure.message
     );
     Failure { message, ..failure }
         .with("resume", json!(id))
-        .with("file", json!(file))
+        .with("file", json!(file.display().to_string()))
 }
 
 /// A failure before anything was sent by this run, while a payment that was made before may have moved its money.
