@@ -12,7 +12,7 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
 };
-use support::{FUNDS, GOODS};
+use support::{CONTENT, FUNDS};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -97,7 +97,7 @@ fn a_saved_payment_is_its_owners_alone_and_is_resumed() {
     ]);
     assert_eq!((status, &paid["paymentId"]), (0, id), "{paid}");
     assert!(!cli.path("kept.json").exists(), "its payment is over");
-    assert_eq!(fs::read(cli.path("f")).unwrap(), GOODS);
+    assert_eq!(fs::read(cli.path("f")).unwrap(), CONTENT);
     let sent = market.gateway.paid();
     assert!(sent.iter().all(|payment| *payment == sent[0]));
     assert_eq!(market.blocks(), 1);
@@ -223,7 +223,7 @@ fn content_that_cannot_be_written_is_fetched_again() {
         (0, first.as_ref()),
         "{value}"
     );
-    assert_eq!(fs::read(cli.path("bought")).unwrap(), GOODS);
+    assert_eq!(fs::read(cli.path("bought")).unwrap(), CONTENT);
     assert_eq!(market.blocks(), 1);
     assert!(cli.recorded().is_empty());
 }

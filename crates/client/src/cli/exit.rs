@@ -161,9 +161,15 @@ impl From<ReceiptError> for Failure {
             ReceiptError::Disproved { .. } | ReceiptError::Contradicted { .. } => {
                 (RECEIPT, "disproved")
             }
-            ReceiptError::Other { .. } => (RECEIPT, "another_receipt"),
+            ReceiptError::Other { .. } => (RECEIPT, "disproved"),
         };
-        Failure::new(status, kind, error)
+        let failure = Failure::new(status, kind, &error);
+        match error {
+            ReceiptError::Other { field, .. }
+            | ReceiptError::Disproved { field, .. }
+            | ReceiptError::Contradicted { field, .. } => failure.with("field", json!(field)),
+            _ => failure,
+        }
     }
 }
 
