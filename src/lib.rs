@@ -92,6 +92,16 @@ fn pay_to_set(pay_to: Account) -> Result<(), RouteError> {
 }
 
 #[update]
+fn origin_set(origin: Option<String>) -> Result<(), RouteError> {
+    endpoints::origin_set(&IcRuntime, origin)
+}
+
+#[query]
+fn origin() -> Option<String> {
+    endpoints::origin()
+}
+
+#[update]
 fn operator_add(operator: Principal) -> Result<(), RouteError> {
     endpoints::operator_add(&IcRuntime, operator)
 }

@@ -58,6 +58,16 @@ pub fn pay_to_set<R: Runtime>(runtime: &R, pay_to: Account) -> Result<(), RouteE
     certified(admin::set_pay_to(runtime, pay_to).map_err(RouteError::from))
 }
 
+/// `origin_set`
+pub fn origin_set<R: Runtime>(runtime: &R, origin: Option<String>) -> Result<(), RouteError> {
+    certified(admin::set_origin(runtime, origin).map_err(RouteError::from))
+}
+
+/// `origin`
+pub fn origin() -> Option<String> {
+    storage::config::read().origin
+}
+
 /// `operator_add`
 pub fn operator_add<R: Runtime>(runtime: &R, operator: Principal) -> Result<(), RouteError> {
     certified(admin::add_operator(runtime, operator).map_err(RouteError::from))

@@ -24,8 +24,8 @@ pub fn accept<R: Runtime>(
     let caller = runtime.caller();
     match method {
         "http_request_update" => length <= HTTP_BYTES && wants_update(&argument()),
-        "pay_to_set" | "operator_add" | "operator_remove" | "ledger_add" | "ledger_enable"
-        | "refund_payment" | "withdraw" => {
+        "pay_to_set" | "origin_set" | "operator_add" | "operator_remove" | "ledger_add"
+        | "ledger_enable" | "refund_payment" | "withdraw" => {
             length <= SMALL_BYTES && role(runtime, &caller) == Role::Controller
         }
         "route_put" | "route_remove" | "content_begin" | "content_commit" | "payments"
@@ -39,7 +39,7 @@ pub fn accept<R: Runtime>(
         }
         "cancel_authorization" => length <= SMALL_BYTES && caller != Principal::anonymous(),
         // Queries that somebody may want certified by consensus.
-        "config" | "ledgers" | "route" | "routes" | "offers" | "payment" | "receipt" => {
+        "config" | "origin" | "ledgers" | "route" | "routes" | "offers" | "payment" | "receipt" => {
             length <= SMALL_BYTES && caller != Principal::anonymous()
         }
         _ => false,
@@ -72,8 +72,9 @@ mod tests {
         runtime::scripted::ScriptedRuntime, storage::config::tests::config, types::TimestampNs,
     };
 
-    const ADMINISTRATION: [&str; 7] = [
+    const ADMINISTRATION: [&str; 8] = [
         "pay_to_set",
+        "origin_set",
         "operator_add",
         "operator_remove",
         "ledger_add",

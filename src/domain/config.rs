@@ -1,7 +1,10 @@
 //! Settings of the canister and their limits.
 
 use crate::{
-    domain::validate::{self, InvalidArgument},
+    domain::{
+        origin,
+        validate::{self, InvalidArgument},
+    },
     types::{Account, Cycles, Seconds},
 };
 use candid::Principal;
@@ -66,6 +69,8 @@ pub struct Config {
     pub operators: Vec<Principal>,
     /// The limits.
     pub limits: Limits,
+    /// Where clients reach the canister, see [`origin`]; `None`: under the host that the network gives it.
+    pub origin: Option<String>,
 }
 
 /// Changes of the settings; `None` leaves a setting as it is.
@@ -129,6 +134,15 @@ impl Config {
     /// Whether `principal` is an operator.
     pub fn is_operator(&self, principal: &Principal) -> bool {
         self.operators.contains(principal)
+    }
+
+    /// The settings with another origin, or with none.
+    pub fn with_origin(mut self, origin: Option<String>) -> Result<Config, InvalidArgument> {
+        if let Some(origin) = &origin {
+            origin::check(origin)?;
+        }
+        self.origin = origin;
+        Ok(self)
     }
 
     /// The settings with one operator more.
@@ -230,6 +244,7 @@ mod tests {
             pay_to: Account::from(Principal::from_slice(&[1])),
             operators: vec![],
             limits: Limits::default(),
+            origin: None,
         }
     }
 

@@ -7,6 +7,7 @@ pub mod identifier;
 pub mod ledger;
 pub mod liability;
 pub mod offer;
+pub mod origin;
 pub mod outgoing;
 pub mod payment;
 pub mod roles;

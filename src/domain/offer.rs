@@ -121,6 +121,7 @@ mod tests {
             pay_to: Account::from(Principal::from_slice(&[1])),
             operators: vec![],
             limits: Limits::default(),
+            origin: None,
         }
     }
 

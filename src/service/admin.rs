@@ -37,6 +37,17 @@ pub fn set_pay_to<R: Runtime>(runtime: &R, pay_to: Account) -> Result<(), AdminE
     Ok(())
 }
 
+/// Says under which origin clients reach the canister; `None` takes it back. The URLs in all 402s follow.
+pub fn set_origin<R: Runtime>(runtime: &R, origin: Option<String>) -> Result<(), AdminError> {
+    let caller = runtime.caller();
+    role(runtime, &caller).may_administer()?;
+    let config = storage::config::read().with_origin(origin)?;
+    storage::config::write(&config)?;
+    let subject = config.origin.as_deref().unwrap_or("none");
+    storage::audit::admin(caller, "origin_set", subject, runtime.now());
+    Ok(())
+}
+
 /// Lets `operator` manage routes and content.
 pub fn add_operator<R: Runtime>(runtime: &R, operator: Principal) -> Result<(), AdminError> {
     let caller = runtime.caller();
@@ -80,6 +91,7 @@ mod tests {
             runtime.caller.set(caller);
             let unauthorized = Err(AdminError::Unauthorized(Unauthorized));
             assert_eq!(set_pay_to(&runtime, account), unauthorized);
+            assert_eq!(set_origin(&runtime, None), unauthorized);
             assert_eq!(add_operator(&runtime, caller), unauthorized);
             assert_eq!(remove_operator(&runtime, operator), unauthorized);
         }
@@ -93,5 +105,24 @@ mod tests {
         let now = storage::config::read();
         assert_eq!((now.pay_to, now.operators), (account, vec![account.owner]));
         assert_eq!(storage::audit::admin_after(0, 10).len(), 3);
+    }
+
+    #[test]
+    fn an_origin_is_checked_kept_and_audited() {
+        let runtime = ScriptedRuntime::new(TimestampNs(1));
+        storage::config::write(&config()).unwrap();
+        runtime.caller.set(runtime.controller);
+        let origin = "https://shop.example".to_string();
+        set_origin(&runtime, Some(origin.clone())).unwrap();
+        let refused = set_origin(&runtime, Some("https://shop.example/".into()));
+        assert!(matches!(refused, Err(AdminError::InvalidArgument(_))));
+        assert_eq!(storage::config::read().origin, Some(origin));
+        set_origin(&runtime, None).unwrap();
+        assert_eq!(storage::config::read().origin, None);
+        let subjects: Vec<String> = storage::audit::admin_after(0, 10)
+            .into_iter()
+            .map(|entry| entry.subject)
+            .collect();
+        assert_eq!(subjects, ["https://shop.example", "none"]);
     }
 }

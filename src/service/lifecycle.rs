@@ -28,6 +28,7 @@ pub fn install<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
         pay_to: Account::from(installer),
         operators: vec![],
         limits: Limits::default(),
+        origin: None,
     };
     let config = config.changed(changes)?;
     storage::config::write(&config)?;

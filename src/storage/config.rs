@@ -51,6 +51,9 @@ struct ConfigRow {
     operators: Vec<StoredPrincipal>,
     #[n(4)]
     limits: LimitsRow,
+    /// Absent in rows of older versions.
+    #[n(5)]
+    origin: Option<String>,
 }
 
 /// Before installation there is nothing.
@@ -96,6 +99,7 @@ pub fn read() -> Config {
                 .retention_seconds
                 .map_or(DEFAULT_RETENTION, Seconds),
         },
+        origin: row.origin.clone(),
     })
 }
 
@@ -107,6 +111,7 @@ pub fn write(config: &Config) -> Result<(), InvalidArgument> {
         known.network != config.network
             || known.pay_to != config.pay_to
             || known.limits.max_timeout != config.limits.max_timeout
+            || known.origin != config.origin
     };
     CONFIG.with_borrow_mut(|cell| {
         let mut networks = cell
@@ -147,6 +152,7 @@ pub fn write(config: &Config) -> Result<(), InvalidArgument> {
                 cycles_floor: StoredU128(config.limits.cycles_floor.0),
                 retention_seconds: Some(config.limits.retention.0),
             },
+            origin: config.origin.clone(),
         })));
         Ok(())
     })?;
@@ -187,6 +193,7 @@ pub(crate) mod tests {
             pay_to: Account::from(Principal::from_slice(&[1, 1])),
             operators: vec![Principal::from_slice(&[2])],
             limits: Limits::default(),
+            origin: None,
         }
     }
 
@@ -215,15 +222,17 @@ pub(crate) mod tests {
             assert_eq!(read(), config);
             assert!(!changes::take().everything);
         }
-        let of_offers: [fn(&mut Config); 3] = [
+        let of_offers: [fn(&mut Config); 4] = [
             |config| config.network = "icp:9".into(),
             |config| config.pay_to.subaccount = Some([1; 32]),
             |config| config.limits.max_timeout = Seconds(20),
+            |config| config.origin = Some("https://shop.example".into()),
         ];
         for change in of_offers {
             let mut config = read();
             change(&mut config);
             write(&config).unwrap();
+            assert_eq!(read(), config);
             assert!(changes::take().everything);
         }
     }

@@ -12,6 +12,7 @@ use serde_bytes::ByteBuf;
 
 const UPDATES: [&str; 16] = [
     "pay_to_set",
+    "origin_set",
     "operator_add",
     "operator_remove",
     "ledger_add",

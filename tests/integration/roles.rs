@@ -53,6 +53,8 @@ fn nobody_may_administer(caller: Principal) {
     let before = snapshot(&setup);
     let me: Account = caller.into();
     refused::<_, (), _>(&setup, caller, "pay_to_set", (me,), route_error);
+    let elsewhere = Some("https://elsewhere.example".to_string());
+    refused::<_, (), _>(&setup, caller, "origin_set", (elsewhere,), route_error);
     refused::<_, (), _>(&setup, caller, "operator_add", (caller,), route_error);
     refused::<_, (), _>(
         &setup,

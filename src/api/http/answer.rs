@@ -6,12 +6,16 @@ use x402_icp::wire::PAYMENT_REQUIRED;
 
 /// `Cache-Control` of everything that was paid for or asks for payment: no cache may keep it.
 pub const PRIVATE: &str = "private, no-store";
-/// Response headers that scripts of other origins may read.
-pub const EXPOSED: &str = "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE";
-/// Request headers that scripts of other origins may send. Shipped TypeScript clients send
+/// Response headers that scripts of other origins may read: those of x402, and those that a gateway exposes
+/// where the canister names none. Browsers that know `*` let them read any.
+pub const EXPOSED: &str = "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, Retry-After, Allow, \
+    Accept-Ranges, Content-Length, Content-Range, X-Request-Id, X-IC-Canister-Id, *";
+/// Request headers that scripts of other origins may send: those of x402 clients, and those that a gateway
+/// allows where the canister names none. `*` never stands for `Authorization`. Shipped TypeScript clients send
 /// `Access-Control-Expose-Headers` as a request header, so it has to be allowed.
-pub const ALLOWED_HEADERS: &str =
-    "Content-Type, PAYMENT-SIGNATURE, X-PAYMENT, SIGN-IN-WITH-X, Access-Control-Expose-Headers";
+pub const ALLOWED_HEADERS: &str = "Content-Type, PAYMENT-SIGNATURE, X-PAYMENT, SIGN-IN-WITH-X, \
+    Access-Control-Expose-Headers, Authorization, Accept, Range, If-Range, If-None-Match, If-Modified-Since, \
+    Cache-Control, Cookie, User-Agent, DNT, X-Requested-With, X-IC-Canister-Id, X-OC-JWT, X-OC-API-Key, *";
 /// Request methods that scripts of other origins may use.
 pub const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 

@@ -20,15 +20,21 @@ pub struct Seller {
     pub canister: Principal,
     /// CAIP-2 id of the network.
     pub network: String,
+    /// Where clients reach the canister, if a controller has said so.
+    pub origin: Option<String>,
 }
 
 impl Seller {
-    /// The address of a path template. The host a client used is not known when the answer is
-    /// certified, and need not be: clients echo this text and nobody verifies it.
+    /// The address of a path template: below the origin that was set, else below the mainnet's host of this
+    /// canister, else relative to the request, because nobody knows the host and port of another network. The
+    /// answer is certified before anybody asks, so the host that a client used cannot be in it.
     fn url(&self, template: &str) -> String {
-        match self.network == MAINNET {
-            true => format!("https://{}.icp0.io{template}", self.canister),
-            false => format!("http://{}.localhost{template}", self.canister),
+        match &self.origin {
+            Some(origin) => format!("{origin}{template}"),
+            None if self.network == MAINNET => {
+                format!("https://{}.icp0.io{template}", self.canister)
+            }
+            None => template.to_string(),
         }
     }
 
@@ -79,5 +85,32 @@ impl Seller {
         }
         self.payment_required(route, None)
             .map(|offers| Answer::payment_required(&offers))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_begin_with_the_origin_that_was_set() {
+        let canister = Principal::from_slice(&[1, 2, 3, 4, 5]);
+        let url = |network: &str, origin: Option<&str>| {
+            Seller {
+                canister,
+                network: network.into(),
+                origin: origin.map(str::to_string),
+            }
+            .url("/items/{id}")
+        };
+        let own = Some("https://shop.example");
+        assert_eq!(url(MAINNET, own), "https://shop.example/items/{id}");
+        let port = Some("http://localhost:4943");
+        assert_eq!(url("icp:0", port), "http://localhost:4943/items/{id}");
+        assert_eq!(
+            url(MAINNET, None),
+            format!("https://{canister}.icp0.io/items/{{id}}")
+        );
+        assert_eq!(url("icp:b590137b6b254aab", None), "/items/{id}");
     }
 }

@@ -20,9 +20,11 @@ thread_local! {
 
 /// Who sells, as the running canister knows it.
 pub fn seller() -> Seller {
+    let config = storage::config::read();
     Seller {
         canister: ic_cdk::api::canister_self(),
-        network: storage::config::read().network,
+        network: config.network,
+        origin: config.origin,
     }
 }
 

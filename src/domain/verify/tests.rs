@@ -47,6 +47,7 @@ fn shop() -> Shop {
         pay_to: Account::from(Principal::from_slice(&[1])),
         operators: vec![],
         limits: Limits::default(),
+        origin: None,
     };
     let mut draft = draft("/a");
     draft.prices = vec![

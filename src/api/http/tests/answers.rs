@@ -195,15 +195,50 @@ fn should_answer_a_preflight_as_the_production_gateway_wants_it() {
             "X-PAYMENT",
             "SIGN-IN-WITH-X",
             "Access-Control-Expose-Headers",
+            "Authorization",
+            "Range",
+            "If-None-Match",
         ] {
             assert!(allowed.split(", ").any(|allowed| allowed == name), "{name}");
         }
+        assert_eq!(response.header("access-control-max-age"), Some("7200"));
         let methods = response.header("access-control-allow-methods").unwrap();
         assert!(
             METHODS
                 .iter()
                 .all(|method| methods.split(", ").any(|one| one == *method))
         );
+    }
+}
+
+/// The list of header names that a constant of the gateway's cross-origin rules holds.
+fn of_the_gateway(constant: &str) -> Vec<String> {
+    let rules = include_str!("../../../../crates/local-ic/src/gateway/cors.rs");
+    let start = rules
+        .find(&format!("const {constant}"))
+        .expect("the constant");
+    let text = rules[start..].split('"').nth(1).expect("a text");
+    text.split(", ").map(str::to_string).collect()
+}
+
+#[test]
+fn should_allow_and_expose_whatever_the_gateway_would() {
+    let names =
+        |list: &str| -> Vec<String> { list.split(", ").map(str::to_ascii_lowercase).collect() };
+    let preflight = served(&site(), "OPTIONS", "/paid").unwrap();
+    let allowed = names(preflight.header("access-control-allow-headers").unwrap());
+    let of_the_gateway = [
+        (of_the_gateway("ALLOW_HEADERS"), allowed),
+        (
+            of_the_gateway("EXPOSE_HEADERS"),
+            names(super::super::answer::EXPOSED),
+        ),
+    ];
+    for (gateway, ours) in of_the_gateway {
+        assert!(gateway.len() > 3, "{gateway:?}");
+        for name in gateway {
+            assert!(ours.contains(&name), "{name}");
+        }
     }
 }
 
@@ -220,7 +255,14 @@ fn should_let_no_cache_keep_a_402_and_let_scripts_read_its_offers() {
     assert_eq!(response.header("payment-required"), Some("GET+/paid"));
     assert_eq!(response.header("access-control-allow-origin"), Some("*"));
     let exposed = response.header("access-control-expose-headers").unwrap();
-    assert!(exposed.contains("PAYMENT-REQUIRED") && exposed.contains("PAYMENT-RESPONSE"));
+    for name in [
+        "PAYMENT-REQUIRED",
+        "PAYMENT-RESPONSE",
+        "X-PAYMENT-RESPONSE",
+        "Retry-After",
+    ] {
+        assert!(exposed.split(", ").any(|one| one == name), "{name}");
+    }
     assert_eq!(response.body, b"{}");
 }
 
