@@ -2,16 +2,19 @@
 //!
 //! One node decides, and calls by canisters do not come this way, so every method checks again.
 
-use crate::{api::http, domain::roles::Role, runtime::Runtime, service::role, storage};
+use crate::{
+    api::http::{self, size::MAX_ARGUMENT_BYTES},
+    domain::roles::Role,
+    runtime::Runtime,
+    service::role,
+    storage,
+};
 use candid::{DecoderConfig, Principal};
 
 /// The longest argument of methods that need but a few fields, in bytes.
 const SMALL_BYTES: usize = 16_384;
 /// The longest argument of `content_chunk`: the largest ingress message has 2 MiB.
 const CHUNK_BYTES: usize = 2_097_152;
-/// The longest argument of `http_request_update`, in bytes: method, URL, headers and body. Each byte of a
-/// message costs the canister cycles, paid for or not, and nothing sold takes a large body.
-const HTTP_BYTES: usize = 65_536;
 
 /// Whether a call of `method` with this argument is worth an execution. `argument` is read only where
 /// the answer depends on it.
@@ -23,7 +26,7 @@ pub fn accept<R: Runtime>(
 ) -> bool {
     let caller = runtime.caller();
     match method {
-        "http_request_update" => length <= HTTP_BYTES && wants_update(&argument()),
+        "http_request_update" => length <= MAX_ARGUMENT_BYTES && wants_update(&argument()),
         "pay_to_set" | "origin_set" | "operator_add" | "operator_remove" | "ledger_add"
         | "ledger_enable" | "refund_payment" | "withdraw" => {
             length <= SMALL_BYTES && role(runtime, &caller) == Role::Controller
@@ -142,12 +145,16 @@ mod tests {
             assert!(!accepted(&runtime, method, 2_097_153), "{method}");
         }
         assert!(!accepted(&runtime, "route_put", SMALL_BYTES + 1));
-        assert!(!accepted(&runtime, "http_request_update", HTTP_BYTES + 1));
+        assert!(!accepted(
+            &runtime,
+            "http_request_update",
+            MAX_ARGUMENT_BYTES + 1
+        ));
         assert!(!accept(&runtime, "http_request_update", 7, || b"garbage".to_vec()));
     }
 
     #[test]
-    fn requests_that_an_update_could_only_refuse_are_dropped() {
+    fn requests_that_a_query_answers_are_dropped_and_no_others() {
         let runtime = ScriptedRuntime::new(TimestampNs(1));
         let taken = |method: &str, url: &str, payment: Option<&str>| {
             let request = http::HttpUpdateRequest {
@@ -170,10 +177,12 @@ mod tests {
             &"/x".repeat(40),
             &format!("/?{}", "z".repeat(5_000)),
         ] {
-            assert!(!taken("GET", url, None), "{url}");
-            assert!(!taken("GET", url, Some("e30=")), "{url} with a payment");
+            assert!(taken("GET", url, None), "no query can refuse {url}");
+            assert!(taken("GET", url, Some("e30=")), "{url} with a payment");
         }
         assert!(!taken("GET", "/nothing", None), "a query proves it");
+        let long = "A".repeat(82_000);
+        assert!(!taken("GET", "/nothing", Some(&long)), "a query refuses it");
         assert!(
             !taken("GET", "/nothing", Some("garbage")),
             "a query proves it"

@@ -2,6 +2,7 @@
 
 pub mod blocklog;
 pub mod capacity;
+pub mod challenge;
 pub mod config;
 pub mod identifier;
 pub mod ledger;

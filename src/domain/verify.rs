@@ -251,7 +251,7 @@ fn matching_offer<'a>(
     )?;
     narrow(
         Code::OfferMismatch,
-        &|ours| ours.extra.payment_flow == extra.payment_flow,
+        &|ours| flow(&ours.extra.payment_flow) == flow(&extra.payment_flow),
         "extra.paymentFlow",
     )?;
     narrow(
@@ -259,6 +259,11 @@ fn matching_offer<'a>(
         &|ours| ours.max_timeout_seconds == accepted.max_timeout_seconds,
         "maxTimeoutSeconds",
     )
+}
+
+/// When the seller settles; to leave it out is to say the default.
+fn flow(flow: &Option<String>) -> &str {
+    flow.as_deref().unwrap_or("authorization")
 }
 
 /// Step 6, the cheap parts first.

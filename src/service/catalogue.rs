@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{
+        challenge,
         config::Config,
         offer,
         roles::Unauthorized,
@@ -85,6 +86,14 @@ pub fn put<R: Runtime>(runtime: &R, draft: RouteDraft) -> Result<Rc<Route>, Rout
             .map(Rc::as_ref)
             .filter(|other| other.key != draft.key),
     )?;
+    let planned = draft
+        .clone()
+        .apply(existing.as_deref(), own_pay_to, &config.limits, 0);
+    let offers = storage::ledgers::with_all(|ledgers| {
+        let find = |id: &Principal| ledgers.iter().find(|ledger| ledger.id == *id);
+        offer::offers(&planned, find, &config, runtime.canister_id())
+    });
+    challenge::check_echo(&planned, &offers)?;
     let revision = storage::counters::next_price_revision();
     let route = draft.apply(existing.as_deref(), own_pay_to, &config.limits, revision);
     let key = route.key.clone();

@@ -3,7 +3,7 @@
 use crate::support::{
     Request, Setup,
     interface::{AdminAudit, PageArgs, PaymentsError, RouteError},
-    setup::{controller, operator, stranger},
+    setup::{controller, stranger},
 };
 
 const PRICE: u128 = 30_000;
@@ -103,7 +103,5 @@ fn a_new_origin_is_in_the_audit_log_and_a_payment_for_the_old_one_is_still_good(
         ("origin_set", "https://shop.example")
     );
     assert_eq!(last.caller, controller());
-    let refused: Result<(), RouteError> = setup.update(operator(), "origin_set", (None::<String>,));
-    assert_eq!(refused, Err(RouteError::Unauthorized));
     setup.check_books();
 }

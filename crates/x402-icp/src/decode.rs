@@ -2,18 +2,19 @@
 //! fails names its field (section 7, step 1).
 
 use crate::{
+    Code,
     authorization::Authorization,
     json::{self, Json},
     values::{ValueError, parse_base64},
-    wire::{PAYMENT_SIGNATURE, PaymentPayload},
+    wire::{PAYMENT_SIGNATURE, PaymentPayload, X402_VERSION},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 mod payment;
 
-/// The longest payment header that is read, in bytes of base64. A chain with an Internet Identity
-/// signature needs about 7,000.
+/// The longest payment header that is read, in bytes of base64: clients refuse to sign what would be longer. A
+/// chain with an Internet Identity signature needs about 7,000.
 pub const MAX_HEADER_BYTES: usize = 16_384;
 /// The deepest nesting of JSON arrays and objects.
 pub const MAX_JSON_DEPTH: usize = 32;
@@ -85,6 +86,12 @@ pub enum DecodeError {
         /// What is wrong.
         problem: ValueError,
     },
+    /// The payment is of another version of the protocol and cannot be read as one of ours.
+    #[error("x402Version is {version}, but must be {X402_VERSION}")]
+    Version {
+        /// The version it has.
+        version: u64,
+    },
     /// A list has too many elements.
     #[error("{field} has {actual} elements, at most {limit} are allowed")]
     TooMany {
@@ -110,6 +117,15 @@ impl DecodeError {
             | Self::WrongType { field, .. }
             | Self::Invalid { field, .. }
             | Self::TooMany { field, .. } => field,
+            Self::Version { .. } => "x402Version",
+        }
+    }
+
+    /// The code that a payer is told.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Version { .. } => Code::InvalidX402Version,
+            _ => Code::InvalidPayload,
         }
     }
 
@@ -141,16 +157,26 @@ pub struct DecodedPayment {
 
 /// Reads the value of a `PAYMENT-SIGNATURE` header.
 ///
-/// Says nothing about whether the payment is good: version, scheme, network and terms are not looked at.
+/// Says nothing about whether the payment is good: version, scheme, network and terms are not looked at. Only
+/// where the rest cannot be read either, another version is the error.
 pub fn decode_payment(header: &[u8]) -> Result<DecodedPayment, DecodeError> {
     const NAME: &str = PAYMENT_SIGNATURE;
     let json = unwrap_header(NAME, header)?;
-    let payload = payment::read(NAME, parse_json(NAME, &json)?)?;
-    let authorization = payload.payload.parse()?;
-    Ok(DecodedPayment {
-        payload,
-        authorization,
-    })
+    let json = parse_json(NAME, &json)?;
+    let version = payment::version(&json);
+    let read = payment::read(NAME, json).and_then(|payload| {
+        let authorization = payload.payload.parse()?;
+        Ok(DecodedPayment {
+            payload,
+            authorization,
+        })
+    });
+    match version {
+        Some(version) if version != u64::from(X402_VERSION) => {
+            read.map_err(|_| DecodeError::Version { version })
+        }
+        _ => read,
+    }
 }
 
 /// As [`decode_payment`], without the values.

@@ -53,7 +53,7 @@ pub mod wire;
 
 pub use authorization::{Authorization, PaymentId, Terms};
 pub use code::Code;
-pub use decode::{DecodeError, decode_payment, decode_payment_payload};
+pub use decode::{DecodeError, MAX_HEADER_BYTES, decode_payment, decode_payment_payload};
 pub use icrc_ledger_types::icrc1::account::Account;
 pub use values::{Amount, Nonce};
 pub use wire::encode_header;

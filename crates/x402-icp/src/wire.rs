@@ -16,6 +16,8 @@ pub const METHOD_ICRC2: &str = "icrc2";
 pub const PAYMENT_REQUIRED: &str = "PAYMENT-REQUIRED";
 /// `PAYMENT-SIGNATURE`: the payment, from client to server, base64 of [`PaymentPayload`].
 pub const PAYMENT_SIGNATURE: &str = "PAYMENT-SIGNATURE";
+/// `X-PAYMENT`: the payment header of version 1, which is not taken here.
+pub const X_PAYMENT: &str = "X-PAYMENT";
 /// `PAYMENT-RESPONSE`: the outcome, from server to client, base64 of [`SettleResponse`].
 pub const PAYMENT_RESPONSE: &str = "PAYMENT-RESPONSE";
 
@@ -30,12 +32,17 @@ pub struct PaymentRequired<E = ExactIcrc2Extra> {
     /// Why a payment that was sent is not good, a [`crate::Code`] or the like.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<String>,
-    /// What is for sale.
+    /// What is for sale; without a URL if the server does not say it readably.
+    #[serde(default, deserialize_with = "resource")]
     pub resource: ResourceInfo,
     /// The ways to pay, the preferred one first.
     pub accepts: Vec<PaymentRequirements<E>>,
-    /// Protocol extensions by name.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    /// Protocol extensions by name. Anything but an object, an empty list for instance, counts as none.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "object"
+    )]
     pub extensions: Option<Map<String, Value>>,
 }
 
@@ -43,7 +50,7 @@ pub struct PaymentRequired<E = ExactIcrc2Extra> {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResourceInfo {
-    /// Where it is.
+    /// Where it is. A relative reference is one of the request's URL.
     pub url: String,
     /// What it is, for a reader.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -123,7 +130,11 @@ pub struct ExactIcrc2Extra {
     )]
     pub revision: Option<u64>,
     /// Absent means `authorization`: verify, work, settle.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "text"
+    )]
     pub payment_flow: Option<String>,
 }
 
@@ -134,15 +145,23 @@ pub struct PaymentPayload<E = ExactIcrc2Extra, P = ExactIcrc2Payload> {
     /// Always 2.
     #[serde(deserialize_with = "number::deserialize")]
     pub x402_version: u32,
-    /// Echo of the offer's resource; trusted for nothing.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    /// Echo of the offer's resource; trusted for nothing, and absent if it is not readable.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "readable_resource"
+    )]
     pub resource: Option<ResourceInfo>,
     /// Echo of the offer that is paid.
     pub accepted: PaymentRequirements<E>,
     /// The authorization.
     pub payload: P,
-    /// Protocol extensions by name.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    /// Protocol extensions by name. Anything but an object counts as none.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "object"
+    )]
     pub extensions: Option<Map<String, Value>>,
 }
 
@@ -200,23 +219,46 @@ pub struct SettleResponse {
     /// Whether the money has moved.
     pub success: bool,
     /// A [`crate::Code`], when it has not.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "text"
+    )]
     pub error_reason: Option<String>,
     /// The same for a reader.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "text"
+    )]
     pub error_message: Option<String>,
     /// The payer's ICRC-1 account.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "text"
+    )]
     pub payer: Option<String>,
-    /// The ledger's block index; the payment id while the settlement is pending; empty for none.
+    /// The ledger's block index; the payment id while the settlement is pending; empty for none, and if the
+    /// server leaves it out.
+    #[serde(default, deserialize_with = "text_or_empty")]
     pub transaction: String,
-    /// CAIP-2 network id.
+    /// CAIP-2 network id; empty if the server leaves it out.
+    #[serde(default, deserialize_with = "text_or_empty")]
     pub network: String,
     /// What was paid, in atomic units, without the ledger's fee.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "text"
+    )]
     pub amount: Option<String>,
-    /// Protocol extensions by name.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    /// Protocol extensions by name. Anything but an object counts as none.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "object"
+    )]
     pub extensions: Option<Map<String, Value>>,
     /// What the scheme adds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -229,6 +271,53 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
         Value::String(text) => Some(text),
         _ => None,
     })
+}
+
+/// Reads a text; anything else counts as the empty one.
+fn text_or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    text(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Reads an object; anything else counts as absent.
+fn object<'de, D>(deserializer: D) -> Result<Option<Map<String, Value>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Object(object) => Some(object),
+        _ => None,
+    })
+}
+
+/// Reads what of a resource is readable; nothing without a URL.
+fn readable_resource<'de, D>(deserializer: D) -> Result<Option<ResourceInfo>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let mut value = Value::deserialize(deserializer)?;
+    let mut text = |key: &str| match value.get_mut(key).map(Value::take) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    let Some(url) = text("url") else {
+        return Ok(None);
+    };
+    Ok(Some(ResourceInfo {
+        url,
+        description: text("description"),
+        mime_type: text("mimeType"),
+        service_name: text("serviceName"),
+        icon_url: text("iconUrl"),
+        tags: value
+            .get_mut("tags")
+            .and_then(|tags| serde_json::from_value(tags.take()).ok())
+            .flatten(),
+    }))
+}
+
+/// The same, and a resource without anything if nothing is.
+fn resource<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ResourceInfo, D::Error> {
+    readable_resource(deserializer).map(Option::unwrap_or_default)
 }
 
 /// Reads a natural number by value; anything else counts as absent.

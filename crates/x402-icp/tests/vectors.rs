@@ -11,7 +11,7 @@ use support::*;
 use x402_icp::{
     Code, DecodeError, Terms,
     authorization::{payment_id, signed_message},
-    decode::decode_payment,
+    decode::{MAX_HEADER_BYTES, decode_payment},
     delegation::{SignedDelegation, delegation_message},
     network::{MAINNET_ROOT_KEY_DER, network_id},
     offer::offer_id,
@@ -217,6 +217,7 @@ fn vectors() -> Value {
             offer_vector(spender(), "POST", "/report", 1),
             offer_vector(canister, "GET", "/items/{id}", u64::MAX),
         ],
+        "limits": {"paymentHeaderBytes": MAX_HEADER_BYTES},
         "requests": requests::vectors(),
         "accounts": [
             account(&[1, 2, 3, 4, 5], None),

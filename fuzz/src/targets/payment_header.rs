@@ -3,6 +3,7 @@
 //! What is read can be written, and is then read as the same; what is too long is never read. A payment
 //! identifier that is taken has the form that it must have.
 
+use serde_json::Value;
 use tollkeeper::domain::identifier;
 use x402_icp::{
     decode::{MAX_HEADER_BYTES, decode_payment},
@@ -33,10 +34,12 @@ fn header(header: &[u8]) {
                 .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         );
     }
-    // The reader by hand reads nothing else than the derived one.
+    // The reader by hand reads nothing else than the derived one, for which a member that is null is there.
     let json = parse_base64(header, MAX_HEADER_BYTES).expect("it was read");
+    let mut json = serde_json::from_slice(&json).expect("it was read");
+    drop_nulls(&mut json);
     let derived: PaymentPayload =
-        serde_json::from_slice(&json).expect("the derived reader reads it");
+        serde_json::from_value(json).expect("the derived reader reads it");
     assert_eq!(
         PaymentPayload {
             extensions: None,
@@ -55,5 +58,16 @@ fn header(header: &[u8]) {
         let again = decode_payment(written.as_bytes()).expect("what was read can be read again");
         assert_eq!(again.authorization, payment.authorization);
         assert_eq!(again.payload, payload);
+    }
+}
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, value| !value.is_null());
+            members.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(values) => values.iter_mut().for_each(drop_nulls),
+        _ => {}
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{answer::Answer, site::SiteRoute};
 use crate::{
-    domain::{identifier, route::Route},
+    domain::{challenge, route::Route},
     service,
 };
 use candid::Principal;
@@ -10,7 +10,7 @@ use std::rc::Rc;
 use x402_icp::{
     encode_header,
     network::MAINNET,
-    wire::{PaymentRequired, ResourceInfo, X402_VERSION},
+    wire::{PaymentRequired, X402_VERSION},
 };
 
 /// What every route's offers have in common.
@@ -45,23 +45,12 @@ impl Seller {
         if accepts.is_empty() {
             return None;
         }
-        let text = |text: &str| Some(text.to_string()).filter(|text| !text.is_empty());
         Some(encode_header(&PaymentRequired {
             x402_version: X402_VERSION,
             error: error.map(str::to_string),
-            resource: ResourceInfo {
-                url: self.url(&route.key.path),
-                description: text(&route.description),
-                mime_type: text(&route.mime_type),
-                ..ResourceInfo::default()
-            },
+            resource: challenge::resource(route, self.url(&route.key.path)),
             accepts,
-            extensions: route.payment_identifier.map(|policy| {
-                let declaration = identifier::declaration(policy);
-                [(identifier::KEY.to_string(), declaration)]
-                    .into_iter()
-                    .collect()
-            }),
+            extensions: challenge::extensions(route),
         }))
     }
 

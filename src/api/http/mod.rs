@@ -11,8 +11,9 @@
 //! | `HEAD` | as `GET` without body; never charges | same |
 //! | other method on a known path | proven 405 | 405 |
 //! | below `/x402/receipts` and `/x402/payments` | upgrade | 200 or 404 |
-//! | known path with a body and no payment, odd URL | upgrade | 402, 405, 404 or 413 |
-//! | URL that cannot be read | upgrade | 400 or 414 (dropped by `inspect_message`) |
+//! | known path with a body and no payment, odd URL | upgrade | 402, 405 or 404 |
+//! | request larger than an update takes ([`size`]) | proven 413 or 431 | the same |
+//! | URL that cannot be read, or is too long to be paid for | upgrade | 400 or 414 |
 
 mod answer;
 mod catalogue;
@@ -23,6 +24,7 @@ mod proof;
 mod request;
 mod response;
 mod site;
+pub mod size;
 pub mod types;
 mod update;
 mod url;
@@ -39,7 +41,7 @@ use crate::{
     storage,
     types::{Method, NonceKey},
 };
-use request::PaymentHeader;
+use request::{MAX_PAID_PATH_BYTES, PaymentHeader};
 use site::{Found, Site};
 use types::HeaderField;
 use url::RequestUrl;
@@ -53,7 +55,7 @@ pub fn http_request(request: HttpRequest) -> HttpResponse {
             &request.method,
             &request.url,
             &request.headers,
-            !request.body.is_empty(),
+            request.body.len(),
         );
         proven
             .and_then(|(found, url)| certification::respond(site, &found, &url.path))
@@ -61,20 +63,19 @@ pub fn http_request(request: HttpRequest) -> HttpResponse {
     })
 }
 
-/// Whether an update call can achieve more for this request than the query: `inspect_message` may drop
-/// the others, which cost nothing as queries, and those that an update could only refuse.
+/// Whether the query leaves this request to an update call: `inspect_message` may drop the others, which cost
+/// nothing as queries.
 pub fn wants_update(request: &HttpUpdateRequest) -> bool {
-    RequestUrl::parse(&request.url).is_ok()
-        && certification::with_site(|site| {
-            decide(
-                site,
-                &request.method,
-                &request.url,
-                &request.headers,
-                !request.body.is_empty(),
-            )
-            .is_none()
-        })
+    certification::with_site(|site| {
+        decide(
+            site,
+            &request.method,
+            &request.url,
+            &request.headers,
+            request.body.len(),
+        )
+        .is_none()
+    })
 }
 
 /// The proven answer to a request; none if an update has to answer.
@@ -83,12 +84,20 @@ fn decide<'a>(
     method: &str,
     url: &str,
     headers: &[HeaderField],
-    has_body: bool,
+    body: usize,
 ) -> Option<(Found<'a>, RequestUrl)> {
-    let url = RequestUrl::parse(url).ok().filter(|url| url.plain)?;
+    let text = url;
+    let url = RequestUrl::parse(text).ok().filter(|url| url.plain)?;
+    if let Err(too_large) = size::check(method, text, headers, body) {
+        let found = site.refusal(&url.path, too_large)?;
+        return Some((found, url));
+    }
+    if is_too_long_to_pay(site, method, &url.path) {
+        return None;
+    }
     let payment = PaymentHeader::find(headers);
     let has_payment = payment != PaymentHeader::None;
-    let found = site.lookup(method, &url.path, has_body, has_payment)?;
+    let found = site.lookup(method, &url.path, body > 0, has_payment)?;
     // What was found here is no offer. Only who has begun to pay, or pays for what is off sale, learns
     // more from an update.
     if let PaymentHeader::One(value) = payment
@@ -99,6 +108,11 @@ fn decide<'a>(
         return None;
     }
     Some((found, url))
+}
+
+/// Whether the path is that of a priced route and longer than the books take: no offer is shown for it.
+fn is_too_long_to_pay(site: &Site, method: &str, path: &str) -> bool {
+    path.len() > MAX_PAID_PATH_BYTES && method != "OPTIONS" && site.is_priced(path)
 }
 
 /// Whether a payment is in the books: who began to pay learns the outcome even if the route is free, off

@@ -1,6 +1,6 @@
 //! The places of the certification tree and what they prove.
 
-use super::{answer::Answer, proof};
+use super::{answer::Answer, proof, size::TooLarge};
 use ic_http_certification::{
     CERTIFICATE_EXPRESSION_HEADER_NAME, DefaultCelBuilder, DefaultFullCelExpression,
     DefaultResponseCertification, DefaultResponseOnlyCelExpression, HttpCertification,
@@ -53,7 +53,7 @@ pub struct Proven {
 /// What of a request an answer is certified for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Binding {
-    /// Nothing: the answer is good for any request to its paths.
+    /// Nothing: the answer is good for any request to its paths (404, and refusals of what is too large).
     Nothing,
     /// The method and the empty body.
     Request,
@@ -128,6 +128,8 @@ pub struct Expressions {
     response_only: DefaultResponseOnlyCelExpression<'static>,
     response_only_text: String,
     not_found: Vec<Proven>,
+    /// What every node proves of requests that are too large, by [`TooLarge::index`].
+    refused: Vec<Proven>,
     /// Preflights, and what a path with routes answers to methods it has no route for: by method, binding
     /// and `allow` header. There are 32 of these headers.
     shared: BTreeMap<(&'static str, Binding, String), Proven>,
@@ -155,6 +157,7 @@ impl Default for Expressions {
             response_only_text: response_only.to_string(),
             response_only,
             not_found: Vec::new(),
+            refused: Vec::new(),
             shared: BTreeMap::new(),
         };
         let answer = Answer::not_found();
@@ -163,6 +166,9 @@ impl Default for Expressions {
             expressions.prove(Some("HEAD"), Binding::Request, answer.head()),
             expressions.prove(None, Binding::Nothing, answer),
         ];
+        expressions.refused = TooLarge::ALL
+            .map(|too_large| expressions.prove(None, Binding::Nothing, too_large.answer()))
+            .to_vec();
         expressions
     }
 }
@@ -222,9 +228,14 @@ impl Expressions {
         proven
     }
 
+    /// The refusal of a request that is too large.
+    pub fn refused(&self, too_large: TooLarge) -> &Proven {
+        &self.refused[too_large.index()]
+    }
+
     /// Puts a node's entries into the tree.
     pub fn insert(&self, tree: &mut HttpCertificationTree, node: &Node) {
-        for proven in &node.proven {
+        for proven in node.proven.iter().chain(&self.refused) {
             tree.insert(&HttpCertificationTreeEntry::new(
                 &node.path,
                 proven.certification,

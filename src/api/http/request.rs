@@ -2,10 +2,10 @@
 
 use super::types::HeaderField;
 use sha2::{Digest, Sha256};
-use x402_icp::{PaymentId, wire::PAYMENT_SIGNATURE};
-
-/// The largest request body an update looks at, in bytes. Nothing sold today takes a larger one.
-pub const MAX_BODY_BYTES: usize = 1_048_576;
+use x402_icp::{
+    PaymentId,
+    wire::{PAYMENT_SIGNATURE, X_PAYMENT},
+};
 
 /// The longest path a payment can be made for, in bytes: it goes into the books.
 pub const MAX_PAID_PATH_BYTES: usize = 256;
@@ -25,16 +25,24 @@ pub enum PaymentHeader<'a> {
     One(&'a str),
     /// There are several: whatever is in front of us may have read another one than we would.
     Many,
+    /// There is none but an `X-PAYMENT`: a payment of version 1 of the protocol.
+    Version1,
 }
 
 impl<'a> PaymentHeader<'a> {
-    /// Finds the header `PAYMENT-SIGNATURE`, its name in any case.
+    /// Finds the header `PAYMENT-SIGNATURE`, its name in any case. Beside one, an `X-PAYMENT` does not count.
     pub fn find(headers: &'a [HeaderField]) -> Self {
         let mut values = headers
             .iter()
             .filter(|(name, _)| name.eq_ignore_ascii_case(PAYMENT_SIGNATURE))
             .map(|(_, value)| value.as_str());
+        let version_1 = || {
+            headers
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case(X_PAYMENT))
+        };
         match (values.next(), values.next()) {
+            (None, _) if version_1() => Self::Version1,
             (None, _) => Self::None,
             (Some(value), None) => Self::One(value),
             (Some(_), Some(_)) => Self::Many,
@@ -82,10 +90,16 @@ mod tests {
             field("PAYMENT-SIGNATURE", "abc"),
         ];
         assert_eq!(PaymentHeader::find(&two), PaymentHeader::Many);
-        assert_eq!(
-            PaymentHeader::find(&[field("x-payment", "abc")]),
-            PaymentHeader::None
-        );
+        assert_eq!(PaymentHeader::find(&[]), PaymentHeader::None);
+        for name in ["x-payment", "X-Payment", "X-PAYMENT"] {
+            let old = field(name, "abc");
+            assert_eq!(
+                PaymentHeader::find(std::slice::from_ref(&old)),
+                PaymentHeader::Version1
+            );
+            let both = [old, field("PAYMENT-SIGNATURE", "def")];
+            assert_eq!(PaymentHeader::find(&both), PaymentHeader::One("def"));
+        }
     }
 
     #[test]

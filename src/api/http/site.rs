@@ -12,7 +12,9 @@
 //! Where a payment can mean something, answers are certified for requests without a payment header only:
 //! no node can answer a paid request as if it were unpaid.
 //!
-//! Everything but the 404s is certified together with its request's method and its empty body, so that
+//! - every node proves the refusals of requests that are too large, whatever else they are.
+//!
+//! Everything but these and the 404s is certified together with its request's method and its empty body, so that
 //! no node can show the answer of one method to another. What no node proves goes to an update call.
 //! `docs/certification.md` has the reasoning.
 
@@ -22,6 +24,7 @@ use super::{
     node::{Binding, Expressions, Node, Proven, Show},
     proof,
     request::{PAYMENTS, RECEIPTS},
+    size::TooLarge,
 };
 use ic_http_certification::{
     HttpCertificationPath, HttpCertificationTree, HttpCertificationTreeEntry,
@@ -184,6 +187,13 @@ impl Site {
         slot.routes.iter().find(|route| route.method == method)
     }
 
+    /// Whether some route that serves a path has a price.
+    pub fn is_priced(&self, path: &str) -> bool {
+        self.template_of(path)
+            .and_then(|template| self.slots.get(template))
+            .is_some_and(|slot| slot.routes.iter().any(|route| route.priced))
+    }
+
     /// The answer to a request without a payment, proven or not.
     pub fn answer(&self, method: &str, path: &str) -> Rc<Answer> {
         let slot = self
@@ -217,6 +227,16 @@ impl Site {
             None => self.covering_wildcard(path)?,
         };
         let proven = node.find(method, has_body, has_payment)?;
+        Some(Found { node, proven })
+    }
+
+    /// The proven refusal of a request that is too large, on any path.
+    pub fn refusal(&self, path: &str, too_large: TooLarge) -> Option<Found<'_>> {
+        let node = match self.exact.get(path) {
+            Some(node) => node,
+            None => layout::prefixes_of(path).find_map(|prefix| self.wildcard.get(prefix))?,
+        };
+        let proven = self.expressions.refused(too_large);
         Some(Found { node, proven })
     }
 
@@ -373,7 +393,7 @@ impl Site {
         self.tree.as_hash_tree().list_paths().into_iter().collect()
     }
 
-    /// Every proven answer, with the template it belongs to.
+    /// Every proven answer, with the template it belongs to; without the refusals that every node has.
     pub(super) fn everything_proven(&self) -> Vec<(Option<&str>, Found<'_>)> {
         self.exact
             .values()

@@ -2,9 +2,11 @@
 
 use super::{
     certification::{self, seller},
-    is_known,
-    request::{self, MAX_BODY_BYTES, MAX_PAID_PATH_BYTES, PAYMENTS, PaymentHeader, RECEIPTS},
+    is_known, is_too_long_to_pay,
+    request::{self, MAX_PAID_PATH_BYTES, PAYMENTS, PaymentHeader, RECEIPTS},
     response,
+    site::Site,
+    size,
     types::{HttpResponse, HttpUpdateRequest},
     url::{RequestUrl, UrlError},
 };
@@ -20,7 +22,7 @@ use crate::{
     types::{Method, RouteKey},
 };
 use std::rc::Rc;
-use x402_icp::Code;
+use x402_icp::{Code, decode::DecodedPayment};
 
 /// Verifies, settles and delivers a request that carries a payment; answers any other request as the
 /// query would, whoever sends it.
@@ -28,18 +30,20 @@ pub async fn http_request_update<R: Runtime>(
     runtime: &R,
     request: HttpUpdateRequest,
 ) -> HttpResponse {
-    if request.body.len() > MAX_BODY_BYTES {
-        return response::refusal(413, r#"{"error":"body_too_large","limit":1048576}"#);
-    }
-    let url = match RequestUrl::parse(&request.url) {
+    let url = match certification::with_site(|site| admissible(site, &request)) {
         Ok(url) => url,
-        Err(UrlError::Malformed) => return response::refusal(400, r#"{"error":"malformed_url"}"#),
-        Err(UrlError::TooLong) => return response::refusal(414, r#"{"error":"url_too_long"}"#),
+        Err(refusal) => return refusal,
     };
     let answer = match PaymentHeader::find(&request.headers) {
         PaymentHeader::None => None,
-        PaymentHeader::One(payment) => paid(runtime, &request, &url, Some(payment)).await,
-        PaymentHeader::Many => paid(runtime, &request, &url, None).await,
+        PaymentHeader::One(payment) => {
+            let payment = x402_icp::decode_payment(payment.as_bytes());
+            paid(runtime, &request, &url, payment.map_err(|e| e.code())).await
+        }
+        PaymentHeader::Many => paid(runtime, &request, &url, Err(Code::InvalidPayload)).await,
+        PaymentHeader::Version1 => {
+            paid(runtime, &request, &url, Err(Code::InvalidX402Version)).await
+        }
     };
     let mut answer = answer.unwrap_or_else(|| unpaid(&request.method, &url.path));
     if request.method == "HEAD" {
@@ -48,32 +52,56 @@ pub async fn http_request_update<R: Runtime>(
     answer
 }
 
+/// The URL of a request that is looked at; the query refuses the others alike, or leaves them to this.
+pub(super) fn admissible(
+    site: &Site,
+    request: &HttpUpdateRequest,
+) -> Result<RequestUrl, HttpResponse> {
+    let too_long = || response::refusal(414, r#"{"error":"url_too_long"}"#);
+    let url = RequestUrl::parse(&request.url).map_err(|error| match error {
+        UrlError::Malformed => response::refusal(400, r#"{"error":"malformed_url"}"#),
+        UrlError::TooLong => too_long(),
+    })?;
+    size::check(
+        &request.method,
+        &request.url,
+        &request.headers,
+        request.body.len(),
+    )
+    .map_err(|too_large| response::uncertified(&too_large.answer()))?;
+    match is_too_long_to_pay(site, &request.method, &url.path) {
+        true => Err(too_long()),
+        false => Ok(url),
+    }
+}
+
 /// The route that serves a request; `HEAD` is no method of a route and never pays.
 fn route_at(method: Method, path: &str) -> Option<Rc<Route>> {
     let template = certification::with_site(|site| site.template_of(path).map(str::to_string))?;
     storage::routes::get(&RouteKey::new(method, template))
 }
 
-/// The answer to a request with a payment; none where no payment is asked for. `payment` is none when
-/// there are several and none can be taken.
+/// The answer to a request with a payment, or with the reason why it has none that can be read; none where no
+/// payment is asked for.
 async fn paid<R: Runtime>(
     runtime: &R,
     request: &HttpUpdateRequest,
     url: &RequestUrl,
-    payment: Option<&str>,
+    payment: Result<DecodedPayment, Code>,
 ) -> Option<HttpResponse> {
     let method: Method = request.method.parse().ok()?;
     let route = route_at(method, &url.path);
     let priced = route.as_ref().filter(|route| !route.is_free());
-    let payment = payment.and_then(|text| x402_icp::decode_payment(text.as_bytes()).ok());
-    if priced.is_none() && !payment.as_ref().is_some_and(is_known) {
+    if priced.is_none() && !payment.as_ref().is_ok_and(is_known) {
         return None;
     }
+    // A payment in the books may be presented anywhere, but not be booked for such a path.
     if url.path.len() > MAX_PAID_PATH_BYTES {
         return Some(response::refusal(414, r#"{"error":"url_too_long"}"#));
     }
-    let Some(payment) = payment else {
-        return priced.map(|route| response::refused(&seller(), route, Code::InvalidPayload));
+    let payment = match payment {
+        Ok(payment) => payment,
+        Err(code) => return priced.map(|route| response::refused(&seller(), route, code)),
     };
     // Nothing to deliver, nothing to charge for.
     let deliverable = route.as_ref().is_some_and(|route| route.content.is_some());

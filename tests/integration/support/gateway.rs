@@ -201,7 +201,7 @@ impl Answer {
 
     fn decoded<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         let value = self.header(name)?;
-        assert!(value.len() < 8_000, "{name} is {} bytes long", value.len());
+        assert!(value.len() < 10_240, "{name} is {} bytes long", value.len());
         Some(decode_header(name, value.as_bytes()).unwrap_or_else(|e| panic!("{name}: {e}")))
     }
 

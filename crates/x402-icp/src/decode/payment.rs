@@ -78,7 +78,7 @@ impl<'a, 'j> Fields<'a, 'j> {
     }
 
     fn required(&mut self, key: &'static str) -> Result<Json<'j>, DecodeError> {
-        self.take(key)
+        self.optional(key)
             .ok_or_else(|| Path::Key(self.path, key).wrong("is missing"))
     }
 
@@ -92,13 +92,7 @@ impl<'a, 'j> Fields<'a, 'j> {
         Path::Key(self.path, key).text(value)
     }
 
-    fn optional_text(&mut self, key: &'static str) -> Result<Option<String>, DecodeError> {
-        self.optional(key)
-            .map(|value| Path::Key(self.path, key).text(value))
-            .transpose()
-    }
-
-    /// A text that nothing depends on.
+    /// A text that is not signed and decides nothing unless it is one.
     fn text_or_none(&mut self, key: &'static str) -> Option<String> {
         match self.take(key)? {
             Json::Text(text) => Some(text.into_owned()),
@@ -106,7 +100,7 @@ impl<'a, 'j> Fields<'a, 'j> {
         }
     }
 
-    /// A number that nothing depends on.
+    /// The same for a number.
     fn natural_or_none(&mut self, key: &'static str) -> Option<u64> {
         match self.take(key)? {
             Json::Number(number) => number::natural(&number),
@@ -139,21 +133,31 @@ impl<'a, 'j> Fields<'a, 'j> {
     }
 }
 
+/// The version that a payment says it has, if it can be told.
+pub(super) fn version(value: &Json<'_>) -> Option<u64> {
+    let Json::Object(members) = value else {
+        return None;
+    };
+    let version = members.iter().find(|(key, _)| key == "x402Version");
+    match version {
+        Some((_, Json::Number(number))) => number::natural(number),
+        _ => None,
+    }
+}
+
 /// Reads a payment; `name` stands for it as a whole in errors.
 pub(super) fn read(name: &str, value: Json<'_>) -> Result<PaymentPayload, DecodeError> {
     let top = Path::Top(name);
     let mut fields = Fields::of(&top, value)?;
     let x402_version = fields.number("x402Version")?;
-    let resource = fields
-        .optional("resource")
-        .map(|value| resource(&top, value))
-        .transpose()?;
+    let resource = fields.take("resource").and_then(resource);
     let accepted = accepted(&top, fields.required("accepted")?)?;
     let payload = payload(&top, fields.required("payload")?)?;
-    let extensions = fields
-        .optional("extensions")
-        .map(|value| Path::Key(&top, "extensions").object(value).map(to_map))
-        .transpose()?;
+    // Some writers have one empty value for lists and objects.
+    let extensions = match fields.take("extensions") {
+        Some(Json::Object(extensions)) => Some(to_map(extensions)),
+        _ => None,
+    };
     Ok(PaymentPayload {
         x402_version,
         resource,
@@ -163,16 +167,17 @@ pub(super) fn read(name: &str, value: Json<'_>) -> Result<PaymentPayload, Decode
     })
 }
 
-fn resource(top: &Path<'_>, value: Json<'_>) -> Result<ResourceInfo, DecodeError> {
-    let path = Path::Key(top, "resource");
-    let mut fields = Fields::of(&path, value)?;
-    Ok(ResourceInfo {
-        url: fields.text("url")?,
-        description: fields.optional_text("description")?,
-        mime_type: fields.optional_text("mimeType")?,
-        service_name: fields.optional_text("serviceName")?,
-        tags: fields.optional_texts("tags")?,
-        icon_url: fields.optional_text("iconUrl")?,
+/// The echo of the resource, which is not signed and trusted for nothing: what cannot be read is left out.
+fn resource(value: Json<'_>) -> Option<ResourceInfo> {
+    let path = Path::Top("resource");
+    let mut fields = Fields::of(&path, value).ok()?;
+    Some(ResourceInfo {
+        url: fields.text_or_none("url")?,
+        description: fields.text_or_none("description"),
+        mime_type: fields.text_or_none("mimeType"),
+        service_name: fields.text_or_none("serviceName"),
+        tags: fields.optional_texts("tags").ok().flatten(),
+        icon_url: fields.text_or_none("iconUrl"),
     })
 }
 
@@ -199,7 +204,7 @@ fn accepted(top: &Path<'_>, value: Json<'_>) -> Result<PaymentRequirements, Deco
                 method: fields.text_or_none("method"),
                 route: fields.text_or_none("route"),
                 revision: fields.natural_or_none("revision"),
-                payment_flow: fields.optional_text("paymentFlow")?,
+                payment_flow: fields.text_or_none("paymentFlow"),
             }
         },
     })
@@ -235,8 +240,9 @@ fn delegation(path: &Path<'_>, value: Json<'_>) -> Result<DelegationText, Decode
         targets: fields.optional_texts("targets")?,
         signature: fields.text("signature")?,
     };
-    // Whatever else restricts the delegation must not be passed over.
-    match fields.left.iter().map(|(key, _)| key).min() {
+    // Whatever else restricts the delegation must not be passed over; `null` does not.
+    let unknown = fields.left.iter().filter(|(_, value)| *value != Json::Null);
+    match unknown.map(|(key, _)| key).min() {
         None => Ok(delegation),
         Some(unknown) => Err(Path::Key(path, unknown).wrong("is not known in a delegation")),
     }

@@ -6,6 +6,8 @@ use crate::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+mod tolerance;
+
 fn payment() -> Value {
     json!({
         "x402Version": 2,
@@ -356,20 +358,6 @@ fn the_derived_reader_reads_the_same() {
         let text = header(&value);
         let derived: PaymentPayload = decode_header("test", text.as_bytes()).unwrap();
         assert_eq!(decode_payment_payload(text.as_bytes()), Ok(derived));
-    }
-}
-
-#[test]
-fn malformed_echoes_are_named() {
-    for (pointer, wrong) in [
-        ("/resource", json!("x")),
-        ("/resource/url", json!(1)),
-        ("/extensions", json!([])),
-    ] {
-        let mut value = payment();
-        value["extensions"] = json!({});
-        *value.pointer_mut(pointer).unwrap() = wrong;
-        assert_eq!(error(&value).field(), pointer[1..].replace('/', "."));
     }
 }
 

@@ -75,3 +75,76 @@ fn foreign_offers_are_kept_as_they_are() {
     assert_eq!(extra, r#"{"name":"USDC","nested":{"a":[null]}}"#);
     assert!(required.extensions.unwrap().contains_key("bazaar"));
 }
+
+#[test]
+fn a_402_of_a_careless_server_is_read() {
+    let offer = serde_json::to_value(offer()).unwrap();
+    let read = |changes: Value| -> PaymentRequired<Value> {
+        let mut required = serde_json::json!({"x402Version": 2, "accepts": [offer]});
+        for (key, value) in changes.as_object().unwrap() {
+            required[key] = value.clone();
+        }
+        serde_json::from_value(required).unwrap()
+    };
+    let plain = read(serde_json::json!({}));
+    assert_eq!((plain.resource.url.as_str(), plain.extensions), ("", None));
+    for extensions in ["[]", "null", "\"\"", "[{\"a\":1}]", "false"] {
+        let extensions: Value = serde_json::from_str(extensions).unwrap();
+        let required = read(serde_json::json!({"extensions": extensions}));
+        assert_eq!(required.extensions, None);
+    }
+    for resource in ["null", "[]", "\"/report\"", "{}", "{\"url\":null}"] {
+        let resource: Value = serde_json::from_str(resource).unwrap();
+        let required = read(serde_json::json!({"resource": resource}));
+        assert_eq!(required.resource, ResourceInfo::default());
+    }
+    let named =
+        read(serde_json::json!({"x402Version": 2.0, "resource": {"url": "/a", "tags": {}}}));
+    assert_eq!(named.resource.url, "/a");
+}
+
+#[test]
+fn numbers_of_offers_are_read_by_value() {
+    let text = serde_json::to_string(&offer()).unwrap();
+    for (from, to) in [
+        ("\"maxTimeoutSeconds\":60", "\"maxTimeoutSeconds\":60.0"),
+        ("\"decimals\":6", "\"decimals\":6.0"),
+        ("\"revision\":1", "\"revision\":1.0"),
+        ("\"revision\":1", "\"revision\":10e-1"),
+    ] {
+        let other = text.replacen(from, to, 1);
+        assert_ne!(other, text);
+        let read: PaymentRequirements = serde_json::from_str(&other).unwrap();
+        assert_eq!(read, offer(), "{to}");
+    }
+    for bad in ["60.5", "\"60\"", "null", "-60", "1e12"] {
+        let other = text.replacen(":60", &format!(":{bad}"), 1);
+        assert!(
+            serde_json::from_str::<PaymentRequirements>(&other).is_err(),
+            "{bad}"
+        );
+    }
+}
+
+#[test]
+fn a_receipt_without_transaction_names_none() {
+    for text in [
+        r#"{"success":true}"#,
+        r#"{"success":true,"transaction":null,"network":null}"#,
+        r#"{"success":true,"transaction":7,"network":[]}"#,
+        r#"{"success":true,"extensions":[],"payer":1,"amount":10000,"errorReason":{}}"#,
+    ] {
+        let receipt: SettleResponse = serde_json::from_str(text).unwrap();
+        let expected = SettleResponse {
+            success: true,
+            ..Default::default()
+        };
+        assert_eq!(receipt, expected, "{text}");
+    }
+    for text in ["{}", r#"{"success":1}"#, r#"{"success":"true"}"#, "[]"] {
+        assert!(
+            serde_json::from_str::<SettleResponse>(text).is_err(),
+            "{text}"
+        );
+    }
+}

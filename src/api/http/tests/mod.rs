@@ -3,5 +3,6 @@
 mod adversary;
 mod answers;
 mod large;
+mod limits;
 mod prover;
 mod updates;

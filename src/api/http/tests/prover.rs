@@ -89,11 +89,16 @@ impl Prover {
         body: &[u8],
     ) -> Option<HttpResponse> {
         let found = site.lookup(method, path, !body.is_empty(), false)?;
+        Some(self.prove(site, &found, path))
+    }
+
+    /// A found answer with its proof.
+    pub fn prove(&self, site: &Site, found: &Found<'_>, path: &str) -> HttpResponse {
         let mut response = plain(found.answer());
         let certificate = self.certificate(site.root_hash());
-        certify_response(&mut response, site, &found, path, &certificate)
+        certify_response(&mut response, site, found, path, &certificate)
             .expect("a found answer has a proof");
-        Some(response)
+        response
     }
 
     /// The answer of any node with the whole tree as witness: what a liar has at hand.
