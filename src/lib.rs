@@ -93,6 +93,10 @@ fn pay_to_set(pay_to: Account) -> Result<(), RouteError> {
 
 #[update]
 fn origin_set(origin: Option<String>) -> Result<(), RouteError> {
+    let understood = arguments::check_optional(&ic_cdk::api::msg_arg_data(), origin.as_ref());
+    if let Err(error) = understood {
+        ic_cdk::trap(error);
+    }
     endpoints::origin_set(&IcRuntime, origin)
 }
 

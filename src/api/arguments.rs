@@ -1,4 +1,4 @@
-//! Arguments of installation and upgrade that are of another type than wanted.
+//! Optional arguments that are of another type than wanted.
 //!
 //! Candid reads an optional value of another type as if it were absent. A canister that is installed with a
 //! mistyped account would then send payments to its installer, so such arguments are refused.
@@ -36,6 +36,23 @@ impl<L> GivenArgs<L> {
         match self {
             GivenArgs::Init(given) | GivenArgs::Upgrade(given) => given,
         }
+    }
+}
+
+/// Checks that the argument `raw` of a method with one optional argument was given and understood as `read`: whoever
+/// leaves it out, or mistypes it, does not mean to take a setting back.
+pub fn check_optional<T>(raw: &[u8], read: Option<&T>) -> Result<(), String> {
+    let unreadable = |error: candid::Error| error.to_string();
+    if candid::de::IDLDeserialize::new(raw)
+        .map_err(unreadable)?
+        .is_done()
+    {
+        return Err("the argument is missing; null takes the setting back".into());
+    }
+    let given: Option<Reserved> = candid::decode_one(raw).map_err(unreadable)?;
+    match read.is_none() && given.is_some() {
+        true => Err("the argument is of another type than in canister.did".into()),
+        false => Ok(()),
     }
 }
 
@@ -124,6 +141,7 @@ fn lost_limit(given: &GivenLimits, args: &InitArgs) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candid::Encode;
     use candid_parser::parse_idl_args;
 
     fn checked(text: &str) -> Result<(), String> {
@@ -134,6 +152,27 @@ mod tests {
         let read: Option<TollkeeperArgs> =
             candid::decode_one(&raw).expect("an option is always read");
         check(&raw, read.as_ref())
+    }
+
+    #[test]
+    fn an_optional_argument_is_given_or_refused() {
+        let checked = |raw: &[u8]| {
+            let read: Option<String> = candid::decode_one(raw).unwrap_or_default();
+            check_optional(raw, read.as_ref())
+        };
+        let text = "https://shop.example".to_string();
+        assert_eq!(checked(&Encode!(&Some(&text)).unwrap()), Ok(()));
+        assert_eq!(checked(&Encode!(&None::<String>).unwrap()), Ok(()));
+        assert_eq!(checked(&Encode!(&text).unwrap()), Ok(()));
+        for raw in [
+            Encode!().unwrap(),
+            Encode!(&7_u64).unwrap(),
+            Encode!(&Some(7_u64)).unwrap(),
+            Encode!(&vec![text]).unwrap(),
+            b"garbage".to_vec(),
+        ] {
+            assert!(checked(&raw).is_err(), "{raw:?}");
+        }
     }
 
     #[test]

@@ -10,9 +10,8 @@ use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::account::Account;
 use serde_bytes::ByteBuf;
 
-const UPDATES: [&str; 16] = [
+const UPDATES: [&str; 15] = [
     "pay_to_set",
-    "origin_set",
     "operator_add",
     "operator_remove",
     "ledger_add",

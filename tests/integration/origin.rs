@@ -105,3 +105,20 @@ fn a_new_origin_is_in_the_audit_log_and_a_payment_for_the_old_one_is_still_good(
     assert_eq!(last.caller, controller());
     setup.check_books();
 }
+
+#[test]
+fn an_argument_that_is_missing_or_mistyped_does_not_take_the_origin_back() {
+    let setup = Setup::with_any_ledger();
+    set(&setup, Some("https://shop.example")).unwrap();
+    for argument in [
+        candid::encode_args(()).unwrap(),
+        candid::encode_one(7_u64).unwrap(),
+        candid::encode_one(Some(7_u64)).unwrap(),
+        candid::encode_one(vec!["https://shop.example"]).unwrap(),
+        b"garbage".to_vec(),
+    ] {
+        let reply = setup.raw_update(controller(), "origin_set", argument.clone());
+        assert!(reply.is_err(), "{argument:?}");
+    }
+    assert_eq!(origin(&setup).as_deref(), Some("https://shop.example"));
+}

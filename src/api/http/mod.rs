@@ -88,8 +88,9 @@ fn decide<'a>(
 ) -> Option<(Found<'a>, RequestUrl)> {
     let text = url;
     let url = RequestUrl::parse(text).ok().filter(|url| url.plain)?;
-    if let Err(too_large) = size::check(method, text, headers, body) {
-        let found = site.refusal(&url.path, too_large)?;
+    if let Err(too_large) = size::check(method, text, headers, body)
+        && let Some(found) = site.refusal(&url.path, too_large)
+    {
         return Some((found, url));
     }
     if is_too_long_to_pay(site, method, &url.path) {

@@ -7,7 +7,6 @@ use ic_http_certification::{
     HttpCertificationPath, HttpCertificationTree, HttpCertificationTreeEntry, HttpRequest,
     HttpResponse, Method, StatusCode,
 };
-use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, rc::Rc};
 
 /// The request header `PAYMENT-SIGNATURE` as expressions name it.
@@ -22,8 +21,10 @@ pub struct Node {
     pub expr_path: String,
     /// The template whose answers these are; none for 404s and tombstones.
     pub template: Option<String>,
-    /// What it proves; nothing if it is a tombstone.
+    /// What it proves, refusals aside; nothing if it is a tombstone.
     pub proven: Vec<Proven>,
+    /// Whether it also proves the refusals of requests that are too large. Where it proves 404 it need not.
+    pub refuses: bool,
 }
 
 /// What a node shows.
@@ -73,6 +74,7 @@ impl Node {
             path,
             template,
             proven,
+            refuses: true,
         }
     }
 
@@ -85,7 +87,7 @@ impl Node {
         Self::new(path, Some(template.to_string()), answers.to_vec())
     }
 
-    /// A node that proves nothing and lets nothing less specific prove anything for its paths.
+    /// A node that proves nothing but refusals, and lets nothing less specific prove anything for its paths.
     pub fn tombstone(path: HttpCertificationPath<'static>) -> Self {
         Self::new(path, None, Vec::new())
     }
@@ -128,7 +130,7 @@ pub struct Expressions {
     response_only: DefaultResponseOnlyCelExpression<'static>,
     response_only_text: String,
     not_found: Vec<Proven>,
-    /// What every node proves of requests that are too large, by [`TooLarge::index`].
+    /// What nodes prove of requests that are too large, by [`TooLarge::index`].
     refused: Vec<Proven>,
     /// Preflights, and what a path with routes answers to methods it has no route for: by method, binding
     /// and `allow` header. There are 32 of these headers.
@@ -195,7 +197,10 @@ impl Expressions {
 
     /// A node that says there is nothing.
     pub fn not_found(&self, path: HttpCertificationPath<'static>) -> Node {
-        Node::new(path, None, self.not_found.clone())
+        Node {
+            refuses: false,
+            ..Node::new(path, None, self.not_found.clone())
+        }
     }
 
     /// The answer to a preflight.
@@ -235,17 +240,12 @@ impl Expressions {
 
     /// Puts a node's entries into the tree.
     pub fn insert(&self, tree: &mut HttpCertificationTree, node: &Node) {
-        for proven in node.proven.iter().chain(&self.refused) {
+        let refused = if node.refuses { &self.refused[..] } else { &[] };
+        for proven in node.proven.iter().chain(refused) {
             tree.insert(&HttpCertificationTreeEntry::new(
                 &node.path,
                 proven.certification,
             ));
-        }
-        if node.proven.is_empty() {
-            // No response hashes to zeros.
-            let expression = Sha256::digest(self.full_text.as_bytes()).into();
-            let certification = HttpCertification::response_only_prehashed(expression, [0; 32]);
-            tree.insert(&HttpCertificationTreeEntry::new(&node.path, certification));
         }
     }
 

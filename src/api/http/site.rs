@@ -6,13 +6,13 @@
 //! - a path without parameters is an exact node, which no wildcard can stand in for;
 //! - a template is a wildcard node at the path before its first parameter. A wildcard covers more than
 //!   the template does, so [`layout`](super::layout) decides where one may stand, and a node that must
-//!   not prove anything holds a *tombstone*: a leaf for a response nobody can produce;
+//!   not prove anything is a *tombstone*: it has refusals only;
 //! - the root's wildcard proves 404 for every path no other node covers.
 //!
 //! Where a payment can mean something, answers are certified for requests without a payment header only:
 //! no node can answer a paid request as if it were unpaid.
 //!
-//! - every node proves the refusals of requests that are too large, whatever else they are.
+//! - the other nodes prove the refusals of requests that are too large, whatever else these are.
 //!
 //! Everything but these and the 404s is certified together with its request's method and its empty body, so that
 //! no node can show the answer of one method to another. What no node proves goes to an update call.
@@ -230,14 +230,14 @@ impl Site {
         Some(Found { node, proven })
     }
 
-    /// The proven refusal of a request that is too large, on any path.
+    /// The proven refusal of a request that is too large; none where any request gets a proven 404.
     pub fn refusal(&self, path: &str, too_large: TooLarge) -> Option<Found<'_>> {
         let node = match self.exact.get(path) {
             Some(node) => node,
             None => layout::prefixes_of(path).find_map(|prefix| self.wildcard.get(prefix))?,
         };
         let proven = self.expressions.refused(too_large);
-        Some(Found { node, proven })
+        node.refuses.then_some(Found { node, proven })
     }
 
     /// The wildcard node that a verifier accepts for a path without an exact node, if what it proves is
@@ -393,7 +393,7 @@ impl Site {
         self.tree.as_hash_tree().list_paths().into_iter().collect()
     }
 
-    /// Every proven answer, with the template it belongs to; without the refusals that every node has.
+    /// Every proven answer, with the template it belongs to; without refusals.
     pub(super) fn everything_proven(&self) -> Vec<(Option<&str>, Found<'_>)> {
         self.exact
             .values()

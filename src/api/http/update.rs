@@ -62,13 +62,17 @@ pub(super) fn admissible(
         UrlError::Malformed => response::refusal(400, r#"{"error":"malformed_url"}"#),
         UrlError::TooLong => too_long(),
     })?;
-    size::check(
+    let size = size::check(
         &request.method,
         &request.url,
         &request.headers,
         request.body.len(),
-    )
-    .map_err(|too_large| response::uncertified(&too_large.answer()))?;
+    );
+    if let Err(too_large) = size
+        && site.refusal(&url.path, too_large).is_some()
+    {
+        return Err(response::uncertified(&too_large.answer()));
+    }
     match is_too_long_to_pay(site, &request.method, &url.path) {
         true => Err(too_long()),
         false => Ok(url),

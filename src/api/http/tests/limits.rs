@@ -109,7 +109,8 @@ proptest! {
         prop_assert!(site.route(&paid.method, &url.path).is_some_and(|route| route.priced));
     }
 
-    /// No request is left without an answer, except a long one whose URL no verifier can read.
+    /// No request is left without an answer, except a large one whose URL no verifier can read, and a large HEAD or
+    /// OPTIONS with a body where nothing is.
     #[test]
     fn what_is_too_large_is_refused_at_once(request in request()) {
         let site = site();
@@ -119,34 +120,33 @@ proptest! {
         match (status, too_large) {
             (None, Err(_)) => {
                 let url = super::super::url::RequestUrl::parse(url);
-                prop_assert!(url.is_err() || url.is_ok_and(|url| !url.plain));
+                let nothing_there = |path: &str| site.answer("GET", path).status == 404;
+                prop_assert!(
+                    url.as_ref().map_or(true, |url| !url.plain)
+                        || url.is_ok_and(|url| nothing_there(&url.path))
+                            && matches!(method.as_str(), "HEAD" | "OPTIONS")
+                );
             }
             (status, Ok(())) => prop_assert!(status.is_some()),
-            (Some(status), Err(_)) => prop_assert!(matches!(status, 400 | 413 | 414 | 431), "{}", status),
+            (Some(status), Err(_)) => prop_assert!(matches!(status, 204 | 400 | 404 | 413 | 414 | 431), "{}", status),
         }
     }
 }
 
 #[test]
-fn refusals_of_what_is_too_large_are_proven_on_every_path() {
+fn refusals_of_what_is_too_large_are_proven_wherever_something_may_be_sold() {
     let (site, prover) = (site(), Prover::default());
     for path in [
         "/paid",
         "/free",
         "/data/7",
-        "/data",
-        "/data/",
         "/data/7/x",
-        "/nothing",
-        "/",
         "/x402/payments/7",
         "/book/1",
         "/book/1/2",
     ] {
         for (too_large, status) in TooLarge::ALL.into_iter().zip([413, 431]) {
-            let found = site
-                .refusal(path, too_large)
-                .expect("every path has a node");
+            let found = site.refusal(path, too_large).expect("a node that refuses");
             let response = prover.prove(&site, &found, path);
             assert_eq!(response.status_code, status);
             for (method, body) in [("GET", &b""[..]), ("POST", &[7; 70_000]), ("HEAD", b"")] {
@@ -158,6 +158,18 @@ fn refusals_of_what_is_too_large_are_proven_on_every_path() {
                 assert!(paid, "{method} {path} with a payment");
             }
         }
+    }
+}
+
+#[test]
+fn what_is_too_large_for_nothing_gets_the_404_that_everything_gets() {
+    let (site, prover) = (site(), Prover::default());
+    for path in ["/nothing", "/", "/data", "/data/", "/book"] {
+        assert!(site.refusal(path, TooLarge::Body).is_none(), "{path}");
+        let body = [7; 70_000];
+        let response = prover.serve(&site, "POST", path, &body).expect("a proof");
+        assert_eq!(response.status_code, 404);
+        assert!(prover.accepts("POST", path, &body, &response), "{path}");
     }
 }
 

@@ -28,7 +28,9 @@ fn update(url: &str, body: usize) -> HttpResponse {
 
 #[test]
 fn should_refuse_of_canisters_what_the_filter_keeps_out() {
-    assert_eq!(update("/a", 65_537).status_code, 413);
+    let receipt = format!("/x402/receipts/{}", "ab".repeat(32));
+    assert_eq!(update(&receipt, 65_537).status_code, 413);
+    assert_eq!(update("/nothing", 65_537).status_code, 404);
     for url in ["", "/%ff", "/a b"] {
         assert_eq!(update(url, 0).status_code, 400, "{url}");
     }
