@@ -153,23 +153,24 @@ mod tests {
         assert!(!accept(&runtime, "http_request_update", 7, || b"garbage".to_vec()));
     }
 
-    #[test]
-    fn requests_that_a_query_answers_are_dropped_and_no_others() {
-        let runtime = ScriptedRuntime::new(TimestampNs(1));
-        let taken = |method: &str, url: &str, payment: Option<&str>| {
-            let request = http::HttpUpdateRequest {
-                method: method.into(),
-                url: url.into(),
-                headers: payment
-                    .map(|value| ("PAYMENT-SIGNATURE".to_string(), value.to_string()))
-                    .into_iter()
-                    .collect(),
-                body: vec![],
-            };
-            let argument = candid::encode_one(request).unwrap();
-            let length = argument.len();
-            accept(&runtime, "http_request_update", length, || argument)
+    fn taken(method: &str, url: &str, payment: Option<&str>) -> bool {
+        let request = http::HttpUpdateRequest {
+            method: method.into(),
+            url: url.into(),
+            headers: payment
+                .map(|value| ("PAYMENT-SIGNATURE".to_string(), value.to_string()))
+                .into_iter()
+                .collect(),
+            body: vec![],
         };
+        let argument = candid::encode_one(request).unwrap();
+        let length = argument.len();
+        let runtime = ScriptedRuntime::new(TimestampNs(1));
+        accept(&runtime, "http_request_update", length, || argument)
+    }
+
+    #[test]
+    fn requests_that_no_query_can_refuse_are_taken() {
         for url in [
             "",
             "/%ff",
@@ -180,6 +181,10 @@ mod tests {
             assert!(taken("GET", url, None), "no query can refuse {url}");
             assert!(taken("GET", url, Some("e30=")), "{url} with a payment");
         }
+    }
+
+    #[test]
+    fn requests_that_an_update_could_only_refuse_are_dropped() {
         assert!(!taken("GET", "/nothing", None), "a query proves it");
         let long = "A".repeat(82_000);
         assert!(!taken("GET", "/nothing", Some(&long)), "a query refuses it");
