@@ -10,7 +10,7 @@ use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::account::Account;
 use serde_bytes::ByteBuf;
 
-const UPDATES: [&str; 15] = [
+const UPDATES: [&str; 16] = [
     "pay_to_set",
     "operator_add",
     "operator_remove",
