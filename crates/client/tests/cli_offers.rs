@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use support::{FEE, FUNDS, PRICE};
 use x402_icp::{decode::decode_header, encode_header};
 
+const CKUSDC: &str = "xevnm-gaaaa-aaaar-qafnq-cai";
+
 /// What the shop's canister may collect, and until when.
 fn allowance(market: &Market, spender: &str) -> (u128, Option<u64>) {
     let ledger = market.shop.ledger.to_text();
@@ -210,7 +212,46 @@ fn a_quote_shows_every_offer_and_pays_nothing() {
     );
     assert_eq!(text.matches("not acceptable").count(), 4, "{text}");
     assert!(!text.contains('\u{1b}'), "{text:?}");
+    // Of two ledgers the one that the user names first, whatever it costs; of one ledger the cheapest.
+    let act = with_offers(&market, |required| {
+        let own = required["accepts"][0].clone();
+        let mut cheap = own.clone();
+        cheap["amount"] = json!("29999");
+        let mut other = own.clone();
+        other["asset"] = json!(CKUSDC);
+        other["amount"] = json!("5");
+        required["accepts"] = json!([own, other, cheap]);
+    });
+    market.gateway.unpaid(Some(act));
+    let own = (ledger.as_str(), "29999");
+    let other = (CKUSDC, "5");
+    for [first, second] in [[own, other], [other, own]] {
+        let args = [
+            "quote",
+            &url,
+            "--max-amount",
+            "30000",
+            "--asset",
+            first.0,
+            "--asset",
+            second.0,
+        ];
+        let (status, value) = nobody.json(&args);
+        assert_eq!(status, 0, "{value}");
+        let taken = &value["offers"][0];
+        assert_eq!(
+            (&taken["asset"], &taken["amount"]),
+            (&first.0.into(), &first.1.into()),
+            "{value}"
+        );
+        assert_eq!(value["offers"].as_array().unwrap().len(), 3);
+    }
     // No acceptable one, a free one, and none.
+    let act = with_offers(&market, |required| {
+        let good = required["accepts"][0].clone();
+        required["accepts"] = json!([good, good, null, 1, "x"]);
+    });
+    market.gateway.unpaid(Some(act));
     let (status, value) = nobody.json(&["quote", &url]);
     assert_eq!(
         (status, &value["error"]["kind"]),

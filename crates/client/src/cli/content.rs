@@ -28,6 +28,12 @@ pub enum Target {
     },
 }
 
+/// Whether content goes to standard output as it is. Binary content on a terminal is no use to a reader, unless the
+/// user names standard output.
+fn may_be_shown(named: bool, terminal: bool, body: &[u8]) -> bool {
+    named || !terminal || text::is_text(body)
+}
+
 /// Whether a path, as it is written or where its links lead, is in the folder of payments or is one of its files by
 /// another name.
 fn is_payments(asked: &Path, payments: &Path) -> bool {
@@ -117,7 +123,7 @@ impl Target {
                 about["file"] = json!(name.display().to_string());
             }
             Target::Stdout { named } if !output.json() => {
-                if !named && stdout().is_terminal() && !text::is_text(body) {
+                if !may_be_shown(named, stdout().is_terminal(), body) {
                     let kind = response
                         .header("content-type")
                         .map_or_else(|| "content of no known type".into(), plain_text);
@@ -140,5 +146,22 @@ impl Target {
         }
         object["content"] = about;
         output.result(object, &[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn binary_content_goes_to_a_terminal_only_if_it_is_named() {
+        for binary in [&b"\x89PNG"[..], b"a\0b", b"\xff\xfe"] {
+            assert!(!may_be_shown(false, true, binary));
+            assert!(may_be_shown(true, true, binary));
+            assert!(may_be_shown(false, false, binary));
+        }
+        for text in ["", "text\n", "\u{1b}[31m what the user bought"] {
+            assert!(may_be_shown(false, true, text.as_bytes()));
+        }
     }
 }

@@ -191,7 +191,7 @@ impl PayArgs {
         self.request.check()?;
         if self.resume.is_some() && self.request.is_given() {
             return Err(Failure::usage(
-                "--resume sends a payment that was made: method, headers, body, --asset and --max-amount cannot change",
+                "--resume sends a payment that was made: method, body, --asset and --max-amount cannot change",
             ));
         }
         if let Some(Some(amount)) = &self.approve {
@@ -267,7 +267,15 @@ impl PayArgs {
             },
             (None, resume, _) => {
                 let named = resume.as_deref().unwrap_or_default();
-                Ok(Purchase::Kept(Box::new(kept_payment(named, kept, output)?)))
+                let mut payment = kept_payment(named, kept, output)?;
+                // Secret headers are not stored.
+                for (name, value) in &self.request.headers {
+                    payment
+                        .headers
+                        .retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+                    payment.headers.push((name.clone(), value.clone()));
+                }
+                Ok(Purchase::Kept(Box::new(payment)))
             }
         }
     }
@@ -297,6 +305,7 @@ impl PayArgs {
         };
         let (shown, known) = (output.clone(), situation.clone());
         let mut payer = Payer::new(identity, network.clone())?
+            .with_limits(self.request.time_and_bytes())?
             .with_journal(Arc::new(kept.clone()))
             .with_spend_controls(controls)
             .with_patience(Duration::from_secs(self.patience))

@@ -32,6 +32,7 @@ pub async fn run(args: &QuoteArgs, common: &Common, output: &Output) -> Result<(
     let controls = args.request.controls(&network).await?;
     let shown = output.clone();
     let mut payer = Payer::new(identity, network)?
+        .with_limits(args.request.time_and_bytes())?
         .with_spend_controls(controls.clone())
         .with_watcher(move |step| shown.step(step));
     if let Some(spender) = args.request.spender {

@@ -8,9 +8,9 @@ use super::{
 use candid::Principal;
 use clap::Args;
 use reqwest::header::{HeaderName, HeaderValue};
-use std::{path::Path, str::FromStr};
+use std::{path::Path, str::FromStr, time::Duration};
 use tollkeeper_client::{
-    Amount, KNOWN_TOKENS, Network, Request, SpendControls, UnitsError, parse_units,
+    Amount, KNOWN_TOKENS, Limits, Network, Request, SpendControls, UnitsError, parse_units,
 };
 
 /// The most that is sent as a body.
@@ -51,6 +51,15 @@ pub struct RequestArgs {
     /// Pay from this subaccount, in hex.
     #[arg(long, value_parser = subaccount, value_name = "HEX")]
     pub subaccount: Option<[u8; 32]>,
+    /// How long to wait for a connection [default: 10].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=3_600), value_name = "SECONDS")]
+    pub connect_timeout: Option<u64>,
+    /// How long to wait for the next byte of an answer [default: 60].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400), value_name = "SECONDS")]
+    pub idle_timeout: Option<u64>,
+    /// The most bytes of a resource that are read [default: 67108864].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "BYTES")]
+    pub max_bytes: Option<u64>,
 }
 
 /// A header as curl takes it.
@@ -72,10 +81,9 @@ fn header(text: &str) -> Result<(String, String), String> {
 }
 
 impl RequestArgs {
-    /// Whether anything was said about the request or its price.
+    /// Whether anything was said about the request or its price that a payment which was made has settled.
     pub fn is_given(&self) -> bool {
         self.method.is_some()
-            || !self.headers.is_empty()
             || self.data.is_some()
             || !self.max_amounts.is_empty()
             || !self.assets.is_empty()
@@ -161,6 +169,22 @@ impl RequestArgs {
             controls = controls.allow(asset, max);
         }
         Ok(controls)
+    }
+
+    /// How long strangers are waited for, and how much of them is read.
+    pub fn time_and_bytes(&self) -> Limits {
+        let mut limits = Limits::default();
+        if let Some(seconds) = self.connect_timeout {
+            limits.connect = Duration::from_secs(seconds);
+        }
+        if let Some(seconds) = self.idle_timeout {
+            limits.idle = Duration::from_secs(seconds);
+            limits.whole = limits.whole.max(limits.idle);
+        }
+        if let Some(bytes) = self.max_bytes {
+            limits.body_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        }
+        limits
     }
 
     /// The ledger that amounts without a ledger of their own are in, if only one is named.
