@@ -7,7 +7,10 @@
 //! [`PAUSE`](storage::fees::PAUSE) at most, and by [`refresh`], which anybody may call, no oftener.
 
 use crate::{
-    domain::ledger::{self, Ledger},
+    domain::{
+        ledger::{self, Ledger},
+        settlement::Verdict,
+    },
     runtime::Runtime,
     service::ledgers::{self, LedgerError},
     storage,
@@ -16,6 +19,16 @@ use candid::{Nat, Principal};
 
 /// The method that names the fee.
 const METHOD: &str = "icrc1_fee";
+
+/// Notes what a ledger's answer says of its fee. To be called before [`renew`].
+pub fn note<R: Runtime>(runtime: &R, id: &Principal, verdict: &Verdict) {
+    if let Some(fee) = verdict.fee {
+        storage::ledgers::learn_fee(id, fee, runtime.now());
+    }
+    if verdict.fee_in_doubt {
+        storage::fees::doubt(id);
+    }
+}
 
 /// Asks the ledger for its fee, if there is reason to and it was not asked lately. To be called when the
 /// refusal that raised the doubt is booked.

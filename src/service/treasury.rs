@@ -6,7 +6,7 @@ use crate::{
         outgoing::{DEDUP_WINDOW, Outgoing, WITHDRAWAL_MEMO, Withdrawal, Written},
         payment::Event,
         roles::Unauthorized,
-        settlement::{self, OwnTransfer, Verdict},
+        settlement::{self, OwnTransfer},
         validate::InvalidArgument,
     },
     runtime::Runtime,
@@ -100,18 +100,9 @@ pub(super) async fn send<R: Runtime>(
     let outcome = runtime
         .call(ledger, settlement::TRANSFER, transfer.argument())
         .await;
-    let Verdict {
-        event,
-        fee,
-        fee_in_doubt,
-    } = settlement::judge(&outcome, known_block, None);
-    if let Some(fee) = fee {
-        storage::ledgers::learn_fee(&ledger, fee, runtime.now());
-    }
-    if fee_in_doubt {
-        storage::fees::doubt(&ledger);
-    }
-    event
+    let verdict = settlement::judge(&outcome, known_block, None);
+    fees::note(runtime, &ledger, &verdict);
+    verdict.event
 }
 
 /// What the canister has and owes, ledger by ledger.

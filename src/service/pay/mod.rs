@@ -17,7 +17,7 @@ use crate::{
         capacity,
         config::Config,
         payment::{Doubt, Event, Payment, Receipt, RefundCause, State},
-        settlement::{self, CallOutcome, Verdict},
+        settlement::{self, CallOutcome},
         verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
     },
     runtime::Runtime,
@@ -317,23 +317,14 @@ fn conclude<R: Runtime>(
     route: Option<&RouteKey>,
 ) -> (Payment, Option<Goods>) {
     let shape = storage::shapes::get(&asked.ledger);
-    let Verdict {
-        event,
-        fee,
-        fee_in_doubt,
-    } = settlement::judge(outcome, known_block, shape.as_deref());
+    let verdict = settlement::judge(outcome, known_block, shape.as_deref());
     if shape.is_none()
         && let Some(shape) = settlement::ok_shape(outcome)
     {
         storage::shapes::put(asked.ledger, shape);
     }
-    if let Some(fee) = fee {
-        storage::ledgers::learn_fee(&asked.ledger, fee, runtime.now());
-    }
-    if fee_in_doubt {
-        storage::fees::doubt(&asked.ledger);
-    }
-    let now = runtime.now();
+    fees::note(runtime, &asked.ledger, &verdict);
+    let (event, now) = (verdict.event, runtime.now());
     broken::journal_late(key, &asked, &event, now);
     let goods = match (&event, route) {
         (Event::Moved { .. }, Some(route)) => goods(&asked, route),
