@@ -3,7 +3,7 @@
 use candid::{CandidType, Nat, Principal, decode_one, encode_one};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tollkeeper_client::{Account, Amount, Block, Network, PaymentId, Receipt, plain_text};
+use tollkeeper_client::{Account, Amount, Block, Network, PaymentId, plain_text};
 
 /// One field of a receipt, and what was found about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,44 +67,6 @@ impl Fields {
             })
             .collect()
     }
-}
-
-/// `Receipt` of canister.did.
-#[derive(Clone, Debug, CandidType, Deserialize)]
-struct CandidReceipt {
-    payment_id: Vec<u8>,
-    network: String,
-    ledger: Principal,
-    block_index: Nat,
-    payer: Account,
-    pay_to: Account,
-    amount: Nat,
-    fee: Nat,
-    method: String,
-    path: String,
-    settled_at: u64,
-}
-
-/// The canister's receipt by an update call, whose reply the subnet signs; `None` if it has none.
-pub async fn receipt_of(
-    network: &Network,
-    canister: Principal,
-    id: PaymentId,
-) -> Result<Option<Receipt>, String> {
-    let found: Option<CandidReceipt> = update(network, canister, "receipt", id).await?;
-    Ok(found.map(|receipt| Receipt {
-        payment_id: hex::encode(receipt.payment_id),
-        network: receipt.network,
-        asset: receipt.ledger.to_text(),
-        transaction: receipt.block_index.0.to_string(),
-        payer: receipt.payer.to_string(),
-        pay_to: receipt.pay_to.to_string(),
-        amount: receipt.amount.0.to_string(),
-        fee: receipt.fee.0.to_string(),
-        method: receipt.method,
-        path: receipt.path,
-        settled_at: receipt.settled_at.to_string(),
-    }))
 }
 
 /// Where a payment stands, as the canister says by an update call.

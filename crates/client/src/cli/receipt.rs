@@ -2,18 +2,17 @@
 
 use super::{
     Common,
-    accounts::{canister_id, known, ledger_id},
-    exit::{Failure, RECEIPT, UNREACHABLE},
+    accounts::{canister_id, ledger_id},
+    exit::{Failure, RECEIPT},
     output::Output,
-    proof::{Fields, Transfer, compare_block, receipt_of},
 };
-use candid::{Nat, Principal};
+use candid::Principal;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tollkeeper_client::{
-    Account, Identity, Network, PaymentId, Receipt, plain_text, serving_canister,
+    Account, CheckedField, Expected, PaymentId, ProvenBy, Receipt, plain_text, serving_canister,
 };
-use x402_icp::values::{parse_account, parse_principal};
+use x402_icp::values::parse_account;
 
 #[derive(Debug, Args)]
 pub struct ReceiptArgs {
@@ -87,136 +86,78 @@ pub async fn run(args: &ReceiptArgs, common: &Common, output: &Output) -> Result
             &lines,
         );
     }
+    let canister = canister.ok_or_else(|| {
+        Failure::new(
+            RECEIPT,
+            "not_checked",
+            "the receipt cannot be checked: its URL does not say which canister serves it. \
+             Name the canister that you paid through: --canister",
+        )
+    })?;
     let network = common.network(&identity).await?;
     output.busy("asking the canister and the ledger");
-    let check = Check {
-        args,
-        asked,
-        canister,
-        network: &network,
-        payer: own.then_some(&identity),
-    };
-    let fields = check.run(&receipt).await?;
-    if let Some(lie) = fields.lie() {
-        let found = lie.found.as_deref().unwrap_or_default();
-        let message = format!(
-            "the receipt is not true: {} is {}, not {}",
-            lie.name,
-            plain_text(found),
-            plain_text(&lie.said)
-        );
-        return Err(Failure::new(RECEIPT, "disproved", message)
-            .with("field", json!(lie.name))
-            .with("found", json!(found))
-            .with("claimed", json!(lie.said)));
+    if let (None, true) = (args.payer, own) {
+        paid_by(&receipt, identity.principal())?;
     }
+    let mut expected = Expected::default();
+    expected.id = asked;
+    expected.spender = Some(canister);
+    expected.payer = args.payer;
+    expected.asset = args.ledger;
+    let checked = receipt.check(&network, &expected).await?;
+    let by_canister = |field: &CheckedField| field.proven_by == ProvenBy::Canister;
+    if !checked.fields.iter().any(by_canister) {
+        // The block alone proves little: whoever wrote the receipt chose the ledger.
+        let message = format!(
+            "the receipt was not checked: canister {canister} has none for this payment, or did not answer"
+        );
+        return Err(Failure::new(RECEIPT, "not_checked", message));
+    }
+    let proof = |field: &CheckedField| match field.proven_by {
+        ProvenBy::Block => Some(format!(
+            "block {} of ledger {}",
+            receipt.transaction, receipt.asset
+        )),
+        ProvenBy::Canister => Some(format!("canister {canister}, whose subnet signs")),
+        ProvenBy::Nothing => None,
+    };
+    let proven: Map<String, Value> = checked
+        .fields
+        .iter()
+        .map(|field| (field.field.into(), json!(proof(field))))
+        .collect();
+    let lines: Vec<String> = checked
+        .fields
+        .iter()
+        .map(|field| {
+            let proof = match proof(field) {
+                Some(proof) => format!("proven by {proof}"),
+                None => "not proven: the word of whoever sent the receipt".into(),
+            };
+            format!(
+                "{:<12} {} ({})",
+                field.field,
+                plain_text(&field.value),
+                plain_text(&proof)
+            )
+        })
+        .collect();
     output.result(
-        json!({"ok": true, "receipt": receipt, "checked": true, "proven": fields.json()}),
-        &fields.lines(),
+        json!({"ok": true, "receipt": receipt, "checked": true, "proven": proven}),
+        &lines,
     )
 }
 
-/// What a receipt is compared with.
-struct Check<'a> {
-    args: &'a ReceiptArgs,
-    asked: Option<PaymentId>,
-    canister: Option<Principal>,
-    network: &'a Network,
-    payer: Option<&'a Identity>,
-}
-
-impl Check<'_> {
-    async fn run(&self, receipt: &Receipt) -> Result<Fields, Failure> {
-        let mut fields = Fields::default();
-        self.expectations(&mut fields, receipt);
-        let unreadable = |what: &str| {
-            Failure::new(
-                RECEIPT,
-                "unreadable_receipt",
-                format!("what was answered is no receipt: {what} cannot be read"),
-            )
-        };
-        let id: PaymentId = receipt
-            .payment_id
-            .parse()
-            .map_err(|_| unreadable("paymentId"))?;
-        let canister = self.canister.ok_or_else(|| {
-            Failure::new(
-                RECEIPT,
-                "not_checked",
-                "the receipt cannot be checked: its URL does not say which canister serves it. Name the canister that you paid through: --canister",
-            )
-        })?;
-        let own = receipt_of(self.network, canister, id)
-            .await
-            .map_err(|problem| Failure::new(UNREACHABLE, "unreachable", problem))?
-            .ok_or_else(|| {
-                Failure::new(
-                    RECEIPT,
-                    "disproved",
-                    format!("canister {canister} has no receipt for payment {id}"),
-                )
-            })?;
-        let ledger = parse_principal(&receipt.asset).map_err(|_| unreadable("asset"))?;
-        let index: Nat = receipt
-            .transaction
-            .parse()
-            .map_err(|_| unreadable("transaction"))?;
-        let block = self.network.ledger(ledger).block(&index).await?;
-        let by_canister = format!("canister {canister}, whose subnet signs");
-        for (name, said, found) in [
-            ("network", &receipt.network, &own.network),
-            ("asset", &receipt.asset, &own.asset),
-            ("block", &receipt.transaction, &own.transaction),
-            ("fee", &receipt.fee, &own.fee),
-            ("method", &receipt.method, &own.method),
-            ("path", &receipt.path, &own.path),
-            ("settledAt", &receipt.settled_at, &own.settled_at),
-        ] {
-            fields.compare(name, said, found, &by_canister);
-        }
-        let transfer = Transfer {
-            payer: &receipt.payer,
-            pay_to: &receipt.pay_to,
-            amount: &receipt.amount,
-            id: &receipt.payment_id,
-            spender: Some(canister),
-        };
-        let by_block = match known(ledger) {
-            Some(_) => format!("block {} of ledger {ledger}, a known token's", index.0),
-            None => format!("block {} of ledger {ledger}", index.0),
-        };
-        compare_block(&mut fields, &transfer, &block, &by_block);
-        Ok(fields)
-    }
-
-    /// What the user asked for beats what anybody answers.
-    fn expectations(&self, fields: &mut Fields, receipt: &Receipt) {
-        let mut expect = |name, said: &str, expected: String| {
-            if said != expected {
-                fields.compare(name, said, &expected, "you");
-            }
-        };
-        if let Some(id) = self.asked {
-            expect("paymentId", &receipt.payment_id, id.to_string());
-        }
-        expect("network", &receipt.network, self.network.id().into());
-        if let Some(ledger) = self.args.ledger {
-            expect("asset", &receipt.asset, ledger.to_text());
-        }
-        let said = parse_account(&receipt.payer).ok();
-        let right = match (self.args.payer, self.payer) {
-            (Some(payer), _) => said == Some(payer),
-            (None, Some(identity)) => said.is_some_and(|said| said.owner == identity.principal()),
-            (None, None) => true,
-        };
-        if !right {
-            let expected = match (self.args.payer, self.payer) {
-                (Some(payer), _) => payer.to_string(),
-                (None, Some(identity)) => format!("an account of {}", identity.principal()),
-                (None, None) => String::new(),
-            };
-            expect("payer", &receipt.payer, expected);
+/// A receipt of somebody else proves nothing about the user's payment.
+fn paid_by(receipt: &Receipt, payer: Principal) -> Result<(), Failure> {
+    match parse_account(&receipt.payer) {
+        Ok(account) if account.owner == payer => Ok(()),
+        _ => {
+            let message = format!(
+                "the receipt is another one: payer is {}, not an account of {payer} (--payer names another)",
+                plain_text(&receipt.payer)
+            );
+            Err(Failure::new(RECEIPT, "disproved", message).with("field", json!("payer")))
         }
     }
 }
