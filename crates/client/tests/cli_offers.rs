@@ -238,14 +238,42 @@ fn a_quote_shows_every_offer_and_pays_nothing() {
         ];
         let (status, value) = nobody.json(&args);
         assert_eq!(status, 0, "{value}");
-        let taken = &value["offers"][0];
+        let best = &value["offers"][0];
         assert_eq!(
-            (&taken["asset"], &taken["amount"]),
+            (&best["asset"], &best["amount"]),
             (&first.0.into(), &first.1.into()),
             "{value}"
         );
+        // Nobody answers for ckUSDC on this network, so it is shown and not taken.
+        for offer in value["offers"].as_array().unwrap() {
+            let is_cheapest = offer["asset"] == *ledger && offer["amount"] == "29999";
+            assert_eq!(offer["taken"], is_cheapest, "{value}");
+            assert_eq!(
+                offer["problem"].is_null(),
+                offer["asset"] == *ledger,
+                "{value}"
+            );
+        }
         assert_eq!(value["offers"].as_array().unwrap().len(), 3);
     }
+    // Another fee than the ledger's is told, and not agreed to.
+    let act = with_offers(&market, |required| {
+        required["accepts"][0]["extra"]["fee"] = json!("1");
+    });
+    market.gateway.unpaid(Some(act));
+    let (status, value) = nobody.json(&args);
+    assert_eq!(
+        (status, &value["offers"][0]["taken"]),
+        (0, &false.into()),
+        "{value}"
+    );
+    assert_eq!(value["offers"][0]["fee"], FEE.to_string());
+    let (status, value) = market.json(&market.pay(&url, &[]));
+    assert_eq!(
+        (status, &value["error"]["kind"]),
+        (3, &"fee_mismatch".into()),
+        "{value}"
+    );
     // No acceptable one, a free one, and none.
     let act = with_offers(&market, |required| {
         let good = required["accepts"][0].clone();

@@ -11,7 +11,8 @@ use super::{
 use clap::Args;
 use serde_json::{Value, json};
 use tollkeeper_client::{
-    Offer, PayError, Payer, Quote, RefusedOffer, Response, SpendControls, plain_text,
+    Amount, Network, Offer, PayError, Payer, Quote, RefusedOffer, Response, SpendControls,
+    plain_text,
 };
 
 #[derive(Debug, Args)]
@@ -31,7 +32,7 @@ pub async fn run(args: &QuoteArgs, common: &Common, output: &Output) -> Result<(
     let network = common.network(&identity).await?;
     let controls = args.request.controls(&network).await?;
     let shown = output.clone();
-    let mut payer = Payer::new(identity, network)?
+    let mut payer = Payer::new(identity, network.clone())?
         .with_limits(args.request.time_and_bytes())?
         .with_spend_controls(controls.clone())
         .with_watcher(move |step| shown.step(step));
@@ -41,16 +42,22 @@ pub async fn run(args: &QuoteArgs, common: &Common, output: &Output) -> Result<(
     match payer.quote(&request).await {
         Ok(Quote::Free(response)) => free(output, &response),
         Ok(Quote::Priced(priced)) => {
+            let mut costs = Vec::new();
+            for offer in &priced.offers {
+                output.busy(format!("asking ledger {} for its fee", offer.asset));
+                costs.push(Cost::of(offer, &network).await);
+            }
+            let taken = costs.iter().position(|cost| cost.problem.is_none());
             let object = json!({
                 "ok": true,
                 "free": false,
                 "url": priced.request.url,
                 "resource": priced.resource,
-                "offers": offers(&priced.offers),
+                "offers": offers(&costs, taken),
                 "refused": refusals(&priced.refused),
             });
             let mut lines = vec![format!("{} costs", plain_text(&priced.request.url))];
-            lines.extend(describe(&priced.offers, &controls));
+            lines.extend(describe(&costs, taken, &controls));
             lines.extend(priced.refused.iter().map(describe_refused));
             output.result(object, &lines)
         }
@@ -74,18 +81,54 @@ fn free(output: &Output, response: &Response) -> Result<(), Failure> {
     }
 }
 
-/// The acceptable offers, the one that would be taken first.
-fn offers(offers: &[Offer]) -> Value {
-    offers
+/// An acceptable offer, and what its ledger says.
+struct Cost<'a> {
+    offer: &'a Offer,
+    /// The ledger's fee; `None` if the ledger does not answer.
+    fee: Option<Amount>,
+    /// Why it would not be taken all the same.
+    problem: Option<String>,
+}
+
+impl<'a> Cost<'a> {
+    async fn of(offer: &'a Offer, network: &Network) -> Self {
+        let asked = network.ledger(offer.asset).fee().await;
+        let problem = match &asked {
+            Ok(fee) if *fee == offer.fee => None,
+            Ok(fee) => Some(format!(
+                "the ledger's fee is {fee}, the offer says {}",
+                offer.fee
+            )),
+            Err(e) => Some(e.to_string()),
+        };
+        Cost {
+            offer,
+            fee: asked.ok(),
+            problem,
+        }
+    }
+
+    /// Price and fee.
+    fn total(&self) -> Option<Amount> {
+        let fee = self.fee?;
+        Some(Amount(self.offer.amount.0.saturating_add(fee.0)))
+    }
+}
+
+/// The acceptable offers in the order in which they are tried.
+fn offers(costs: &[Cost<'_>], taken: Option<usize>) -> Value {
+    costs
         .iter()
         .enumerate()
-        .map(|(index, offer)| {
+        .map(|(index, cost)| {
+            let offer = cost.offer;
             json!({
-                "taken": index == 0,
+                "taken": taken == Some(index),
                 "asset": offer.asset.to_text(),
                 "amount": offer.amount.to_string(),
-                "fee": offer.fee.to_string(),
-                "total": offer.total().to_string(),
+                "fee": cost.fee.map(|fee| fee.to_string()),
+                "total": cost.total().map(|total| total.to_string()),
+                "problem": cost.problem,
                 "payTo": offer.pay_to.to_string(),
                 "spender": offer.spender.to_text(),
                 "maxTimeoutSeconds": offer.terms.max_timeout_seconds,
@@ -102,29 +145,37 @@ pub fn refusals(refused: &[RefusedOffer]) -> Value {
         .collect()
 }
 
-fn describe(offers: &[Offer], controls: &SpendControls) -> Vec<String> {
-    let why = match offers {
-        [_] => "the only acceptable offer",
-        [first, second, ..] if first.asset != second.asset => {
+fn describe(costs: &[Cost<'_>], taken: Option<usize>, controls: &SpendControls) -> Vec<String> {
+    let why = match (costs, taken) {
+        ([_], _) => "the only acceptable offer",
+        (_, Some(1..)) => "the first one whose ledger agrees",
+        ([first, second, ..], _) if first.offer.asset != second.offer.asset => {
             "its ledger comes first in your order (--asset)"
         }
         _ => "the cheapest in the ledger that comes first",
     };
-    offers
+    costs
         .iter()
         .enumerate()
-        .map(|(index, offer)| {
+        .map(|(index, cost)| {
+            let offer = cost.offer;
             let limit = controls.max(offer.asset).map_or_else(String::new, |max| {
                 format!(", limit {}", amount_text(max, offer.asset))
             });
-            let taken = match index {
-                0 => format!("\n    would be taken: {why}"),
-                _ => String::new(),
+            let in_all = cost.total().map_or_else(
+                || "the ledger's fee, which is not known".into(),
+                |total| format!("the ledger's fee, {} in all", amount_text(total, offer.asset)),
+            );
+            let end = match (&cost.problem, taken == Some(index)) {
+                (Some(problem), _) => format!("\n    would not be taken: {}", plain_text(problem)),
+                (None, true) => format!(
+                    "\n    would be taken if the account holds it and the canister may collect it: {why}"
+                ),
+                (None, false) => String::new(),
             };
             format!(
-                "  {} and the ledger's fee, {} in all{limit}\n    to {}, collected by {}, good for {} s{taken}",
+                "  {} and {in_all}{limit}\n    to {}, collected by {}, good for {} s{end}",
                 amount_text(offer.amount, offer.asset),
-                amount_text(offer.total(), offer.asset),
                 offer.pay_to,
                 offer.spender,
                 offer.terms.max_timeout_seconds
