@@ -5,6 +5,7 @@
 use crate::{authorization::Authorization, decode::DecodeError, number, values::to_base64};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+use std::fmt;
 
 /// The version of the protocol spoken here.
 pub const X402_VERSION: u32 = 2;
@@ -167,7 +168,7 @@ pub struct PaymentPayload<E = ExactIcrc2Extra, P = ExactIcrc2Payload> {
 
 /// The authorization of an `exact` payment by `icrc2` (section 5). Everything is text, and everything
 /// but `publicKey`, `signature` and `delegations` is signed exactly as it stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExactIcrc2Payload {
     /// The payer's ICRC-1 account.
@@ -187,6 +188,28 @@ pub struct ExactIcrc2Payload {
     pub delegations: Option<Vec<DelegationText>>,
 }
 
+impl fmt::Debug for ExactIcrc2Payload {
+    /// Without the signature and the chain: with them the payment is a bearer token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExactIcrc2Payload")
+            .field("from", &self.from)
+            .field("nonce", &self.nonce)
+            .field("valid_after", &self.valid_after)
+            .field("valid_before", &self.valid_before)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for DelegationText {
+    /// Without the signature.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DelegationText")
+            .field("expiration", &self.expiration)
+            .field("targets", &self.targets)
+            .finish_non_exhaustive()
+    }
+}
+
 impl ExactIcrc2Payload {
     /// Reads the texts into values; the first that is malformed is named by the error.
     pub fn parse(&self) -> Result<Authorization, DecodeError> {
@@ -198,7 +221,7 @@ impl ExactIcrc2Payload {
 ///
 /// The one place where unknown keys are refused: whatever restricts a delegation beyond what is
 /// understood here (`permissions`, for instance) must not be passed over.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DelegationText {
     /// Base64 of the DER-encoded key that is delegated to.

@@ -132,3 +132,19 @@ pub fn plain_ledger(fee: u128, allowances: [u128; 2]) -> Vec<u8> {
     );
     wat::parse_str(text).expect("the text is a module")
 }
+
+/// A canister that says that this origin is its own.
+pub fn with_origin(origin: Option<&str>) -> Vec<u8> {
+    let reply = Encode!(&origin).unwrap();
+    let text = format!(
+        r#"(module
+          (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+          (import "ic0" "msg_reply" (func $reply))
+          (memory 1)
+          (data (i32.const 0) "{}")
+          (func (export "canister_query origin") (call $append (i32.const 0) (i32.const {})) (call $reply)))"#,
+        data(&reply),
+        reply.len(),
+    );
+    wat::parse_str(text).expect("the text is a module")
+}

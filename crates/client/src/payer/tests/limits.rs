@@ -242,7 +242,7 @@ async fn secrets_are_not_printed() {
         format!("{request:?}"),
         format!("{error:?}"),
         format!("{error}"),
-        format!("{payment:?}"),
+        format!("{payment:?} {:?}", payment.payment),
         format!("{quote:?}"),
         format!("{payer:?} {:?}", payer.unresolved()),
     ] {
