@@ -17,6 +17,7 @@ mod limits;
 mod live_gateway;
 mod malformed_candid;
 mod malformed_http;
+mod malformed_install;
 mod many_routes;
 mod origin;
 mod parallel;

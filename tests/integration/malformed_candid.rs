@@ -4,7 +4,7 @@
 use crate::support::{
     Setup,
     interface::*,
-    setup::{controller, free, operator, stranger},
+    setup::{controller, free, stranger},
 };
 use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::account::Account;
@@ -41,14 +41,14 @@ const QUERIES: [&str; 10] = [
     "http_request",
 ];
 
-type State = (
+pub(crate) type State = (
     Config,
     Vec<Ledger>,
     Result<Vec<Route>, InvalidArgument>,
     usize,
 );
 
-fn state(setup: &Setup) -> State {
+pub(crate) fn state(setup: &Setup) -> State {
     (
         setup.config(),
         setup.query(stranger(), "ledgers", ()),
@@ -414,92 +414,4 @@ fn anonymous_cannot_cancel() {
         let answer: Result<(), CancelError> = candid::decode_one(&reply).unwrap();
         assert_eq!(answer, Err(CancelError::AnonymousCaller));
     }
-}
-
-#[test]
-fn installation_arguments_that_are_none_are_refused() {
-    use crate::support::environment::tollkeeper_wasm;
-    let setup = Setup::new();
-    let install = |args: InstallArgs| {
-        let id = setup
-            .pic
-            .create_canister_with_settings(Some(controller()), None);
-        setup.pic.add_cycles(id, crate::support::setup::CYCLES);
-        let arg = candid::encode_one(Some(TollkeeperArgs::Init(args))).unwrap();
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            setup
-                .pic
-                .install_canister(id, tollkeeper_wasm(), arg, Some(controller()));
-        }))
-        .is_ok()
-    };
-    assert!(install(InstallArgs::default()));
-    for network in [
-        "",
-        "icp",
-        "icp:",
-        ":1",
-        "icp:a b",
-        &format!("icp:{}", "x".repeat(33)),
-    ] {
-        let args = InstallArgs {
-            network: Some(network.into()),
-            ..InstallArgs::default()
-        };
-        assert!(!install(args), "{network:?}");
-    }
-    let limits = LimitsArg {
-        max_timeout_seconds: Some(0),
-        ..LimitsArg::default()
-    };
-    assert!(!install(InstallArgs {
-        limits: Some(limits),
-        ..InstallArgs::default()
-    }));
-    let operators = (0..100)
-        .map(|n| Principal::self_authenticating([n]))
-        .collect();
-    assert!(!install(InstallArgs {
-        operators: Some(operators),
-        ..InstallArgs::default()
-    }));
-    let pay_to = Some(Principal::anonymous().into());
-    assert!(!install(InstallArgs {
-        pay_to,
-        ..InstallArgs::default()
-    }));
-}
-
-#[test]
-fn upgrade_with_init_arguments_is_refused_and_changes_nothing() {
-    let setup = Setup::new();
-    setup.sell("/article", 1_000);
-    let before = state(&setup);
-    let arg = candid::encode_one(Some(TollkeeperArgs::Init(InstallArgs::default()))).unwrap();
-    let done = setup.pic.upgrade_canister(
-        setup.canister,
-        crate::support::environment::tollkeeper_wasm(),
-        arg,
-        Some(controller()),
-    );
-    assert!(done.is_err());
-    assert_eq!(state(&setup), before);
-    let args = InstallArgs {
-        operators: Some(vec![]),
-        ..InstallArgs::default()
-    };
-    let arg = candid::encode_one(Some(TollkeeperArgs::Upgrade(args))).unwrap();
-    setup
-        .pic
-        .upgrade_canister(
-            setup.canister,
-            crate::support::environment::tollkeeper_wasm(),
-            arg,
-            Some(controller()),
-        )
-        .unwrap();
-    assert!(setup.config().operators.is_empty());
-    let refused: Result<Vec<Payment>, PaymentsError> =
-        setup.query(operator(), "payments", (PageArgs::default(),));
-    assert_eq!(refused, Err(PaymentsError::Unauthorized));
 }

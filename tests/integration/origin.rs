@@ -122,3 +122,12 @@ fn an_argument_that_is_missing_or_mistyped_does_not_take_the_origin_back() {
     }
     assert_eq!(origin(&setup).as_deref(), Some("https://shop.example"));
 }
+
+#[test]
+fn boundary_nodes_find_the_custom_domain_of_a_canister() {
+    let setup = Setup::with_any_ledger();
+    setup.publish_free("/.well-known/ic-domains", b"shop.example\n");
+    let answer = setup.get("/.well-known/ic-domains");
+    assert_eq!((answer.status, answer.upgraded), (200, false));
+    assert_eq!(answer.body, b"shop.example\n");
+}
