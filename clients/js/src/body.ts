@@ -43,12 +43,13 @@ export function continued(
   rest: ReadableStreamDefaultReader<Uint8Array>,
   idleMs: number,
   ended: () => Promise<void>,
+  signal?: AbortSignal,
 ): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     start: (controller) => controller.enqueue(part),
     async pull(controller) {
       try {
-        const { done, value } = await within(rest.read(), "the body", idleMs);
+        const { done, value } = await within(rest.read(), "the body", idleMs, signal);
         if (!done) return controller.enqueue(value);
         await ended();
         controller.close();

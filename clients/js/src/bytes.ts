@@ -29,6 +29,8 @@ export function utf8(text: string): Uint8Array<ArrayBuffer> {
 }
 
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  // Browsers have it on pages of https and localhost only.
+  if (crypto.subtle === undefined) throw new Error("payments need a secure context: https, or localhost");
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 }
 

@@ -57,7 +57,7 @@ export async function deliver(inner: typeof fetch, payment: Payment, limits: Lim
     exchange.end();
     const pause = Math.max(limits.delayMs * 2 ** (attempt - 1), (answer && retryAfter(answer.response.headers, Date.now())) ?? 0);
     if ((answer && saysSomething(answer.response)) || attempt >= limits.attempts || Date.now() + pause > end) {
-      if (answer) return conclude(payment.journal, record, answer.response, answer.read, limits);
+      if (answer) return conclude(payment.journal, record, answer.response, answer.read, limits, signal);
       const what = `payment ${record.paymentId} was sent, and no answer came: ${messageOf(failure)}. ${advice(record)}`;
       throw new PaymentUnresolved(record.paymentId, what, failure);
     }
@@ -73,14 +73,21 @@ function saysSomething(response: Response): boolean {
 }
 
 /** Takes from the last answer what it proves. */
-async function conclude(journal: Journal, record: PaymentRecord, response: Response, read: Read, limits: Limits): Promise<Response> {
+async function conclude(
+  journal: Journal,
+  record: PaymentRecord,
+  response: Response,
+  read: Read,
+  limits: Limits,
+  signal: AbortSignal,
+): Promise<Response> {
   if ("whole" in read) {
     await final(journal, record, response, limits);
     return remade(response, read.whole);
   }
   // Too long to keep: the end is seen by whoever reads it.
   const ended = async () => void (await final(journal, record, response, limits));
-  return remade(response, continued(read.part, read.rest, limits.idleMs, ended));
+  return remade(response, continued(read.part, read.rest, limits.idleMs, ended, signal));
 }
 
 async function final(journal: Journal, record: PaymentRecord, response: Response, limits: Limits): Promise<Response> {

@@ -16,6 +16,8 @@ import type { Offer } from "./offer.js";
 
 /** How far an authorization reaches back, so that a clock slightly ahead of the subnet's does no harm. */
 const CLOCK_SKEW_SECONDS = 30;
+/** The deepest JSON that a verifier reads; the payment itself is level 1. */
+const MAX_JSON_DEPTH = 32;
 /** Base64 of the shortest signature. */
 const SIGNATURE_CHARACTERS = 88;
 
@@ -59,10 +61,21 @@ async function signNow(identity: SignIdentity, from: string, offer: Offer, envel
     validBefore: validBefore.toString(),
   };
   const bare = { accepted: offer.entry, payload: { ...fields, publicKey: "", signature: "" } };
+  const levels = depth({ ...bare, ...envelope });
+  if (levels > MAX_JSON_DEPTH)
+    throw new OfferRefused(`the payment would nest ${levels} levels, and a seller reads at most ${MAX_JSON_DEPTH}`);
   const atLeast = headerOf(bare, envelope).length + (4 / 3) * (SIGNATURE_CHARACTERS + proofSize(identity));
   if (atLeast > MAX_HEADER_BYTES + 4) throw tooLong(Math.floor(atLeast));
   const payload = await signAuthorization(identity, terms, fields);
   const length = headerOf({ accepted: offer.entry, payload }, envelope).length;
   if (length > MAX_HEADER_BYTES) throw tooLong(length);
   return { paymentId: await paymentId(signedMessage(terms, fields)), payload, validAfter, validBefore };
+}
+
+/** Levels of objects and lists in a JSON value; 0 for a scalar. */
+function depth(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  let deepest = 0;
+  for (const member of Object.values(value)) deepest = Math.max(deepest, depth(member));
+  return deepest + 1;
 }

@@ -5,14 +5,7 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import { Principal } from "@icp-sdk/core/principal";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
-import {
-  cancelPayment,
-  type ExactIcpOptions,
-  ExactIcpScheme,
-  MemoryStore,
-  OfferRefused,
-  type PaymentStore,
-} from "../src/index.js";
+import { cancelPayment, type ExactIcpOptions, ExactIcpScheme, MemoryStore, OfferRefused, type PaymentStore } from "../src/index.js";
 import { buyer, encode, identity, offer, OTHER_SPENDER, Seller, settled, SPENDER, type Paid } from "./support.js";
 import { FakeNetwork, STATUSES, transfer } from "./network.js";
 

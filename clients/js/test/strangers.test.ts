@@ -64,6 +64,26 @@ describe("delegations and headers", () => {
   }
 });
 
+describe("a 402 that nests deeply", () => {
+  // The payment is level 1, its extensions 2, the extension 3, its info 4.
+  for (const [levels, pays] of [
+    [28, true],
+    [29, false],
+    [400, false],
+  ] as const) {
+    it(`${levels} levels in an extension ${pays ? "are echoed" : "are refused before signing"}`, async () => {
+      seller.reset([await offer()]);
+      let info: unknown = 1;
+      for (let level = 0; level < levels; level++) info = level % 2 ? [info] : { a: info };
+      seller.required = { extensions: { deep: { info: { info } } } };
+      const call = buyer().pay(seller.url());
+      if (pays) assert.equal((await call).status, 200);
+      else await assert.rejects(call, refused(/levels/));
+      assert.equal(seller.seen.length, pays ? 1 : 0);
+    });
+  }
+});
+
 describe("strangers' text", () => {
   it("is one bounded line without control characters", () => {
     for (const [text, shown] of [
