@@ -116,6 +116,23 @@ describe("the stock @x402/fetch client", () => {
     }
   });
 
+  it("believes the gateway about the canister when the canister says that it serves the origin", async () => {
+    const identity = Ed25519KeyIdentity.generate();
+    const ledger = await fund(identity);
+    const before = await ledger.balance();
+    const tollkeeper = actor(await agentFor(network, identityOf(demo.operator_pem)), demo.canister, idl.tollkeeper);
+    const url = new URL("/report", demo.gateway);
+    const buy = () => payWith(schemeOf(identity, { host: demo.replica }))(url.href);
+    await assert.rejects(buy(), (error) => error instanceof OfferRefused && /cannot be told/.test(error.message));
+    ok("origin_set", await tollkeeper.origin_set([url.origin]));
+    try {
+      assert.equal((await buy()).status, 200);
+    } finally {
+      ok("origin_set", await tollkeeper.origin_set([]));
+    }
+    assert.equal(before - (await ledger.balance()), 20_000n);
+  });
+
   it("buys one thing once under one payment identifier, whatever signs", async () => {
     const identity = Ed25519KeyIdentity.generate();
     const ledger = await fund(identity);

@@ -113,4 +113,5 @@ export const tollkeeper = () =>
     content_chunk: Func([Record({ upload: Nat64, offset: Nat64, bytes: Blob })], [result(Null, shownError)], []),
     content_commit: Func([Record({ upload: Nat64 })], [result(Record({ bytes: Nat64, sha256: Blob }), shownError)], []),
     receipt: Func([Blob], [Opt(receipt)], ["query"]),
+    origin_set: Func([Opt(Text)], [result(Null, shownError)], []),
   });

@@ -167,8 +167,10 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     const key = await requestKey(this.#payer, offer.network, method, call.url, digest);
     return this.#journal.store.withLock(key, async () => {
       const known = await this.#usable(key, call.begun);
-      if (known) {
-        if (call.identifier !== undefined && known.identifier !== call.identifier) {
+      // Two identifiers are two purchases, of which the second one waits for the end of the first.
+      const another = call.identifier !== undefined && known?.identifier !== call.identifier;
+      if (known && !(another && known.state === "delivered")) {
+        if (another) {
           throw new OfferRefused(`payment ${known.paymentId} of this request, under another payment identifier, is not resolved`);
         }
         return known;

@@ -356,6 +356,21 @@ describe("what the user decides", () => {
     assert.equal(seller.nonces().size, 1);
   });
 
+  it("another payment identifier is another purchase, once the first is delivered", async () => {
+    seller.reset([await offer()]);
+    seller.required = { extensions: { "payment-identifier": { info: {} } } };
+    const store = new MemoryStore();
+    const { pay, client } = buyer({ store });
+    let first = true;
+    client.onBeforePaymentCreation(async () => {
+      if (!first) return;
+      first = false;
+      await buyer({ store }).pay(seller.url(), withPaymentIdentifier("order-00000000000001"));
+    });
+    assert.equal((await pay(seller.url(), withPaymentIdentifier("order-00000000000002"))).status, 200);
+    assert.equal(seller.nonces().size, 2);
+  });
+
   it("unresolved payments are limited for one spender, not for all", async () => {
     const offers = [await offer({}, {}, { route: "/data/{id}" })];
     seller.reset(offers, SILENCES["closes the socket"]);
