@@ -23,7 +23,12 @@ export async function preflight(network: Network, offer: Offer, payer: Account, 
     quiet(network.query<bigint>(ledger, "icrc1_balance_of", [[accountType, from]], IDL.Nat, PREFLIGHT_MS)),
     quiet(network.query<Allowance>(ledger, "icrc2_allowance", [[allowanceArgs, allowanceOf]], allowanceType, PREFLIGHT_MS)),
   ]);
-  if (fee !== undefined && fee !== offer.fee) throw new OfferRefused(`the ledger's fee is ${fee}, the offer says ${offer.fee}`);
+  if (fee !== undefined && fee !== offer.fee) {
+    // The seller learns of a new fee from payments, and this one is not made. A canister that does not know the
+    // method, or has asked its ledger a short while ago, changes nothing.
+    await quiet(network.update(spender, "ledger_refresh", [[IDL.Principal, ledger]], IDL.Reserved));
+    throw new OfferRefused(`the ledger's fee is ${fee}, the offer says ${offer.fee}`);
+  }
   const need = BigInt(offer.amount) + offer.fee;
   if (balance !== undefined && balance < need) {
     throw new OfferRefused(`the balance is ${balance}, and ${need} is needed (${offer.amount} and the ledger's fee)`);

@@ -269,6 +269,8 @@ describe("before signing, the ledger", () => {
       seller.reset([await offer({ network: await net.id() })]);
       await assert.rejects(withAgent().pay(seller.url()), (error: Error) => error instanceof OfferRefused && reason.test(error.message));
       assert.equal(seller.seen.length, 0);
+      // The seller is told of the fee, and of nothing else.
+      assert.deepEqual(net.updates, name === "another fee" ? ["ledger_refresh"] : []);
     });
   }
 

@@ -68,6 +68,12 @@ impl Payer {
             ledger.allowance(self.account, offer.spender.into()),
         )?;
         if fee != offer.fee {
+            // The seller learns of a new fee from payments, and this one is not made. A canister that does not
+            // know the method, or has asked its ledger a short while ago, changes nothing.
+            if let Ok(asset) = candid::encode_one(offer.asset) {
+                let renewed = self.network.update(offer.spender, "ledger_refresh", asset);
+                let _ = renewed.await;
+            }
             return Err(PayError::FeeMismatch {
                 asset: offer.asset,
                 offered: offer.fee,
