@@ -191,7 +191,7 @@ describe("lock files", () => {
       const then = Date.now() / 1000 - age;
       utimesSync(lock, then, then);
       const entered = fileStore(path).withLock("k", async () => "in");
-      const first = await Promise.race([entered, new Promise((resolve) => setTimeout(resolve, 400, "waits"))]);
+      const first = await Promise.race([entered, new Promise((resolve) => setTimeout(resolve, stale ? 20_000 : 400, "waits").unref())]);
       assert.equal(first, stale ? "in" : "waits");
       if (!stale) rmSync(lock);
       assert.equal(await entered, "in");

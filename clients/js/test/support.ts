@@ -168,7 +168,7 @@ export function pending(response: ServerResponse): void {
 }
 
 /** Limits that keep tests short. */
-export const QUICK: ResendOptions = { attempts: 3, delayMs: 1, idleMs: 400, warn: () => undefined };
+export const QUICK: ResendOptions = { attempts: 3, delayMs: 1, idleMs: 10_000, warn: () => undefined };
 
 export interface Buyer {
   pay: typeof fetch;
