@@ -60,6 +60,17 @@ fn wrong_usage_is_one_object_with_json() {
         assert_eq!(value["error"]["kind"], "usage", "{args:?}: {value}");
         assert!(!value["error"]["message"].as_str().unwrap().is_empty());
     }
+    let (_, value) = cli.json(&["pay", "--approve", "http://a/"]);
+    let message = value["error"]["message"].as_str().unwrap();
+    assert!(message.contains("before --approve"), "{message}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let mut command = cli.command(&["pay", "--json"]);
+        let odd = std::ffi::OsStr::from_bytes(b"http://a/\xff");
+        let (status, value) = object(&command.arg(odd).output().unwrap());
+        assert_eq!(status, 2, "{value}");
+    }
     // In words without it.
     let output = cli.run(&["pay"]);
     assert_eq!(output.status.code(), Some(2));
@@ -139,6 +150,13 @@ fn empty_and_foreign_settings_are_no_settings() {
         let (status, value) = run(name, "", &["pay", "http://127.0.0.1:9/"]);
         assert_eq!(status, 7, "{name}: {value}");
     }
+    let mut homeless = cli.command(&["status", "--json"]);
+    let (status, value) = object(&homeless.env_remove("HOME").output().unwrap());
+    assert_eq!(
+        (status, &value["error"]["kind"]),
+        (2, &"usage".into()),
+        "{value}"
+    );
     let (status, value) = run("TOLLKEEPER_NETWORK", "moon", &["balance"]);
     assert_eq!(status, 2, "{value}");
     let (status, value) = run("TOLLKEEPER_REPLICA", "localhost:1", &["balance"]);

@@ -102,7 +102,7 @@ fn not_parsed(error: &clap::Error, args: &[OsString], output: &Output) -> ExitCo
     let plain = args.iter().map(|arg| text::line(&arg.to_string_lossy()));
     let message = match Cli::try_parse_from(plain) {
         Err(error) => error.render().to_string(),
-        Ok(_) => text::line(&error.render().to_string()),
+        Ok(_) => text::line(&error.render().to_string().replace('\n', " ")),
     };
     output.failure(&Failure::usage(
         message.trim_start_matches("error: ").trim_end(),

@@ -109,8 +109,8 @@ pub async fn run(
 ) -> Result<(), Failure> {
     // What can be wrong with the command line is found before anybody is asked for anything.
     common.check()?;
-    args.check()?;
     let request = args.request()?;
+    args.check()?;
     let identity = common.identity()?;
     let folder = common.payments()?;
     let kept = Kept::open(&folder)?;
