@@ -285,6 +285,7 @@ impl Payer {
     /// Waits until nobody else pays for this request.
     async fn turn(&self, key: &RequestKey) -> Result<Lock, PayError> {
         let started = Instant::now();
+        let mut told = false;
         loop {
             if let Some(lock) = self.journal.try_lock(key)? {
                 return Ok(lock);
@@ -292,7 +293,10 @@ impl Payer {
             if started.elapsed() >= self.patience {
                 return Err(PayError::InProgress);
             }
-            self.tell(Step::WaitingForTurn);
+            if !told {
+                self.tell(Step::WaitingForTurn);
+                told = true;
+            }
             tokio::time::sleep(LOCK_PAUSE).await;
         }
     }
