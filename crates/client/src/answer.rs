@@ -26,8 +26,8 @@ pub struct Paid {
     pub payment: SignedPayment,
     /// What in the receipt is not what was agreed; empty if all is well.
     pub problems: Vec<String>,
-    /// Whether the receipt matches the payment, so that the purchase is over. If not, the resource is here and the payment
-    /// stays recorded: the same request sends it again until it is resolved or forgotten.
+    /// Whether the receipt matches the payment, so that the purchase is over. If not, the resource is here and the
+    /// payment stays recorded: the same request sends it again until it is resolved or forgotten.
     pub proven: bool,
 }
 

@@ -1,8 +1,8 @@
 //! What has become of a payment: the word of the collecting canister, borne out by the ledger.
 //!
 //! An answer over HTTP is the word of whoever forwarded it. A gateway that says "refused" holds a payment that
-//! is good until its `validBefore`, and can present it while the payer signs another one. So a payment is dead only when
-//! the collecting canister says so by an update call, whose reply the subnet signs, and the ledger shows that
+//! is good until its `validBefore`, and can present it while the payer signs another one. So a payment is dead only
+//! when the collecting canister says so by an update call, whose reply the subnet signs, and the ledger shows that
 //! the canister took nothing: the seller names the canister, so it may be one that says anything.
 
 use crate::{
@@ -25,8 +25,8 @@ const CLOCK_SKEW_SECONDS: u64 = 120;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resolution {
-    /// It moved no money and never will: the canister says so by update call, and the ledger agrees. It is not recorded any
-    /// more.
+    /// It moved no money and never will: the canister says so by update call, and the ledger agrees. It is not recorded
+    /// any more.
     Dead {
         /// What the canister said.
         reason: String,
@@ -124,8 +124,8 @@ enum Word {
     },
 }
 
-/// Asks canister and ledger about a payment. `cancel`: an authorization that is still good is cancelled, which is the only
-/// way to know before its `validBefore` that it is dead. `known` are the payer's other payments.
+/// Asks canister and ledger about a payment. `cancel`: an authorization that is still good is cancelled, which is the
+/// only way to know before its `validBefore` that it is dead. `known` are the payer's other payments.
 pub(crate) async fn resolve(
     network: &Network,
     caller: Principal,
@@ -215,8 +215,8 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// The canister's record. That there is none means something only when the authorization is past by the time that the
-    /// subnet signed: nothing is charged after `validBefore`.
+    /// The canister's record. That there is none means something only when the authorization is past by the time that
+    /// the subnet signed: nothing is charged after `validBefore`.
     async fn look(&self) -> Result<Word, String> {
         let argument =
             encode_args((ByteBuf::from(self.id.0.to_vec()),)).map_err(|e| e.to_string())?;

@@ -21,8 +21,8 @@ pub enum PayError {
     /// The 402 cannot be read.
     #[error("the seller's offer cannot be read: {}", plain_text(.0))]
     UnreadableOffer(String),
-    /// The price was found by a redirect that leads to another origin or another request. Whoever wants to pay there asks
-    /// there.
+    /// The price was found by a redirect that leads to another origin or another request. Whoever wants to pay there
+    /// asks there.
     #[error(
         "the price was found at {}, {}: ask there if you want to pay there",
         plain_text(url),

@@ -120,8 +120,8 @@ impl Request {
         self
     }
 
-    /// The same under a name of the payer's own (the x402 extension `payment-identifier`), for sellers that take names: 16 to
-    /// 128 of `a-z`, `A-Z`, `0-9`, `_` and `-`. Without it each purchase gets a random name.
+    /// The same under a name of the payer's own (the x402 extension `payment-identifier`), for sellers that take names:
+    /// 16 to 128 of `a-z`, `A-Z`, `0-9`, `_` and `-`. Without it each purchase gets a random name.
     pub fn with_payment_identifier(mut self, id: &str) -> Result<Self, HttpError> {
         let known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
         if !(16..=128).contains(&id.len()) || !id.bytes().all(known) {

@@ -45,8 +45,8 @@ impl fmt::Debug for Identity {
 }
 
 impl Identity {
-    /// Reads a private key from PEM text, as dfx, quill and OpenSSL write it. The file has to say which curve the key is for:
-    /// another curve would be another payer.
+    /// Reads a private key from PEM text, as dfx, quill and OpenSSL write it. The file has to say which curve the key
+    /// is for: another curve would be another payer.
     pub fn from_pem(pem: &str) -> Result<Self, IdentityError> {
         let not_a_key = |problem: &dyn fmt::Display| IdentityError::NotAKey(problem.to_string());
         match curve::kind(pem).map_err(|e| not_a_key(&e))? {

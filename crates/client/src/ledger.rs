@@ -132,8 +132,8 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// The transfer in a block, looked up in the archives where the ledger has moved it there. The ledger is asked by an
-    /// update call, so that the block is the whole subnet's word and not that of one node.
+    /// The transfer in a block, looked up in the archives where the ledger has moved it there. The ledger is asked by
+    /// an update call, so that the block is the whole subnet's word and not that of one node.
     pub async fn block(&self, index: &Nat) -> Result<Block, LedgerError> {
         let start = u64::try_from(&index.0).map_err(|_| self.no_block(index))?;
         let (blocks, _) = self.blocks(start, 1).await?;

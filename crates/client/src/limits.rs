@@ -24,7 +24,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 10 s for a connection, 60 s for a byte, one hour for an answer; 64 MiB, and 1 MiB for a 402; 30 s for a canister.
+    /// 10 s for a connection, 60 s for a byte, one hour for an answer; 64 MiB, and 1 MiB for a 402; 30 s for a
+    /// canister.
     fn default() -> Self {
         Limits {
             connect: Duration::from_secs(10),

@@ -35,8 +35,8 @@ impl SpendControls {
         SpendControls(Vec::new())
     }
 
-    /// Allows up to `max` atomic units of a ledger in one payment, the ledger's fee not counted. A ledger that is allowed
-    /// already keeps its place.
+    /// Allows up to `max` atomic units of a ledger in one payment, the ledger's fee not counted. A ledger that is
+    /// allowed already keeps its place.
     pub fn allow(mut self, ledger: Principal, max: Amount) -> Self {
         match self.0.iter_mut().find(|(known, _)| *known == ledger) {
             Some(known) => known.1 = max,
@@ -89,7 +89,8 @@ pub struct Offer {
     pub pay_to: Account,
     /// Who collects it.
     pub spender: Principal,
-    /// The ledger's fee as the seller knows it, in atomic units; compared with the ledger's own before anything is signed.
+    /// The ledger's fee as the seller knows it, in atomic units; compared with the ledger's own before anything is
+    /// signed.
     pub fee: Amount,
     /// What the spender might take when the ledger was asked last, in atomic units.
     pub(crate) allowance: Option<Amount>,
@@ -186,8 +187,8 @@ impl fmt::Display for RefusedOffer {
     }
 }
 
-/// Splits the entries of `accepts` into offers that may be accepted, the best first, and the others. The best is the one
-/// whose ledger comes first in the payer's order, and among those the cheapest.
+/// Splits the entries of `accepts` into offers that may be accepted, the best first, and the others. The best is the
+/// one whose ledger comes first in the payer's order, and among those the cheapest.
 pub fn select(accepts: &[Value], expected: &Expectations<'_>) -> (Vec<Offer>, Vec<RefusedOffer>) {
     let (mut good, mut refused) = (Vec::new(), Vec::new());
     for (index, offer) in accepts.iter().enumerate() {

@@ -119,8 +119,8 @@ impl Payer {
         self
     }
 
-    /// Accepts only offers that this canister collects, whoever serves the resource. Without it, an offer must be collected
-    /// by the canister that serves the resource, and none is accepted where that cannot be told.
+    /// Accepts only offers that this canister collects, whoever serves the resource. Without it, an offer must be
+    /// collected by the canister that serves the resource, and none is accepted where that cannot be told.
     pub fn with_spender(mut self, spender: Principal) -> Self {
         self.spender = Some(spender);
         self
@@ -183,9 +183,9 @@ impl Payer {
 
     /// Buys a resource.
     ///
-    /// The payment is recorded before it is sent. Whatever ends this call, a timeout or an abort included, the next call
-    /// for the same request sends the recorded payment and signs no other, until that one is delivered or proven dead.
-    /// Of two calls for the same request at once the second waits for the first, up to the patience.
+    /// The payment is recorded before it is sent. Whatever ends this call, a timeout or an abort included, the next
+    /// call for the same request sends the recorded payment and signs no other, until that one is delivered or proven
+    /// dead. Of two calls for the same request at once the second waits for the first, up to the patience.
     pub async fn pay(&self, request: &Request) -> Result<Outcome, PayError> {
         let key = self.key(request);
         let _turn = self.turn(&key).await?;
@@ -216,9 +216,9 @@ impl Payer {
     /// Sends a payment, for instance one that was read from a file, until its outcome is known or patience ends. It is
     /// recorded first. Fails with the other payment if one for the same request is recorded and not resolved.
     ///
-    /// A refusal is believed when the collecting canister confirms it and the ledger agrees: the authorization is cancelled
-    /// there by an update call, so that whoever forwarded it cannot present it later. Where that fails, the refusal
-    /// is [`PayError::Unsettled`]: the payment is good until its `validBefore`.
+    /// A refusal is believed when the collecting canister confirms it and the ledger agrees: the authorization is
+    /// cancelled there by an update call, so that whoever forwarded it cannot present it later. Where that fails, the
+    /// refusal is [`PayError::Unsettled`]: the payment is good until its `validBefore`.
     pub async fn send(&self, payment: &SignedPayment) -> Result<Box<Paid>, PayError> {
         let mut turns = Vec::new();
         for key in payment.keys() {
@@ -231,8 +231,8 @@ impl Payer {
         self.transmit(payment).await
     }
 
-    /// Finds out what has become of a payment and, if it is not used yet, cancels it: the collecting canister is asked by
-    /// update call, and the ledger has to agree. A payment that is dead is not recorded any more.
+    /// Finds out what has become of a payment and, if it is not used yet, cancels it: the collecting canister is asked
+    /// by update call, and the ledger has to agree. A payment that is dead is not recorded any more.
     pub async fn resolve(&self, payment: &SignedPayment) -> Resolution {
         self.settle(payment, true, "asked").await
     }
@@ -247,8 +247,9 @@ impl Payer {
         Ok(self.journal.unresolved()?)
     }
 
-    /// Sends a recorded payment again, by its id: to fetch what was paid for, or to find out whether it was. `None` if it is
-    /// not recorded. Headers that are secrets are not recorded; with them, [`Payer::pay`] for the same request does the same.
+    /// Sends a recorded payment again, by its id: to fetch what was paid for, or to find out whether it was. `None` if
+    /// it is not recorded. Headers that are secrets are not recorded; with them, [`Payer::pay`] for the same request
+    /// does the same.
     pub async fn refetch(&self, id: PaymentId) -> Result<Option<Box<Paid>>, PayError> {
         let id = id.to_string();
         let recorded = self.journal.unresolved()?;
@@ -264,7 +265,8 @@ impl Payer {
         }
     }
 
-    /// Ends the record of a payment on the user's word; whether there was one. The same request then gets a new payment, and
+    /// Ends the record of a payment on the user's word; whether there was one. The same request then gets a new
+    /// payment, and
     /// **the forgotten payment may still be charged**.
     pub fn forget(&self, id: PaymentId) -> Result<bool, PayError> {
         Ok(self.journal.forget(id)?)

@@ -25,8 +25,8 @@ use x402_icp::{
 /// The x402 extension by which a payer names a purchase.
 const PAYMENT_IDENTIFIER: &str = "payment-identifier";
 
-/// The seller's extensions as a payer echoes them: nothing is changed, except that the purchase gets the payer's own name
-/// where the seller takes one. The name is stored with the payment, so it stays the same however often the
+/// The seller's extensions as a payer echoes them: nothing is changed, except that the purchase gets the payer's own
+/// name where the seller takes one. The name is stored with the payment, so it stays the same however often the
 /// payment is sent. A name that came with the offer is somebody else's, and is replaced.
 pub(crate) fn named(mut extensions: Map<String, Value>, id: Option<&str>) -> Map<String, Value> {
     if let Some(extension) = extensions

@@ -125,8 +125,8 @@ pub enum ReceiptError {
 }
 
 impl Receipt {
-    /// Reads a receipt from a seller's site: `/x402/receipts/<payment id>` there. If the URL names a payment, the receipt has to
-    /// be that payment's.
+    /// Reads a receipt from a seller's site: `/x402/receipts/<payment id>` there. If the URL names a payment, the
+    /// receipt has to be that payment's.
     pub async fn fetch(url: &str) -> Result<Self, ReceiptError> {
         let http = Http::new(Limits::default())?;
         let answer = http.ask(&Request::get(url)?).await?.answer;
@@ -147,8 +147,8 @@ impl Receipt {
         }
     }
 
-    /// Asks a canister for a receipt by its Candid interface: the word of one node, which [`Receipt::check`] compares with
-    /// that of the subnet.
+    /// Asks a canister for a receipt by its Candid interface: the word of one node, which [`Receipt::check`] compares
+    /// with that of the subnet.
     pub async fn of_canister(
         network: &Network,
         canister: Principal,
@@ -187,8 +187,8 @@ fn named(url: &str) -> Option<PaymentId> {
     url.path_segments()?.next_back()?.parse().ok()
 }
 
-/// Reads a receipt member by member: `null` and what is absent are empty, numbers count by value, unknown members are passed
-/// over.
+/// Reads a receipt member by member: `null` and what is absent are empty, numbers count by value, unknown members are
+/// passed over.
 fn read(body: &[u8]) -> Result<Receipt, ReceiptError> {
     let unreadable = |problem: String| ReceiptError::Unreadable(problem);
     let value: Value = decode_json("receipt", body).map_err(|e| unreadable(e.to_string()))?;

@@ -62,8 +62,8 @@ fn by_parameter(url: &str) -> Option<Principal> {
     }
 }
 
-/// The same with the gateway's word (`x-ic-canister-id`), which counts if that canister confirms that the URL's origin is
-/// its own.
+/// The same with the gateway's word (`x-ic-canister-id`), which counts if that canister confirms that the URL's origin
+/// is its own.
 pub(crate) async fn serving(
     network: &Network,
     url: &str,

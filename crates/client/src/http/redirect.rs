@@ -17,8 +17,9 @@ pub(super) enum Next {
     },
 }
 
-/// Follows one redirect. Refused: from https to http, from a public host to this machine or a private address, and taking
-/// a body to another origin. What another origin answers may be read without the caller's headers, but not paid for.
+/// Follows one redirect. Refused: from https to http, from a public host to this machine or a private address, and
+/// taking a body to another origin. What another origin answers may be read without the caller's headers, but not paid
+/// for.
 pub(super) fn next(request: &Request, response: &Response) -> Result<Next, HttpError> {
     if !matches!(response.status, 301 | 302 | 303 | 307 | 308) {
         return Ok(Next::Answered);

@@ -3,8 +3,8 @@
 use super::Response;
 use std::time::Duration;
 
-/// How long the seller asks to be left alone (`Retry-After`, in seconds or as a date of HTTP). `now` is in seconds since
-/// 1970-01-01.
+/// How long the seller asks to be left alone (`Retry-After`, in seconds or as a date of HTTP). `now` is in seconds
+/// since 1970-01-01.
 pub(crate) fn retry_after(response: &Response, now: u64) -> Option<Duration> {
     let text = response.header("retry-after")?.trim();
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());

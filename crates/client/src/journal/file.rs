@@ -17,8 +17,8 @@ const ENDED: &str = ".ended.json";
 /// The end of the name of a payment that is not resolved.
 const OPEN: &str = ".json";
 
-/// Records each payment in a file of its own, `<payment id>.json`, which is its owner's alone (mode 0600, in a folder of
-/// mode 0700). The file is complete and on the disk before the payment is sent. Nothing that exists is ever
+/// Records each payment in a file of its own, `<payment id>.json`, which is its owner's alone (mode 0600, in a folder
+/// of mode 0700). The file is complete and on the disk before the payment is sent. Nothing that exists is ever
 /// overwritten, no link is followed, and only files are removed whose content says that they are this journal's.
 #[derive(Clone, Debug)]
 pub struct FileJournal {
@@ -97,7 +97,8 @@ impl Journal for FileJournal {
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(problem)) => return Err(at(&path)(problem)),
             }
-            // Whoever held the lock before may have removed the file: then this lock is on no name, and locks nobody out.
+            // Whoever held the lock before may have removed the file: then this lock is on no name, and locks nobody
+            // out.
             if same_file(&file, &path) {
                 return Ok(Some(Box::new(FileLock { file, path })));
             }
@@ -269,7 +270,8 @@ fn name(draft: &Path, path: &Path) -> io::Result<()> {
                 io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
             ) =>
         {
-            // A file system without hard links. The names of payments are not guessed, so nobody takes this one meanwhile.
+            // A file system without hard links. The names of payments are not guessed, so nobody takes this one
+            // meanwhile.
             match fs::symlink_metadata(path) {
                 Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
                     fs::rename(draft, path)

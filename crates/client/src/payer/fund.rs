@@ -235,8 +235,8 @@ impl Payer {
             from: self.account,
         };
         let seconds = offer.terms.max_timeout_seconds;
-        // A slow key (a hardware key that waits for its user) uses up the time. What it signed first was not sent, so the
-        // second signature is the only one that anybody sees.
+        // A slow key (a hardware key that waits for its user) uses up the time. What it signed first was not sent, so
+        // the second signature is the only one that anybody sees.
         for _ in 0..2 {
             let payment = SignedPayment::sign(&purchase, now(), &self.identity)?;
             let actual = payment.header().len();
@@ -307,8 +307,8 @@ fn too_long(actual: usize) -> PayError {
     }
 }
 
-/// Whether a principal is an opaque id, as canisters have (Interface Specification, "Principals"): neither a key's nor the
-/// anonymous one nor that of the management canister.
+/// Whether a principal is an opaque id, as canisters have (Interface Specification, "Principals"): neither a key's nor
+/// the anonymous one nor that of the management canister.
 pub(super) fn is_canister(principal: Principal) -> bool {
     principal.as_slice().last() == Some(&0x01)
 }

@@ -123,8 +123,8 @@ impl Payer {
         Box::new(paid)
     }
 
-    /// What an answer comes to that ends the tries: a refusal counts when canister and ledger bear it out, and after the
-    /// payment's end they are asked whatever the answer was.
+    /// What an answer comes to that ends the tries: a refusal counts when canister and ledger bear it out, and after
+    /// the payment's end they are asked whatever the answer was.
     async fn last_word(&self, error: PayError, payment: &SignedPayment, status: u16) -> PayError {
         let past = payment.valid_before().is_some_and(|end| now() >= end);
         let reason = match &error {

@@ -64,8 +64,8 @@ pub struct Checked {
 }
 
 impl Receipt {
-    /// Compares the receipt with what is expected, with the block on the ledger, whose memo is the payment id, and with the
-    /// receipt of the canister that collected, as far as it answers.
+    /// Compares the receipt with what is expected, with the block on the ledger, whose memo is the payment id, and with
+    /// the receipt of the canister that collected, as far as it answers.
     pub async fn check(
         &self,
         network: &Network,

@@ -83,8 +83,8 @@ pub fn confirming(
     wat::parse_str(text).expect("the text is a module")
 }
 
-/// A ledger without a block log, on which everybody has enough: `icrc2_allowance` answers the first number to queries and
-/// the second to update calls.
+/// A ledger without a block log, on which everybody has enough: `icrc2_allowance` answers the first number to queries
+/// and the second to update calls.
 pub fn plain_ledger(fee: u128, allowances: [u128; 2]) -> Vec<u8> {
     let nat = |number: u128| Encode!(&candid::Nat::from(number)).unwrap();
     let allowance = |number: u128| {
