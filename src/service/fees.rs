@@ -1,10 +1,10 @@
 //! Learning that a ledger's fee has changed.
 //!
-//! A ledger that looks at the fee first says so (`BadFee`, `domain::settlement`). One that looks at allowance or
-//! balance first refuses for want of these whoever has exactly what the offer asks for, and never names the
-//! new fee. So after a refusal that another fee would explain the ledger is asked for its fee ([`renew`]).
-//! Whoever has no money can make such refusals for nothing; therefore a ledger is asked once in
-//! [`PAUSE`](storage::fees::PAUSE) at most, and by [`refresh`], which anybody may call, no oftener.
+//! A ledger that checks the fee first answers `BadFee` with the new one (`domain::settlement`). A ledger that checks
+//! allowance or balance first answers `InsufficientAllowance` or `InsufficientFunds` to a payer who has exactly
+//! what the offer asks for, and never names the new fee. So after a refusal that another fee would explain, the
+//! ledger is asked for its fee ([`renew`]). A payer without money can cause such refusals free of charge, and
+//! anybody may call [`refresh`], so each ledger is asked at most once in [`PAUSE`](storage::fees::PAUSE).
 
 use crate::{
     domain::{

@@ -4,7 +4,6 @@ use crate::{
     domain::{
         config::{Changes, Config, Limits},
         payment::{Doubt, Event},
-        route::Route,
         validate::{self, InvalidArgument},
     },
     runtime::Runtime,
@@ -59,24 +58,10 @@ pub fn upgrade<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
         // Each of them was being settled a moment ago, which is the one state this event fits.
         let _ = storage::payments::record(&key, change, runtime.now());
     }
-    if storage::counters::renew_price_revisions(runtime.now()) {
-        renew_offers();
-    }
     storage::liabilities::rebuild();
     storage::audit::admin(runtime.caller(), "upgrade", crate::VERSION, runtime.now());
     recover::arm(runtime);
     Ok(())
-}
-
-/// Gives each route a new price revision: the same terms under an offer id that clients can compute. Whoever has
-/// signed for an old one and not paid yet signs again.
-fn renew_offers() {
-    for route in storage::routes::all() {
-        storage::routes::put(Route {
-            price_revision: storage::counters::next_price_revision(),
-            ..(*route).clone()
-        });
-    }
 }
 
 #[cfg(test)]
@@ -108,33 +93,6 @@ mod tests {
                 ..config
             }
         );
-    }
-
-    #[test]
-    fn an_upgrade_renews_revisions_that_json_numbers_do_not_hold() {
-        use crate::domain::{config::Limits, route::tests::draft};
-        let runtime = ScriptedRuntime::new(TimestampNs(1_767_225_600_000_000_000));
-        install(&runtime, Changes::default()).unwrap();
-        let put = |path: &str, revision: u64| {
-            let route = draft(path).apply(None, None, &Limits::default(), revision);
-            let key = route.key.clone();
-            storage::routes::put(route);
-            key
-        };
-        let revision = |key| storage::routes::get(key).unwrap().price_revision;
-        let kept = put("/new", storage::counters::next_price_revision());
-        let before = revision(&kept);
-        assert!(before > 1_767_225_600_000_000);
-        upgrade(&runtime, Changes::default()).unwrap();
-        assert_eq!(revision(&kept), before, "good ones stay");
-        // As an older version counted.
-        let old = put("/old", 1_767_225_600_000_000_001);
-        storage::counters::begin_price_revisions(TimestampNs(u64::MAX));
-        upgrade(&runtime, Changes::default()).unwrap();
-        for key in [&kept, &old] {
-            assert!((before..1 << 53).contains(&revision(key)), "{key}");
-        }
-        assert_ne!(revision(&kept), revision(&old));
     }
 
     #[test]

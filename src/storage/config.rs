@@ -32,7 +32,6 @@ struct LimitsRow {
     max_timeout_seconds: u32,
     #[n(4)]
     cycles_floor: StoredU128,
-    /// Absent in rows of older versions.
     #[n(5)]
     retention_seconds: Option<u32>,
 }

@@ -4,7 +4,6 @@ use crate::{storable_row, storage::memory, types::TimestampNs};
 use ic_stable_structures::StableCell;
 use minicbor::{Decode, Encode};
 use std::{cell::RefCell, ops::AddAssign};
-use x402_icp::number::MAX_SAFE_INTEGER;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 struct Counters {
@@ -57,24 +56,6 @@ pub fn begin_price_revisions(installed_at: TimestampNs) {
         counters.price_revisions = counters.price_revisions.max(installed_at.0 / 1_000);
         cell.set(counters);
     });
-}
-
-/// Lets price revisions begin again, as [`begin_price_revisions`] does, if they are above 2^53: older versions
-/// counted them from nanoseconds. Says whether they do; then each route needs a new one.
-pub fn renew_price_revisions(now: TimestampNs) -> bool {
-    let too_large = COUNTERS.with_borrow_mut(|cell| {
-        let mut counters = cell.get().clone();
-        let too_large = counters.price_revisions > MAX_SAFE_INTEGER;
-        if too_large {
-            counters.price_revisions = 0;
-            cell.set(counters);
-        }
-        too_large
-    });
-    if too_large {
-        begin_price_revisions(now);
-    }
-    too_large
 }
 
 /// An id that no content ever had, from 1.

@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 /// A ledger is asked for its fee once in this time at most, whoever has reason to doubt the fee that is known.
 pub const PAUSE: Seconds = Seconds(300);
-/// So long a fee is not believed that the ledger named when it was asked and then refused in a transfer.
+/// How long a fee is not believed that the ledger named when it was asked and then refused in a transfer.
 pub const REFUTED: Seconds = Seconds(3_600);
 
 /// What is known of how a ledger names its fee.
@@ -64,8 +64,9 @@ pub fn begin(ledger: &Principal, now: TimestampNs) {
 /// refused that fee in a transfer a short while ago.
 pub fn note_named(ledger: &Principal, fee: Amount, now: TimestampNs) -> bool {
     with(ledger, |known| {
-        let (refuted, at) = known.refuted.unwrap_or_default();
-        let refuted = known.refuted.is_some() && refuted == fee && now < at.plus(REFUTED);
+        let refuted = known
+            .refuted
+            .is_some_and(|(refused, at)| refused == fee && now < at.plus(REFUTED));
         known.named = Some(fee).filter(|_| !refuted);
         !refuted
     })
@@ -80,12 +81,12 @@ pub fn note_refused(ledger: &Principal, fee: Amount, now: TimestampNs) {
     });
 }
 
-/// Notes a fee that is absurd; whether it is another one than the last.
+/// Notes a fee that is not plausible; returns whether it is another one than the last.
 pub fn note_absurd(ledger: &Principal, fee: Amount) -> bool {
     with(ledger, |known| known.absurd.replace(fee) != Some(fee))
 }
 
-/// Forgets what the ledger said: a controller has seen to it.
+/// Forgets what the ledger said: a controller has added it again.
 pub fn forget(ledger: &Principal) {
     KNOWN.with_borrow_mut(|known| known.remove(ledger));
 }

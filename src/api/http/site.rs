@@ -7,15 +7,14 @@
 //! - a template is a wildcard node at the path before its first parameter. A wildcard covers more than
 //!   the template does, so [`layout`](super::layout) decides where one may stand, and a node that must
 //!   not prove anything is a *tombstone*: it has refusals only;
-//! - the root's wildcard proves 404 for every path no other node covers.
+//! - the root's wildcard proves 404 for every path no other node covers;
+//! - every node that does not prove 404 for all requests also proves the refusals of requests that are too large.
 //!
 //! Where a payment can mean something, answers are certified for requests without a payment header only:
 //! no node can answer a paid request as if it were unpaid.
 //!
-//! - the other nodes prove the refusals of requests that are too large, whatever else these are.
-//!
-//! Everything but these and the 404s is certified together with its request's method and its empty body, so that
-//! no node can show the answer of one method to another. What no node proves goes to an update call.
+//! Everything but the refusals and the 404s is certified together with its request's method and its empty
+//! body, so that no node can show the answer of one method to another. What no node proves goes to an update call.
 //! `docs/certification.md` has the reasoning.
 
 use super::{

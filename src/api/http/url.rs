@@ -208,6 +208,7 @@ mod tests {
         }
         assert!(RequestUrl::parse("/a/http_expr").unwrap().plain);
     }
+
     proptest! {
         /// A client compares the path as it stands in the URL, the canister decodes it. Where the client
         /// says that an offer is for its path, the canister says so, too.
