@@ -15,7 +15,9 @@ use support::{
     sellers::{identity, refusal, refusing, signed, take},
 };
 use tokio::runtime::Runtime;
-use tollkeeper_client::{Amount, Outcome, PayError, Request, Resolution};
+use tollkeeper_client::{
+    Amount, Network, Outcome, PayError, Payer, Quote, Request, Resolution, SpendControls,
+};
 
 fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -138,31 +140,36 @@ fn what_a_canister_says_of_a_good_authorization_does_not_make_it_dead() {
 #[test]
 fn a_confirmation_from_another_network_does_not_count() {
     let shop = Shop::open();
-    let other = Shop::open();
-    shop.fund(identity(1).account(), FUNDS);
+    // Here a canister with the spender's id confirms everything; the payment is one of the mainnet.
+    let canister = shop.install(confirming(shop.ledger, Ok(()), None));
     Runtime::new().unwrap().block_on(async {
-        let payer = shop.payer(identity(1)).await.with_approval(None);
-        let payment = signed(&payer, &shop.url("/report")).await;
-        // A payment of the mainnet, asked about here: the canister here may have the same id.
-        let stranger = other.payer(identity(1)).await;
-        let mut mainnet = payment.clone();
-        mainnet.payment.accepted.network = "icp:1".into();
-        for asked in [&payment, &mainnet] {
-            for resolution in [stranger.resolve(asked).await, stranger.status(asked).await] {
-                // Test networks of one build share their root key, and with it their id.
-                if asked.payment.accepted.network == stranger.network().id() {
-                    continue;
+        let mainnet = Network::mainnet_at("http://127.0.0.1:9", &identity(1)).unwrap();
+        let controls = SpendControls::none().allow(shop.ledger, Amount(PRICE));
+        let payer = Payer::new(identity(1), mainnet).unwrap();
+        let payer = payer.with_spend_controls(controls);
+        let gateway = refusing(shop.ledger, "icp:1", canister, 60);
+        let request = Request::get(&gateway.url(&format!("{canister}.localhost"), "/report"));
+        let Quote::Priced(priced) = payer.quote(&request.unwrap()).await.unwrap() else {
+            panic!("must be priced");
+        };
+        let payment = payer.sign(&priced, &priced.offers[0]).unwrap();
+        let here = shop.payer(identity(1)).await;
+        for resolution in [here.resolve(&payment).await, here.status(&payment).await] {
+            match resolution {
+                Resolution::Unknown { reason } => {
+                    assert!(reason.contains("a payment on icp:1"), "{reason}");
                 }
-                assert!(
-                    matches!(resolution, Resolution::Unknown { .. }),
-                    "{resolution:?}"
-                );
+                other => panic!("{other:?}"),
             }
         }
-        assert!(matches!(
-            payer.resolve(&payment).await,
-            Resolution::Dead { .. }
-        ));
+        // Nor when the seller refuses it and the payer here is to find out.
+        match here.send(&payment).await {
+            Err(PayError::Unsettled { reason, .. }) => {
+                assert!(reason.contains("a payment on icp:1"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(here.unresolved().unwrap().len(), 1);
     });
 }
 
