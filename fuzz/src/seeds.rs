@@ -127,6 +127,14 @@ fn payment_headers() -> Vec<Vec<u8>> {
             seeds.push(encode_header(&payment).into_bytes());
         }
     }
+    // What is not signed may be odd, and numbers count by value.
+    let mut odd = serde_json::to_value(pay(&offer, signers()[0].as_ref())).expect("can be written");
+    odd["x402Version"] = 2.0.into();
+    odd["resource"] = serde_json::json!([7]);
+    odd["extensions"] = serde_json::json!([]);
+    odd["accepted"]["maxTimeoutSeconds"] = 60.0.into();
+    odd["accepted"]["extra"]["route"] = serde_json::Value::Null;
+    seeds.push(json(&odd));
     seeds
 }
 

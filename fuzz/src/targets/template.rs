@@ -3,6 +3,7 @@
 //! What is accepted can be routed; overlap and shape are symmetric, and the same shape overlaps.
 
 use tollkeeper::domain::template::{check, overlap, same_shape};
+use x402_icp::template::{matches, matches_url_path};
 
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
@@ -29,7 +30,11 @@ pub fn run(data: &[u8]) {
             }
         })
         .collect();
-    assert!(router.at(&filled.join("/")).is_ok());
+    let filled = filled.join("/");
+    assert!(router.at(&filled).is_ok());
+    assert!(matches(a, &filled) && matches_url_path(a, &filled));
+    // The matcher of canister and client says what the router says.
+    assert_eq!(matches(a, b), router.at(b).is_ok() && b.starts_with('/'));
     if check(b).is_ok() && !same_shape(a, b) {
         router
             .insert(b, 1)
