@@ -6,7 +6,6 @@ use crate::{
     payment::SignedPayment,
     required,
 };
-use serde_json::Value;
 use std::time::Duration;
 use x402_icp::{
     Code,
@@ -116,9 +115,8 @@ fn delivered(
 }
 
 fn owed(payment: &SignedPayment, status: u16, receipt: SettleResponse, gone: bool) -> Verdict {
-    let problems = problems(&receipt, payment);
     // A receipt for something else says nothing about this payment.
-    if !problems.is_empty() {
+    if !problems(&receipt, payment).is_empty() {
         let reason = format!("HTTP {status} with a receipt that is not this payment's");
         return Verdict::Unclear(reason);
     }
@@ -127,29 +125,15 @@ fn owed(payment: &SignedPayment, status: u16, receipt: SettleResponse, gone: boo
         error: PayError::NotDelivered {
             payment: Box::new(payment.clone()),
             status,
-            problems,
             receipt: Box::new(receipt),
         },
     }
 }
 
-/// The receipt in an answer, member by member: what is missing or odd is left empty. `None` if there is none that says
-/// whether the money moved.
+/// The receipt in an answer. `None` if there is none that says whether the money moved.
 pub(crate) fn read_receipt(response: &Response) -> Option<SettleResponse> {
     let header = response.header(PAYMENT_RESPONSE)?;
-    let value: Value = decode_header(PAYMENT_RESPONSE, header.as_bytes()).ok()?;
-    let text = |key: &str| value.get(key).and_then(Value::as_str).map(String::from);
-    Some(SettleResponse {
-        success: value.get("success")?.as_bool()?,
-        error_reason: text("errorReason"),
-        error_message: text("errorMessage"),
-        payer: text("payer"),
-        transaction: text("transaction").unwrap_or_default(),
-        network: text("network").unwrap_or_default(),
-        amount: text("amount"),
-        extensions: value.get("extensions").and_then(Value::as_object).cloned(),
-        extra: value.get("extra").filter(|extra| !extra.is_null()).cloned(),
-    })
+    decode_header(PAYMENT_RESPONSE, header.as_bytes()).ok()
 }
 
 fn refused(

@@ -179,20 +179,17 @@ pub enum PayError {
     /// **Paid and not delivered**: the seller says that the payment is settled, and does not hand the
     /// resource over. Unless it is gone (410), the same payment may fetch it later ([`crate::Payer::send`]).
     #[error(
-        "payment {} is settled{}, but the resource was not delivered (HTTP {status}){}",
+        "payment {} is settled{}, but the resource was not delivered (HTTP {status})",
         payment.payment_id,
-        at_block(&Some(receipt.transaction.clone())),
-        warn(.problems)
+        at_block(&Some(receipt.transaction.clone()))
     )]
     NotDelivered {
         /// The payment.
         payment: Box<SignedPayment>,
         /// The status of the answer that came with the receipt.
         status: u16,
-        /// The seller's receipt.
+        /// The seller's receipt, which matches the payment; or what canister and ledger say instead.
         receipt: Box<SettleResponse>,
-        /// What in the receipt is not what was agreed; empty if all is well.
-        problems: Vec<String>,
     },
 }
 
@@ -254,11 +251,4 @@ fn at_block(block: &Option<String>) -> String {
         None | Some("") => String::new(),
         Some(block) => format!(" in block {}", plain_text(block)),
     }
-}
-
-fn warn(problems: &[String]) -> String {
-    problems
-        .iter()
-        .map(|problem| format!("\n  warning: {}", plain_text(problem)))
-        .collect()
 }

@@ -59,7 +59,7 @@ pub use payer::{Outcome, Payer, Priced, Quote};
 pub use payment::SignedPayment;
 pub use plain_text::{PLAIN_TEXT_CHARACTERS, plain_text};
 pub use receipt::{Checked, CheckedField, Expected, ProvenBy, Receipt, ReceiptError};
-pub use serving::serving_canister;
+pub use serving::{is_canister, serving_canister};
 pub use step::Step;
 pub use tokens::{KNOWN_TOKENS, Token, UnitsError, format_units, parse_units, token_named};
 pub use x402_icp::{Account, Amount, Code, PaymentId};

@@ -300,19 +300,8 @@ fn read(entry: &Value, expected: &Expectations<'_>) -> Result<Offer, OfferProble
 }
 
 fn read_extra(raw: &Value) -> Result<ExactIcrc2Extra, OfferProblem> {
-    let mut whole = raw.clone();
-    // Numbers by value, for reading only: what is echoed is what was sent.
-    for member in whole
-        .as_object_mut()
-        .into_iter()
-        .flat_map(|extra| extra.values_mut())
-    {
-        if let Some(number) = natural(member) {
-            *member = number.into();
-        }
-    }
     let extra: ExactIcrc2Extra =
-        serde_json::from_value(whole).map_err(|e| OfferProblem::Unreadable(e.to_string()))?;
+        serde_json::from_value(raw.clone()).map_err(|e| OfferProblem::Unreadable(e.to_string()))?;
     if extra.asset_transfer_method != METHOD_ICRC2 {
         return Err(OfferProblem::Method(extra.asset_transfer_method));
     }

@@ -76,6 +76,7 @@ pub struct Payer {
     journal: Arc<dyn Journal>,
     watch: Option<Watcher>,
     /// Off in tests whose network has no ledgers.
+    #[cfg(test)]
     asks_ledgers: bool,
 }
 
@@ -103,6 +104,7 @@ impl Payer {
             http: Http::new(limits).map_err(PayError::Unreachable)?,
             journal: Arc::new(MemoryJournal::new()),
             watch: None,
+            #[cfg(test)]
             asks_ledgers: true,
         })
     }

@@ -71,9 +71,8 @@ pub struct SignedPayment {
     body: String,
     /// The payment.
     pub payment: PaymentPayload<Value, ExactIcrc2Payload>,
-    /// The value of the payment header, as it was sent first.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    header: Option<String>,
+    /// The value of the payment header.
+    header: String,
     /// The payment's id, in hex.
     pub payment_id: String,
     /// What the spender might take before this payment was sent, in atomic units.
@@ -151,7 +150,7 @@ impl SignedPayment {
             asked_url: purchase.asked_url.map(String::from),
             headers: request.headers.clone(),
             body: to_base64(&request.body),
-            header: Some(encode_header(&payment)),
+            header: encode_header(&payment),
             payment,
             payment_id: id.to_string(),
             allowance: offer.allowance.map(|allowance| allowance.to_string()),
@@ -193,11 +192,8 @@ impl SignedPayment {
     }
 
     /// The value of the payment header: the same bytes whenever it is sent.
-    pub fn header(&self) -> String {
-        match &self.header {
-            Some(header) => header.clone(),
-            None => encode_header(&self.payment),
-        }
+    pub fn header(&self) -> &str {
+        &self.header
     }
 
     /// The payment's id.
@@ -248,12 +244,10 @@ impl SignedPayment {
         if self.id() != Some(id) {
             return Err(format!("its terms are those of payment {id}"));
         }
-        if let Some(header) = &self.header {
-            let sent: PaymentPayload<Value, ExactIcrc2Payload> =
-                decode_header(PAYMENT_SIGNATURE, header.as_bytes()).map_err(|e| e.to_string())?;
-            if sent != self.payment {
-                return Err("its header is another payment's".into());
-            }
+        let sent: PaymentPayload<Value, ExactIcrc2Payload> =
+            decode_header(PAYMENT_SIGNATURE, self.header.as_bytes()).map_err(|e| e.to_string())?;
+        if sent != self.payment {
+            return Err("its header is another payment's".into());
         }
         if self.request().is_none() {
             return Err("the stored request cannot be read".into());

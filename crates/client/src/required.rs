@@ -4,6 +4,7 @@ use crate::http::Response;
 use serde_json::{Map, Value};
 use x402_icp::{
     decode::{decode_header, decode_json},
+    number,
     wire::{PAYMENT_REQUIRED, ResourceInfo, X402_VERSION},
 };
 
@@ -82,16 +83,10 @@ fn text(value: &Value, key: &str) -> Option<String> {
 
 /// A natural number by its value: `60` and `60.0` are the same number.
 pub(crate) fn natural(value: &Value) -> Option<u64> {
-    let number = match value {
-        Value::Number(number) => number,
-        _ => return None,
-    };
-    number.as_u64().or_else(|| {
-        let float = number.as_f64()?;
-        // Above 2^53 a floating-point number names no certain integer.
-        (float.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&float))
-            .then_some(float as u64)
-    })
+    match value {
+        Value::Number(number) => number::natural(number),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

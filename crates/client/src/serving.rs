@@ -18,6 +18,12 @@ const GATEWAYS: [&str; 7] = [
     "raw.localhost",
 ];
 
+/// Whether a principal is an opaque id, as canisters have (Interface Specification, "Principals"): neither a key's nor
+/// the anonymous one nor that of the management canister.
+pub fn is_canister(principal: Principal) -> bool {
+    principal.as_slice().len() > 1 && principal.as_slice().last() == Some(&0x01)
+}
+
 /// How it is known which canister serves a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ServedBy {
@@ -139,6 +145,22 @@ mod tests {
             format!("https://{A}/"),
         ] {
             assert_eq!(serving_canister(&url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn keys_and_special_principals_are_no_canisters() {
+        for canister in ["ryjl3-tyaaa-aaaaa-aaaba-cai", "mxqf3-4h777-77775-qaaaa-cai"] {
+            assert!(is_canister(Principal::from_text(canister).unwrap()));
+        }
+        for other in [
+            Principal::anonymous(),
+            Principal::management_canister(),
+            Principal::self_authenticating([1; 32]),
+            Principal::from_slice(&[1]),
+            Principal::from_slice(&[1, 2, 3]),
+        ] {
+            assert!(!is_canister(other), "{other}");
         }
     }
 }

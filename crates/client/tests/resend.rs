@@ -159,7 +159,7 @@ async fn the_same_payment_is_sent_until_the_content_arrives() {
     assert_eq!(sent.len(), 5);
     assert_eq!(sent[0], None, "the question carries no payment");
     for header in &sent[1..] {
-        assert_eq!(header.as_deref(), Some(payment.header().as_str()));
+        assert_eq!(header.as_deref(), Some(payment.header()));
     }
 }
 

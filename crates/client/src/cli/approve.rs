@@ -14,7 +14,7 @@ use clap::Args;
 use icrc_ledger_types::icrc2::approve::ApproveError;
 use serde_json::json;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tollkeeper_client::{Account, Amount, Approval, LedgerError, parse_units};
+use tollkeeper_client::{Account, Amount, Approval, LedgerError, is_canister, parse_units};
 
 /// How often an approval is tried again when another one came in between.
 const ATTEMPTS: usize = 5;
@@ -38,12 +38,6 @@ pub struct ApproveArgs {
     /// Replace an approval that allows more or lasts longer. Without it what stands is never lowered.
     #[arg(long)]
     lower: bool,
-}
-
-/// Whether a principal can be a canister: ids that the network gave out end in 1; those of keys, the anonymous
-/// principal and the management canister do not.
-fn is_canister(principal: Principal) -> bool {
-    principal.as_slice().len() > 1 && principal.as_slice().last() == Some(&1)
 }
 
 /// What may be collected now.
@@ -227,21 +221,5 @@ mod tests {
         }
         let revoke = standing(0, None);
         assert_eq!(merged(revoke, standing(6, None), false), Some(revoke));
-    }
-
-    #[test]
-    fn keys_and_special_principals_are_no_canisters() {
-        for canister in ["ryjl3-tyaaa-aaaaa-aaaba-cai", "mxqf3-4h777-77775-qaaaa-cai"] {
-            assert!(is_canister(Principal::from_text(canister).unwrap()));
-        }
-        for other in [
-            Principal::anonymous(),
-            Principal::management_canister(),
-            Principal::self_authenticating([1; 32]),
-            Principal::from_slice(&[1]),
-            Principal::from_slice(&[1, 2, 3]),
-        ] {
-            assert!(!is_canister(other), "{other}");
-        }
     }
 }

@@ -123,13 +123,11 @@ impl From<PayError> for Failure {
                 payment,
                 status,
                 receipt,
-                problems,
             } => failure
                 .with("paymentId", json!(payment.payment_id))
                 .with("httpStatus", json!(status))
                 .with("block", json!(receipt.transaction))
-                .with("receipt", json!(receipt))
-                .with("problems", json!(problems)),
+                .with("receipt", json!(receipt)),
             _ => failure,
         }
     }
@@ -180,7 +178,8 @@ mod tests {
 
     fn payment() -> Box<SignedPayment> {
         serde_json::from_value(json!({
-            "method": "GET", "url": "http://shop/", "headers": [], "body": "", "paymentId": "p1",
+            "method": "GET", "url": "http://shop/", "headers": [], "body": "", "header": "",
+            "paymentId": "p1",
             "payment": {
                 "x402Version": 2,
                 "accepted": {
@@ -221,7 +220,6 @@ mod tests {
             payment: payment(),
             status: 410,
             receipt: serde_json::from_value(receipt.clone()).unwrap(),
-            problems: vec![],
         });
         assert_eq!(
             (failure.status, &*failure.kind),

@@ -32,8 +32,8 @@ use std::{ffi::OsString, process::ExitCode};
 /// EXIT STATUS: 0 done · 1 other failure · 2 wrong usage · 3 no acceptable offer, nothing paid · 4 balance
 /// or allowance too small, nothing paid · 5 refused, and the canister and the ledger prove that nothing was
 /// paid and nothing can be · 6 outcome unknown: the payment is recorded, the same command goes on with it ·
-/// 7 seller, replica or ledger unreachable, nothing paid · 8 paid, but the receipt does not hold or could not
-/// be checked · 9 this payment was used before: the money moved or may have · 10 paid, but not delivered ·
+/// 7 seller, replica or ledger unreachable, nothing paid · 8 the content or a receipt is here, and what it says
+/// of the money is not proven · 9 this payment was used before: the money moved or may have · 10 paid, but not delivered ·
 /// 130 or 143 interrupted, no payment was sent
 #[derive(Debug, Parser)]
 #[command(name = "tollkeeper", version, verbatim_doc_comment)]
@@ -52,7 +52,7 @@ enum Command {
     Quote(Box<quote::QuoteArgs>),
     /// Lists the payments whose outcome is not known, or asks canister and ledger about one.
     Status(status::StatusArgs),
-    /// Ends the record of a payment: the same request can be paid for anew, and the payment may still be charged.
+    /// Ends the record of a payment: the same request can be paid for again, and this payment may still be charged.
     Forget(status::ForgetArgs),
     /// Lets a canister collect payments from a ledger, up to an amount.
     Approve(approve::ApproveArgs),

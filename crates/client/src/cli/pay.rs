@@ -21,8 +21,7 @@ use std::{
     time::Duration,
 };
 use tollkeeper_client::{
-    Account, Amount, Identity, Network, Outcome, Payer, PaymentId, Request, RequestKey,
-    SignedPayment, Step, parse_units,
+    Amount, Identity, Network, Outcome, Payer, PaymentId, Request, SignedPayment, Step, parse_units,
 };
 
 /// The longest patience, in seconds: a week, as long as a canister delivers for the same payment.
@@ -36,7 +35,7 @@ pub struct PayArgs {
     request: RequestArgs,
     /// The name of this purchase for sellers that take one (`payment-identifier`): 16 to 128 letters, digits, `-`
     /// and `_` [default: a random one].
-    #[arg(long, value_parser = identifier, value_name = "ID")]
+    #[arg(long, value_name = "ID")]
     id: Option<String>,
     /// Approve the collecting canister if it may not collect enough yet: for AMOUNT, or for exactly this payment; for
     /// one hour. Never more than --max-amount and the ledger's fee, and only the canister of the URL's host or
@@ -60,15 +59,6 @@ pub struct PayArgs {
     /// Look the payment's block up on the ledger afterwards.
     #[arg(long)]
     check: bool,
-}
-
-/// An identifier as the extension allows it.
-fn identifier(text: &str) -> Result<String, String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    match (16..=128).contains(&text.len()) && text.chars().all(allowed) {
-        true => Ok(text.into()),
-        false => Err("it must have 16 to 128 characters: letters, digits, - and _".into()),
-    }
 }
 
 /// What is to be paid for.
@@ -128,25 +118,13 @@ pub async fn run(
         Some(id) => network.map_err(|failure| delivery::still_unknown(failure, &id))?,
         None => network?,
     };
-    let account = Account {
-        subaccount: args.request.subaccount,
-        ..identity.account()
-    };
     let payer = args
         .payer(identity, network, &kept, output, situation)
         .await?;
     let outcome = match purchase {
         Purchase::Kept(payment) => payer.send(&payment).await.map(Outcome::Paid),
         Purchase::New(request, Some(payment)) => {
-            let network = payer.network().id();
-            let key = RequestKey::new(
-                &account,
-                network,
-                &request.method,
-                &request.url,
-                &request.body,
-            );
-            if !payment.keys().contains(&key) {
+            if !payment.keys().contains(&payer.key(&request)) {
                 return Err(not_this_request(args.save.as_deref(), &payment));
             }
             output.note(format!(

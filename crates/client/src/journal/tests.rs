@@ -11,7 +11,7 @@ fn payment(number: u8, url: &str) -> SignedPayment {
     let payer = candid::Principal::self_authenticating([1; 32]);
     serde_json::from_value(json!({
         "method": "GET", "url": url, "headers": [["Authorization", "Bearer s3cret"], ["X-Mine", "1"]],
-        "body": "", "paymentId": hex::encode([number; 32]),
+        "body": "", "header": "", "paymentId": hex::encode([number; 32]),
         "payment": {
             "x402Version": 2,
             "accepted": {

@@ -6,9 +6,9 @@ use crate::{
     ledger::Approval,
     offer::Offer,
     payment::{Purchase, SignedPayment, named},
+    serving::is_canister,
     step::Step,
 };
-use candid::Principal;
 use icrc_ledger_types::icrc2::approve::ApproveError;
 use x402_icp::{
     Account, Amount,
@@ -89,6 +89,7 @@ impl Payer {
     }
 
     async fn check_funds(&self, offer: &Offer) -> Result<Offer, PayError> {
+        #[cfg(test)]
         if !self.asks_ledgers {
             return Ok(offer.clone());
         }
@@ -305,10 +306,4 @@ fn too_long(actual: usize) -> PayError {
         limit: MAX_HEADER_BYTES,
         actual,
     }
-}
-
-/// Whether a principal is an opaque id, as canisters have (Interface Specification, "Principals"): neither a key's nor
-/// the anonymous one nor that of the management canister.
-pub(super) fn is_canister(principal: Principal) -> bool {
-    principal.as_slice().last() == Some(&0x01)
 }

@@ -75,7 +75,7 @@ impl Payer {
             let problem = "the stored request cannot be read".into();
             return Tried::Over(Err(unsettled(payment, problem)));
         };
-        let answer = match self.http.pay(&request, &payment.header()).await {
+        let answer = match self.http.pay(&request, payment.header()).await {
             Ok(answer) => answer,
             Err(error @ HttpError::Malformed(_)) => {
                 return Tried::Over(Err(match known.may_have_arrived {
@@ -152,7 +152,6 @@ impl Payer {
                     payment: Box::new(payment.clone()),
                     status,
                     receipt: Box::new(proven_receipt(payment, block)),
-                    problems: Vec::new(),
                 },
             },
             Resolution::Unknown { reason: problem } => match error {

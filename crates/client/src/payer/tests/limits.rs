@@ -246,7 +246,7 @@ async fn secrets_are_not_printed() {
         format!("{quote:?}"),
         format!("{payer:?} {:?}", payer.unresolved()),
     ] {
-        for secret in ["s3cret", signature.as_str(), header.as_str()] {
+        for secret in ["s3cret", signature.as_str(), header] {
             assert!(!text.contains(secret), "{text}");
         }
     }
