@@ -38,7 +38,7 @@ export function parseAccount(text: string): Account | undefined {
 }
 
 /** The principal of a text in its one canonical form; undefined for any other text. */
-export function parsePrincipal(text: string): Principal | undefined {
+function parsePrincipal(text: string): Principal | undefined {
   try {
     const principal = Principal.fromText(text);
     return principal.toText() === text ? principal : undefined;

@@ -45,10 +45,7 @@ export class Network {
     this.#callMs = callMs;
   }
 
-  /**
-   * The network of this id as the options reach it; undefined if they name none. Throws if the root key is another
-   * network's, whose word counts for nothing here.
-   */
+  /** The network of this id as the options reach it; undefined if they name none. Throws {@link OtherNetwork}. */
   static async connect(network: string, identity: SignIdentity, options: AgentOptions): Promise<Network | undefined> {
     if (options.agent === false) return undefined;
     const callMs = options.agentCallMs ?? 30_000;
@@ -68,7 +65,7 @@ export class Network {
     return new Network(agent, callMs);
   }
 
-  /** A network whose root key was checked already, for tests and for {@link connect}. */
+  /** The network of this id, if the agent speaks for it; throws if the agent speaks for another one. */
   static async of(agent: Agent, network: string): Promise<Network> {
     const connected = await Network.connect(network, undefined as never, { agent });
     if (!connected) throw new Error("there is no agent");

@@ -110,7 +110,7 @@ async function getBlocks(network: Network, ledger: Principal, start: bigint, len
  * What one block says. A block of an unknown shape counts if it has the payment's memo, or both parties, anywhere
  * in it.
  */
-export function judge(block: Value, paymentId: string, { payer, spender, others }: Parties): LedgerWord {
+function judge(block: Value, paymentId: string, { payer, spender, others }: Parties): LedgerWord {
   const tx = member(block, "tx");
   const from = accountOf(tx && member(tx, "from"));
   const by = accountOf(tx && member(tx, "spender"));

@@ -11,7 +11,7 @@ import { plain } from "./text.js";
  * - `cancelled`: it will never charge this authorization;
  * - `used`: the money moved or may have moved;
  * - `expired`: the authorization had ended; whether it was charged before is another question (`scheme.resolve`);
- * - `too_far_ahead`: it begins too late to be cancelled now, and can be charged then.
+ * - `too_far_ahead`: it ends too late to be cancelled yet, and stays good: ask again later.
  */
 export type Cancellation = "cancelled" | "used" | "expired" | "too_far_ahead";
 

@@ -11,7 +11,7 @@ export {
   type Terms,
 } from "./authorization.js";
 export { browserStore } from "./browser-store.js";
-export { cancelPayment } from "./cancel.js";
+export { type Cancellation, cancelPayment } from "./cancel.js";
 export { OfferRefused, PaymentUnresolved } from "./errors.js";
 export { type ApproveOptions, type EnsureOptions, PayerLedger } from "./ledger.js";
 export { MAINNET, networkId } from "./network.js";

@@ -10,7 +10,7 @@ import { plain } from "./text.js";
 
 const DOMAIN_SEPARATOR = "x402-icp-offer";
 /** The longest authorization that is signed: one day. */
-export const MAX_TIMEOUT_SECONDS = 86_400;
+const MAX_TIMEOUT_SECONDS = 86_400;
 const AMOUNT_LIMIT = 1n << 128n;
 
 /** One offer with every field checked. */
