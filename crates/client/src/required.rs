@@ -43,8 +43,8 @@ pub(crate) fn read(response: &Response) -> Result<Required, String> {
         _ => return Err("accepts is no list".into()),
     };
     Ok(Required {
-        error: text(&value, "error"),
-        resource: value.get("resource").and_then(resource),
+        error: value.get("error").and_then(Value::as_str).map(String::from),
+        resource: value.get("resource").and_then(ResourceInfo::readable),
         accepts,
         extensions: value
             .get("extensions")
@@ -57,28 +57,6 @@ pub(crate) fn read(response: &Response) -> Result<Required, String> {
 fn version_1(body: &[u8]) -> bool {
     decode_json::<Value>("body", body)
         .is_ok_and(|body| body.get("x402Version").and_then(natural) == Some(1))
-}
-
-/// The members of the resource that can be read; the URL alone is indispensable.
-fn resource(value: &Value) -> Option<ResourceInfo> {
-    Some(ResourceInfo {
-        url: text(value, "url")?,
-        description: text(value, "description"),
-        mime_type: text(value, "mimeType"),
-        service_name: text(value, "serviceName"),
-        tags: value
-            .get("tags")
-            .and_then(Value::as_array)
-            .and_then(|tags| {
-                let texts = tags.iter().map(|tag| tag.as_str().map(String::from));
-                texts.collect()
-            }),
-        icon_url: text(value, "iconUrl"),
-    })
-}
-
-fn text(value: &Value, key: &str) -> Option<String> {
-    value.get(key).and_then(Value::as_str).map(String::from)
 }
 
 /// A natural number by its value: `60` and `60.0` are the same number.

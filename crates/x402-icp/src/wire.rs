@@ -70,6 +70,26 @@ pub struct ResourceInfo {
     pub icon_url: Option<String>,
 }
 
+impl ResourceInfo {
+    /// The members of a resource that can be read; `None` without a URL. Nobody signs it, so an odd member spoils
+    /// itself only.
+    pub fn readable(value: &Value) -> Option<Self> {
+        let text = |key: &str| value.get(key).and_then(Value::as_str).map(String::from);
+        let tags = value.get("tags").and_then(Value::as_array);
+        Some(ResourceInfo {
+            url: text("url")?,
+            description: text("description"),
+            mime_type: text("mimeType"),
+            service_name: text("serviceName"),
+            tags: tags.and_then(|tags| {
+                let texts = tags.iter().map(|tag| tag.as_str().map(String::from));
+                texts.collect()
+            }),
+            icon_url: text("iconUrl"),
+        })
+    }
+}
+
 /// One way to pay: an offer when the server sends it, the accepted offer when the client does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -312,30 +332,12 @@ where
     })
 }
 
-/// Reads what of a resource is readable; nothing without a URL.
+/// Reads what of a resource is readable.
 fn readable_resource<'de, D>(deserializer: D) -> Result<Option<ResourceInfo>, D::Error>
 where
     D: Deserializer<'de>,
 {
-    let mut value = Value::deserialize(deserializer)?;
-    let mut text = |key: &str| match value.get_mut(key).map(Value::take) {
-        Some(Value::String(text)) => Some(text),
-        _ => None,
-    };
-    let Some(url) = text("url") else {
-        return Ok(None);
-    };
-    Ok(Some(ResourceInfo {
-        url,
-        description: text("description"),
-        mime_type: text("mimeType"),
-        service_name: text("serviceName"),
-        icon_url: text("iconUrl"),
-        tags: value
-            .get_mut("tags")
-            .and_then(|tags| serde_json::from_value(tags.take()).ok())
-            .flatten(),
-    }))
+    Value::deserialize(deserializer).map(|value| ResourceInfo::readable(&value))
 }
 
 /// The same, and a resource without anything if nothing is.
