@@ -1,5 +1,6 @@
 /** Answers: asked for with limits, and made again for the caller with the URL they came from. */
 import { type BodyLimits, type Read, readBody } from "./body.js";
+import { isObject } from "./bytes.js";
 import { type RequestFacts, send, type Sending } from "./request.js";
 import { within } from "./waits.js";
 
@@ -34,7 +35,7 @@ export class Exchange {
   /** Reads the answer's body. A body that is shorter than it was said to be is an error. */
   async read(response: Response, limits: BodyLimits): Promise<Read> {
     try {
-      const read = await readBody(response.body, limits, this.#signal);
+      const read = await this.#read(response, limits);
       const announced = response.headers.get("content-length");
       const encoded = response.headers.has("content-encoding") || response.headers.has("transfer-encoding");
       if (
@@ -54,6 +55,14 @@ export class Exchange {
     }
   }
 
+  async #read(response: Response, limits: BodyLimits): Promise<Read> {
+    const body: unknown = response.body;
+    if (body === null || (isObject(body) && typeof body.getReader === "function")) return readBody(response.body, limits, this.#signal);
+    // Fetches of some systems give no stream of the web.
+    const bytes = await within(response.arrayBuffer(), "the body", Math.max(limits.idleMs, limits.totalMs), this.#signal);
+    return { whole: new Uint8Array(bytes) };
+  }
+
   /** Ends what is under way. */
   cancel(): void {
     this.#abort.abort();
@@ -65,18 +74,21 @@ export class Exchange {
   }
 }
 
-/** The response with another body, and with the URL of the first one. */
+/** The response with another body, and with the URL and the status line of the first one. */
 export function remade(response: Response, body: BodyInit | null, headers: Headers = new Headers(response.headers)): Response {
-  const { status, statusText } = response;
+  const { status, statusText, ok, url, redirected } = response;
   if (status < 200) return response;
-  const made = new Response(WITHOUT_BODY.includes(status) ? null : body, { status, statusText, headers });
-  return withOrigin(made, response.url, response.redirected);
+  // The constructor takes fewer statuses and reason phrases than servers send.
+  const made = new Response(WITHOUT_BODY.includes(status) ? null : body, { status: status > 599 ? 500 : status, headers });
+  return withOrigin(made, { status, statusText, ok, url, redirected });
 }
 
-function withOrigin(made: Response, url: string, redirected: boolean): Response {
+type Origin = Pick<Response, "status" | "statusText" | "ok" | "url" | "redirected">;
+
+function withOrigin(made: Response, origin: Origin): Response {
+  const members = Object.entries(origin).map(([name, value]) => [name, { value: value as unknown }]);
   return Object.defineProperties(made, {
-    url: { value: url },
-    redirected: { value: redirected },
-    clone: { value: () => withOrigin(Response.prototype.clone.call(made), url, redirected) },
+    ...(Object.fromEntries(members) as PropertyDescriptorMap),
+    clone: { value: () => withOrigin(Response.prototype.clone.call(made), origin) },
   });
 }

@@ -7,7 +7,12 @@ import { join } from "node:path";
 import { Mutexes } from "./store.js";
 
 /** How often a holder says that it lives. */
-const HEARTBEAT_MS = 5_000;
+const HEARTBEAT_MS = 2_000;
+/**
+ * How long a waiter itself has to see no sign of life, whatever the clock says: after the machine has slept, or its
+ * clock was set, the last sign of a holder that lives looks old until the next one.
+ */
+const WATCHED_MS = 6_000;
 /** A lock of a process that cannot be looked at is stale when it is silent for so long. */
 const SILENT_STALE_MS = 120_000;
 /** A lock whose process seems to live, but whose number may be another process's by now. */
@@ -54,9 +59,13 @@ export class FileLocks {
 
 async function take(path: string): Promise<string> {
   const token = randomBytes(16).toString("hex");
+  let last: number | undefined;
+  let since = performance.now();
   for (;;) {
     if (await create(path, token)) return token;
-    if (await isStale(path)) await breakLock(path);
+    const sign = await lifeSign(path);
+    if (sign !== last) [last, since] = [sign, performance.now()];
+    if (await isStale(path, performance.now() - since)) await breakLock(path, performance.now() - since);
     else await new Promise((resolve) => setTimeout(resolve, POLL_MS * (0.5 + Math.random())));
   }
 }
@@ -78,30 +87,33 @@ async function create(path: string, token: string): Promise<boolean> {
 }
 
 /** Two processes that find a lock stale must not both remove it, the second one the first one's new lock. */
-async function breakLock(path: string): Promise<void> {
+async function breakLock(path: string, watched: number): Promise<void> {
   const guard = `${path}.break`;
   const age = await silence(guard);
-  if (age !== undefined && age > 10_000) await unlink(guard).catch(() => undefined);
+  if (age !== undefined && Math.abs(age) > 10_000) await unlink(guard).catch(() => undefined);
   if (!(await create(guard, "break"))) return new Promise((resolve) => setTimeout(resolve, POLL_MS));
   try {
-    if (await isStale(path)) await unlink(path).catch(() => undefined);
+    if (await isStale(path, watched)) await unlink(path).catch(() => undefined);
   } finally {
     await unlink(guard).catch(() => undefined);
   }
 }
 
-async function isStale(path: string): Promise<boolean> {
+/** `watched`: milliseconds for which the caller has seen no sign of life, by a clock that nobody sets. */
+async function isStale(path: string, watched: number): Promise<boolean> {
   const [holder, age] = [await holderOf(path), await silence(path)];
   if (age === undefined) return false;
   // Empty or half written: its maker is about to write it, or was killed.
-  if (!holder || holder.place !== place()) return age > (holder ? SILENT_STALE_MS : 10_000);
+  if (!holder) return Math.abs(age) > 10_000;
+  const silent = (limit: number) => watched > limit || (age > limit && watched > WATCHED_MS);
+  if (holder.place !== place()) return silent(SILENT_STALE_MS);
   if (holder.pid === process.pid) {
     if (held.has(holder.token)) return false;
     // Older than this process: of one that had the same number, as is usual in a container. Younger: another worker
     // thread's.
-    return age > process.uptime() * 1000;
+    return age > process.uptime() * 1000 || silent(SILENT_STALE_MS);
   }
-  return alive(holder.pid) ? age > SILENT_ALIVE_MS : true;
+  return alive(holder.pid) ? silent(SILENT_ALIVE_MS) : true;
 }
 
 async function holderOf(path: string): Promise<Holder | undefined> {
@@ -112,13 +124,19 @@ async function holderOf(path: string): Promise<Holder | undefined> {
   }
 }
 
-/** Milliseconds since the last sign of life; undefined if there is no file. */
-async function silence(path: string): Promise<number | undefined> {
+/** When the last sign of life was, by the clock of then; undefined if there is no file. */
+async function lifeSign(path: string): Promise<number | undefined> {
   try {
-    return Date.now() - (await stat(path)).mtimeMs;
+    return (await stat(path)).mtimeMs;
   } catch {
     return undefined;
   }
+}
+
+/** Milliseconds since the last sign of life; undefined if there is no file. */
+async function silence(path: string): Promise<number | undefined> {
+  const last = await lifeSign(path);
+  return last === undefined ? undefined : Date.now() - last;
 }
 
 function alive(pid: number): boolean {

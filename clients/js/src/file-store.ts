@@ -12,6 +12,9 @@ import type { PaymentStore } from "./store.js";
 
 const RECORD = /^([0-9a-f]{64})\.json$/;
 
+/** Files that are read at the same time. */
+const OPEN_FILES = 16;
+
 /** A store in `folder`, which is made with mode 0700 if it does not exist. Files have mode 0600. */
 export function fileStore(folder: string): PaymentStore {
   return new FileStore(resolve(folder));
@@ -63,13 +66,17 @@ class FileStore implements PaymentStore {
 
   async list(): Promise<PaymentRecord[]> {
     await this.#make();
-    const found = await Promise.all(
-      (await readdir(this.#folder)).map(async (name) => {
+    const names = await readdir(this.#folder);
+    const records: PaymentRecord[] = [];
+    // A few at a time: a process may have no more than 256 files open.
+    for (let from = 0; from < names.length; from += OPEN_FILES) {
+      const found = names.slice(from, from + OPEN_FILES).map(async (name) => {
         const id = RECORD.exec(name)?.[1];
         return id === undefined ? undefined : this.#read(join(this.#folder, name), id);
-      }),
-    );
-    return found.filter((record) => record !== undefined);
+      });
+      records.push(...(await Promise.all(found)).filter((record) => record !== undefined));
+    }
+    return records;
   }
 
   async withLock<T>(key: string, fn: () => Promise<T>): Promise<T> {

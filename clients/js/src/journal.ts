@@ -3,7 +3,7 @@ import { tick } from "./clock.js";
 import { encodeHeader, type JsonObject } from "./bytes.js";
 import { OfferRefused } from "./errors.js";
 import { identifierIn } from "./identifier.js";
-import { isOpen, type PaymentRecord, type PaymentState } from "./record.js";
+import { isOpen, keysOf, type PaymentRecord, type PaymentState } from "./record.js";
 import type { PaymentStore } from "./store.js";
 
 /** The longest PAYMENT-SIGNATURE that a verifier reads (section 3 of docs/scheme_exact_icp.md). */
@@ -14,8 +14,14 @@ export const MAX_HEADER_BYTES = 16_384;
  */
 const KEEP_ENDED_MS = 86_400_000;
 const MAX_ENDED = 500;
+/** Ended payments that are kept for longer, because one that is open began before their end. */
+const MAX_KEPT = 5_000;
+/** As far as blocks before an authorization's beginning are looked at. */
+const SLACK_SECONDS = 120;
 /** Additions after which ended payments are looked through. */
 const PRUNE_EVERY = 20;
+/** How far clocks of processes that share a store may be apart. */
+const CLOCKS_DIFFER_MS = 10_000;
 /** Characters of a body that is kept after its delivery, for calls that began before it. */
 const MAX_KEPT_BODY = 100_000;
 
@@ -34,15 +40,34 @@ export class Journal {
   }
 
   /**
-   * The payment that a request which began at `begun` (Unix milliseconds) has to use: the one that is open, or one
-   * that ended while the request was under way. Call it under the lock of `key`.
+   * The payment of `key` that a request which began at `begun` (Unix milliseconds) has to use: the one that is open,
+   * or one that ended while the request was under way. Call it under the lock of `key`.
    */
   async current(key: string, begun: number): Promise<PaymentRecord | undefined> {
-    const records = (await this.store.list()).filter((record) => record.requestKey === key);
-    const open = records.find(isOpen);
-    if (open) return open;
-    const meanwhile = records.filter((record) => record.state === "delivered" && (record.endedAt ?? 0) >= begun);
-    return meanwhile.sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0))[0];
+    return usedBy((await this.store.list()).filter((record) => record.requestKey === key), begun)[0];
+  }
+
+  /**
+   * Runs `fn` with the payments that a request under any of `keys` has to use, the one that counts first, under the
+   * locks of the keys and of the payments.
+   */
+  async exclusively<T>(keys: string[], begun: number, fn: (candidates: PaymentRecord[]) => Promise<T>): Promise<T> {
+    const held = new Set(keys);
+    for (;;) {
+      const done = await this.#locked([...held].sort(), async () => {
+        const records = (await this.store.list()).filter((record) => keysOf(record).some((key) => keys.includes(key)));
+        const found = usedBy(records, begun);
+        const missing = found.map(({ requestKey }) => requestKey).filter((key) => !held.has(key));
+        return missing.length === 0 ? { result: await fn(found) } : missing;
+      });
+      if ("result" in done) return done.result;
+      for (const key of done) held.add(key);
+    }
+  }
+
+  /** Takes locks in their order: two calls that need several never wait for one another. */
+  #locked<T>([first, ...rest]: string[], fn: () => Promise<T>): Promise<T> {
+    return first === undefined ? fn() : this.store.withLock(first, () => this.#locked(rest, fn));
   }
 
   /** Open payments of a payer to one spender. */
@@ -57,9 +82,20 @@ export class Journal {
     return new Set(ids.filter((id) => id !== paymentId));
   }
 
-  async add(record: PaymentRecord): Promise<void> {
+  /** Throws if `limit` payments to a spender are open. */
+  async checkRoom(spender: string, payer: string, limit: number): Promise<void> {
+    if ((await this.openTo(spender, payer)) < limit) return;
+    throw new OfferRefused(`${limit} payments to canister ${spender} are not resolved: resolve or forget some of them first`);
+  }
+
+  /** Adds a payment, unless `limit` payments to its spender are open by now. */
+  async add(record: PaymentRecord, limit: number): Promise<void> {
     if (this.#added++ % PRUNE_EVERY === 0) await this.prune();
-    await this.store.put(record);
+    const { spender, payer } = record;
+    await this.store.withLock(`room ${payer} ${spender}`, async () => {
+      await this.checkRoom(spender, payer, limit);
+      await this.store.put(record);
+    });
   }
 
   /**
@@ -101,13 +137,21 @@ export class Journal {
     if (next) await this.store.put(next);
   }
 
-  /** Drops what ended more than a day ago. */
+  /**
+   * Drops what ended more than a day ago. What ended since an open payment to the same spender began stays without
+   * its content: the ledger's blocks of it have to be told from that one's.
+   */
   async prune(): Promise<void> {
-    const ended = (await this.store.list()).filter((record) => !isOpen(record));
-    ended.sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0));
-    const limit = Date.now() - KEEP_ENDED_MS;
+    const records = await this.store.list();
+    const open = records.filter(isOpen);
+    const ended = records.filter((record) => !isOpen(record)).sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0));
+    const now = Date.now();
     for (const [position, record] of ended.entries()) {
-      if (position >= MAX_ENDED || (record.endedAt ?? 0) < limit) await this.store.delete(record.paymentId);
+      const { endedAt = 0, payer, spender } = record;
+      if (position < MAX_ENDED && endedAt >= now - KEEP_ENDED_MS && endedAt <= now + KEEP_ENDED_MS) continue;
+      const needed = open.some((one) => one.payer === payer && one.spender === spender && one.validAfter - SLACK_SECONDS <= endedAt / 1000);
+      if (!needed || position >= MAX_KEPT) await this.store.delete(record.paymentId);
+      else if (record.request !== null || record.header !== "") await this.store.put(bare(record));
     }
   }
 
@@ -122,6 +166,18 @@ export class Journal {
   }
 }
 
+/** What a request that began at `begun` has to use of the payments for it, the one that counts first. */
+function usedBy(records: PaymentRecord[], begun: number): PaymentRecord[] {
+  // One that may have left comes before one that never did.
+  const open = records.filter(isOpen).sort((a, b) => Number(a.header === null) - Number(b.header === null));
+  // What ended in the future was dated by a clock that was put right since.
+  const latest = tick() + CLOCKS_DIFFER_MS;
+  const meanwhile = records.filter(
+    ({ state, header, endedAt = 0 }) => state === "delivered" && header !== "" && endedAt >= begun && endedAt <= latest,
+  );
+  return [...open, ...meanwhile.sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0))];
+}
+
 function ended(record: PaymentRecord, state: PaymentState): PaymentRecord | undefined {
   if (!isOpen(record)) return undefined;
   const next: PaymentRecord = { ...record, state };
@@ -131,7 +187,11 @@ function ended(record: PaymentRecord, state: PaymentState): PaymentRecord | unde
     return { ...next, endedAt: tick(), request: large ? null : next.request };
   }
   // A payment that is over needs neither its proof nor what was sent with it.
-  return { ...next, endedAt: tick(), header: "", request: null, payload: { ...next.payload, signature: "" } };
+  return bare({ ...next, endedAt: tick() });
+}
+
+function bare(record: PaymentRecord): PaymentRecord {
+  return { ...record, header: "", request: null, envelope: {}, payload: { ...record.payload, signature: "" } };
 }
 
 /** The value of PAYMENT-SIGNATURE. */

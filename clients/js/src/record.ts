@@ -33,6 +33,8 @@ export interface PaymentRecord {
   paymentId: string;
   /** Names the purchase: see {@link requestKey}. */
   requestKey: string;
+  /** The key of the caller's own request, where a redirect led from it to the one that is paid. */
+  askedKey?: string;
   state: PaymentState;
   network: string;
   /** ICRC-1 text of the account that pays. */
@@ -71,6 +73,11 @@ export interface PaymentRecord {
 /** Whether a payment holds its request: nothing else is signed for it. */
 export function isOpen(record: PaymentRecord): boolean {
   return record.state === "unresolved" || record.state === "paid";
+}
+
+/** The keys of the requests that a payment holds. */
+export function keysOf({ requestKey, askedKey }: PaymentRecord): string[] {
+  return askedKey === undefined ? [requestKey] : [requestKey, askedKey];
 }
 
 /** The key of one purchase: SHA-256 over payer, network, method, URL without fragment and the digest of the body. */

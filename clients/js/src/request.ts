@@ -22,6 +22,11 @@ export interface RequestFacts {
   /** Browser's choices: credentials, cache, referrer and so on. */
   options: RequestInit;
   signal: AbortSignal;
+  /**
+   * What the request was made of: in Node a signal of a request is no longer told of an abort once the request, or the
+   * one that it was made of, was collected.
+   */
+  origins: unknown[];
 }
 
 /**
@@ -43,7 +48,7 @@ export function checkIdentifier(id: string): string {
  * Reads a request to its end; the request itself cannot be sent any more. Throws if the body is longer than
  * `maxBytes`.
  */
-export async function factsOf(request: Request, maxBytes: number): Promise<RequestFacts> {
+export async function factsOf(request: Request, maxBytes: number, madeOf: unknown): Promise<RequestFacts> {
   const body = await bodyOf(request, maxBytes);
   const url = new URL(request.url);
   url.hash = "";
@@ -56,6 +61,7 @@ export async function factsOf(request: Request, maxBytes: number): Promise<Reque
     digest: await bodyDigest(body, headers.get("content-type")),
     options: optionsOf(request),
     signal: request.signal,
+    origins: [request, madeOf],
   };
 }
 

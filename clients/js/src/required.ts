@@ -10,13 +10,13 @@ import { messageOf, plain } from "./text.js";
 
 /**
  * PAYMENT-REQUIRED as the stock client is to see it: entries that nobody can read are left out, offers of the Internet
- * Computer carry the id of the call, cheapest first. Throws {@link OfferRefused} with every reason if nothing is left.
+ * Computer carry the id of the call, cheapest first; and how many these are. Throws {@link OfferRefused} with every reason if nothing is left.
  */
 export async function rewrite(
   header: string,
   call: Omit<Call, "id" | "offers" | "resource" | "extensions" | "takesIdentifier">,
   { assets, warn }: Pick<Limits, "assets" | "warn">,
-): Promise<string> {
+): Promise<{ header: string; offers: number }> {
   let required: JsonObject;
   try {
     required = decodeHeader(header);
@@ -24,7 +24,7 @@ export async function rewrite(
     throw new OfferRefused(`the seller's PAYMENT-REQUIRED cannot be read: ${messageOf(error)}`);
   }
   // Another version is the business of other schemes.
-  if (typeof required.x402Version === "number" && required.x402Version !== 2) return header;
+  if (typeof required.x402Version === "number" && required.x402Version !== 2) return { header, offers: 0 };
   if (required.x402Version !== 2) throw new OfferRefused(`the seller's PAYMENT-REQUIRED has x402Version ${plain(required.x402Version)}`);
   if (!Array.isArray(required.accepts)) throw new OfferRefused("the seller's PAYMENT-REQUIRED has no list of offers");
   const reasons: string[] = [];
@@ -71,7 +71,8 @@ export async function rewrite(
   const first = foreign.filter(({ position }) => position === 0).map(({ entry }) => entry);
   const rest = foreign.filter(({ position }) => position !== 0).map(({ entry }) => entry);
   const { extensions: _, ...others } = required;
-  return encodeHeader({ ...others, accepts: [...first, ...own, ...rest], ...(extensions ? { extensions } : {}) });
+  const made = { ...others, accepts: [...first, ...own, ...rest], ...(extensions ? { extensions } : {}) };
+  return { header: encodeHeader(made), offers: own.length };
 }
 
 /** Without what a seller, or a second `resendingFetch` below, put in the place of the call's id. */

@@ -9,7 +9,7 @@ import { follow } from "./redirect.js";
 import { checkIdentifier, factsOf, PAYMENT_IDENTIFIER, type RequestFacts } from "./request.js";
 import { rewrite } from "./required.js";
 import { deliver } from "./send.js";
-import { unlessAborted } from "./waits.js";
+import { either, unlessAborted } from "./waits.js";
 
 /** Bytes of a 402 that are read. */
 const MAX_REFUSAL_BYTES = 1 << 20;
@@ -25,7 +25,7 @@ export function resendingFetch(inner: typeof fetch, options: ResendOptions = {})
   const limits = limitsOf(options);
   return async (input, init) => {
     const request = new Request(input, init);
-    const facts = await factsOf(request, limits.maxRequestBytes);
+    const facts = await factsOf(request, limits.maxRequestBytes, input);
     const identifier = facts.headers.get(PAYMENT_IDENTIFIER) ?? undefined;
     if (identifier !== undefined) checkIdentifier(identifier);
     facts.headers.delete(PAYMENT_IDENTIFIER);
@@ -42,7 +42,10 @@ async function ask(
   limits: Limits,
 ): Promise<Response> {
   const begun = tick();
-  const { response, exchange, url, unpayable } = await follow(inner, facts, redirect, limits.idleMs);
+  const { response, exchange, url, unpayable } = await follow(inner, facts, redirect, limits.idleMs).catch(async (error: unknown) => {
+    await lastWords(facts);
+    throw error;
+  });
   // The exchange stays open: the caller reads the body, and aborts it if need be.
   if (response.status !== 402) {
     if (response.status >= 400) await lastWords(facts);
@@ -54,13 +57,15 @@ async function ask(
   const body = "whole" in read ? read.whole : "{}";
   const headers = new Headers(response.headers);
   const required = headers.get("PAYMENT-REQUIRED");
-  if (required !== null) {
+  if (required === null) {
+    await lastWords(facts);
+  } else {
     const gatewayCanister = headers.get("x-ic-canister-id") ?? undefined;
     try {
-      headers.set(
-        "PAYMENT-REQUIRED",
-        await rewrite(required, { request: facts, url, begun, identifier, gatewayCanister, unpayable }, limits),
-      );
+      const call = { request: facts, url, begun, identifier, gatewayCanister, unpayable };
+      const { header, offers } = await rewrite(required, call, limits);
+      headers.set("PAYMENT-REQUIRED", header);
+      if (offers === 0) await lastWords(facts);
     } catch (error) {
       await lastWords(facts);
       throw error;
@@ -98,7 +103,10 @@ async function pay(inner: typeof fetch, facts: RequestFacts, header: string, lim
   const { journal, requestKey } = call.payment;
   const extensions = isObject(payload?.extensions) ? payload.extensions : undefined;
   const envelope = { resource: call.resource, ...(extensions === undefined ? {} : { extensions }) };
-  return deliver(inner, { journal, requestKey, which: call.begun, envelope, current: facts }, limits);
+  // The caller's abort reaches the unpaid request for sure, and a copy of it may be lost; see `RequestFacts.origins`.
+  const signal = either(call.request.signal, facts.signal);
+  const current = { ...facts, signal, origins: [...facts.origins, call.request] };
+  return deliver(inner, { journal, requestKey, which: call.begun, envelope, current }, limits);
 }
 
 function sameRequest(call: Call, facts: RequestFacts): boolean {

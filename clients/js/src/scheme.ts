@@ -11,7 +11,7 @@ import { mismatch, type Offer, readOffer } from "./offer.js";
 import { type ExactIcpOptions, Networks } from "./scheme-options.js";
 import { inOrder } from "./policy.js";
 import { preflight } from "./preflight.js";
-import { offerKey, type PaymentRecord, requestKey } from "./record.js";
+import { keysOf, offerKey, type PaymentRecord, requestKey } from "./record.js";
 import { recorded } from "./request.js";
 import { identifierExtension, identifierIn } from "./identifier.js";
 import { lastWord, type Outcome } from "./resolve.js";
@@ -21,7 +21,7 @@ import { canisterOfUrl } from "./serving.js";
 import { sign } from "./sign.js";
 import { defaultStore } from "./store.js";
 import { messageOf, plain } from "./text.js";
-import { unlessAborted } from "./waits.js";
+import { unlessAborted, within } from "./waits.js";
 import { summary, type UnresolvedPayment } from "./summary.js";
 
 /**
@@ -145,10 +145,11 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   /** Called by `resendingFetch` when a request was answered with something else than an offer. */
   async lastWords({ method, url, digest }: { method: string; url: string; digest: string }): Promise<void> {
     try {
-      for (const { paymentId, payer, state, request, validBefore, header } of await this.#journal.store.list()) {
-        const same = request?.url === url && request.digest === digest && (request.method === method || method === "HEAD");
-        if (payer === this.#payer && state === "unresolved" && same && header !== null && validBefore <= this.#now())
-          await this.resolve(paymentId);
+      for (const record of await this.#journal.store.list()) {
+        const { paymentId, payer, network, state, request, validBefore, header } = record;
+        if (payer !== this.#payer || state !== "unresolved" || !request || header === null || validBefore > this.#now()) continue;
+        const key = await requestKey(payer, network, method === "HEAD" ? request.method : method, url, digest);
+        if (keysOf(record).includes(key)) await this.resolve(paymentId);
       }
     } catch {
       // The store or the record is not there now; the next request asks again.
@@ -165,27 +166,32 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   async #forCall(call: Call, offer: Offer, context?: PaymentPayloadContext): Promise<PaymentRecord> {
     const { method, digest, signal } = call.request;
     const key = await requestKey(this.#payer, offer.network, method, call.url, digest);
-    return this.#journal.store.withLock(key, async () => {
-      const known = await this.#usable(key, call.begun);
+    // A redirect that leads elsewhere each time does not make the caller's request another one.
+    const askedKey = await requestKey(this.#payer, offer.network, method, call.request.url, digest);
+    return this.#journal.exclusively([key, askedKey], call.begun, async (candidates) => {
+      const known = await this.#usable(candidates, offer);
+      const left = known !== undefined && known.header !== null;
       // Two identifiers are two purchases, of which the second one waits for the end of the first.
       const another = call.identifier !== undefined && known?.identifier !== call.identifier;
-      if (known && !(another && known.state === "delivered")) {
-        if (another) {
-          throw new OfferRefused(`payment ${known.paymentId} of this request, under another payment identifier, is not resolved`);
-        }
-        return known;
+      const usable = known && !(another && known.state === "delivered") ? known : undefined;
+      if (usable && another) {
+        throw new OfferRefused(`payment ${usable.paymentId} of this request, under another payment identifier, is not resolved`);
       }
+      if (usable && left) return usable;
       if (call.unpayable !== undefined) throw new OfferRefused(call.unpayable);
       const problem = mismatch(offer, method, call.url);
       if (problem !== undefined) throw new OfferRefused(problem);
       await this.#checkSpender(offer, call);
+      this.#checkAmount(offer, context);
       signal.throwIfAborted();
+      if (usable) return usable;
       const identifier = call.takesIdentifier ? (call.identifier ?? `pay_${crypto.randomUUID().replaceAll("-", "")}`) : undefined;
       const envelope: Envelope = {
         resource: call.resource,
         ...(call.extensions ? { extensions: named(call.extensions, identifier) } : {}),
       };
-      return this.#record(key, offer, envelope, context, { request: recorded(call.request, call.url), header: null, signal });
+      const keys = { requestKey: key, ...(askedKey === key ? {} : { askedKey }) };
+      return this.#record(keys, offer, envelope, context, { request: recorded(call.request, call.url), header: null, signal });
     });
   }
 
@@ -213,25 +219,27 @@ export class ExactIcpScheme implements SchemeNetworkClient {
         else if (state !== "dead") throw new OfferRefused(`payment ${open.paymentId} for the same offer is not resolved: ${reason}`);
       }
       const identifier = identifierIn(context?.extensions);
-      return this.#record(key, offer, {}, context, { request: null, header: "", ...(identifier === undefined ? {} : { identifier }) });
+      return this.#record({ requestKey: key }, offer, {}, context, { request: null, header: "", ...(identifier === undefined ? {} : { identifier }) });
     });
     return { x402Version, payload: { ...record.payload } };
   }
 
-  /** The recorded payment that a request has to use, after its last word if it is due. Under the lock of `key`. */
-  async #usable(key: string, begun: number): Promise<PaymentRecord | undefined> {
-    const known = await this.#journal.current(key, begun);
-    if (known?.state !== "unresolved") return known;
-    const left = known.validBefore - this.#now();
-    if (known.header === null) {
-      // It never left. A fresh one is better if this one is about to end.
-      if (left >= Number(known.accepted.maxTimeoutSeconds) / 3) return known;
-      await this.#journal.store.delete(known.paymentId);
-      return undefined;
+  /** The recorded payment that a request has to use, after its last word if it is due. Under the locks of all. */
+  async #usable(candidates: PaymentRecord[], offer: Offer): Promise<PaymentRecord | undefined> {
+    for (const known of candidates) {
+      if (known.state !== "unresolved") return known;
+      const left = known.validBefore - this.#now();
+      if (known.header === null) {
+        // It never left. A new one is better if this one is about to end, or the client has chosen other terms now.
+        const same = JSON.stringify(known.accepted) === JSON.stringify(offer.entry);
+        if (same && left >= Number(known.accepted.maxTimeoutSeconds) / 3) return known;
+        await this.#journal.store.delete(known.paymentId);
+        continue;
+      }
+      if (known.refused === undefined && left > 0) return known;
+      if ((await this.#ask(known)).state !== "dead") return known;
     }
-    if (known.refused === undefined && left > 0) return known;
-    const { state } = await this.#ask(known);
-    return state === "dead" ? undefined : known;
+    return undefined;
   }
 
   /** The last word about an open payment, noted. Under the lock of its request. */
@@ -255,7 +263,7 @@ export class ExactIcpScheme implements SchemeNetworkClient {
 
   /** Signs an offer and records it, durably, before anybody sees it. Under the lock of `key`. */
   async #record(
-    key: string,
+    keys: Pick<PaymentRecord, "requestKey" | "askedKey">,
     offer: Offer,
     envelope: Envelope,
     context: PaymentPayloadContext | undefined,
@@ -263,24 +271,27 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   ): Promise<PaymentRecord> {
     this.#checkAmount(offer, context);
     const limit = this.#options.maxUnresolved ?? 100;
-    if ((await this.#journal.openTo(offer.spender, this.#payer)) >= limit) {
-      throw new OfferRefused(`${limit} payments to canister ${offer.spender} are not resolved: resolve or forget some of them first`);
-    }
+    await this.#journal.checkRoom(offer.spender, this.#payer, limit);
+    const owner = this.#identity.getPrincipal();
+    if (accountText(owner, this.#options.subaccount) !== this.#payer)
+      throw new OfferRefused(`the identity speaks for ${owner.toText()} now, and this scheme pays for ${this.#payer}`);
     const connected = await this.#networks.of(offer.network).catch((error: unknown) => {
       // A network that does not answer stops no purchase; a payer who is connected to another one does not pay here.
       if (error instanceof OtherNetwork) throw new OfferRefused(error.message);
       return undefined;
     });
     const network = this.#options.preflight === false ? undefined : connected;
-    const payer = { owner: this.#identity.getPrincipal(), subaccount: this.#options.subaccount };
+    const payer = { owner, subaccount: this.#options.subaccount };
     const allowance = network && (await preflight(network, offer, payer, Math.floor(this.#now()) + offer.maxTimeoutSeconds));
     how.signal?.throwIfAborted();
-    const signed = await sign(this.#identity, this.#payer, offer, envelope, () => this.#now());
+    // A signer that never answers must not hold the request for others; what it signs afterwards is dropped.
+    const signing = sign(this.#identity, this.#payer, offer, envelope, () => this.#now());
+    const signed = await within(signing, "the signer", 2_000 * offer.maxTimeoutSeconds, how.signal);
     const identifier = how.identifier ?? identifierIn(envelope.extensions);
     const record: PaymentRecord = {
       format: "tollkeeper-x402/1",
       ...signed,
-      requestKey: key,
+      ...keys,
       state: "unresolved",
       network: offer.network,
       payer: this.#payer,
@@ -298,7 +309,7 @@ export class ExactIcpScheme implements SchemeNetworkClient {
       ...(allowance === undefined ? {} : { allowance: allowance.toString() }),
       createdAt: Date.now(),
     };
-    await this.#journal.add(record);
+    await this.#journal.add(record, limit);
     return record;
   }
 
@@ -314,7 +325,8 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   }
 
   #cap(asset: string): bigint | undefined {
-    const own = this.#options.maxAmounts?.[asset];
+    const { maxAmounts = {} } = this.#options;
+    const own = Object.hasOwn(maxAmounts, asset) ? maxAmounts[asset] : undefined;
     return own === undefined ? defaultCap(asset) : BigInt(own);
   }
 

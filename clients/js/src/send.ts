@@ -8,7 +8,7 @@ import { isPending, receiptOf, receiptProblem } from "./receipt.js";
 import type { PaymentRecord } from "./record.js";
 import { recorded, replayed, type RequestFacts } from "./request.js";
 import { messageOf } from "./text.js";
-import { retryAfter, sleep } from "./waits.js";
+import { retryAfter, sleep, unlessAborted } from "./waits.js";
 
 /** Statuses with which somebody on the way says that asking again may help. */
 const TRANSIENT = [408, 425, 429];
@@ -31,11 +31,11 @@ export interface Payment {
  * Throws {@link PaymentUnresolved} when no attempt was answered, and the signal's reason as soon as the caller aborts.
  */
 export async function deliver(inner: typeof fetch, payment: Payment, limits: Limits): Promise<Response> {
-  const record = await payment.journal.release(payment.requestKey, payment.which, payment.envelope);
+  const signal = payment.current?.signal ?? new AbortController().signal;
+  const record = await unlessAborted(payment.journal.release(payment.requestKey, payment.which, payment.envelope), signal);
   // The body of a payment that was delivered meanwhile may be gone; the caller has the same.
   const request = record.request ?? (payment.current && recorded(payment.current, payment.current.url));
   if (!request) throw new PaymentUnresolved(record.paymentId, "the request of this payment is not known");
-  const signal = payment.current?.signal ?? new AbortController().signal;
   const { url, headers, body } = replayed(request, payment.current);
   headers.set("PAYMENT-SIGNATURE", record.header);
   const facts = { method: request.method, options: payment.current?.options ?? {} };

@@ -49,6 +49,16 @@ export function unlessAborted<T>(promise: Promise<T>, signal?: AbortSignal): Pro
   return within(promise, "", Infinity, signal);
 }
 
+/** A signal that is aborted with the first of two. */
+export function either(first: AbortSignal, second: AbortSignal): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of [first, second]) {
+    if (signal.aborted) controller.abort(signal.reason);
+    else signal.addEventListener("abort", () => controller.abort(signal.reason), { once: true });
+  }
+  return controller.signal;
+}
+
 /** How long `Retry-After` asks to wait, in milliseconds: seconds or a date; undefined if there is nothing to go by. */
 export function retryAfter(headers: Headers, now: number): number | undefined {
   const value = headers.get("retry-after")?.trim();

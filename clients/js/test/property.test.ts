@@ -116,7 +116,7 @@ function answer(random: Random, paid: boolean, response: ServerResponse, seen: S
   const headers: Record<string, string> = {};
   const change = {
     payer: { payer: "2vxsx-fae" },
-    amount: { amount: "1" },
+    amount: { amount: `${seen.payment.accepted.amount}0` },
     network: { network: "icp:1" },
     transaction: { transaction: "x" },
     paymentId: { extra: { paymentId: "00" } },

@@ -200,6 +200,39 @@ describe("lock files", () => {
   }
 });
 
+describe("a lock whose holder lives", () => {
+  for (const [name, age] of [
+    ["after the machine slept for an hour", 3_600],
+    ["after the clock went back by an hour", -3_600],
+  ] as const) {
+    it(`is not broken ${name}`, async () => {
+      const path = folder();
+      const script = `import { fileStore } from ${JSON.stringify(new URL("../src/file-store.js", import.meta.url).href)};
+        await fileStore(${JSON.stringify(path)}).withLock("k", async () => {
+          console.log("in");
+          await new Promise((resolve) => setTimeout(resolve, 9_000));
+          console.log("out");
+        });`;
+      const holder = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+      let said = "";
+      await new Promise<void>((resolve) =>
+        holder.stdout.on("data", (data) => {
+          said += String(data);
+          resolve();
+        }),
+      );
+      const lock = join(path, readdirSync(path).find((file) => file.endsWith(".lock"))!);
+      const then = Date.now() / 1000 - age;
+      utimesSync(lock, then, then);
+      await fileStore(path).withLock("k", async () => {
+        // What it printed before it let go is on its way.
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        assert.match(said, /out/);
+      });
+    });
+  }
+});
+
 describe("processes that share files", () => {
   const worker = fileURLToPath(new URL("worker.js", import.meta.url));
 
