@@ -132,7 +132,7 @@ fn a_flood_of_payments_without_money_asks_for_the_fee_once_in_the_pause() {
         setup.advance(5);
     }
     assert_eq!((learnt(&setup), offered(&sale)), (1, FEE + 1));
-    // Nor does the public method ask oftener, or cost anything: the filter drops it.
+    // Nor does the public method ask more often, or cost anything: the filter drops it.
     let arg = candid::encode_one(setup.ledger.0).unwrap();
     for caller in [stranger(), controller(), Principal::anonymous()] {
         let answer = setup.raw_update(caller, "ledger_refresh", arg.clone());

@@ -117,7 +117,7 @@ fn a_status_ends_the_record_of_what_is_dead() {
         (1, &"not_recorded".into()),
         "{value}"
     );
-    // The same request is paid for anew, with another payment.
+    // The same request gets a new payment.
     market.gateway.then(vec![]);
     let (status, value) = market.json(&market.pay(&url, &[]));
     assert_eq!(status, 0, "{value}");

@@ -409,7 +409,7 @@ fn an_offer_with_another_fee_than_the_ledgers_is_not_signed() {
     shop.fund(identity(1).account(), FUNDS);
     Runtime::new().unwrap().block_on(async {
         let payer = shop.payer(identity(1)).await.with_approval(None);
-        // The first one has the seller's offers renewed; the seller asks its ledger no oftener.
+        // The first one has the seller's offers renewed; the seller does not ask its ledger again so soon.
         for (fee, seen) in [(FEE + 1, FEE), (FEE - 1, FEE + 1), (0, FEE + 1)] {
             shop.set_fee(fee);
             match payer

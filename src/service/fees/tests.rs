@@ -239,7 +239,7 @@ fn a_ledger_that_names_one_fee_and_takes_another_does_not_move_the_offers_for_lo
 }
 
 #[test]
-fn anybody_may_have_the_fee_asked_for_but_no_oftener_than_a_refusal() {
+fn anybody_may_have_the_fee_asked_for_as_often_as_a_refusal_and_no_more() {
     let shop = new_shop();
     shop.runtime.caller.set(Principal::from_slice(&[77]));
     shop.runtime.will_name_fee(Nat::from(25u8));

@@ -33,8 +33,8 @@ use std::{ffi::OsString, process::ExitCode};
 /// or allowance too small, nothing paid · 5 refused, and the canister and the ledger prove that nothing was
 /// paid and nothing can be · 6 outcome unknown: the payment is recorded, the same command goes on with it ·
 /// 7 seller, replica or ledger unreachable, nothing paid · 8 the content or a receipt is here, and what it says
-/// of the money is not proven · 9 this payment was used before: the money moved or may have · 10 paid, but not delivered ·
-/// 130 or 143 interrupted, no payment was sent
+/// of the money is not proven · 9 this payment was used before: the money moved or may have · 10 paid, but not
+/// delivered · 130 or 143 interrupted, no payment was sent
 #[derive(Debug, Parser)]
 #[command(name = "tollkeeper", version, verbatim_doc_comment)]
 struct Cli {

@@ -340,7 +340,7 @@ pub fn forget(args: &ForgetArgs, common: &Common, output: &Output) -> Result<(),
     let lines = [
         format!("forgotten: payment {id}, {}", about(&entry.payment)),
         format!(
-            "if it was sent, it may be charged{until}, or was; the same request is paid for anew from now on"
+            "if it was sent, it may be charged{until}, or was; from now on the same request gets a new payment"
         ),
     ];
     output.result(object, &lines)
