@@ -187,10 +187,12 @@ impl Payer {
     ///
     /// The payment is recorded before it is sent. Whatever ends this call, a timeout or an abort included, the next
     /// call for the same request sends the recorded payment and signs no other, until that one is delivered or proven
-    /// dead. Of two calls for the same request at once the second waits for the first, up to the patience.
+    /// dead. Of two calls for the same request at once the second waits for the first, up to the patience, and gets what
+    /// the first has paid for.
     pub async fn pay(&self, request: &Request) -> Result<Outcome, PayError> {
         let key = self.key(request);
-        let _turn = self.turn(&key).await?;
+        let (_turn, shared) = self.turn(&key).await?;
+        self.share(&key, shared)?;
         if let Some(paid) = self.resume(&key, request).await? {
             return Ok(Outcome::Paid(paid));
         }
@@ -202,7 +204,11 @@ impl Payer {
         let led_to = self.key(&priced.request);
         let _other_turn = match led_to == key {
             true => None,
-            false => Some(self.turn(&led_to).await?),
+            false => {
+                let (turn, shared) = self.turn(&led_to).await?;
+                self.share(&led_to, shared)?;
+                Some(turn)
+            }
         };
         if led_to != key
             && let Some(paid) = self.resume(&led_to, &priced.request).await?
@@ -224,7 +230,7 @@ impl Payer {
     pub async fn send(&self, payment: &SignedPayment) -> Result<Box<Paid>, PayError> {
         let mut turns = Vec::new();
         for key in payment.keys() {
-            turns.push(self.turn(&key).await?);
+            turns.push(self.turn(&key).await?.0);
         }
         if let Err(problem) = payment.check() {
             return Err(unsettled(payment, problem));
@@ -286,13 +292,17 @@ impl Payer {
         )
     }
 
-    /// Waits until nobody else pays for this request.
-    async fn turn(&self, key: &RequestKey) -> Result<Lock, PayError> {
+    /// Waits until nobody else pays for this request. With the turn comes the payment that was recorded meanwhile.
+    async fn turn(&self, key: &RequestKey) -> Result<(Lock, Option<SignedPayment>), PayError> {
         let started = Instant::now();
         let mut told = false;
+        let mut seen = None;
         loop {
             if let Some(lock) = self.journal.try_lock(key)? {
-                return Ok(lock);
+                return Ok((lock, seen));
+            }
+            if let Some(entry) = self.journal.find(key)? {
+                seen = Some(entry.payment);
             }
             if started.elapsed() >= self.patience {
                 return Err(PayError::InProgress);
@@ -302,6 +312,15 @@ impl Payer {
                 told = true;
             }
             tokio::time::sleep(LOCK_PAUSE).await;
+        }
+    }
+
+    /// What another call paid for while this one waited is what this one asked for: the payment is recorded again, so
+    /// that it is sent again, and no other is signed.
+    fn share(&self, key: &RequestKey, payment: Option<SignedPayment>) -> Result<(), PayError> {
+        match payment {
+            Some(payment) if self.journal.find(key)?.is_none() => self.record(&payment).map(drop),
+            _ => Ok(()),
         }
     }
 

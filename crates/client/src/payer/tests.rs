@@ -332,6 +332,43 @@ async fn of_calls_at_once_one_pays() {
 }
 
 #[tokio::test]
+async fn of_calls_at_once_one_pays_and_all_get_what_it_bought() {
+    for in_files in [false, true] {
+        let seller = Seller::open(|got, _| match got.payment {
+            None => price(got),
+            Some(_) => Act::Late(Duration::from_millis(400), Box::new(delivered(got))),
+        })
+        .await;
+        let folder = folder();
+        let memory: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
+        let calls = (0..6).map(|_| {
+            let journal = match in_files {
+                true => files(&folder),
+                false => memory.clone(),
+            };
+            let payer = payer(journal).with_patience(Duration::from_secs(20));
+            let request = get(&seller, "/a");
+            tokio::spawn(async move { payer.pay(&request).await })
+        });
+        for call in calls.collect::<Vec<_>>() {
+            match call.await.unwrap() {
+                Ok(Outcome::Paid(paid)) => assert!(paid.proven),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(seller.authorizations("/a").len(), 1);
+        // Who comes later buys again.
+        let later = payer(match in_files {
+            true => files(&folder),
+            false => memory,
+        });
+        later.pay(&get(&seller, "/a")).await.unwrap();
+        assert_eq!(seller.authorizations("/a").len(), 2);
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
+
+#[tokio::test]
 async fn a_turn_that_does_not_come_ends_with_the_patience() {
     let seller = Seller::open(|got, _| match got.payment {
         None => price(got),
