@@ -70,7 +70,10 @@ pub enum PayError {
         seconds: u32,
     },
     /// The ledger's fee is not the offer's.
-    #[error("the fee of {asset} is {ledger} units, the offer says {offered}")]
+    #[error(
+        "the fee of {asset} is {ledger} units, the offer says {offered}: the collecting canister was asked to look, \
+         which it does once in five minutes at most; try again then"
+    )]
     FeeMismatch {
         /// The ledger.
         asset: Principal,
@@ -114,8 +117,10 @@ pub enum PayError {
     },
     /// The canister that collects the payment may not take enough.
     #[error(
-        "{spender} may take {allowance} units of {asset}, {needed} are needed with the ledger's fee: \
-         approve it first (--approve)"
+        "{spender} may take {allowance} units of {asset}{}, {needed} are needed with the ledger's fee{}: \
+         approve it first (--approve)",
+        .ends_in.map(|seconds| format!(" for {seconds} s more")).unwrap_or_default(),
+        .ends_in.map(|_| " for longer").unwrap_or_default()
     )]
     NeedsApproval {
         /// The ledger.
@@ -126,6 +131,8 @@ pub enum PayError {
         needed: Amount,
         /// Atomic units.
         allowance: Amount,
+        /// In how many seconds the allowance ends, if that is before the payment's end.
+        ends_in: Option<u64>,
     },
     /// The ledger did not answer as hoped.
     #[error(transparent)]

@@ -71,6 +71,38 @@ fn an_approval_stays_within_the_limit_of_a_payment() {
 }
 
 #[test]
+fn an_allowance_that_ends_too_early_is_not_called_too_small() {
+    let shop = Shop::open();
+    shop.fund(identity().account(), 100 * FUNDS);
+    Runtime::new().unwrap().block_on(async {
+        let payer = shop.payer(identity()).await;
+        let request = Request::get(&shop.url("/report")).unwrap();
+        let needs = async |allowance: u128, seconds: u64| {
+            let end = nanoseconds() + seconds * 1_000_000_000;
+            approve(&shop, &payer, allowance, Some(end)).await;
+            match payer.pay(&request).await {
+                Err(error @ PayError::NeedsApproval { ends_in, .. }) => {
+                    (ends_in, error.to_string())
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let (ends_in, message) = needs(FUNDS, 20).await;
+        assert!(ends_in.is_some_and(|seconds| seconds <= 20), "{message}");
+        assert!(
+            message.contains(" s more, ") && message.contains(" for longer: approve"),
+            "{message}"
+        );
+        // Too small, whenever it ends.
+        for seconds in [20, 7_200] {
+            let (ends_in, message) = needs(PRICE + FEE - 1, seconds).await;
+            assert_eq!(ends_in, None, "{message}");
+            assert!(!message.contains("longer"), "{message}");
+        }
+    });
+}
+
+#[test]
 fn an_approval_is_shown_before_it_is_made_and_has_an_end() {
     let shop = Shop::open();
     shop.fund(identity().account(), FUNDS);

@@ -102,11 +102,13 @@ impl From<PayError> for Failure {
                 spender,
                 needed,
                 allowance,
+                ends_in,
             } => failure
                 .with("asset", json!(asset.to_text()))
                 .with("spender", json!(spender.to_text()))
                 .with("needed", json!(needed.to_string()))
-                .with("allowance", json!(allowance.to_string())),
+                .with("allowance", json!(allowance.to_string()))
+                .with("endsInSeconds", json!(ends_in)),
             PayError::Unsettled { payment, .. } => {
                 failure.with("paymentId", json!(payment.payment_id))
             }

@@ -105,15 +105,15 @@ impl Payer {
         }
         // An allowance that ends before the payment can be settled is none.
         let last_moment = now().saturating_add(offer.terms.max_timeout_seconds.into());
-        let lasts = funds
-            .expires_at
-            .is_none_or(|at| at / 1_000_000_000 > last_moment);
-        if funds.allowance < needed || !lasts {
+        let ends_at = funds.expires_at.map(|at| at / 1_000_000_000);
+        let too_early = ends_at.filter(|&at| at <= last_moment && funds.allowance >= needed);
+        if funds.allowance < needed || too_early.is_some() {
             return Err(PayError::NeedsApproval {
                 asset: offer.asset,
                 spender: offer.spender,
                 needed,
                 allowance: funds.allowance,
+                ends_in: too_early.map(|at| at.saturating_sub(now())),
             });
         }
         Ok(Offer {
@@ -161,6 +161,7 @@ impl Payer {
                     spender: offer.spender,
                     needed,
                     allowance: funds.allowance,
+                    ends_in: None,
                 });
             }
             let with_approval = Amount(needed.0.saturating_add(funds.fee.0));
