@@ -54,6 +54,7 @@ pub(crate) enum Verdict {
 pub(crate) fn judge(answer: Answer, payment: &SignedPayment, now: u64) -> Verdict {
     let Answer { response, cut } = answer;
     let receipt = read_receipt(&response);
+    let rule = identifier_rule(&response);
     let wait = retry_after(&response, now);
     match (response.status, receipt) {
         (_, Some(receipt)) if !receipt.success => {
@@ -81,9 +82,26 @@ pub(crate) fn judge(answer: Answer, payment: &SignedPayment, now: u64) -> Verdic
         (status @ (408 | 425 | 429 | 500..=599), None) => {
             Verdict::Again(format!("HTTP {status}"), wait)
         }
+        (400 | 409, None) if rule.is_some() => {
+            refused(payment, rule.unwrap_or_default(), None, None, wait)
+        }
         // Nothing is said about the money, so nothing is known about it.
-        (status, None) => Verdict::Unclear(format!("HTTP {status} without a receipt")),
+        (status, None) => {
+            let said = response.said().map(|said| format!(": {said}"));
+            Verdict::Unclear(format!(
+                "HTTP {status} without a receipt{}",
+                said.unwrap_or_default()
+            ))
+        }
     }
+}
+
+/// Which rule of `payment-identifier` an answer says that the payment breaks (section 10.1 of the binding).
+fn identifier_rule(response: &Response) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(&response.body).ok()?;
+    let rule = body.get("error")?.as_str()?;
+    rule.starts_with("payment_identifier_")
+        .then(|| rule.to_string())
 }
 
 fn delivered(

@@ -7,7 +7,7 @@ mod retry;
 pub(crate) use names::{client_builder, is_local};
 pub(crate) use retry::retry_after;
 
-use crate::limits::Limits;
+use crate::{limits::Limits, plain_text::plain_text};
 use redirect::Next;
 use reqwest::{
     Client, Method, Url,
@@ -180,6 +180,15 @@ impl fmt::Debug for Response {
 }
 
 impl Response {
+    /// What the body of an error says, as one plain line; `None` if it is a page, no text, or says nothing.
+    pub fn said(&self) -> Option<String> {
+        let page = self
+            .header("content-type")
+            .is_some_and(|kind| kind.to_ascii_lowercase().contains("html"));
+        let text = std::str::from_utf8(&self.body).ok()?.trim();
+        (!page && !matches!(text, "" | "{}")).then(|| plain_text(text))
+    }
+
     /// The first header with this name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers

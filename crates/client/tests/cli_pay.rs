@@ -35,6 +35,18 @@ fn the_command_pays_and_says_how_it_ended() {
     fails(pay(&[]), 4, "insufficient_allowance");
     fails(cli.json(&["pay", &report]), 3, "no_acceptable_offer");
     fails(cli.json(&["pay", "http://localhost:1/"]), 7, "unreachable");
+    // What the shop says of an error is shown.
+    for (path, said) in [("/nothing", "not_found"), ("/o/%FF", "malformed_url")] {
+        for verb in ["pay", "quote"] {
+            let (status, value) = cli.json(&[verb, &shop.url(path)]);
+            let message = value["error"]["message"].as_str().unwrap_or_default();
+            assert_eq!(status, 1, "{value}");
+            assert!(
+                message.contains(&format!("({{\"error\":\"{said}\"}})")),
+                "{value}"
+            );
+        }
+    }
 
     let approve = [
         "approve",

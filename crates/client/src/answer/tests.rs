@@ -274,6 +274,67 @@ fn answers_that_say_nothing_about_the_money_prove_nothing() {
 }
 
 #[test]
+fn what_a_seller_says_of_an_error_is_shown() {
+    let said = |kind: &str, body: &str| {
+        let mut answer = response(413, &[("content-type", kind.into())]);
+        answer.body = body.into();
+        match judge(answer, &payment()) {
+            Verdict::Unclear(reason) => reason,
+            other => panic!("{other:?}"),
+        }
+    };
+    for (kind, body, shown) in [
+        (
+            "application/json",
+            r#"{"error":"body_too_large","limit":65536}"#,
+            r#": {"error":"body_too_large","limit":65536}"#,
+        ),
+        (
+            "text/plain",
+            " too\x1b[31m long \n",
+            ": too\u{FFFD}[31m long",
+        ),
+        ("text/html", "<h1>no</h1>", ""),
+        ("application/json", "{}", ""),
+        ("text/plain", "", ""),
+    ] {
+        let expected = format!("HTTP 413 without a receipt{shown}");
+        assert_eq!(said(kind, body), expected, "{kind}");
+    }
+}
+
+#[test]
+fn a_broken_rule_of_payment_identifiers_is_a_refusal() {
+    let verdict = |status: u16, body: &str| {
+        let mut answer = response(status, &[]);
+        answer.body = body.into();
+        judge(answer, &payment())
+    };
+    for (status, rule) in [
+        (409, "payment_identifier_conflict"),
+        (400, "payment_identifier_required"),
+        (400, "payment_identifier_malformed"),
+    ] {
+        match verdict(status, &format!("{{\"error\":{rule:?}}}")) {
+            Verdict::Final(PayError::Refused { reason, .. }) => assert_eq!(reason, rule),
+            other => panic!("{other:?}"),
+        }
+    }
+    for (status, body) in [
+        (404, r#"{"error":"payment_identifier_conflict"}"#),
+        (409, r#"{"error":"conflict"}"#),
+        (409, r#"{"error":7}"#),
+        (409, "payment_identifier_conflict"),
+    ] {
+        let verdict = verdict(status, body);
+        assert!(
+            matches!(verdict, Verdict::Unclear(_)),
+            "{status} {body}: {verdict:?}"
+        );
+    }
+}
+
+#[test]
 fn a_stored_payment_is_sent_as_it_was() {
     let mut payment = payment();
     let text = serde_json::to_string(&payment).unwrap();

@@ -31,9 +31,13 @@ pub fn free(target: Target, output: &Output, response: &Response) -> Result<(), 
 /// An answer without a price and without a resource.
 pub fn not_found(response: &Response) -> Failure {
     let message = format!(
-        "{} answered HTTP {}; nothing was paid",
+        "{} answered HTTP {}{}; nothing was paid",
         plain_text(&response.url),
-        response.status
+        response.status,
+        response
+            .said()
+            .map(|said| format!(" ({said})"))
+            .unwrap_or_default()
     );
     Failure::new(exit::OTHER, "http_status", message).with("httpStatus", json!(response.status))
 }
