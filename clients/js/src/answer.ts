@@ -1,6 +1,5 @@
 /** Answers: asked for with limits, and made again for the caller with the URL they came from. */
-import { type BodyLimits, type Read, readBody } from "./body.js";
-import { isObject } from "./bytes.js";
+import { type BodyLimits, isStream, type Read, readBody } from "./body.js";
 import { type RequestFacts, send, type Sending } from "./request.js";
 import { within } from "./waits.js";
 
@@ -37,12 +36,15 @@ export class Exchange {
     try {
       const read = await this.#read(response, limits);
       const announced = response.headers.get("content-length");
+      // A page sees the length of an answer of another origin, and not its encoding; its browser has compared both.
+      const hidden = response.type === "cors";
       const encoded = response.headers.has("content-encoding") || response.headers.has("transfer-encoding");
       if (
         "whole" in read &&
         response.body !== null &&
         announced !== null &&
         !encoded &&
+        !hidden &&
         /^\d+$/.test(announced) &&
         read.whole.length < Number(announced)
       ) {
@@ -56,9 +58,8 @@ export class Exchange {
   }
 
   async #read(response: Response, limits: BodyLimits): Promise<Read> {
-    const body: unknown = response.body;
-    if (body === null || (isObject(body) && typeof body.getReader === "function")) return readBody(response.body, limits, this.#signal);
-    // Fetches of some systems give no stream of the web.
+    const { body } = response;
+    if (body === null || isStream(body)) return readBody(body, limits, this.#signal);
     const bytes = await within(response.arrayBuffer(), "the body", Math.max(limits.idleMs, limits.totalMs), this.#signal);
     return { whole: new Uint8Array(bytes) };
   }

@@ -1,5 +1,5 @@
 /** Reading bodies of strangers: bounded in bytes, in silence and in time. */
-import { concat } from "./bytes.js";
+import { concat, isObject } from "./bytes.js";
 import { TimedOut, within } from "./waits.js";
 
 export interface BodyLimits {
@@ -13,6 +13,11 @@ export interface BodyLimits {
 
 /** A body that was read to its end, or the part of a larger one with its reader. */
 export type Read = { whole: Uint8Array<ArrayBuffer> } | { part: Uint8Array<ArrayBuffer>; rest: ReadableStreamDefaultReader<Uint8Array> };
+
+/** Whether a body is a stream of the web; fetches of some systems have others, or none. */
+export function isStream(body: unknown): body is ReadableStream<Uint8Array> {
+  return isObject(body) && typeof body.getReader === "function";
+}
 
 /** Reads a body up to the limit. Throws when it breaks off, falls silent, takes too long, or the signal is aborted. */
 export async function readBody(body: ReadableStream<Uint8Array> | null, limits: BodyLimits, signal?: AbortSignal): Promise<Read> {

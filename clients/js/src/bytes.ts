@@ -64,7 +64,18 @@ export function decodeHeader(value: string): JsonObject {
     throw new SyntaxError("not base64 of JSON");
   }
   if (!isObject(decoded)) throw new SyntaxError("not a JSON object");
+  if (nestsDeeper(decoded, MAX_DEPTH)) throw new SyntaxError(`JSON of more than ${MAX_DEPTH} levels`);
   return decoded;
+}
+
+/** Levels of JSON that are read: far more than anybody needs, and few enough for functions that call themselves. */
+const MAX_DEPTH = 500;
+
+function nestsDeeper(value: unknown, levels: number): boolean {
+  const isParent = (member: unknown): member is object => typeof member === "object" && member !== null;
+  let parents: object[] = [value].filter(isParent);
+  for (; levels > 0 && parents.length > 0; levels--) parents = parents.flatMap((parent) => Object.values(parent) as unknown[]).filter(isParent);
+  return parents.length > 0;
 }
 
 export function encodeHeader(value: JsonObject): string {

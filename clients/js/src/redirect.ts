@@ -1,4 +1,5 @@
 /** Following redirects of unpaid requests as far as something may be paid for at their end. */
+import { isStream } from "./body.js";
 import { Exchange } from "./answer.js";
 import type { RequestFacts } from "./request.js";
 import { isLoopback } from "./serving.js";
@@ -42,7 +43,7 @@ export async function follow(inner: typeof fetch, facts: RequestFacts, redirect:
     }
     const target = targetOf(response, url);
     if (target === undefined) return { response, exchange, url, unpayable };
-    void response.body?.cancel().catch(() => undefined);
+    if (isStream(response.body)) void response.body.cancel().catch(() => undefined);
     exchange.end();
     refuseDowngrade(url, target);
     if (hops >= MAX_HOPS) throw new TypeError(`more than ${MAX_HOPS} redirects were not followed`);

@@ -45,6 +45,10 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     for (const spender of options.spenders ?? []) {
       if (!parseCanisterId(spender)) throw new RangeError(`spenders: ${plain(spender)} is not a canister id`);
     }
+    for (const [ledger, cap] of Object.entries(options.maxAmounts ?? {})) {
+      if (cap !== undefined && !/^\d+$/.test(typeof cap === "number" && Number.isInteger(cap) ? BigInt(cap).toString() : String(cap)))
+        throw new RangeError(`maxAmounts: ${plain(cap)} for ledger ${plain(ledger)} is no whole number of atomic units`);
+    }
     this.#identity = identity;
     this.#options = options;
     this.#journal = new Journal(options.store ?? defaultStore());
