@@ -79,6 +79,47 @@ fn wrong_usage_is_one_object_with_json() {
 }
 
 #[test]
+fn a_bad_file_is_named_with_its_option() {
+    let mut cli = Cli::new("bad-files");
+    std::fs::write(cli.path("junk"), "junk").unwrap();
+    let missing = "is neither a payment's id (64 hexadecimal digits) nor a file";
+    for (args, status, parts) in [
+        (&["status", "nix"][..], 2, ["\"nix\"", missing]),
+        (&["status", ""], 2, ["\"\"", missing]),
+        (&["pay", "--resume", "nix"], 2, ["\"nix\"", missing]),
+        (&["pay", "--resume", "junk"], 2, ["junk: ", "no payment"]),
+        (
+            &["status", "--payments", "junk"],
+            1,
+            ["junk (--payments): ", "payments cannot be kept in"],
+        ),
+        (
+            &["pay", "http://a/", "--payments", "junk/in"],
+            1,
+            ["junk/in (--payments): ", "payments cannot be kept in"],
+        ),
+    ] {
+        let (code, value) = cli.json(args);
+        assert_eq!(code, status, "{args:?}: {value}");
+        let message = value["error"]["message"].as_str().unwrap();
+        for part in parts {
+            assert!(message.contains(part), "{args:?}: {message}");
+        }
+    }
+    for (file, problem) in [("junk", "private key"), ("nix", "No such file")] {
+        cli.last[1] = file.into();
+        let (code, value) = cli.json(&["balance"]);
+        let message = value["error"]["message"].as_str().unwrap();
+        assert!(
+            code == 2
+                && message.starts_with(&format!("--identity {file}: "))
+                && message.contains(problem),
+            "{value}"
+        );
+    }
+}
+
+#[test]
 fn a_replica_without_scheme_is_no_panic() {
     let cli = Cli::new("replica");
     for replica in [

@@ -6,6 +6,7 @@ use super::{
     files, text,
 };
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -38,7 +39,15 @@ impl Kept {
     /// Opens the folder; makes it if it is missing.
     pub fn open(folder: &Path) -> Result<Self, Failure> {
         Ok(Kept {
-            files: FileJournal::open(folder).map_err(failure)?,
+            files: FileJournal::open(folder).map_err(|error| match error {
+                JournalError::Io { path, problem } => {
+                    let folder = text::path(&path);
+                    let message =
+                        format!("payments cannot be kept in {folder} (--payments): {problem}");
+                    Failure::new(OTHER, "journal", message)
+                }
+                other => failure(other),
+            })?,
             run: Arc::default(),
         })
     }
@@ -139,7 +148,16 @@ pub fn read(file: &Path) -> Result<SignedPayment, Failure> {
     let bad = |problem: &dyn std::fmt::Display| {
         Failure::usage(format!("{}: {problem}", text::path(file)))
     };
-    let bytes = files::read(file, MAX_PAYMENT).map_err(|e| bad(&e))?;
+    let bytes = files::read(file, MAX_PAYMENT).map_err(|e| match e.kind() {
+        // What was meant may have been the id.
+        ErrorKind::NotFound => {
+            let named = text::path(file);
+            Failure::usage(format!(
+                "{named:?} is neither a payment's id (64 hexadecimal digits) nor a file: {e}"
+            ))
+        }
+        _ => bad(&e),
+    })?;
     let payment: SignedPayment = serde_json::from_slice(&bytes)
         .map_err(|e| bad(&format!("it holds no payment that can be read: {e}")))?;
     match payment.id() {

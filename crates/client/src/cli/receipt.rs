@@ -164,7 +164,10 @@ fn paid_by(receipt: &Receipt, payer: Principal) -> Result<(), Failure> {
 
 /// A receipt in words, all of them the sender's.
 fn describe(receipt: &Receipt) -> Vec<String> {
-    let text = |text: &str| plain_text(text);
+    let text = |text: &str| match text {
+        "" => "(not said)".into(),
+        said => plain_text(said),
+    };
     vec![
         "by the word of whoever sent it (--check compares it with the canister and the ledger):"
             .into(),
@@ -184,4 +187,28 @@ fn describe(receipt: &Receipt) -> Vec<String> {
             text(&receipt.network)
         ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_receipt_does_not_say_is_not_left_blank() {
+        let receipt: Receipt = serde_json::from_value(json!({
+            "paymentId": "07".repeat(32), "network": "icp:1", "asset": "a", "transaction": "5", "payer": "",
+            "payTo": "", "amount": "1", "fee": "", "method": "", "path": "", "settledAt": "",
+        }))
+        .unwrap();
+        let lines = describe(&receipt).join("\n");
+        for line in [
+            "for      (not said) (not said)",
+            "amount   1 units of a (and (not said) fee)",
+            "payer    (not said)",
+            "paid to  (not said)",
+            "block    5 on icp:1",
+        ] {
+            assert!(lines.contains(line), "{lines}");
+        }
+    }
 }

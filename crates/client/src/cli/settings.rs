@@ -10,7 +10,7 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
 };
-use tollkeeper_client::{Identity, Network, NetworkError};
+use tollkeeper_client::{Identity, IdentityError, Network, NetworkError};
 
 /// Where a local replica answers unless another one is named.
 const LOCAL_REPLICA: &str = "http://127.0.0.1:4943";
@@ -83,7 +83,14 @@ impl Common {
         let file = self.identity_file().ok_or_else(|| {
             Failure::usage("say who pays: --identity FILE or TOLLKEEPER_IDENTITY")
         })?;
-        Identity::from_pem_file(file).map_err(|e| Failure::usage(text::line(&e.to_string())))
+        let named = text::path(&file);
+        Identity::from_pem_file(file).map_err(|e| {
+            let problem = match e {
+                IdentityError::File { problem, .. } => problem.to_string(),
+                other => other.to_string(),
+            };
+            Failure::usage(format!("--identity {named}: {}", text::line(&problem)))
+        })
     }
 
     /// Who asks where nobody pays: the identity if there is one, else a key that nobody knows.
