@@ -54,6 +54,9 @@ try {
       operator_pem: join(keysFolder, "operator.pem"),
       routes: routeList(network.gateway),
     };
+    const settings = { network: "local", replica: running.replica, identity: `"${running.payer_pem}"`, spender: CANISTER };
+    const named = Object.entries(settings).map(([name, value]) => `--${name} ${value}`);
+    running.pay = `tollkeeper pay ${running.routes[0].url} ${named.join(" ")} --approve`;
     if (options.json) console.log(JSON.stringify(running));
     else {
       say("\nServing until interrupted:");

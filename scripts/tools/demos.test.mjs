@@ -40,6 +40,12 @@ describe("two demos from one clone", () => {
     for (const demo of demos) assert.equal((await fetch(demo.routes[0].url)).status, 402);
   });
 
+  it("say how to pay with the command line", () => {
+    for (const demo of demos) {
+      for (const part of [demo.routes[0].url, demo.replica, demo.payer_pem, demo.canister]) assert.ok(demo.pay.includes(part), part);
+    }
+  });
+
   it("end by themselves, and remove their own files only", async () => {
     for (const [index, signal] of ["SIGTERM", "SIGINT"].entries()) {
       const { child } = demos[index];
