@@ -20,8 +20,11 @@ use std::{
 };
 use x402_icp::{Account, PaymentId};
 
-/// How long the ids of ended payments stay known, in seconds.
+/// How long the ids of ended payments stay known at least, in seconds.
 pub const ENDED_KNOWN_SECONDS: u64 = 24 * 3_600;
+/// How much earlier than an unresolved payment's `validAfter` a payment may have ended whose block is still looked at,
+/// in seconds: the log is read from a little before it, and clocks differ.
+const SEARCH_MARGIN_SECONDS: u64 = 900;
 
 /// Names one purchase: the same request by the same payer on the same network has the same key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,13 +136,14 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// Fails if another payment of the same request is unresolved, or if this one was recorded for another request.
     fn record(&self, payment: &SignedPayment) -> Result<Entry, JournalError>;
 
-    /// Ends a payment: it is not found any more, and its id stays known for 24 hours.
+    /// Ends a payment: it is not found any more, and its id stays known ([`Journal::ended`]).
     fn release(&self, id: PaymentId, end: End) -> Result<(), JournalError>;
 
     /// All unresolved payments, in no particular order.
     fn unresolved(&self) -> Result<Vec<Entry>, JournalError>;
 
-    /// The ids of the payments that ended within the last 24 hours.
+    /// The ids of the payments that ended within the last 24 hours, or since an unresolved payment was signed: they
+    /// explain the blocks that are read to find out about it.
     fn ended(&self) -> Result<Vec<PaymentId>, JournalError>;
 
     /// The unresolved payment of a request.
@@ -175,6 +179,15 @@ fn admit(payment: &SignedPayment, recorded: Vec<Entry>) -> Result<Option<Entry>,
         }
     }
     Ok(None)
+}
+
+/// Which ended payments have to be known, by the time of their end in seconds since 1970-01-01.
+fn known_since<'a>(unresolved: impl IntoIterator<Item = &'a SignedPayment>) -> u64 {
+    unresolved
+        .into_iter()
+        .filter_map(SignedPayment::valid_after)
+        .map(|signed| signed.saturating_sub(SEARCH_MARGIN_SECONDS))
+        .fold(now().saturating_sub(ENDED_KNOWN_SECONDS), u64::min)
 }
 
 fn id_of(payment: &SignedPayment) -> Result<PaymentId, JournalError> {

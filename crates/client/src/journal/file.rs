@@ -1,14 +1,13 @@
 //! A journal of files, shared by all processes that name the same folder.
 
-use super::{
-    ENDED_KNOWN_SECONDS, End, Entry, Journal, JournalError, Lock, RequestKey, admit, id_of, now,
-};
+use super::{End, Entry, Journal, JournalError, Lock, RequestKey, admit, id_of, known_since, now};
 use crate::payment::SignedPayment;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 use x402_icp::PaymentId;
 
@@ -80,6 +79,32 @@ impl FileJournal {
     }
 }
 
+impl FileJournal {
+    fn known_since(&self) -> Result<u64, JournalError> {
+        let unresolved = self.unresolved()?;
+        Ok(known_since(unresolved.iter().map(|entry| &entry.payment)))
+    }
+
+    /// Removes the notes that nobody needs any more, so that the folder does not fill with them.
+    fn clean(&self) -> Result<(), JournalError> {
+        let oldest = self.known_since()?;
+        for (id, note) in self.files(ENDED)? {
+            // The file's own time saves reading the notes of this day.
+            let written = fs::symlink_metadata(&note).and_then(|data| data.modified());
+            let age = written
+                .ok()
+                .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+            if age.is_some_and(|at| at.as_secs() < oldest)
+                && ended_at(id, &note).is_some_and(|at| at < oldest)
+            {
+                // What stays behind is removed the next time.
+                let _ = fs::remove_file(&note);
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Journal for FileJournal {
     fn try_lock(&self, key: &RequestKey) -> Result<Option<Lock>, JournalError> {
         let path = self.folder.join(format!(".{key}.lock"));
@@ -132,6 +157,8 @@ impl Journal for FileJournal {
             written => written.map_err(at(&note))?,
         }
         remove_payment(&path, id).map_err(at(&path))?;
+        // The payment is over, whatever becomes of the notes of others.
+        let _ = self.clean();
         Ok(())
     }
 
@@ -152,6 +179,10 @@ impl Journal for FileJournal {
             if payment.id() != Some(id) {
                 return Err(unreadable("it is another payment's".into()));
             }
+            if payment.keys().is_empty() {
+                // No request would find it, and a second payment would be made for the one it is for.
+                return Err(unreadable("its payer or its request cannot be read".into()));
+            }
             entries.push(Entry {
                 payment,
                 file: Some(path),
@@ -161,26 +192,24 @@ impl Journal for FileJournal {
     }
 
     fn ended(&self) -> Result<Vec<PaymentId>, JournalError> {
-        let oldest = now().saturating_sub(ENDED_KNOWN_SECONDS);
+        let oldest = self.known_since()?;
         let mut known = Vec::new();
         for (id, path) in self.files(ENDED)? {
-            let read = fs::read(&path).ok();
-            let Some(ended) = read.and_then(|text| serde_json::from_slice::<Ended>(&text).ok())
-            else {
-                continue;
-            };
-            if ended.payment_id != id.to_string() {
-                continue;
-            }
-            if ended.ended_at >= oldest {
-                known.push(id);
-            } else {
+            match ended_at(id, &path) {
+                Some(at) if at >= oldest => known.push(id),
                 // What stays behind is removed the next time.
-                let _ = fs::remove_file(&path);
+                Some(_) => drop(fs::remove_file(&path)),
+                None => {}
             }
         }
         Ok(known)
     }
+}
+
+/// When the payment of a note ended; `None` if it is no note of this payment.
+fn ended_at(id: PaymentId, note: &Path) -> Option<u64> {
+    let ended: Ended = serde_json::from_slice(&fs::read(note).ok()?).ok()?;
+    (ended.payment_id == id.to_string()).then_some(ended.ended_at)
 }
 
 /// Removes its file while it is locked, so that no folder fills with them.

@@ -1,8 +1,6 @@
 //! A journal in memory, for programs whose process outlives their purchases.
 
-use super::{
-    ENDED_KNOWN_SECONDS, End, Entry, Journal, JournalError, Lock, RequestKey, admit, id_of, now,
-};
+use super::{End, Entry, Journal, JournalError, Lock, RequestKey, admit, id_of, known_since, now};
 use crate::payment::SignedPayment;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,6 +29,14 @@ impl MemoryJournal {
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change is one insertion or removal, so the state is whole even after a panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Drops the ids that nobody needs any more.
+    fn clean(&mut self) {
+        let oldest = known_since(self.unresolved.values());
+        self.ended.retain(|_, at| *at >= oldest);
     }
 }
 
@@ -63,6 +69,7 @@ impl Journal for MemoryJournal {
         let mut state = self.state();
         if state.unresolved.remove(&id).is_some() {
             state.ended.insert(id, now());
+            state.clean();
         }
         Ok(())
     }
@@ -79,8 +86,7 @@ impl Journal for MemoryJournal {
 
     fn ended(&self) -> Result<Vec<PaymentId>, JournalError> {
         let mut state = self.state();
-        let oldest = now().saturating_sub(ENDED_KNOWN_SECONDS);
-        state.ended.retain(|_, at| *at >= oldest);
+        state.clean();
         Ok(state.ended.keys().copied().collect())
     }
 }

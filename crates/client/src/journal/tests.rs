@@ -261,6 +261,110 @@ fn ended_payments_are_known_for_a_day() {
     fs::remove_dir_all(folder).unwrap();
 }
 
+/// Makes the note of an ended payment as old as that: its content and the file.
+fn age(folder: &Path, ended: &SignedPayment, seconds: u64) {
+    let note = folder.join(format!("{}.ended.json", ended.payment_id));
+    let mut old: Value = serde_json::from_slice(&fs::read(&note).unwrap()).unwrap();
+    old["endedAt"] = json!(now() - seconds);
+    fs::write(&note, old.to_string()).unwrap();
+    let time = UNIX_EPOCH + std::time::Duration::from_secs(now() - seconds);
+    let file = fs::File::options().write(true).open(&note).unwrap();
+    file.set_modified(time).unwrap();
+}
+
+#[test]
+fn what_ended_since_an_unresolved_payment_was_signed_stays_known_however_old_it_is() {
+    let folder = folder();
+    let journal = FileJournal::open(&folder).unwrap();
+    let day = ENDED_KNOWN_SECONDS;
+    let mut open = payment(1, A);
+    open.payment.payload.valid_after = (now() - 3 * day).to_string();
+    journal.record(&open).unwrap();
+    for (number, seconds) in [
+        (2, 3 * day + 2_000),
+        (3, 3 * day - 60),
+        (4, day + 1),
+        (5, 5),
+    ] {
+        let ended = payment(number, &format!("{B}{number}"));
+        journal.record(&ended).unwrap();
+        journal
+            .release(ended.id().unwrap(), End::Delivered)
+            .unwrap();
+        age(&folder, &ended, seconds);
+    }
+    let known = || {
+        let mut known = journal.ended().unwrap();
+        known.sort();
+        known
+    };
+    let ids = |numbers: &[u8]| -> Vec<PaymentId> {
+        let id = |number: &u8| PaymentId([*number; 32]);
+        numbers.iter().map(id).collect()
+    };
+    assert_eq!(known(), ids(&[3, 4, 5]));
+    // The clock jumps: nothing that is needed is lost.
+    assert_eq!(
+        known_since([&open]),
+        now() - 3 * day - SEARCH_MARGIN_SECONDS
+    );
+    // Nobody asks about those days any more.
+    journal.release(open.id().unwrap(), End::Dead).unwrap();
+    assert_eq!(known(), ids(&[1, 5]));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn the_folder_does_not_fill_with_notes_of_ended_payments() {
+    let folder = folder();
+    let journal = FileJournal::open(&folder).unwrap();
+    let notes = || fs::read_dir(&folder).unwrap().count();
+    for number in 1..=20 {
+        let ended = payment(number, A);
+        journal.record(&ended).unwrap();
+        // Nobody ever asks for the ended ones.
+        journal
+            .release(ended.id().unwrap(), End::Delivered)
+            .unwrap();
+        age(&folder, &ended, ENDED_KNOWN_SECONDS + 60);
+        assert!(notes() <= 2, "{number}: {} files", notes());
+    }
+    // A file with such a name that is somebody else's stays.
+    let foreign = folder.join(format!("{}.ended.json", hex::encode([99; 32])));
+    fs::write(&foreign, "mine").unwrap();
+    let file = fs::File::options().write(true).open(&foreign).unwrap();
+    file.set_modified(UNIX_EPOCH).unwrap();
+    journal.record(&payment(77, A)).unwrap();
+    journal
+        .release(PaymentId([77; 32]), End::Delivered)
+        .unwrap();
+    assert_eq!(fs::read_to_string(&foreign).unwrap(), "mine");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_record_that_no_request_would_find_stops_purchases_instead_of_being_passed_over() {
+    let folder = folder();
+    let journal = FileJournal::open(&folder).unwrap();
+    let file = journal.record(&payment(1, A)).unwrap().file.unwrap();
+    let whole: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let mut no_body = whole.clone();
+    no_body["body"] = json!("%%%");
+    let mut no_payer = whole.clone();
+    no_payer["payment"]["payload"]["from"] = json!("nobody");
+    for damaged in [no_body, no_payer] {
+        fs::write(&file, damaged.to_string()).unwrap();
+        assert!(
+            matches!(
+                journal.record(&payment(2, A)),
+                Err(JournalError::Unreadable { .. })
+            ),
+            "{damaged}"
+        );
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
 #[test]
 fn a_request_key_covers_everything_but_the_fragment() {
     let payer: Account = candid::Principal::self_authenticating([1; 32]).into();
