@@ -5,9 +5,12 @@ use crate::{
     identity::Identity,
     ledger::Ledger,
     limits::Limits,
+    plain_text::plain_text,
 };
 use candid::{CandidType, Principal, decode_args, decode_one};
-use ic_agent::{Agent, AgentError, Certificate, hash_tree::LookupResult};
+use ic_agent::{
+    Agent, AgentError, Certificate, hash_tree::LookupResult, identity::AnonymousIdentity,
+};
 use serde::de::DeserializeOwned;
 use std::{future::Future, time::Duration};
 use x402_icp::network::{MAINNET, network_id};
@@ -16,7 +19,7 @@ use x402_icp::network::{MAINNET, network_id};
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     /// The URL or the identity cannot be used.
-    #[error("{url}: {problem}")]
+    #[error("{url}: {}", plain_text(problem))]
     Agent {
         /// The replica's URL.
         url: String,
@@ -24,7 +27,7 @@ pub enum NetworkError {
         problem: String,
     },
     /// The replica does not say its root key.
-    #[error("{url} does not answer as a replica: {problem}")]
+    #[error("{url} does not answer as a replica: {}", plain_text(problem))]
     NoRootKey {
         /// The replica's URL.
         url: String,
@@ -125,6 +128,13 @@ impl Network {
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+
+    /// The same, asked by nobody.
+    pub(crate) fn anonymous(&self) -> Self {
+        let mut nobody = self.clone();
+        nobody.agent.set_identity(AnonymousIdentity);
+        nobody
     }
 
     /// The CAIP-2 id.

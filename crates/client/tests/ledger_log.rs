@@ -2,10 +2,12 @@
 
 mod support;
 
+use candid::Principal;
+use icrc_ledger_types::icrc3::{archive::QueryArchiveFn, blocks::ArchivedBlocks};
 use std::time::Duration;
 use support::{
     FEE, FUNDS, PRICE, Shop,
-    handmade::{confirming, plain_ledger},
+    handmade::{confirming, plain_ledger, telling_callers},
     merchant,
     sellers::{identity, refusing, signed, take},
 };
@@ -130,4 +132,61 @@ fn without_a_log_the_allowance_has_to_be_what_it_was() {
             assert_eq!(payer.unresolved().unwrap().is_empty(), dead, "{certified}");
         });
     }
+}
+
+#[test]
+fn one_known_payment_does_not_explain_two_debits() {
+    let shop = Shop::open();
+    shop.fund(identity(1).account(), FUNDS);
+    let canister = shop.install(confirming(shop.ledger, Ok(()), None));
+    Runtime::new().unwrap().block_on(async {
+        let payer = shop
+            .payer(identity(1))
+            .await
+            .with_approval(Some(Amount(FUNDS / 2)));
+        let gateway = refusing(shop.ledger, payer.network().id(), canister, 60);
+        let url = gateway.url(&format!("{canister}.localhost"), "/report");
+        let (known, asked) = (signed(&payer, &url).await, signed(&payer, &url).await);
+        payer.journal().record(&known).unwrap();
+        let memo = || known.id().map(|id| id.0.to_vec());
+        // The debit that the known payment is for.
+        take(&shop, canister, &payer, memo());
+        assert!(matches!(
+            payer.resolve(&asked).await,
+            Resolution::Dead { .. }
+        ));
+        // Another one under its name.
+        take(&shop, canister, &payer, memo());
+        match payer.resolve(&asked).await {
+            Resolution::Unknown { reason } => assert!(reason.contains("took money"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
+fn an_archive_elsewhere_gets_no_call_that_the_payer_signed() {
+    let shop = Shop::open();
+    shop.fund(identity(1).account(), FUNDS);
+    // What a stranger's ledger calls its archive: a method of another canister that tells who called.
+    let other = shop.install(telling_callers());
+    Runtime::new().unwrap().block_on(async {
+        let payer = shop.payer(identity(1)).await.with_approval(None);
+        let payment = signed(&payer, &shop.url("/report")).await;
+        payer.journal().record(&payment).unwrap();
+        let archived = || {
+            vec![ArchivedBlocks {
+                args: vec![],
+                callback: QueryArchiveFn::new(other, "tell"),
+            }]
+        };
+        let fault = log_reply(1u8.into(), vec![], archived());
+        shop.misbehave_at("icrc3_get_blocks", 1, &fault);
+        assert!(matches!(
+            payer.resolve(&payment).await,
+            Resolution::Unknown { .. }
+        ));
+        let callers = shop.call(other, "callers", vec![]);
+        assert_eq!(callers, Principal::anonymous().as_slice());
+    });
 }

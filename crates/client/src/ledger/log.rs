@@ -13,6 +13,7 @@ use icrc_ledger_types::{
     icrc3::blocks::{GetBlocksRequest, GetBlocksResult},
 };
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use x402_icp::{Amount, PaymentId};
 
 pub(super) const GET_BLOCKS: &str = "icrc3_get_blocks";
@@ -92,6 +93,7 @@ impl Ledger<'_> {
             Err(problem) => return unknown(&problem),
         };
         let last = end.saturating_sub(MAX_BLOCKS);
+        let mut seen = BTreeSet::new();
         while end > last {
             let start = end.saturating_sub(PAGE).max(last);
             let page = match self.all_blocks(start, end).await {
@@ -102,7 +104,7 @@ impl Ledger<'_> {
                 if timestamp(block).is_some_and(|at| at < search.since) {
                     return Clean::Yes;
                 }
-                if let Some(taken) = self.taken(*index, block, search) {
+                if let Some(taken) = taken(*index, block, search, &mut seen) {
                     return Clean::No(taken);
                 }
             }
@@ -115,23 +117,6 @@ impl Ledger<'_> {
                 self.id
             )),
         }
-    }
-
-    fn taken(&self, index: u64, block: &ICRC3Value, search: &Search<'_>) -> Option<Taken> {
-        let debit = debit(block)?;
-        if debit.from != search.payer || debit.spender?.owner != search.spender {
-            return None;
-        }
-        let memo = debit.memo.unwrap_or_default();
-        let by_this_payment = memo == search.payment.0;
-        let other = search
-            .known
-            .iter()
-            .any(|id| *id != search.payment && memo == id.0);
-        (!other).then_some(Taken {
-            block: index,
-            by_this_payment,
-        })
     }
 
     /// Without a log: nothing was taken if as much may be taken as before.
@@ -228,12 +213,13 @@ impl Ledger<'_> {
     ) -> Result<Vec<icrc_ledger_types::icrc3::blocks::BlockWithId>, LedgerError> {
         let failed = |problem: &dyn std::fmt::Display| self.failed(GET_BLOCKS, problem);
         let argument = encode_args((requests,)).map_err(|e| failed(&e))?;
-        let reply = match self.network.update(archive, method, argument.clone()).await {
+        // The ledger names canister and method, and may be a stranger's: it must not get a call that the payer signed.
+        let nobody = self.network.anonymous();
+        let reply = match nobody.update(archive, method, argument.clone()).await {
             Ok((reply, _)) => reply,
             // An archive may answer queries only.
             Err(CallError::Silent(after)) => return Err(failed(&CallError::Silent(after))),
-            Err(_) => self
-                .network
+            Err(_) => nobody
                 .query(archive, method, argument)
                 .await
                 .map_err(|e| failed(&e))?,
@@ -241,6 +227,31 @@ impl Ledger<'_> {
         let found: GetBlocksResult = decode_one(&reply).map_err(|e| failed(&e))?;
         Ok(found.blocks)
     }
+}
+
+/// Whether a block is money for which no payment is known. Each payment explains one block: `seen` are those that
+/// have explained theirs.
+fn taken(
+    index: u64,
+    block: &ICRC3Value,
+    search: &Search<'_>,
+    seen: &mut BTreeSet<PaymentId>,
+) -> Option<Taken> {
+    let debit = debit(block)?;
+    if debit.from != search.payer || debit.spender?.owner != search.spender {
+        return None;
+    }
+    let memo = debit.memo.unwrap_or_default();
+    let by_this_payment = memo == search.payment.0;
+    let other = search
+        .known
+        .iter()
+        .find(|id| **id != search.payment && memo == id.0);
+    let explained = other.is_some_and(|id| seen.insert(*id));
+    (!explained).then_some(Taken {
+        block: index,
+        by_this_payment,
+    })
 }
 
 fn index(nat: &Nat) -> Option<u64> {

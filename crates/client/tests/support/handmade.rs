@@ -148,3 +148,23 @@ pub fn with_origin(origin: Option<&str>) -> Vec<u8> {
     );
     wat::parse_str(text).expect("the text is a module")
 }
+
+/// A canister whose method `tell` anybody may call; `callers` answers the principals of those who did, one after
+/// another.
+pub fn telling_callers() -> Vec<u8> {
+    let text = r#"(module
+      (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+      (import "ic0" "msg_reply" (func $reply))
+      (import "ic0" "msg_caller_size" (func $size (result i32)))
+      (import "ic0" "msg_caller_copy" (func $copy (param i32 i32 i32)))
+      (memory 1)
+      (global $end (mut i32) (i32.const 0))
+      (func (export "canister_update tell")
+        (call $copy (global.get $end) (i32.const 0) (call $size))
+        (global.set $end (i32.add (global.get $end) (call $size)))
+        (call $reply))
+      (func (export "canister_update callers")
+        (call $append (i32.const 0) (global.get $end))
+        (call $reply)))"#;
+    wat::parse_str(text).expect("the text is a module")
+}
