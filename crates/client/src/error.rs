@@ -45,8 +45,8 @@ pub enum PayError {
         /// The limit.
         limit: usize,
     },
-    /// The payment could not be recorded, so it was not sent.
-    #[error("nothing was paid, for the payment cannot be recorded: {0}")]
+    /// The journal cannot be read or written, so this call sent no payment. One that it sent before may be in it.
+    #[error("no payment was sent, for the record of payments cannot be used: {0}")]
     Journal(#[from] JournalError),
     /// The payment's header would be longer than any canister reads. Nothing was signed.
     #[error(

@@ -96,6 +96,13 @@ impl Request {
                 "{url:?} is neither http nor https"
             )));
         }
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            // The URL is recorded and shown.
+            return Err(HttpError::Malformed(
+                "a URL must not hold a name or password: send them in a header (Authorization)"
+                    .into(),
+            ));
+        }
         let method = method.to_ascii_uppercase();
         Method::from_str(&method)
             .map_err(|_| HttpError::Malformed(format!("{method:?} is no HTTP method")))?;

@@ -235,8 +235,10 @@ impl Payer {
         if let Err(problem) = payment.check() {
             return Err(unsettled(payment, problem));
         }
-        self.record(payment)?;
-        self.transmit(payment).await
+        let mut payment = payment.clone();
+        // What is recorded already may have been sent, whatever happens to it now.
+        payment.stored |= self.record(&payment)?;
+        self.transmit(&payment).await
     }
 
     /// Finds out what has become of a payment and, if it is not used yet, cancels it: the collecting canister is asked
@@ -339,6 +341,9 @@ impl Payer {
         // Headers that are secrets are not stored: the caller has them.
         payment.headers.clone_from(&request.headers);
         payment.stored = true;
+        if let Err(problem) = payment.check() {
+            return Err(unsettled(&payment, problem));
+        }
         match self.transmit(&payment).await {
             Ok(paid) => Ok(Some(paid)),
             // Proven, and so the resource may be bought with a new payment.
@@ -347,8 +352,8 @@ impl Payer {
         }
     }
 
-    /// Records a payment before it is sent.
-    fn record(&self, payment: &SignedPayment) -> Result<(), PayError> {
+    /// Records a payment before it is sent; whether it was recorded before.
+    fn record(&self, payment: &SignedPayment) -> Result<bool, PayError> {
         let unresolved = self.journal.unresolved()?;
         let known = unresolved
             .iter()
@@ -365,7 +370,7 @@ impl Payer {
                 if let Some(id) = payment.id() {
                     self.tell(Step::Recorded { id, path: file });
                 }
-                Ok(())
+                Ok(known)
             }
             Err(crate::journal::JournalError::Unresolved(other)) => Err(PayError::Unsettled {
                 payment: other,

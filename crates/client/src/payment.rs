@@ -6,6 +6,7 @@ use crate::{
     offer::Offer,
 };
 use candid::Principal;
+use reqwest::Url;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -14,6 +15,7 @@ use x402_icp::{
     authorization::{authorize, payment_id, signed_message},
     decode::decode_header,
     encode_header,
+    offer::offer_matches,
     signer::{Signer, SignerError},
     values::{parse_account, parse_base64, parse_seconds, to_base64},
     wire::{
@@ -238,12 +240,15 @@ impl SignedPayment {
             asset: accepted.asset.clone(),
             pay_to: accepted.pay_to.clone(),
             max_timeout_seconds: accepted.max_timeout_seconds,
-            extra,
+            extra: extra.clone(),
         });
         let id = payment_id(&signed_message(&terms, &self.payment.payload));
         if self.id() != Some(id) {
             return Err(format!("its terms are those of payment {id}"));
         }
+        let url = Url::parse(&self.url).map_err(|e| format!("its URL cannot be read: {e}"))?;
+        offer_matches(&extra, &self.method, url.path())
+            .map_err(|e| format!("it was signed for another request: {e}"))?;
         let sent: PaymentPayload<Value, ExactIcrc2Payload> =
             decode_header(PAYMENT_SIGNATURE, self.header.as_bytes()).map_err(|e| e.to_string())?;
         if sent != self.payment {

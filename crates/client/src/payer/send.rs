@@ -56,7 +56,11 @@ impl Payer {
                     return Err(dead(reason));
                 }
             }
-            let pause = wait.unwrap_or_else(|| self.pause_after(attempt));
+            // A seller may ask for more patience, and not to be asked without a pause.
+            let pause = match wait {
+                Some(wait) => wait.max(self.limits.first_pause),
+                None => self.pause_after(attempt),
+            };
             if started.elapsed().saturating_add(pause) > self.patience {
                 return Err(match (known.owed, known.may_have_arrived) {
                     (Some(error), _) => error,

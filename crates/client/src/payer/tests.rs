@@ -455,7 +455,7 @@ async fn a_second_signature_for_the_same_request_is_not_sent() {
     }
     // Nor is the first sent with another request.
     let mut elsewhere = signed[0].clone();
-    elsewhere.url = seller.url("/b");
+    elsewhere.url = seller.url("/a?b");
     assert!(matches!(
         payer.send(&elsewhere).await,
         Err(PayError::Journal(_))

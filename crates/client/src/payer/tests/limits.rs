@@ -324,3 +324,19 @@ async fn the_limits_of_a_client_are_its_own() {
             .is_some()
     );
 }
+
+#[tokio::test]
+async fn a_seller_that_wants_no_pause_is_not_asked_without_one() {
+    for wait in ["0", "Thu, 01 Jan 1970 00:00:00 GMT"] {
+        let seller = Seller::open(move |got, _| match got.payment {
+            None => price(got),
+            Some(_) => Act::Answer(503, vec![("Retry-After".into(), wait.into())], vec![]),
+        })
+        .await;
+        let payer = payer(memory()).with_patience(Duration::from_millis(200));
+        assert!(payer.pay(&get(&seller, "/a")).await.is_err());
+        // The first pause is 10 ms.
+        let asked = seller.paid_requests();
+        assert!((2..=21).contains(&asked), "{asked}");
+    }
+}

@@ -366,3 +366,125 @@ async fn an_odd_entry_does_not_spoil_the_others() {
         other => panic!("{other:?}"),
     }
 }
+
+#[tokio::test]
+async fn numbers_by_value_in_an_offer_do_not_make_its_payment_unprovable() {
+    // 1.0 is 1 in an offer that is accepted, and has to be 1 in the payment that was made for it.
+    for odd in [
+        json!({"revision": 1.0}),
+        json!({"decimals": 6.0}),
+        json!({"more": 0.300_000_000_000_000_04, "other": 1.7976931348623157e308}),
+    ] {
+        let extra = odd.clone();
+        let seller = Seller::open(move |got, _| match got.payment {
+            None => {
+                let mut offer = offer("GET", "/a");
+                for (name, value) in extra.as_object().unwrap() {
+                    offer["extra"][name] = value.clone();
+                }
+                priced(json!([offer]))
+            }
+            Some(_) => Act::HangUp,
+        })
+        .await;
+        let folder = folder();
+        let payer = payer(files(&folder)).with_patience(Duration::ZERO);
+        match payer.pay(&get(&seller, "/a")).await {
+            Err(PayError::Unsettled { payment, .. }) => {
+                assert_eq!(payment.check(), Ok(()), "{odd}")
+            }
+            other => panic!("{odd}: {other:?}"),
+        }
+        let stored = payer.unresolved().unwrap().remove(0).payment;
+        assert_eq!(stored.check(), Ok(()), "{odd}");
+        assert!(seller.paid_requests() > 0);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_payment_whose_file_names_another_request_is_not_sent() {
+    let seller = Seller::open(|got, _| match got.payment {
+        None => price(got),
+        Some(_) => Act::HangUp,
+    })
+    .await;
+    let payer = payer(memory()).with_patience(Duration::ZERO);
+    let Err(PayError::Unsettled { payment, .. }) = payer.pay(&get(&seller, "/a")).await else {
+        panic!("must be unsettled");
+    };
+    let whole = serde_json::to_value(&*payment).unwrap();
+    let sent = seller.paid_requests();
+    for (member, value) in [
+        ("url", json!(seller.url("/b"))),
+        ("url", json!(seller.url("/a/b"))),
+        ("url", json!("no URL")),
+        ("method", json!("POST")),
+        ("method", json!("get")),
+    ] {
+        let mut tampered = whole.clone();
+        tampered[member] = value.clone();
+        let tampered: SignedPayment = serde_json::from_value(tampered).unwrap();
+        let other = super::payer(memory()).with_patience(Duration::ZERO);
+        match other.send(&tampered).await {
+            Err(PayError::Unsettled { reason, .. }) => {
+                assert!(
+                    reason.contains("request") || reason.contains("URL"),
+                    "{reason}"
+                );
+            }
+            other => panic!("{member} {value}: {other:?}"),
+        }
+        assert_eq!(other.unresolved().unwrap(), []);
+        // In the journal, where the request that it names would find it.
+        let url = tampered.url.clone();
+        other.journal().record(&tampered).unwrap();
+        if let (Ok(request), "url") = (Request::get(&url), member) {
+            match other.pay(&request).await {
+                Err(PayError::Unsettled { .. }) => {}
+                other => panic!("{member} {value}: {other:?}"),
+            }
+        }
+    }
+    assert_eq!(seller.paid_requests(), sent);
+}
+
+#[tokio::test]
+async fn a_payment_that_was_sent_before_is_never_said_not_to_have_been_sent() {
+    let seller = Seller::open(|got, _| match got.payment {
+        None => price(got),
+        Some(_) => Act::HangUp,
+    })
+    .await;
+    let payer = payer(memory()).with_patience(Duration::ZERO);
+    let Ok(Quote::Priced(priced)) = payer.quote(&get(&seller, "/a")).await else {
+        panic!("must be priced");
+    };
+    let mut payment = payer.sign(&priced, &priced.offers[0]).unwrap();
+    // Nobody listens where it goes, and it was never sent before.
+    let port = seller.port;
+    payment.url = payment.url.replace(&format!(":{port}"), ":9");
+    let first = payer.send(&payment).await;
+    assert!(matches!(first, Err(PayError::Unreachable(_))), "{first:?}");
+    // It may have been sent by now: the same value does not know.
+    let second = payer.send(&payment).await;
+    assert!(
+        matches!(second, Err(PayError::Unsettled { .. })),
+        "{second:?}"
+    );
+    let problem = PayError::from(crate::JournalError::NotAnId("x".into())).to_string();
+    assert!(!problem.contains("nothing was paid"), "{problem}");
+}
+
+#[test]
+fn a_password_in_a_url_is_neither_recorded_nor_shown() {
+    for url in [
+        "https://user:s3cret@shop.example/a",
+        "https://:s3cret@shop.example/",
+        "https://s3cret@shop.example/",
+    ] {
+        let problem = Request::get(url).unwrap_err().to_string();
+        assert!(problem.contains("header"), "{problem}");
+        assert!(!problem.contains("s3cret"), "{problem}");
+    }
+}
