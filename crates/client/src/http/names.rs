@@ -12,6 +12,8 @@ pub(crate) fn is_local(url: &str) -> bool {
         return false;
     };
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    // The root may be written: `localhost.` is the same name.
+    let host = host.strip_suffix('.').unwrap_or(host);
     host == "localhost"
         || host.ends_with(".localhost")
         || host
@@ -33,6 +35,7 @@ impl Resolve for LocalNames {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let name = name.as_str();
+            let name = name.strip_suffix('.').unwrap_or(name);
             if name == "localhost" || name.ends_with(".localhost") {
                 let local = [
                     SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -2,7 +2,7 @@
 
 use super::{HttpError, Request, Response, is_local};
 use reqwest::Url;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What to do with an answer.
 #[derive(Debug)]
@@ -29,9 +29,11 @@ pub(super) fn next(request: &Request, response: &Response) -> Result<Next, HttpE
     };
     let refused = |problem: &str| HttpError::Redirect(format!("the seller redirects {problem}"));
     let from = Url::parse(&request.url).map_err(|_| refused("from what is no URL"))?;
-    let to = from
+    let mut to = from
         .join(location)
         .map_err(|_| refused("to what is no URL"))?;
+    // Nobody logs in with a name that the seller chose.
+    let _ = to.set_username("").and_then(|()| to.set_password(None));
     match (from.scheme(), to.scheme()) {
         ("https", "http") => return Err(refused("from https to http")),
         (_, "http" | "https") => {}
@@ -79,15 +81,32 @@ fn is_inside(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     is_local(url.as_str())
         || match host.parse() {
-            Ok(IpAddr::V4(a)) => a.is_private() || a.is_link_local() || a.is_unspecified(),
+            Ok(IpAddr::V4(a)) => is_inside_v4(a),
             Ok(IpAddr::V6(a)) => {
                 a.is_unique_local()
                     || a.is_unicast_link_local()
                     || a.is_unspecified()
                     || a.to_ipv4_mapped().is_some()
+                    || translated(a).is_some_and(is_inside_v4)
             }
             Err(_) => false,
         }
+}
+
+fn is_inside_v4(a: Ipv4Addr) -> bool {
+    // 100.64.0.0/10 is shared by providers with their customers (RFC 6598).
+    let shared = a.octets()[0] == 100 && a.octets()[1] & 0xc0 == 64;
+    a.is_loopback() || a.is_private() || a.is_link_local() || a.octets()[0] == 0 || shared
+}
+
+/// The IPv4 address that a translator reaches by an address of 64:ff9b::/96 (RFC 6052).
+fn translated(a: Ipv6Addr) -> Option<Ipv4Addr> {
+    match a.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -156,6 +175,26 @@ mod tests {
                 "http://shop.example/",
                 302,
                 "http://169.254.169.254/",
+            ),
+            (
+                "GET",
+                "http://shop.example/",
+                302,
+                "http://localhost.:4943/",
+            ),
+            ("GET", "http://shop.example/", 302, "http://x.localhost./"),
+            (
+                "GET",
+                "http://shop.example/",
+                302,
+                "http://100.100.100.200/",
+            ),
+            ("GET", "http://shop.example/", 302, "http://0.1.2.3/"),
+            (
+                "GET",
+                "http://shop.example/",
+                302,
+                "http://[64:ff9b::7f00:1]/",
             ),
             ("GET", "http://shop.example/", 302, "file:///etc/passwd"),
             ("POST", "http://shop.example/", 307, "http://other.example/"),
