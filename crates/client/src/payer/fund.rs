@@ -32,6 +32,24 @@ struct Funds {
     allowance: Amount,
     /// Nanoseconds since 1970-01-01; `None` for ever.
     expires_at: Option<u64>,
+    /// Whether the ledger names an allowance that has ended.
+    ended: bool,
+}
+
+impl Funds {
+    /// What the ledger says, at a time in nanoseconds. Some ledgers go on naming an allowance that has ended: it is
+    /// none, and no reason to allow as much again.
+    fn new(fee: Amount, balance: Amount, allowance: (Amount, Option<u64>), now: u64) -> Self {
+        let (allowance, expires_at) = allowance;
+        let ended = expires_at.is_some_and(|at| at <= now);
+        Funds {
+            fee,
+            balance,
+            allowance: if ended { Amount(0) } else { allowance },
+            expires_at: expires_at.filter(|_| !ended),
+            ended,
+        }
+    }
 }
 
 impl Payer {
@@ -62,7 +80,7 @@ impl Payer {
 
     async fn ask_ledger(&self, offer: &Offer) -> Result<Funds, PayError> {
         let ledger = self.network.ledger(offer.asset);
-        let (fee, balance, (allowance, expires_at)) = tokio::try_join!(
+        let (fee, balance, allowance) = tokio::try_join!(
             ledger.fee(),
             ledger.balance(self.account),
             ledger.allowance(self.account, offer.spender.into()),
@@ -80,12 +98,8 @@ impl Payer {
                 ledger: fee,
             });
         }
-        Ok(Funds {
-            fee,
-            balance,
-            allowance,
-            expires_at,
-        })
+        let now = now().saturating_mul(1_000_000_000);
+        Ok(Funds::new(fee, balance, allowance, now))
     }
 
     async fn check_funds(&self, offer: &Offer) -> Result<Offer, PayError> {
@@ -184,7 +198,8 @@ impl Payer {
                 from_subaccount: self.account.subaccount,
                 spender: offer.spender.into(),
                 amount,
-                expected_allowance: Some(funds.allowance),
+                // What such a ledger compares with is not known.
+                expected_allowance: (!funds.ended).then_some(funds.allowance),
                 expires_at,
             };
             match ledger.approve(&approval).await {
@@ -306,5 +321,25 @@ fn too_long(actual: usize) -> PayError {
     PayError::TooLong {
         limit: MAX_HEADER_BYTES,
         actual,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allowance_that_has_ended_is_not_given_again() {
+        let asked = Amount(10);
+        for (expires_at, now, approved) in [
+            (Some(100), 100, asked),
+            (Some(100), u64::MAX, asked),
+            (Some(101), 100, Amount(49)),
+            (None, u64::MAX, Amount(49)),
+        ] {
+            let funds = Funds::new(Amount(1), Amount(99), (Amount(49), expires_at), now);
+            assert_eq!(funds.allowance.max(asked), approved, "{expires_at:?}");
+            assert_eq!(funds.ended, approved == asked);
+        }
     }
 }
