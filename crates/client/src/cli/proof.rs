@@ -3,7 +3,7 @@
 use candid::{CandidType, Nat, Principal, decode_one, encode_one};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tollkeeper_client::{Account, Amount, Block, Network, PaymentId, plain_text};
+use tollkeeper_client::{Account, Amount, Block, Limits, Network, PaymentId, plain_text};
 
 /// One field of a receipt, and what was found about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,15 +153,15 @@ async fn update<T: CandidType + for<'de> Deserialize<'de>>(
     id: PaymentId,
 ) -> Result<T, String> {
     let failed = |problem: &dyn std::fmt::Display| {
+        let problem = plain_text(&problem.to_string());
         format!("canister {canister} did not answer {method}: {problem}")
     };
     let argument = encode_one(serde_bytes::ByteBuf::from(id.0.to_vec())).map_err(|e| failed(&e))?;
-    let reply = network
-        .agent()
-        .update(&canister, method)
-        .with_arg(argument)
-        .call_and_wait()
+    let call = network.agent().update(&canister, method).with_arg(argument);
+    let limit = Limits::default().agent;
+    let reply = tokio::time::timeout(limit, call.call_and_wait())
         .await
+        .map_err(|_| failed(&format!("no answer within {} s", limit.as_secs())))?
         .map_err(|e| failed(&e))?;
     decode_one(&reply).map_err(|e| failed(&e))
 }
