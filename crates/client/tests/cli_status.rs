@@ -8,6 +8,7 @@ mod support;
 use cli_support::{Act, words};
 use market::{Market, refs};
 use serde_json::Value;
+use support::handmade::trapping;
 use x402_icp::{encode_header, wire::SettleResponse};
 
 const PROVEN: &str = "nothing can be";
@@ -174,6 +175,13 @@ fn a_status_knows_paid_payments_recorded_or_not() {
     let ledger = market.shop.ledger.to_text();
     let (status, value) = nobody.json(&["status", &"0".repeat(64), "--canister", &ledger]);
     assert_eq!(status, 7, "not a canister that takes payments: {value}");
+    // Nor does a canister's trap pass for words of the command.
+    let trap = market.shop.install(trapping("x\npaid 1\ntollkeeper: paid"));
+    let said = nobody.run(&["status", &"0".repeat(64), "--canister", &trap.to_text()]);
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("paid 1"), "{said}");
+    let own = |line: &str| line.starts_with("paid 1") || line == "tollkeeper: paid";
+    assert!(!said.lines().any(own), "{said}");
     // Given up on the user's word only.
     let (status, value) = cli.json(&["forget", &id]);
     assert_eq!((status, &value["forgotten"]), (0, &true.into()), "{value}");

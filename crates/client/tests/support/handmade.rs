@@ -168,3 +168,17 @@ pub fn telling_callers() -> Vec<u8> {
         (call $reply)))"#;
     wat::parse_str(text).expect("the text is a module")
 }
+
+/// A canister whose method `payment` traps with these words.
+pub fn trapping(words: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module
+          (import "ic0" "trap" (func $trap (param i32 i32)))
+          (memory 1)
+          (data (i32.const 0) "{}")
+          (func (export "canister_update payment") (call $trap (i32.const 0) (i32.const {}))))"#,
+        data(words.as_bytes()),
+        words.len(),
+    );
+    wat::parse_str(text).expect("the text is a module")
+}
