@@ -38,6 +38,8 @@ export interface EnsureOptions extends ApproveOptions {
   maxAmount?: bigint;
 }
 
+/** The longest allowance: 100 years, well within the nanoseconds of a `nat64`. */
+const MAX_SECONDS = 3_155_760_000;
 /** Approvals that change at the same time are read again and repeated so often. */
 const TRIES = 5;
 
@@ -83,12 +85,17 @@ export class PayerLedger {
    */
   async approve(spender: string, amount: bigint, options: ApproveOptions = {}): Promise<bigint> {
     const owner = canister(spender);
+    units("amount", amount);
+    const lasts = options.expiresInSeconds ?? 3_600;
+    if (!Number.isSafeInteger(lasts) || lasts < 1 || lasts > MAX_SECONDS) {
+      throw new RangeError(`expiresInSeconds: ${plain(lasts)} is no whole number of 1 to ${MAX_SECONDS}`);
+    }
     // What the ledger said when it refused: it knows better than its query which allowance has expired.
     let told: bigint | undefined;
     for (let attempt = 1; ; attempt++) {
       const { allowance: asked, expires_at } = await this.#standing(owner);
       const allowance = told ?? asked;
-      const ends = BigInt(Math.floor(Date.now() / 1000 + (options.expiresInSeconds ?? 3_600))) * 1_000_000_000n;
+      const ends = BigInt(Math.floor(Date.now() / 1000 + lasts)) * 1_000_000_000n;
       const result = await this.#actor.icrc2_approve({
         ...this.#terms(owner),
         amount: allowance > amount ? allowance : amount,
@@ -106,7 +113,9 @@ export class PayerLedger {
    * none was needed. Throws {@link OfferRefused} before anything is approved if it would be more than `maxAmount`.
    */
   async ensureAllowance(spender: string, need: bigint, options: EnsureOptions = {}): Promise<bigint | undefined> {
-    const standing = await this.#standing(canister(spender));
+    const owner = canister(spender);
+    units("need", need);
+    const standing = await this.#standing(owner);
     // An allowance that ends within a minute may end before the payment is made.
     const soon = BigInt(Date.now() + 60_000) * 1_000_000n;
     if (standing.allowance >= need && (standing.expires_at[0] ?? soon) >= soon) return undefined;
@@ -151,4 +160,11 @@ function canister(spender: string): Principal {
   const id = parseCanisterId(spender);
   if (!id) throw new OfferRefused(`${plain(spender)} is not a canister id, and only canisters are approved`);
   return id;
+}
+
+/** Amounts fit 128 bits, as those of the canister do. */
+function units(name: string, amount: bigint): void {
+  if (typeof amount !== "bigint" || amount < 0n || amount >= 1n << 128n) {
+    throw new RangeError(`${name}: ${plain(amount)} is no bigint of 0 to 2^128 - 1`);
+  }
 }

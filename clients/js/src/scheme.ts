@@ -42,10 +42,17 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   readonly #payer: string;
 
   constructor(identity: SignIdentity, options: ExactIcpOptions = {}) {
+    if (typeof identity?.sign !== "function") throw new RangeError("identity: it cannot sign");
+    if (options.spenders !== undefined && !Array.isArray(options.spenders)) throw new RangeError("spenders: it is no list of canister ids");
+    const { maxUnresolved = 1 } = options;
+    if (!Number.isSafeInteger(maxUnresolved) || maxUnresolved < 1) {
+      throw new RangeError(`maxUnresolved: ${plain(maxUnresolved)} is no whole number above 0`);
+    }
     for (const spender of options.spenders ?? []) {
       if (!parseCanisterId(spender)) throw new RangeError(`spenders: ${plain(spender)} is not a canister id`);
     }
     for (const [ledger, cap] of Object.entries(options.maxAmounts ?? {})) {
+      if (!parseCanisterId(ledger)) throw new RangeError(`maxAmounts: ${plain(ledger)} is no ledger's canister id`);
       if (cap !== undefined && !/^\d+$/.test(typeof cap === "number" && Number.isInteger(cap) ? BigInt(cap).toString() : String(cap)))
         throw new RangeError(`maxAmounts: ${plain(cap)} for ledger ${plain(ledger)} is no whole number of atomic units`);
     }

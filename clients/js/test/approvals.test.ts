@@ -27,6 +27,20 @@ describe("approvals", () => {
     });
   }
 
+  for (const [field, call] of [
+    ["amount", () => ledger().approve(SPENDER, -5n)],
+    ["amount", () => ledger().approve(SPENDER, 1n << 128n)],
+    ["amount", () => ledger().approve(SPENDER, 5 as unknown as bigint)],
+    ["need", () => ledger().ensureAllowance(SPENDER, -1n)],
+    ["expiresInSeconds", () => ledger().approve(SPENDER, 5n, { expiresInSeconds: 0 })],
+    ["expiresInSeconds", () => ledger().approve(SPENDER, 5n, { expiresInSeconds: 1e300 })],
+  ] as const) {
+    it(`are not made of an odd ${field}: ${call}`, async () => {
+      await assert.rejects(call(), (error: Error) => error instanceof RangeError && error.message.startsWith(`${field}:`));
+      assert.deepEqual(net.approvals, []);
+    });
+  }
+
   it("end within an hour unless said otherwise, and neither lower nor shorten what stands", async () => {
     for (const [standing, amount, expiresInSeconds, expected, end] of [
       [{ allowance: 0n, expires_at: [] }, 5n, undefined, 5n, hours(1)],

@@ -1,8 +1,8 @@
 /** Odd input that a hostile review tried: answers of other systems, caps, depth and names of members. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { OfferRefused } from "../src/index.js";
-import { buyer, CKUSDC, offer, Seller, SPENDER } from "./support.js";
+import { ExactIcpScheme, OfferRefused } from "../src/index.js";
+import { buyer, CKUSDC, identity, offer, Seller, SPENDER } from "./support.js";
 
 let seller: Seller;
 before(async () => {
@@ -82,4 +82,23 @@ it("an asset named after a member of every object is refused by the policy, and 
   const { scheme } = buyer({ maxAmounts: { [CKUSDC]: 1n } });
   for (const asset of ["constructor", "__proto__", "toString", "hasOwnProperty"])
     assert.deepEqual(scheme.policy(2, [await offer({ asset })] as never), []);
+});
+
+describe("an option that makes no sense", () => {
+  for (const [field, options] of [
+    ["spenders", { spenders: SPENDER }],
+    ["spenders", { spenders: ["nobody"] }],
+    ["maxAmounts", { maxAmounts: { foo: 1n } }],
+    ["maxAmounts", { maxAmounts: { [CKUSDC]: -1n } }],
+    ["maxUnresolved", { maxUnresolved: 0.5 }],
+    ["maxUnresolved", { maxUnresolved: 0 }],
+  ] as [string, object][]) {
+    it(`is named: ${JSON.stringify(options, (_, value: unknown) => (typeof value === "bigint" ? `${value}n` : value))}`, () => {
+      assert.throws(() => new ExactIcpScheme(identity, options), (error: Error) => error instanceof RangeError && error.message.startsWith(field));
+    });
+  }
+
+  it("is an identity that cannot sign", () => {
+    assert.throws(() => new ExactIcpScheme(undefined as never), /identity/);
+  });
 });
