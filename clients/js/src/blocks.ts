@@ -45,7 +45,9 @@ export async function askLedger(network: Network, record: PaymentRecord, others:
   if (record.allowance === undefined) return "unknown";
   const args = { account: candidAccount(payer), spender: { owner: spender, subaccount: [] } };
   const { value } = await network.update<Allowance>(ledger, "icrc2_allowance", [[allowanceArgs, args]], allowanceType);
-  return value.allowance >= BigInt(record.allowance) ? "none" : "unknown";
+  // A larger allowance, or one with another end, was approved since, and hides what was taken before.
+  const same = value.allowance === BigInt(record.allowance) && value.expires_at[0]?.toString() === record.allowanceEnds;
+  return same ? "none" : "unknown";
 }
 
 interface Parties {

@@ -13,7 +13,7 @@ const PREFLIGHT_MS = 5_000;
  * Refuses an offer that the ledger would refuse: another fee, too little money, too small or too short an
  * allowance. Gives the allowance; undefined if the ledger does not answer, which stops no purchase.
  */
-export async function preflight(network: Network, offer: Offer, payer: Account, validBefore: number): Promise<bigint | undefined> {
+export async function preflight(network: Network, offer: Offer, payer: Account, validBefore: number): Promise<Allowance | undefined> {
   const [ledger, spender] = [parseCanisterId(offer.asset), parseCanisterId(offer.spender)];
   if (!ledger || !spender) return undefined;
   const from = candidAccount(payer);
@@ -43,7 +43,7 @@ export async function preflight(network: Network, offer: Offer, payer: Account, 
   if (expires !== undefined && expires < BigInt(validBefore) * 1_000_000_000n) {
     throw new OfferRefused(`the allowance of canister ${offer.spender} ends before the payment would: approve it again`);
   }
-  return allowance.allowance;
+  return allowance;
 }
 
 async function quiet<T>(answer: Promise<T>): Promise<T | undefined> {

@@ -63,6 +63,8 @@ export interface PaymentRecord {
   request: RecordedRequest | null;
   /** Allowance of the spender before the payment was sent, if it was asked. */
   allowance?: string;
+  /** Its end in nanoseconds since 1970-01-01; absent if it has none. */
+  allowanceEnds?: string;
   /** The last complete answer was a refusal; its HTTP status. */
   refused?: number;
   /** Unix milliseconds. */

@@ -317,7 +317,8 @@ export class ExactIcpScheme implements SchemeNetworkClient {
       ...(identifier === undefined ? {} : { identifier }),
       header: how.header,
       request: how.request,
-      ...(allowance === undefined ? {} : { allowance: allowance.toString() }),
+      ...(allowance === undefined ? {} : { allowance: allowance.allowance.toString() }),
+      ...(allowance?.expires_at[0] === undefined ? {} : { allowanceEnds: allowance.expires_at[0].toString() }),
       createdAt: Date.now(),
     };
     await this.#journal.add(record, limit);

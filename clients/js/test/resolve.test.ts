@@ -173,17 +173,21 @@ describe("a payment that was refused", () => {
     });
   }
 
-  for (const [name, recorded, now, state] of [
+  for (const [name, recorded, now, state, ends] of [
     ["as large as before", 20_000n, 20_000n, "dead"],
-    ["larger", 20_000n, 90_000n, "dead"],
+    ["larger, so approved again", 20_000n, 90_000n, "unresolved"],
     ["smaller", 20_000n, 19_999n, "unresolved"],
     ["not known from before", undefined, 20_000n, "unresolved"],
-  ] as const) {
+    ["as large as before, with another end: approved again", 20_000n, 20_000n, "unresolved", 7_200n],
+    ["as large as before, with the same end", 20_000n, 20_000n, "dead", 3_600n],
+  ] as [string, bigint | undefined, bigint, string, bigint?][]) {
     it(`is ${state} at a ledger without a block log when the allowance is ${name}`, async () => {
       net.standards = ["ICRC-1", "ICRC-2"];
-      net.allowance = { allowance: recorded ?? 0n, expires_at: [] };
+      const end = (seconds?: bigint): [] | [bigint] => (seconds === undefined ? [] : [(hour + seconds) * 1_000_000_000n]);
+      const hour = BigInt(Math.floor(Date.now() / 1000));
+      net.allowance = { allowance: recorded ?? 0n, expires_at: end(ends && 3_600n) };
       const id = await sent(refuses, "/report", { preflight: recorded !== undefined });
-      net.allowance = { allowance: now, expires_at: [] };
+      net.allowance = { allowance: now, expires_at: end(ends) };
       assert.equal((await withAgent().scheme.resolve(id)).state, state);
     });
   }

@@ -111,7 +111,7 @@ struct Subject<'a> {
     nonce: Nonce,
     valid_after: u64,
     valid_before: u64,
-    allowance: Option<Amount>,
+    allowance: Option<(Amount, Option<u64>)>,
 }
 
 /// What the canister says.
@@ -184,10 +184,7 @@ impl<'a> Subject<'a> {
             nonce: texts.nonce.parse().map_err(|_| malformed("nonce"))?,
             valid_after: payment.valid_after().ok_or_else(|| malformed("time"))?,
             valid_before: payment.valid_before().ok_or_else(|| malformed("time"))?,
-            allowance: payment
-                .allowance
-                .as_ref()
-                .and_then(|text| text.parse().ok()),
+            allowance: standing(payment),
         })
     }
 
@@ -326,4 +323,11 @@ impl<'a> Subject<'a> {
                 )
             })
     }
+}
+
+/// The allowance that stood before the payment was sent; none if its texts are no numbers.
+fn standing(payment: &SignedPayment) -> Option<(Amount, Option<u64>)> {
+    let amount = payment.allowance.as_ref()?.parse().ok()?;
+    let ends = payment.allowance_ends.as_ref().map(|text| text.parse());
+    Some((amount, ends.transpose().ok()?))
 }

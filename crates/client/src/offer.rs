@@ -92,8 +92,9 @@ pub struct Offer {
     /// The ledger's fee as the seller knows it, in atomic units; compared with the ledger's own before anything is
     /// signed.
     pub fee: Amount,
-    /// What the spender might take when the ledger was asked last, in atomic units.
-    pub(crate) allowance: Option<Amount>,
+    /// What the spender might take when the ledger was asked last, in atomic units, and until when (nanoseconds; `None`
+    /// for ever).
+    pub(crate) allowance: Option<(Amount, Option<u64>)>,
 }
 
 impl Offer {

@@ -80,6 +80,9 @@ pub struct SignedPayment {
     /// What the spender might take before this payment was sent, in atomic units.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) allowance: Option<String>,
+    /// Until when it might, in nanoseconds since 1970-01-01; absent for ever.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) allowance_ends: Option<String>,
     /// Whether it was read from where it was stored: then it may have been sent before, whatever happens
     /// to it now.
     #[serde(skip_serializing, default = "stored")]
@@ -155,7 +158,10 @@ impl SignedPayment {
             header: encode_header(&payment),
             payment,
             payment_id: id.to_string(),
-            allowance: offer.allowance.map(|allowance| allowance.to_string()),
+            allowance: offer.allowance.map(|(amount, _)| amount.to_string()),
+            allowance_ends: offer
+                .allowance
+                .and_then(|(_, ends)| Some(ends?.to_string())),
             stored: false,
         })
     }

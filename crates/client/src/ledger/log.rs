@@ -55,8 +55,8 @@ pub(crate) struct Search<'a> {
     pub known: &'a [PaymentId],
     /// Since when the spender may have taken something, in nanoseconds since 1970-01-01.
     pub since: u64,
-    /// What the spender might take before the payment was sent.
-    pub allowance: Option<Amount>,
+    /// What the spender might take before the payment was sent, and until when.
+    pub allowance: Option<(Amount, Option<u64>)>,
 }
 
 #[derive(CandidType, Deserialize)]
@@ -119,7 +119,8 @@ impl Ledger<'_> {
         }
     }
 
-    /// Without a log: nothing was taken if as much may be taken as before.
+    /// Without a log: nothing was taken if the allowance is the very one of before. A larger one, or one with another
+    /// end, was approved since, and hides what was taken before.
     async fn clean_allowance(&self, search: &Search<'_>) -> Clean {
         let Some(before) = search.allowance else {
             return Clean::Unknown(format!(
@@ -128,9 +129,13 @@ impl Ledger<'_> {
             ));
         };
         match self.certified_allowance(search.payer, search.spender).await {
-            Ok(now) if now >= before => Clean::Yes,
-            Ok(now) => Clean::Unknown(format!(
-                "ledger {} has no block log, and {} may take {now} units instead of {before}",
+            Ok(now) if now == before => Clean::Yes,
+            Ok((now, _)) if now != before.0 => Clean::Unknown(format!(
+                "ledger {} has no block log, and {} may take {now} units instead of {}",
+                self.id, search.spender, before.0
+            )),
+            Ok(_) => Clean::Unknown(format!(
+                "ledger {} has no block log, and the allowance of {} was approved again",
                 self.id, search.spender
             )),
             Err(problem) => Clean::Unknown(problem.to_string()),
@@ -141,7 +146,7 @@ impl Ledger<'_> {
         &self,
         account: Account,
         spender: Principal,
-    ) -> Result<Amount, LedgerError> {
+    ) -> Result<(Amount, Option<u64>), LedgerError> {
         const METHOD: &str = "icrc2_allowance";
         let spender = spender.into();
         let argument = self.encode(METHOD, (AllowanceArgs { account, spender },))?;
@@ -150,7 +155,7 @@ impl Ledger<'_> {
             .update_one(self.id, METHOD, argument)
             .await
             .map_err(|e| self.failed(METHOD, e))?;
-        self.amount(METHOD, found.allowance)
+        Ok((self.amount(METHOD, found.allowance)?, found.expires_at))
     }
 
     /// All blocks from `start` to before `end`.

@@ -131,7 +131,7 @@ impl Payer {
             });
         }
         Ok(Offer {
-            allowance: Some(funds.allowance),
+            allowance: Some((funds.allowance, funds.expires_at)),
             ..offer.clone()
         })
     }
@@ -205,7 +205,7 @@ impl Payer {
             match ledger.approve(&approval).await {
                 Ok(_) => {
                     return Ok(Offer {
-                        allowance: Some(amount),
+                        allowance: Some((amount, expires_at)),
                         ..offer.clone()
                     });
                 }
