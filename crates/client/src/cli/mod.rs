@@ -34,7 +34,7 @@ use std::{ffi::OsString, process::ExitCode};
 /// paid and nothing can be · 6 outcome unknown: the payment is recorded, the same command goes on with it ·
 /// 7 seller, replica or ledger unreachable, nothing paid · 8 the content or a receipt is here, and what it says
 /// of the money is not proven · 9 this payment was used before: the money moved or may have · 10 paid, but not
-/// delivered · 130 or 143 interrupted, no payment was sent
+/// delivered · 130 or 143 interrupted before this command sent a payment
 #[derive(Debug, Parser)]
 #[command(name = "tollkeeper", version, verbatim_doc_comment)]
 struct Cli {

@@ -66,7 +66,10 @@ fn interrupted(name: &str, number: u8, known: &Known) -> Failure {
         ),
         (None, _) => (
             128 + number,
-            format!("interrupted ({name}): no payment was sent"),
+            // A record of an earlier run may not have been looked at yet.
+            format!(
+                "interrupted ({name}): this command sent no payment; what earlier ones sent: tollkeeper status"
+            ),
         ),
     };
     if let Some(approval) = &known.approval {
@@ -143,7 +146,7 @@ mod tests {
         let mut known = Known::default();
         let failure = interrupted("SIGINT", 2, &known);
         assert_eq!((failure.status, &*failure.kind), (130, "interrupted"));
-        assert!(failure.message.contains("no payment was sent"));
+        assert!(failure.message.contains("this command sent no payment"));
         assert_eq!(interrupted("SIGTERM", 15, &known).status, 143);
         known.approval = Some("0.05 ckUSDC to x".into());
         let failure = interrupted("SIGINT", 2, &known);
