@@ -138,7 +138,10 @@ fn a_signal_tells_what_is_known_and_how_to_go_on() {
 
 #[test]
 fn two_at_once_pay_once_and_both_get_it() {
-    let market = Market::open("at-once", vec![]);
+    // The first request is held until all three have begun: one that begins after the end of another is a purchase of
+    // its own.
+    let held = Act::Silent(Duration::from_secs(8));
+    let market = Market::open("at-once", vec![held]);
     let url = market.url("/report");
     // The reply of the ledger gets lost, so that the first one has to ask again.
     market.shop.misbehave(&Fault::lost_after_transfer());
