@@ -16,7 +16,7 @@ use crate::{
     service::{
         admin, cancel, catalogue, content, fees, ledgers, lifecycle,
         payments::{self, Page},
-        recover, refund, treasury,
+        recover, refund, treasury, withdraw,
     },
     storage,
     types::{Nonce, PaymentId},
@@ -276,7 +276,7 @@ pub async fn solvency<R: Runtime>(runtime: &R) -> Result<Vec<Solvency>, Payments
 
 /// `withdraw`
 pub async fn withdraw<R: Runtime>(runtime: &R, args: WithdrawArgs) -> Result<Nat, WithdrawError> {
-    let done = treasury::withdraw(runtime, args.check()?).await;
+    let done = withdraw::withdraw(runtime, args.check()?).await;
     // The ledger may have named a new fee.
     certified(done.map(block).map_err(WithdrawError::from))
 }

@@ -18,3 +18,4 @@ pub mod template;
 pub mod upload;
 pub mod validate;
 pub mod verify;
+pub mod withdrawal;

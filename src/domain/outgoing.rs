@@ -16,7 +16,7 @@
 
 use crate::{
     domain::payment::Event,
-    types::{Account, Amount, BlockIndex, PaymentId, Seconds, TimestampNs},
+    types::{Amount, BlockIndex, PaymentId, Seconds, TimestampNs},
 };
 use sha2::{Digest, Sha256};
 
@@ -128,31 +128,6 @@ impl Outgoing {
     }
 }
 
-/// Money that a controller takes out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Withdrawal {
-    /// From which account of the canister.
-    pub from: Account,
-    /// To whom.
-    pub to: Account,
-    /// What arrives.
-    pub amount: Amount,
-    /// How it was written, and who waits for its answer.
-    pub outgoing: Outgoing,
-    /// The block that shows it, once it is known.
-    pub block: Option<BlockIndex>,
-}
-
-impl Withdrawal {
-    /// What it may still take out of its account, while nobody knows whether it did: after the ledger's
-    /// window it cannot any more, and what it took is missing in the balance.
-    pub fn reserved(&self, now: TimestampNs) -> Option<Amount> {
-        let written = self.outgoing.doubt?;
-        let pending = self.block.is_none() && now <= written.created_at.plus(FORGOTTEN);
-        pending.then_some(Amount(self.amount.0.saturating_add(written.fee.0)))
-    }
-}
-
 /// The memo of a payment's refund.
 pub fn refund_memo(id: &PaymentId) -> [u8; 32] {
     Sha256::new()
@@ -161,9 +136,6 @@ pub fn refund_memo(id: &PaymentId) -> [u8; 32] {
         .finalize()
         .into()
 }
-
-/// The memo of every withdrawal.
-pub const WITHDRAWAL_MEMO: &[u8] = b"x402-icp-withdraw";
 
 #[cfg(test)]
 mod tests {

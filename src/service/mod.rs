@@ -14,6 +14,7 @@ pub mod recover;
 pub mod refund;
 pub mod retention;
 pub mod treasury;
+pub mod withdraw;
 
 use crate::{domain::roles::Role, runtime::Runtime, storage};
 use candid::Principal;

@@ -4,7 +4,6 @@
 //! |---|---|---|---|
 //! | owed | ledger, subaccount | totals of what is owed out of this account of the canister | accounts with something owed |
 //! | refunds | nonce key | where the refund of a payment stands | payments that are being refunded |
-//! | withdrawals | ledger | the latest withdrawal | one a ledger |
 //!
 //! Totals follow the states of payments: [`note`] is part of every change of state. A payment to somebody
 //! else's account that is never refunded costs nothing here.
@@ -12,16 +11,16 @@
 use crate::{
     domain::{
         liability::{Burden, Owed, Sum, burden, paying_account},
-        outgoing::{Outgoing, Withdrawal, Written},
+        outgoing::{Outgoing, Written},
         payment::{Payment, State},
     },
     storable_row,
     storage::{
-        codec::{StoredAccount, StoredU128},
+        codec::StoredU128,
         ledgers, memory,
         payments::{self, Lane},
     },
-    types::{Account, BlockIndex, NonceKey, TimestampNs},
+    types::{Account, NonceKey, TimestampNs},
 };
 use candid::Principal;
 use ic_stable_structures::StableBTreeMap;
@@ -93,7 +92,7 @@ impl From<OwedRow> for Owed {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-struct OutgoingRow {
+pub(super) struct OutgoingRow {
     /// `created_at_time` of what is in doubt.
     #[n(0)]
     created_at: Option<u64>,
@@ -141,29 +140,12 @@ impl From<OutgoingRow> for Outgoing {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-struct WithdrawalRow {
-    #[n(0)]
-    from: StoredAccount,
-    #[n(1)]
-    to: StoredAccount,
-    #[n(2)]
-    amount: StoredU128,
-    #[n(3)]
-    outgoing: OutgoingRow,
-    #[n(4)]
-    block: Option<u64>,
-}
-
-storable_row!(WithdrawalRow);
-
 /// A ledger's index and a subaccount.
 type OwedKey = [u8; 33];
 
 struct Tables {
     owed: StableBTreeMap<OwedKey, OwedRow, memory::Memory>,
     refunds: StableBTreeMap<[u8; 16], OutgoingRow, memory::Memory>,
-    withdrawals: StableBTreeMap<u8, WithdrawalRow, memory::Memory>,
     /// This canister: whose accounts hold money for payers.
     canister: Option<Principal>,
     /// How often money left for good since the last upgrade.
@@ -238,48 +220,15 @@ pub fn put_refund(key: &NonceKey, refund: &Outgoing) {
     });
 }
 
-/// The latest withdrawal from this ledger.
-pub fn withdrawal(ledger: &Principal) -> Option<Withdrawal> {
-    let index = ledgers::index(ledger)?;
-    let row = with(|tables| tables.withdrawals.get(&index))?;
-    Some(Withdrawal {
-        from: row.from.0,
-        to: row.to.0,
-        amount: row.amount.into(),
-        outgoing: row.outgoing.into(),
-        block: row.block.map(BlockIndex),
-    })
-}
-
-/// Puts down the latest withdrawal from this ledger, or that there is none.
-pub fn put_withdrawal(ledger: &Principal, withdrawal: Option<&Withdrawal>) {
-    let Some(index) = ledgers::index(ledger) else {
-        return;
-    };
-    with_mut(|tables| match withdrawal {
-        None => {
-            tables.withdrawals.remove(&index);
-        }
-        Some(withdrawal) => {
-            if withdrawal.block.is_some() {
-                tables.outflows = tables.outflows.wrapping_add(1);
-            }
-            let row = WithdrawalRow {
-                from: StoredAccount(withdrawal.from),
-                to: StoredAccount(withdrawal.to),
-                amount: withdrawal.amount.into(),
-                outgoing: (&withdrawal.outgoing).into(),
-                block: withdrawal.block.map(|block| block.0),
-            };
-            tables.withdrawals.insert(index, row);
-        }
-    });
-}
-
 /// Changes whenever a refund or a withdrawal is known to be made: a balance that was asked for before may
 /// not be compared with what is owed after.
 pub fn outflows() -> u64 {
     with(|tables| tables.outflows)
+}
+
+/// Notes that a withdrawal is known to be made.
+pub(super) fn note_outflow() {
+    with_mut(|tables| tables.outflows = tables.outflows.wrapping_add(1));
 }
 
 /// `None` if the ledger is not registered.
@@ -295,7 +244,6 @@ impl Tables {
         Tables {
             owed: StableBTreeMap::init(memory::get(memory::OWED)),
             refunds: StableBTreeMap::init(memory::get(memory::REFUNDS)),
-            withdrawals: StableBTreeMap::init(memory::get(memory::WITHDRAWALS)),
             canister: None,
             outflows: 0,
         }

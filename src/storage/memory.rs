@@ -55,7 +55,7 @@ pub const RESPONSES: MemoryId = MemoryId::new(19);
 pub const OWED: MemoryId = MemoryId::new(22);
 /// Where refunds stand, by nonce key: [`super::liabilities`].
 pub const REFUNDS: MemoryId = MemoryId::new(23);
-/// The latest withdrawal by ledger: [`super::liabilities`].
+/// Withdrawals by ledger and time: [`super::withdrawals`].
 pub const WITHDRAWALS: MemoryId = MemoryId::new(24);
 /// Which payment a purchase's identifier stands for: [`super::identifiers`].
 pub const IDENTIFIERS: MemoryId = MemoryId::new(25);

@@ -23,3 +23,4 @@ pub mod responses;
 pub mod routes;
 pub mod shapes;
 pub mod uploads;
+pub mod withdrawals;

@@ -8,7 +8,8 @@ use crate::{
     },
     service::{
         refund::RefundError as CannotRefund,
-        treasury::{Solvency as Known, WithdrawError as CannotWithdraw, WithdrawRequest},
+        treasury::Solvency as Known,
+        withdraw::{WithdrawError as CannotWithdraw, WithdrawRequest},
     },
     types::{BlockIndex, TimestampNs},
 };
@@ -84,6 +85,7 @@ pub enum WithdrawError {
     UnknownLedger,
     InsufficientFree { available: Nat },
     InProgress { created_at_time: u64 },
+    TooMany { limit: u32 },
     NotMoved { problem: String },
     Unknown { created_at_time: u64 },
 }
@@ -100,6 +102,7 @@ impl From<CannotWithdraw> for WithdrawError {
             CannotWithdraw::InProgress { created_at } => WithdrawError::InProgress {
                 created_at_time: created_at.0,
             },
+            CannotWithdraw::TooMany { limit } => WithdrawError::TooMany { limit },
             CannotWithdraw::NotMoved { problem } => WithdrawError::NotMoved { problem },
             CannotWithdraw::Unknown { created_at } => WithdrawError::Unknown {
                 created_at_time: created_at.0,

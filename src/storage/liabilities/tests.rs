@@ -5,7 +5,7 @@ use crate::{
         ledgers::tests::ledger,
         payments::{self, Change, NewPayment, tests as examples},
     },
-    types::Amount,
+    types::{Amount, BlockIndex},
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -143,17 +143,4 @@ fn what_is_put_down_is_read_back() {
     assert_eq!(refund(&key(1)), Some(Outgoing::default()));
     put_refund(&key(1), &outgoing);
     assert_eq!(refund(&key(1)), Some(outgoing));
-
-    let withdrawal = Withdrawal {
-        from: pay_to(5),
-        to: pay_to(4),
-        amount: Amount(5),
-        outgoing,
-        block: Some(block),
-    };
-    let id = ledger(1).id;
-    put_withdrawal(&id, Some(&withdrawal));
-    assert_eq!(super::withdrawal(&id), Some(withdrawal));
-    put_withdrawal(&id, None);
-    assert_eq!(super::withdrawal(&id), None);
 }

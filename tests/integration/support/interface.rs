@@ -317,6 +317,7 @@ pub enum WithdrawError {
     InvalidArgument(InvalidArgument),
     UnknownLedger,
     InsufficientFree { available: Nat },
+    TooMany { limit: u32 },
     InProgress { created_at_time: u64 },
     NotMoved { problem: String },
     Unknown { created_at_time: u64 },

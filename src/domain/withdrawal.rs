@@ -1,0 +1,215 @@
+//! Withdrawals: money that controllers take out, by the rules of [`outgoing`](super::outgoing).
+//!
+//! A withdrawal is known by its ledger and its `created_at_time`. Ledgers know duplicates by the fee, too: a
+//! withdrawal that is repeated with another fee is made twice. So everything that was ever asked for is known,
+//! with its outcome, until no ledger takes a transfer of that time any more.
+
+use crate::{
+    domain::{
+        outgoing::{DEDUP_WINDOW, FORGOTTEN, Outgoing, Written},
+        payment::Event,
+    },
+    types::{Account, Amount, BlockIndex, TimestampNs},
+};
+
+/// The memo of every withdrawal.
+pub const WITHDRAWAL_MEMO: &[u8] = b"x402-icp-withdraw";
+/// How many withdrawals of one ledger are known at a time.
+pub const MAX_WITHDRAWALS: u32 = 200;
+
+/// Money that a controller takes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// From which account of the canister.
+    pub from: Account,
+    /// To whom.
+    pub to: Account,
+    /// What arrives.
+    pub amount: Amount,
+    /// Its name, and the transfer's time.
+    pub created_at: TimestampNs,
+    /// How it was written, and who waits for its answer.
+    pub outgoing: Outgoing,
+    /// The block that shows it, once it is known.
+    pub block: Option<BlockIndex>,
+}
+
+/// What may be done about a withdrawal that was asked for before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It was made.
+    Made(BlockIndex),
+    /// Nothing was moved: it may be asked for as for the first time, with the present fee.
+    Refused,
+    /// Nobody knows: this same transfer may be asked for again.
+    InDoubt(Written),
+    /// Nobody knows, and nobody may ask now: a try is under way, or the ledger is about to forget.
+    Busy,
+}
+
+impl Withdrawal {
+    /// A withdrawal that nobody has asked the ledger for.
+    pub fn new(from: Account, to: Account, amount: Amount, created_at: TimestampNs) -> Self {
+        Withdrawal {
+            from,
+            to,
+            amount,
+            created_at,
+            outgoing: Outgoing::default(),
+            block: None,
+        }
+    }
+
+    /// What may be done about it now.
+    pub fn standing(&self, now: TimestampNs) -> Standing {
+        match (self.block, self.outgoing.doubt) {
+            (Some(block), _) => Standing::Made(block),
+            (None, None) => Standing::Refused,
+            (None, Some(written)) if now >= self.outgoing.busy_until && is_fresh(written, now) => {
+                Standing::InDoubt(written)
+            }
+            (None, Some(_)) => Standing::Busy,
+        }
+    }
+
+    /// Takes in how the try with this number ended; `fresh`: no try before it may have moved anything. Who knows the
+    /// block learns nothing more.
+    pub fn end(&mut self, number: u32, fresh: bool, event: &Event, now: TimestampNs) {
+        if self.block.is_none() {
+            self.block = self.outgoing.end(number, fresh, event, now);
+        }
+    }
+
+    /// What it may still take out of its account, while nobody knows whether it did: after the ledger's
+    /// window it cannot any more, and what it took is missing in the balance.
+    pub fn reserved(&self, now: TimestampNs) -> Option<Amount> {
+        let written = self.outgoing.doubt?;
+        let pending = self.block.is_none() && !is_forgotten(self.created_at, now);
+        pending.then_some(Amount(self.amount.0.saturating_add(written.fee.0)))
+    }
+}
+
+/// Only so long does the ledger know that it is the same one.
+fn is_fresh(written: Written, now: TimestampNs) -> bool {
+    now <= written.created_at.plus(DEDUP_WINDOW)
+}
+
+/// Whether no ledger takes a transfer of this time any more.
+pub fn is_forgotten(created_at: TimestampNs, now: TimestampNs) -> bool {
+    now > created_at.plus(FORGOTTEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            outgoing::LOCK,
+            payment::{Doubt, Failure, FailureKind},
+        },
+        types::Seconds,
+    };
+    use candid::Principal;
+    use proptest::prelude::*;
+
+    const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
+
+    fn withdrawal() -> Withdrawal {
+        let account = |n| Account::from(Principal::from_slice(&[n]));
+        Withdrawal::new(account(1), account(2), Amount(5), NOW)
+    }
+
+    fn written(fee: u128) -> Written {
+        Written {
+            created_at: NOW,
+            fee: Amount(fee),
+        }
+    }
+
+    fn refused() -> Event {
+        Event::NotMoved(Failure {
+            kind: FailureKind::FeeChanged,
+            message: "no".into(),
+        })
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_repeated_with_its_fee_until_the_ledger_forgets() {
+        let mut known = withdrawal();
+        assert_eq!(known.standing(NOW), Standing::Refused);
+        known.outgoing.begin(written(10), NOW);
+        let later = NOW.plus(LOCK);
+        assert_eq!(known.standing(NOW), Standing::Busy);
+        assert_eq!(known.standing(later), Standing::InDoubt(written(10)));
+        known.end(1, true, &Event::InDoubt(Doubt::Reject), NOW);
+        assert_eq!(known.standing(NOW), Standing::InDoubt(written(10)));
+        assert_eq!(known.reserved(NOW), Some(Amount(15)));
+        let end = NOW.plus(DEDUP_WINDOW);
+        assert_eq!(known.standing(end), Standing::InDoubt(written(10)));
+        let after = end.plus(Seconds(1));
+        assert_eq!(known.standing(after), Standing::Busy);
+        assert_eq!(known.reserved(NOW.plus(FORGOTTEN)), Some(Amount(15)));
+        let forgotten = NOW.plus(FORGOTTEN).plus(Seconds(1));
+        assert_eq!(known.reserved(forgotten), None);
+    }
+
+    /// What happens to one withdrawal, in any order: a try begins when it may, tries end in any order.
+    #[derive(Clone, Copy, Debug)]
+    enum Happening {
+        Begin { fee: u128 },
+        Answer { of: usize, moved: u8 },
+    }
+
+    fn arb_happening() -> impl Strategy<Value = Happening> {
+        prop_oneof![
+            (10u128..13).prop_map(|fee| Happening::Begin { fee }),
+            (any::<usize>(), 0u8..4).prop_map(|(of, moved)| Happening::Answer { of, moved }),
+        ]
+    }
+
+    proptest! {
+        /// Whatever ends in whatever order: a transfer that was made is never asked for with another fee, and a
+        /// block that is known stays known.
+        #[test]
+        fn one_withdrawal_is_one_transfer(happenings in prop::collection::vec(arb_happening(), 0..60)) {
+            let (mut known, mut now) = (withdrawal(), NOW);
+            let mut waiting: Vec<(u32, bool, Written)> = vec![];
+            // What the ledger made: it knows duplicates by the fee.
+            let mut made: Vec<u128> = vec![];
+            for happening in happenings {
+                now = now.plus(LOCK);
+                let before = known.block;
+                match happening {
+                    Happening::Begin { fee } => {
+                        let (written, fresh) = match known.standing(now) {
+                            Standing::Refused => (written(fee), true),
+                            Standing::InDoubt(written) => (written, false),
+                            Standing::Made(_) | Standing::Busy => continue,
+                        };
+                        known.outgoing.begin(written, now);
+                        waiting.push((known.outgoing.tries, fresh, written));
+                    }
+                    Happening::Answer { of, moved } => {
+                        if waiting.is_empty() {
+                            continue;
+                        }
+                        let (number, fresh, written) = waiting.remove(of % waiting.len());
+                        let duplicate = made.contains(&written.fee.0);
+                        // 0: refused without a look; 1, 2: done, and lost; 3: done.
+                        if moved > 0 && !duplicate {
+                            made.push(written.fee.0);
+                        }
+                        let event = match moved {
+                            0 => refused(),
+                            3 => Event::Moved { block: BlockIndex(written.fee.0 as u64) },
+                            _ => Event::InDoubt(Doubt::NoAnswer),
+                        };
+                        known.end(number, fresh, &event, now);
+                    }
+                }
+                prop_assert!(made.len() <= 1, "{made:?}");
+                prop_assert!(before.is_none() || known.block == before);
+            }
+        }
+    }
+}

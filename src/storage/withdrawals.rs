@@ -1,0 +1,246 @@
+//! Withdrawals: what was ever asked for, until no ledger takes it any more.
+//!
+//! | table | key | what | size |
+//! |---|---|---|---|
+//! | withdrawals | ledger, `created_at_time` | what was asked for, and how it ended | at most [`MAX_WITHDRAWALS`] a ledger |
+//!
+//! The heap keeps which one of each ledger is in doubt: there is one at a time.
+
+use crate::{
+    domain::withdrawal::{MAX_WITHDRAWALS, Withdrawal, is_forgotten},
+    storable_row,
+    storage::{
+        codec::{StoredAccount, StoredU128},
+        ledgers,
+        liabilities::{self, OutgoingRow},
+        memory,
+    },
+    types::{BlockIndex, TimestampNs},
+};
+use candid::Principal;
+use ic_stable_structures::StableBTreeMap;
+use minicbor::{Decode, Encode};
+use std::{cell::RefCell, collections::BTreeMap};
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct WithdrawalRow {
+    #[n(0)]
+    from: StoredAccount,
+    #[n(1)]
+    to: StoredAccount,
+    #[n(2)]
+    amount: StoredU128,
+    #[n(3)]
+    outgoing: OutgoingRow,
+    #[n(4)]
+    block: Option<u64>,
+}
+
+storable_row!(WithdrawalRow);
+
+impl From<&Withdrawal> for WithdrawalRow {
+    fn from(withdrawal: &Withdrawal) -> Self {
+        WithdrawalRow {
+            from: StoredAccount(withdrawal.from),
+            to: StoredAccount(withdrawal.to),
+            amount: withdrawal.amount.into(),
+            outgoing: (&withdrawal.outgoing).into(),
+            block: withdrawal.block.map(|block| block.0),
+        }
+    }
+}
+
+impl WithdrawalRow {
+    fn withdrawal(self, created_at: TimestampNs) -> Withdrawal {
+        Withdrawal {
+            from: self.from.0,
+            to: self.to.0,
+            amount: self.amount.into(),
+            created_at,
+            outgoing: self.outgoing.into(),
+            block: self.block.map(BlockIndex),
+        }
+    }
+}
+
+/// A ledger's index and a time.
+type Key = (u8, u64);
+
+struct Tables {
+    all: StableBTreeMap<Key, WithdrawalRow, memory::Memory>,
+    /// The latest of each ledger of which nobody knows whether it was made.
+    in_doubt: BTreeMap<u8, u64>,
+}
+
+thread_local! {
+    static TABLES: RefCell<Tables> = RefCell::new(Tables::load());
+}
+
+impl Tables {
+    fn load() -> Self {
+        let all = StableBTreeMap::init(memory::get(memory::WITHDRAWALS));
+        let mut tables = Tables {
+            in_doubt: BTreeMap::new(),
+            all,
+        };
+        let rows: Vec<(Key, WithdrawalRow)> =
+            tables.all.iter().map(|row| row.into_pair()).collect();
+        for ((index, time), row) in rows {
+            tables.note((index, time), &row.withdrawal(TimestampNs(time)));
+        }
+        tables
+    }
+
+    fn note(&mut self, (index, time): Key, withdrawal: &Withdrawal) {
+        let doubtful = withdrawal.block.is_none() && withdrawal.outgoing.doubt.is_some();
+        let known = self.in_doubt.get(&index).copied();
+        match doubtful {
+            true if known.is_none_or(|known| known < time) => {
+                self.in_doubt.insert(index, time);
+            }
+            false if known == Some(time) => {
+                self.in_doubt.remove(&index);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn with<T>(f: impl FnOnce(&Tables) -> T) -> T {
+    TABLES.with_borrow(f)
+}
+
+/// The withdrawal from this ledger with this time.
+pub fn get(ledger: &Principal, created_at: TimestampNs) -> Option<Withdrawal> {
+    let index = ledgers::index(ledger)?;
+    let row = with(|tables| tables.all.get(&(index, created_at.0)))?;
+    Some(row.withdrawal(created_at))
+}
+
+/// The withdrawal from this ledger of which nobody knows yet whether it was made, if it may still be.
+pub fn pending(ledger: &Principal, now: TimestampNs) -> Option<Withdrawal> {
+    let index = ledgers::index(ledger)?;
+    let time = with(|tables| tables.in_doubt.get(&index).copied())?;
+    get(ledger, TimestampNs(time)).filter(|known| known.reserved(now).is_some())
+}
+
+/// Puts down what is known of a withdrawal. Whoever adds one has looked whether [`has_room`].
+pub fn put(ledger: &Principal, withdrawal: &Withdrawal) {
+    let Some(index) = ledgers::index(ledger) else {
+        return;
+    };
+    let key = (index, withdrawal.created_at.0);
+    let before = TABLES.with_borrow_mut(|tables| {
+        tables.note(key, withdrawal);
+        tables.all.insert(key, withdrawal.into())
+    });
+    let was_known = before.is_some_and(|row| row.block.is_some());
+    if withdrawal.block.is_some() && !was_known {
+        liabilities::note_outflow();
+    }
+}
+
+/// A time for a new withdrawal that none has: now, or just before.
+pub fn free_time(ledger: &Principal, now: TimestampNs) -> TimestampNs {
+    let mut time = now;
+    while get(ledger, time).is_some() {
+        time = TimestampNs(time.0.saturating_sub(1));
+    }
+    time
+}
+
+/// Whether one more withdrawal from this ledger can be known. Drops those that no ledger takes any more.
+pub fn has_room(ledger: &Principal, now: TimestampNs) -> bool {
+    let Some(index) = ledgers::index(ledger) else {
+        return false;
+    };
+    TABLES.with_borrow_mut(|tables| {
+        let of_ledger = (index, 0)..=(index, u64::MAX);
+        let (old, kept): (Vec<Key>, Vec<Key>) = tables
+            .all
+            .keys_range(of_ledger)
+            .partition(|(_, time)| is_forgotten(TimestampNs(*time), now));
+        for key in old {
+            tables.all.remove(&key);
+            if tables.in_doubt.get(&index) == Some(&key.1) {
+                tables.in_doubt.remove(&index);
+            }
+        }
+        kept.len() < MAX_WITHDRAWALS as usize
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::outgoing::{FORGOTTEN, Written},
+        storage::{ledgers::tests::ledger, payments::tests::set_up},
+        types::{Account, Amount, Seconds},
+    };
+
+    const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
+
+    fn withdrawal(created_at: TimestampNs) -> Withdrawal {
+        let account = |n| Account::from(Principal::from_slice(&[n]));
+        let mut new = Withdrawal::new(account(1), account(2), Amount(5), created_at);
+        let fee = Amount(u128::MAX);
+        new.outgoing.begin(Written { created_at, fee }, NOW);
+        new
+    }
+
+    #[test]
+    fn what_is_put_down_is_read_back() {
+        set_up();
+        ledgers::put(&ledger(1)).unwrap();
+        let (id, other) = (ledger(0).id, ledger(1).id);
+        let mut known = withdrawal(NOW);
+        put(&id, &known);
+        assert_eq!((get(&id, NOW), get(&other, NOW)), (Some(known), None));
+        assert_eq!(
+            (pending(&id, NOW), pending(&other, NOW)),
+            (Some(known), None)
+        );
+        assert_eq!(free_time(&id, NOW), TimestampNs(NOW.0 - 1));
+        let before = liabilities::outflows();
+        known.block = Some(BlockIndex(7));
+        put(&id, &known);
+        put(&id, &known);
+        assert_eq!((get(&id, NOW), pending(&id, NOW)), (Some(known), None));
+        assert_eq!(liabilities::outflows(), before + 1, "it left once");
+    }
+
+    #[test]
+    fn the_one_in_doubt_is_found_after_an_upgrade_and_not_hidden_by_an_older_one() {
+        set_up();
+        let id = ledger(0).id;
+        let old = withdrawal(NOW);
+        put(&id, &old);
+        let later = NOW.plus(FORGOTTEN).plus(Seconds(1));
+        assert_eq!(pending(&id, later), None);
+        let new = withdrawal(later);
+        put(&id, &new);
+        // A late word about the old one.
+        put(&id, &old);
+        assert_eq!(pending(&id, later), Some(new));
+        TABLES.with_borrow_mut(|tables| *tables = Tables::load());
+        assert_eq!(pending(&id, later), Some(new));
+    }
+
+    #[test]
+    fn withdrawals_are_bounded_and_forgotten_when_every_ledger_has_forgotten_them() {
+        set_up();
+        let id = ledger(0).id;
+        for n in 0..MAX_WITHDRAWALS {
+            assert!(has_room(&id, NOW));
+            put(&id, &withdrawal(TimestampNs(NOW.0 + u64::from(n))));
+        }
+        assert!(!has_room(&id, NOW));
+        let forgotten = NOW.plus(FORGOTTEN);
+        assert!(!has_room(&id, forgotten));
+        assert!(has_room(&id, TimestampNs(forgotten.0 + 1)));
+        assert_eq!(get(&id, NOW), None);
+        let second = TimestampNs(NOW.0 + 1);
+        assert_eq!(get(&id, second), Some(withdrawal(second)));
+    }
+}
