@@ -171,35 +171,42 @@ pub enum NoCapacity {
     Doubts,
 }
 
-/// Whether the canister has the cycles to take payments: below the floor it keeps them for what is owed.
-pub fn check_cycles(limits: &Limits, cycles: Cycles) -> Result<(), NoCapacity> {
-    if cycles < limits.cycles_floor {
-        return Err(NoCapacity::Cycles);
-    }
-    Ok(())
+/// Whether one more payment can be taken, in two parts: what anybody may be told, and what is told to
+/// nobody but the payer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// What holds for every payer; looked at before any signature is verified.
+    pub public: Result<(), NoCapacity>,
+    /// What holds for this payer, once the signature has shown who that is.
+    pub of_payer: Result<(), NoCapacity>,
 }
 
-/// Whether one more payment can be taken.
-///
+/// Whether one more payment can be taken by a canister with so many cycles.
+pub fn check(limits: &Limits, load: &Load, cycles: Cycles, now: TimestampNs) -> Capacity {
+    Capacity {
+        public: check_public(limits, load, cycles, now),
+        of_payer: check_payer(load),
+    }
+}
+
 /// Unknown payments stay open until their ledger answers clearly. While it does not, as when it is
 /// stopped for an upgrade, anybody could fill the journal with payments that are never resolved: after
 /// [`MAX_DOUBTS`] unclear answers in a row its new payments wait, and those of other ledgers do not.
-pub fn check(limits: &Limits, load: &Load, now: TimestampNs) -> Result<(), NoCapacity> {
+fn check_public(
+    limits: &Limits,
+    load: &Load,
+    cycles: Cycles,
+    now: TimestampNs,
+) -> Result<(), NoCapacity> {
+    // Below the floor the cycles are for what is owed.
+    if cycles < limits.cycles_floor {
+        return Err(NoCapacity::Cycles);
+    }
     if load.settled.saturating_add(load.open) >= limits.max_payments {
         return Err(NoCapacity::Books);
     }
     if load.open >= MAX_OPEN {
         return Err(NoCapacity::Open);
-    }
-    let share = SHARES
-        .iter()
-        .find(|(settling, _)| load.ledger.settling < *settling)
-        .map_or(0, |(_, share)| *share);
-    if load.open_of_payer >= share {
-        return Err(NoCapacity::OpenOfPayer);
-    }
-    if load.failing_payer && load.open_of_payer >= MAX_OPEN_OF_FAILING {
-        return Err(NoCapacity::FailingPayer);
     }
     if load.failures_full {
         return Err(NoCapacity::Failures);
@@ -215,6 +222,20 @@ pub fn check(limits: &Limits, load: &Load, now: TimestampNs) -> Result<(), NoCap
     Ok(())
 }
 
+fn check_payer(load: &Load) -> Result<(), NoCapacity> {
+    let share = SHARES
+        .iter()
+        .find(|(settling, _)| load.ledger.settling < *settling)
+        .map_or(0, |(_, share)| *share);
+    if load.open_of_payer >= share {
+        return Err(NoCapacity::OpenOfPayer);
+    }
+    if load.failing_payer && load.open_of_payer >= MAX_OPEN_OF_FAILING {
+        return Err(NoCapacity::FailingPayer);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,8 +243,20 @@ mod tests {
 
     const NOW: TimestampNs = TimestampNs(1_000_000_000_000);
 
+    const CYCLES: Cycles = Cycles(100_000_000_000_000);
+
+    fn at(
+        limits: &Limits,
+        load: &Load,
+        cycles: Cycles,
+        now: TimestampNs,
+    ) -> Result<(), NoCapacity> {
+        let capacity = check(limits, load, cycles, now);
+        capacity.public.and(capacity.of_payer)
+    }
+
     fn checked(load: Load) -> Result<(), NoCapacity> {
-        check(&Limits::default(), &load, NOW)
+        at(&Limits::default(), &load, CYCLES, NOW)
     }
 
     #[test]
@@ -235,15 +268,15 @@ mod tests {
             ..Limits::default()
         };
         let floor = few.cycles_floor;
-        assert_eq!(check_cycles(&few, floor), Ok(()));
+        assert_eq!(at(&few, &none, floor, NOW), Ok(()));
         let less = Cycles(floor.0 - 1);
-        assert_eq!(check_cycles(&few, less), Err(NoCapacity::Cycles));
+        assert_eq!(at(&few, &none, less, NOW), Err(NoCapacity::Cycles));
         let full = Load {
             settled: 5,
             open: 2,
             ..none
         };
-        assert_eq!(check(&few, &full, NOW), Err(NoCapacity::Books));
+        assert_eq!(at(&few, &full, CYCLES, NOW), Err(NoCapacity::Books));
         assert_eq!(
             checked(Load {
                 open: MAX_OPEN,
@@ -285,6 +318,18 @@ mod tests {
         assert!(taken_by(3) < 250);
         assert!(taken_by(20) < MAX_SETTLING_PER_LEDGER);
         assert_eq!(taken_by(1_000), MAX_SETTLING_PER_LEDGER);
+    }
+
+    #[test]
+    fn what_concerns_one_payer_is_no_public_fact() {
+        let busy = Load {
+            open_of_payer: MAX_OPEN_PER_PAYER,
+            failing_payer: true,
+            ..Load::default()
+        };
+        let capacity = check(&Limits::default(), &busy, CYCLES, NOW);
+        assert_eq!(capacity.public, Ok(()));
+        assert_eq!(capacity.of_payer, Err(NoCapacity::OpenOfPayer));
     }
 
     #[test]
@@ -345,7 +390,7 @@ mod tests {
         assert_eq!(load.ledger.settling, 0);
         assert_eq!(checked(load), Err(NoCapacity::Doubts));
         let later = NOW.plus(DOUBT_PAUSE);
-        let check_later = |load: &Load| check(&Limits::default(), load, later);
+        let check_later = |load: &Load| at(&Limits::default(), load, CYCLES, later);
         assert_eq!(check_later(&load), Ok(()));
         load.ledger.note(false, &settling, later);
         assert_eq!(

@@ -6,12 +6,16 @@
 //! 3. the accepted offer is one of this route's, compared field by field
 //! 4. the time window
 //! 5. the nonce is neither used nor cancelled
-//! 6. the signature, and that it is the payer's
-//! 7. the route is on sale, the ledger enabled, the canister able to take payments
+//! 6. what anybody may know: the route is on sale, the ledger enabled, the canister able to take payments
+//! 7. the signature, and that it is the payer's
+//! 8. what concerns this payer alone: how many of the payer's payments are under way, how the latest ended
+//!
+//! Step 7 costs most by far, so whatever can be said without it is said first; and nobody is told anything of
+//! a payer who cannot sign as the payer.
 
 use crate::{
     domain::{
-        capacity::NoCapacity,
+        capacity::{Capacity, NoCapacity},
         offer::{self, Offer},
         route::Route,
     },
@@ -72,8 +76,6 @@ pub struct Sale<'a> {
     pub now: TimestampNs,
     /// DER of the network's root key, the trust anchor of canister signatures.
     pub root_key: &'a [u8],
-    /// Whether the canister has the cycles to take a payment at all.
-    pub cycles: Result<(), NoCapacity>,
 }
 
 /// A payment that may be settled.
@@ -89,13 +91,12 @@ pub struct VerifiedPayment<'a> {
     pub offer: &'a Offer,
 }
 
-/// Runs steps 2 to 7. `nonce_state` is asked in step 5, `capacity` (of payer and
-/// ledger) in step 7.
+/// Runs steps 2 to 8. `nonce_state` is asked in step 5, `capacity` (of payer and ledger) in step 6.
 pub fn verify<'a>(
     payment: &DecodedPayment,
     sale: &Sale<'a>,
     nonce_state: impl FnOnce(&NonceKey) -> NonceState,
-    capacity: impl FnOnce(&Principal, &Principal) -> Result<(), NoCapacity>,
+    capacity: impl FnOnce(&Principal, &Principal) -> Capacity,
 ) -> Result<VerifiedPayment<'a>, Refusal> {
     let DecodedPayment {
         payload,
@@ -138,22 +139,22 @@ pub fn verify<'a>(
         }
     }
 
-    // Signatures are what costs most: below the floor nobody has them verified.
-    let busy = |reason: NoCapacity| Refusal::new(Code::LedgerUnavailable, reason.to_string());
-    sale.cycles.map_err(busy)?;
+    let unavailable = |problem: &str| Refusal::new(Code::LedgerUnavailable, problem);
+    if !offer::on_sale(sale.route, offer) {
+        return Err(unavailable(if offer.ledger.enabled {
+            "the resource is not on sale"
+        } else {
+            "the ledger is not accepted at present"
+        }));
+    }
+    let capacity = capacity(&authorization.from.owner, &offer.ledger.id);
+    let busy = |reason: NoCapacity| unavailable(&reason.to_string());
+    capacity.public.map_err(busy)?;
 
     let message = signed_message(&Terms::from(&offer.requirements), &payload.payload);
     check_signature(payment, &message, sale)?;
 
-    if !offer::on_sale(sale.route, offer) {
-        let problem = if offer.ledger.enabled {
-            "the resource is not on sale"
-        } else {
-            "the ledger is not accepted at present"
-        };
-        return Err(Refusal::new(Code::LedgerUnavailable, problem));
-    }
-    capacity(&authorization.from.owner, &offer.ledger.id).map_err(busy)?;
+    capacity.of_payer.map_err(busy)?;
 
     Ok(VerifiedPayment {
         id: payment_id(&message),
@@ -266,7 +267,7 @@ fn flow(flow: &Option<String>) -> &str {
     flow.as_deref().unwrap_or("authorization")
 }
 
-/// Step 6, the cheap parts first.
+/// Step 7, the cheap parts first.
 fn check_signature(
     payment: &DecodedPayment,
     message: &[u8],

@@ -18,12 +18,15 @@ use x402_icp::{
 
 const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
 const NOW_S: u64 = 1_800_000_000;
+const FREE: Capacity = Capacity {
+    public: Ok(()),
+    of_payer: Ok(()),
+};
 
 struct Shop {
     route: Route,
     offers: Vec<Offer>,
     key: PrivateKey,
-    cycles: Result<(), NoCapacity>,
 }
 
 fn ledger(n: u8) -> Ledger {
@@ -74,12 +77,7 @@ fn shop() -> Shop {
     let find = |id: &Principal| ledgers.iter().find(|ledger| ledger.id == *id);
     let offers = offers(&route, find, &config, spender());
     let key = PrivateKey::generate_from_seed(b"payer");
-    Shop {
-        route,
-        offers,
-        key,
-        cycles: Ok(()),
-    }
+    Shop { route, offers, key }
 }
 
 impl Shop {
@@ -102,7 +100,7 @@ impl Shop {
         &self,
         payload: PaymentPayload,
         nonce: NonceState,
-        capacity: Result<(), NoCapacity>,
+        capacity: Capacity,
     ) -> Result<VerifiedPayment<'_>, Code> {
         let authorization = payload.payload.parse().unwrap();
         let sale = Sale {
@@ -112,7 +110,6 @@ impl Shop {
             spender: spender(),
             now: NOW,
             root_key: x402_icp::network::MAINNET_ROOT_KEY_DER,
-            cycles: self.cycles,
         };
         let payment = DecodedPayment {
             payload,
@@ -122,7 +119,7 @@ impl Shop {
     }
 
     fn verify(&self, payload: PaymentPayload) -> Result<VerifiedPayment<'_>, Code> {
-        self.verify_with(payload, NonceState::Free, Ok(()))
+        self.verify_with(payload, NonceState::Free, FREE)
     }
 }
 
@@ -213,8 +210,7 @@ fn the_nonce_is_looked_up_before_the_signature_is_checked() {
         (NonceState::Free, Code::Signature),
     ] {
         assert_eq!(
-            shop.verify_with(payment.clone(), state, Ok(()))
-                .unwrap_err(),
+            shop.verify_with(payment.clone(), state, FREE).unwrap_err(),
             code
         );
     }
@@ -247,54 +243,64 @@ fn only_the_payer_can_sign_and_only_for_these_terms() {
     }
 }
 
-/// A chain of twenty P-256 keys costs as much as forty payments; below the floor the cycles are for what is owed.
+/// A forged payment, and the same one with a good signature.
+fn forged_and_genuine(shop: &Shop) -> [PaymentPayload; 2] {
+    let genuine = shop.pay(&shop.offers[0]);
+    let mut forged = genuine.clone();
+    forged.payload.signature = x402_icp::values::to_base64(&[0; 64]);
+    [forged, genuine]
+}
+
+/// A dear chain costs as much as many payments; below the floor the cycles are for what is owed.
 #[test]
 fn attack_25_no_signature_is_verified_below_the_cycles_floor() {
-    let mut shop = shop();
-    let mut payment = shop.pay(&shop.offers[0]);
-    payment.payload.signature = payment.payload.nonce.clone();
-    shop.cycles = Err(NoCapacity::Cycles);
-    assert_eq!(
-        shop.verify(payment.clone()).unwrap_err(),
-        Code::LedgerUnavailable
-    );
-    shop.cycles = Ok(());
-    assert_eq!(shop.verify(payment).unwrap_err(), Code::Signature);
+    let shop = shop();
+    let [forged, _] = forged_and_genuine(&shop);
+    let poor = Capacity {
+        public: Err(NoCapacity::Cycles),
+        ..FREE
+    };
+    let refused = shop.verify_with(forged.clone(), NonceState::Free, poor);
+    assert_eq!(refused.unwrap_err(), Code::LedgerUnavailable);
+    assert_eq!(shop.verify(forged).unwrap_err(), Code::Signature);
 }
 
 #[test]
-fn what_is_not_on_sale_is_refused_last() {
+fn attack_31_what_anybody_may_know_is_refused_before_a_signature_is_verified() {
     let mut shop = shop();
-    let payment = shop.pay(&shop.offers[0]);
-    let refused = shop.verify_with(payment.clone(), NonceState::Free, Err(NoCapacity::Open));
-    assert_eq!(refused.unwrap_err(), Code::LedgerUnavailable);
-
+    let both = |shop: &Shop, capacity| {
+        for payment in forged_and_genuine(shop) {
+            let refused = shop.verify_with(payment, NonceState::Free, capacity);
+            assert_eq!(refused.unwrap_err(), Code::LedgerUnavailable);
+        }
+    };
+    let full = Capacity {
+        public: Err(NoCapacity::Open),
+        ..FREE
+    };
+    both(&shop, full);
     shop.offers[0].ledger.enabled = false;
-    assert_eq!(
-        shop.verify(payment.clone()).unwrap_err(),
-        Code::LedgerUnavailable
-    );
+    both(&shop, FREE);
     shop.offers[0].ledger.enabled = true;
-    shop.route.content = None;
-    assert_eq!(
-        shop.verify(payment.clone()).unwrap_err(),
-        Code::LedgerUnavailable
-    );
-    shop.route.content = Some(ContentMeta {
-        blob: 1,
-        bytes: 1,
-        sha256: [0; 32],
-    });
+    let content = shop.route.content.take();
+    both(&shop, FREE);
+    shop.route.content = content;
     shop.route.on_sale = false;
-    assert_eq!(
-        shop.verify(payment.clone()).unwrap_err(),
-        Code::LedgerUnavailable
-    );
+    both(&shop, FREE);
+}
 
-    // A forger learns nothing of that: the signature comes first.
-    let mut forged = payment;
-    forged.payload.signature = x402_icp::values::to_base64(&[0; 64]);
-    assert_eq!(shop.verify(forged).unwrap_err(), Code::Signature);
+#[test]
+fn what_concerns_one_payer_is_told_to_nobody_else() {
+    let shop = shop();
+    let busy = Capacity {
+        of_payer: Err(NoCapacity::OpenOfPayer),
+        ..FREE
+    };
+    let [forged, genuine] = forged_and_genuine(&shop);
+    let refused = shop.verify_with(forged, NonceState::Free, busy);
+    assert_eq!(refused.unwrap_err(), Code::Signature);
+    let refused = shop.verify_with(genuine, NonceState::Free, busy);
+    assert_eq!(refused.unwrap_err(), Code::LedgerUnavailable);
 }
 
 #[test]

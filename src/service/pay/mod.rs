@@ -207,7 +207,7 @@ pub(super) fn proof(payment: &DecodedPayment) -> Proof {
     Proof::from(hash)
 }
 
-/// Steps 2 to 7 of the verification, against what is stored.
+/// Steps 2 to 8 of the verification, against what is stored.
 fn admit<R: Runtime>(
     runtime: &R,
     request: &PaymentRequest,
@@ -226,7 +226,6 @@ fn admit<R: Runtime>(
         spender: runtime.canister_id(),
         now: runtime.now(),
         root_key: &root_key,
-        cycles: capacity::check_cycles(&config.limits, runtime.cycles_balance()),
     };
     let nonce_state = |key: &NonceKey| {
         if nonce_used {
@@ -239,7 +238,8 @@ fn admit<R: Runtime>(
     };
     let capacity = |payer: &Principal, ledger: &Principal| {
         let load = storage::payments::load(payer, ledger, runtime.now());
-        capacity::check(&config.limits, &load, runtime.now())
+        let cycles = runtime.cycles_balance();
+        capacity::check(&config.limits, &load, cycles, runtime.now())
     };
     let verified = verify(&request.payment, &sale, nonce_state, capacity)?;
     // Verification has seen to it that there is content.
