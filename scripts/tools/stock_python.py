@@ -19,7 +19,7 @@ from x402 import x402Client
 from x402.http.clients import x402HttpxClient
 from x402.http.utils import decode_payment_required_header, decode_payment_response_header
 
-DOMAIN = b"\x0ex402-icp-exact"
+DOMAIN = b"\x10x402-icp-exact-2"
 
 
 def principal_text(der: bytes) -> str:
@@ -58,8 +58,14 @@ class ExactIcpScheme:
             "asset": requirements.asset,
             "amount": requirements.amount,
             "payTo": requirements.pay_to,
+            "maxTimeoutSeconds": str(requirements.max_timeout_seconds),
+            "assetTransferMethod": extra["assetTransferMethod"],
+            "symbol": extra["symbol"],
+            "decimals": str(extra["decimals"]),
+            "fee": extra["fee"],
             "spender": extra["spender"],
             "offer": extra["offer"],
+            "paymentFlow": extra.get("paymentFlow") or "authorization",
         }
         signature = self.key.sign(message({**terms, **signed}))
         encode = lambda data: base64.b64encode(data).decode()

@@ -252,7 +252,7 @@ fn matching_offer<'a>(
     )?;
     narrow(
         Code::OfferMismatch,
-        &|ours| flow(&ours.extra.payment_flow) == flow(&extra.payment_flow),
+        &|ours| ours.extra.flow() == extra.flow(),
         "extra.paymentFlow",
     )?;
     narrow(
@@ -260,11 +260,6 @@ fn matching_offer<'a>(
         &|ours| ours.max_timeout_seconds == accepted.max_timeout_seconds,
         "maxTimeoutSeconds",
     )
-}
-
-/// When the seller settles; to leave it out is to say the default.
-fn flow(flow: &Option<String>) -> &str {
-    flow.as_deref().unwrap_or("authorization")
 }
 
 /// Step 7, the cheap parts first.

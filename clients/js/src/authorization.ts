@@ -8,9 +8,15 @@ import { base64, hex } from "./bytes.js";
 import { OfferRefused } from "./errors.js";
 
 /** Domain separator; its length prefix keeps the message apart from every other signature an identity makes. */
-const DOMAIN_SEPARATOR = "x402-icp-exact";
+const DOMAIN_SEPARATOR = "x402-icp-exact-2";
 
-/** What the server offers and the payer signs, each value as it stands in the JSON of the 402. */
+/** `paymentFlow` of an offer that does not say it. */
+export const PAYMENT_FLOW = "authorization";
+
+/**
+ * What the server offers and the payer signs: all that a verifier compares. Texts are as they stand in the JSON of
+ * the 402, numbers in decimal digits; {@link termsOf} reads them from an offer.
+ */
 export interface Terms {
   scheme: string;
   /** CAIP-2 network id, such as `icp:1`. */
@@ -21,10 +27,54 @@ export interface Terms {
   amount: string;
   /** ICRC-1 textual account. */
   payTo: string;
+  /** Seconds that an authorization may be valid. */
+  maxTimeoutSeconds: string;
+  assetTransferMethod: string;
+  symbol: string;
+  decimals: string;
+  /** The ledger's transfer fee, atomic token units. */
+  fee: string;
   /** The canister that will call `icrc2_transfer_from`. */
   spender: string;
   /** Binds the signature to canister, method, route and price revision. */
   offer: string;
+  /** `authorization` where the offer does not say it. */
+  paymentFlow: string;
+}
+
+/** An entry of `accepts`, or `accepted` of a payment. */
+export interface Accepted {
+  scheme: string;
+  network: string;
+  asset: string;
+  amount: string;
+  payTo: string;
+  maxTimeoutSeconds: number;
+  extra: Record<string, unknown>;
+}
+
+/** The terms of an offer, which has to be well-formed. */
+export function termsOf({ scheme, network, asset, amount, payTo, maxTimeoutSeconds, extra }: Accepted): Terms {
+  const text = (name: string): string => {
+    const value = extra[name];
+    if (typeof value !== "string") throw new RangeError(`extra.${name}: it is no text`);
+    return value;
+  };
+  return {
+    scheme,
+    network,
+    asset,
+    amount,
+    payTo,
+    maxTimeoutSeconds: String(maxTimeoutSeconds),
+    assetTransferMethod: text("assetTransferMethod"),
+    symbol: text("symbol"),
+    decimals: String(extra.decimals),
+    fee: text("fee"),
+    spender: text("spender"),
+    offer: text("offer"),
+    paymentFlow: typeof extra.paymentFlow === "string" ? extra.paymentFlow : PAYMENT_FLOW,
+  };
 }
 
 /** The part of an authorization that the payer chooses. */
@@ -64,8 +114,14 @@ export function signedMessage(terms: Terms, fields: AuthorizationFields): Uint8A
     asset: terms.asset,
     amount: terms.amount,
     payTo: terms.payTo,
+    maxTimeoutSeconds: terms.maxTimeoutSeconds,
+    assetTransferMethod: terms.assetTransferMethod,
+    symbol: terms.symbol,
+    decimals: terms.decimals,
+    fee: terms.fee,
     spender: terms.spender,
     offer: terms.offer,
+    paymentFlow: terms.paymentFlow,
     from: fields.from,
     nonce: fields.nonce,
     validAfter: fields.validAfter,

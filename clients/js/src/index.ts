@@ -2,6 +2,7 @@ export { accountText } from "./account.js";
 export type { AgentOptions } from "./agents.js";
 export { type DefaultAsset, findDefaultAsset } from "./assets.js";
 export {
+  type Accepted,
   type AuthorizationFields,
   type ExactIcrc2Payload,
   type PayloadDelegation,
@@ -9,6 +10,7 @@ export {
   signAuthorization,
   signedMessage,
   type Terms,
+  termsOf,
 } from "./authorization.js";
 export { browserStore } from "./browser-store.js";
 export { type Cancellation, cancelPayment } from "./cancel.js";

@@ -5,6 +5,7 @@
 import { requestIdOf } from "@icp-sdk/core/agent";
 import type { Principal } from "@icp-sdk/core/principal";
 import { parseAccount, parseCanisterId } from "./account.js";
+import { type Accepted, PAYMENT_FLOW } from "./authorization.js";
 import { concat, hex, isObject, type JsonObject, sha256, utf8 } from "./bytes.js";
 import { plain } from "./text.js";
 
@@ -16,7 +17,7 @@ const AMOUNT_LIMIT = 1n << 128n;
 /** One offer with every field checked. */
 export interface Offer {
   /** The entry as the seller wrote it. */
-  entry: JsonObject;
+  entry: Accepted & JsonObject;
   network: string;
   /** Ledger canister id. */
   asset: string;
@@ -82,7 +83,7 @@ export async function readOffer(entry: unknown): Promise<Offer> {
   if (extra.assetTransferMethod !== "icrc2") {
     throw new Unreadable(`extra.assetTransferMethod ${plain(extra.assetTransferMethod)}: only icrc2 is supported`);
   }
-  const flow = extra.paymentFlow ?? "authorization";
+  const flow = extra.paymentFlow ?? PAYMENT_FLOW;
   if (flow !== "authorization" && flow !== "upfront") throw new Unreadable(`extra.paymentFlow ${plain(flow)}: not supported`);
   const spender = text(extra, "spender", "extra.");
   const canister = parseCanisterId(spender);
@@ -97,9 +98,13 @@ export async function readOffer(entry: unknown): Promise<Offer> {
   if (offer !== (await offerId(canister, method, route, BigInt(revision)))) {
     throw new Unreadable(`extra.offer ${plain(offer)}: not the id of ${plain(method)} ${plain(route)} at ${spender}`);
   }
-  const symbol = typeof extra.symbol === "string" ? plain(extra.symbol).slice(0, 20) : asset;
+  const { decimals } = extra;
+  if (typeof decimals !== "number" || !Number.isInteger(decimals) || decimals < 0 || decimals > 255) {
+    throw new Unreadable(`extra.decimals ${plain(decimals)}: must be a whole number from 0 to 255`);
+  }
+  const symbol = plain(text(extra, "symbol", "extra.")).slice(0, 20);
   return {
-    entry,
+    entry: entry as Accepted & JsonObject,
     network,
     asset,
     amount,

@@ -7,7 +7,7 @@ import {
   proofSize,
   signAuthorization,
   signedMessage,
-  type Terms,
+  termsOf,
 } from "./authorization.js";
 import { hex } from "./bytes.js";
 import { OfferRefused } from "./errors.js";
@@ -45,15 +45,7 @@ export async function sign(identity: SignIdentity, from: string, offer: Offer, e
 async function signNow(identity: SignIdentity, from: string, offer: Offer, envelope: Envelope, now: number): Promise<Signed> {
   const [validAfter, validBefore] = [now - CLOCK_SKEW_SECONDS, now + offer.maxTimeoutSeconds];
   checkDelegations(identity, offer.spender, validBefore);
-  const terms: Terms = {
-    scheme: "exact",
-    network: offer.network,
-    asset: offer.asset,
-    amount: offer.amount,
-    payTo: offer.payTo,
-    spender: offer.spender,
-    offer: offer.offer,
-  };
+  const terms = termsOf(offer.entry);
   const fields = {
     from,
     nonce: hex(crypto.getRandomValues(new Uint8Array(32))),

@@ -9,6 +9,8 @@ import {
   OfferRefused,
   resendingFetch,
   signedMessage,
+  termsOf,
+  type Accepted,
   type ExactIcrc2Payload,
   withPaymentIdentifier,
 } from "../src/index.js";
@@ -34,7 +36,7 @@ describe("a stock @x402/fetch client with the ICP scheme", () => {
     assert.deepEqual(payment.accepted, accepted);
     assert.deepEqual(payment.resource, { url: "/report" });
     const payload = payment.payload as unknown as ExactIcrc2Payload;
-    const terms = { ...accepted, spender: SPENDER, offer: accepted.extra.offer } as never;
+    const terms = termsOf(accepted as Accepted);
     const signature = Buffer.from(payload.signature, "base64");
     assert.equal(Ed25519KeyIdentity.verify(signature, signedMessage(terms, payload), identity.getPublicKey().toRaw()), true);
     assert.equal(payload.from, payer);

@@ -10,7 +10,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { type ExactIcrc2Payload, MemoryStore, paymentId, type PaymentStore, signedMessage } from "../src/index.js";
+import { type ExactIcrc2Payload, MemoryStore, paymentId, type PaymentStore, signedMessage, termsOf } from "../src/index.js";
 import { fileStore } from "../src/file-store.js";
 import { buyer, CKUSDT, encode, type Entry, ICP, NETWORK, offer, OTHER_SPENDER, receipt, Seller, type Seen, SPENDER } from "./support.js";
 import { FakeNetwork, STATUSES, transfer } from "./network.js";
@@ -98,9 +98,7 @@ class Collector {
   /** Takes the money of a payment, unless it is cancelled or past; whether it has it. */
   async charge(seen: Seen): Promise<boolean> {
     const payload = seen.payment.payload as unknown as ExactIcrc2Payload;
-    const id = await paymentId(
-      signedMessage({ ...seen.payment.accepted, ...(seen.payment.accepted.extra as { spender: string; offer: string }) }, payload),
-    );
+    const id = await paymentId(signedMessage(termsOf(seen.payment.accepted), payload));
     if (this.charged.has(seen.nonce)) return true;
     if (this.#cancelled.has(seen.nonce) || Number(payload.validBefore) <= Date.now() / 1000) return false;
     this.charged.set(seen.nonce, id);

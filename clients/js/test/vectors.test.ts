@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import { Principal } from "@icp-sdk/core/principal";
 import { decodePaymentSignatureHeader } from "@x402/core/http";
-import { accountText, type ExactIcrc2Payload, networkId, offerId, paymentId, signedMessage } from "../src/index.js";
+import { accountText, type ExactIcrc2Payload, networkId, offerId, paymentId, signedMessage, termsOf } from "../src/index.js";
 import { mismatch, readOffer } from "../src/offer.js";
 
 interface Vectors {
@@ -67,8 +67,7 @@ describe("the vectors of docs/scheme_exact_icp.md", () => {
     it(`payment ${name}: message, id and payer`, async () => {
       const { accepted, payload } = decodePaymentSignatureHeader(header);
       const authorization = payload as unknown as ExactIcrc2Payload;
-      const { spender, offer } = accepted.extra as { spender: string; offer: string };
-      const bytes = signedMessage({ ...accepted, spender, offer }, authorization);
+      const bytes = signedMessage(termsOf(accepted), authorization);
       assert.equal(Buffer.from(bytes).toString("hex"), message);
       assert.equal(await paymentId(bytes), id);
       const key = new Uint8Array(Buffer.from(authorization.publicKey, "base64"));

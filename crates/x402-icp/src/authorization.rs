@@ -16,7 +16,7 @@ use std::{fmt, str::FromStr};
 
 /// Length-prefixed, so that no signature over it can be a signature over an ingress request
 /// (`\x0Aic-request`), a delegation (`\x1Aic-request-auth-delegation`) or anything else with a prefix.
-const DOMAIN: &[u8] = b"\x0ex402-icp-exact";
+const DOMAIN: &[u8] = b"\x10x402-icp-exact-2";
 
 /// The clock difference that is forgiven when the length of a validity window is checked, in seconds.
 pub const CLOCK_SKEW_SECONDS: u64 = 60;
@@ -29,7 +29,8 @@ pub const MAX_PUBLIC_KEY_BYTES: usize = 256;
 /// The longest signature in bytes: that of a canister, which carries a certificate.
 pub const MAX_SIGNATURE_BYTES: usize = 8_192;
 
-/// The terms that are signed, as texts exactly as they stand in the JSON.
+/// The terms that are signed: all that a verifier compares with its own offer. Texts are as they stand in the JSON,
+/// numbers in decimal digits.
 ///
 /// A verifier takes them from its own offer, never from the payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,10 +45,22 @@ pub struct Terms {
     pub amount: String,
     /// The merchant's account.
     pub pay_to: String,
+    /// How long an authorization may be valid, in seconds.
+    pub max_timeout_seconds: String,
+    /// `icrc2`.
+    pub asset_transfer_method: String,
+    /// The token's symbol.
+    pub symbol: String,
+    /// The token's decimals.
+    pub decimals: String,
+    /// The ledger's transfer fee, atomic units.
+    pub fee: String,
     /// The canister that pulls the money.
     pub spender: String,
     /// The offer id.
     pub offer: String,
+    /// When the seller settles; [`PAYMENT_FLOW`](crate::wire::PAYMENT_FLOW) where the offer does not say it.
+    pub payment_flow: String,
 }
 
 impl From<&PaymentRequirements<ExactIcrc2Extra>> for Terms {
@@ -58,8 +71,14 @@ impl From<&PaymentRequirements<ExactIcrc2Extra>> for Terms {
             asset: offer.asset.clone(),
             amount: offer.amount.clone(),
             pay_to: offer.pay_to.clone(),
+            max_timeout_seconds: offer.max_timeout_seconds.to_string(),
+            asset_transfer_method: offer.extra.asset_transfer_method.clone(),
+            symbol: offer.extra.symbol.clone(),
+            decimals: offer.extra.decimals.to_string(),
+            fee: offer.extra.fee.clone(),
             spender: offer.extra.spender.clone(),
             offer: offer.extra.offer.clone(),
+            payment_flow: offer.extra.flow().to_string(),
         }
     }
 }
@@ -93,18 +112,24 @@ impl FromStr for PaymentId {
 
 /// SHA-256 of the keys of the signed map, in ascending order, and so in the order of the hashed pairs: hashing
 /// them anew for each payment would be half the work.
-const KEY_HASHES: [[u8; 32]; 11] = [
+const KEY_HASHES: [[u8; 32]; 17] = [
     from_hex(b"3009be769fb8f956e8413ee9f3e0836e34968bc40457d0a10c549d2edcf00cc1"), // network
+    from_hex(b"419582a3934b5965b507d6678d72aae9f5f6a89c5773e996be2ea77b3edecaeb"), // assetTransferMethod
     from_hex(b"5282b4dde60429270821dc42cfcb7e27a4ea3126d6dd4d3cd3ad5cadadf38ef2"), // payTo
     from_hex(b"75857a45899985be4c4d941e90b6b396d6c92a4c7437aaf0bf102089fe21379d"), // from
     from_hex(b"78377b525757b494427f89014f97d79928f3938d14eb51e20fb5dec9834eb304"), // nonce
     from_hex(b"8b971817e6fb39a45dc37894b97017bf62fc0d8c3d024e66a501a39e478b75e9"), // spender
     from_hex(b"988180bf0c9328c9e8bd082755c647048ae82481fd06799bad05f2e1a4e1339c"), // offer
+    from_hex(b"a70b3c4f42e0015cae67c1f70383c93ff1d7ce6b6fd34f89b1fd519af0a963b5"), // paymentFlow
+    from_hex(b"b2d172a61dc667e2b443059aad566936fd183f44fbc0f25cd32af37c7f6586ec"), // maxTimeoutSeconds
+    from_hex(b"b76a7ca153c24671658335bbd08946350ffc621fa1c516e7123095d4ffd5c581"), // symbol
+    from_hex(b"b80cdaae9b322bba2a38fd396299782a4cc6b4a0ccf67fccbbcc617c94a46026"), // fee
     from_hex(b"c2db39ccc659c4869281e6fffdf8ac1823e8d8fda3cd3dfd09d4d15dd95c2f2b"), // validBefore
     from_hex(b"c4165d1c2525257852c94df621bfca99e5acc7deda68966cbc7f3f87e9c94cd5"), // validAfter
     from_hex(b"cd892494455f6fa019e5b1e015c26726690db60165c7ff0c1e341c3b7b442d77"), // scheme
     from_hex(b"cf38d95c9c6b1d9d5125c04d41a54df57727ef4cfb3f5116a602fe2b25115c13"), // amount
     from_hex(b"d59386e0ae435e292fbe0ebcdb954b75ed5fb3922091277cb19f798fc5d50718"), // asset
+    from_hex(b"ee80fd2f1e03480e2282363596ee752d7bb27f50776b95086a0279189675923e"), // decimals
 ];
 
 const fn from_hex(digits: &[u8; 64]) -> [u8; 32] {
@@ -124,21 +149,27 @@ const fn from_hex(digits: &[u8; 64]) -> [u8; 32] {
     bytes
 }
 
-/// The message that is signed: the length-prefixed domain separator `x402-icp-exact` and the
-/// representation-independent hash of the eleven texts.
+/// The message that is signed: the length-prefixed domain separator `x402-icp-exact-2` and the
+/// representation-independent hash of the seventeen texts.
 pub fn signed_message(terms: &Terms, payload: &ExactIcrc2Payload) -> Vec<u8> {
     let texts = [
         &terms.network,
+        &terms.asset_transfer_method,
         &terms.pay_to,
         &payload.from,
         &payload.nonce,
         &terms.spender,
         &terms.offer,
+        &terms.payment_flow,
+        &terms.max_timeout_seconds,
+        &terms.symbol,
+        &terms.fee,
         &payload.valid_before,
         &payload.valid_after,
         &terms.scheme,
         &terms.amount,
         &terms.asset,
+        &terms.decimals,
     ];
     let mut hash = Sha256::new();
     for (key_hash, text) in KEY_HASHES.iter().zip(texts) {

@@ -19,8 +19,14 @@
 //!     asset: "xevnm-gaaaa-aaaar-qafnq-cai".into(),
 //!     amount: "10000".into(),
 //!     pay_to: "aaaaa-aa".into(),
+//!     max_timeout_seconds: "60".into(),
+//!     asset_transfer_method: "icrc2".into(),
+//!     symbol: "ckUSDC".into(),
+//!     decimals: "6".into(),
+//!     fee: "10000".into(),
 //!     spender: spender.to_text(),
 //!     offer: "000102030405060708090a0b0c0d0e0f".into(),
+//!     payment_flow: "authorization".into(),
 //! };
 //! let payload = authorize(&terms, None, Nonce([1; 32]), 1_700_000_000, 1_700_000_060, &key).unwrap();
 //! let message = signed_message(&terms, &payload);

@@ -13,6 +13,8 @@ pub const X402_VERSION: u32 = 2;
 pub const SCHEME_EXACT: &str = "exact";
 /// `assetTransferMethod` of a payment that the canister pulls from an ICRC-2 allowance.
 pub const METHOD_ICRC2: &str = "icrc2";
+/// `paymentFlow` of an offer that does not say it: verify, work, settle.
+pub const PAYMENT_FLOW: &str = "authorization";
 /// `PAYMENT-REQUIRED`: the offers, from server to client, base64 of [`PaymentRequired`].
 pub const PAYMENT_REQUIRED: &str = "PAYMENT-REQUIRED";
 /// `PAYMENT-SIGNATURE`: the payment, from client to server, base64 of [`PaymentPayload`].
@@ -150,13 +152,20 @@ pub struct ExactIcrc2Extra {
         deserialize_with = "natural"
     )]
     pub revision: Option<u64>,
-    /// Absent means `authorization`: verify, work, settle.
+    /// Absent means [`PAYMENT_FLOW`], see [`Self::flow`].
     #[serde(
         skip_serializing_if = "Option::is_none",
         default,
         deserialize_with = "text"
     )]
     pub payment_flow: Option<String>,
+}
+
+impl ExactIcrc2Extra {
+    /// When the seller settles; to leave it out is to say the default.
+    pub fn flow(&self) -> &str {
+        self.payment_flow.as_deref().unwrap_or(PAYMENT_FLOW)
+    }
 }
 
 /// A payment, as the client sends it. `E` and `P` are the types of `accepted.extra` and `payload`.

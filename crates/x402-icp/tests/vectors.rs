@@ -18,7 +18,7 @@ use x402_icp::{
     signature,
     signer::{Delegated, Signer},
     values::{parse_account, to_base64},
-    wire::{PaymentPayload, encode_header},
+    wire::{PaymentPayload, PaymentRequirements, encode_header},
 };
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors.json");
@@ -32,8 +32,17 @@ fn p256(secret: [u8; 32]) -> ic_secp256r1::PrivateKey {
 }
 
 fn payment_vector(name: &str, keys: Value, signer: &dyn Signer) -> Value {
-    let root = bls_der(&root_key());
-    let payment = pay(&offer(&network_id(&root)), signer);
+    let offer = offer(&network_id(&bls_der(&root_key())));
+    payment_vector_of(&offer, name, keys, signer)
+}
+
+fn payment_vector_of(
+    offer: &PaymentRequirements,
+    name: &str,
+    keys: Value,
+    signer: &dyn Signer,
+) -> Value {
+    let payment = pay(offer, signer);
     let message = signed_message(&Terms::from(&payment.accepted), &payment.payload);
     json!({
         "name": name,
@@ -54,6 +63,8 @@ fn payments() -> Vec<Value> {
     let session = || ed25519([4; 32]);
     let by_key = Delegated::grant(&p256([3; 32]), session(), later, targets).unwrap();
     let identity = Delegated::grant(&CanisterSigner::new(true), session(), later, None).unwrap();
+    let mut upfront = offer(&network_id(&bls_der(&root_key())));
+    upfront.extra.payment_flow = Some("upfront".into());
     vec![
         payment_vector("Ed25519", json!([key("Ed25519", 1)]), &ed25519([1; 32])),
         payment_vector("secp256k1", json!([key("secp256k1", 2)]), &secp),
@@ -68,6 +79,12 @@ fn payments() -> Vec<Value> {
             json!([{"kind": "canister"}, key("Ed25519", 4)]),
             &identity,
         ),
+        payment_vector_of(
+            &upfront,
+            "Ed25519, settled before the work",
+            json!([key("Ed25519", 1)]),
+            &ed25519([1; 32]),
+        ),
     ]
 }
 
@@ -80,6 +97,11 @@ fn bad_signatures() -> Vec<(&'static str, PaymentPayload)> {
     amount.accepted.amount = "9999".into();
     let mut mainnet = good(&key);
     mainnet.accepted.network = "icp:1".into();
+    let edited = |edit: fn(&mut PaymentRequirements)| {
+        let mut payment = good(&key);
+        edit(&mut payment.accepted);
+        payment
+    };
     let mut nonce = good(&key);
     nonce.payload.nonce = "ff".repeat(32);
     let mut window = good(&key);
@@ -96,6 +118,26 @@ fn bad_signatures() -> Vec<(&'static str, PaymentPayload)> {
     vec![
         ("the amount is not the one that was signed", amount),
         ("the network is not the one that was signed", mainnet),
+        (
+            "maxTimeoutSeconds is not the one that was signed",
+            edited(|accepted| accepted.max_timeout_seconds = 61),
+        ),
+        (
+            "the symbol is not the one that was signed",
+            edited(|accepted| accepted.extra.symbol = "ckUSDT".into()),
+        ),
+        (
+            "the decimals are not the ones that were signed",
+            edited(|accepted| accepted.extra.decimals = 8),
+        ),
+        (
+            "the fee is not the one that was signed",
+            edited(|accepted| accepted.extra.fee = "10001".into()),
+        ),
+        (
+            "the paymentFlow is not the one that was signed",
+            edited(|accepted| accepted.extra.payment_flow = Some("upfront".into())),
+        ),
         ("the nonce is not the one that was signed", nonce),
         ("the window is not the one that was signed", window),
         ("another key", other_key),

@@ -104,7 +104,13 @@ fn terms() -> Terms {
         asset: "xevnm-gaaaa-aaaar-qafnq-cai".into(),
         amount: "10000".into(),
         pay_to: "aaaaa-aa".into(),
+        max_timeout_seconds: "60".into(),
+        asset_transfer_method: "icrc2".into(),
+        symbol: "ckUSDC".into(),
+        decimals: "6".into(),
+        fee: "10000".into(),
         spender: "be2us-64aaa-aaaaa-qaabq-cai".into(),
         offer: "000102030405060708090a0b0c0d0e0f".into(),
+        payment_flow: "authorization".into(),
     }
 }

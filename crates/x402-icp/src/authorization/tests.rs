@@ -9,8 +9,14 @@ fn terms() -> Terms {
         asset: "xevnm-gaaaa-aaaar-qafnq-cai".into(),
         amount: "10000".into(),
         pay_to: "aaaaa-aa".into(),
+        max_timeout_seconds: "60".into(),
+        asset_transfer_method: "icrc2".into(),
+        symbol: "ckUSDC".into(),
+        decimals: "6".into(),
+        fee: "10000".into(),
         spender: "be2us-64aaa-aaaaa-qaabq-cai".into(),
         offer: "000102030405060708090a0b0c0d0e0f".into(),
+        payment_flow: "authorization".into(),
     }
 }
 
@@ -33,8 +39,14 @@ fn the_message_is_the_hash_of_the_interface_specification_behind_a_prefix() {
         ("asset", "xevnm-gaaaa-aaaar-qafnq-cai"),
         ("amount", "10000"),
         ("payTo", "aaaaa-aa"),
+        ("maxTimeoutSeconds", "60"),
+        ("assetTransferMethod", "icrc2"),
+        ("symbol", "ckUSDC"),
+        ("decimals", "6"),
+        ("fee", "10000"),
         ("spender", "be2us-64aaa-aaaaa-qaabq-cai"),
         ("offer", "000102030405060708090a0b0c0d0e0f"),
+        ("paymentFlow", "authorization"),
         ("from", &payload.from),
         ("nonce", &"ab".repeat(32)),
         ("validAfter", "1000"),
@@ -44,8 +56,8 @@ fn the_message_is_the_hash_of_the_interface_specification_behind_a_prefix() {
     pairs.sort();
     let map_hash: [u8; 32] = Sha256::digest(pairs.concat()).into();
     let message = signed_message(&terms(), &payload);
-    assert_eq!(message, [b"\x0ex402-icp-exact", &map_hash[..]].concat());
-    assert_eq!(message.len(), 47);
+    assert_eq!(message, [b"\x10x402-icp-exact-2", &map_hash[..]].concat());
+    assert_eq!(message.len(), 49);
     let digest: [u8; 32] = Sha256::digest(&message).into();
     assert_eq!(payment_id(&message), PaymentId(digest));
 }
@@ -54,14 +66,20 @@ fn the_message_is_the_hash_of_the_interface_specification_behind_a_prefix() {
 fn every_signed_text_changes_the_message_and_nothing_else_does() {
     let payload = signed();
     let message = signed_message(&terms(), &payload);
-    let changes: [fn(&mut Terms, &mut ExactIcrc2Payload); 11] = [
+    let changes: [fn(&mut Terms, &mut ExactIcrc2Payload); 17] = [
         |t, _| t.scheme.push('x'),
         |t, _| t.network.push('x'),
         |t, _| t.asset.push('x'),
         |t, _| t.amount.push('0'),
         |t, _| t.pay_to.push('x'),
+        |t, _| t.max_timeout_seconds.push('0'),
+        |t, _| t.asset_transfer_method.push('x'),
+        |t, _| t.symbol.push('x'),
+        |t, _| t.decimals.push('0'),
+        |t, _| t.fee.push('0'),
         |t, _| t.spender.push('x'),
         |t, _| t.offer.push('x'),
+        |t, _| t.payment_flow.push('x'),
         |_, p| p.from.push('x'),
         |_, p| p.nonce.make_ascii_uppercase(),
         |_, p| p.valid_after.insert(0, '0'),
