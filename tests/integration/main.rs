@@ -27,6 +27,7 @@ mod payment_state;
 mod receipts;
 mod recovery;
 mod refunds;
+mod refused;
 mod replay;
 mod request_limits;
 mod roles;

@@ -306,7 +306,7 @@ fn read_extra(raw: &Value) -> Result<ExactIcrc2Extra, OfferProblem> {
     if extra.asset_transfer_method != METHOD_ICRC2 {
         return Err(OfferProblem::Method(extra.asset_transfer_method));
     }
-    // The order in which the seller works and settles is the seller's affair: the payer signs the same.
+    // The order in which the seller works and settles is the seller's affair, and one of the terms that are signed.
     match &extra.payment_flow {
         Some(flow) if !matches!(flow.as_str(), "authorization" | "upfront") => {
             Err(OfferProblem::Flow(flow.clone()))

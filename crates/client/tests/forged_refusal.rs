@@ -4,14 +4,18 @@ mod support;
 
 use std::{
     io::{Read, Write},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
 };
 use support::{CONTENT, FEE, FUNDS, PRICE, Shop, merchant};
 use tokio::runtime::Runtime;
 use tollkeeper_client::{
-    Amount, Code, Identity, PayError, Payer, Quote, Request, Resolution, SignedPayment,
+    Amount, Code, Identity, Outcome, PayError, Payer, Quote, Request, Resolution, SignedPayment,
 };
-use x402_icp::{encode_header, wire::SettleResponse};
+use x402_icp::{
+    decode::decode_header,
+    encode_header,
+    wire::{PAYMENT_REQUIRED, PaymentRequired, SettleResponse},
+};
 
 /// Serves `answers` refusals and keeps what it was given.
 fn liar(answers: usize) -> String {
@@ -145,4 +149,97 @@ fn a_payment_that_somebody_changed_is_not_sent() {
         assert_eq!(payer.unresolved().unwrap(), []);
     });
     assert_eq!(shop.balance(merchant()), 0);
+}
+
+/// Somebody who saw a payment presents a header. The code of the refusal; `None` if the answer is no refusal.
+fn presented(shop: &Shop, header: &str) -> Option<String> {
+    let url = shop.url("/report");
+    let (host, path) = url
+        .strip_prefix("http://")
+        .and_then(|rest| rest.split_once('/'))
+        .unwrap();
+    let port = host.rsplit(':').next().unwrap();
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    let request = format!(
+        "GET /{path} HTTP/1.1\r\nHost: {host}\r\nPAYMENT-SIGNATURE: {header}\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let fresh = answer.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case(PAYMENT_REQUIRED)
+            .then(|| value.trim())
+    })?;
+    let required: PaymentRequired = decode_header(PAYMENT_REQUIRED, fresh.as_bytes()).unwrap();
+    required.error
+}
+
+/// The same payment with another fee in `accepted`.
+fn with_fee(payment: &SignedPayment, fee: u128) -> String {
+    let mut edited = payment.payment.clone();
+    edited.accepted.extra["fee"] = fee.to_string().into();
+    encode_header(&edited)
+}
+
+async fn bought(payer: &Payer, shop: &Shop) {
+    let request = Request::get(&shop.url("/report")).unwrap();
+    match payer.pay(&request).await {
+        Ok(Outcome::Paid(paid)) => assert_eq!(paid.response.body, CONTENT),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_fee_edited_by_who_saw_the_first_charges_nothing() {
+    let shop = Shop::open();
+    shop.fund(identity().account(), 4 * FUNDS);
+    Runtime::new().unwrap().block_on(async {
+        let payer = shop
+            .payer(identity())
+            .await
+            .with_approval(Some(Amount(FUNDS)));
+        let first = signed(&shop, &payer).await;
+        shop.set_fee(2 * FEE);
+        shop.refresh();
+        let edited = with_fee(&first, 2 * FEE);
+        let code = tokio::task::block_in_place(|| presented(&shop, &edited));
+        assert_eq!(code.as_deref(), Some(Code::Signature.as_str()));
+        // The payer hears of the fee, and the first is dead before another is signed.
+        match payer.send(&first).await {
+            Err(PayError::Refused { code, .. }) => assert_eq!(code, Some(Code::OfferMismatch)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(payer.unresolved().unwrap(), []);
+        bought(&payer, &shop).await;
+        for header in [first.header(), &edited] {
+            let code = tokio::task::block_in_place(|| presented(&shop, header));
+            assert!(code.is_some(), "refused as something");
+        }
+    });
+    assert_eq!(shop.balance(merchant()), PRICE);
+}
+
+#[test]
+fn ledger_unavailable_bought_anew_and_the_first_replayed_charges_once() {
+    let shop = Shop::open();
+    shop.fund(identity().account(), FUNDS);
+    Runtime::new().unwrap().block_on(async {
+        let payer = shop
+            .payer(identity())
+            .await
+            .with_approval(Some(Amount(FUNDS)));
+        let first = signed(&shop, &payer).await;
+        shop.set_floor(1 << 100);
+        match payer.send(&first).await {
+            Err(PayError::Refused { code, .. }) => assert_eq!(code, Some(Code::LedgerUnavailable)),
+            other => panic!("{other:?}"),
+        }
+        shop.set_floor(0);
+        bought(&payer, &shop).await;
+        let code = tokio::task::block_in_place(|| presented(&shop, first.header()));
+        assert_eq!(code.as_deref(), Some(Code::Cancelled.as_str()));
+    });
+    assert_eq!(shop.balance(merchant()), PRICE);
 }

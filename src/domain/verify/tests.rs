@@ -304,6 +304,61 @@ fn what_concerns_one_payer_is_told_to_nobody_else() {
 }
 
 #[test]
+fn no_compared_term_is_put_right_by_editing_what_was_accepted() {
+    // The offer becomes another one after the payer signed, and whoever saw the payment edits `accepted`.
+    type Change = fn(&mut PaymentRequirements);
+    let changes: [(&str, Change, Code); 10] = [
+        (
+            "asset",
+            |o| o.asset = "aaaaa-aa".into(),
+            Code::AssetMismatch,
+        ),
+        ("amount", |o| o.amount = "101".into(), Code::AmountMismatch),
+        (
+            "payTo",
+            |o| o.pay_to = "aaaaa-aa".into(),
+            Code::RecipientMismatch,
+        ),
+        (
+            "spender",
+            |o| o.extra.spender = "aaaaa-aa".into(),
+            Code::SpenderMismatch,
+        ),
+        (
+            "offer",
+            |o| o.extra.offer = "00".repeat(16),
+            Code::OfferMismatch,
+        ),
+        ("fee", |o| o.extra.fee = "11".into(), Code::OfferMismatch),
+        (
+            "symbol",
+            |o| o.extra.symbol = "T2".into(),
+            Code::OfferMismatch,
+        ),
+        ("decimals", |o| o.extra.decimals = 8, Code::OfferMismatch),
+        (
+            "paymentFlow",
+            |o| o.extra.payment_flow = Some("upfront".into()),
+            Code::OfferMismatch,
+        ),
+        (
+            "maxTimeoutSeconds",
+            |o| o.max_timeout_seconds -= 1,
+            Code::OfferMismatch,
+        ),
+    ];
+    for (term, change, code) in changes {
+        let mut shop = shop();
+        shop.offers.truncate(1);
+        let mut payment = shop.pay(&shop.offers[0]);
+        change(&mut shop.offers[0].requirements);
+        assert_eq!(shop.verify(payment.clone()).unwrap_err(), code, "{term}");
+        payment.accepted = shop.offers[0].requirements.clone();
+        assert_eq!(shop.verify(payment).unwrap_err(), Code::Signature, "{term}");
+    }
+}
+
+#[test]
 fn an_unknown_subaccount_form_does_not_change_the_payer() {
     let shop = shop();
     let owner = Principal::self_authenticating(shop.key.public_key_der());

@@ -65,6 +65,17 @@ fn wasm(variable: &str, file: &str) -> Vec<u8> {
 #[derive(CandidType)]
 enum InstallArgs {
     Init(Init),
+    Upgrade(Upgrade),
+}
+
+#[derive(CandidType)]
+struct Upgrade {
+    limits: Option<Limits>,
+}
+
+#[derive(CandidType)]
+struct Limits {
+    cycles_floor: Option<Nat>,
 }
 
 #[derive(CandidType)]
@@ -311,6 +322,32 @@ impl Shop {
         blocking(|| {
             self.pic
                 .update_call(self.ledger, controller(), "test_set_fee", arg)
+        })
+        .unwrap();
+    }
+
+    /// Lets the canister look at the ledger's fee again.
+    pub fn refresh(&self) {
+        self.call(
+            self.canister,
+            "ledger_refresh",
+            Encode!(&self.ledger).unwrap(),
+        );
+    }
+
+    /// Lets the canister take payments only while it has more cycles than this.
+    pub fn set_floor(&self, cycles: u128) {
+        let limits = Limits {
+            cycles_floor: Some(cycles.into()),
+        };
+        let upgrade = InstallArgs::Upgrade(Upgrade {
+            limits: Some(limits),
+        });
+        let arg = Encode!(&Some(upgrade)).unwrap();
+        let wasm = wasm("TOLLKEEPER_WASM", "tollkeeper.wasm.gz");
+        blocking(|| {
+            self.pic
+                .upgrade_canister(self.canister, wasm, arg, Some(controller()))
         })
         .unwrap();
     }
