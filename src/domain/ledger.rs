@@ -7,6 +7,8 @@ use candid::Principal;
 pub const MAX_LEDGERS: usize = 32;
 /// The largest fee and the largest price that are accepted; amount + fee never overflows.
 pub const MAX_AMOUNT: u128 = 1_000_000_000_000_000_000_000_000_000_000_000_000;
+/// A price has at most so many whole tokens, as a power of ten: a payment that nobody can make is held, too.
+const MAX_PRICE_TOKENS: u8 = 9;
 /// The longest symbol, in characters of four bytes at most. Each offer carries it, in headers that have to stay
 /// small.
 pub const MAX_SYMBOL_CHARS: usize = 24;
@@ -34,6 +36,14 @@ pub struct Ledger {
     pub standards: Vec<String>,
     /// Whether new payments are accepted.
     pub enabled: bool,
+}
+
+impl Ledger {
+    /// The largest price in it: 10^9 whole tokens, and at most [`MAX_AMOUNT`].
+    pub fn max_price(&self) -> Amount {
+        let digits = self.decimals.saturating_add(MAX_PRICE_TOKENS);
+        Amount(10_u128.pow(digits.min(AMOUNT_DECIMALS).into()))
+    }
 }
 
 /// What a ledger says of itself, before it is believed.
@@ -209,6 +219,18 @@ mod tests {
             assert_eq!(shown.chars().count(), MAX_SYMBOL_CHARS);
             assert_eq!(display_symbol(&shown), shown);
         }
+    }
+
+    #[test]
+    fn a_price_is_a_thousand_million_tokens_at_most() {
+        for (decimals, digits) in [(0, 9), (6, 15), (18, 27), (27, 36), (28, 36), (255, 36)] {
+            let ledger = Ledger {
+                decimals,
+                ..description().check(Principal::from_slice(&[1])).unwrap()
+            };
+            assert_eq!(ledger.max_price(), Amount(10_u128.pow(digits)));
+        }
+        assert_eq!(10_u128.pow(AMOUNT_DECIMALS.into()), MAX_AMOUNT);
     }
 
     #[test]

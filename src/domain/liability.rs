@@ -5,7 +5,9 @@
 //! which nobody knows yet whether it was made), because it may have to be refunded.
 //!
 //! A refund is paid out of the account that the payment went to, if that is the canister's, else out of
-//! the canister's default account: the treasury.
+//! the canister's default account: the treasury. It takes nothing that is held, and nothing that a refund in doubt
+//! may take. Refunds of which none was tried do not wait for each other: the one that is larger than the account
+//! would hold up the others.
 
 use crate::{
     domain::payment::State,
@@ -80,6 +82,43 @@ pub struct Owed {
     pub refund_amounts: Sum,
     /// What is held.
     pub held: Sum,
+    /// Those of the refunds that may have been made.
+    pub doubtful: Doubtful,
+}
+
+/// Refunds that a ledger was asked for, and of which nothing proves yet what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Doubtful {
+    /// How many.
+    pub refunds: u64,
+    /// Their amounts, without fees.
+    pub amounts: Sum,
+    /// The largest fee that was written in one of them since there were none.
+    pub fee: Amount,
+}
+
+impl Doubtful {
+    /// A refund of this amount, written with this fee, is in doubt from now on.
+    pub fn add(&mut self, amount: Amount, fee: Amount) {
+        self.refunds = self.refunds.saturating_add(1);
+        self.amounts.add(amount.0);
+        self.fee = self.fee.max(fee);
+    }
+
+    /// A refund of this amount is in doubt no longer.
+    pub fn remove(&mut self, amount: Amount) {
+        self.refunds = self.refunds.saturating_sub(1);
+        self.amounts.subtract(amount.0);
+        if self.refunds == 0 {
+            *self = Doubtful::default();
+        }
+    }
+
+    /// The most that they take out of the account.
+    pub fn with_fees(&self) -> Amount {
+        let fees = u128::from(self.refunds).saturating_mul(self.fee.0);
+        Amount(self.amounts.amount().0.saturating_add(fees))
+    }
 }
 
 impl Owed {
@@ -107,10 +146,21 @@ impl Owed {
         }
     }
 
-    /// The refunds that are due, with a fee for each.
+    /// The refunds that are due, with a fee for each: those in doubt may be made with the fee that they had, or with
+    /// the present one.
     pub fn refunds_with(&self, fee: Amount) -> Amount {
-        let fees = u128::from(self.refunds).saturating_mul(fee.0);
+        let doubtful = self.doubtful.refunds.min(self.refunds);
+        let untried = u128::from(self.refunds - doubtful).saturating_mul(fee.0);
+        let tried = u128::from(doubtful).saturating_mul(fee.max(self.doubtful.fee).0);
+        let fees = untried.saturating_add(tried);
         Amount(self.refund_amounts.amount().0.saturating_add(fees))
+    }
+
+    /// What stays in the account when a refund is tried for the first time: what is held, and what those in doubt may
+    /// take.
+    pub fn kept_from_a_refund(&self) -> Amount {
+        let held = self.held.amount().0;
+        Amount(held.saturating_add(self.doubtful.with_fees().0))
     }
 
     /// Everything that is owed.
@@ -155,6 +205,26 @@ mod tests {
         assert_eq!(owed.refunds_with(Amount(10)), Amount(170));
         assert_eq!(owed.total(Amount(10)), Amount(177));
         assert_eq!(owed.total(Amount(u128::MAX)), Amount(u128::MAX));
+    }
+
+    #[test]
+    fn a_refund_leaves_what_is_held_and_what_others_in_doubt_may_take() {
+        let mut owed = Owed::default();
+        owed.add(Burden::Held, Amount(7));
+        owed.add(Burden::Refund, Amount(1_000));
+        assert_eq!(owed.kept_from_a_refund(), Amount(7), "that one waits");
+        owed.add(Burden::Refund, Amount(50));
+        owed.add(Burden::Refund, Amount(60));
+        owed.doubtful.add(Amount(50), Amount(10));
+        owed.doubtful.add(Amount(60), Amount(20));
+        assert_eq!(owed.kept_from_a_refund(), Amount(7 + 50 + 60 + 2 * 20));
+        // The fees that were written, or the present one if they are written anew.
+        assert_eq!(owed.refunds_with(Amount(5)), Amount(1_110 + 5 + 2 * 20));
+        assert_eq!(owed.refunds_with(Amount(30)), Amount(1_110 + 3 * 30));
+        owed.doubtful.remove(Amount(60));
+        assert_eq!(owed.kept_from_a_refund(), Amount(7 + 50 + 20));
+        owed.doubtful.remove(Amount(50));
+        assert_eq!(owed.doubtful, Doubtful::default());
     }
 
     #[test]

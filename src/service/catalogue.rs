@@ -49,12 +49,15 @@ pub fn put<R: Runtime>(runtime: &R, draft: RouteDraft) -> Result<Rc<Route>, Rout
     role.may_operate()?;
     let config = storage::config::read();
     draft.check(&config.limits)?;
-    if let Some(price) = draft
-        .prices
-        .iter()
-        .find(|price| storage::ledgers::get(&price.ledger).is_none())
-    {
-        return Err(RouteError::UnknownLedger(price.ledger));
+    for (n, price) in draft.prices.iter().enumerate() {
+        let ledger =
+            storage::ledgers::get(&price.ledger).ok_or(RouteError::UnknownLedger(price.ledger))?;
+        let max = ledger.max_price();
+        if price.amount > max {
+            let field = format!("prices[{n}].amount");
+            let problem = format!("is greater than {max}, 10^9 whole tokens");
+            return Err(InvalidArgument::limit(field, problem, max.0).into());
+        }
     }
     let existing = storage::routes::get(&draft.key);
     let routes = storage::routes::all();

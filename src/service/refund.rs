@@ -104,7 +104,14 @@ async fn ask<R: Runtime>(
         refund.busy_until = runtime.now().plus(LOCK);
         liabilities::put_refund(key, &refund);
         let account = source(runtime, payment);
-        let covered = treasury::covers_what_it_owes(runtime, &payment.ledger, &account).await;
+        let covered = treasury::covers_refund(
+            runtime,
+            &payment.ledger,
+            &account,
+            payment.amount,
+            written.fee,
+        )
+        .await;
         if owed(key).map(|(_, known)| known) != Some(refund) {
             return;
         }

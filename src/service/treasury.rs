@@ -9,7 +9,11 @@ use crate::{
     },
     runtime::Runtime,
     service::{fees, ledgers, role},
-    storage::{self, liabilities, withdrawals},
+    storage::{
+        self,
+        liabilities::{self, Moment},
+        withdrawals,
+    },
     types::{Account, Amount},
 };
 use candid::{Nat, Principal};
@@ -17,7 +21,7 @@ use candid::{Nat, Principal};
 /// The most accounts of one ledger whose balance is asked for.
 pub const MAX_ACCOUNTS: usize = 32;
 /// How often a balance is asked for anew because money left meanwhile.
-pub(super) const BALANCE_TRIES: usize = 3;
+const BALANCE_TRIES: usize = 3;
 
 /// What the canister has and owes in one ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +65,7 @@ pub async fn solvency<R: Runtime>(runtime: &R) -> Result<Vec<Solvency>, Unauthor
 }
 
 async fn solvency_in<R: Runtime>(runtime: &R, ledger: Principal) -> Solvency {
-    let outflows = liabilities::outflows();
+    let begun = Moment::now();
     let treasury = Account::from(runtime.canister_id());
     let mut accounts = vec![treasury];
     let owing = liabilities::owed(&ledger)
@@ -74,20 +78,22 @@ async fn solvency_in<R: Runtime>(runtime: &R, ledger: Principal) -> Solvency {
     );
     let mut balances = vec![];
     for account in accounts {
-        balances.push((account, balance(runtime, ledger, &account).await));
+        let moment = Moment::now();
+        let balance = balance(runtime, ledger, &account).await;
+        balances.push((account, moment, balance));
     }
     let fee = fee(&ledger);
     // What is owed now, when no money left since the first question, is covered by what was there.
-    let mut solvent = (outflows == liabilities::outflows()).then_some(true);
+    let mut solvent = (!begun.is_past()).then_some(true);
     let (mut owed_refunds, mut held) = (0u128, 0u128);
-    let owed = liabilities::owed(&ledger);
-    for (account, owed) in &owed {
+    for (account, owed) in &liabilities::owed(&ledger) {
         owed_refunds = owed_refunds.saturating_add(owed.refunds_with(fee).0);
         held = held.saturating_add(owed.held.amount().0);
-        let known = balances.iter().find(|(asked, _)| asked == account);
-        let covered = known
-            .and_then(|(_, balance)| *balance)
-            .and_then(|balance| covers(runtime, &ledger, account, balance, owed, fee));
+        let known = balances.iter().find(|(asked, ..)| asked == account);
+        let covered = known.and_then(|(_, moment, balance)| {
+            let owed = liabilities::owed_at(*moment, &ledger, account);
+            covers(runtime, &ledger, account, (*balance)?, &owed, fee)
+        });
         solvent = match (solvent, covered) {
             (Some(false), _) | (Some(_), Some(false)) => Some(false),
             (Some(true), Some(true)) => Some(true),
@@ -95,7 +101,7 @@ async fn solvency_in<R: Runtime>(runtime: &R, ledger: Principal) -> Solvency {
         };
     }
     let sum = |sum: Amount, balance: Amount| Amount(sum.0.saturating_add(balance.0));
-    let asked = balances.iter().map(|(_, balance)| *balance);
+    let asked = balances.iter().map(|(.., balance)| *balance);
     Solvency {
         ledger,
         balance: asked.reduce(|a, b| Some(sum(a?, b?))).flatten(),
@@ -123,20 +129,42 @@ fn covers<R: Runtime>(
     }
 }
 
-/// Whether this account has all that is owed out of it, a withdrawal that is not finished included, so that nobody's
-/// refund, nor its fee, is paid with the money of somebody else; `None` if the ledger does not say.
-///
-/// Asked before a refund is tried, even if nobody else is owed anything by then: a try that stays in doubt is
-/// repeated without a question, when others may have paid into the account.
-pub(super) async fn covers_what_it_owes<R: Runtime>(
+/// What the account has, and what may be in that of what is owed out of it by now; asked anew while money leaves.
+/// `None` if the ledger does not say, or money does not cease to leave.
+pub(super) async fn balance_and_owed<R: Runtime>(
     runtime: &R,
     ledger: &Principal,
     account: &Account,
+) -> Option<(Amount, Owed)> {
+    for _ in 0..BALANCE_TRIES {
+        let moment = Moment::now();
+        let balance = balance(runtime, *ledger, account).await?;
+        if !moment.is_past() {
+            return Some((balance, liabilities::owed_at(moment, ledger, account)));
+        }
+    }
+    None
+}
+
+/// Whether this account has the money for a refund of this amount and its fee, without what is held in it, what a
+/// withdrawal that is not finished may take, and what other refunds in doubt may take; `None` if the ledger does not
+/// say.
+///
+/// Refunds that were not tried do not count: one of them that is larger than the account must not hold up the others.
+/// Asked before a refund is tried, even if nobody else is owed anything by then: a try that stays in doubt is
+/// repeated without a question, when others may have paid into the account.
+pub(super) async fn covers_refund<R: Runtime>(
+    runtime: &R,
+    ledger: &Principal,
+    account: &Account,
+    amount: Amount,
+    fee: Amount,
 ) -> Option<bool> {
-    let balance = balance(runtime, *ledger, account).await?;
-    // What is owed by now: a payment counts from before its money can arrive.
-    let owed = liabilities::owed_by(ledger, account);
-    covers(runtime, ledger, account, balance, &owed, fee(ledger)).or(Some(false))
+    let (balance, owed) = balance_and_owed(runtime, ledger, account).await?;
+    let reserved = reserved(runtime, ledger, account).0;
+    let others = owed.kept_from_a_refund().0.saturating_add(reserved);
+    let itself = amount.0.saturating_add(fee.0);
+    Some(balance.0 >= others.saturating_add(itself))
 }
 
 /// What a withdrawal that is not finished may still take out of this account.
@@ -155,12 +183,7 @@ pub(super) fn fee(ledger: &Principal) -> Amount {
         .unwrap_or_default()
 }
 
-/// What the account has.
-pub(super) async fn balance<R: Runtime>(
-    runtime: &R,
-    ledger: Principal,
-    account: &Account,
-) -> Option<Amount> {
+async fn balance<R: Runtime>(runtime: &R, ledger: Principal, account: &Account) -> Option<Amount> {
     let argument = settlement::balance_argument(account);
     let balance: Nat = ledgers::ask(runtime, ledger, "icrc1_balance_of", argument)
         .await

@@ -14,11 +14,8 @@ use crate::{
         withdrawal::{MAX_WITHDRAWALS, Standing, WITHDRAWAL_MEMO, Withdrawal},
     },
     runtime::Runtime,
-    service::{
-        fees, role,
-        treasury::{self, BALANCE_TRIES},
-    },
-    storage::{self, liabilities, withdrawals},
+    service::{fees, role, treasury},
+    storage::{self, withdrawals},
     types::{Account, Amount, BlockIndex, TimestampNs, canonical},
 };
 use candid::Principal;
@@ -82,18 +79,24 @@ pub enum WithdrawError {
     },
 }
 
-/// What comes next of a request.
-enum Next {
-    /// It was made.
+/// What is to be done.
+enum Plan {
+    /// Nothing: it was made.
     Made(BlockIndex),
-    /// Nobody has asked the ledger for it, or nothing came of that: what is free has to cover it.
-    First(Withdrawal),
     /// The ledger is asked for this; if it is `fresh`, nothing like it can have been made before.
     Ask {
-        withdrawal: Withdrawal,
+        withdrawal: Box<Withdrawal>,
         written: Written,
         fresh: bool,
     },
+}
+
+/// What is known of a request.
+enum Known {
+    /// What is to be done.
+    Plan(Plan),
+    /// Nobody has asked the ledger for it, or nothing came of that: what is free has to cover it.
+    New(Box<Withdrawal>),
 }
 
 /// Takes money out that is nobody's. The block of the transfer.
@@ -105,9 +108,8 @@ pub async fn withdraw<R: Runtime>(
     role(runtime, &caller).may_administer()?;
     let ledger = request.ledger;
     let (mut withdrawal, written, fresh) = match plan(runtime, &request).await? {
-        Next::Made(block) => return Ok(block),
-        Next::First(_) => return Err(silent()),
-        Next::Ask {
+        Plan::Made(block) => return Ok(block),
+        Plan::Ask {
             withdrawal,
             written,
             fresh,
@@ -162,50 +164,37 @@ fn book<R: Runtime>(
     }
 }
 
-/// What the ledger is to be asked for. To be put down in this message.
-async fn plan<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Next, WithdrawError> {
-    let mut next = next(runtime, request)?;
-    for _ in 0..BALANCE_TRIES {
-        let Next::First(Withdrawal { from, .. }) = next else {
-            break;
-        };
-        let outflows = liabilities::outflows();
-        let Some(balance) = treasury::balance(runtime, request.ledger, &from).await else {
-            break;
-        };
-        // Another one may have begun meanwhile, or this one.
-        next = self::next(runtime, request)?;
-        let Next::First(withdrawal) = next else {
-            break;
-        };
-        if outflows != liabilities::outflows() {
-            continue;
-        }
-        let fee = treasury::fee(&request.ledger);
-        let owed = liabilities::owed_by(&request.ledger, &from).total(fee);
-        let free = balance.0.saturating_sub(owed.0);
-        let available = Amount(free.saturating_sub(fee.0));
-        if request.amount > available {
-            return Err(WithdrawError::InsufficientFree { available });
-        }
-        let created_at = withdrawal.created_at;
-        next = Next::Ask {
-            withdrawal,
-            written: Written { created_at, fee },
-            fresh: true,
-        };
-    }
-    Ok(next)
-}
-
-fn silent() -> WithdrawError {
-    WithdrawError::NotMoved {
+/// What is to be done of this request. To be put down in this message.
+async fn plan<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Plan, WithdrawError> {
+    let from = match known(runtime, request)? {
+        Known::New(withdrawal) => withdrawal.from,
+        Known::Plan(plan) => return Ok(plan),
+    };
+    let answer = treasury::balance_and_owed(runtime, &request.ledger, &from).await;
+    // Another one may have begun meanwhile, or this one.
+    let withdrawal = match known(runtime, request)? {
+        Known::New(withdrawal) => withdrawal,
+        Known::Plan(plan) => return Ok(plan),
+    };
+    let (balance, owed) = answer.ok_or_else(|| WithdrawError::NotMoved {
         problem: "the ledger did not say what there is".into(),
+    })?;
+    let fee = treasury::fee(&request.ledger);
+    let free = balance.0.saturating_sub(owed.total(fee).0);
+    let available = Amount(free.saturating_sub(fee.0));
+    if request.amount > available {
+        return Err(WithdrawError::InsufficientFree { available });
     }
+    let created_at = withdrawal.created_at;
+    Ok(Plan::Ask {
+        withdrawal,
+        written: Written { created_at, fee },
+        fresh: true,
+    })
 }
 
-/// What comes next of this request, as far as that is known without the ledger.
-fn next<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Next, WithdrawError> {
+/// What is known of this request without the ledger.
+fn known<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Known, WithdrawError> {
     let (ledger, now) = (&request.ledger, runtime.now());
     if storage::ledgers::get(ledger).is_none() {
         return Err(WithdrawError::UnknownLedger);
@@ -230,13 +219,13 @@ fn next<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Next, With
             return Err(InvalidArgument::new("created_at_time", problem).into());
         }
         match known.standing(now) {
-            Standing::Made(block) => return Ok(Next::Made(block)),
+            Standing::Made(block) => return Ok(Known::Plan(Plan::Made(block))),
             Standing::InDoubt(written) => {
-                return Ok(Next::Ask {
-                    withdrawal: *known,
+                return Ok(Known::Plan(Plan::Ask {
+                    withdrawal: Box::new(*known),
                     written,
                     fresh: false,
-                });
+                }));
             }
             Standing::Busy | Standing::Refused => {}
         }
@@ -255,12 +244,13 @@ fn next<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Next, With
             limit: MAX_WITHDRAWALS,
         });
     }
-    Ok(Next::First(known.unwrap_or_else(|| {
+    let new = known.unwrap_or_else(|| {
         let created_at = request
             .created_at
             .unwrap_or_else(|| withdrawals::free_time(ledger, now));
         Withdrawal::new(from, to, request.amount, created_at)
-    })))
+    });
+    Ok(Known::New(Box::new(new)))
 }
 
 #[cfg(test)]

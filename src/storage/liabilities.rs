@@ -7,10 +7,14 @@
 //!
 //! Totals follow the states of payments: [`note`] is part of every change of state. A payment to somebody
 //! else's account that is never refunded costs nothing here.
+//!
+//! The heap keeps, for each account, what refunds in doubt may take. [`rebuild`] makes it anew after an upgrade.
+//!
+//! A balance is compared with what was owed when it was asked for: [`Moment`], [`owed_at`].
 
 use crate::{
     domain::{
-        liability::{Burden, Owed, Sum, burden, paying_account},
+        liability::{Burden, Doubtful, Owed, Sum, burden, paying_account},
         outgoing::{Outgoing, Written},
         payment::{Payment, State},
     },
@@ -20,12 +24,12 @@ use crate::{
         ledgers, memory,
         payments::{self, Lane},
     },
-    types::{Account, NonceKey, TimestampNs},
+    types::{Account, Amount, NonceKey, TimestampNs},
 };
 use candid::Principal;
 use ic_stable_structures::StableBTreeMap;
 use minicbor::{Decode, Encode};
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 struct OwedRow {
@@ -87,6 +91,7 @@ impl From<OwedRow> for Owed {
             refunds: row.refunds,
             refund_amounts: row.refund_amounts.into(),
             held: row.held.into(),
+            doubtful: Doubtful::default(),
         }
     }
 }
@@ -150,6 +155,36 @@ struct Tables {
     canister: Option<Principal>,
     /// How often money left for good since the last upgrade.
     outflows: u64,
+    /// The refunds that are in doubt: out of which account, how much, with which fee.
+    doubts: BTreeMap<[u8; 16], (OwedKey, Amount, Amount)>,
+    /// Their totals.
+    doubtful: BTreeMap<OwedKey, Doubtful>,
+}
+
+/// A moment at which a ledger is asked for a balance.
+///
+/// A ledger gets this canister's calls in the order in which they are made. So what the answer shows is all that came
+/// of calls before that moment, and nothing that came of calls after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    outflows: u64,
+    openings: u64,
+}
+
+impl Moment {
+    /// Now, before the ledger is asked.
+    pub fn now() -> Self {
+        Moment {
+            outflows: outflows(),
+            openings: payments::openings(),
+        }
+    }
+
+    /// Whether a refund or a withdrawal is known to be made since: what is owed now is less by what it took, and the
+    /// balance was asked for before.
+    pub fn is_past(self) -> bool {
+        self.outflows != outflows()
+    }
 }
 
 thread_local! {
@@ -181,7 +216,10 @@ pub fn rebuild() {
     let payments = lanes.map(|lane| payments::in_lane(lane, None, usize::MAX));
     with_mut(|tables| {
         tables.owed.clear_new();
-        for (_, payment) in payments.iter().flatten() {
+        (tables.doubts, tables.doubtful) = Default::default();
+        for (key, payment) in payments.iter().flatten() {
+            let refund = tables.refunds.get(&key.0).map(Outgoing::from);
+            tables.doubt(key, payment, refund.and_then(|refund| refund.doubt));
             tables.burden(
                 payment,
                 Burden::None,
@@ -201,9 +239,27 @@ pub fn owed_by(ledger: &Principal, account: &Account) -> Owed {
     let Some(key) = owed_key(ledger, account) else {
         return Owed::default();
     };
-    with(|tables| tables.owed.get(&key))
-        .unwrap_or_default()
-        .into()
+    with(|tables| tables.owed_by(&key))
+}
+
+/// What is owed out of this account, and may be in the balance that the ledger was asked for at that moment.
+///
+/// The money of a payment that was opened since, and is not known to have moved, is not in that balance, if it comes at
+/// all: payments that nobody can pay must not hold what is there.
+pub fn owed_at(moment: Moment, ledger: &Principal, account: &Account) -> Owed {
+    let mut owed = owed_by(ledger, account);
+    let Some(canister) = with(|tables| tables.canister) else {
+        return owed;
+    };
+    for payment in payments::opened_since(moment.openings) {
+        let of_account = payment.ledger == *ledger
+            && paying_account(&payment.to, &canister) == crate::types::canonical(*account);
+        if of_account {
+            let burden = burden(&payment.state, &payment.to, &canister);
+            owed.remove(burden, payment.amount);
+        }
+    }
+    owed
 }
 
 /// Where the refund of this payment stands, if it is owed.
@@ -213,9 +269,14 @@ pub fn refund(key: &NonceKey) -> Option<Outgoing> {
 
 /// Puts down where a refund stands. Does nothing if it is not owed.
 pub fn put_refund(key: &NonceKey, refund: &Outgoing) {
+    let payment = payments::by_nonce(key);
     with_mut(|tables| {
-        if tables.refunds.contains_key(&key.0) {
-            tables.refunds.insert(key.0, refund.into());
+        if !tables.refunds.contains_key(&key.0) {
+            return;
+        }
+        tables.refunds.insert(key.0, refund.into());
+        if let Some(payment) = payment {
+            tables.doubt(key, &payment, refund.doubt);
         }
     });
 }
@@ -246,6 +307,15 @@ impl Tables {
             refunds: StableBTreeMap::init(memory::get(memory::REFUNDS)),
             canister: None,
             outflows: 0,
+            doubts: BTreeMap::new(),
+            doubtful: BTreeMap::new(),
+        }
+    }
+
+    fn owed_by(&self, key: &OwedKey) -> Owed {
+        Owed {
+            doubtful: self.doubtful.get(key).copied().unwrap_or_default(),
+            ..self.owed.get(key).unwrap_or_default().into()
         }
     }
 
@@ -262,7 +332,8 @@ impl Tables {
                 owner,
                 subaccount: Some(subaccount),
             };
-            (crate::types::canonical(account), entry.value().into())
+            let owed = self.owed_by(entry.key());
+            (crate::types::canonical(account), owed)
         });
         rows.collect()
     }
@@ -279,6 +350,32 @@ impl Tables {
         } else if old == Burden::Refund {
             self.outflows = self.outflows.wrapping_add(1);
             self.refunds.remove(&key.0);
+            self.doubt(key, payment, None);
+        }
+    }
+
+    /// What this payment's refund may take from now on, if it is in doubt.
+    fn doubt(&mut self, key: &NonceKey, payment: &Payment, written: Option<Written>) {
+        if let Some((account, amount, fee)) = self.doubts.get(&key.0).copied() {
+            if written.is_some_and(|written| written.fee == fee) {
+                return;
+            }
+            self.doubts.remove(&key.0);
+            if let Some(doubtful) = self.doubtful.get_mut(&account) {
+                doubtful.remove(amount);
+                if doubtful.refunds == 0 {
+                    self.doubtful.remove(&account);
+                }
+            }
+        }
+        let account = self
+            .canister
+            .map(|canister| paying_account(&payment.to, &canister))
+            .and_then(|account| owed_key(&payment.ledger, &account));
+        if let (Some(account), Some(Written { fee, .. })) = (account, written) {
+            let doubtful = self.doubtful.entry(account).or_default();
+            doubtful.add(payment.amount, fee);
+            self.doubts.insert(key.0, (account, payment.amount, fee));
         }
     }
 
@@ -298,7 +395,8 @@ impl Tables {
         let Some(owed_key) = owed_key(&payment.ledger, &account) else {
             return;
         };
-        let mut owed: Owed = self.owed.get(&owed_key).unwrap_or_default().into();
+        let row = self.owed.get(&owed_key).unwrap_or_default();
+        let mut owed = Owed::from(row);
         owed.remove(old, payment.amount);
         owed.add(new, payment.amount);
         if owed == Owed::default() {

@@ -35,3 +35,4 @@ mod stored_responses;
 mod tolerance;
 mod upgrade;
 mod verification;
+mod withdrawals;

@@ -1,4 +1,4 @@
-//! What is owed: refunds, money that is held, and what can be taken out.
+//! What is owed: refunds, and money that is held.
 
 use crate::support::{
     Setup,
@@ -13,16 +13,16 @@ use icrc_ledger_types::icrc1::{account::Account, transfer::TransferError};
 use serde_bytes::ByteBuf;
 use test_ledger::testing::{Fault, FaultStatus};
 
-const PRICE: u128 = 1_000_000;
-const TRANSFER: &str = "icrc1_transfer";
+pub const PRICE: u128 = 1_000_000;
+pub const TRANSFER: &str = "icrc1_transfer";
 
 impl Setup {
-    fn treasury(&self) -> Account {
+    pub fn treasury(&self) -> Account {
         self.canister.into()
     }
 
     /// A route that is paid to an account of the canister itself.
-    fn sell_into(&self, subaccount: Option<[u8; 32]>) {
+    pub fn sell_into(&self, subaccount: Option<[u8; 32]>) {
         let pay_to = Account {
             owner: self.canister,
             subaccount,
@@ -36,12 +36,12 @@ impl Setup {
         self.upload("GET", "/own", crate::support::flow::GOODS);
     }
 
-    fn stands(&self, signed: &Signed) -> PaymentStatus {
+    pub fn stands(&self, signed: &Signed) -> PaymentStatus {
         self.payment(signed.id.0).expect("it is known").status
     }
 
     /// Lets time pass until the payment's status is such.
-    fn wait(&self, signed: &Signed, is: impl Fn(&PaymentStatus) -> bool) -> PaymentStatus {
+    pub fn wait(&self, signed: &Signed, is: impl Fn(&PaymentStatus) -> bool) -> PaymentStatus {
         for _ in 0..200 {
             let status = self.stands(signed);
             if is(&status) {
@@ -53,7 +53,7 @@ impl Setup {
     }
 
     /// Lets time pass, and calls between subnets come to an end.
-    fn elapse(&self, seconds: u64) {
+    pub fn elapse(&self, seconds: u64) {
         self.advance(seconds);
         for _ in 0..8 {
             self.pic.tick();
@@ -61,7 +61,7 @@ impl Setup {
     }
 
     /// A payment whose reply was lost, so that nobody was waiting when it settled.
-    fn undelivered(&self, path: &str, payer: &Payer) -> Signed {
+    pub fn undelivered(&self, path: &str, payer: &Payer) -> Signed {
         self.ledger.fault(self, 1, &Fault::lost_after_transfer());
         let sale = self.sale(crate::support::gateway::Request::get(path));
         let signed = sale.pay(payer).send().expect_pending();
@@ -70,13 +70,13 @@ impl Setup {
         signed
     }
 
-    fn refund(&self, signed: &Signed) -> Result<PaymentStatus, RefundError> {
+    pub fn refund(&self, signed: &Signed) -> Result<PaymentStatus, RefundError> {
         let id = ByteBuf::from(signed.id.0.to_vec());
         self.update(controller(), "refund_payment", (id,))
     }
 
     /// Waits for the refund, and makes sure that there is one.
-    fn refunded(&self, signed: &Signed) -> Move {
+    pub fn refunded(&self, signed: &Signed) -> Move {
         let status = self.wait(signed, |s| matches!(s, PaymentStatus::Refunded { .. }));
         let PaymentStatus::Refunded {
             refund_block_index, ..
@@ -104,31 +104,10 @@ impl Setup {
         let of_transfers = status.iter().find(|status| status.method == TRANSFER);
         of_transfers.map_or(0, |status| status.calls)
     }
-
-    fn withdraw(&self, args: WithdrawArgs) -> Result<Nat, WithdrawError> {
-        self.update(controller(), "withdraw", (args,))
-    }
-
-    fn withdrawal(&self, amount: u128) -> WithdrawArgs {
-        WithdrawArgs {
-            ledger: self.ledger.0,
-            from_subaccount: None,
-            to: Principal::self_authenticating([8; 32]).into(),
-            amount: Nat::from(amount),
-            created_at_time: None,
-        }
-    }
-
-    fn available(&self, amount: u128) -> u128 {
-        match self.withdraw(self.withdrawal(amount)) {
-            Err(WithdrawError::InsufficientFree { available }) => number(&available),
-            other => panic!("expected to be refused, got {other:?}"),
-        }
-    }
 }
 
 /// A payer with a subaccount whose payment to the merchant is owed back, and a full treasury.
-fn owing() -> (Setup, Payer, Signed) {
+pub fn owing() -> (Setup, Payer, Signed) {
     let setup = Setup::new();
     setup.sell("/article", PRICE);
     let payer = setup.funded(Payer::ed25519(1).with_subaccount([6; 32]));
@@ -297,6 +276,36 @@ fn refund_of_a_payment_to_an_own_account_comes_out_of_it() {
     assert_eq!(setup.ledger.balance(&setup, own), 0);
 }
 
+/// With the money of two payments and one fee in the account, one refund can be made.
+#[test]
+fn refund_does_not_wait_for_another_that_cannot_be_paid() {
+    let setup = Setup::new();
+    setup.sell_into(None);
+    let (one, two) = (setup.payer(1), setup.payer(2));
+    let owed = [&one, &two].map(|payer| setup.undelivered("/own", payer));
+    setup.ledger.mint(&setup, setup.treasury(), FEE);
+    for signed in &owed {
+        setup.refund(signed).expect("it is owed");
+    }
+    for _ in 0..10 {
+        setup.elapse(600);
+    }
+    let made = || {
+        owed.iter()
+            .filter(|signed| matches!(setup.stands(signed), PaymentStatus::Refunded { .. }))
+    };
+    assert_eq!(made().count(), 1);
+    setup.ledger.mint(&setup, setup.treasury(), FEE - 1);
+    for _ in 0..10 {
+        setup.elapse(3_600);
+    }
+    assert_eq!(made().count(), 1, "one unit is missing");
+    setup.ledger.mint(&setup, setup.treasury(), 1);
+    for signed in &owed {
+        setup.refunded(signed);
+    }
+}
+
 #[test]
 fn payments_to_the_canisters_own_account_are_held_until_delivered() {
     let setup = Setup::new();
@@ -319,80 +328,6 @@ fn payments_to_the_canisters_own_account_are_held_until_delivered() {
         .withdraw(setup.withdrawal(2 * PRICE - FEE))
         .expect("all of it is earned");
     assert_eq!(setup.ledger.balance(&setup, setup.treasury()), 0);
-    setup.check_books();
-}
-
-#[test]
-fn withdraw_cannot_take_what_is_owed() {
-    let (setup, _, signed) = owing();
-    let waits = Fault::transfer_error(TransferError::TemporarilyUnavailable);
-    setup.ledger.fault_of(&setup, TRANSFER, 3, &waits);
-    setup.refund(&signed).expect("it is owed");
-    let free = 10 * PRICE - (PRICE + FEE) - FEE;
-    assert_eq!(setup.available(free + 1), free);
-    setup.check_books();
-    setup.refunded(&signed);
-    let block = setup.withdraw(setup.withdrawal(free)).expect("it is free");
-    let taken = setup.ledger.moves(&setup).pop().expect("a block");
-    assert_eq!((taken.block, taken.amount), (number(&block), free));
-    assert_eq!(setup.ledger.balance(&setup, setup.treasury()), 0);
-    setup.check_books();
-}
-
-#[test]
-fn withdrawal_whose_reply_is_lost_is_made_once_and_stays_reserved() {
-    let setup = Setup::new();
-    setup.ledger.mint(&setup, setup.treasury(), 10 * PRICE);
-    let lost = Fault::lost_after_transfer();
-    setup.ledger.fault_of(&setup, TRANSFER, 1, &lost);
-    let Err(WithdrawError::Unknown { created_at_time }) = setup.withdraw(setup.withdrawal(PRICE))
-    else {
-        panic!("nobody can know");
-    };
-    let busy = Err(WithdrawError::InProgress { created_at_time });
-    assert_eq!(setup.withdraw(setup.withdrawal(PRICE)), busy);
-    let same = || WithdrawArgs {
-        created_at_time: Some(created_at_time),
-        ..setup.withdrawal(PRICE)
-    };
-    setup.upgrade();
-    let block = setup.withdraw(same()).expect("the ledger knows it");
-    assert_eq!(setup.withdraw(same()), Ok(block));
-    let left = setup.ledger.balance(&setup, setup.treasury());
-    assert_eq!(left, 9 * PRICE - FEE);
-    setup.check_books();
-}
-
-/// The answer to who withdraws is lost with the upgrade; asked again with the same time, it is the same withdrawal.
-#[test]
-fn upgrade_at_any_moment_of_a_withdrawal_makes_it_once() {
-    let setup = Setup::new();
-    setup.ledger.mint(&setup, setup.treasury(), 100 * PRICE);
-    let mut left = 100 * PRICE;
-    for rounds in 0..8 {
-        let args = WithdrawArgs {
-            created_at_time: Some(setup.now_ns()),
-            ..setup.withdrawal(PRICE)
-        };
-        let argument = candid::encode_one(&args).unwrap();
-        let call = setup
-            .pic
-            .submit_call(setup.canister, controller(), "withdraw", argument)
-            .expect("the call is taken");
-        for _ in 0..rounds {
-            setup.pic.tick();
-        }
-        setup.upgrade_by_force();
-        let _ = setup.pic.await_call(call);
-        // Nobody asks again before the first answer can have come.
-        setup.advance(601);
-        let block = setup.withdraw(args.clone()).expect("free, or made before");
-        assert_eq!(setup.withdraw(args), Ok(block));
-        left -= PRICE + FEE;
-        let balance = setup.ledger.balance(&setup, setup.treasury());
-        assert_eq!(balance, left, "after {rounds} rounds");
-        setup.advance(60);
-    }
     setup.check_books();
 }
 

@@ -76,6 +76,24 @@ fn what_cannot_be_put_is_named() {
     );
 }
 
+/// A payment that nobody can make is held like any other while nobody knows.
+#[test]
+fn a_price_beyond_the_ceiling_is_refused_with_the_limit() {
+    let runtime = set_up();
+    let ceiling = 10u128.pow(9 + 6);
+    let mut dear = wanted("/a");
+    dear.prices[0].amount = Amount(ceiling);
+    put(&runtime, dear.clone()).unwrap();
+    for amount in [ceiling + 1, 10u128.pow(36)] {
+        dear.prices[0].amount = Amount(amount);
+        let Err(RouteError::InvalidArgument(error)) = put(&runtime, dear.clone()) else {
+            panic!("expected to be refused");
+        };
+        assert_eq!(error.field, "prices[0].amount");
+        assert_eq!(error.limit, Some(ceiling));
+    }
+}
+
 #[test]
 fn operators_manage_routes_but_not_where_the_money_goes() {
     let runtime = set_up();

@@ -345,3 +345,5 @@ fn controllers_owe_refunds_of_what_is_settled_and_not_delivered() {
         Err(RefundError::Unauthorized(Unauthorized))
     );
 }
+
+mod shared_account;

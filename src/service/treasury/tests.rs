@@ -151,3 +151,23 @@ fn solvency_is_not_said_of_a_balance_that_money_has_left() {
     };
     assert_eq!((known[0].held, known[0].solvent), (Amount(10_000), None));
 }
+
+#[test]
+fn solvency_leaves_out_payments_that_begin_after_the_question() {
+    let runtime = set_up();
+    runtime.hold.set(true);
+    let mut asking = pin!(solvency(&runtime));
+    assert!(poll(asking.as_mut()).is_pending());
+    open(1, own(None));
+    has(&runtime, 0);
+    let Poll::Ready(Ok(known)) = poll(asking.as_mut()) else {
+        panic!("every call is answered");
+    };
+    assert_eq!(
+        (known[0].held, known[0].solvent),
+        (Amount(10_000), Some(true))
+    );
+    has(&runtime, 0);
+    let known = run(solvency(&runtime)).unwrap();
+    assert_eq!(known[0].solvent, Some(false), "nobody knows of it");
+}

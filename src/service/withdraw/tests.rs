@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     domain::{
         outgoing::{FORGOTTEN, LOCK},
-        payment::RefundCause,
+        payment::{Failure, FailureKind, RefundCause},
         settlement::{self, CallOutcome},
     },
     runtime::scripted::{ScriptedRuntime, poll, run},
@@ -378,6 +378,49 @@ fn a_refused_withdrawal_is_repeated_with_the_present_fee() {
     set_fee(30);
     assert_eq!(run(withdraw(&runtime, named(900, 0))), Ok(BlockIndex(8)));
     assert_eq!(transfers(&runtime).len(), 2);
+}
+
+/// Payments without funds that come all the time: some are under way whenever a balance is asked for.
+#[test]
+fn a_stream_of_unfunded_payments_does_not_block_a_withdrawal() {
+    let runtime = set_up();
+    runtime.hold.set(true);
+    let before = [1, 2, 3].map(|n| open(n, own(None)));
+    let mut asking = pin!(withdraw(&runtime, request(900)));
+    assert!(poll(asking.as_mut()).is_pending());
+    // The ledger answers in the order of the questions.
+    for key in before {
+        happens(
+            &key,
+            Event::NotMoved(Failure {
+                kind: FailureKind::InsufficientFunds,
+                message: String::new(),
+            }),
+        );
+    }
+    for n in 4..40 {
+        open(n, own(None));
+    }
+    has(&runtime, 910);
+    runtime.will_reply(Reply::Ok(Nat::from(7u8)));
+    assert_eq!(poll(asking.as_mut()), Poll::Ready(Ok(BlockIndex(7))));
+}
+
+/// The money of a payment that was under way when the balance was asked for may be all that there is.
+#[test]
+fn payments_of_before_the_question_are_held() {
+    let runtime = set_up();
+    runtime.hold.set(true);
+    let key = open(1, own(None));
+    let mut asking = pin!(withdraw(&runtime, request(1)));
+    assert!(poll(asking.as_mut()).is_pending());
+    open(2, own(None));
+    settle(&key);
+    has(&runtime, 10_010);
+    let Poll::Ready(refused) = poll(asking.as_mut()) else {
+        panic!("every call is answered");
+    };
+    assert_eq!(short(refused), 0);
 }
 
 #[test]

@@ -144,3 +144,46 @@ fn what_is_put_down_is_read_back() {
     put_refund(&key(1), &outgoing);
     assert_eq!(refund(&key(1)), Some(outgoing));
 }
+
+#[test]
+fn what_refunds_in_doubt_may_take_is_counted() {
+    set_up();
+    let due = Event::RefundDue(RefundCause::NotFetched);
+    for n in [1, 2] {
+        let change = |event| payments::record(&key(n), event, NOW).unwrap();
+        let mut new = open(1);
+        if let Change::Open(new) = &mut new {
+            new.payment.id = examples::payment(n, 1).id;
+            new.payment.amount = Amount(10_000);
+        }
+        change(new);
+        let block = BlockIndex(n.into());
+        change(Change::Event(Event::Moved { block }));
+        change(Change::Event(due.clone()));
+    }
+    let (id, account) = (ledger(1).id, pay_to(1));
+    let may_take = || owed_by(&id, &account).kept_from_a_refund();
+    let doubtful = |fee| {
+        let mut refund = Outgoing::default();
+        let (created_at, fee) = (NOW, Amount(fee));
+        refund.begin(Written { created_at, fee }, NOW);
+        refund
+    };
+    assert_eq!(may_take(), Amount(0));
+    put_refund(&key(1), &doubtful(10));
+    put_refund(&key(1), &doubtful(10));
+    assert_eq!(may_take(), Amount(10_010));
+    put_refund(&key(1), &doubtful(20));
+    assert_eq!(may_take(), Amount(10_020));
+    put_refund(&key(2), &doubtful(10));
+    assert_eq!(may_take(), Amount(20_040));
+    assert_eq!(owed(&id)[0].1.doubtful.refunds, 2);
+    rebuild();
+    assert_eq!(may_take(), Amount(20_040));
+    put_refund(&key(2), &Outgoing::default());
+    assert_eq!(may_take(), Amount(10_020));
+    let block = BlockIndex(9);
+    payments::record(&key(1), Change::Event(Event::RefundMoved { block }), NOW).unwrap();
+    assert_eq!(may_take(), Amount(0));
+    assert_eq!(owed_by(&id, &account).refunds, 1);
+}

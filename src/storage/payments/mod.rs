@@ -244,6 +244,24 @@ pub fn settling() -> Vec<NonceKey> {
     })
 }
 
+/// How many payments were opened since the last upgrade.
+pub fn openings() -> u64 {
+    with(|tables| tables.openings)
+}
+
+/// The payments that were opened after so many, and are open still.
+pub fn opened_since(openings: u64) -> Vec<Payment> {
+    with(|tables| {
+        let since = tables
+            .open
+            .iter()
+            .filter(|(_, info)| info.number > openings);
+        since
+            .filter_map(|(key, _)| Some(tables.journal.get(key)?.payment()))
+            .collect()
+    })
+}
+
 /// An open payment with what is known of it besides.
 pub fn opened(key: &NonceKey) -> Option<(Payment, Opening)> {
     let row = with(|tables| tables.journal.get(&key.0))?;

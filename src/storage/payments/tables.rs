@@ -24,6 +24,8 @@ use std::collections::{BTreeMap, btree_map::Entry};
 pub struct OpenInfo {
     pub id: PaymentId,
     payer: Principal,
+    /// The how manieth it is that was opened, counted since the last upgrade.
+    pub number: u64,
 }
 
 pub struct Tables {
@@ -39,6 +41,8 @@ pub struct Tables {
     pub failed_ids: BTreeMap<[u8; 16], [u8; 16]>,
     /// One entry for each in the journal.
     pub open: BTreeMap<[u8; 16], OpenInfo>,
+    /// How many were opened since the last upgrade, those that were open then included.
+    pub openings: u64,
     /// How many of them each payer has.
     pub open_per_payer: BTreeMap<Principal, u32>,
     /// Payers whose latest payments failed since the last upgrade; bounded.
@@ -80,6 +84,7 @@ impl Tables {
             highest_blocks: StableBTreeMap::init(memory::get(memory::HIGHEST_BLOCKS)),
             failed_ids: BTreeMap::new(),
             open: BTreeMap::new(),
+            openings: 0,
             open_per_payer: BTreeMap::new(),
             failing: FailingPayers::default(),
             health: BTreeMap::new(),
@@ -154,7 +159,9 @@ impl Tables {
     fn remember(&mut self, key: [u8; 16], payment: &Payment) {
         let payer = payment.from.owner;
         let id = payment.id;
-        self.open.insert(key, OpenInfo { id, payer });
+        self.openings = self.openings.saturating_add(1);
+        let number = self.openings;
+        self.open.insert(key, OpenInfo { id, payer, number });
         *self.open_per_payer.entry(payer).or_default() += 1;
     }
 

@@ -1,0 +1,158 @@
+//! Refunds out of an account in which others have money, too.
+
+use super::*;
+use crate::domain::{ledger::Ledger, payment::FailureKind};
+
+/// What the payment [`KEY`] was, which is to be refunded.
+const AMOUNT: u128 = 10_000;
+const OTHER: NonceKey = NonceKey([8; 16]);
+
+fn own() -> Account {
+    Account {
+        owner: Principal::from_slice(&ScriptedRuntime::CANISTER),
+        subaccount: Some([5; 32]),
+    }
+}
+
+fn happens_to(key: &NonceKey, event: Event) {
+    storage::payments::record(key, Change::Event(event), NOW).unwrap();
+}
+
+/// Another payment to the same account, of so much, for which the ledger has been asked.
+fn open(key: NonceKey, amount: u128) {
+    let payment = Payment {
+        to: own(),
+        amount: Amount(amount),
+        ..examples::payment(key.0[0].into(), 1)
+    };
+    let new = NewPayment {
+        payment,
+        valid_before: None,
+        known_block: None,
+    };
+    storage::payments::record(&key, Change::Open(Box::new(new)), NOW).unwrap();
+}
+
+fn settled(amount: u128) {
+    open(OTHER, amount);
+    let block = BlockIndex(4);
+    happens_to(&OTHER, Event::Moved { block });
+}
+
+fn due(amount: u128) {
+    settled(amount);
+    happens_to(&OTHER, Event::RefundDue(RefundCause::NotFetched));
+}
+
+fn has(runtime: &ScriptedRuntime, balance: u128) {
+    runtime.will_reply(Nat::from(balance));
+}
+
+fn pays(runtime: &ScriptedRuntime) {
+    runtime.will_reply(Reply::Ok(Nat::from(9u8)));
+}
+
+#[test]
+fn should_not_be_held_up_by_one_that_is_larger_than_the_account() {
+    let runtime = owing(own());
+    due(1_000_000);
+    has(&runtime, AMOUNT + 10);
+    pays(&runtime);
+    has(&runtime, 0);
+    run(step(&runtime));
+    assert_eq!(refunded_in(), BlockIndex(9));
+    let other = storage::payments::by_nonce(&OTHER).unwrap().state;
+    let State::Refunding { problem, .. } = other else {
+        panic!("it waits for money");
+    };
+    assert_eq!(problem, RefundProblem::InsufficientFunds);
+}
+
+#[test]
+fn should_never_take_what_is_held() {
+    let runtime = owing(own());
+    settled(5_000);
+    for balance in [AMOUNT + 10, AMOUNT + 10 + 4_999] {
+        has(&runtime, balance);
+        run(super::super::step(&runtime, &KEY));
+        assert_eq!(problem(), RefundProblem::InsufficientFunds);
+    }
+    assert_eq!(made(&runtime), 0);
+    has(&runtime, AMOUNT + 10 + 5_000);
+    pays(&runtime);
+    run(super::super::step(&runtime, &KEY));
+    assert_eq!(refunded_in(), BlockIndex(9));
+}
+
+#[test]
+fn should_never_take_what_another_in_doubt_may_take() {
+    let runtime = owing(own());
+    due(5_000);
+    has(&runtime, 1_000_000);
+    runtime.will(CallOutcome::Rejected {
+        code: 4,
+        message: "lost".into(),
+    });
+    run(super::super::step(&runtime, &OTHER));
+    // The one in doubt goes on having the fee with which it was written.
+    let fee = Amount(20);
+    storage::ledgers::put(&Ledger { fee, ..ledger(0) }).unwrap();
+    has(&runtime, AMOUNT + 20 + 5_010 - 1);
+    run(super::super::step(&runtime, &KEY));
+    assert_eq!(problem(), RefundProblem::InsufficientFunds);
+    assert_eq!(made(&runtime), 1);
+    has(&runtime, AMOUNT + 20 + 5_010);
+    pays(&runtime);
+    run(super::super::step(&runtime, &KEY));
+    assert_eq!(refunded_in(), BlockIndex(9));
+}
+
+#[test]
+fn should_not_wait_for_a_stream_of_unfunded_payments() {
+    let runtime = owing(own());
+    open(OTHER, 1_000_000);
+    runtime.hold.set(true);
+    {
+        let mut asking = pin!(step(&runtime));
+        assert!(poll(asking.as_mut()).is_pending());
+        // The ledger answers in the order of the questions.
+        let failed = crate::domain::payment::Failure {
+            kind: FailureKind::InsufficientFunds,
+            message: String::new(),
+        };
+        happens_to(&OTHER, Event::NotMoved(failed));
+        for n in 20..40 {
+            open(NonceKey([n; 16]), 1_000_000);
+        }
+        has(&runtime, AMOUNT + 10);
+        pays(&runtime);
+        assert!(poll(asking.as_mut()).is_ready());
+    }
+    assert_eq!(refunded_in(), BlockIndex(9));
+}
+
+/// A balance that was asked for before money left says nothing about what is owed after.
+#[test]
+fn should_ask_for_the_balance_again_when_money_left_meanwhile() {
+    let runtime = owing(own());
+    due(5_000);
+    settle_and_hold();
+    runtime.hold.set(true);
+    let mut asking = pin!(super::super::step(&runtime, &KEY));
+    assert!(poll(asking.as_mut()).is_pending());
+    let block = BlockIndex(8);
+    happens_to(&OTHER, Event::RefundMoved { block });
+    has(&runtime, AMOUNT + 10 + 5_010);
+    has(&runtime, AMOUNT + 10);
+    assert!(poll(asking.as_mut()).is_ready());
+    assert_eq!(problem(), RefundProblem::InsufficientFunds);
+    assert_eq!((runtime.made(), made(&runtime)), (2, 0));
+}
+
+/// What the account holds for somebody else: 5,000.
+fn settle_and_hold() {
+    let third = NonceKey([9; 16]);
+    open(third, 5_000);
+    let block = BlockIndex(5);
+    happens_to(&third, Event::Moved { block });
+}
