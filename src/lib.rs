@@ -14,14 +14,16 @@ pub mod storage;
 pub mod types;
 
 use api::{
-    arguments, endpoints,
+    arguments::{self, Arguments, Tolerance},
+    endpoints,
     http::{self, HttpRequest, HttpResponse, HttpUpdateRequest},
     inspect,
     types::*,
 };
-use candid::{Nat, Principal};
+use candid::{CandidType, Nat, Principal};
 use ic_cdk::{init, inspect_message, post_upgrade, pre_upgrade, query, update};
 use runtime::ic::{self, IcRuntime, InFlight};
+use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 use std::{future::Future, pin::Pin};
 
@@ -43,11 +45,37 @@ fn tick() -> Pin<Box<dyn Future<Output = ()>>> {
     })
 }
 
-#[init]
+// All methods read their arguments by `api::arguments`. A method with a codec of its own would be exported as one of
+// bytes, so all are hidden, and a test compares them with canister.did.
+fn readable<T: Arguments>(bytes: &[u8], tolerance: Tolerance) -> T {
+    arguments::read(bytes, tolerance).unwrap_or_else(|error| ic_cdk::trap(error))
+}
+
+fn of_installation<T: CandidType + DeserializeOwned>(bytes: Vec<u8>) -> T {
+    let (argument,) = readable(&bytes, arguments::INSTALLATION);
+    argument
+}
+
+fn of_update<T: CandidType + DeserializeOwned>(bytes: Vec<u8>) -> T {
+    let (argument,) = readable(&bytes, arguments::UPDATE);
+    argument
+}
+
+/// If it has none, or more than one.
+fn all_of_update<T: Arguments>(bytes: Vec<u8>) -> T {
+    readable(&bytes, arguments::UPDATE)
+}
+
+fn of_query<T: CandidType + DeserializeOwned>(bytes: Vec<u8>) -> T {
+    let (argument,) = readable(&bytes, arguments::QUERY);
+    argument
+}
+
+#[init(decode_with = "of_installation", hidden = true)]
+#[cfg_attr(test, candid::candid_method(init))]
 fn init(args: Option<TollkeeperArgs>) {
     runtime::timers::on_tick(tick);
-    let understood = arguments::check(&ic_cdk::api::msg_arg_data(), args.as_ref());
-    if let Err(error) = understood.and_then(|()| endpoints::init(&IcRuntime, args)) {
+    if let Err(error) = endpoints::init(&IcRuntime, args) {
         ic_cdk::trap(error);
     }
     http::certify_all();
@@ -62,11 +90,10 @@ fn pre_upgrade() {
     }
 }
 
-#[post_upgrade]
+#[post_upgrade(decode_with = "of_installation", hidden = true)]
 fn post_upgrade(args: Option<TollkeeperArgs>) {
     runtime::timers::on_tick(tick);
-    let understood = arguments::check(&ic_cdk::api::msg_arg_data(), args.as_ref());
-    if let Err(error) = understood.and_then(|()| endpoints::post_upgrade(&IcRuntime, args)) {
+    if let Err(error) = endpoints::post_upgrade(&IcRuntime, args) {
         ic_cdk::trap(error);
     }
     http::certify_all();
@@ -86,17 +113,15 @@ fn config() -> Config {
     endpoints::config()
 }
 
-#[update]
+#[update(decode_with = "of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
 fn pay_to_set(pay_to: Account) -> Result<(), RouteError> {
     endpoints::pay_to_set(&IcRuntime, pay_to)
 }
 
-#[update]
+#[update(decode_with = "of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
 fn origin_set(origin: Option<String>) -> Result<(), RouteError> {
-    let understood = arguments::check_optional(&ic_cdk::api::msg_arg_data(), origin.as_ref());
-    if let Err(error) = understood {
-        ic_cdk::trap(error);
-    }
     endpoints::origin_set(&IcRuntime, origin)
 }
 
@@ -105,27 +130,32 @@ fn origin() -> Option<String> {
     endpoints::origin()
 }
 
-#[update]
+#[update(decode_with = "of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
 fn operator_add(operator: Principal) -> Result<(), RouteError> {
     endpoints::operator_add(&IcRuntime, operator)
 }
 
-#[update]
+#[update(decode_with = "of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
 fn operator_remove(operator: Principal) -> Result<(), RouteError> {
     endpoints::operator_remove(&IcRuntime, operator)
 }
 
-#[update]
+#[update(decode_with = "of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
 async fn ledger_add(ledger: Principal) -> Result<Ledger, LedgerError> {
     endpoints::ledger_add(&IcRuntime, ledger).await
 }
 
-#[update]
+#[update(decode_with = "of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
 async fn ledger_refresh(ledger: Principal) -> Result<Ledger, LedgerError> {
     endpoints::ledger_refresh(&IcRuntime, ledger).await
 }
 
-#[update]
+#[update(decode_with = "all_of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
 fn ledger_enable(ledger: Principal, enabled: bool) -> Result<Ledger, LedgerError> {
     endpoints::ledger_enable(&IcRuntime, ledger, enabled)
 }
@@ -135,119 +165,134 @@ fn ledgers() -> Vec<Ledger> {
     endpoints::all_ledgers()
 }
 
-#[update]
+#[update(decode_with = "of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
 fn route_put(route: RouteArgs) -> Result<Route, RouteError> {
     endpoints::route_put(&IcRuntime, route)
 }
 
-#[update]
+#[update(decode_with = "of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
 fn route_remove(key: RouteKey) -> Result<(), RouteError> {
     endpoints::route_remove(&IcRuntime, key)
 }
 
-#[query]
+#[query(decode_with = "of_query", hidden = true)]
+#[cfg_attr(test, candid::candid_method(query))]
 fn route(key: RouteKey) -> Option<Route> {
     endpoints::route(key)
 }
 
-#[query]
+#[query(decode_with = "of_query", hidden = true)]
+#[cfg_attr(test, candid::candid_method(query))]
 fn routes(page: PageArgs) -> Result<Vec<Route>, InvalidArgument> {
     endpoints::routes(page)
 }
 
-#[query]
+#[query(decode_with = "of_query", hidden = true)]
+#[cfg_attr(test, candid::candid_method(query))]
 fn offers(key: RouteKey) -> Vec<Offer> {
     endpoints::offers(&IcRuntime, key)
 }
 
-#[update]
+#[update(decode_with = "of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
 fn content_begin(content: ContentBegin) -> Result<u64, ContentError> {
     endpoints::content_begin(&IcRuntime, content)
 }
 
-#[update]
+#[update(decode_with = "of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
 fn content_chunk(chunk: ContentChunk) -> Result<(), ContentError> {
     endpoints::content_chunk(&IcRuntime, chunk)
 }
 
-#[update]
+#[update(decode_with = "of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
 fn content_commit(commit: ContentCommit) -> Result<Content, ContentError> {
     endpoints::content_commit(&IcRuntime, commit)
 }
 
-#[query]
+#[query(decode_with = "of_query", hidden = true)]
+#[cfg_attr(test, candid::candid_method(query))]
 fn payment(id: ByteBuf) -> Option<Payment> {
     endpoints::payment(&id)
 }
 
-#[query]
+#[query(decode_with = "of_query", hidden = true)]
+#[cfg_attr(test, candid::candid_method(query))]
 fn receipt(id: ByteBuf) -> Option<Receipt> {
     endpoints::receipt(&id)
 }
 
-#[query]
+#[query(decode_with = "of_query", hidden = true)]
+#[cfg_attr(test, candid::candid_method(query))]
 fn payments(page: PageArgs) -> Result<Vec<Payment>, PaymentsError> {
     endpoints::settled_payments(&IcRuntime, page)
 }
 
-#[query]
+#[query(decode_with = "of_query", hidden = true)]
+#[cfg_attr(test, candid::candid_method(query))]
 fn payments_open(page: Option<PageArgs>) -> Result<Vec<Payment>, PaymentsError> {
     endpoints::open_payments(&IcRuntime, page)
 }
 
-#[query]
+#[query(decode_with = "of_query", hidden = true)]
+#[cfg_attr(test, candid::candid_method(query))]
 fn payments_failed(page: PageArgs) -> Result<Vec<Payment>, PaymentsError> {
     endpoints::failed_payments(&IcRuntime, page)
 }
 
-#[query]
+#[query(decode_with = "of_query", hidden = true)]
+#[cfg_attr(test, candid::candid_method(query))]
 fn audit_payments(page: PageArgs) -> Result<Vec<PaymentAudit>, PaymentsError> {
     endpoints::audit_payments(&IcRuntime, page)
 }
 
-#[query]
+#[query(decode_with = "of_query", hidden = true)]
+#[cfg_attr(test, candid::candid_method(query))]
 fn audit_admin(page: PageArgs) -> Result<Vec<AdminAudit>, PaymentsError> {
     endpoints::audit_admin(&IcRuntime, page)
 }
 
-#[update]
+#[update(decode_with = "of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
 async fn payment_recheck(id: ByteBuf) -> Result<PaymentStatus, RecheckError> {
     endpoints::payment_recheck(&IcRuntime, &id).await
 }
 
-#[update]
+#[update(decode_with = "of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
 fn cancel_authorization(cancel: CancelArgs) -> Result<(), CancelError> {
     endpoints::cancel_authorization(&IcRuntime, cancel)
 }
 
-#[update]
+#[update(decode_with = "of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
 fn refund_payment(id: ByteBuf) -> Result<PaymentStatus, RefundError> {
     endpoints::refund_payment(&IcRuntime, &id)
 }
 
-#[update]
+#[update(decode_with = "all_of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
 async fn solvency() -> Result<Vec<Solvency>, PaymentsError> {
     endpoints::solvency(&IcRuntime).await
 }
 
-#[update]
+#[update(decode_with = "of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
 async fn withdraw(withdrawal: WithdrawArgs) -> Result<Nat, WithdrawError> {
     endpoints::withdraw(&IcRuntime, withdrawal).await
 }
 
-fn readable<T>(argument: Result<T, candid::Error>) -> T {
-    argument.unwrap_or_else(|error| ic_cdk::trap(format!("the argument cannot be read: {error}")))
-}
-
 fn decode_query(bytes: Vec<u8>) -> HttpRequest {
-    readable(http::wire::decode_query(&bytes))
+    http::wire::decode_query(&bytes).unwrap_or_else(|error| ic_cdk::trap(error))
 }
 
 fn decode_update(bytes: Vec<u8>) -> HttpUpdateRequest {
-    readable(http::wire::decode_update(&bytes))
+    http::wire::decode_update(&bytes).unwrap_or_else(|error| ic_cdk::trap(error))
 }
 
-// Hidden from the interface that is exported: with a codec of its own a method would appear as bytes.
 #[query(
     decode_with = "decode_query",
     encode_with = "http::wire::encode",

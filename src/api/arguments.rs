@@ -1,219 +1,132 @@
-//! Optional arguments that are of another type than wanted.
+//! The arguments of all methods: read as the Candid crate reads them, but never in part.
 //!
-//! Candid reads an optional value of another type as if it were absent. A canister that is installed with a
-//! mistyped account would then send payments to its installer, so such arguments are refused.
+//! Candid reads an optional value of another type as if it were absent, and passes over members that it does not
+//! know. A mistyped or misspelt account would then send payments to somebody else. So before an argument is read,
+//! its type is compared with the method's, member by member, at any depth, and what would be lost is named.
+//!
+//! | what | updates | installation, upgrade | queries, HTTP |
+//! |---|---|---|---|
+//! | value of another type, optional or not | refused | refused | refused |
+//! | tag of a variant that the method does not know | refused | refused | refused |
+//! | member or argument that the method does not know | refused | refused | passed over |
+//! | optional member left out | absent | absent | absent |
+//! | optional argument left out | refused | absent | absent |
 
-use super::types::{InitArgs, TollkeeperArgs};
-use candid::{CandidType, Deserialize, Reserved};
-
-/// Which settings the argument has, of whatever type.
-#[derive(CandidType, Deserialize)]
-struct Given<L> {
-    network: Option<Reserved>,
-    pay_to: Option<Reserved>,
-    operators: Option<Reserved>,
-    limits: Option<L>,
-}
-
-#[derive(CandidType, Deserialize)]
-struct GivenLimits {
-    max_routes: Option<Reserved>,
-    max_content_total_bytes: Option<Reserved>,
-    max_payments: Option<Reserved>,
-    max_timeout_seconds: Option<Reserved>,
-    cycles_floor: Option<Reserved>,
-    retention_seconds: Option<Reserved>,
-}
-
-#[derive(CandidType, Deserialize)]
-enum GivenArgs<L> {
-    Init(Given<L>),
-    Upgrade(Given<L>),
-}
-
-impl<L> GivenArgs<L> {
-    fn given(self) -> Given<L> {
-        match self {
-            GivenArgs::Init(given) | GivenArgs::Upgrade(given) => given,
-        }
-    }
-}
-
-/// Checks that the argument `raw` of a method with one optional argument was given and understood as `read`: whoever
-/// leaves it out, or mistypes it, does not mean to take a setting back.
-pub fn check_optional<T>(raw: &[u8], read: Option<&T>) -> Result<(), String> {
-    let unreadable = |error: candid::Error| error.to_string();
-    if candid::de::IDLDeserialize::new(raw)
-        .map_err(unreadable)?
-        .is_done()
-    {
-        return Err("the argument is missing; null takes the setting back".into());
-    }
-    let given: Option<Reserved> = candid::decode_one(raw).map_err(unreadable)?;
-    match read.is_none() && given.is_some() {
-        true => Err("the argument is of another type than in canister.did".into()),
-        false => Ok(()),
-    }
-}
-
-/// Checks that everything in the argument `raw` was understood as `read`; else names what was not.
-pub fn check(raw: &[u8], read: Option<&TollkeeperArgs>) -> Result<(), String> {
-    let mistyped = |what: &str| {
-        Err(format!(
-            "{what} of the argument is of another type than in canister.did"
-        ))
-    };
-    let unreadable = |error: candid::Error| error.to_string();
-    let Some(TollkeeperArgs::Init(args) | TollkeeperArgs::Upgrade(args)) = read else {
-        return match candid::decode_one::<Option<Reserved>>(raw).map_err(unreadable)? {
-            Some(_) => mistyped("the whole"),
-            None => Ok(()),
-        };
-    };
-    let given: Option<GivenArgs<Reserved>> = candid::decode_one(raw).map_err(unreadable)?;
-    if let Some(given) = given.map(GivenArgs::given)
-        && let Some(field) = lost(&given, args)
-    {
-        return mistyped(field);
-    }
-    let given: Option<GivenArgs<GivenLimits>> = candid::decode_one(raw).map_err(unreadable)?;
-    if let Some(given) = given.and_then(|given| given.given().limits)
-        && let Some(field) = lost_limit(&given, args)
-    {
-        return mistyped(field);
-    }
-    Ok(())
-}
-
-fn lost(given: &Given<Reserved>, args: &InitArgs) -> Option<&'static str> {
-    [
-        ("network", given.network.is_some(), args.network.is_some()),
-        ("pay_to", given.pay_to.is_some(), args.pay_to.is_some()),
-        (
-            "operators",
-            given.operators.is_some(),
-            args.operators.is_some(),
-        ),
-        ("limits", given.limits.is_some(), args.limits.is_some()),
-    ]
-    .into_iter()
-    .find_map(|(field, given, read)| (given != read).then_some(field))
-}
-
-fn lost_limit(given: &GivenLimits, args: &InitArgs) -> Option<&'static str> {
-    let read = args.limits.as_ref()?;
-    [
-        (
-            "max_routes",
-            given.max_routes.is_some(),
-            read.max_routes.is_some(),
-        ),
-        (
-            "max_content_total_bytes",
-            given.max_content_total_bytes.is_some(),
-            read.max_content_total_bytes.is_some(),
-        ),
-        (
-            "max_payments",
-            given.max_payments.is_some(),
-            read.max_payments.is_some(),
-        ),
-        (
-            "max_timeout_seconds",
-            given.max_timeout_seconds.is_some(),
-            read.max_timeout_seconds.is_some(),
-        ),
-        (
-            "cycles_floor",
-            given.cycles_floor.is_some(),
-            read.cycles_floor.is_some(),
-        ),
-        (
-            "retention_seconds",
-            given.retention_seconds.is_some(),
-            read.retention_seconds.is_some(),
-        ),
-    ]
-    .into_iter()
-    .find_map(|(field, given, read)| (given != read).then_some(field))
-}
+mod compare;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use candid::Encode;
-    use candid_parser::parse_idl_args;
+mod tests;
 
-    fn checked(text: &str) -> Result<(), String> {
-        let raw = parse_idl_args(text)
-            .expect("Candid")
-            .to_bytes()
-            .expect("values");
-        let read: Option<TollkeeperArgs> =
-            candid::decode_one(&raw).expect("an option is always read");
-        check(&raw, read.as_ref())
-    }
+use binrw::BinRead;
+use candid::{
+    CandidType, DecoderConfig,
+    binary_parser::Header,
+    de::IDLDeserialize,
+    types::{Type, TypeEnv},
+    utils::{ArgumentDecoder, decode_args_with_config},
+};
+use serde::de::DeserializeOwned;
+use std::io::Cursor;
 
-    #[test]
-    fn an_optional_argument_is_given_or_refused() {
-        let checked = |raw: &[u8]| {
-            let read: Option<String> = candid::decode_one(raw).unwrap_or_default();
-            check_optional(raw, read.as_ref())
-        };
-        let text = "https://shop.example".to_string();
-        assert_eq!(checked(&Encode!(&Some(&text)).unwrap()), Ok(()));
-        assert_eq!(checked(&Encode!(&None::<String>).unwrap()), Ok(()));
-        assert_eq!(checked(&Encode!(&text).unwrap()), Ok(()));
-        for raw in [
-            Encode!().unwrap(),
-            Encode!(&7_u64).unwrap(),
-            Encode!(&Some(7_u64)).unwrap(),
-            Encode!(&vec![text]).unwrap(),
-            b"garbage".to_vec(),
-        ] {
-            assert!(checked(&raw).is_err(), "{raw:?}");
-        }
-    }
+/// The longest description of types in front of an argument, in bytes; that of the largest method has 200.
+const MAX_HEADER_BYTES: usize = 8_192;
+/// The most types in it; the largest method has nine.
+const MAX_TYPES: usize = 256;
+/// The work of passing over what is not wanted, as ic-cdk bounds it for every method.
+const SKIPPING_QUOTA: usize = 10_000;
 
-    #[test]
-    fn mistyped_arguments_of_installation_are_not_taken_for_absent_ones() {
-        for good in [
-            "(null)",
-            "(opt variant { Init = record {} })",
-            "(opt variant { Upgrade = record { network = opt \"icp:1\" } })",
-            "(variant { Init = record { limits = opt record { max_routes = opt (5 : nat32) } } })",
-            "(opt variant { Init = record { operators = opt vec { principal \"aaaaa-aa\" }; pay_to = null } })",
-        ] {
-            assert_eq!(checked(good), Ok(()), "{good}");
-        }
-        for (bad, what) in [
-            ("(record {})", "the whole"),
-            ("(opt \"text\")", "the whole"),
-            ("(variant { Instal = record {} })", "the whole"),
-            (
-                "(opt variant { Init = record { pay_to = opt \"aaaaa-aa\" } })",
-                "pay_to",
-            ),
-            (
-                "(opt variant { Init = record { network = opt 5 } })",
-                "network",
-            ),
-            (
-                "(opt variant { Init = record { operators = opt principal \"aaaaa-aa\" } })",
-                "operators",
-            ),
-            (
-                "(opt variant { Upgrade = record { limits = opt 5 } })",
-                "limits",
-            ),
-            (
-                "(variant { Init = record { limits = opt record { max_routes = opt (5 : nat64) } } })",
-                "max_routes",
-            ),
-        ] {
-            let error = checked(bad).expect_err(bad);
-            assert!(error.starts_with(what), "{bad}: {error}");
-        }
-        assert_eq!(check(b"DIDL\0\0", None), Ok(()), "no argument at all");
+/// What an argument may have besides what is read, or lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tolerance {
+    /// Members and arguments that the method does not know.
+    unknown: bool,
+    /// Optional arguments at the end that are left out.
+    missing: bool,
+}
+
+/// Of methods that change something: whoever leaves an argument out, or misspells a member, means something else.
+pub const UPDATE: Tolerance = Tolerance {
+    unknown: false,
+    missing: false,
+};
+/// Of installation and upgrade, which may have no argument.
+pub const INSTALLATION: Tolerance = Tolerance {
+    unknown: false,
+    missing: true,
+};
+/// Of methods that change nothing, and of HTTP gateways, whose requests may know more than we.
+pub const QUERY: Tolerance = Tolerance {
+    unknown: true,
+    missing: true,
+};
+
+/// The arguments of a method.
+pub trait Arguments: for<'a> ArgumentDecoder<'a> {
+    /// Their types in Candid.
+    fn types() -> Vec<Type>;
+}
+
+impl Arguments for () {
+    fn types() -> Vec<Type> {
+        vec![]
     }
+}
+
+impl<A: CandidType + DeserializeOwned> Arguments for (A,) {
+    fn types() -> Vec<Type> {
+        vec![A::ty()]
+    }
+}
+
+impl<A: CandidType + DeserializeOwned, B: CandidType + DeserializeOwned> Arguments for (A, B) {
+    fn types() -> Vec<Type> {
+        vec![A::ty(), B::ty()]
+    }
+}
+
+/// The arguments in `bytes`; else what is wrong with them.
+pub fn read<T: Arguments>(bytes: &[u8], tolerance: Tolerance) -> Result<T, String> {
+    // As ic-cdk does: no argument at all is an empty list of arguments.
+    let bytes = if bytes.is_empty() { b"DIDL\0\0" } else { bytes };
+    check(bytes, &TypeEnv::new(), &T::types(), tolerance)?;
+    let mut config = DecoderConfig::new();
+    config.set_skipping_quota(SKIPPING_QUOTA);
+    decode_args_with_config(bytes, &config).map_err(unreadable)
+}
+
+/// Whether nothing of the arguments in `bytes` is lost when they are read as `wanted`, whose names `names` explains.
+fn check(
+    bytes: &[u8],
+    names: &TypeEnv,
+    wanted: &[Type],
+    tolerance: Tolerance,
+) -> Result<(), String> {
+    let (table, given) = header(bytes)?;
+    compare::Comparison {
+        given: &table,
+        wanted: names,
+        tolerance,
+    }
+    .arguments(&given, wanted)
+    .map_err(|mismatch| mismatch.to_string())
+}
+
+/// The types that the argument says it has.
+fn header(bytes: &[u8]) -> Result<(TypeEnv, Vec<Type>), String> {
+    let front = &bytes[..bytes.len().min(MAX_HEADER_BYTES)];
+    let header = Header::read_le_args(&mut Cursor::new(front), (Some(MAX_TYPES),));
+    let Ok(header) = header else {
+        // The crate's own words are better if it finds a fault as well.
+        IDLDeserialize::new(front).map_err(unreadable)?;
+        return Err(format!(
+            "the argument's types take more than {MAX_HEADER_BYTES} bytes, or are more than {MAX_TYPES}"
+        ));
+    };
+    header
+        .to_types()
+        .map_err(|error| format!("the argument cannot be read: {error}"))
+}
+
+fn unreadable(error: candid::Error) -> String {
+    format!("the argument cannot be read: {error}")
 }

@@ -59,13 +59,7 @@ fn is_to_be_asked<R: Runtime>(runtime: &R, argument: &[u8]) -> bool {
 }
 
 fn wants_update(argument: &[u8]) -> bool {
-    if let Some(request) = http::wire::read_update(argument) {
-        return http::wants_update(&request);
-    }
-    let mut config = DecoderConfig::new();
-    config.set_skipping_quota(10_000);
-    candid::utils::decode_one_with_config(argument, &config)
-        .is_ok_and(|request| http::wants_update(&request))
+    http::wire::decode_update(argument).is_ok_and(|request| http::wants_update(&request))
 }
 
 #[cfg(test)]

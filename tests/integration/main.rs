@@ -19,6 +19,7 @@ mod malformed_candid;
 mod malformed_http;
 mod malformed_install;
 mod many_routes;
+mod mistyped;
 mod origin;
 mod parallel;
 mod payment;

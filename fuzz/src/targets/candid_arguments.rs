@@ -2,17 +2,20 @@
 //! them first.
 //!
 //! Layout: which method, then the argument. What is decoded can be encoded, and is then decoded as the same;
-//! what is converted keeps the limits that its row in stable memory has.
+//! of an update's argument nothing is lost on the way; what is converted keeps the limits that its row in
+//! stable memory has.
 
 use crate::world::Controller;
 use candid::{
-    DecoderConfig, Principal,
+    DecoderConfig, IDLArgs, Principal,
+    types::value::{IDLField, IDLValue, VariantValue},
     utils::{ArgumentDecoder, ArgumentEncoder, decode_args_with_config, encode_args},
 };
 use serde_bytes::ByteBuf;
 use std::fmt::Debug;
 use tollkeeper::{
     api::{
+        arguments::{self, Arguments},
         http::{HttpRequest, HttpResponse, HttpUpdateRequest, wire},
         inspect,
         types::{
@@ -39,8 +42,10 @@ pub fn run(data: &[u8]) {
     match method % 13 {
         0 => {
             // The fast reader leaves what it does not know to the crate, so they always agree.
-            if let Some((request,)) = decode::<(HttpRequest,)>(argument) {
-                assert_eq!(wire::decode_query(argument).ok().as_ref(), Some(&request));
+            let read = wire::decode_query(argument).ok();
+            let slow = decode::<(HttpRequest,)>(argument);
+            assert_eq!(read, slow.map(|(request,)| request));
+            if let Some(request) = read {
                 written(request.headers, request.body);
             }
         }
@@ -115,13 +120,47 @@ fn written(headers: Vec<(String, String)>, body: Vec<u8>) {
 /// As the entry points of the canister decode.
 fn decode<T>(argument: &[u8]) -> Option<T>
 where
-    T: for<'a> ArgumentDecoder<'a> + ArgumentEncoder + Clone + Debug + PartialEq,
+    T: Arguments + for<'a> ArgumentDecoder<'a> + ArgumentEncoder + Clone + Debug + PartialEq,
 {
+    let decoded: T = arguments::read(argument, arguments::QUERY).ok()?;
+    let encoded = encode_args(decoded.clone()).expect("what was decoded can be encoded");
+    let again = arguments::read(&encoded, arguments::UPDATE);
+    assert_eq!(again.as_ref(), Ok(&decoded));
     let mut config = DecoderConfig::new();
     config.set_skipping_quota(10_000);
-    let decoded: T = decode_args_with_config(argument, &config).ok()?;
-    let encoded = encode_args(decoded.clone()).expect("what was decoded can be encoded");
-    let again: T = decode_args_with_config(&encoded, &config).expect("it can be decoded again");
-    assert_eq!(again, decoded);
+    if !argument.is_empty() {
+        let slow: T = decode_args_with_config(argument, &config).expect("the crate reads it too");
+        assert_eq!(slow, decoded);
+    }
+    if arguments::read::<T>(argument, arguments::UPDATE).is_ok() {
+        let values = |bytes| IDLArgs::from_bytes(bytes).expect("values").args;
+        let (given, read) = (values(argument), values(&encoded));
+        let present = |values: Vec<IDLValue>| values.into_iter().map(present).collect::<Vec<_>>();
+        assert_eq!(present(given), present(read));
+    }
     Some(decoded)
+}
+
+/// The value without what is absent: an optional value and the value itself are the same.
+fn present(value: IDLValue) -> Option<IDLValue> {
+    Some(match value {
+        IDLValue::None | IDLValue::Null | IDLValue::Reserved => return None,
+        IDLValue::Opt(value) => return present(*value),
+        IDLValue::Service(id) => IDLValue::Principal(id),
+        IDLValue::Blob(bytes) if bytes.is_empty() => IDLValue::Vec(vec![]),
+        IDLValue::Vec(values) => IDLValue::Vec(values.into_iter().filter_map(present).collect()),
+        IDLValue::Record(members) => {
+            let members = members.into_iter().filter_map(|member| {
+                let val = present(member.val)?;
+                Some(IDLField { val, ..member })
+            });
+            IDLValue::Record(members.collect())
+        }
+        IDLValue::Variant(VariantValue(member, _)) => {
+            let val = present(member.val).unwrap_or(IDLValue::Null);
+            let member = IDLField { val, ..*member };
+            IDLValue::Variant(VariantValue(Box::new(member), 0))
+        }
+        other => other,
+    })
 }

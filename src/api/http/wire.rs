@@ -5,6 +5,7 @@
 //! crate, so nothing is refused here; tests hold reader and writer equal to it.
 
 use super::types::{HeaderField, HttpRequest, HttpResponse, HttpUpdateRequest};
+use crate::api::arguments;
 use candid::CandidType;
 use serde::de::DeserializeOwned;
 
@@ -26,12 +27,12 @@ const HEADERS: u64 = 1_661_489_734;
 const CERTIFICATE_VERSION: u64 = 1_661_892_784;
 
 /// The argument of `http_request`.
-pub fn decode_query(bytes: &[u8]) -> Result<HttpRequest, candid::Error> {
+pub fn decode_query(bytes: &[u8]) -> Result<HttpRequest, String> {
     read_request(bytes, true).map_or_else(|| decode_any(bytes), Ok)
 }
 
 /// The argument of `http_request_update`.
-pub fn decode_update(bytes: &[u8]) -> Result<HttpUpdateRequest, candid::Error> {
+pub fn decode_update(bytes: &[u8]) -> Result<HttpUpdateRequest, String> {
     read_update(bytes).map_or_else(|| decode_any(bytes), Ok)
 }
 
@@ -46,11 +47,9 @@ pub fn read_update(bytes: &[u8]) -> Option<HttpUpdateRequest> {
     })
 }
 
-/// As the candid crate reads an argument, with the limits that ic-cdk sets for every method.
-fn decode_any<T: DeserializeOwned + CandidType>(bytes: &[u8]) -> Result<T, candid::Error> {
-    let mut config = candid::DecoderConfig::new();
-    config.set_skipping_quota(10_000);
-    candid::utils::decode_one_with_config(bytes, &config)
+/// As all other methods read their arguments. Gateways may say more of a request than we want to know.
+fn decode_any<T: DeserializeOwned + CandidType>(bytes: &[u8]) -> Result<T, String> {
+    arguments::read(bytes, arguments::QUERY).map(|(request,)| request)
 }
 
 /// The answer of both methods.

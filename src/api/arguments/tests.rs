@@ -1,0 +1,273 @@
+//! What is taken, and what is refused by name.
+
+#[path = "../../../tests/integration/support/mistyped.rs"]
+mod mistyped;
+
+use super::*;
+use crate::api::types::{
+    Account, ContentBegin, PageArgs, PaymentIdentifier, RouteArgs, TollkeeperArgs, WithdrawArgs,
+};
+use candid::{Encode, Nat, Principal};
+use candid_parser::parse_idl_args;
+use mistyped::{Interface, Method, interface};
+
+fn tolerance(method: &Method) -> Tolerance {
+    match method.name.as_str() {
+        "installation" => INSTALLATION,
+        "http_request_update" => QUERY,
+        _ if method.is_query => QUERY,
+        _ => UPDATE,
+    }
+}
+
+fn checked(interface: &Interface, method: &Method, argument: &[u8]) -> Result<(), String> {
+    check(argument, &interface.names, &method.types, tolerance(method))
+}
+
+fn everything(interface: &Interface) -> impl Iterator<Item = &Method> {
+    std::iter::once(&interface.installation).chain(&interface.methods)
+}
+
+#[test]
+fn every_optional_value_of_every_method_that_is_mistyped_is_refused_by_name() {
+    let interface = interface();
+    let mut places = std::collections::BTreeSet::new();
+    for method in everything(&interface) {
+        let right = interface.right(method);
+        assert_eq!(
+            checked(&interface, method, &right),
+            Ok(()),
+            "{}",
+            method.name
+        );
+        for bent in interface.mistyped(method) {
+            let what = format!("{} {}", method.name, bent.path);
+            let error = checked(&interface, method, &bent.argument).expect_err(&what);
+            let named = bent.path.is_empty() || error.starts_with(&bent.path);
+            assert!(
+                named && error.contains("canister.did") || error.contains("is missing"),
+                "{what}: {error}"
+            );
+            places.insert(what);
+        }
+    }
+    for known in [
+        "installation ",
+        "installation Init.pay_to",
+        "installation Upgrade.limits.cycles_floor",
+        "installation Init.pay_to.subaccount",
+        "pay_to_set subaccount",
+        "origin_set ",
+        "route_put pay_to.subaccount",
+        "route_put payment_identifier",
+        "withdraw created_at_time",
+        "withdraw to.subaccount",
+        "payments_open ",
+        "payments after",
+        "http_request certificate_version",
+    ] {
+        assert!(places.contains(known), "{known} of {places:?}");
+    }
+}
+
+#[test]
+fn misspelt_members_are_refused_where_something_is_changed() {
+    let interface = interface();
+    let mut updates = 0;
+    for method in everything(&interface) {
+        for bent in interface.misspelt(method) {
+            let checked = checked(&interface, method, &bent.argument);
+            if tolerance(method) == QUERY {
+                assert_eq!(checked, Ok(()), "{} {}", method.name, bent.path);
+                continue;
+            }
+            updates += 1;
+            let error = checked.expect_err(&method.name);
+            assert!(error.contains("has a member"), "{}: {error}", method.name);
+            assert!(error.starts_with(&bent.path), "{}: {error}", bent.path);
+        }
+    }
+    assert!(updates > 10);
+}
+
+fn route() -> RouteArgs {
+    RouteArgs {
+        method: "GET".into(),
+        path: "/a".into(),
+        description: String::new(),
+        mime_type: "text/plain".into(),
+        prices: vec![],
+        pay_to: None,
+        max_timeout_seconds: None,
+        on_sale: true,
+        payment_identifier: Some(PaymentIdentifier::Required),
+    }
+}
+
+/// The text as a tool without `canister.did` encodes it: by what the values say of themselves.
+fn text(text: &str) -> Vec<u8> {
+    let args = parse_idl_args(text).expect("Candid");
+    args.to_bytes().expect("values")
+}
+
+#[test]
+fn arguments_are_taken_as_every_encoder_writes_them() {
+    let args = route();
+    let written = Encode!(&args).unwrap();
+    let read = |bytes: &[u8]| read::<(RouteArgs,)>(bytes, UPDATE).map(|(args,)| args);
+    assert_eq!(read(&written), Ok(args.clone()));
+    let with = |members: &str| {
+        text(&format!(
+            "(record {{ method = \"GET\"; path = \"/a\"; description = \"\"; mime_type = \"text/plain\";
+             on_sale = true; {members} }})"
+        ))
+    };
+    for members in [
+        // Optional ones left out, null, a value itself, empty vectors of no type.
+        "prices = vec {}; payment_identifier = opt variant { Required }",
+        "prices = vec {}; pay_to = null; payment_identifier = variant { Required }",
+        "prices = vec {}; max_timeout_seconds = null; payment_identifier = opt variant { Required }",
+    ] {
+        assert_eq!(read(&with(members)), Ok(args.clone()), "{members}");
+    }
+    let owner = Principal::from_slice(&[1, 2, 3]);
+    let account = format!("opt record {{ owner = principal \"{owner}\" }}");
+    let mut args = args;
+    args.pay_to = Some(Account {
+        owner,
+        subaccount: None,
+    });
+    args.max_timeout_seconds = Some(60);
+    args.payment_identifier = None;
+    let members =
+        format!("prices = vec {{}}; pay_to = {account}; max_timeout_seconds = opt (60 : nat32)");
+    assert_eq!(read(&with(&members)), Ok(args));
+    // As a tool with canister.did does it, and as @icp-sdk/core does: the whole types of the interface.
+    let interface = interface();
+    let routes = interface
+        .methods
+        .iter()
+        .find(|m| m.name == "route_put")
+        .unwrap();
+    let idl = parse_idl_args(
+        "(record { method = \"GET\"; path = \"/a\"; description = \"\"; mime_type = \"text/plain\";
+         on_sale = true; prices = vec {}; max_timeout_seconds = opt 60;
+         payment_identifier = opt variant { Required } })",
+    );
+    let typed = idl
+        .unwrap()
+        .to_bytes_with_types(&interface.names, &routes.types);
+    let read = read(&typed.unwrap()).expect("can be read");
+    assert_eq!(read.max_timeout_seconds, Some(60));
+    assert_eq!(read.payment_identifier, Some(PaymentIdentifier::Required));
+}
+
+#[test]
+fn withdrawal_that_names_its_time_in_another_type_is_not_made_now() {
+    let withdrawal = |time: &str| {
+        text(&format!(
+            "(record {{ ledger = principal \"aaaaa-aa\"; to = record {{ owner = principal \"aaaaa-aa\" }};
+             amount = 5 : nat; created_at_time = {time} }})"
+        ))
+    };
+    let read = |time: &str| read::<(WithdrawArgs,)>(&withdrawal(time), UPDATE).map(|(args,)| args);
+    let right = read("opt (1_700_000_000_000_000_000 : nat64)").unwrap();
+    assert_eq!(right.created_at_time, Some(1_700_000_000_000_000_000));
+    assert_eq!(right.amount, Nat::from(5_u8));
+    assert_eq!(read("null").unwrap().created_at_time, None);
+    assert_eq!(
+        read("1_700_000_000_000_000_000 : nat64")
+            .unwrap()
+            .created_at_time,
+        Some(1_700_000_000_000_000_000)
+    );
+    for time in [
+        "opt 1_700_000_000_000_000_000",
+        "opt (17 : nat)",
+        "\"now\"",
+        "opt opt (17 : nat64)",
+    ] {
+        let error = read(time).unwrap_err();
+        assert_eq!(
+            error,
+            "created_at_time is of another type than in canister.did"
+        );
+    }
+}
+
+#[test]
+fn deep_and_recursive_types_are_refused_quickly() {
+    // table0 = opt table0, and a value of it.
+    let mut endless = b"DIDL\x01\x6e\x00\x01\x00".to_vec();
+    endless.extend([1; 5_000]);
+    endless.push(0);
+    // A record of itself: there is no such value.
+    let itself = b"DIDL\x01\x6c\x01\x00\x00\x01\x00".to_vec();
+    let mut deep = b"DIDL\xc8\x01".to_vec();
+    for index in 1..=200_u16 {
+        let inner = [index as u8 & 0x7f | 0x80, (index >> 7) as u8];
+        deep.push(0x6e);
+        deep.extend(if index == 200 { &[0x7f][..] } else { &inner });
+    }
+    deep.extend([1, 0]);
+    deep.extend([1; 200]);
+    let mut wide = b"DIDL\x01\x6c\xd0\x0f".to_vec();
+    for id in 0..2_000_u16 {
+        wide.extend([id as u8 & 0x7f | 0x80, (id >> 7) as u8, 0x7f]);
+    }
+    wide.extend([1, 0]);
+    let mut many = b"DIDL\x90\x4e".to_vec();
+    many.extend([0x6e, 0x7f].repeat(10_000));
+    many.extend([1, 0, 0]);
+    for (what, bytes) in [
+        ("endless", &endless),
+        ("itself", &itself),
+        ("deep", &deep),
+        ("wide", &wide),
+        ("many", &many),
+        ("two megabytes", &vec![0x41; 2_000_000]),
+    ] {
+        for tolerance in [UPDATE, INSTALLATION, QUERY] {
+            assert!(read::<(RouteArgs,)>(bytes, tolerance).is_err(), "{what}");
+            assert!(read::<(ContentBegin,)>(bytes, tolerance).is_err(), "{what}");
+            assert!(
+                read::<(Option<TollkeeperArgs>,)>(bytes, tolerance).is_err(),
+                "{what}"
+            );
+        }
+        // A query passes over members that it does not know, and over nothing else.
+        let page = read::<(Option<PageArgs>,)>(bytes, QUERY);
+        assert_eq!(page.is_ok(), what == "wide", "{what}: {page:?}");
+    }
+    let error = read::<(RouteArgs,)>(&many, UPDATE).unwrap_err();
+    assert!(error.contains("more than 256"), "{error}");
+}
+
+#[test]
+fn missing_and_surplus_arguments_are_taken_where_they_change_nothing() {
+    let nothing = Encode!().unwrap();
+    for nothing in [&nothing[..], &[]] {
+        assert_eq!(read::<(Option<PageArgs>,)>(nothing, QUERY), Ok((None,)));
+        assert_eq!(
+            read::<(Option<TollkeeperArgs>,)>(nothing, INSTALLATION),
+            Ok((None,))
+        );
+        assert_eq!(read::<()>(nothing, UPDATE), Ok(()));
+        let error = read::<(Option<String>,)>(nothing, UPDATE).unwrap_err();
+        assert_eq!(
+            error,
+            "the argument is missing; null says that there is none"
+        );
+        let error = read::<(String,)>(nothing, QUERY).unwrap_err();
+        assert_eq!(error, "the argument is missing");
+    }
+    let two = Encode!(&"a", &true).unwrap();
+    assert_eq!(read::<(String,)>(&two, QUERY), Ok(("a".into(),)));
+    assert_eq!(read::<(String, bool)>(&two, UPDATE), Ok(("a".into(), true)));
+    for tolerance in [UPDATE, INSTALLATION] {
+        let error = read::<(String,)>(&two, tolerance).unwrap_err();
+        assert_eq!(error, "there are more arguments than in canister.did");
+    }
+    let error = read::<(String, bool)>(&Encode!(&"a", &"b").unwrap(), UPDATE).unwrap_err();
+    assert_eq!(error, "argument 2 is of another type than in canister.did");
+}
