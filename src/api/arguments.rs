@@ -21,7 +21,6 @@ use binrw::BinRead;
 use candid::{
     CandidType, DecoderConfig,
     binary_parser::Header,
-    de::IDLDeserialize,
     types::{Type, TypeEnv},
     utils::{ArgumentDecoder, decode_args_with_config},
 };
@@ -91,7 +90,8 @@ pub fn read<T: Arguments>(bytes: &[u8], tolerance: Tolerance) -> Result<T, Strin
     check(bytes, &TypeEnv::new(), &T::types(), tolerance)?;
     let mut config = DecoderConfig::new();
     config.set_skipping_quota(SKIPPING_QUOTA);
-    decode_args_with_config(bytes, &config).map_err(unreadable)
+    decode_args_with_config(bytes, &config)
+        .map_err(|error| format!("the argument cannot be read: {error}"))
 }
 
 /// Whether nothing of the arguments in `bytes` is lost when they are read as `wanted`, whose names `names` explains.
@@ -116,17 +116,11 @@ fn header(bytes: &[u8]) -> Result<(TypeEnv, Vec<Type>), String> {
     let front = &bytes[..bytes.len().min(MAX_HEADER_BYTES)];
     let header = Header::read_le_args(&mut Cursor::new(front), (Some(MAX_TYPES),));
     let Ok(header) = header else {
-        // The crate's own words are better if it finds a fault as well.
-        IDLDeserialize::new(front).map_err(unreadable)?;
         return Err(format!(
-            "the argument's types take more than {MAX_HEADER_BYTES} bytes, or are more than {MAX_TYPES}"
+            "the argument is not Candid, or its types take more than {MAX_HEADER_BYTES} bytes or are more than {MAX_TYPES}"
         ));
     };
     header
         .to_types()
         .map_err(|error| format!("the argument cannot be read: {error}"))
-}
-
-fn unreadable(error: candid::Error) -> String {
-    format!("the argument cannot be read: {error}")
 }
