@@ -6,7 +6,7 @@ use crate::support::{
     interface::*,
     setup::{controller, free, merchant, operator, stranger},
 };
-use candid::{CandidType, Principal, utils::ArgumentEncoder};
+use candid::{CandidType, Nat, Principal, utils::ArgumentEncoder};
 use icrc_ledger_types::icrc1::account::Account;
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
@@ -191,6 +191,28 @@ fn operator_cannot_redirect_money() {
         setup.route_remove("GET", "/article"),
         Err(RouteError::Unauthorized)
     );
+}
+
+/// What an unfunded payment of it may hold, while nobody knows, is bounded.
+#[test]
+fn operator_cannot_hold_an_account_with_an_absurd_price() {
+    let setup = Setup::new();
+    let ledgers: Vec<Ledger> = setup.query(stranger(), "ledgers", ());
+    let ceiling = 10u128.pow(9 + u32::from(ledgers[0].decimals));
+    let put = |amount: u128| -> Result<Route, RouteError> {
+        let route = setup.priced("GET", "/dear", amount);
+        setup.update(operator(), "route_put", (route,))
+    };
+    put(ceiling).expect("it is dear");
+    for amount in [ceiling + 1, 10u128.pow(36)] {
+        match put(amount) {
+            Err(RouteError::InvalidArgument(error)) => {
+                assert_eq!(error.field, "prices[0].amount");
+                assert_eq!(error.limit, Some(Nat::from(ceiling)));
+            }
+            other => panic!("expected to be refused, got {other:?}"),
+        }
+    }
 }
 
 #[test]
