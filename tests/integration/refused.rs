@@ -4,7 +4,9 @@
 use crate::support::{
     Setup,
     flow::Sale,
-    interface::{CancelArgs, CancelError, InstallArgs, LimitsArg, TollkeeperArgs},
+    interface::{
+        CancelArgs, CancelError, InstallArgs, LimitsArg, PaymentIdentifier, TollkeeperArgs,
+    },
     payer::{Payer, Signed},
     setup::{FEE, stranger},
 };
@@ -157,4 +159,44 @@ fn a_refused_payment_is_taken_later_unless_its_payer_cancels_it() {
     assert_eq!(cancel(&setup, &payer, &first), used);
     let again = sale.present(first).send().expect_settled();
     assert_eq!((again.block, charges(&setup)), (settled.block, 1));
+}
+
+#[test]
+fn what_is_not_signed_can_be_put_right_until_the_payer_cancels() {
+    let setup = Setup::new();
+    let payer = setup.payer(174);
+    let sale = setup.sell("/article", PRICE);
+    let mut route = setup.priced("GET", "/article", PRICE);
+    route.payment_identifier = Some(PaymentIdentifier::Required);
+    setup.route_put(route).unwrap();
+    let required = setup.get("/article").payment_required().unwrap();
+    let mut extensions = required.extensions.expect("an advertised extension");
+    extensions["payment-identifier"]["info"]["id"] = "pay_7d5d747be160e280".into();
+    let named = |signed: &Signed| {
+        let mut signed = signed.clone();
+        signed.payload.extensions = Some(extensions.clone());
+        signed
+    };
+    // Two payments without a name, and one of another version.
+    let [nameless, cancelled, mut old] = [(); 3].map(|()| payer.sign(&sale.offer(), setup.now()));
+    for signed in [&nameless, &cancelled] {
+        let refused = sale.present(signed.clone()).send().answer;
+        assert_eq!((refused.status, refused.payment_response()), (400, None));
+    }
+    old.payload.x402_version = 1;
+    sale.present(named(&old))
+        .send()
+        .expect_not_charged(Code::InvalidX402Version);
+    for signed in [&cancelled, &old] {
+        assert_eq!(cancel(&setup, &payer, signed), Ok(()));
+    }
+    old.payload.x402_version = 2;
+    for dead in [&cancelled, &old] {
+        sale.present(named(dead))
+            .send()
+            .expect_refused(Code::Cancelled);
+    }
+    assert_eq!(charges(&setup), 0);
+    sale.present(named(&nameless)).send().expect_settled();
+    assert_eq!(charges(&setup), 1);
 }

@@ -141,6 +141,20 @@ describe("ledger_unavailable, bought anew, first replayed", () => {
     assert.deepEqual([canister.charged.size, http.nonces().size], [1, 1]);
   });
 
+  it("charges once: a payment that breaks a rule of identifiers is cancelled, too", async () => {
+    canister.open = true;
+    const { paid } = http;
+    http.paid = (attempt, response, seen) => {
+      if (attempt > 1) paid(attempt, response, seen);
+      else response.writeHead(400).end('{"error":"payment_identifier_required"}');
+    };
+    const { pay } = payer();
+    assert.equal((await pay(http.url())).status, 400);
+    assert.equal((await pay(http.url())).status, 200);
+    assert.equal(await replayed(canister, http.seen[0]!), "invalid_exact_icp_cancelled");
+    assert.deepEqual([canister.charged.size, http.nonces().size], [1, 2]);
+  });
+
   for (const [name, options, broken] of [
     ["the canister does not answer", {}, true],
     ["there is no agent to cancel it with", { agent: undefined }, false],

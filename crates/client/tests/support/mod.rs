@@ -328,11 +328,7 @@ impl Shop {
 
     /// Lets the canister look at the ledger's fee again.
     pub fn refresh(&self) {
-        self.call(
-            self.canister,
-            "ledger_refresh",
-            Encode!(&self.ledger).unwrap(),
-        );
+        blocking(|| self.admin::<_, candid::Reserved>("ledger_add", (self.ledger,)));
     }
 
     /// Lets the canister take payments only while it has more cycles than this.
