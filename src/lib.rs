@@ -273,6 +273,12 @@ fn refund_payment(id: ByteBuf) -> Result<PaymentStatus, RefundError> {
     endpoints::refund_payment(&IcRuntime, &id)
 }
 
+#[update(decode_with = "of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
+fn payment_resolve(args: ResolveArgs) -> Result<PaymentStatus, ResolveError> {
+    endpoints::payment_resolve(&IcRuntime, args)
+}
+
 #[update(decode_with = "all_of_update", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 async fn solvency() -> Result<Vec<Solvency>, PaymentsError> {

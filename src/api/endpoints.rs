@@ -7,8 +7,8 @@ use crate::{
             Account, AdminAudit, CancelArgs, CancelError, Config, Content, ContentBegin,
             ContentChunk, ContentCommit, ContentError, InvalidArgument, Ledger, LedgerError, Offer,
             PageArgs, Payment, PaymentAudit, PaymentStatus, PaymentsError, Receipt, RecheckError,
-            RefundError, Route, RouteArgs, RouteError, RouteKey, Solvency, TollkeeperArgs,
-            WithdrawArgs, WithdrawError, block,
+            RefundError, ResolveArgs, ResolveError, Route, RouteArgs, RouteError, RouteKey,
+            Solvency, TollkeeperArgs, WithdrawArgs, WithdrawError, block,
         },
     },
     domain::{config::Changes, validate, validate::InvalidArgument as Invalid},
@@ -16,7 +16,8 @@ use crate::{
     service::{
         admin, cancel, catalogue, content, fees, ledgers, lifecycle,
         payments::{self, Page},
-        recover, refund, treasury, withdraw,
+        recover::{self, resolve},
+        refund, treasury, withdraw,
     },
     storage,
     types::{Nonce, PaymentId},
@@ -264,6 +265,16 @@ pub fn cancel_authorization<R: Runtime>(runtime: &R, args: CancelArgs) -> Result
 pub fn refund_payment<R: Runtime>(runtime: &R, id: &[u8]) -> Result<PaymentStatus, RefundError> {
     let id = id.try_into().map_err(|_| RefundError::UnknownPayment)?;
     let payment = refund::owe(runtime, &PaymentId(id))?;
+    Ok(payment.state.into())
+}
+
+/// `payment_resolve`
+pub fn payment_resolve<R: Runtime>(
+    runtime: &R,
+    args: ResolveArgs,
+) -> Result<PaymentStatus, ResolveError> {
+    let (id, outcome) = args.check()?;
+    let payment = resolve::resolve(runtime, &id, outcome)?;
     Ok(payment.state.into())
 }
 

@@ -28,7 +28,7 @@ pub fn accept<R: Runtime>(
     match method {
         "http_request_update" => length <= MAX_ARGUMENT_BYTES && wants_update(&argument()),
         "pay_to_set" | "origin_set" | "operator_add" | "operator_remove" | "ledger_add"
-        | "ledger_enable" | "refund_payment" | "withdraw" => {
+        | "ledger_enable" | "refund_payment" | "payment_resolve" | "withdraw" => {
             length <= SMALL_BYTES && role(runtime, &caller) == Role::Controller
         }
         "route_put" | "route_remove" | "content_begin" | "content_commit" | "payments"
@@ -69,7 +69,7 @@ mod tests {
         runtime::scripted::ScriptedRuntime, storage::config::tests::config, types::TimestampNs,
     };
 
-    const ADMINISTRATION: [&str; 8] = [
+    const ADMINISTRATION: [&str; 9] = [
         "pay_to_set",
         "origin_set",
         "operator_add",
@@ -78,6 +78,7 @@ mod tests {
         "ledger_enable",
         "withdraw",
         "refund_payment",
+        "payment_resolve",
     ];
     const OPERATION: [&str; 6] = [
         "route_put",

@@ -2,11 +2,13 @@
 
 mod convert;
 mod payments;
+mod resolve;
 mod treasury;
 
 pub use payments::*;
 
 use candid::{CandidType, Deserialize, Nat, Principal};
+pub use resolve::{ResolveArgs, ResolveError, ResolvedOutcome};
 use serde_bytes::ByteBuf;
 pub use treasury::{RefundError, Solvency, WithdrawArgs, WithdrawError, block};
 

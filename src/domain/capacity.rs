@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// The most payments that are being settled or unknown at one time.
 pub const MAX_OPEN: u64 = 10_000;
+/// The most of these in one ledger: what a ledger leaves unknown must not take the places of the others.
+pub const MAX_OPEN_PER_LEDGER: u32 = 1_000;
 /// The most of these of one payer.
 pub const MAX_OPEN_PER_PAYER: u32 = 150;
 /// The most payments that wait for one ledger. The system carries 500 calls to one canister.
@@ -69,8 +71,14 @@ impl LedgerHealth {
                     self.doubts = self.doubts.saturating_add(1);
                     self.last_doubt = now;
                 }
+                // Only the ledger itself can say so: it answers again.
+                Doubt::NoFunds => self.doubts = 0,
                 // Not the ledger's fault; and a refusal may be the system's, without a word of the ledger.
-                Doubt::Trapped | Doubt::Upgraded | Doubt::RetryRefused | Doubt::NoAnswer => {}
+                Doubt::Trapped
+                | Doubt::Upgraded
+                | Doubt::RetryRefused
+                | Doubt::NoAnswer
+                | Doubt::Lapsed => {}
             },
             _ => self.doubts = 0,
         }
@@ -134,6 +142,8 @@ pub struct Load {
     pub open: u64,
     /// Those of the same payer.
     pub open_of_payer: u32,
+    /// Those in the same ledger.
+    pub open_of_ledger: u32,
     /// Whether the payer's latest payments failed: [`FailingPayers::contains`].
     pub failing_payer: bool,
     /// Whether no more failures can be remembered.
@@ -154,6 +164,9 @@ pub enum NoCapacity {
     /// Too many payments are open.
     #[error("too many payments are under way, try again later")]
     Open,
+    /// Too many payments in this ledger are open.
+    #[error("too many payments in this ledger are under way or unknown, try again later")]
+    OpenOfLedger,
     /// Too many payments of this payer are open.
     #[error("this payer has too many payments under way, try again later")]
     OpenOfPayer,
@@ -207,6 +220,9 @@ fn check_public(
     }
     if load.open >= MAX_OPEN {
         return Err(NoCapacity::Open);
+    }
+    if load.open_of_ledger >= MAX_OPEN_PER_LEDGER {
+        return Err(NoCapacity::OpenOfLedger);
     }
     if load.failures_full {
         return Err(NoCapacity::Failures);
@@ -284,6 +300,11 @@ mod tests {
             }),
             Err(NoCapacity::Open)
         );
+        let of_ledger = Load {
+            open_of_ledger: MAX_OPEN_PER_LEDGER,
+            ..none
+        };
+        assert_eq!(checked(of_ledger), Err(NoCapacity::OpenOfLedger));
         let of_payer = Load {
             open_of_payer: MAX_OPEN_PER_PAYER,
             ..none

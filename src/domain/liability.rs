@@ -8,9 +8,12 @@
 //! the canister's default account: the treasury. It takes nothing that is held, and nothing that a refund in doubt
 //! may take. Refunds of which none was tried do not wait for each other: the one that is larger than the account
 //! would hold up the others.
+//!
+//! The treasury answers for the canister and its host alone: for money that went to somebody else's account nothing
+//! is owed before a controller has agreed.
 
 use crate::{
-    domain::payment::State,
+    domain::payment::{RefundProblem, State},
     types::{Account, Amount, canonical},
 };
 use candid::Principal;
@@ -29,8 +32,11 @@ pub enum Burden {
 /// How a payment to `to` in this state burdens `canister`.
 pub fn burden(state: &State, to: &Account, canister: &Principal) -> Burden {
     match state {
-        State::Refunding { .. } => Burden::Refund,
+        State::Refunding { problem, .. } if *problem != RefundProblem::NeedsController => {
+            Burden::Refund
+        }
         State::Failed { .. } | State::Delivered { .. } | State::Refunded { .. } => Burden::None,
+        state if state.has_lapsed() => Burden::None,
         _ if to.owner == *canister => Burden::Held,
         _ => Burden::None,
     }
@@ -43,6 +49,13 @@ pub fn paying_account(to: &Account, canister: &Principal) -> Account {
     } else {
         Account::from(*canister)
     }
+}
+
+/// Whether a payment to `to` is refunded without a controller's word: if the money went to an account of the
+/// canister, or to the host's (`pay_to` of the configuration). Whoever else was paid has the money, and the
+/// treasury is not his: he and a payer of his could empty it.
+pub fn refunds_by_itself(to: &Account, canister: &Principal, host: &Account) -> bool {
+    to.owner == *canister || canonical(*to) == canonical(*host)
 }
 
 /// A sum of amounts; amounts of 10^36 add up to more than 128 bits.

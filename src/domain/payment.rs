@@ -8,8 +8,8 @@
 //!                       └─────────────────│──▶ Failed    final        │
 //!                                         │     ▲                     │ 10 RefundDue
 //!                               5 InDoubt │     │ 8 ProvedNotMoved    ▼
-//!                                         ▼     │                  Refunding ◀─┐ 11 RefundTried,
-//!                                      Unknown ─┤                     │      └─┘    RefundFailed
+//!                                         ▼     │              Refunding ◀─┐ 11 RefundTried, RefundFailed,
+//!                           13 Lapsed  Unknown ─┤                     │  └──┘    RefundApproved
 //!                                        ▲ │    │ 7 ProvedMoved       │ 12 RefundMoved
 //!                   5 InDoubt, 4 NotMoved│ │    └────▶ Settled        ▼
 //!                                        │ ▼ 6 Retried             Refunded             final
@@ -22,7 +22,8 @@
 //! 4. `NotMoved` before or on the first try: it provably did not. Final: one authorization has one
 //!    outcome, so that a payer who signs anew is not charged for both when somebody repeats the first.
 //!    On a later try it proves only that the later try did nothing: ledgers differ in what they check
-//!    before they look for duplicates. The payment is unknown again.
+//!    before they look for duplicates. The payment is unknown again; if the later try was refused for want
+//!    of balance or allowance, the doubt says so ([`Doubt::NoFunds`]).
 //! 5. `InDoubt`: the answer proves neither (system errors, unreadable replies, an upgrade or a trap
 //!    between the call and its answer, no answer at all).
 //! 6. `Retried`: the same call again, with the same memo and `created_at_time`, so that the ledger itself
@@ -32,10 +33,15 @@
 //!    lacks it.
 //! 9. `Delivered`: this message answers with what was paid for. With `Moved` in one write if the request
 //!    still waits. The same request gets the same answer again afterwards; that is no event.
-//! 10. `RefundDue`: nothing was delivered, and will not be: the payer gets the money back.
+//! 10. `RefundDue`: nothing was delivered, and will not be: the payer gets the money back. If the money went
+//!     to an account that is neither the canister's nor the host's, nothing is owed before a controller has
+//!     agreed (`RefundApproved`).
 //! 11. `RefundTried`: the ledger is asked for the refund; journalled before the call. `RefundFailed`: why
 //!     it is still owed.
 //! 12. `RefundMoved`: the refund is in a block.
+//! 13. `Lapsed`, of an unknown payment with [`Doubt::NoFunds`] that no ledger makes any more: it stays unknown,
+//!     and nothing is held for it from now on.
+//! 14. `ResolvedMoved`, `ResolvedNotMoved`: as 7 and 8, on the word of a controller, where no log can tell.
 //!
 //! Every other combination is refused and changes nothing. `Failed`, `Delivered` and `Refunded` are
 //! final, and the block of a payment never changes.
@@ -145,9 +151,20 @@ impl State {
         )
     }
 
+    /// Whether it is unknown and nothing is held for it any more.
+    pub fn has_lapsed(&self) -> bool {
+        matches!(
+            self,
+            State::Unknown {
+                doubt: Doubt::Lapsed,
+                ..
+            }
+        )
+    }
+
     /// Whether what was bought is owed, or will be if the money moved.
     pub fn is_owed(&self) -> bool {
-        self.is_open() || matches!(self, State::Settled { .. })
+        (self.is_open() && !self.has_lapsed()) || matches!(self, State::Settled { .. })
     }
 
     /// Whether nothing can happen to the payment any more.
@@ -186,8 +203,24 @@ pub enum Event {
     ProvedNotMoved(Failure),
     /// The present message answers with what was bought.
     Delivered,
+    /// Nothing is held any more for a payment that the payer could not have made.
+    Lapsed,
+    /// A controller has found the transfer.
+    ResolvedMoved {
+        /// The block that shows it.
+        block: BlockIndex,
+    },
+    /// A controller has found that there is no transfer, and will be none.
+    ResolvedNotMoved(Failure),
     /// The payer is to get the money back.
-    RefundDue(RefundCause),
+    RefundDue {
+        /// Why.
+        cause: RefundCause,
+        /// Whether it is owed at once, or a controller has to agree first.
+        approved: bool,
+    },
+    /// A controller has agreed to the refund.
+    RefundApproved,
     /// The ledger is asked for the refund.
     RefundTried,
     /// The refund was not made, or nobody knows.
@@ -231,12 +264,18 @@ pub fn step(
             attempt: attempts.saturating_add(1).max(2),
         },
         (Some(State::Settling { .. }), Event::Moved { block })
-        | (Some(State::Unknown { .. }), Event::ProvedMoved { block }) => State::Settled {
+        | (
+            Some(State::Unknown { .. }),
+            Event::ProvedMoved { block } | Event::ResolvedMoved { block },
+        ) => State::Settled {
             block: *block,
             at: now,
         },
         (Some(State::Reserved | State::Settling { attempt: 1 }), Event::NotMoved(failure))
-        | (Some(State::Unknown { .. }), Event::ProvedNotMoved(failure)) => failed(failure),
+        | (
+            Some(State::Unknown { .. }),
+            Event::ProvedNotMoved(failure) | Event::ResolvedNotMoved(failure),
+        ) => failed(failure),
         (Some(State::Settling { .. }), Event::NotMoved(failure))
             if cfg!(feature = "broken-duplicate-is-failure") =>
         {
@@ -247,23 +286,41 @@ pub fn step(
         {
             return Err(illegal(state, event));
         }
-        (Some(State::Settling { attempt }), Event::NotMoved(_)) => {
-            unknown(Doubt::RetryRefused, *attempt)
+        (Some(State::Settling { attempt }), Event::NotMoved(failure)) => {
+            unknown(Doubt::of_refused_retry(failure), *attempt)
         }
         (Some(State::Settling { attempt }), Event::InDoubt(doubt)) => unknown(*doubt, *attempt),
+        (
+            Some(State::Unknown {
+                doubt: Doubt::NoFunds,
+                since,
+                attempts,
+            }),
+            Event::Lapsed,
+        ) => State::Unknown {
+            doubt: Doubt::Lapsed,
+            since: *since,
+            attempts: *attempts,
+        },
         (Some(State::Settled { block, at }), Event::Delivered) => State::Delivered {
             block: *block,
             settled_at: *at,
             at: now,
         },
-        (Some(State::Settled { block, at }), Event::RefundDue(cause)) => State::Refunding {
-            block: *block,
-            settled_at: *at,
-            since: now,
-            attempts: 0,
-            cause: *cause,
-            problem: RefundProblem::NotTried,
-        },
+        (Some(State::Settled { block, at }), Event::RefundDue { cause, approved }) => {
+            State::Refunding {
+                block: *block,
+                settled_at: *at,
+                since: now,
+                attempts: 0,
+                cause: *cause,
+                problem: if *approved {
+                    RefundProblem::NotTried
+                } else {
+                    RefundProblem::NeedsController
+                },
+            }
+        }
         (Some(state @ State::Refunding { .. }), event) => {
             return refund_step(state, event, now);
         }
@@ -291,12 +348,17 @@ fn refund_step(state: &State, event: &Event, now: TimestampNs) -> Result<State, 
     else {
         return Err(illegal(Some(state), event));
     };
+    let waits = *problem == RefundProblem::NeedsController;
     match event {
+        Event::RefundApproved if waits => *problem = RefundProblem::NotTried,
+        _ if waits => return Err(illegal(Some(state), event)),
         Event::RefundTried => {
             *attempts = attempts.saturating_add(1);
             *problem = RefundProblem::Unclear;
         }
-        Event::RefundFailed(reason) => *problem = *reason,
+        Event::RefundFailed(reason) if *reason != RefundProblem::NeedsController => {
+            *problem = *reason;
+        }
         Event::RefundMoved {
             block: refund_block,
         } => {

@@ -1,5 +1,8 @@
 //! Refunds: money that came in and for which nothing went out goes back, once.
 //!
+//! By itself the canister gives back only what went to an account of its own or of its host ([`due`]). Who
+//! else was paid has the money: there a controller has to agree ([`owe`]), and nothing is owed until then.
+//!
 //! What is owed and where each refund stands is in `storage::liabilities`; which transfer may be made next
 //! is decided by `domain::outgoing`. A try is journalled before the await, with the fee and the
 //! `created_at_time` it has: a trap or an upgrade in between leaves it in doubt, and the next try is the
@@ -8,7 +11,7 @@
 use crate::{
     domain::{
         blocklog::Transfer,
-        liability::paying_account,
+        liability::{paying_account, refunds_by_itself},
         outgoing::{LOCK, Outgoing, Step, Written, refund_memo},
         payment::{Event, FailureKind, Payment, RefundCause, RefundProblem, State},
         roles::Unauthorized,
@@ -38,18 +41,31 @@ pub enum RefundError {
     /// No payment has this id.
     #[error("no payment has this id")]
     UnknownPayment,
-    /// Nothing was paid, or it was delivered, or it is being refunded already.
+    /// Nothing was paid, or it was delivered, or it is owed already.
     #[error("the payment is not one that is settled and not delivered")]
     NotRefundable,
 }
 
-/// Owes the payer of a settled payment that was not delivered the money, because a controller says so.
+/// What happens to a settled payment that is to be given back for this cause, unless a controller says it.
+pub fn due<R: Runtime>(runtime: &R, payment: &Payment, cause: RefundCause) -> Event {
+    let host = storage::config::read().pay_to;
+    let approved = refunds_by_itself(&payment.to, &runtime.canister_id(), &host);
+    Event::RefundDue { cause, approved }
+}
+
+/// Owes the payer of a settled payment that was not delivered the money, because a controller says so; or
+/// agrees to a refund that waits for one.
 pub fn owe<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Payment, RefundError> {
     let caller = runtime.caller();
     role(runtime, &caller).may_administer()?;
     let key = storage::payments::key_of(id).ok_or(RefundError::UnknownPayment)?;
-    let due = Change::Event(Event::RefundDue(RefundCause::Merchant));
-    let payment = storage::payments::record(&key, due, runtime.now())
+    let due = Event::RefundDue {
+        cause: RefundCause::Merchant,
+        approved: true,
+    };
+    let agreed = |event| storage::payments::record(&key, Change::Event(event), runtime.now());
+    let payment = agreed(due)
+        .or_else(|_| agreed(Event::RefundApproved))
         .map_err(|_| RefundError::NotRefundable)?;
     storage::audit::admin(caller, "refund_payment", &id.to_string(), runtime.now());
     recover::arm(runtime);

@@ -1,12 +1,13 @@
 //! What was bought is kept until its payer has had time to fetch it.
 //!
 //! A payment that settles while no request waits is owed: until `settled_at` and the retention, the same
-//! request gets what was bought; after that the payer gets the money back. What was delivered is delivered
+//! request gets what was bought; after that the payer gets the money back (see [`refund::due`]). What was delivered is delivered
 //! again for the retention. Content that no route delivers any more is kept for both.
 
 use crate::{
-    domain::payment::{Event, RefundCause},
+    domain::payment::RefundCause,
     runtime::Runtime,
+    service::refund,
     storage::{
         self,
         payments::{Change, Lane},
@@ -23,9 +24,12 @@ pub fn sweep<R: Runtime>(runtime: &R) {
     let now = runtime.now();
     let retention = storage::config::read().limits.retention;
     for key in storage::payments::due(Lane::Undelivered, now, STEP) {
-        let change = Change::Event(Event::RefundDue(RefundCause::NotFetched));
+        let Some(payment) = storage::payments::by_nonce(&key) else {
+            continue;
+        };
+        let due = refund::due(runtime, &payment, RefundCause::NotFetched);
         // Each of them was settled a moment ago, which is the one state this event fits.
-        let _ = storage::payments::record(&key, change, now);
+        let _ = storage::payments::record(&key, Change::Event(due), now);
     }
     storage::responses::sweep(now, retention, STEP, storage::payments::awaits);
 }

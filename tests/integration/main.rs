@@ -31,6 +31,7 @@ mod refunds;
 mod refused;
 mod replay;
 mod request_limits;
+mod resolve;
 mod roles;
 mod stored_responses;
 mod tolerance;

@@ -63,11 +63,15 @@ pub enum Doubt {
     ImplausibleBlock,
     /// No answer came, although none can come any more.
     NoAnswer,
+    /// A later try was refused because the payer's balance or allowance did not cover it.
+    NoFunds,
+    /// As [`Doubt::NoFunds`], and no ledger makes the transfer any more: nothing is held for it.
+    Lapsed,
 }
 
 impl Doubt {
     /// Every doubt, in the order of their numbers in storage.
-    pub const ALL: [Doubt; 7] = [
+    pub const ALL: [Doubt; 9] = [
         Doubt::Reject,
         Doubt::UnreadableReply,
         Doubt::Trapped,
@@ -75,7 +79,23 @@ impl Doubt {
         Doubt::RetryRefused,
         Doubt::ImplausibleBlock,
         Doubt::NoAnswer,
+        Doubt::NoFunds,
+        Doubt::Lapsed,
     ];
+
+    /// The doubt that a later try leaves which was refused so. The failure proves nothing of the first try,
+    /// which may be what used the balance or the allowance up.
+    pub fn of_refused_retry(failure: &Failure) -> Self {
+        match failure.kind {
+            FailureKind::InsufficientFunds | FailureKind::InsufficientAllowance => Doubt::NoFunds,
+            FailureKind::FeeChanged | FailureKind::LedgerUnavailable => Doubt::RetryRefused,
+        }
+    }
+
+    /// Whether the ledger, or the system, refused the last try.
+    pub fn is_refusal(self) -> bool {
+        matches!(self, Doubt::RetryRefused | Doubt::NoFunds | Doubt::Lapsed)
+    }
 
     /// For a reader.
     pub const fn text(self) -> &'static str {
@@ -87,6 +107,10 @@ impl Doubt {
             Doubt::RetryRefused => "the ledger refused a later try of the same transfer",
             Doubt::ImplausibleBlock => "the ledger named a block that was there before the call",
             Doubt::NoAnswer => "the ledger's answer never came",
+            Doubt::NoFunds => "the payer's balance or allowance did not cover a later try",
+            Doubt::Lapsed => {
+                "the payer's balance or allowance did not cover a later try, and it is too late for more: nothing is held"
+            }
         }
     }
 }
@@ -131,15 +155,19 @@ pub enum RefundProblem {
     InsufficientFunds,
     /// The ledger refuses for another reason or cannot be reached.
     Refused,
+    /// The money went to an account that is neither the canister's nor the host's: nothing is owed unless a
+    /// controller agrees.
+    NeedsController,
 }
 
 impl RefundProblem {
     /// Every problem, in the order of their numbers in storage.
-    pub const ALL: [RefundProblem; 4] = [
+    pub const ALL: [RefundProblem; 5] = [
         RefundProblem::NotTried,
         RefundProblem::Unclear,
         RefundProblem::InsufficientFunds,
         RefundProblem::Refused,
+        RefundProblem::NeedsController,
     ];
 
     /// For a reader.
@@ -149,6 +177,9 @@ impl RefundProblem {
             RefundProblem::Unclear => "the ledger has not answered clearly",
             RefundProblem::InsufficientFunds => "the account that pays refunds holds too little",
             RefundProblem::Refused => "the ledger refuses or cannot be reached",
+            RefundProblem::NeedsController => {
+                "a controller has to approve it: the money went to an account of somebody else"
+            }
         }
     }
 }

@@ -79,7 +79,12 @@ pub(crate) fn arb_event() -> impl Strategy<Value = Event> {
         block().prop_map(|block| Event::ProvedMoved { block }),
         arb_failure().prop_map(Event::ProvedNotMoved),
         Just(Event::Delivered),
-        arb_cause().prop_map(Event::RefundDue),
+        Just(Event::Lapsed),
+        block().prop_map(|block| Event::ResolvedMoved { block }),
+        arb_failure().prop_map(Event::ResolvedNotMoved),
+        (arb_cause(), any::<bool>())
+            .prop_map(|(cause, approved)| Event::RefundDue { cause, approved }),
+        Just(Event::RefundApproved),
         Just(Event::RefundTried),
         arb_problem().prop_map(Event::RefundFailed),
         block().prop_map(|block| Event::RefundMoved { block }),
@@ -160,11 +165,82 @@ mod step {
         assert_eq!(
             step(Some(&second), &Event::NotMoved(failure()), NOW),
             Ok(State::Unknown {
-                doubt: Doubt::RetryRefused,
+                doubt: Doubt::NoFunds,
                 since: NOW,
                 attempts: 2
             })
         );
+        let other = Failure {
+            kind: FailureKind::FeeChanged,
+            ..failure()
+        };
+        assert!(matches!(
+            step(Some(&second), &Event::NotMoved(other), NOW),
+            Ok(State::Unknown {
+                doubt: Doubt::RetryRefused,
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn only_what_lacked_funds_lapses_and_it_stays_unknown() {
+        for doubt in Doubt::ALL {
+            let unknown = |doubt| State::Unknown {
+                doubt,
+                since: NOW,
+                attempts: 2,
+            };
+            let lapsed = step(Some(&unknown(doubt)), &Event::Lapsed, TimestampNs(9));
+            match doubt {
+                Doubt::NoFunds => assert_eq!(lapsed, Ok(unknown(Doubt::Lapsed))),
+                _ => assert!(lapsed.is_err(), "{doubt:?}"),
+            }
+        }
+        let lapsed = State::Unknown {
+            doubt: Doubt::Lapsed,
+            since: NOW,
+            attempts: 2,
+        };
+        assert!(lapsed.is_open() && !lapsed.is_owed());
+        let block = BlockIndex(8);
+        assert_eq!(
+            step(Some(&lapsed), &Event::ProvedMoved { block }, NOW),
+            Ok(State::Settled { block, at: NOW }),
+            "a log is believed all the same"
+        );
+    }
+
+    #[test]
+    fn a_refund_that_needs_a_controller_takes_nothing_but_approval() {
+        let settled = State::Settled {
+            block: BlockIndex(8),
+            at: NOW,
+        };
+        let due = Event::RefundDue {
+            cause: RefundCause::NotFetched,
+            approved: false,
+        };
+        let waits = step(Some(&settled), &due, NOW).unwrap();
+        let problem = |state: &State| match state {
+            State::Refunding { problem, .. } => *problem,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(problem(&waits), RefundProblem::NeedsController);
+        for event in [
+            Event::RefundTried,
+            Event::RefundFailed(RefundProblem::Refused),
+            Event::RefundMoved {
+                block: BlockIndex(9),
+            },
+        ] {
+            assert!(step(Some(&waits), &event, NOW).is_err(), "{event:?}");
+        }
+        let approved = step(Some(&waits), &Event::RefundApproved, NOW).unwrap();
+        assert_eq!(problem(&approved), RefundProblem::NotTried);
+        assert!(step(Some(&approved), &Event::RefundApproved, NOW).is_err());
+        let back = Event::RefundFailed(RefundProblem::NeedsController);
+        assert!(step(Some(&approved), &back, NOW).is_err());
     }
 
     #[test]
@@ -197,21 +273,40 @@ mod step {
         match event {
             Event::Opened => state.is_none(),
             Event::Asked => matches!(state, Some(State::Reserved)),
-            Event::Retried | Event::ProvedMoved { .. } | Event::ProvedNotMoved(_) => {
+            Event::Retried
+            | Event::ProvedMoved { .. }
+            | Event::ProvedNotMoved(_)
+            | Event::ResolvedMoved { .. }
+            | Event::ResolvedNotMoved(_) => {
                 matches!(state, Some(State::Unknown { .. }))
             }
+            Event::Lapsed => matches!(
+                state,
+                Some(State::Unknown {
+                    doubt: Doubt::NoFunds,
+                    ..
+                })
+            ),
             Event::Moved { .. } | Event::InDoubt(_) => {
                 matches!(state, Some(State::Settling { .. }))
             }
             Event::NotMoved(_) => {
                 matches!(state, Some(State::Reserved | State::Settling { .. }))
             }
-            Event::Delivered | Event::RefundDue(_) => {
+            Event::Delivered | Event::RefundDue { .. } => {
                 matches!(state, Some(State::Settled { .. }))
             }
-            Event::RefundTried | Event::RefundFailed(_) | Event::RefundMoved { .. } => {
-                matches!(state, Some(State::Refunding { .. }))
-            }
+            Event::RefundFailed(RefundProblem::NeedsController) => false,
+            Event::RefundTried
+            | Event::RefundFailed(_)
+            | Event::RefundMoved { .. }
+            | Event::RefundApproved => match state {
+                Some(State::Refunding { problem, .. }) => {
+                    let waits = *problem == RefundProblem::NeedsController;
+                    waits == (*event == Event::RefundApproved)
+                }
+                _ => false,
+            },
         }
     }
 
@@ -243,7 +338,9 @@ mod step {
                     continue;
                 };
                 match event {
-                    Event::Moved { block } | Event::ProvedMoved { block } => {
+                    Event::Moved { block }
+                    | Event::ProvedMoved { block }
+                    | Event::ResolvedMoved { block } => {
                         prop_assert!(moved.is_none() && !failed);
                         moved = Some(block);
                     }
@@ -251,7 +348,7 @@ mod step {
                         prop_assert!(moved.is_some() && !due && !delivered);
                         delivered = true;
                     }
-                    Event::RefundDue(_) => {
+                    Event::RefundDue { .. } => {
                         prop_assert!(moved.is_some() && !due && !delivered);
                         due = true;
                     }
@@ -265,8 +362,8 @@ mod step {
             prop_assert!(refunds <= 1 && (refunds == 0 || due));
         }
 
-        /// After the first doubt, nothing but the ledger's word that the money moved, or its whole block
-        /// log, decides.
+        /// After the first doubt, nothing but the ledger's word that the money moved, its whole block log, or
+        /// a controller decides.
         #[test]
         fn should_never_fail_after_a_doubt_without_the_block_log(
             events in prop::collection::vec(arb_event(), 0..40),
@@ -277,7 +374,8 @@ mod step {
                     continue;
                 };
                 if matches!(next, State::Failed { .. }) {
-                    prop_assert!(matches!(event, Event::ProvedNotMoved(_)), "failed by {:?}", event);
+                    let proof = matches!(event, Event::ProvedNotMoved(_) | Event::ResolvedNotMoved(_));
+                    prop_assert!(proof, "failed by {:?}", event);
                 }
                 state = next;
             }

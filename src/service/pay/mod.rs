@@ -21,7 +21,7 @@ use crate::{
         verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
     },
     runtime::Runtime,
-    service::{catalogue, fees, identifiers, recover},
+    service::{catalogue, fees, identifiers, recover, refund},
     storage::{
         self,
         payments::{Change, NewPayment, RecordError},
@@ -399,7 +399,10 @@ fn deliver<R: Runtime>(
     }
     let (event, now) = match goods {
         Some(_) => (Event::Delivered, runtime.now()),
-        None => (Event::RefundDue(RefundCause::NotDeliverable), runtime.now()),
+        None => {
+            let due = refund::due(runtime, &payment, RefundCause::NotDeliverable);
+            (due, runtime.now())
+        }
     };
     match storage::payments::record(key, Change::Event(event), now) {
         Ok(payment) => {

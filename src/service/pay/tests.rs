@@ -10,7 +10,7 @@ mod unknown_outcomes;
 use super::*;
 use crate::{
     domain::{
-        capacity::{DOUBT_PAUSE, MAX_DOUBTS, MAX_OPEN_PER_PAYER},
+        capacity::{DOUBT_PAUSE, MAX_DOUBTS, MAX_OPEN_PER_LEDGER, MAX_OPEN_PER_PAYER},
         config::Limits,
         payment::FailureKind,
         route::{Price, Route, tests::draft},

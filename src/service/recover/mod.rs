@@ -8,6 +8,8 @@
 //! 2. After that no transfer is asked for. The ledger's block log is read ([`search`]): if it holds the
 //!    transfer, the payment is settled.
 //! 3. If the complete log lacks it at a time when the ledger takes it no more, the payment has failed.
+//! 4. If a repetition was refused because the payer had no funds, nothing is held for it from that time on,
+//!    log or not; and what no log tells a controller may decide ([`resolve`]).
 //!
 //! A tick does a bounded number of things, for each payment at most one at a time (the state of the
 //! payment is the lock), and for all of them at one time: a ledger that does not answer holds up nobody
@@ -15,6 +17,7 @@
 //! way is finished below the floor, too.
 
 mod join;
+pub mod resolve;
 mod search;
 
 use crate::{
@@ -179,6 +182,7 @@ fn plan<R: Runtime>(runtime: &R, key: &NonceKey) -> Option<Work> {
     let now = runtime.now();
     let (payment, opening) = storage::payments::opened(key)?;
     let overdue = storage::payments::is_due(key, now);
+    lapse(key, &payment, now);
     let event = match &payment.state {
         State::Unknown { .. } if wants_log(key, &payment, &opening, now) => {
             return Some(Work::Read(payment.ledger));
@@ -194,6 +198,22 @@ fn plan<R: Runtime>(runtime: &R, key: &NonceKey) -> Option<Work> {
     None
 }
 
+/// Holds nothing any more for a payment that was repeated in vain, for want of funds, and that no ledger makes
+/// any more: anybody can have keys without money, and what they pay must not bind what is there.
+fn lapse(key: &NonceKey, payment: &Payment, now: TimestampNs) {
+    let in_vain = matches!(
+        payment.state,
+        State::Unknown {
+            doubt: Doubt::NoFunds,
+            ..
+        }
+    );
+    if in_vain && now > payment.created_at.plus(WINDOW) {
+        // The one state that this event fits.
+        let _ = storage::payments::record(key, Change::Event(Event::Lapsed), now);
+    }
+}
+
 /// Whether the log is to be read for this unknown payment, and not the same transfer asked for again.
 ///
 /// Always when no transfer may be asked for. Before, when the ledger refuses the repetition: one that looks
@@ -207,10 +227,10 @@ fn wants_log(key: &NonceKey, payment: &Payment, opening: &Opening, now: Timestam
     let searches = storage::recovery::progress(key).searches;
     match &payment.state {
         State::Unknown {
-            doubt: Doubt::RetryRefused,
-            attempts,
-            ..
-        } => searches.saturating_add(1) < *attempts && has_log(&payment.ledger),
+            doubt, attempts, ..
+        } if doubt.is_refusal() => {
+            searches.saturating_add(1) < *attempts && has_log(&payment.ledger)
+        }
         _ => false,
     }
 }

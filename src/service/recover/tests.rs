@@ -1,6 +1,8 @@
 mod block_log;
 mod fairness;
+mod in_vain;
 mod odd_blocks;
+mod resolved;
 mod same_again;
 
 use super::*;

@@ -1,3 +1,6 @@
+mod in_doubt;
+mod strangers;
+
 use super::*;
 use crate::{
     domain::{
@@ -33,6 +36,17 @@ fn happens(event: Event, now: TimestampNs) -> Payment {
 
 /// A payment to `to` that was settled and is to be refunded.
 fn owing(to: Account) -> ScriptedRuntime {
+    let runtime = settled(to);
+    let due = Event::RefundDue {
+        cause: RefundCause::NotFetched,
+        approved: true,
+    };
+    happens(due, NOW);
+    runtime
+}
+
+/// A payment to `to` that was settled while nobody waited.
+fn settled(to: Account) -> ScriptedRuntime {
     examples::set_up();
     let runtime = ScriptedRuntime::new(NOW);
     runtime.will_name_fee(Nat::from(10u8));
@@ -50,7 +64,6 @@ fn owing(to: Account) -> ScriptedRuntime {
     storage::payments::record(&KEY, Change::Open(Box::new(new)), NOW).unwrap();
     let block = BlockIndex(3);
     happens(Event::Moved { block }, NOW);
-    happens(Event::RefundDue(RefundCause::NotFetched), NOW);
     runtime
 }
 

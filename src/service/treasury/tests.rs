@@ -107,7 +107,13 @@ fn solvency_is_said_account_by_account_and_only_if_known() {
     let merchant = examples::payment(1, 1).to;
     let refunding = open(1, merchant);
     settle(&refunding);
-    happens(&refunding, Event::RefundDue(RefundCause::NotFetched));
+    happens(
+        &refunding,
+        Event::RefundDue {
+            cause: RefundCause::NotFetched,
+            approved: true,
+        },
+    );
     open(2, own(Some([4; 32])));
     let known = one(&[Some(10_010), Some(10_000)]);
     assert_eq!(
@@ -137,7 +143,13 @@ fn solvency_is_not_said_of_a_balance_that_money_has_left() {
     let runtime = set_up();
     let refunding = open(1, own(None));
     settle(&refunding);
-    happens(&refunding, Event::RefundDue(RefundCause::NotFetched));
+    happens(
+        &refunding,
+        Event::RefundDue {
+            cause: RefundCause::NotFetched,
+            approved: true,
+        },
+    );
     open(2, own(None));
     runtime.hold.set(true);
     let mut asking = pin!(solvency(&runtime));

@@ -82,7 +82,13 @@ fn a_withdrawal_leaves_what_is_owed() {
     // 10,000 are held, a fee is 10.
     has(&runtime, 10_510);
     assert_eq!(short(run(withdraw(&runtime, request(501)))), 500);
-    happens(&key, Event::RefundDue(RefundCause::NotFetched));
+    happens(
+        &key,
+        Event::RefundDue {
+            cause: RefundCause::NotFetched,
+            approved: true,
+        },
+    );
     // Now 10,010 are owed.
     has(&runtime, 10_510);
     assert_eq!(short(run(withdraw(&runtime, request(500)))), 490);

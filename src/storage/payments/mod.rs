@@ -222,6 +222,11 @@ pub fn load(payer: &Principal, ledger: &Principal, now: TimestampNs) -> Load {
             .get(payer)
             .copied()
             .unwrap_or_default(),
+        open_of_ledger: tables
+            .open_per_ledger
+            .get(ledger)
+            .copied()
+            .unwrap_or_default(),
         failing_payer: tables.failing.contains(payer, now),
         ledger: tables.health.get(ledger).copied().unwrap_or_default(),
     })

@@ -1,7 +1,7 @@
 //! When which payment needs something done, on the heap: rebuilt from the tables on first use.
 
 use crate::{
-    domain::payment::State,
+    domain::payment::{RefundProblem, State},
     types::{NonceKey, Seconds, TimestampNs},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ pub enum Lane {
     Refund,
 }
 
-/// Every payment that is open, undelivered or being refunded, by the time at which something is due.
+/// Every payment that is open, undelivered or being refunded without a controller, by the time at which something is due.
 #[derive(Default)]
 pub struct Schedule {
     by_key: BTreeMap<[u8; 16], (Lane, TimestampNs)>,
@@ -44,6 +44,11 @@ impl Schedule {
                 since, attempts, ..
             } => Some((Lane::Open, since.plus(backoff(*attempts)))),
             State::Settled { at, .. } => Some((Lane::Undelivered, at.plus(retention))),
+            // A controller has the word.
+            State::Refunding {
+                problem: RefundProblem::NeedsController,
+                ..
+            } => None,
             State::Refunding { attempts: 0, .. } => Some((Lane::Refund, at)),
             State::Refunding { attempts, .. } => Some((Lane::Refund, at.plus(backoff(*attempts)))),
             State::Failed { .. } | State::Delivered { .. } | State::Refunded { .. } => None,

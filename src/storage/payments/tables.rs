@@ -8,7 +8,7 @@ use super::{
 use crate::{
     domain::{
         capacity::{FailingPayers, LedgerHealth},
-        payment::{Event, IllegalTransition, Payment, State, step},
+        payment::{Event, IllegalTransition, Payment, RefundCause, State, step},
     },
     storage::{
         audit::{self, Transition},
@@ -26,6 +26,7 @@ pub struct OpenInfo {
     payer: Principal,
     /// The how manieth it is that was opened, counted since the last upgrade.
     pub number: u64,
+    ledger: Principal,
 }
 
 pub struct Tables {
@@ -45,6 +46,8 @@ pub struct Tables {
     pub openings: u64,
     /// How many of them each payer has.
     pub open_per_payer: BTreeMap<Principal, u32>,
+    /// How many of them there are in each ledger.
+    pub open_per_ledger: BTreeMap<Principal, u32>,
     /// Payers whose latest payments failed since the last upgrade; bounded.
     pub failing: FailingPayers,
     /// What was learnt of each ledger since the last upgrade; at most one entry a ledger.
@@ -61,6 +64,16 @@ enum Place {
     Nowhere,
     Journal,
     Books(u64),
+}
+
+/// Takes one away from this count; a count of none is no entry.
+fn one_less<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K) {
+    if let Entry::Occupied(mut count) = counts.entry(key) {
+        *count.get_mut() -= 1;
+        if *count.get() == 0 {
+            count.remove();
+        }
+    }
 }
 
 pub fn half(id: &PaymentId) -> [u8; 16] {
@@ -86,6 +99,7 @@ impl Tables {
             open: BTreeMap::new(),
             openings: 0,
             open_per_payer: BTreeMap::new(),
+            open_per_ledger: BTreeMap::new(),
             failing: FailingPayers::default(),
             health: BTreeMap::new(),
             schedule: Schedule::default(),
@@ -144,25 +158,24 @@ impl Tables {
         };
         match (did_wait, state.is_owed()) {
             (false, true) => *self.awaited.entry(response).or_default() += 1,
-            (true, false) => {
-                if let Entry::Occupied(mut count) = self.awaited.entry(response) {
-                    *count.get_mut() -= 1;
-                    if *count.get() == 0 {
-                        count.remove();
-                    }
-                }
-            }
+            (true, false) => one_less(&mut self.awaited, response),
             _ => {}
         }
     }
 
     fn remember(&mut self, key: [u8; 16], payment: &Payment) {
         let payer = payment.from.owner;
-        let id = payment.id;
+        let (id, ledger) = (payment.id, payment.ledger);
         self.openings = self.openings.saturating_add(1);
-        let number = self.openings;
-        self.open.insert(key, OpenInfo { id, payer, number });
+        let info = OpenInfo {
+            id,
+            payer,
+            number: self.openings,
+            ledger,
+        };
+        self.open.insert(key, info);
         *self.open_per_payer.entry(payer).or_default() += 1;
+        *self.open_per_ledger.entry(ledger).or_default() += 1;
     }
 
     fn forget(&mut self, key: &[u8; 16]) {
@@ -170,16 +183,8 @@ impl Tables {
         let Some(info) = self.open.remove(key) else {
             return;
         };
-        let left = self
-            .open_per_payer
-            .get(&info.payer)
-            .copied()
-            .unwrap_or_default();
-        if left <= 1 {
-            self.open_per_payer.remove(&info.payer);
-        } else {
-            self.open_per_payer.insert(info.payer, left - 1);
-        }
+        one_less(&mut self.open_per_payer, info.payer);
+        one_less(&mut self.open_per_ledger, info.ledger);
     }
 
     pub fn booked(&self, index: u64) -> Option<Payment> {
@@ -277,7 +282,7 @@ impl Tables {
         } else {
             let index = match place {
                 Place::Books(index) => index,
-                _ => self.book(key, payment)?,
+                _ => self.book(key, payment, last)?,
             };
             match (FateRow::new(key, &payment.state), place) {
                 (Some(fate), _) => drop(self.fates.insert(index, fate)),
@@ -295,7 +300,10 @@ impl Tables {
             State::Settled { block, .. } => Transition::Settled(block.0),
             State::Delivered { block, .. } => Transition::Delivered(block.0),
             State::Refunding { cause, problem, .. } => match last {
-                Some(Event::RefundDue(_)) => Transition::RefundDue(rows::cause_number(*cause)),
+                Some(Event::RefundDue { .. }) => Transition::RefundDue(rows::cause_number(*cause)),
+                Some(Event::RefundApproved) => {
+                    Transition::RefundDue(rows::cause_number(RefundCause::Merchant))
+                }
                 Some(Event::RefundTried) => Transition::RefundTried,
                 _ => Transition::RefundFailed(rows::problem_number(*problem)),
             },
@@ -304,14 +312,22 @@ impl Tables {
     }
 
     /// Moves a payment from the journal to the books. Fails before it writes anything.
-    fn book(&mut self, key: &NonceKey, payment: &Payment) -> Result<u64, RecordError> {
+    fn book(
+        &mut self,
+        key: &NonceKey,
+        payment: &Payment,
+        last: Option<&Event>,
+    ) -> Result<u64, RecordError> {
         let row = BookRow::new(payment).ok_or(RecordError::UnknownLedger)?;
         let index = self.books.append(&row).map_err(|_| RecordError::Full)?;
         self.by_nonce.insert(key.0, index);
         self.by_id.insert(half(&payment.id), index);
-        let highest = self.highest_blocks.get(&row.ledger()).unwrap_or_default();
-        self.highest_blocks
-            .insert(row.ledger(), highest.max(row.block()));
+        // A block that the ledger itself named: a controller may have mistyped it.
+        if !matches!(last, Some(Event::ResolvedMoved { .. })) {
+            let highest = self.highest_blocks.get(&row.ledger()).unwrap_or_default();
+            self.highest_blocks
+                .insert(row.ledger(), highest.max(row.block()));
+        }
         self.forget(&key.0);
         Ok(index)
     }

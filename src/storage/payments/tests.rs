@@ -188,7 +188,7 @@ mod record {
         assert!(matches!(
             by_nonce(&key(1)).unwrap().state,
             State::Unknown {
-                doubt: Doubt::RetryRefused,
+                doubt: Doubt::NoFunds,
                 attempts: 2,
                 ..
             }
@@ -229,7 +229,10 @@ mod record {
             at: later,
         };
         assert_eq!(stands(1), delivered);
-        let due_now = Event::RefundDue(RefundCause::NotFetched);
+        let due_now = Event::RefundDue {
+            cause: RefundCause::NotFetched,
+            approved: true,
+        };
         assert!(record(&key(1), event(due_now.clone()), later).is_err());
         record(&key(2), event(due_now), later).unwrap();
         assert!(record(&key(2), event(Event::Delivered), later).is_err());
@@ -403,6 +406,26 @@ fn the_heap_is_rebuilt_from_the_journal() {
     assert_eq!(before, all());
     assert!(awaits(3));
     assert_eq!(page(0, 10).len(), 1);
+}
+
+#[test]
+fn open_payments_are_counted_by_ledger() {
+    set_up();
+    ledgers::put(&ledger(1)).unwrap();
+    let in_ledger = |n: u8| load(&payment(1, 1).from.owner, &ledger(n).id, NOW).open_of_ledger;
+    for n in 1..=3 {
+        record(&key(n), new(n), NOW).unwrap();
+    }
+    let unknown = Event::InDoubt(Doubt::Reject);
+    record(&key(1), event(unknown), NOW).unwrap();
+    assert_eq!((in_ledger(0), in_ledger(1)), (3, 0));
+    reload();
+    assert_eq!((in_ledger(0), in_ledger(1)), (3, 0));
+    let resolved = Event::ResolvedNotMoved(failure());
+    record(&key(1), event(resolved), NOW).unwrap();
+    let block = BlockIndex(7);
+    record(&key(2), event(Event::Moved { block }), NOW).unwrap();
+    assert_eq!((in_ledger(0), in_ledger(1)), (1, 0));
 }
 
 #[test]

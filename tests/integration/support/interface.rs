@@ -331,6 +331,28 @@ pub enum RefundError {
 }
 
 #[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]
+pub enum ResolvedOutcome {
+    Moved { block_index: Nat },
+    NotMoved,
+}
+
+#[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]
+pub struct ResolveArgs {
+    pub id: ByteBuf,
+    pub outcome: ResolvedOutcome,
+}
+
+#[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]
+pub enum ResolveError {
+    Unauthorized,
+    InvalidArgument(InvalidArgument),
+    UnknownPayment,
+    NotInDoubt,
+    TooEarly { from: u64 },
+    LogDecides { until: u64 },
+}
+
+#[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]
 pub struct CancelArgs {
     pub nonce: ByteBuf,
     pub valid_before_seconds: u64,

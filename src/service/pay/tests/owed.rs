@@ -289,3 +289,30 @@ fn should_lose_nothing_when_an_upgrade_cuts_off_any_await() {
         }
     }
 }
+
+/// Content for which a key without money was given a place: its payment stays unknown, the content is not kept for it.
+#[test]
+fn content_of_lapsed_payments_is_not_kept_for_ever() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    shop.will_reject(5);
+    assert!(is_pending(&shop.settle(&request)));
+    let balance = Nat::from(0u8);
+    shop.will(Err(TransferFromError::InsufficientFunds { balance }));
+    assert!(is_pending(&shop.settle(&request)));
+    shop.stock(b"other goods");
+    let retention = Seconds(config().limits.retention.0 + 1);
+    let after_a_day = NOW.plus(Seconds(2 * 86_400));
+    shop.runtime.now.set(after_a_day);
+    run(recover::tick(&shop.runtime));
+    assert!(shop.state(&request).has_lapsed());
+    assert_eq!(
+        storage::responses::kept_bytes(),
+        5,
+        "as long as what is owed"
+    );
+    shop.runtime.now.set(NOW.plus(retention));
+    run(recover::tick(&shop.runtime));
+    assert_eq!(storage::responses::kept_bytes(), 0);
+    assert!(is_pending(&shop.settle(&request)), "it is unknown for good");
+}

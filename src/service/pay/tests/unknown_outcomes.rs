@@ -227,3 +227,40 @@ fn should_not_book_a_block_that_was_known_before() {
     shop.will(block(8));
     paid(shop.settle(&request));
 }
+
+/// However one ledger came to leave so many payments unknown.
+#[test]
+fn one_ledgers_unknown_payments_do_not_take_other_ledgers_places() {
+    let shop = shop();
+    storage::ledgers::put(&ledger(1)).unwrap();
+    for n in 0..MAX_OPEN_PER_LEDGER {
+        let mut payment = storage::payments::tests::payment(n, 1);
+        // Each of a payer of its own.
+        payment.from = Account::from(Principal::from_slice(&n.to_be_bytes()));
+        let mut key = [9; 16];
+        key[..4].copy_from_slice(&n.to_be_bytes());
+        let new = NewPayment {
+            payment,
+            valid_before: None,
+            known_block: None,
+        };
+        storage::payments::record(&NonceKey(key), Change::Open(Box::new(new)), NOW).unwrap();
+        let unknown = Change::Event(Event::InDoubt(Doubt::NoAnswer));
+        storage::payments::record(&NonceKey(key), unknown, NOW).unwrap();
+    }
+    let refusal = shop.settle(&shop.request(1, 1));
+    assert_eq!(refused(refusal), Code::LedgerUnavailable);
+    assert_eq!(shop.runtime.made(), 0);
+
+    let price = Price {
+        ledger: ledger(1).id,
+        amount: Amount(10_000),
+    };
+    let wanted = crate::domain::route::RouteDraft {
+        prices: vec![price],
+        ..draft("/a")
+    };
+    catalogue::put(&shop.runtime, wanted).unwrap();
+    shop.will(block(5));
+    paid(shop.settle(&shop.request(1, 2)));
+}

@@ -41,7 +41,13 @@ fn settled(amount: u128) {
 
 fn due(amount: u128) {
     settled(amount);
-    happens_to(&OTHER, Event::RefundDue(RefundCause::NotFetched));
+    happens_to(
+        &OTHER,
+        Event::RefundDue {
+            cause: RefundCause::NotFetched,
+            approved: true,
+        },
+    );
 }
 
 fn has(runtime: &ScriptedRuntime, balance: u128) {

@@ -1,0 +1,186 @@
+//! A controller's word where no log can tell.
+//!
+//! The canister decides nothing that a ledger does not prove. Where a ledger has no block log, or none that
+//! can be read, a payment or a refund in doubt would stay so for good: held or owed money that nobody gets.
+//! A controller, who can look elsewhere (an index, the ledger's own dashboard, the accounts), says then what
+//! happened. Not before the ledger's window is over, so that nothing can happen after it was said; and not
+//! where the log decides. The books and the audit log show that it was said.
+
+use super::has_log;
+use crate::{
+    domain::{
+        blocklog::WINDOW,
+        outgoing::FORGOTTEN,
+        payment::{Event, Failure, FailureKind, Payment, RefundProblem, State, message},
+        roles::Unauthorized,
+    },
+    runtime::Runtime,
+    service::role,
+    storage::{self, liabilities, payments::Change},
+    types::{BlockIndex, NonceKey, PaymentId, Seconds, TimestampNs},
+};
+use candid::Principal;
+
+/// For how long after the ledger's window its log is waited for.
+pub const LOG_DECIDES: Seconds = Seconds(7 * 86_400);
+
+/// What a controller found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The ledger made the transfer.
+    Moved {
+        /// The block that shows it.
+        block: BlockIndex,
+    },
+    /// It did not.
+    NotMoved,
+}
+
+/// A doubt is not resolved. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    /// The caller may not do this.
+    #[error(transparent)]
+    Unauthorized(#[from] Unauthorized),
+    /// No payment has this id.
+    #[error("no payment has this id")]
+    UnknownPayment,
+    /// The block is that of another payment.
+    #[error("the block is that of the payment itself, or of another one")]
+    OtherBlock,
+    /// Neither the payment nor its refund is in doubt.
+    #[error("nothing of the payment is in doubt")]
+    NotInDoubt,
+    /// The ledger may still make the transfer.
+    #[error("the ledger may still make the transfer")]
+    TooEarly {
+        /// From then on it does not.
+        from: TimestampNs,
+    },
+    /// The ledger has a log, which is waited for.
+    #[error("the ledger's log decides")]
+    LogDecides {
+        /// So long.
+        until: TimestampNs,
+    },
+}
+
+/// Ends the doubt about a payment, or about its refund, as a controller says. What stands already as it is
+/// said to be stays so.
+pub fn resolve<R: Runtime>(
+    runtime: &R,
+    id: &PaymentId,
+    outcome: Outcome,
+) -> Result<Payment, ResolveError> {
+    let caller = runtime.caller();
+    role(runtime, &caller).may_administer()?;
+    let payment = storage::payments::by_id(id).ok_or(ResolveError::UnknownPayment)?;
+    if stands_so(&payment, outcome) {
+        return Ok(payment);
+    }
+    let payment = match payment.state {
+        State::Unknown { .. } => resolve_payment(runtime, &payment, outcome)?,
+        State::Refunding { .. } => resolve_refund(runtime, &payment, outcome)?,
+        _ => return Err(ResolveError::NotInDoubt),
+    };
+    // The whole id does not fit beside the outcome; entries about payments have this much of it, too.
+    let half = &id.to_string()[..32];
+    let subject = match outcome {
+        Outcome::Moved { block } => format!("{half} moved in block {}", block.0),
+        Outcome::NotMoved => format!("{half} not moved"),
+    };
+    storage::audit::admin(caller, "payment_resolve", &subject, runtime.now());
+    super::arm(runtime);
+    Ok(payment)
+}
+
+/// Whether the books say so already: the message was sent before, or the ledger has told meanwhile.
+fn stands_so(payment: &Payment, outcome: Outcome) -> bool {
+    match (&payment.state, outcome) {
+        (State::Failed { .. }, Outcome::NotMoved) => true,
+        (State::Refunding { attempts, .. }, Outcome::NotMoved) => {
+            let refund =
+                storage::payments::key_of(&payment.id).and_then(|key| liabilities::refund(&key));
+            *attempts > 0 && refund.is_some_and(|refund| refund.doubt.is_none())
+        }
+        (State::Refunded { refund_block, .. }, Outcome::Moved { block })
+            if *refund_block == block =>
+        {
+            true
+        }
+        (state, Outcome::Moved { block }) => state.moved().is_some_and(|(known, _)| known == block),
+        _ => false,
+    }
+}
+
+fn resolve_payment<R: Runtime>(
+    runtime: &R,
+    payment: &Payment,
+    outcome: Outcome,
+) -> Result<Payment, ResolveError> {
+    let now = runtime.now();
+    let over = payment.created_at.plus(WINDOW);
+    may_be_said(&payment.ledger, over, now)?;
+    let key = storage::payments::open_key(&payment.id).ok_or(ResolveError::NotInDoubt)?;
+    let event = match outcome {
+        Outcome::Moved { block } => Event::ResolvedMoved { block },
+        Outcome::NotMoved => Event::ResolvedNotMoved(Failure {
+            kind: FailureKind::LedgerUnavailable,
+            message: message("a controller found that the ledger did not make the transfer"),
+        }),
+    };
+    let resolved = recorded(&key, event, now)?;
+    storage::recovery::forget(&key);
+    Ok(resolved)
+}
+
+fn resolve_refund<R: Runtime>(
+    runtime: &R,
+    payment: &Payment,
+    outcome: Outcome,
+) -> Result<Payment, ResolveError> {
+    let now = runtime.now();
+    let key = storage::payments::key_of(&payment.id).ok_or(ResolveError::NotInDoubt)?;
+    let mut refund = liabilities::refund(&key).ok_or(ResolveError::NotInDoubt)?;
+    let written = refund.doubt.ok_or(ResolveError::NotInDoubt)?;
+    let over = written.created_at.plus(FORGOTTEN);
+    may_be_said(&payment.ledger, over, now)?;
+    if now < refund.busy_until {
+        // The log is being read for it.
+        let from = refund.busy_until;
+        return Err(ResolveError::TooEarly { from });
+    }
+    match outcome {
+        Outcome::Moved { block } => recorded(&key, Event::RefundMoved { block }, now),
+        Outcome::NotMoved => {
+            let event = Event::RefundFailed(RefundProblem::NotTried);
+            let resolved = recorded(&key, event, now)?;
+            refund.never_made(now);
+            liabilities::put_refund(&key, &refund);
+            storage::payments::postpone(&key, now);
+            Ok(resolved)
+        }
+    }
+}
+
+/// Whether it is late enough, and no log tells, for a transfer that no ledger makes after `over`.
+fn may_be_said(
+    ledger: &Principal,
+    over: TimestampNs,
+    now: TimestampNs,
+) -> Result<(), ResolveError> {
+    if now <= over {
+        let from = TimestampNs(over.0.saturating_add(1));
+        return Err(ResolveError::TooEarly { from });
+    }
+    let until = over.plus(LOG_DECIDES);
+    if has_log(ledger) && now < until {
+        return Err(ResolveError::LogDecides { until });
+    }
+    Ok(())
+}
+
+fn recorded(key: &NonceKey, event: Event, now: TimestampNs) -> Result<Payment, ResolveError> {
+    // Fails only if stable memory is full.
+    storage::payments::record(key, Change::Event(event), now).map_err(|_| ResolveError::NotInDoubt)
+}

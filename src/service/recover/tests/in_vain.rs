@@ -1,0 +1,146 @@
+//! Keys without money: what they leave behind after a stop of the ledger.
+
+use super::*;
+use crate::{domain::config::Config, storage::liabilities};
+
+fn treasury(shop: &Shop) -> Account {
+    Account::from(shop.runtime.canister_id())
+}
+
+/// A shop that is paid into the canister's own account.
+fn own_shop(with_log: bool) -> Shop {
+    let shop = if with_log { shop() } else { pay::tests::shop() };
+    liabilities::set_canister(shop.runtime.canister_id());
+    let config = Config {
+        pay_to: treasury(&shop),
+        ..storage::config::read()
+    };
+    storage::config::write(&config).unwrap();
+    shop
+}
+
+fn held(shop: &Shop) -> u128 {
+    let owed = liabilities::owed_by(&ledger(0).id, &treasury(shop));
+    owed.held.amount().0
+}
+
+/// How the ledger refuses keys that have nothing: some look at the allowance first.
+fn without_money(n: u8) -> Result<Nat, TransferFromError> {
+    let zero = || Nat::from(0u8);
+    Err(match n % 2 {
+        0 => TransferFromError::InsufficientFunds { balance: zero() },
+        _ => TransferFromError::InsufficientAllowance { allowance: zero() },
+    })
+}
+
+fn has_lapsed(shop: &Shop, request: &PaymentRequest) -> bool {
+    shop.state(request).has_lapsed()
+}
+
+/// The ledger does not answer five keys without money, and refuses them when it runs again.
+fn in_vain(shop: &Shop) -> Vec<PaymentRequest> {
+    let requests: Vec<_> = (0..5).map(|n| shop.unknown(n, n)).collect();
+    shop.later(5);
+    for n in 0..5 {
+        shop.will(without_money(n));
+    }
+    shop.tick();
+    assert_eq!(held(shop), 50_000);
+    requests
+}
+
+/// To the last moment at which a ledger may make the transfers.
+fn to_the_end_of_the_window(shop: &Shop, request: &PaymentRequest) {
+    let created = payments::payment(&id(request)).unwrap().created_at;
+    shop.runtime.now.set(created.plus(WINDOW));
+}
+
+#[test]
+fn keys_without_money_leave_nothing_held_after_the_window_without_a_log() {
+    let shop = own_shop(false);
+    let requests = in_vain(&shop);
+    to_the_end_of_the_window(&shop, &requests[0]);
+    shop.tick();
+    assert_eq!(held(&shop), 50_000, "the window is not over");
+    shop.later(HOUR + 1).tick();
+    assert_eq!(held(&shop), 0);
+    assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
+    assert!(
+        requests
+            .iter()
+            .all(|request| is_unknown(&shop.state(request)))
+    );
+    // As after an upgrade.
+    storage::payments::tests::reload();
+    liabilities::rebuild();
+    assert_eq!(held(&shop), 0);
+    assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
+}
+
+#[test]
+fn keys_without_money_leave_nothing_held_after_the_window_though_the_log_cannot_be_read() {
+    let shop = own_shop(true);
+    let requests = in_vain(&shop);
+    to_the_end_of_the_window(&shop, &requests[0]);
+    shop.later(1).will_reject(5);
+    shop.tick();
+    assert_eq!(held(&shop), 0);
+    assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
+    // The log is believed as soon as it can be read.
+    let ours = shop.block(&requests[3]);
+    shop.later(2 * HOUR).will_show(1, vec![(0, ours)]);
+    shop.tick();
+    for (n, request) in requests.iter().enumerate() {
+        match shop.state(request) {
+            State::Settled { block, .. } => assert_eq!((n, block.0), (3, 0)),
+            State::Failed { .. } => assert_ne!(n, 3),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(held(&shop), 10_000, "what moved is owed");
+}
+
+#[test]
+fn what_was_not_refused_for_want_of_funds_stays_held() {
+    let shop = own_shop(false);
+    let request = shop.unknown(1, 1);
+    // Refused for want of funds once, but a later try may have moved the money.
+    shop.later(5).will(without_money(0));
+    shop.tick();
+    shop.later(10).will_reject(6);
+    shop.tick();
+    to_the_end_of_the_window(&shop, &request);
+    shop.later(HOUR).tick();
+    shop.later(HOUR).tick();
+    assert!(is_unknown(&shop.state(&request)) && !has_lapsed(&shop, &request));
+    assert_eq!(held(&shop), 10_000);
+}
+
+/// A ledger that looks at the balance before it looks for duplicates.
+#[test]
+fn a_repetition_that_lacks_funds_because_the_first_took_them_is_found_in_the_log() {
+    let shop = own_shop(true);
+    let request = shop.unknown(1, 1);
+    let ours = shop.block(&request);
+    shop.later(5).will(without_money(0));
+    shop.tick();
+    shop.later(10).will_show(1, vec![(0, ours)]);
+    shop.tick();
+    assert_eq!(settled_in(&shop.state(&request)), Some(0));
+    assert_eq!(held(&shop), 10_000);
+}
+
+#[test]
+fn want_of_funds_is_a_clear_answer_of_the_ledger() {
+    let shop = own_shop(false);
+    for n in 0..MAX_DOUBTS as u8 {
+        shop.unknown(n, n);
+    }
+    let health = || storage::payments::load(&Principal::anonymous(), &ledger(0).id, NOW).ledger;
+    assert_eq!(health().doubts, MAX_DOUBTS);
+    shop.later(5).will(without_money(0));
+    shop.tick();
+    assert_eq!(health().doubts, 0);
+}
+
+const HOUR: u32 = 3_600;

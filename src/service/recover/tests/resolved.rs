@@ -1,0 +1,203 @@
+//! A controller's word: when it counts, and when not.
+
+use super::{resolve::LOG_DECIDES, *};
+use crate::storage::{audit, liabilities};
+use resolve::{Outcome, ResolveError, resolve};
+
+const MOVED: Outcome = Outcome::Moved {
+    block: BlockIndex(77),
+};
+
+/// A shop without a log, and a payment of which nobody knows; the time at which its window ends.
+fn in_doubt(shop: &Shop) -> (PaymentRequest, TimestampNs) {
+    let request = shop.unknown(1, 1);
+    let created = payments::payment(&id(&request)).unwrap().created_at;
+    (request, created.plus(WINDOW))
+}
+
+fn at(shop: &Shop, now: TimestampNs) -> &Shop {
+    shop.runtime.now.set(now);
+    shop
+}
+
+fn after(time: TimestampNs) -> TimestampNs {
+    TimestampNs(time.0 + 1)
+}
+
+fn said(shop: &Shop, request: &PaymentRequest, outcome: Outcome) -> Result<State, ResolveError> {
+    resolve(&shop.runtime, &id(request), outcome).map(|payment| payment.state)
+}
+
+fn entries() -> Vec<String> {
+    let all = audit::admin_after(0, 1_000).into_iter();
+    all.filter(|entry| entry.action == "payment_resolve")
+        .map(|entry| entry.subject)
+        .collect()
+}
+
+#[test]
+fn should_settle_what_moved_and_owe_what_was_bought() {
+    let shop = pay::tests::shop();
+    let (request, over) = in_doubt(&shop);
+    let state = said(at(&shop, after(over)), &request, MOVED).unwrap();
+    assert_eq!(settled_in(&state), Some(77));
+    assert!(matches!(state, State::Settled { .. }));
+    assert!(matches!(
+        shop.settle(&request),
+        pay::PayOutcome::Paid { .. }
+    ));
+    assert_eq!(shop.runtime.made(), 1, "nobody was asked");
+    let hex = id(&request).to_string();
+    assert_eq!(entries(), [format!("{} moved in block 77", &hex[..32])]);
+}
+
+#[test]
+fn should_fail_what_did_not_move_and_hold_nothing_for_it() {
+    let shop = pay::tests::shop();
+    liabilities::set_canister(shop.runtime.canister_id());
+    let (request, over) = in_doubt(&shop);
+    let state = said(at(&shop, after(over)), &request, Outcome::NotMoved).unwrap();
+    assert!(matches!(state, State::Failed { .. }));
+    assert!(!storage::payments::has_work());
+    assert_eq!(liabilities::owed(&ledger(0).id), vec![]);
+    let hex = id(&request).to_string();
+    assert_eq!(entries(), [format!("{} not moved", &hex[..32])]);
+    // What failed is asked for no more.
+    assert!(matches!(
+        shop.settle(&request),
+        pay::PayOutcome::Failed { .. }
+    ));
+    assert_eq!(shop.runtime.made(), 1);
+}
+
+#[test]
+fn should_resolve_what_has_lapsed() {
+    let shop = pay::tests::shop();
+    let (request, over) = in_doubt(&shop);
+    let zero = Nat::from(0u8);
+    shop.later(5)
+        .will(Err(TransferFromError::InsufficientFunds { balance: zero }));
+    shop.tick();
+    at(&shop, after(over)).later(3_600).tick();
+    assert!(shop.state(&request).has_lapsed());
+    let state = said(&shop, &request, MOVED).unwrap();
+    assert_eq!(settled_in(&state), Some(77));
+}
+
+#[test]
+fn should_refuse_while_the_ledger_may_still_make_the_transfer() {
+    let shop = pay::tests::shop();
+    let (request, over) = in_doubt(&shop);
+    let from = after(over);
+    for now in [NOW, over] {
+        for outcome in [MOVED, Outcome::NotMoved] {
+            let refused = said(at(&shop, now), &request, outcome);
+            assert_eq!(refused, Err(ResolveError::TooEarly { from }));
+        }
+    }
+    assert!(said(at(&shop, from), &request, Outcome::NotMoved).is_ok());
+    assert_eq!(entries().len(), 1, "what is refused is not noted");
+}
+
+#[test]
+fn should_let_the_log_decide_where_there_is_one() {
+    let shop = shop();
+    let (request, over) = in_doubt(&shop);
+    let until = over.plus(LOG_DECIDES);
+    for now in [after(over), TimestampNs(until.0 - 1)] {
+        for outcome in [MOVED, Outcome::NotMoved] {
+            let refused = said(at(&shop, now), &request, outcome);
+            assert_eq!(refused, Err(ResolveError::LogDecides { until }));
+        }
+    }
+    // A log that did not tell in all that time.
+    let state = said(at(&shop, until), &request, Outcome::NotMoved).unwrap();
+    assert!(matches!(state, State::Failed { .. }));
+}
+
+#[test]
+fn should_refuse_everybody_but_controllers() {
+    let shop = pay::tests::shop();
+    let (request, over) = in_doubt(&shop);
+    let operator = storage::config::read().operators[0];
+    let payer = request.payment.authorization.from.owner;
+    for caller in [operator, payer, Principal::anonymous()] {
+        shop.runtime.caller.set(caller);
+        let refused = said(at(&shop, after(over)), &request, MOVED);
+        assert_eq!(refused, Err(ResolveError::Unauthorized(Unauthorized)));
+    }
+    assert!(is_unknown(&shop.state(&request)));
+}
+
+#[test]
+fn should_refuse_what_is_not_in_doubt() {
+    let shop = pay::tests::shop();
+    let unknown = PaymentId([9; 32]);
+    let refused = resolve(&shop.runtime, &unknown, Outcome::NotMoved);
+    assert_eq!(refused, Err(ResolveError::UnknownPayment));
+
+    let delivered = shop.request(1, 1);
+    shop.will(Ok(Nat::from(5u8)));
+    shop.settle(&delivered);
+    let settled = shop.unknown(2, 2);
+    shop.later(5).will(Ok(Nat::from(6u8)));
+    shop.tick();
+    let failed = shop.request(3, 3);
+    shop.will(Err(TransferFromError::TooOld));
+    shop.settle(&failed);
+    shop.runtime.hold.set(true);
+    let settling = shop.request(4, 4);
+    let mut waiting = Box::pin(pay::settle(&shop.runtime, settling.clone()));
+    assert!(poll(waiting.as_mut()).is_pending());
+    shop.later(3 * 86_400);
+    for (request, outcome) in [
+        (&delivered, Outcome::NotMoved),
+        (&delivered, MOVED),
+        (&settled, Outcome::NotMoved),
+        (&settled, MOVED),
+        (&failed, MOVED),
+        (&settling, MOVED),
+        (&settling, Outcome::NotMoved),
+    ] {
+        let before = shop.state(request);
+        let refused = said(&shop, request, outcome);
+        assert_eq!(refused, Err(ResolveError::NotInDoubt), "{before:?}");
+        assert_eq!(shop.state(request), before);
+    }
+    assert_eq!(entries(), [""; 0]);
+}
+
+#[test]
+fn should_say_the_same_again_and_change_nothing() {
+    for outcome in [MOVED, Outcome::NotMoved] {
+        // Tables belong to threads.
+        let twice = move || {
+            let shop = pay::tests::shop();
+            let (request, over) = in_doubt(&shop);
+            let first = said(at(&shop, after(over)), &request, outcome).unwrap();
+            shop.later(3_600);
+            assert_eq!(said(&shop, &request, outcome), Ok(first.clone()));
+            let other = match outcome {
+                MOVED => Outcome::NotMoved,
+                _ => MOVED,
+            };
+            assert_eq!(said(&shop, &request, other), Err(ResolveError::NotInDoubt));
+            assert_eq!(shop.state(&request), first);
+            assert_eq!(entries().len(), 1);
+        };
+        std::thread::spawn(twice).join().unwrap();
+    }
+}
+
+/// A block that a controller mistyped must not make the ledger's next blocks implausible.
+#[test]
+fn should_not_take_the_block_for_one_that_the_ledger_named() {
+    let shop = pay::tests::shop();
+    let (request, over) = in_doubt(&shop);
+    let block = BlockIndex(u64::MAX);
+    said(at(&shop, after(over)), &request, Outcome::Moved { block }).unwrap();
+    assert_eq!(storage::payments::highest_block(&ledger(0).id), None);
+    let next = shop.request(2, 2);
+    shop.will(Ok(Nat::from(5u8)));
+    assert!(matches!(shop.settle(&next), pay::PayOutcome::Paid { .. }));
+}
