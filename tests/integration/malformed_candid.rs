@@ -10,7 +10,7 @@ use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::account::Account;
 use serde_bytes::ByteBuf;
 
-const UPDATES: [&str; 16] = [
+const UPDATES: [&str; 17] = [
     "pay_to_set",
     "operator_add",
     "operator_remove",
@@ -24,6 +24,7 @@ const UPDATES: [&str; 16] = [
     "content_commit",
     "payment_recheck",
     "refund_payment",
+    "payment_resolve",
     "withdraw",
     "cancel_authorization",
     "http_request_update",

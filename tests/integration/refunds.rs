@@ -340,6 +340,11 @@ fn only_controllers_withdraw_and_refund() {
         setup.raw_update(caller, "withdraw", arg).unwrap_err();
         let arg = candid::encode_one(id()).unwrap();
         setup.raw_update(caller, "refund_payment", arg).unwrap_err();
+        let outcome = ResolvedOutcome::NotMoved;
+        let arg = candid::encode_one(ResolveArgs { id: id(), outcome }).unwrap();
+        setup
+            .raw_update(caller, "payment_resolve", arg)
+            .unwrap_err();
     }
     for caller in [stranger(), Principal::anonymous()] {
         let arg = candid::encode_args(()).unwrap();

@@ -12,7 +12,7 @@ use candid::{Nat, Principal};
 use icrc_ledger_types::{icrc1::account::Account, icrc2::transfer_from::TransferFromError};
 use serde_bytes::ByteBuf;
 use std::time::Duration;
-use test_ledger::testing::Fault;
+use test_ledger::testing::{Answer, Fault};
 
 const PRICE: u128 = 1_000_000;
 const TRANSFER: &str = "icrc1_transfer";
@@ -40,14 +40,15 @@ impl Setup {
 
     /// The ledger says that it has no block log, and the canister takes it down.
     fn without_log(&self) {
-        #[derive(candid::CandidType)]
+        #[derive(Clone, candid::CandidType)]
         struct Standard {
             name: &'static str,
             url: &'static str,
         }
         let names = ["ICRC-1", "ICRC-2"];
         let standards = names.map(|name| Standard { name, url: "" });
-        let fault = Fault::reply(candid::encode_one(standards.to_vec()).unwrap());
+        let reply = candid::encode_one(standards.to_vec()).unwrap();
+        let fault = Fault::instead(Answer::Bytes(ByteBuf::from(reply)));
         self.ledger.fault_of(self, SUPPORTED, 1, &fault);
         let ledger = self.ledger_add(self.ledger.0).expect("it is a ledger");
         assert!(!ledger.standards.contains(&"ICRC-3".to_string()));
@@ -197,8 +198,11 @@ fn a_controller_ends_what_no_log_can_tell() {
     }
     setup.after(WINDOW);
     for caller in [operator(), stranger()] {
-        let call = setup.say(caller, &made, moved(7));
-        assert_eq!(call, Err(ResolveError::Unauthorized));
+        let id = ByteBuf::from(made.id.0.to_vec());
+        let outcome = moved(7);
+        let arg = candid::encode_one(ResolveArgs { id, outcome }).unwrap();
+        let dropped = setup.raw_update(caller, "payment_resolve", arg);
+        dropped.expect_err("nobody but controllers");
     }
     let block = u64::try_from(block).unwrap();
     for _ in 0..2 {
@@ -344,13 +348,15 @@ fn a_stranger_with_an_own_account_and_a_payer_who_never_fetches_do_not_drain_the
     setup.check_books();
     setup.upgrade();
     // A controller agrees: then it goes out, once.
+    let id = || ByteBuf::from(signed.id.0.to_vec());
     let approve = |caller| {
-        let id = ByteBuf::from(signed.id.0.to_vec());
         let said: Result<PaymentStatus, RefundError> =
-            setup.update(caller, "refund_payment", (id,));
+            setup.update(caller, "refund_payment", (id(),));
         said
     };
-    assert_eq!(approve(operator()), Err(RefundError::Unauthorized));
+    let arg = candid::encode_one(id()).unwrap();
+    let dropped = setup.raw_update(operator(), "refund_payment", arg);
+    dropped.expect_err("nobody but controllers");
     approve(controller()).expect("it waits for this");
     assert_eq!(approve(controller()), Err(RefundError::NotRefundable));
     setup.after(10);
