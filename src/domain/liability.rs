@@ -32,9 +32,12 @@ pub enum Burden {
 /// How a payment to `to` in this state burdens `canister`.
 pub fn burden(state: &State, to: &Account, canister: &Principal) -> Burden {
     match state {
-        State::Refunding { problem, .. } if *problem != RefundProblem::NeedsController => {
-            Burden::Refund
-        }
+        // Money of somebody else's account: see `refunds_by_itself`.
+        State::Refunding {
+            problem: RefundProblem::NeedsController,
+            ..
+        } => Burden::None,
+        State::Refunding { .. } => Burden::Refund,
         State::Failed { .. } | State::Delivered { .. } | State::Refunded { .. } => Burden::None,
         state if state.has_lapsed() => Burden::None,
         _ if to.owner == *canister => Burden::Held,
