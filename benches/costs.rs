@@ -5,10 +5,13 @@
 #[path = "../tests/integration/support/mod.rs"]
 mod support;
 
+#[path = "costs/dear.rs"]
+mod dear;
+
 use serde::Deserialize;
 use std::{collections::BTreeMap, time::Duration};
 use support::{
-    CanisterSigner, Payer, Request, Setup,
+    Payer, Request, Setup,
     flow::{GOODS, Sale},
 };
 use x402_icp::{encode_header, wire::ResourceInfo};
@@ -111,11 +114,7 @@ impl Bench {
     fn paid(&self, sale: &Sale, payer: &Payer) -> Request {
         let mut signed = payer.sign(&sale.offer(), self.setup.now());
         signed.payload.resource = Some(self.resource());
-        stock_headers(Request {
-            headers: vec![],
-            ..Request::get("/report")
-        })
-        .payment(&encode_header(&signed.payload))
+        stock_request().payment(&encode_header(&signed.payload))
     }
 
     fn resource(&self) -> ResourceInfo {
@@ -192,6 +191,14 @@ fn memory(setup: &Setup, seconds: u64) -> u128 {
         .expect("controllers see it");
     let day = support::ledger::number(&status.idle_cycles_burned_per_day);
     day * u128::from(seconds) / 86_400
+}
+
+/// A request as a gateway passes it on, without a payment.
+fn stock_request() -> Request {
+    stock_headers(Request {
+        headers: vec![],
+        ..Request::get("/report")
+    })
 }
 
 fn stock_headers(request: Request) -> Request {
@@ -277,10 +284,7 @@ fn main() {
     let payer = setup.payer(1);
     let mut figures: BTreeMap<&str, u64> = BTreeMap::new();
 
-    let unpaid = bench.measure(&stock_headers(Request {
-        headers: vec![],
-        ..Request::get("/report")
-    }));
+    let unpaid = bench.measure(&stock_request());
     assert_eq!(unpaid.status, 402);
     figures.insert("unpaid_402.query_instructions", unpaid.query);
     figures.insert("unpaid_402.reply_bytes", unpaid.reply as u64);
@@ -298,15 +302,9 @@ fn main() {
     figures.insert("payment.ledger_calls", paid.ledger_calls);
     figures.insert("payment.request_bytes", paid.request as u64);
 
-    let identity = CanisterSigner::new(setup, [7; 32]);
-    let until = setup.now_ns() + 86_400_000_000_000;
     for (figure, payer) in [
         ("payment_secp256k1.update_instructions", Payer::secp256k1(2)),
         ("payment_p256.update_instructions", Payer::p256(3)),
-        (
-            "payment_internet_identity.update_instructions",
-            Payer::delegated_by(&identity, 5, until, None),
-        ),
     ] {
         let payer = setup.funded(payer);
         let paid = bench.measure(&bench.paid(&sale, &payer));
@@ -323,13 +321,7 @@ fn main() {
 
     let mut forged = payer.sign(&sale.offer(), setup.now());
     forged.payload.payload.nonce = "ab".repeat(32);
-    let forged = bench.measure(
-        &stock_headers(Request {
-            headers: vec![],
-            ..Request::get("/report")
-        })
-        .payment(&forged.header()),
-    );
+    let forged = bench.measure(&stock_request().payment(&forged.header()));
     assert_eq!(forged.status, 402);
     figures.insert("refused_signature.cycles", forged.cycles);
     let now = setup.now();
@@ -339,13 +331,7 @@ fn main() {
         now - 200,
         now - 100,
     );
-    let expired = bench.measure(
-        &stock_headers(Request {
-            headers: vec![],
-            ..Request::get("/report")
-        })
-        .payment(&expired.header()),
-    );
+    let expired = bench.measure(&stock_request().payment(&expired.header()));
     assert_eq!(expired.status, 402);
     figures.insert("refused_expired.cycles", expired.cycles);
 
@@ -368,6 +354,7 @@ fn main() {
     figures.insert("payment_after_300.cycles", late.cycles);
 
     recovery(&mut figures);
+    dear::chains(&mut figures);
 
     bench.costs();
     setup.upgrade();

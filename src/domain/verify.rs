@@ -16,6 +16,7 @@
 use crate::{
     domain::{
         capacity::{Capacity, NoCapacity},
+        dear::{DearSignatures, Proved, Unproved},
         offer::{self, Offer},
         route::Route,
     },
@@ -91,11 +92,13 @@ pub struct VerifiedPayment<'a> {
     pub offer: &'a Offer,
 }
 
-/// Runs steps 2 to 8. `nonce_state` is asked in step 5, `capacity` (of payer and ledger) in step 6.
+/// Runs steps 2 to 8. `nonce_state` is asked in step 5, `capacity` (of payer and ledger) in step 6, `dear` is
+/// looked at and learns in step 7.
 pub fn verify<'a>(
     payment: &DecodedPayment,
     sale: &Sale<'a>,
     nonce_state: impl FnOnce(&NonceKey) -> NonceState,
+    dear: &mut DearSignatures,
     capacity: impl FnOnce(&Principal, &Principal) -> Capacity,
 ) -> Result<VerifiedPayment<'a>, Refusal> {
     let DecodedPayment {
@@ -152,7 +155,7 @@ pub fn verify<'a>(
     capacity.public.map_err(busy)?;
 
     let message = signed_message(&Terms::from(&offer.requirements), &payload.payload);
-    check_signature(payment, &message, sale)?;
+    check_signature(payment, &message, sale, dear, nonce_key)?;
 
     capacity.of_payer.map_err(busy)?;
 
@@ -267,26 +270,37 @@ fn check_signature(
     payment: &DecodedPayment,
     message: &[u8],
     sale: &Sale<'_>,
+    dear: &mut DearSignatures,
+    nonce_key: NonceKey,
 ) -> Result<(), Refusal> {
     let authorization = &payment.authorization;
-    let refuse =
-        |error: signature::SignatureError| Refusal::new(Code::Signature, error.to_string());
+    let refuse = |error: Unproved| {
+        let code = match error {
+            Unproved::Busy => Code::LedgerUnavailable,
+            Unproved::Signature(_) | Unproved::FailedBefore => Code::Signature,
+        };
+        Refusal::new(code, error.to_string())
+    };
     let chain = signature::check_chain(
         &authorization.public_key,
         &authorization.delegations,
         sale.now.0,
         sale.spender,
     )
-    .map_err(refuse)?;
+    .map_err(|error| refuse(error.into()))?;
     if chain.payer() != authorization.from.owner {
         return Err(Refusal::new(
             Code::PayerMismatch,
             "publicKey is not that of the owner of from",
         ));
     }
-    signature::verify_message(&chain, message, &authorization.signature, sale.root_key)
-        .map_err(refuse)?;
-    signature::verify_delegations(&chain, sale.root_key).map_err(refuse)
+    let proved = Proved {
+        message,
+        signature: &authorization.signature,
+        root_key: sale.root_key,
+    };
+    dear.check(&chain, proved, nonce_key, sale.now)
+        .map_err(refuse)
 }
 
 #[cfg(test)]

@@ -22,5 +22,6 @@ pub mod recovery;
 pub mod responses;
 pub mod routes;
 pub mod shapes;
+pub mod signatures;
 pub mod uploads;
 pub mod withdrawals;

@@ -32,15 +32,28 @@ const BLS_PREFIX: &[u8] = &[
 /// The kinds of keys that can pay, the cheapest to verify first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyKind {
-    /// About 2.0 million instructions in wasm.
+    /// RFC 8410.
     Ed25519,
-    /// About 4.1 million.
+    /// ECDSA on the curve of Bitcoin.
     Secp256k1,
-    /// About 21.5 million.
+    /// ECDSA on the curve of WebCrypto and passkeys.
     P256,
-    /// A canister's signature, Internet Identity's for instance: about 225 million for each of at most
-    /// two certificates.
+    /// A canister's signature, Internet Identity's for instance, with one or two certificates.
     Canister,
+}
+
+impl KeyKind {
+    /// What the verification of one signature is taken to cost (section 6.2), in wasm instructions: what
+    /// the reference canister needs, rounded up (`scripts/bench`).
+    pub const fn cost(self) -> u64 {
+        match self {
+            KeyKind::Ed25519 => 2_500_000,
+            KeyKind::Secp256k1 => 5_000_000,
+            KeyKind::P256 => 23_000_000,
+            // Two certificates.
+            KeyKind::Canister => 465_000_000,
+        }
+    }
 }
 
 /// What kind of key this is, by its whole DER frame: algorithm, lengths and point format. Costs nothing.

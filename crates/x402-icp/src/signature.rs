@@ -5,10 +5,10 @@
 //!      │
 //!      └── self-authenticating principal = the payer
 //! ```
-//! [`verify`] does three things, the cheapest first: [`check_chain`] looks at forms, times and targets,
-//! [`verify_message`] checks the signature over the message by the last key, [`verify_delegations`] checks
-//! the chain. A canister that has verified the same chain before may remember it (until
-//! [`Chain::expiration`]) and leave out the last step.
+//! [`verify`] does three things, the cheapest first: [`check_chain`] looks at forms, times, targets and what
+//! the chain would cost, [`verify_message`] checks the signature over the message by the last key,
+//! [`verify_delegations`] checks the chain. A canister that has verified the same chain before
+//! ([`Chain::digest`]) may remember it until [`Chain::expiration`] and leave out the last step.
 
 use crate::{
     authorization::{MAX_DELEGATIONS, MAX_TARGETS},
@@ -16,6 +16,10 @@ use crate::{
     key::{self, Failure, KeyKind},
 };
 use candid::Principal;
+use sha2::{Digest, Sha256};
+
+/// The most that a chain may cost ([`Chain::cost`]): a canister's key and two P-256 keys behind it.
+pub const MAX_CHAIN_COST: u64 = 515_000_000;
 
 /// Why a signature does not prove that the payer agreed. `at` counts the keys of the chain: 0 is
 /// `publicKey`, 1 the key of the first delegation.
@@ -48,6 +52,14 @@ pub enum SignatureError {
         limit: usize,
         /// The delegations there are.
         actual: usize,
+    },
+    /// The signatures of the chain cost too much together.
+    #[error("the signatures of the chain cost {actual} instructions, at most {limit} are spent")]
+    ChainTooDear {
+        /// The most allowed.
+        limit: u64,
+        /// What they are taken to cost.
+        actual: u64,
     },
     /// The same key twice in the chain.
     #[error("key {at} stands in the chain twice")]
@@ -124,9 +136,32 @@ impl Chain<'_> {
         self.delegations.iter().map(|d| d.expiration).min()
     }
 
-    /// The kinds of keys that have to be verified, in order: what the verification will cost.
+    /// The kinds of keys that have to be verified, in order.
     pub fn kinds(&self) -> impl Iterator<Item = KeyKind> + '_ {
         self.keys.iter().map(|(kind, _)| *kind)
+    }
+
+    /// What the verification of all signatures is taken to cost, in wasm instructions.
+    pub fn cost(&self) -> u64 {
+        self.kinds().map(KeyKind::cost).sum()
+    }
+
+    /// SHA-256 over everything that [`verify_delegations`] depends on: for two chains with the same digest
+    /// it says the same.
+    pub fn digest(&self, root_key_der: &[u8]) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        part(root_key_der);
+        part(self.keys.first().map_or(&[], |(_, der)| der));
+        for delegation in self.delegations {
+            part(&delegation.message());
+            part(&delegation.pubkey);
+            part(&delegation.signature);
+        }
+        hash.finalize().into()
     }
 }
 
@@ -183,7 +218,6 @@ pub fn check_chain<'a>(
     let ders = std::iter::once(public_key_der).chain(delegations.iter().map(|d| &d.pubkey[..]));
     for (at, der) in ders.enumerate() {
         let kind = key::kind(der).ok_or(SignatureError::UnsupportedKey { at })?;
-        // Bounds the dearest check to one per payment.
         if kind == KeyKind::Canister && at > 0 {
             return Err(SignatureError::CanisterKeyNotFirst { at });
         }
@@ -192,7 +226,14 @@ pub fn check_chain<'a>(
         }
         keys.push((kind, der));
     }
-    Ok(Chain { keys, delegations })
+    let chain = Chain { keys, delegations };
+    match chain.cost() {
+        actual if actual > MAX_CHAIN_COST => Err(SignatureError::ChainTooDear {
+            limit: MAX_CHAIN_COST,
+            actual,
+        }),
+        _ => Ok(chain),
+    }
 }
 
 /// Checks that the last key of the chain signed the message.

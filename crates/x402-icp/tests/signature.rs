@@ -8,7 +8,10 @@ use support::*;
 use x402_icp::{
     authorization::signed_message,
     delegation::{SignedDelegation, delegation_message},
-    signature::{SignatureError, check_chain, verify, verify_delegations, verify_message},
+    key::KeyKind,
+    signature::{
+        MAX_CHAIN_COST, SignatureError, check_chain, verify, verify_delegations, verify_message,
+    },
     signer::{Delegated, Signer},
 };
 
@@ -260,6 +263,84 @@ fn chains_have_at_most_twenty_delegations_and_no_loops() {
         Proof::by(&back).verify(),
         Err(SignatureError::DelegationLoop { at: 2 })
     );
+}
+
+/// So many P-256 keys behind another, each signing for the next.
+fn p256_behind(root: &dyn Signer, keys: u8) -> Delegated<ic_secp256r1::PrivateKey> {
+    (1..keys).fold(grant(root, p256(10)), |chain, n| {
+        grant(&chain, p256(10 + n))
+    })
+}
+
+#[test]
+fn attack_31_a_chain_that_costs_too_much_is_refused_before_any_cryptography() {
+    let canister = CanisterSigner::new(true);
+    assert!(Proof::by(&p256_behind(&canister, 2)).verify().is_ok());
+    assert!(Proof::by(&p256_behind(&p256(3), 20)).verify().is_ok());
+    for keys in [3, 20] {
+        let mut proof = Proof::by(&p256_behind(&canister, keys));
+        let dear = Err(SignatureError::ChainTooDear {
+            limit: MAX_CHAIN_COST,
+            actual: KeyKind::Canister.cost() + u64::from(keys) * KeyKind::P256.cost(),
+        });
+        assert_eq!(proof.verify(), dear);
+        // Were any signature looked at, the last would be the first.
+        proof.signature = vec![0; 64];
+        assert_eq!(proof.verify(), dear);
+        proof.delegations[0].signature.clear();
+        assert_eq!(proof.verify(), dear);
+        let checked = check_chain(&proof.public_key, &proof.delegations, NOW_NS, spender());
+        assert_eq!(checked.map(|_| Principal::anonymous()), dear);
+    }
+}
+
+#[test]
+fn a_chain_of_cheap_keys_behind_a_canisters_is_taken_at_any_length() {
+    let mut chain: Box<dyn Signer> = Box::new(CanisterSigner::new(false));
+    for i in 1..=20 {
+        chain = Box::new(grant(&*chain, ed25519(100 + i)));
+    }
+    assert!(Proof::by(&*chain).verify().is_ok());
+}
+
+#[test]
+fn the_digest_names_the_chain_with_all_that_is_signed() {
+    let targets = Some(vec![spender()]);
+    let chain = grant(&CanisterSigner::new(true), ed25519(4));
+    let proof = Proof::by(&Delegated::grant(&chain, ed25519(5), NOW_NS + 9, targets).unwrap());
+    let root = bls_der(&root_key());
+    let digest = |proof: &Proof, root: &[u8]| {
+        check_chain(&proof.public_key, &proof.delegations, NOW_NS, spender())
+            .unwrap()
+            .digest(root)
+    };
+    let good = digest(&proof, &root);
+    let mut same = proof.clone();
+    same.signature = vec![];
+    assert_eq!(
+        digest(&same, &root),
+        good,
+        "the signature over the message is not the chain's"
+    );
+    assert_ne!(
+        digest(&proof, x402_icp::network::MAINNET_ROOT_KEY_DER),
+        good
+    );
+    let changes: [fn(&mut Proof); 8] = [
+        |p| p.public_key = ed25519(9).public_key_der(),
+        |p| p.delegations[0].pubkey = ed25519(9).public_key_der(),
+        |p| p.delegations[0].signature[9] ^= 1,
+        |p| p.delegations[1].signature[63] ^= 1,
+        |p| p.delegations[0].expiration += 1,
+        |p| p.delegations[1].targets = None,
+        |p| p.delegations[1].targets = Some(vec![spender(), spender()]),
+        |p| p.delegations.truncate(1),
+    ];
+    for (n, change) in changes.into_iter().enumerate() {
+        let mut other = proof.clone();
+        change(&mut other);
+        assert_ne!(digest(&other, &root), good, "change {n}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::{bytes::Reader, seeds::support};
 use candid::Principal;
 use x402_icp::{
     delegation::SignedDelegation,
-    signature::{check_chain, verify},
+    signature::{MAX_CHAIN_COST, check_chain, verify},
 };
 
 pub const MESSAGE: &[u8] = b"a message";
@@ -42,6 +42,7 @@ pub fn run(data: &[u8]) {
         .expect("what verifies has a good chain");
     assert!(chain.expiration().is_none_or(|expiration| expiration > now));
     assert_eq!(chain.kinds().count(), 1 + delegations.len());
+    assert!(chain.cost() <= MAX_CHAIN_COST, "a dear chain was verified");
     for delegation in &delegations {
         let targets = delegation.targets.as_deref();
         assert!(targets.is_none_or(|targets| targets.contains(&support::spender())));

@@ -9,6 +9,7 @@ use crate::{
     types::{Amount, Nonce},
 };
 use ic_ed25519::PrivateKey;
+use std::cell::RefCell;
 use x402_icp::{
     authorization::authorize,
     decode::DecodedPayment,
@@ -27,6 +28,7 @@ struct Shop {
     route: Route,
     offers: Vec<Offer>,
     key: PrivateKey,
+    dear: RefCell<DearSignatures>,
 }
 
 fn ledger(n: u8) -> Ledger {
@@ -77,7 +79,12 @@ fn shop() -> Shop {
     let find = |id: &Principal| ledgers.iter().find(|ledger| ledger.id == *id);
     let offers = offers(&route, find, &config, spender());
     let key = PrivateKey::generate_from_seed(b"payer");
-    Shop { route, offers, key }
+    Shop {
+        route,
+        offers,
+        key,
+        dear: RefCell::default(),
+    }
 }
 
 impl Shop {
@@ -115,7 +122,8 @@ impl Shop {
             payload,
             authorization,
         };
-        verify(&payment, &sale, |_| nonce, |_, _| capacity).map_err(|refusal| refusal.code)
+        let dear = &mut self.dear.borrow_mut();
+        verify(&payment, &sale, |_| nonce, dear, |_, _| capacity).map_err(|refusal| refusal.code)
     }
 
     fn verify(&self, payload: PaymentPayload) -> Result<VerifiedPayment<'_>, Code> {

@@ -241,7 +241,9 @@ fn admit<R: Runtime>(
         let cycles = runtime.cycles_balance();
         capacity::check(&config.limits, &load, cycles, runtime.now())
     };
-    let verified = verify(&request.payment, &sale, nonce_state, capacity)?;
+    let verified = storage::signatures::with(|dear| {
+        verify(&request.payment, &sale, nonce_state, dear, capacity)
+    })?;
     // Verification has seen to it that there is content.
     let response = route
         .content
@@ -300,6 +302,9 @@ async fn ask<R: Runtime>(
     // From here on a trap would undo what follows; the guard then says so in the journal.
     let concluded = conclude(runtime, &key, payment, &outcome, known_block, route);
     guard.defuse();
+    if concluded.0.state.moved().is_some() {
+        storage::signatures::with(|dear| dear.paid(&key));
+    }
     if !concluded.0.state.is_final() {
         recover::arm(runtime);
     }

@@ -1,4 +1,5 @@
 mod clock;
+mod dear;
 mod happy_path;
 mod identifiers;
 mod known_failures;

@@ -1,6 +1,10 @@
 //! Payers: a key of some kind and an account.
 
+#[path = "../../../crates/x402-icp/tests/support/forged.rs"]
+mod forged;
+
 use candid::Principal;
+pub use forged::Forged;
 use icrc_ledger_types::icrc1::account::Account;
 use x402_icp::{
     Nonce, PaymentId, Terms,
@@ -62,6 +66,19 @@ impl Payer {
         let session = ic_ed25519::PrivateKey::generate_from_seed(&[seed, 1]);
         let signer =
             Delegated::grant(root, session, expiration_ns, targets).expect("the key signs");
+        Self::of(signer)
+    }
+
+    /// Any key that lets so many P-256 keys sign, each for the one before it.
+    pub fn p256_chain(root: &impl Signer, seed: u8, keys: u8, expiration_ns: u64) -> Self {
+        let grant = |from: &dyn Signer, n: u8| {
+            Delegated::grant(from, p256_key(seed + n), expiration_ns, None).expect("the key signs")
+        };
+        let mut signer =
+            Delegated::grant(root, p256_key(seed), expiration_ns, None).expect("the key signs");
+        for n in 1..keys {
+            signer = grant(&signer, n);
+        }
         Self::of(signer)
     }
 

@@ -1,8 +1,15 @@
 //! What the tests of this crate share: a payment to sign, and canisters that sign like Internet Identity.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test binary uses its own part"
+)]
+
+mod forged;
 
 use candid::Principal;
+pub use forged::Forged;
 use ic_certification::{Certificate, Delegation, HashTree, fork, labeled, leaf};
 use ic_verify_bls_signature::PrivateKey as BlsKey;
 use serde::Serialize;
