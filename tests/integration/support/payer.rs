@@ -82,6 +82,12 @@ impl Payer {
         Self::of(signer)
     }
 
+    /// Goes on with the nonces where another session of the same key is.
+    pub fn after(self, earlier: &Self) -> Self {
+        self.next_nonce.set(earlier.next_nonce.get());
+        self
+    }
+
     /// The same key with another subaccount.
     pub fn with_subaccount(mut self, subaccount: [u8; 32]) -> Self {
         self.account.subaccount = Some(subaccount);
