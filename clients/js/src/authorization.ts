@@ -165,6 +165,24 @@ const LIMITED = "the identity's delegation is limited by `permissions`; it canno
 const MAX_DELEGATIONS = 20;
 
 /**
+ * What a verifier takes one signature to cost, in millions of instructions, by the DER of the key's algorithm
+ * (docs/scheme_exact_icp.md, section 6.2): Ed25519, secp256k1, P-256 and a canister's.
+ */
+const KEY_COSTS = [
+  ["06032b6570", 2.5],
+  ["06052b8104000a", 5],
+  ["06082a8648ce3d030107", 23],
+  ["060a2b0601040183b8430102", 465],
+] as const;
+const MAX_CHAIN_COST = 515;
+
+/** What the signatures of a chain cost together; keys of an unknown kind, which no verifier takes, cost nothing. */
+export function chainCost(keys: Uint8Array[]): number {
+  const cost = (der: string): number => KEY_COSTS.find(([algorithm]) => der.slice(0, 64).includes(algorithm))?.[1] ?? 0;
+  return keys.map((key) => cost(hex(key))).reduce((sum, one) => sum + one, 0);
+}
+
+/**
  * Refuses an identity whose delegations do not let it pay this spender up to `validBefore` (Unix seconds): a
  * verifier would refuse the payment after it left.
  */
@@ -173,6 +191,10 @@ export function checkDelegations(identity: SignIdentity, spender: string, validB
   const { delegations } = identity.getDelegation();
   if (delegations.length > MAX_DELEGATIONS)
     throw new OfferRefused(`the identity has ${delegations.length} delegations, at most ${MAX_DELEGATIONS} are taken`);
+  const keys = [identity.getPublicKey().toDer(), ...delegations.map(({ delegation }) => delegation.pubkey)];
+  const cost = chainCost(keys.map((key) => new Uint8Array(key)));
+  if (cost > MAX_CHAIN_COST)
+    throw new OfferRefused(`the identity's keys cost ${cost} million instructions to verify, at most ${MAX_CHAIN_COST} are spent`);
   for (const { delegation } of delegations) {
     if (delegation.permissions !== undefined) throw new OfferRefused(LIMITED);
     if (delegation.targets && !delegation.targets.some((target) => target.toText() === spender)) {

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import type { ServerResponse } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { Principal } from "@icp-sdk/core/principal";
-import { DelegationChain, DelegationIdentity, Ed25519KeyIdentity } from "@icp-sdk/core/identity";
+import type { DerEncodedPublicKey, Signature } from "@icp-sdk/core/agent";
+import { Delegation, DelegationChain, DelegationIdentity, Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
 import { ExactIcpScheme, MemoryStore, OfferRefused, resendingFetch } from "../src/index.js";
 import { plain } from "../src/text.js";
@@ -42,6 +43,29 @@ describe("delegations and headers", () => {
       assert.equal(seller.seen.length, 0);
     });
   }
+
+  it("attack 31: keys that no verifier pays for sign nothing", async () => {
+    const canister = new Uint8Array(Buffer.from("301c300c060a2b0601040183b8430102030c000a00000000001000010101", "hex"));
+    const frame = "3059301306072a8648ce3d020106082a8648ce3d03010703420004";
+    const until = BigInt(Date.now() + 3_600_000) * 1_000_000n;
+    for (const [p256Keys, good] of [
+      [2, true],
+      [3, false],
+    ] as const) {
+      seller.reset([await offer()]);
+      const key = Ed25519KeyIdentity.generate();
+      const p256 = Array.from({ length: p256Keys }, (_, n) => new Uint8Array(Buffer.from(frame + `0${n}`.repeat(64), "hex")));
+      const links = [...p256, new Uint8Array(key.getPublicKey().toDer())].map((pubkey) => ({
+        delegation: new Delegation(pubkey, until),
+        signature: new Uint8Array(64) as Signature,
+      }));
+      const chain = DelegationChain.fromDelegations(links, canister as DerEncodedPublicKey);
+      const scheme = new ExactIcpScheme(DelegationIdentity.fromDelegation(key, chain), { store: new MemoryStore() });
+      const pay = wrapFetchWithPayment(resendingFetch(fetch, QUICK), new x402Client().register("icp:*", scheme));
+      if (good) assert.equal((await pay(seller.url())).status, 200);
+      else await assert.rejects(pay(seller.url()), refused(/million instructions/));
+    }
+  });
 
   for (const [name, required] of Object.entries({
     resource: { resource: { url: "/report", description: "d".repeat(13_000) } },

@@ -5,6 +5,7 @@ import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import { Principal } from "@icp-sdk/core/principal";
 import { decodePaymentSignatureHeader } from "@x402/core/http";
 import { accountText, type ExactIcrc2Payload, networkId, offerId, paymentId, signedMessage, termsOf } from "../src/index.js";
+import { chainCost } from "../src/authorization.js";
 import { mismatch, readOffer } from "../src/offer.js";
 
 interface Vectors {
@@ -12,6 +13,7 @@ interface Vectors {
   offers: { canister: string; method: string; route: string; revision: number | string; offer: string }[];
   requests: { name: string; method: string; url: string; mismatch: string | null; extra: Record<string, unknown> }[];
   accounts: { owner: string; subaccount: string | null; text: string }[];
+  badSignatures: { name: string; payment: { payload: ExactIcrc2Payload } }[];
   payments: { name: string; header: string; message: string; paymentId: string; payer: string }[];
 }
 
@@ -60,6 +62,15 @@ describe("the vectors of docs/scheme_exact_icp.md", () => {
       }[expected ?? ""];
       if (shape) assert.match(problem ?? "", shape);
       else assert.equal(problem, undefined);
+    });
+  }
+
+  for (const { name, payment } of vectors.badSignatures) {
+    it(`${name}: what the chain costs`, () => {
+      const { publicKey, delegations = [] } = payment.payload;
+      const keys = [publicKey, ...delegations.map(({ pubkey }) => pubkey)];
+      const cost = chainCost(keys.map((key) => new Uint8Array(Buffer.from(key, "base64"))));
+      assert.equal(cost > 515, name === "the chain is genuine and costs too much");
     });
   }
 

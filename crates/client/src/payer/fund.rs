@@ -290,6 +290,14 @@ impl Payer {
                 )));
             }
         }
+        let key = self.identity.public_key_der();
+        x402_icp::signature::check_chain(
+            &key,
+            &chain,
+            now().saturating_mul(1_000_000_000),
+            offer.spender,
+        )
+        .map_err(|error| PayError::Delegation(error.to_string()))?;
         let name = priced.request.payment_identifier.as_deref();
         let draft = PaymentPayload {
             x402_version: X402_VERSION,
@@ -300,7 +308,7 @@ impl Payer {
                 nonce: "0".repeat(64),
                 valid_after: last_moment.to_string(),
                 valid_before: last_moment.to_string(),
-                public_key: x402_icp::values::to_base64(&self.identity.public_key_der()),
+                public_key: x402_icp::values::to_base64(&key),
                 signature: "A".repeat(SIGNATURE_TEXT_BYTES),
                 delegations: (!chain.is_empty())
                     .then(|| chain.iter().map(DelegationText::from).collect()),
