@@ -25,7 +25,6 @@ use ic_cdk::{init, inspect_message, post_upgrade, pre_upgrade, query, update};
 use runtime::ic::{self, IcRuntime, InFlight};
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
-use std::{future::Future, pin::Pin};
 
 /// This canister's version.
 pub const VERSION: &str = if cfg!(feature = "broken") {
@@ -35,14 +34,24 @@ pub const VERSION: &str = if cfg!(feature = "broken") {
     env!("CARGO_PKG_VERSION")
 };
 
-/// What the timer runs.
-fn tick() -> Pin<Box<dyn Future<Output = ()>>> {
-    Box::pin(async {
-        let _in_flight = InFlight::timer();
-        service::recover::tick(&IcRuntime).await;
-        // A ledger may have named another fee.
-        http::certify_changes();
-    })
+/// The system's timer.
+#[unsafe(export_name = "canister_global_timer")]
+extern "C" fn global_timer() {
+    ic_cdk_executor::in_tracking_executor_context(runtime::timers::fire);
+}
+
+/// What the timer runs. Hidden from the interface: nobody else may call it.
+#[update(hidden = true)]
+async fn __tick() {
+    if ic_cdk::api::msg_caller() != ic_cdk::api::canister_self() {
+        ic_cdk::trap("only the canister's own timer calls this");
+    }
+    let _in_flight = InFlight::timer();
+    // What is left of a change of many offers goes first: it waits for nobody.
+    http::certify_changes();
+    service::recover::tick(&IcRuntime).await;
+    // A ledger may have named another fee.
+    http::certify_changes();
 }
 
 // All methods read their arguments by `api::arguments`. A method with a codec of its own would be exported as one of
@@ -74,7 +83,6 @@ fn of_query<T: CandidType + DeserializeOwned>(bytes: Vec<u8>) -> T {
 #[init(decode_with = "of_installation", hidden = true)]
 #[cfg_attr(test, candid::candid_method(init))]
 fn init(args: Option<TollkeeperArgs>) {
-    runtime::timers::on_tick(tick);
     if let Err(error) = endpoints::init(&IcRuntime, args) {
         ic_cdk::trap(error);
     }
@@ -92,7 +100,6 @@ fn pre_upgrade() {
 
 #[post_upgrade(decode_with = "of_installation", hidden = true)]
 fn post_upgrade(args: Option<TollkeeperArgs>) {
-    runtime::timers::on_tick(tick);
     if let Err(error) = endpoints::post_upgrade(&IcRuntime, args) {
         ic_cdk::trap(error);
     }

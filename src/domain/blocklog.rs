@@ -20,6 +20,8 @@ use wire::Value;
 
 /// The method of ledgers; archives name theirs.
 pub const METHOD: &str = "icrc3_get_blocks";
+/// No argument for a page, or for all the blocks that are looked at again, is longer.
+pub const MAX_ARGUMENT_BYTES: usize = 4_096;
 /// So many blocks are asked for at once. Ledgers give fewer: the ICRC ledger suite 100.
 pub const PAGE: u64 = 1_000;
 /// A longer reply is not read.

@@ -18,8 +18,9 @@ pub const MAX_OPEN_PER_LEDGER: u32 = 1_000;
 pub const MAX_OPEN_PER_PAYER: u32 = 150;
 /// The most payments that wait for one ledger. The system carries 500 calls to one canister.
 pub const MAX_SETTLING_PER_LEDGER: u32 = 400;
-/// How many payments of one payer may be open while so many wait for the ledger: a few keys, which cost
-/// nothing, must not be able to take all of a ledger's places.
+/// How many payments of one payer may be open while so many wait for the ledger, if it has all
+/// [`MAX_SETTLING_PER_LEDGER`] places; with fewer places, in proportion. A few keys, which cost nothing, must
+/// not be able to take all of a ledger's places.
 const SHARES: [(u32, u32); 4] = [
     (200, MAX_OPEN_PER_PAYER),
     (300, 20),
@@ -133,6 +134,50 @@ impl FailingPayers {
     }
 }
 
+/// What the canister can pay for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Means {
+    /// What it can spend now. Payments that are being settled hold back what their calls took.
+    pub liquid: Cycles,
+    /// What one more call takes until it is answered.
+    pub call: Cycles,
+    /// What is kept besides the floor, in case that the message comes to use more memory.
+    pub spare: Cycles,
+}
+
+/// How many payments can be settled at one time: those that are, and as many more as there are cycles for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Places {
+    /// In all ledgers.
+    all: u32,
+    /// In one ledger: one that does not answer leaves a quarter to the others.
+    of_ledger: u32,
+}
+
+impl Places {
+    fn new(limits: &Limits, means: &Means, settling: u32) -> Self {
+        let kept = limits.cycles_floor.0.saturating_add(means.spare.0);
+        let free = means.liquid.0.saturating_sub(kept);
+        let more = free.checked_div(means.call.0).unwrap_or(u128::MAX);
+        let all = u128::from(settling).saturating_add(more);
+        let all = u32::try_from(all).unwrap_or(u32::MAX);
+        Places {
+            all,
+            of_ledger: (all - all / 4).min(MAX_SETTLING_PER_LEDGER),
+        }
+    }
+
+    /// How many payments one payer may have open while so many wait for the ledger; at least one.
+    fn share(&self, settling: u32) -> u32 {
+        let scaled = |of_all: u32| {
+            let scaled = u64::from(of_all) * u64::from(self.of_ledger);
+            (scaled / u64::from(MAX_SETTLING_PER_LEDGER)) as u32
+        };
+        let band = SHARES.iter().find(|(up_to, _)| settling < scaled(*up_to));
+        band.map_or(1, |(_, share)| scaled(*share).max(1))
+    }
+}
+
 /// What a new payment would come on top of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
@@ -148,6 +193,8 @@ pub struct Load {
     pub failing_payer: bool,
     /// Whether no more failures can be remembered.
     pub failures_full: bool,
+    /// Payments that wait for any ledger's answer.
+    pub settling: u32,
     /// How the ledger has been answering.
     pub ledger: LedgerHealth,
 }
@@ -158,6 +205,9 @@ pub enum NoCapacity {
     /// The canister has fewer cycles than its floor.
     #[error("no new payments at present: the canister runs low on cycles")]
     Cycles,
+    /// Each payment that is being settled holds back what a call takes.
+    #[error("too many payments are under way for the cycles of the canister, try again later")]
+    Places,
     /// The books have reached `max_payments`.
     #[error("no new payments: the books are full")]
     Books,
@@ -194,12 +244,34 @@ pub struct Capacity {
     pub of_payer: Result<(), NoCapacity>,
 }
 
-/// Whether one more payment can be taken by a canister with so many cycles.
-pub fn check(limits: &Limits, load: &Load, cycles: Cycles, now: TimestampNs) -> Capacity {
+/// Whether one more payment can be taken by a canister with these means.
+pub fn check(limits: &Limits, load: &Load, means: &Means, now: TimestampNs) -> Capacity {
+    let places = Places::new(limits, means, load.settling);
+    let public = match check_cycles(limits, load, means, &places) {
+        Ok(()) => check_public(limits, load, &places, now),
+        poor => poor,
+    };
     Capacity {
-        public: check_public(limits, load, cycles, now),
-        of_payer: check_payer(load),
+        public,
+        of_payer: check_payer(load, &places),
     }
+}
+
+/// Below the floor the cycles are for what is owed. Above it, a payment whose call cannot be paid for would
+/// fail, and its authorization with it.
+fn check_cycles(
+    limits: &Limits,
+    load: &Load,
+    means: &Means,
+    places: &Places,
+) -> Result<(), NoCapacity> {
+    if means.liquid < limits.cycles_floor || places.all == 0 {
+        return Err(NoCapacity::Cycles);
+    }
+    if load.settling >= places.all {
+        return Err(NoCapacity::Places);
+    }
+    Ok(())
 }
 
 /// Unknown payments stay open until their ledger answers clearly. While it does not, as when it is
@@ -208,13 +280,9 @@ pub fn check(limits: &Limits, load: &Load, cycles: Cycles, now: TimestampNs) -> 
 fn check_public(
     limits: &Limits,
     load: &Load,
-    cycles: Cycles,
+    places: &Places,
     now: TimestampNs,
 ) -> Result<(), NoCapacity> {
-    // Below the floor the cycles are for what is owed.
-    if cycles < limits.cycles_floor {
-        return Err(NoCapacity::Cycles);
-    }
     if load.settled.saturating_add(load.open) >= limits.max_payments {
         return Err(NoCapacity::Books);
     }
@@ -227,7 +295,7 @@ fn check_public(
     if load.failures_full {
         return Err(NoCapacity::Failures);
     }
-    if load.ledger.settling >= MAX_SETTLING_PER_LEDGER {
+    if load.ledger.settling >= places.of_ledger {
         return Err(NoCapacity::Ledger);
     }
     // While one is let through to see, the others go on waiting.
@@ -238,12 +306,8 @@ fn check_public(
     Ok(())
 }
 
-fn check_payer(load: &Load) -> Result<(), NoCapacity> {
-    let share = SHARES
-        .iter()
-        .find(|(settling, _)| load.ledger.settling < *settling)
-        .map_or(0, |(_, share)| *share);
-    if load.open_of_payer >= share {
+fn check_payer(load: &Load, places: &Places) -> Result<(), NoCapacity> {
+    if load.open_of_payer >= places.share(load.ledger.settling) {
         return Err(NoCapacity::OpenOfPayer);
     }
     if load.failing_payer && load.open_of_payer >= MAX_OPEN_OF_FAILING {
@@ -253,195 +317,4 @@ fn check_payer(load: &Load) -> Result<(), NoCapacity> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{domain::payment::Failure, types::BlockIndex};
-
-    const NOW: TimestampNs = TimestampNs(1_000_000_000_000);
-
-    const CYCLES: Cycles = Cycles(100_000_000_000_000);
-
-    fn at(
-        limits: &Limits,
-        load: &Load,
-        cycles: Cycles,
-        now: TimestampNs,
-    ) -> Result<(), NoCapacity> {
-        let capacity = check(limits, load, cycles, now);
-        capacity.public.and(capacity.of_payer)
-    }
-
-    fn checked(load: Load) -> Result<(), NoCapacity> {
-        at(&Limits::default(), &load, CYCLES, NOW)
-    }
-
-    #[test]
-    fn every_limit_has_its_reason() {
-        assert_eq!(checked(Load::default()), Ok(()));
-        let none = Load::default();
-        let few = Limits {
-            max_payments: 7,
-            ..Limits::default()
-        };
-        let floor = few.cycles_floor;
-        assert_eq!(at(&few, &none, floor, NOW), Ok(()));
-        let less = Cycles(floor.0 - 1);
-        assert_eq!(at(&few, &none, less, NOW), Err(NoCapacity::Cycles));
-        let full = Load {
-            settled: 5,
-            open: 2,
-            ..none
-        };
-        assert_eq!(at(&few, &full, CYCLES, NOW), Err(NoCapacity::Books));
-        assert_eq!(
-            checked(Load {
-                open: MAX_OPEN,
-                ..none
-            }),
-            Err(NoCapacity::Open)
-        );
-        let of_ledger = Load {
-            open_of_ledger: MAX_OPEN_PER_LEDGER,
-            ..none
-        };
-        assert_eq!(checked(of_ledger), Err(NoCapacity::OpenOfLedger));
-        let of_payer = Load {
-            open_of_payer: MAX_OPEN_PER_PAYER,
-            ..none
-        };
-        assert_eq!(checked(of_payer), Err(NoCapacity::OpenOfPayer));
-        let failed = Load {
-            failures_full: true,
-            ..none
-        };
-        assert_eq!(checked(failed), Err(NoCapacity::Failures));
-        let mut waiting = none;
-        waiting.ledger.settling = MAX_SETTLING_PER_LEDGER;
-        assert_eq!(checked(waiting), Err(NoCapacity::Ledger));
-    }
-
-    /// How many places of an idle ledger so many new keys get if each takes all that it can.
-    fn taken_by(keys: usize) -> u32 {
-        let mut load = Load::default();
-        for _ in 0..keys {
-            load.open_of_payer = 0;
-            while checked(load).is_ok() {
-                load.open_of_payer += 1;
-                load.ledger.settling += 1;
-            }
-        }
-        load.ledger.settling
-    }
-
-    #[test]
-    fn three_throw_away_keys_do_not_take_all_places_of_a_ledger() {
-        assert_eq!(taken_by(1), MAX_OPEN_PER_PAYER);
-        assert!(taken_by(3) < 250);
-        assert!(taken_by(20) < MAX_SETTLING_PER_LEDGER);
-        assert_eq!(taken_by(1_000), MAX_SETTLING_PER_LEDGER);
-    }
-
-    #[test]
-    fn what_concerns_one_payer_is_no_public_fact() {
-        let busy = Load {
-            open_of_payer: MAX_OPEN_PER_PAYER,
-            failing_payer: true,
-            ..Load::default()
-        };
-        let capacity = check(&Limits::default(), &busy, CYCLES, NOW);
-        assert_eq!(capacity.public, Ok(()));
-        assert_eq!(capacity.of_payer, Err(NoCapacity::OpenOfPayer));
-    }
-
-    #[test]
-    fn a_payer_who_only_fails_is_slowed_down_and_one_success_ends_it() {
-        let payer = Principal::from_slice(&[1]);
-        let failed = |kind| State::Failed {
-            failure: Failure {
-                kind,
-                message: String::new(),
-            },
-            at: NOW,
-        };
-        let mut failing = FailingPayers::default();
-        for _ in 0..MAX_FAILED_IN_A_ROW {
-            assert!(!failing.contains(&payer, NOW));
-            failing.note(payer, &failed(FailureKind::FeeChanged), NOW);
-            failing.note(payer, &failed(FailureKind::InsufficientFunds), NOW);
-        }
-        assert!(failing.contains(&payer, NOW));
-        assert!(!failing.contains(&payer, NOW.plus(FAILING_PAUSE)));
-        let load = |open_of_payer| Load {
-            failing_payer: true,
-            open_of_payer,
-            ..Load::default()
-        };
-        assert_eq!(checked(load(MAX_OPEN_OF_FAILING - 1)), Ok(()));
-        assert_eq!(
-            checked(load(MAX_OPEN_OF_FAILING)),
-            Err(NoCapacity::FailingPayer)
-        );
-        let settled = State::Settled {
-            block: BlockIndex(1),
-            at: NOW,
-        };
-        failing.note(payer, &settled, NOW);
-        assert!(!failing.contains(&payer, NOW));
-        for n in 0..2 * MAX_FAILING as u32 {
-            let payer = Principal::from_slice(&n.to_be_bytes());
-            failing.note(payer, &failed(FailureKind::InsufficientAllowance), NOW);
-        }
-        assert!(failing.0.len() <= MAX_FAILING);
-    }
-
-    #[test]
-    fn a_ledger_that_answers_unclearly_gets_a_pause_and_then_one_payment() {
-        let settling = State::Settling { attempt: 1 };
-        let unknown = State::Unknown {
-            doubt: Doubt::Reject,
-            since: NOW,
-            attempts: 1,
-        };
-        let mut load = Load::default();
-        for _ in 0..MAX_DOUBTS {
-            assert_eq!(checked(load), Ok(()));
-            load.ledger.note(false, &settling, NOW);
-            load.ledger.note(true, &unknown, NOW);
-        }
-        assert_eq!(load.ledger.settling, 0);
-        assert_eq!(checked(load), Err(NoCapacity::Doubts));
-        let later = NOW.plus(DOUBT_PAUSE);
-        let check_later = |load: &Load| at(&Limits::default(), load, CYCLES, later);
-        assert_eq!(check_later(&load), Ok(()));
-        load.ledger.note(false, &settling, later);
-        assert_eq!(
-            check_later(&load),
-            Err(NoCapacity::Doubts),
-            "one is enough to see"
-        );
-        load.ledger.note(
-            true,
-            &State::Settled {
-                block: BlockIndex(1),
-                at: later,
-            },
-            later,
-        );
-        assert_eq!(check_later(&load), Ok(()));
-        assert_eq!(load.ledger.doubts, 0);
-
-        // A refused repetition leaves everything as it was: the system may have refused it.
-        load.ledger.doubts = MAX_DOUBTS;
-        let doubt = Doubt::RetryRefused;
-        load.ledger.note(
-            true,
-            &State::Unknown {
-                doubt,
-                since: later,
-                attempts: 2,
-            },
-            later,
-        );
-        assert_eq!(load.ledger.doubts, MAX_DOUBTS);
-    }
-}
+mod tests;

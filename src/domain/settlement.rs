@@ -19,6 +19,9 @@ pub const METHOD: &str = "icrc2_transfer_from";
 /// The method that moves the canister's own money.
 pub const TRANSFER: &str = "icrc1_transfer";
 
+/// No argument of these two is longer.
+pub const MAX_ARGUMENT_BYTES: usize = 512;
+
 /// A reply longer than this is not read: an honest one has less than 300 bytes, apart from the message
 /// of a `GenericError`.
 pub const MAX_REPLY_BYTES: usize = 16_384;

@@ -1,10 +1,9 @@
 //! The Internet Computer.
 //!
 //! The reply to a call comes back to a raw address in the heap: that of the future that waits for it (`ic-cdk`
-//! 0.20, `callback` in `call.rs`), and for the call to itself in which each timer runs, that of the timer
-//! (`ic-cdk-timers` 1.0, `timer_scope_callback` in `global_timer.rs`). After an upgrade something else lives there:
-//! one payment's answer could be taken for another's. So calls are counted ([`InFlight`]), and `pre_upgrade` refuses
-//! to leave any behind ([`nothing_in_flight`]).
+//! 0.20, `callback` in `call.rs`), those to itself in which the timer runs included. After an upgrade something else
+//! lives there: one payment's answer could be taken for another's. So calls are counted ([`InFlight`]), and
+//! `pre_upgrade` refuses to leave any behind ([`nothing_in_flight`]).
 
 use crate::{
     domain::settlement::CallOutcome,
@@ -17,56 +16,67 @@ use ic_cdk::{
     call::{Call, CallFailed},
     futures::is_recovering_from_trap,
 };
-use std::cell::Cell;
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
 
-/// How long after the end of its task a timer's call may still be on its way home.
-const HOMECOMING: Seconds = Seconds(10);
 /// How long the answer to a call can come after a trap that nobody waits for any more.
 const LOST_CALL: Seconds = Seconds(CALL_TIMEOUT_SECONDS + 20);
 
 thread_local! {
     static UNDER_WAY: Cell<u32> = const { Cell::new(0) };
     static ON_THE_WAY_UNTIL: Cell<TimestampNs> = const { Cell::new(TimestampNs(0)) };
+    /// How many calls wait for each canister.
+    static WAITING: RefCell<BTreeMap<Principal, u32>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// Stands for a call, or for the task of a timer, from before it begins until it is over, however it ends.
+/// Stands for a call, or for what runs in the timer, from before it begins until it is over, however it ends.
 pub struct InFlight {
-    timer: bool,
+    callee: Option<Principal>,
 }
 
 impl InFlight {
-    fn begin(timer: bool) -> Self {
+    fn begin(callee: Option<Principal>) -> Self {
         UNDER_WAY.set(UNDER_WAY.get().saturating_add(1));
-        Self { timer }
+        if let Some(callee) = callee {
+            WAITING.with_borrow_mut(|waiting| *waiting.entry(callee).or_default() += 1);
+        }
+        Self { callee }
     }
 
-    /// For what runs in a timer, from when it is set or begins.
+    /// For what runs in the timer.
     #[must_use]
     pub fn timer() -> Self {
-        Self::begin(true)
+        Self::begin(None)
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         UNDER_WAY.set(UNDER_WAY.get().saturating_sub(1));
-        // After a trap what waited is dropped, and the answers come all the same.
-        let on_the_way = match (is_recovering_from_trap(), self.timer) {
-            (true, _) => LOST_CALL,
-            (false, true) => HOMECOMING,
-            (false, false) => return,
-        };
-        let until = TimestampNs(api::time()).plus(on_the_way);
-        ON_THE_WAY_UNTIL.set(until.max(ON_THE_WAY_UNTIL.get()));
+        if let Some(callee) = self.callee {
+            WAITING.with_borrow_mut(|waiting| {
+                let left = waiting.get(&callee).copied().unwrap_or_default();
+                match left {
+                    0 | 1 => drop(waiting.remove(&callee)),
+                    _ => drop(waiting.insert(callee, left - 1)),
+                }
+            });
+        }
+        if is_recovering_from_trap() {
+            // After a trap what waited is dropped, and the answers come all the same.
+            let until = TimestampNs(api::time()).plus(LOST_CALL);
+            ON_THE_WAY_UNTIL.set(until.max(ON_THE_WAY_UNTIL.get()));
+        }
     }
 }
 
-/// Whether no reply can come home after this message: the canister is stopped, or nothing is under way, and no timer
-/// has just ended or is about to begin.
+/// Whether no reply can come home after this message: the canister is stopped, or nothing is under way.
 pub fn nothing_in_flight() -> bool {
     let now = TimestampNs(api::time());
     api::canister_status() == CanisterStatusCode::Stopped
-        || UNDER_WAY.get() == 0 && now > ON_THE_WAY_UNTIL.get() && !timers::due(now)
+        || UNDER_WAY.get() == 0 && now > ON_THE_WAY_UNTIL.get()
 }
 
 /// The system this canister runs on.
@@ -90,8 +100,16 @@ impl Runtime for IcRuntime {
         api::canister_self()
     }
 
-    fn cycles_balance(&self) -> Cycles {
-        Cycles(api::canister_cycle_balance())
+    fn liquid_cycles(&self) -> Cycles {
+        Cycles(api::canister_liquid_cycle_balance())
+    }
+
+    fn call_cost(&self, method: &str, argument_bytes: usize) -> Cycles {
+        Cycles(api::cost_call(method.len() as u64, argument_bytes as u64))
+    }
+
+    fn calls_to(&self, canister: &Principal) -> u32 {
+        WAITING.with_borrow(|waiting| waiting.get(canister).copied().unwrap_or_default())
     }
 
     fn root_key(&self) -> Vec<u8> {
@@ -103,13 +121,7 @@ impl Runtime for IcRuntime {
         if UNDER_WAY.get() > 0 {
             trap_now_and_then("at the end");
         }
-        if let Some(at) = timers::wake(self.now(), at) {
-            let before = api::global_timer_set(at.0);
-            if before != 0 && before < at.0 {
-                // Something else comes first; the one after it is set when that fires.
-                api::global_timer_set(before);
-            }
-        }
+        timers::wake(at);
     }
 
     async fn call(&self, canister: Principal, method: &str, argument: Vec<u8>) -> CallOutcome {
@@ -117,7 +129,7 @@ impl Runtime for IcRuntime {
             // One call after the other could hold up the stop for long.
             return CallOutcome::NotSent("the canister is being stopped".into());
         }
-        let _in_flight = InFlight::begin(false);
+        let _in_flight = InFlight::begin(Some(canister));
         #[cfg(feature = "traps")]
         trap_now_and_then("before a call");
         let call = Call::bounded_wait(canister, method)

@@ -26,8 +26,23 @@ pub trait Runtime {
     /// This canister.
     fn canister_id(&self) -> Principal;
 
-    /// How many cycles this canister has.
-    fn cycles_balance(&self) -> Cycles;
+    /// How many cycles this canister can spend: without those that keep its memory alive, and without those
+    /// that calls in flight hold back.
+    fn liquid_cycles(&self) -> Cycles;
+
+    /// How many cycles a call of `method` with an argument of so many bytes takes when it is made. What it
+    /// does not need comes back with the answer.
+    fn call_cost(&self, method: &str, argument_bytes: usize) -> Cycles;
+
+    /// How many calls to this canister wait for its answer.
+    fn calls_to(&self, canister: &Principal) -> u32;
+
+    /// Whether this call can be made now. To be asked before anything is written down for it: a call that
+    /// cannot be made must leave no trace.
+    fn can_call(&self, canister: &Principal, method: &str, argument_bytes: usize) -> bool {
+        let cost = self.call_cost(method, argument_bytes);
+        self.liquid_cycles() >= with_spare(cost) && self.calls_to(canister) < MAX_CALLS_TO
+    }
 
     /// DER of the root key of this network. Not available in queries.
     fn root_key(&self) -> Vec<u8>;
@@ -52,3 +67,12 @@ pub trait Runtime {
 /// answer can be SYS_UNKNOWN, which the state machine of payments has to know anyway: the payment is
 /// unknown, and the same call again finds out, because the ledger drops duplicates.
 pub const CALL_TIMEOUT_SECONDS: u32 = 60;
+
+/// The most calls that wait for one canister; the system carries 500.
+pub const MAX_CALLS_TO: u32 = 480;
+
+/// What a call costs, and an eighth: memory that the same message comes to use raises what the system keeps
+/// back of the cycles.
+pub fn with_spare(cost: Cycles) -> Cycles {
+    Cycles(cost.0.saturating_add(cost.0 / 8))
+}

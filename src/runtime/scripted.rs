@@ -8,7 +8,7 @@ use crate::{
 use candid::{CandidType, Encode, Principal};
 use std::{
     cell::{Cell, RefCell},
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     future::Future,
     pin::{Pin, pin},
     rc::Rc,
@@ -28,7 +28,10 @@ pub struct ScriptedRuntime {
     pub now: Cell<TimestampNs>,
     pub caller: Cell<Principal>,
     pub controller: Principal,
-    pub cycles: Cell<Cycles>,
+    /// Those that no call in flight holds back.
+    pub cycles: Rc<Cell<Cycles>>,
+    /// How many calls wait for an answer, canister by canister.
+    waiting: Rc<RefCell<BTreeMap<Principal, u32>>>,
     pub root_key: Vec<u8>,
     pub calls: RefCell<Vec<MadeCall>>,
     answers: RefCell<VecDeque<CallOutcome>>,
@@ -43,6 +46,8 @@ pub struct ScriptedRuntime {
 }
 
 impl ScriptedRuntime {
+    /// What every call takes, until its answer comes.
+    pub const CALL_COST: Cycles = Cycles(42_000_000_000);
     pub const CANISTER: [u8; 10] = [0, 0, 0, 0, 0, 0, 0, 9, 1, 1];
 
     pub fn new(now: TimestampNs) -> Self {
@@ -51,7 +56,8 @@ impl ScriptedRuntime {
             now: Cell::new(now),
             caller: Cell::new(controller),
             controller,
-            cycles: Cell::new(Cycles(10_000_000_000_000)),
+            cycles: Rc::new(Cell::new(Cycles(1_000_000_000_000_000))),
+            waiting: Rc::default(),
             root_key: x402_icp::network::MAINNET_ROOT_KEY_DER.to_vec(),
             calls: RefCell::default(),
             answers: RefCell::default(),
@@ -89,7 +95,36 @@ impl ScriptedRuntime {
 
 struct Answer<'a> {
     runtime: &'a ScriptedRuntime,
+    canister: Principal,
     fixed: Option<CallOutcome>,
+}
+
+impl<'a> Answer<'a> {
+    /// Takes what the call costs. `fixed`: how it is answered, if not from the queue.
+    fn begin(
+        runtime: &'a ScriptedRuntime,
+        canister: Principal,
+        fixed: Option<CallOutcome>,
+    ) -> Self {
+        let left = runtime.cycles.get().0 - ScriptedRuntime::CALL_COST.0;
+        runtime.cycles.set(Cycles(left));
+        *runtime.waiting.borrow_mut().entry(canister).or_default() += 1;
+        Answer {
+            runtime,
+            canister,
+            fixed,
+        }
+    }
+}
+
+impl Drop for Answer<'_> {
+    fn drop(&mut self) {
+        let back = self.runtime.cycles.get().0 + ScriptedRuntime::CALL_COST.0;
+        self.runtime.cycles.set(Cycles(back));
+        if let Some(waiting) = self.runtime.waiting.borrow_mut().get_mut(&self.canister) {
+            *waiting -= 1;
+        }
+    }
 }
 
 impl Future for Answer<'_> {
@@ -124,8 +159,20 @@ impl Runtime for ScriptedRuntime {
         Principal::from_slice(&Self::CANISTER)
     }
 
-    fn cycles_balance(&self) -> Cycles {
+    fn liquid_cycles(&self) -> Cycles {
         self.cycles.get()
+    }
+
+    fn call_cost(&self, _: &str, _: usize) -> Cycles {
+        Self::CALL_COST
+    }
+
+    fn calls_to(&self, canister: &Principal) -> u32 {
+        self.waiting
+            .borrow()
+            .get(canister)
+            .copied()
+            .unwrap_or_default()
     }
 
     fn root_key(&self) -> Vec<u8> {
@@ -143,21 +190,24 @@ impl Runtime for ScriptedRuntime {
         argument: Vec<u8>,
     ) -> impl Future<Output = CallOutcome> {
         let fixed = self.fee.borrow().clone().filter(|_| method == "icrc1_fee");
+        let affordable = self.cycles.get() >= Self::CALL_COST;
         if fixed.is_some() {
             self.fee_asked.set(self.fee_asked.get() + 1);
-            return Answer {
-                runtime: self,
-                fixed,
-            };
+        } else if affordable {
+            self.calls.borrow_mut().push(MadeCall {
+                canister,
+                method: method.into(),
+                argument,
+            });
         }
-        self.calls.borrow_mut().push(MadeCall {
-            canister,
-            method: method.into(),
-            argument,
-        });
-        Answer {
-            runtime: self,
-            fixed: None,
+        let call = affordable.then(|| Answer::begin(self, canister, fixed));
+        async move {
+            match call {
+                Some(call) => call.await,
+                None => {
+                    CallOutcome::NotSent("this canister has too few cycles for the call".into())
+                }
+            }
         }
     }
 }

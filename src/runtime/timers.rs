@@ -1,78 +1,146 @@
-//! The one timer of the canister: none while nothing is due, and never more than one.
+//! The one timer of the canister: none while nothing is due.
 //!
-//! An interval timer, although each firing replaces it: it is replaced in the message that it fires, so
-//! when that message traps, everything it did is undone, the replacement too, and the interval goes on.
-//! (A one-shot timer of `ic-cdk-timers` 1.0 is gone after a trap. An interval is put back before the
-//! task runs, in a call of its own; see `global_timer.rs` there, step 7.)
-//! An upgrade forgets timers: `post_upgrade` has to call [`on_tick`] and to ask to be woken again.
+//! It is the system's own, not that of `ic-cdk-timers`, for the sake of two hours in which that one fails:
+//! - While the canister has fewer cycles than a call takes, `ic-cdk-timers` 1.0 tries again in every round,
+//!   and each try costs five million cycles until nothing is left ([`POOR`] here).
+//! - The system drops a timer that comes due while the canister is frozen. `ic-cdk-timers` goes on believing
+//!   that it is set ([`LOST`] here).
+//!
+//! What runs when it fires runs in a call to this canister itself, so that a trap undoes what that call did
+//! and not that the timer is set again ([`SAFETY_NET`]).
+//! An upgrade forgets timers: `post_upgrade` has to ask to be woken again.
 
-use crate::types::{Seconds, TimestampNs};
-use ic_cdk_timers::{TimerId, clear_timer, set_timer_interval};
-use std::{
-    cell::{Cell, RefCell},
-    future::Future,
-    pin::Pin,
-    time::Duration,
+use crate::{
+    runtime::{ic::InFlight, with_spare},
+    types::{Cycles, Seconds, TimestampNs},
 };
+use ic_cdk::{api, call::Call};
+use std::cell::Cell;
 
-/// What runs when the timer fires.
-pub type Tick = fn() -> Pin<Box<dyn Future<Output = ()>>>;
+/// The method that runs when the timer fires; only this canister may call it.
+pub const METHOD: &str = "__tick";
 
 /// The shortest time from asking to firing: a firing costs about 15 million cycles.
-const SHORTEST: Duration = Duration::from_secs(5);
+const SHORTEST: Seconds = Seconds(5);
 /// The longest: what is due later is looked at once a day until then.
-const LONGEST: Duration = Duration::from_secs(86_400);
+const LONGEST: Seconds = Seconds(86_400);
 /// A timer that is late by more than this does not come any more.
 const LOST: Seconds = Seconds(60);
+/// While there are too few cycles for a call, nothing can be done but to look again after this.
+const POOR: Seconds = Seconds(300);
+/// What runs says itself when the next firing is to be. If it traps, it is run again after this.
+const SAFETY_NET: Seconds = Seconds(60);
+/// How long the end of what runs is waited for: as long as the system allows.
+const PATIENCE_SECONDS: u32 = 300;
 
 thread_local! {
-    static TICK: Cell<Option<Tick>> = const { Cell::new(None) };
-    static ARMED: RefCell<Option<(TimestampNs, TimerId)>> = const { RefCell::new(None) };
+    /// For when the system's timer is set.
+    static SET: Cell<Option<TimestampNs>> = const { Cell::new(None) };
+    /// Something wants to go on in the next round.
+    static SOON: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Says what runs when the timer fires; for `init` and `post_upgrade`.
-pub fn on_tick(tick: Tick) {
-    TICK.set(Some(tick));
-}
-
-/// Arms the timer for this time, and for no other; without a time, disarms it. Returns the time for which
-/// it was armed just now.
-///
-/// The caller has to see to it that the system's own timer fires then: the system drops a timer that comes
-/// due while the canister is frozen, and `ic-cdk-timers` 1.0 goes on believing that it is set, so that it
-/// sets no later one (`update_ic0_timer` in its `state.rs`). When it fires, both agree again.
-#[must_use]
-pub fn wake(now: TimestampNs, at: Option<TimestampNs>) -> Option<TimestampNs> {
-    let (Some(at), Some(tick)) = (at, TICK.get()) else {
-        disarm();
-        return None;
+/// Sets the timer for this time, or as soon after it as can be, and for no other; without a time, not at all.
+pub fn wake(at: Option<TimestampNs>) {
+    let now = TimestampNs(api::time());
+    let at = if SOON.get() { Some(now) } else { at };
+    let shortest = match (poor(), SOON.get()) {
+        (true, _) => POOR,
+        (false, true) => Seconds(0),
+        (false, false) => SHORTEST,
     };
-    let wait = Duration::from_nanos(at.0.saturating_sub(now.0)).clamp(SHORTEST, LONGEST);
-    let target = TimestampNs(now.0.saturating_add(wait.as_nanos() as u64));
-    // What is due already stays due: asking again and again must not put it off for ever.
-    let stands = |armed: TimestampNs| {
-        let lost = now > armed.plus(LOST);
-        at <= armed && armed <= target && !lost
-    };
-    if ARMED.with_borrow(|armed| armed.is_some_and(|(armed, _)| stands(armed))) {
-        return None;
+    if let Some(change) = change(now, SET.get(), at, shortest) {
+        set(change);
     }
-    disarm();
-    let id = set_timer_interval(wait, move || async move {
-        disarm();
-        tick().await;
+}
+
+/// Has the timer fire in the next round.
+pub fn wake_soon() {
+    SOON.set(true);
+    wake(None);
+}
+
+/// To be run by the system's timer.
+pub fn fire() {
+    SET.set(None);
+    let now = TimestampNs(api::time());
+    if poor() {
+        set(Some(now.plus(POOR)));
+        return;
+    }
+    set(Some(now.plus(SAFETY_NET)));
+    SOON.set(false);
+    let in_flight = InFlight::timer();
+    ic_cdk::futures::spawn(async move {
+        let _until_the_end = in_flight;
+        // It is over, or goes on without anybody who waits, or trapped: nothing is to be done here.
+        let _ = Call::bounded_wait(api::canister_self(), METHOD)
+            .change_timeout(PATIENCE_SECONDS)
+            .await;
     });
-    ARMED.set(Some((target, id)));
-    Some(target)
 }
 
-/// Whether the timer should have fired, so that its task may be about to begin.
-pub fn due(now: TimestampNs) -> bool {
-    ARMED.with_borrow(|armed| armed.is_some_and(|(at, _)| at <= now))
+/// Whether there are too few cycles for a call.
+fn poor() -> bool {
+    let cost = Cycles(api::cost_call(METHOD.len() as u64, 8));
+    Cycles(api::canister_liquid_cycle_balance()) < with_spare(cost)
 }
 
-fn disarm() {
-    if let Some((_, id)) = ARMED.take() {
-        clear_timer(id);
+fn set(at: Option<TimestampNs>) {
+    SET.set(at);
+    api::global_timer_set(at.unwrap_or_default().0);
+}
+
+/// For when the timer has to be set, if it has to be set anew at all.
+fn change(
+    now: TimestampNs,
+    set: Option<TimestampNs>,
+    at: Option<TimestampNs>,
+    shortest: Seconds,
+) -> Option<Option<TimestampNs>> {
+    let Some(at) = at else {
+        return set.is_some().then_some(None);
+    };
+    let target = at.max(now.plus(shortest)).min(now.plus(LONGEST));
+    // What is due already stays due: asking again and again must not put it off for ever.
+    let stands = set.is_some_and(|set| at <= set && set <= target && now <= set.plus(LOST));
+    (!stands).then_some(Some(target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn s(seconds: u64) -> TimestampNs {
+        TimestampNs::from_seconds(seconds)
+    }
+
+    #[test]
+    fn the_timer_is_set_for_the_first_thing_that_is_due() {
+        let change = |set, at| change(s(1_000), set, at, SHORTEST);
+        assert_eq!(change(None, None), None);
+        assert_eq!(change(Some(s(1_100)), None), Some(None));
+        assert_eq!(change(None, Some(s(1_100))), Some(Some(s(1_100))));
+        assert_eq!(change(Some(s(1_100)), Some(s(1_100))), None);
+        assert_eq!(change(Some(s(1_100)), Some(s(1_200))), Some(Some(s(1_200))));
+        assert_eq!(change(Some(s(1_100)), Some(s(1_050))), Some(Some(s(1_050))));
+        assert_eq!(
+            change(None, Some(s(999_999))),
+            Some(Some(s(1_000 + 86_400)))
+        );
+        // Overdue: soon, and asking again does not put it off.
+        assert_eq!(change(None, Some(s(900))), Some(Some(s(1_005))));
+        assert_eq!(change(Some(s(1_003)), Some(s(900))), None);
+        // What should have come long ago comes no more.
+        assert_eq!(change(Some(s(950)), Some(s(900))), None);
+        assert_eq!(change(Some(s(930)), Some(s(900))), Some(Some(s(1_005))));
+    }
+
+    #[test]
+    fn without_cycles_for_a_call_the_timer_is_in_no_hurry() {
+        let change = |set, at| change(s(1_000), set, at, POOR);
+        assert_eq!(change(None, Some(s(900))), Some(Some(s(1_300))));
+        assert_eq!(change(Some(s(1_250)), Some(s(900))), None);
+        assert_eq!(change(None, Some(s(2_000))), Some(Some(s(2_000))));
     }
 }

@@ -87,6 +87,10 @@ pub async fn step<R: Runtime>(runtime: &R, key: &NonceKey) {
     };
     match refund.step(anew, now) {
         Step::Wait(until) => storage::payments::postpone(key, until),
+        // Nothing is written down for a call that cannot be made.
+        _ if !treasury::can_send(runtime, &payment.ledger) => {
+            storage::payments::postpone(key, now.plus(TURN));
+        }
         Step::Ask { written, fresh } => ask(runtime, key, &payment, refund, written, fresh).await,
         Step::LookUp(written) => look_up(runtime, key, &payment, refund, written).await,
     }
@@ -131,6 +135,8 @@ async fn ask<R: Runtime>(
         if owed(key).map(|(_, known)| known) != Some(refund) {
             return;
         }
+        // Others may have spent the cycles meanwhile.
+        let covered = covered.filter(|_| treasury::can_send(runtime, &payment.ledger));
         if covered != Some(true) {
             refund.busy_until = runtime.now();
             liabilities::put_refund(key, &refund);

@@ -38,6 +38,11 @@ pub struct Solvency {
     pub solvent: Option<bool>,
 }
 
+/// Whether a ledger can be asked for a transfer now. If not, nothing may be written down for it.
+pub(super) fn can_send<R: Runtime>(runtime: &R, ledger: &Principal) -> bool {
+    runtime.can_call(ledger, settlement::TRANSFER, settlement::MAX_ARGUMENT_BYTES)
+}
+
 /// Asks a ledger for a transfer, and judges the answer. Who calls this books the outcome, and calls
 /// [`fees::renew`] then.
 pub(super) async fn send<R: Runtime>(

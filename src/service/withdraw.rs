@@ -115,6 +115,14 @@ pub async fn withdraw<R: Runtime>(
             fresh,
         } => (withdrawal, written, fresh),
     };
+    if !treasury::can_send(runtime, &ledger) {
+        // Nothing is put down. What is in doubt stays so.
+        let created_at = withdrawal.created_at;
+        return Err(match fresh {
+            true => too_poor(),
+            false => WithdrawError::Unknown { created_at },
+        });
+    }
     let now = runtime.now();
     withdrawal.outgoing.begin(written, now);
     withdrawals::put(&ledger, &withdrawal);
@@ -161,6 +169,12 @@ fn book<R: Runtime>(
             Err(WithdrawError::NotMoved { problem })
         }
         _ => Err(WithdrawError::Unknown { created_at }),
+    }
+}
+
+fn too_poor() -> WithdrawError {
+    WithdrawError::NotMoved {
+        problem: "the canister has too few cycles for the call at present".into(),
     }
 }
 

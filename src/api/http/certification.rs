@@ -9,9 +9,9 @@ use super::{
     site::{Found, Site},
     types::HttpResponse,
 };
-use crate::{runtime::ic::InFlight, storage};
+use crate::{runtime::timers, storage};
 use ic_http_certification::{CERTIFICATE_EXPRESSION_HEADER_NAME, CERTIFICATE_HEADER_NAME};
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc};
 
 thread_local! {
     /// What is certified now; a cache of storage, lost and rebuilt at upgrades.
@@ -52,18 +52,12 @@ pub fn certify_all() {
 /// have changed routes, contents, ledgers or the configuration.
 ///
 /// A change of many offers, such as a ledger's new fee, is certified in steps, the others in messages of
-/// their own. Meanwhile queries prove some offers of before; a payment for one of them is refused, and
+/// their own (the timer's). Meanwhile queries prove some offers of before; a payment for one of them is refused, and
 /// the refusal has the new offers.
 pub fn certify_changes() {
     let (paths, more) = storage::changes::take_some(STEP);
     if more {
-        let in_flight = InFlight::timer();
-        ic_cdk_timers::set_timer(Duration::ZERO, async move {
-            let _until_the_end = in_flight;
-            certify_changes();
-        });
-        // Even if `ic-cdk-timers` believes that a timer is set which the system has dropped.
-        ic_cdk::api::global_timer_set(ic_cdk::api::time());
+        timers::wake_soon();
     }
     if paths.is_empty() {
         return;

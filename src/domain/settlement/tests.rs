@@ -243,3 +243,29 @@ proptest! {
         let _ = judged(&CallOutcome::Reply(bytes));
     }
 }
+
+#[test]
+fn no_argument_is_longer_than_what_its_cost_is_computed_for() {
+    let account = Account {
+        owner: candid::Principal::from_slice(&[255; 29]),
+        subaccount: Some([255; 32]),
+    };
+    let transfer = OwnTransfer {
+        from: account,
+        to: account,
+        amount: Amount(u128::MAX),
+        fee: Amount(u128::MAX),
+        memo: &[255; 32],
+        created_at: TimestampNs(u64::MAX),
+    };
+    assert!(transfer.argument().len() <= MAX_ARGUMENT_BYTES);
+    let pulled = Transfer {
+        from: &account,
+        to: &account,
+        amount: u128::MAX,
+        fee: u128::MAX,
+        memo: &[255; 32],
+        created_at_time: u64::MAX,
+    };
+    assert!(pulled.encode().len() <= MAX_ARGUMENT_BYTES);
+}

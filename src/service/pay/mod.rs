@@ -14,13 +14,13 @@ mod known;
 
 use crate::{
     domain::{
-        capacity,
+        capacity::{self, Means, NoCapacity},
         config::Config,
         payment::{Doubt, Event, Payment, Receipt, RefundCause, State},
         settlement::{self, CallOutcome},
         verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
     },
-    runtime::Runtime,
+    runtime::{Runtime, with_spare},
     service::{catalogue, fees, identifiers, recover, refund},
     storage::{
         self,
@@ -28,8 +28,8 @@ use crate::{
         responses::Response,
     },
     types::{
-        Account, BlockIndex, Fingerprint, NonceKey, PaymentId, PaymentName, Proof, RouteKey,
-        TimestampNs,
+        Account, BlockIndex, Cycles, Fingerprint, NonceKey, PaymentId, PaymentName, Proof,
+        RouteKey, TimestampNs,
     },
 };
 use candid::Principal;
@@ -116,6 +116,9 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
         Some(payment) => match known::answer(&payment, &request, proof, runtime.now()) {
             known::Answer::Final(outcome) => return *outcome,
             known::Answer::Deliver => return deliver(runtime, &key, payment, &request.route),
+            known::Answer::AskAgain if !can_ask(runtime, &payment.ledger) => {
+                return outcome(payment, None);
+            }
             known::Answer::AskAgain => retry(runtime, &key).map_err(unavailable),
             known::Answer::OtherProof => open(runtime, &key, &request, proof, true),
         },
@@ -172,11 +175,24 @@ fn unavailable(error: RecordError) -> Refusal {
 /// Asks the ledger once more for a payment that is unknown, for nobody who waits: if the money moved, the
 /// payment is settled, and what was bought waits for its payer.
 ///
-/// The caller makes sure that the ledger may be asked at all ([`may_ask`]). Returns the payment as it is
+/// The caller makes sure that the ledger may be asked at all ([`may_ask`]). A call that cannot be made now is
+/// put off. Returns the payment as it is
 /// then.
 pub async fn ask_again<R: Runtime>(runtime: &R, key: NonceKey) -> Result<Payment, RecordError> {
+    if let Some(payment) = storage::payments::by_nonce(&key)
+        && !can_ask(runtime, &payment.ledger)
+    {
+        storage::payments::postpone(&key, runtime.now().plus(known::RETRY_PAUSE));
+        return Ok(payment);
+    }
     let asked = retry(runtime, &key)?;
     Ok(ask(runtime, key, asked, None).await.0)
+}
+
+/// Whether a ledger can be asked for a transfer now. If not, nothing may be journalled for it: a first try
+/// would fail for want of our cycles, and a repetition would leave its trace for nothing.
+fn can_ask<R: Runtime>(runtime: &R, ledger: &Principal) -> bool {
+    runtime.can_call(ledger, settlement::METHOD, settlement::MAX_ARGUMENT_BYTES)
 }
 
 /// Which nonce the payment uses.
@@ -237,9 +253,19 @@ fn admit<R: Runtime>(
         }
     };
     let capacity = |payer: &Principal, ledger: &Principal| {
+        // The call is made in this message, so what can be paid for now will be.
         let load = storage::payments::load(payer, ledger, runtime.now());
-        let cycles = runtime.cycles_balance();
-        capacity::check(&config.limits, &load, cycles, runtime.now())
+        let call = runtime.call_cost(settlement::METHOD, settlement::MAX_ARGUMENT_BYTES);
+        let means = Means {
+            liquid: runtime.liquid_cycles(),
+            call,
+            spare: Cycles(with_spare(call).0 - call.0),
+        };
+        let mut capacity = capacity::check(&config.limits, &load, &means, runtime.now());
+        if capacity.public.is_ok() && !can_ask(runtime, ledger) {
+            capacity.public = Err(NoCapacity::Ledger);
+        }
+        capacity
     };
     let verified = storage::signatures::with(|dear| {
         verify(&request.payment, &sale, nonce_state, dear, capacity)

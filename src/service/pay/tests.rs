@@ -1,4 +1,5 @@
 mod clock;
+mod cycles;
 mod dear;
 mod happy_path;
 mod identifiers;

@@ -13,8 +13,8 @@
 //!
 //! A tick does a bounded number of things, for each payment at most one at a time (the state of the
 //! payment is the lock), and for all of them at one time: a ledger that does not answer holds up nobody
-//! else's. Between tries there are pauses that grow to an hour. Cycles are not looked at: what is under
-//! way is finished below the floor, too.
+//! else's. Between tries there are pauses that grow to an hour. What is under way is finished below the floor of
+//! cycles, too; a call that cannot be paid for at all is put off and leaves no trace.
 
 mod join;
 pub mod resolve;
@@ -22,7 +22,7 @@ mod search;
 
 use crate::{
     domain::{
-        blocklog::{Transfer, WINDOW},
+        blocklog::{self, Transfer, WINDOW},
         capacity::{DOUBT_PAUSE, MAX_DOUBTS, MAX_OPEN},
         payment::{Doubt, Event, Failure, FailureKind, Payment, State, message},
         roles::Unauthorized,
@@ -244,6 +244,10 @@ fn failure(text: &str) -> Failure {
 
 /// Reads the log of this ledger for every payment that needs it about now.
 async fn read<R: Runtime>(runtime: &R, ledger: Principal) {
+    // No search has begun if the first call cannot be made.
+    if !runtime.can_call(&ledger, blocklog::METHOD, blocklog::MAX_ARGUMENT_BYTES) {
+        return;
+    }
     let Some(_reading) = Reading::begin(ledger) else {
         return;
     };

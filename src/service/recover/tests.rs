@@ -1,4 +1,5 @@
 mod block_log;
+mod cycles;
 mod fairness;
 mod in_vain;
 mod odd_blocks;
@@ -8,7 +9,10 @@ mod same_again;
 use super::*;
 use crate::{
     domain::settlement::CallOutcome,
-    runtime::scripted::{poll, run},
+    runtime::{
+        scripted::{ScriptedRuntime, poll, run},
+        with_spare,
+    },
     service::{
         lifecycle,
         pay::{

@@ -359,4 +359,40 @@ fn controllers_owe_refunds_of_what_is_settled_and_not_delivered() {
     );
 }
 
+#[test]
+fn attack_33_a_refund_that_cannot_be_paid_for_leaves_no_trace() {
+    let runtime = owing(Account::from(Principal::from_slice(
+        &ScriptedRuntime::CANISTER,
+    )));
+    let trace = || storage::audit::payments_after(0, 10_000).len();
+    let (before, written) = (trace(), liabilities::refund(&KEY));
+    let cycles = runtime.cycles.replace(Default::default());
+    for _ in 0..5 {
+        later(&runtime, Seconds(3_600));
+        run(step(&runtime));
+    }
+    assert_eq!((trace(), runtime.made()), (before, 0));
+    assert_eq!(liabilities::refund(&KEY), written);
+    // One that is in doubt is not repeated either.
+    runtime.cycles.set(cycles);
+    covered(&runtime);
+    runtime.will(CallOutcome::Rejected {
+        code: 6,
+        message: "lost".into(),
+    });
+    later(&runtime, Seconds(60));
+    run(step(&runtime));
+    let (before, written, made) = (trace(), liabilities::refund(&KEY), runtime.made());
+    runtime.cycles.set(Default::default());
+    for _ in 0..5 {
+        later(&runtime, Seconds(3_600));
+        run(step(&runtime));
+    }
+    assert_eq!((trace(), runtime.made()), (before, made));
+    assert_eq!(liabilities::refund(&KEY), written);
+    runtime.cycles.set(cycles);
+    answered(&runtime, Ok(Nat::from(9u8)));
+    assert_eq!(refunded_in(), BlockIndex(9));
+}
+
 mod shared_account;

@@ -461,3 +461,37 @@ fn senseless_withdrawals_are_refused_without_a_call() {
     );
     assert_eq!(runtime.made(), 0);
 }
+
+#[test]
+fn attack_33_a_withdrawal_that_cannot_be_paid_for_leaves_no_trace() {
+    let runtime = set_up();
+    let trace = || storage::audit::admin_after(0, 10_000).len();
+    let wanted = named(900, 0);
+    let before = trace();
+    // Enough for the question before it, and while that is under way the rest is spent.
+    let one = ScriptedRuntime::CALL_COST;
+    let cycles = runtime.cycles.replace(one);
+    has(&runtime, 1_000);
+    let refused = run(withdraw(&runtime, wanted));
+    assert!(
+        matches!(refused, Err(WithdrawError::NotMoved { .. })),
+        "{refused:?}"
+    );
+    assert_eq!((trace(), transfers(&runtime).len()), (before, 0));
+    assert_eq!(withdrawals::get(&wanted.ledger, NOW), None);
+    // One that is in doubt is not repeated either.
+    runtime.cycles.set(cycles);
+    has(&runtime, 1_000);
+    lost(&runtime);
+    let unknown = Err(WithdrawError::Unknown { created_at: NOW });
+    assert_eq!(run(withdraw(&runtime, wanted)), unknown);
+    let (before, written) = (trace(), withdrawals::get(&wanted.ledger, NOW));
+    runtime.now.set(NOW.plus(Seconds(600)));
+    runtime.cycles.set(one);
+    assert_eq!(run(withdraw(&runtime, wanted)), unknown);
+    assert_eq!((trace(), transfers(&runtime).len()), (before, 1));
+    assert_eq!(withdrawals::get(&wanted.ledger, NOW), written);
+    runtime.cycles.set(cycles);
+    runtime.will_reply(Reply::Ok(Nat::from(7u8)));
+    assert_eq!(run(withdraw(&runtime, wanted)), Ok(BlockIndex(7)));
+}

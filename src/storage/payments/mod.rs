@@ -228,6 +228,7 @@ pub fn load(payer: &Principal, ledger: &Principal, now: TimestampNs) -> Load {
             .copied()
             .unwrap_or_default(),
         failing_payer: tables.failing.contains(payer, now),
+        settling: tables.health.values().map(|ledger| ledger.settling).sum(),
         ledger: tables.health.get(ledger).copied().unwrap_or_default(),
     })
 }

@@ -83,7 +83,9 @@ fn should_refuse_when_cycles_run_low() {
         .cycles
         .set(Cycles(config().limits.cycles_floor.0 - 1));
     refuse(&shop, &request, Code::LedgerUnavailable);
-    shop.runtime.cycles.set(config().limits.cycles_floor);
+    let floor = config().limits.cycles_floor.0;
+    let one_call = with_spare(ScriptedRuntime::CALL_COST).0;
+    shop.runtime.cycles.set(Cycles(floor + one_call));
     shop.will(block(1));
     let receipt = paid(shop.settle(&request));
     // What is paid is delivered all the same.

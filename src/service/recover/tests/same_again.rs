@@ -158,7 +158,9 @@ fn should_believe_an_answer_that_comes_after_the_payment_was_taken_for_unknown()
 fn should_run_below_the_cycles_floor() {
     let shop = shop();
     let request = shop.unknown(1, 1);
-    shop.runtime.cycles.set(crate::types::Cycles(0));
+    let one_call = with_spare(ScriptedRuntime::CALL_COST);
+    assert!(one_call < storage::config::read().limits.cycles_floor);
+    shop.runtime.cycles.set(one_call);
     shop.later(5).will(duplicate_of(7));
     shop.tick();
     assert_eq!(settled_in(&shop.state(&request)), Some(7));
