@@ -26,6 +26,8 @@ const SAMPLES: u64 = 32;
 /// Payments under way at a time while the books are filled; one payer may have 150.
 const BATCH: u64 = 100;
 const PRICE: u128 = 10_000;
+/// So many payers pay at the same time a canister with five trillion cycles.
+const PAYERS: u8 = 120;
 
 /// One execution, as the runtime reports it.
 #[derive(Deserialize)]
@@ -169,6 +171,49 @@ fn recovery(figures: &mut BTreeMap<&str, u64>) {
     // What was armed for the payments fires once more at most.
     hour(setup);
     figures.insert("idle_hour.cycles", hour(setup) as u64);
+}
+
+/// What a payment costs a canister with five trillion cycles, and how many payments of as many payers it takes at one
+/// time.
+fn with_five_trillion_cycles(figures: &mut BTreeMap<&str, u64>) {
+    let bench = Bench {
+        setup: Setup::with_cycles(5_000_000_000_000),
+        http: reqwest::blocking::Client::new(),
+    };
+    let setup = &bench.setup;
+    let sale = setup.sell("/report", PRICE);
+    let payer = setup.payer(1);
+    assert_eq!(bench.measure(&bench.paid(&sale, &payer)).status, 200);
+    let paid = bench.measure(&bench.paid(&sale, &payer));
+    assert_eq!(paid.status, 200);
+    figures.insert("payment_5t.cycles", paid.cycles);
+
+    let held = test_ledger::testing::Fault::delayed_before_transfer();
+    setup.ledger.fault(setup, PAYERS.into(), &held);
+    let (offer, now) = (sale.offer(), setup.now());
+    let calls: Vec<_> = (0..PAYERS)
+        .map(|seed| {
+            // Keys without money: nobody has moved any when the places are taken.
+            let signed = Payer::ed25519(100 + seed).sign(&offer, now);
+            let request = Request::get("/report").payment(&signed.header());
+            let anonymous = candid::Principal::anonymous();
+            let argument = request.update_argument();
+            setup
+                .pic
+                .submit_call(setup.canister, anonymous, "http_request_update", argument)
+                .expect("the call is taken")
+        })
+        .collect();
+    for _ in 0..10 {
+        setup.pic.tick();
+    }
+    setup.ledger.release(setup);
+    let taken = calls.into_iter().filter(|call| {
+        let reply = setup.pic.await_call(call.clone()).expect("an answer");
+        let answer = support::Answer::from_update(&reply);
+        answer.payment_response().is_some()
+    });
+    figures.insert("payment_5t.places", taken.count() as u64);
 }
 
 /// Cycles that an hour without messages costs, beyond those for the canister's memory.
@@ -355,6 +400,7 @@ fn main() {
 
     recovery(&mut figures);
     dear::chains(&mut figures);
+    with_five_trillion_cycles(&mut figures);
 
     bench.costs();
     setup.upgrade();

@@ -34,7 +34,8 @@ pub const VERSION: &str = if cfg!(feature = "broken") {
     env!("CARGO_PKG_VERSION")
 };
 
-/// The system's timer.
+/// The system's timer. Elsewhere than in a canister its name may be taken.
+#[cfg(target_family = "wasm")]
 #[unsafe(export_name = "canister_global_timer")]
 extern "C" fn global_timer() {
     ic_cdk_executor::in_tracking_executor_context(runtime::timers::fire);

@@ -8,6 +8,7 @@ mod attack_protocol;
 mod certification;
 mod content;
 mod cross_origin;
+mod cycles;
 mod dear_signatures;
 mod http_answers;
 mod interrupted;

@@ -11,16 +11,16 @@
 mod broken;
 mod guard;
 mod known;
+mod means;
 
 use crate::{
     domain::{
-        capacity::{self, Means, NoCapacity},
         config::Config,
         payment::{Doubt, Event, Payment, Receipt, RefundCause, State},
         settlement::{self, CallOutcome},
         verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
     },
-    runtime::{Runtime, with_spare},
+    runtime::Runtime,
     service::{catalogue, fees, identifiers, recover, refund},
     storage::{
         self,
@@ -28,14 +28,15 @@ use crate::{
         responses::Response,
     },
     types::{
-        Account, BlockIndex, Cycles, Fingerprint, NonceKey, PaymentId, PaymentName, Proof,
-        RouteKey, TimestampNs,
+        Account, BlockIndex, Fingerprint, NonceKey, PaymentId, PaymentName, Proof, RouteKey,
+        TimestampNs,
     },
 };
 use candid::Principal;
 use guard::Guard;
 pub use known::may_ask;
 pub(super) use known::same_request;
+use means::can_ask;
 use sha2::{Digest, Sha256};
 use x402_icp::{Code, decode::DecodedPayment};
 
@@ -189,12 +190,6 @@ pub async fn ask_again<R: Runtime>(runtime: &R, key: NonceKey) -> Result<Payment
     Ok(ask(runtime, key, asked, None).await.0)
 }
 
-/// Whether a ledger can be asked for a transfer now. If not, nothing may be journalled for it: a first try
-/// would fail for want of our cycles, and a repetition would leave its trace for nothing.
-fn can_ask<R: Runtime>(runtime: &R, ledger: &Principal) -> bool {
-    runtime.can_call(ledger, settlement::METHOD, settlement::MAX_ARGUMENT_BYTES)
-}
-
 /// Which nonce the payment uses.
 pub(super) fn nonce_key(payment: &DecodedPayment) -> NonceKey {
     NonceKey::new(
@@ -253,19 +248,7 @@ fn admit<R: Runtime>(
         }
     };
     let capacity = |payer: &Principal, ledger: &Principal| {
-        // The call is made in this message, so what can be paid for now will be.
-        let load = storage::payments::load(payer, ledger, runtime.now());
-        let call = runtime.call_cost(settlement::METHOD, settlement::MAX_ARGUMENT_BYTES);
-        let means = Means {
-            liquid: runtime.liquid_cycles(),
-            call,
-            spare: Cycles(with_spare(call).0 - call.0),
-        };
-        let mut capacity = capacity::check(&config.limits, &load, &means, runtime.now());
-        if capacity.public.is_ok() && !can_ask(runtime, ledger) {
-            capacity.public = Err(NoCapacity::Ledger);
-        }
-        capacity
+        means::capacity(runtime, &config.limits, payer, ledger)
     };
     let verified = storage::signatures::with(|dear| {
         verify(&request.payment, &sale, nonce_state, dear, capacity)

@@ -17,7 +17,10 @@ use crate::{
         payment::FailureKind,
         route::{Price, Route, tests::draft},
     },
-    runtime::scripted::{ScriptedRuntime, poll, run},
+    runtime::{
+        scripted::{ScriptedRuntime, poll, run},
+        with_spare,
+    },
     service::{cancel, catalogue, content, lifecycle, payments, retention},
     storage::{config::tests::config, ledgers::tests::ledger},
     types::{Amount, Cycles, Method, Nonce, Seconds},

@@ -9,7 +9,10 @@ use super::{
 };
 use candid::{CandidType, Nat, Principal, utils::ArgumentEncoder};
 use icrc_ledger_types::icrc1::account::Account;
-use pocket_ic::{PocketIc, RejectResponse, call_candid_as, common::rest::RawEffectivePrincipal};
+use pocket_ic::{
+    CreateCanisterParams, CreateCanisterPlacement, PocketIc, RejectResponse, call_candid_as,
+    common::rest::RawEffectivePrincipal,
+};
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
@@ -59,27 +62,37 @@ pub struct Setup {
 impl Setup {
     /// With a ledger that can be told to misbehave.
     pub fn new() -> Self {
-        Self::with(environment::test_ledger_wasm(), true)
+        Self::with_cycles(CYCLES)
+    }
+
+    /// With so many cycles for the canister, its installation included.
+    pub fn with_cycles(cycles: u128) -> Self {
+        Self::with(environment::test_ledger_wasm(), true, cycles)
     }
 
     /// With any ICRC ledger: for tests that need no faults.
     pub fn with_any_ledger() -> Self {
-        Self::with(environment::any_ledger_wasm(), false)
+        Self::with(environment::any_ledger_wasm(), false, CYCLES)
     }
 
-    fn with(ledger_wasm: Vec<u8>, faults: bool) -> Self {
+    fn with(ledger_wasm: Vec<u8>, faults: bool, cycles: u128) -> Self {
         let pic = environment::pocket_ic()
             .with_nns_subnet()
             .with_application_subnet()
             .with_application_subnet()
             .build();
         let subnets = pic.topology().get_app_subnets();
-        let create = |subnet| {
-            let id = pic.create_canister_on_subnet(Some(controller()), None, subnet);
-            pic.add_cycles(id, CYCLES);
-            id
+        let create = |subnet, cycles| {
+            let params = CreateCanisterParams {
+                cycles: Some(cycles),
+                placement: Some(CreateCanisterPlacement::SubnetId(subnet)),
+                ..CreateCanisterParams::default()
+            };
+            pic.create_canister_with_params(Some(controller()), params)
+                .expect("the subnet is there")
         };
-        let (canister, ledger) = (create(subnets[0]), create(subnets[1]));
+        let canister = create(subnets[0], cycles);
+        let ledger = create(subnets[1], CYCLES);
         let mut init = LedgerInit::ckusdc(minter()).fee(FEE);
         if faults {
             init = init.with_faults();

@@ -1,0 +1,41 @@
+//! What the canister can pay for: whether a ledger can be asked, and for how many payments.
+
+use crate::{
+    domain::{
+        capacity::{self, Capacity, Means, NoCapacity},
+        config::Limits,
+        settlement::{MAX_ARGUMENT_BYTES, METHOD},
+    },
+    runtime::{Runtime, with_spare},
+    storage,
+    types::Cycles,
+};
+use candid::Principal;
+
+/// Whether a ledger can be asked for a transfer now. If not, nothing may be journalled for it: a first try
+/// would fail for want of our cycles, and a repetition would leave its trace for nothing.
+pub fn can_ask<R: Runtime>(runtime: &R, ledger: &Principal) -> bool {
+    runtime.can_call(ledger, METHOD, MAX_ARGUMENT_BYTES)
+}
+
+/// Whether one more payment of this payer in this ledger can be taken. Its call is made in the same message,
+/// so what can be paid for now will be.
+pub fn capacity<R: Runtime>(
+    runtime: &R,
+    limits: &Limits,
+    payer: &Principal,
+    ledger: &Principal,
+) -> Capacity {
+    let load = storage::payments::load(payer, ledger, runtime.now());
+    let call = runtime.call_cost(METHOD, MAX_ARGUMENT_BYTES);
+    let means = Means {
+        liquid: runtime.liquid_cycles(),
+        call,
+        spare: Cycles(with_spare(call).0 - call.0),
+    };
+    let mut capacity = capacity::check(limits, &load, &means, runtime.now());
+    if capacity.public.is_ok() && !can_ask(runtime, ledger) {
+        capacity.public = Err(NoCapacity::Ledger);
+    }
+    capacity
+}
