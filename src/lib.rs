@@ -224,13 +224,13 @@ fn content_commit(commit: ContentCommit) -> Result<Content, ContentError> {
 #[query(decode_with = "of_query", hidden = true)]
 #[cfg_attr(test, candid::candid_method(query))]
 fn payment(id: ByteBuf) -> Option<Payment> {
-    endpoints::payment(&id)
+    endpoints::payment(&IcRuntime, &id)
 }
 
 #[query(decode_with = "of_query", hidden = true)]
 #[cfg_attr(test, candid::candid_method(query))]
 fn receipt(id: ByteBuf) -> Option<Receipt> {
-    endpoints::receipt(&id)
+    endpoints::receipt(&IcRuntime, &id)
 }
 
 #[query(decode_with = "of_query", hidden = true)]

@@ -87,12 +87,12 @@ const receipt = Record({
   network: Text,
   ledger: Principal,
   block_index: Nat,
-  payer: Account,
+  payer: Opt(Account),
   pay_to: Account,
   amount: Nat,
   fee: Nat,
-  method: Text,
-  path: Text,
+  method: Opt(Text),
+  path: Opt(Text),
   settled_at: Nat64,
 });
 // Errors are only shown: every variant with its payload left out decodes as the `Err` of one method.

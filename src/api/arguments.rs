@@ -117,7 +117,7 @@ fn header(bytes: &[u8]) -> Result<(TypeEnv, Vec<Type>), String> {
     let header = Header::read_le_args(&mut Cursor::new(front), (Some(MAX_TYPES),));
     let Ok(header) = header else {
         return Err(format!(
-            "the argument is not Candid, or its types take more than {MAX_HEADER_BYTES} bytes or are more than {MAX_TYPES}"
+            "not Candid, or types that take more than {MAX_HEADER_BYTES} bytes or are more than {MAX_TYPES}"
         ));
     };
     header

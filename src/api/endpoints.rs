@@ -175,15 +175,19 @@ pub fn content_commit<R: Runtime>(
 }
 
 /// `payment`
-pub fn payment(id: &[u8]) -> Option<Payment> {
-    let id = PaymentId(id.try_into().ok()?);
-    payments::payment(&id).map(|payment| Payment::new(None, payment))
+pub fn payment<R: Runtime>(runtime: &R, id: &[u8]) -> Option<Payment> {
+    let payment = payments::payment(&PaymentId(id.try_into().ok()?))?;
+    let all = payments::knows_who_paid(runtime, &payment.from);
+    let payment = Payment::new(None, payment);
+    Some(if all { payment } else { payment.public() })
 }
 
 /// `receipt`
-pub fn receipt(id: &[u8]) -> Option<Receipt> {
-    let id = PaymentId(id.try_into().ok()?);
-    payments::receipt(&id).map(Receipt::from)
+pub fn receipt<R: Runtime>(runtime: &R, id: &[u8]) -> Option<Receipt> {
+    let receipt = payments::receipt(&PaymentId(id.try_into().ok()?))?;
+    let all = payments::knows_who_paid(runtime, &receipt.payer);
+    let receipt = Receipt::from(receipt);
+    Some(if all { receipt } else { receipt.public() })
 }
 
 /// `payments`

@@ -3,18 +3,31 @@
 //! One node decides, and calls by canisters do not come this way, so every method checks again.
 
 use crate::{
-    api::http::{self, size::MAX_ARGUMENT_BYTES},
+    api::{
+        arguments::{self, Arguments},
+        http::{self, size::MAX_ARGUMENT_BYTES},
+        types::{CancelArgs, PageArgs, RouteKey},
+    },
     domain::roles::Role,
     runtime::Runtime,
     service::role,
     storage,
 };
-use candid::{DecoderConfig, Principal};
+use candid::Principal;
+use serde_bytes::ByteBuf;
 
-/// The longest argument of methods that need but a few fields, in bytes.
+/// The longest argument of methods for controllers and operators, in bytes.
 const SMALL_BYTES: usize = 16_384;
 /// The longest argument of `content_chunk`: the largest ingress message has 2 MiB.
 const CHUNK_BYTES: usize = 2_097_152;
+/// The longest argument of a method that takes none.
+const NO_BYTES: usize = 16;
+/// The longest argument of a method that takes an id, a principal or a page; they take 50 bytes at most.
+const ID_BYTES: usize = 100;
+/// The longest argument of `cancel_authorization`, which takes 80 bytes.
+const CANCEL_BYTES: usize = 200;
+/// The longest argument of methods that take a method and a path, which has 256 bytes at most.
+const KEY_BYTES: usize = 400;
 
 /// Whether a call of `method` with this argument is worth an execution. `argument` is read only where
 /// the answer depends on it.
@@ -35,25 +48,27 @@ pub fn accept<R: Runtime>(
         | "payments_open" | "payments_failed" | "audit_payments" | "audit_admin" | "solvency"
         | "payment_recheck" => length <= SMALL_BYTES && role(runtime, &caller) != Role::Nobody,
         "content_chunk" => length <= CHUNK_BYTES && role(runtime, &caller) != Role::Nobody,
-        "ledger_refresh" => {
-            length <= SMALL_BYTES
-                && caller != Principal::anonymous()
-                && is_to_be_asked(runtime, &argument())
-        }
-        "cancel_authorization" => length <= SMALL_BYTES && caller != Principal::anonymous(),
+        _ if caller == Principal::anonymous() => false,
+        // What anybody with a key may call takes what it needs and nothing else.
+        "ledger_refresh" => length <= ID_BYTES && is_to_be_asked(runtime, &argument()),
+        "cancel_authorization" => length <= CANCEL_BYTES && is::<(CancelArgs,)>(&argument()),
         // Queries that somebody may want certified by consensus.
-        "config" | "origin" | "ledgers" | "route" | "routes" | "offers" | "payment" | "receipt" => {
-            length <= SMALL_BYTES && caller != Principal::anonymous()
-        }
+        "config" | "origin" | "ledgers" => length <= NO_BYTES && is::<()>(&argument()),
+        "payment" | "receipt" => length <= ID_BYTES && is::<(ByteBuf,)>(&argument()),
+        "routes" => length <= ID_BYTES && is::<(PageArgs,)>(&argument()),
+        "route" | "offers" => length <= KEY_BYTES && is::<(RouteKey,)>(&argument()),
         _ => false,
     }
 }
 
+/// Whether the argument is of these types and has nothing else.
+fn is<T: Arguments>(argument: &[u8]) -> bool {
+    arguments::read::<T>(argument, arguments::UPDATE).is_ok()
+}
+
 /// Whether the argument names a ledger that may be asked for its fee now.
 fn is_to_be_asked<R: Runtime>(runtime: &R, argument: &[u8]) -> bool {
-    let mut config = DecoderConfig::new();
-    config.set_decoding_quota(10_000).set_skipping_quota(10_000);
-    candid::utils::decode_one_with_config::<Principal>(argument, &config).is_ok_and(|id| {
+    arguments::read(argument, arguments::UPDATE).is_ok_and(|(id,)| {
         storage::ledgers::get(&id).is_some() && storage::fees::may_ask(&id, runtime.now())
     })
 }
@@ -68,6 +83,7 @@ mod tests {
     use crate::{
         runtime::scripted::ScriptedRuntime, storage::config::tests::config, types::TimestampNs,
     };
+    use candid::Encode;
 
     const ADMINISTRATION: [&str; 9] = [
         "pay_to_set",
@@ -88,6 +104,87 @@ mod tests {
         "solvency",
         "payment_recheck",
     ];
+
+    /// What anybody with a key may call, with the longest argument that is one.
+    fn public() -> Vec<(&'static str, Vec<u8>)> {
+        let nothing = candid::encode_args(()).unwrap();
+        let id = Encode!(&ByteBuf::from(vec![7; 32])).unwrap();
+        let cancel = CancelArgs {
+            nonce: ByteBuf::from(vec![7; 32]),
+            valid_before_seconds: u64::MAX,
+        };
+        let page = PageArgs {
+            after: Some(u64::MAX),
+            limit: Some(u32::MAX),
+        };
+        let key = RouteKey {
+            method: "DELETE".into(),
+            path: format!("/{}", "x".repeat(255)),
+        };
+        let key = Encode!(&key).unwrap();
+        vec![
+            ("config", nothing.clone()),
+            ("origin", nothing.clone()),
+            ("ledgers", nothing),
+            ("payment", id.clone()),
+            ("receipt", id),
+            ("cancel_authorization", Encode!(&cancel).unwrap()),
+            ("routes", Encode!(&page).unwrap()),
+            ("route", key.clone()),
+            ("offers", key),
+        ]
+    }
+
+    fn taken_by(runtime: &ScriptedRuntime, method: &str, argument: &[u8]) -> bool {
+        accept(runtime, method, argument.len(), || argument.to_vec())
+    }
+
+    #[test]
+    fn junk_for_public_methods_is_dropped() {
+        storage::config::write(&config()).unwrap();
+        let runtime = ScriptedRuntime::new(TimestampNs(1));
+        runtime.caller.set(Principal::from_slice(&[77]));
+        let more = |argument: &[u8], bytes: usize| [argument, &vec![0; bytes]].concat();
+        for (method, argument) in public() {
+            assert!(taken_by(&runtime, method, &argument), "{method}");
+            for junk in [
+                // The type of a vector of bytes that nobody reads, and 16 KiB of it.
+                [b"DIDL\x01\x6d\x7b\x01\x00\xf0\x7f", &vec![0; 16_368][..]].concat(),
+                more(&argument, 16_000),
+                more(&argument, 1),
+                argument[..argument.len() - 1].to_vec(),
+                vec![],
+                b"garbage".to_vec(),
+            ] {
+                // No argument is what a method without arguments takes.
+                let taken = junk.is_empty() && argument.len() == 6;
+                assert_eq!(
+                    taken_by(&runtime, method, &junk),
+                    taken,
+                    "{method} {junk:?}"
+                );
+            }
+        }
+        // Further arguments, and members that are not in canister.did.
+        #[derive(candid::CandidType)]
+        struct Padded {
+            after: Option<u64>,
+            limit: Option<u32>,
+            padding: String,
+        }
+        let padded = Padded {
+            after: None,
+            limit: None,
+            padding: "x".repeat(40),
+        };
+        assert!(!taken_by(&runtime, "routes", &Encode!(&padded).unwrap()));
+        let id = ByteBuf::from(vec![7; 32]);
+        assert!(!taken_by(
+            &runtime,
+            "payment",
+            &Encode!(&id, &"more").unwrap()
+        ));
+    }
 
     fn accepted(runtime: &ScriptedRuntime, method: &str, length: usize) -> bool {
         accept(runtime, method, length, || {
@@ -122,8 +219,13 @@ mod tests {
                     "{method} by {caller}"
                 );
             }
-            assert_eq!(accepted(&runtime, "cancel_authorization", 100), pays);
-            assert_eq!(accepted(&runtime, "receipt", 100), pays);
+            for (method, argument) in public() {
+                assert_eq!(
+                    taken_by(&runtime, method, &argument),
+                    pays,
+                    "{method} by {caller}"
+                );
+            }
             assert!(!accepted(&runtime, "no_such_method", 100));
         }
     }

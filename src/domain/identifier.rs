@@ -2,6 +2,7 @@
 //! it again, even with a payment signed anew, does not buy twice.
 
 use crate::types::{PaymentName, RouteKey};
+use candid::Principal;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -75,10 +76,12 @@ fn is_identifier(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
-/// Under which name a purchase is known: one identifier names one purchase of one route.
-pub fn name(route: &RouteKey, id: &str) -> PaymentName {
+/// Under which name a purchase is known: one identifier names one purchase of one route by one payer. Nobody else's
+/// payment, funded or not, can take it.
+pub fn name(route: &RouteKey, payer: &Principal, id: &str) -> PaymentName {
     let mut hash = Sha256::new();
-    for part in [route.method.as_str(), &route.path, id] {
+    let route = [route.method.as_str().as_bytes(), route.path.as_bytes()];
+    for part in [route[0], route[1], payer.as_slice(), id.as_bytes()] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
@@ -149,14 +152,22 @@ mod tests {
     }
 
     #[test]
-    fn names_differ_by_route_and_identifier() {
+    fn names_differ_by_route_payer_and_identifier() {
         let route = |method, path: &str| RouteKey::new(method, path);
-        let one = name(&route(Method::Get, "/a"), "0123456789abcdef");
-        assert_eq!(one, name(&route(Method::Get, "/a"), "0123456789abcdef"));
+        let me = Principal::from_slice(&[1]);
+        let one = name(&route(Method::Get, "/a"), &me, "0123456789abcdef");
+        assert_eq!(
+            one,
+            name(&route(Method::Get, "/a"), &me, "0123456789abcdef")
+        );
+        let other = Principal::from_slice(&[2]);
+        let longer = Principal::from_slice(b"\x010");
         for other in [
-            name(&route(Method::Post, "/a"), "0123456789abcdef"),
-            name(&route(Method::Get, "/a0"), "123456789abcdef0"),
-            name(&route(Method::Get, "/a"), "0123456789abcdeF"),
+            name(&route(Method::Post, "/a"), &me, "0123456789abcdef"),
+            name(&route(Method::Get, "/a0"), &me, "123456789abcdef0"),
+            name(&route(Method::Get, "/a"), &me, "0123456789abcdeF"),
+            name(&route(Method::Get, "/a"), &other, "0123456789abcdef"),
+            name(&route(Method::Get, "/a"), &longer, "123456789abcdef0"),
         ] {
             assert_ne!(one, other);
         }

@@ -1,6 +1,6 @@
 //! The identifiers that clients give to purchases (x402 extension `payment-identifier`).
 //!
-//! An identifier stands for one payment of one route: that of the exact authorization it came with first.
+//! An identifier stands for one payment of one route by one payer: that of the exact authorization it came with first.
 //! It is looked up before anything is verified. The same payment again is answered by settlement as any
 //! repetition; another payment is a conflict, and nothing is done with it. It is bound when the payment is
 //! journalled, in the same message, so that of two payments under one identifier only one is ever
@@ -79,7 +79,8 @@ fn check(
         Ok(None) => return Err(Rejection::Missing),
         Err(identifier::Malformed) => return Err(Rejection::Malformed),
     };
-    let name = identifier::name(&route.key, id);
+    let payer = &request.payment.authorization.from.owner;
+    let name = identifier::name(&route.key, payer, id);
     match storage::identifiers::get(&name) {
         Some(other) if other != ours && held_until(&other, now).is_some() => {
             return Err(Rejection::Conflict);

@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         payment::{Payment, Receipt},
-        roles::Unauthorized,
+        roles::{Role, Unauthorized},
         validate::{InvalidArgument, page_limit},
     },
     runtime::Runtime,
@@ -12,7 +12,7 @@ use crate::{
         self,
         audit::{AdminEntry, PaymentEntry},
     },
-    types::PaymentId,
+    types::{Account, PaymentId},
 };
 
 /// A page cannot be given.
@@ -39,6 +39,13 @@ impl Page {
     fn check(self) -> Result<(u64, usize), InvalidArgument> {
         Ok((self.after.unwrap_or_default(), page_limit(self.limit)?))
     }
+}
+
+/// Whether the caller may know that `payer` paid for something, and for what: the payer's principal, and the merchant's
+/// people. Ids of payments stand in the ledger, so everybody else may know of a payment by its id, and not this.
+pub fn knows_who_paid<R: Runtime>(runtime: &R, payer: &Account) -> bool {
+    let caller = runtime.caller();
+    caller == payer.owner || role(runtime, &caller) != Role::Nobody
 }
 
 /// The payment with this id. Ids are known to payer and merchant, and to who reads the ledger.

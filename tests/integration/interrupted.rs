@@ -145,7 +145,8 @@ fn upgrade_at_any_moment_of_a_refund_pays_it_once() {
     for rounds in 0..14 {
         let (setup, signed) = settled(99);
         let payment = setup.payment(signed.id.0).unwrap();
-        let balance = || setup.ledger.balance(&setup, payment.payer);
+        let payer = payment.payer.expect("controllers know who paid");
+        let balance = || setup.ledger.balance(&setup, payer);
         let paid = balance();
         setup.ledger.mint(&setup, setup.canister.into(), 10 * PRICE);
         // The last moment at which it would be delivered is over.

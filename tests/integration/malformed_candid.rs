@@ -403,6 +403,47 @@ fn cancellations_that_are_none() {
 }
 
 #[test]
+fn junk_for_public_methods_is_dropped_at_the_door() {
+    let setup = Setup::new();
+    let before = state(&setup);
+    let id = candid::encode_one(ByteBuf::from(vec![7; 32])).unwrap();
+    let sixteen_kib = {
+        let junk = ByteBuf::from(vec![7; 16_000]);
+        candid::encode_one(&junk).unwrap()
+    };
+    let dropped = |method: &str, argument: Vec<u8>| {
+        let reply = setup.raw_update(stranger(), method, argument);
+        let error = reply.expect_err(method).to_string();
+        assert!(
+            error.contains("CanisterRejectedMessage"),
+            "{method}: {error}"
+        );
+    };
+    for method in [
+        "config",
+        "origin",
+        "ledgers",
+        "payment",
+        "receipt",
+        "routes",
+        "route",
+        "offers",
+        "ledger_refresh",
+        "cancel_authorization",
+    ] {
+        dropped(method, sixteen_kib.clone());
+        dropped(method, vec![0x41; 50]);
+        dropped(method, [&id[..], &[0]].concat());
+    }
+    let more = candid::encode_args((ByteBuf::from(vec![7; 32]), "more")).unwrap();
+    dropped("payment", more);
+    let reply = setup.raw_update(stranger(), "payment", id);
+    let payment: Option<Payment> = candid::decode_one(&reply.unwrap()).unwrap();
+    assert_eq!(payment, None);
+    assert_eq!(state(&setup), before);
+}
+
+#[test]
 fn anonymous_cannot_cancel() {
     let setup = Setup::new();
     let args = CancelArgs {

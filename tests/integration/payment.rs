@@ -126,7 +126,7 @@ fn paid_get_of_a_template() {
             .expect_settled();
         let receipt = setup.receipt(settled.signed.id.0).unwrap();
         let path = url.split('?').next().unwrap().replace("%C3%A9", "é");
-        assert_eq!(receipt.path, path);
+        assert_eq!(receipt.path, Some(path));
     }
     assert_eq!(setup.get("/data/1/2").status, 404);
     assert_eq!(setup.get("/data").status, 404);

@@ -1,7 +1,7 @@
 //! The x402 extension `payment-identifier`: one identifier, one purchase.
 
 use crate::support::{
-    Request, Setup, Signed,
+    Payer, Request, Setup, Signed,
     flow::{GOODS, Sale},
     gateway::Answer,
     interface::PaymentIdentifier,
@@ -102,15 +102,12 @@ fn same_identifier_and_same_payment_get_the_same_response() {
 fn same_identifier_and_another_payment_are_a_conflict_and_cost_nothing() {
     let setup = Setup::with_any_ledger();
     let payer = setup.payer(161);
-    let stranger = setup.payer(162);
     let sale = sell(&setup, Some(PaymentIdentifier::Optional));
     let signed = with_id(&setup, payer.sign(&sale.offer(), setup.now()), ID);
     let first = sale.present(signed.clone()).send().expect_settled();
-    for other in [&payer, &stranger] {
-        let anew = with_id(&setup, other.sign(&sale.offer(), setup.now()), ID);
-        let answer = sale.present(anew).send().answer;
-        refused(&answer, 409, "payment_identifier_conflict");
-    }
+    let anew = with_id(&setup, payer.sign(&sale.offer(), setup.now()), ID);
+    let answer = sale.present(anew).send().answer;
+    refused(&answer, 409, "payment_identifier_conflict");
     // The same payment for something else.
     let other = Request::get("/article?page=2").payment(&signed.header());
     refused(&setup.send(&other), 409, "payment_identifier_conflict");
@@ -126,6 +123,38 @@ fn same_identifier_and_another_payment_are_a_conflict_and_cost_nothing() {
     );
     let again = sale.present(signed).send().expect_settled();
     assert_eq!(again.block, first.block);
+}
+
+#[test]
+fn unfunded_payment_of_a_stranger_does_not_bind_my_identifier() {
+    let setup = Setup::new();
+    let payer = setup.payer(162);
+    let stranger = Payer::ed25519(167);
+    let sale = sell(&setup, Some(PaymentIdentifier::Required));
+    // It is journalled and nobody knows its outcome: its identifier is bound.
+    setup.ledger.fault(&setup, 1, &Fault::trap());
+    let theirs = with_id(&setup, stranger.sign(&sale.offer(), setup.now()), ID);
+    let theirs = sale.present(theirs).send().expect_pending();
+    let again = with_id(&setup, stranger.sign(&sale.offer(), setup.now()), ID);
+    let answer = sale.present(again).send().answer;
+    refused(&answer, 409, "payment_identifier_conflict");
+    // Mine is another purchase, and is made once.
+    let mine = with_id(&setup, payer.sign(&sale.offer(), setup.now()), ID);
+    let first = sale.present(mine.clone()).send().expect_settled();
+    let again = sale.present(mine).send().expect_settled();
+    assert_eq!(again.block, first.block);
+    let anew = with_id(&setup, payer.sign(&sale.offer(), setup.now()), ID);
+    let answer = sale.present(anew).send().answer;
+    refused(&answer, 409, "payment_identifier_conflict");
+    // Nor can whoever saw mine take its place with a payment in my name that I did not sign.
+    let mut forged = with_id(&setup, stranger.sign(&sale.offer(), setup.now()), ID);
+    forged.payload.payload.from = payer.account.to_string();
+    let answer = sale.present(forged).send().answer;
+    refused(&answer, 409, "payment_identifier_conflict");
+    let paid = setup.payments().into_iter();
+    let paid = paid.filter(|payment| payment.payer == Some(payer.account));
+    assert_eq!(paid.count(), 1);
+    assert_ne!(theirs.id, first.signed.id);
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 use crate::support::{
     Request, Setup,
-    setup::{FEE, merchant},
+    interface::*,
+    setup::{FEE, controller, merchant, operator, stranger},
 };
+use candid::Principal;
+use serde_bytes::ByteBuf;
 use serde_json::Value;
 use test_ledger::testing::Fault;
 
@@ -29,12 +32,9 @@ fn receipt_over_http_says_what_the_books_say() {
         "network": setup.config().network,
         "asset": setup.ledger.0.to_text(),
         "transaction": settled.block.to_string(),
-        "payer": payer.account.to_string(),
         "payTo": merchant().to_string(),
         "amount": PRICE.to_string(),
         "fee": FEE.to_string(),
-        "method": "GET",
-        "path": "/article",
         "settledAt": setup.receipt(settled.signed.id.0).unwrap().settled_at.to_string(),
     });
     assert_eq!(json, expected);
@@ -42,6 +42,51 @@ fn receipt_over_http_says_what_the_books_say() {
     assert_eq!(extra["paymentId"], settled.signed.id.to_string());
     let head = setup.send(&Request::new("HEAD", &url));
     assert_eq!((head.status, head.body.len()), (200, 0));
+}
+
+#[test]
+fn whoever_knows_an_id_learns_neither_payer_nor_path() {
+    let setup = Setup::with_any_ledger();
+    let payer = setup.payer(113);
+    let settled = setup
+        .sell("/article", PRICE)
+        .pay(&payer)
+        .send()
+        .expect_settled();
+    let id = ByteBuf::from(settled.signed.id.0.to_vec());
+    let me = payer.account.owner;
+    for (caller, all) in [
+        (me, true),
+        (operator(), true),
+        (controller(), true),
+        (stranger(), false),
+        (merchant().owner, false),
+        (Principal::anonymous(), false),
+    ] {
+        let payment: Option<Payment> = setup.query(caller, "payment", (id.clone(),));
+        let receipt: Option<Receipt> = setup.query(caller, "receipt", (id.clone(),));
+        let (payment, receipt) = (payment.unwrap(), receipt.unwrap());
+        let who = all.then_some(payer.account);
+        let what = all.then(|| ("GET".to_string(), "/article".to_string()));
+        assert_eq!((payment.payer, receipt.payer), (who, who), "{caller}");
+        assert_eq!(payment.method.zip(payment.path), what, "{caller}");
+        assert_eq!(receipt.method.zip(receipt.path), what, "{caller}");
+        // What stands in the ledger, and whether it is delivered, is for everybody.
+        assert_eq!(receipt.amount, payment.amount);
+        assert!(matches!(payment.status, PaymentStatus::Delivered { .. }));
+    }
+    // By consensus as by query.
+    let receipt: Option<Receipt> = setup.update(stranger(), "receipt", (id.clone(),));
+    assert_eq!(receipt.unwrap().path, None);
+    let payment: Option<Payment> = setup.update(me, "payment", (id,));
+    assert_eq!(payment.unwrap().path, Some("/article".into()));
+    for place in ["receipts", "payments"] {
+        let answer = setup.get(&format!("/x402/{place}/{}", settled.signed.id));
+        let text = String::from_utf8(answer.body).unwrap();
+        for secret in [&*payer.account.to_string(), "/article", "GET"] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
 }
 
 #[test]
@@ -77,10 +122,6 @@ fn open_and_failed_payments_have_no_receipt() {
 
 #[test]
 fn payments_are_listed_by_page() {
-    use crate::support::{
-        interface::{PageArgs, Payment, PaymentsError},
-        setup::{operator, stranger},
-    };
     let setup = Setup::with_any_ledger();
     let payer = setup.payer(112);
     let sale = setup.sell("/article", PRICE);

@@ -214,7 +214,7 @@ impl World {
             payment.pay_to,
             payment.amount.clone(),
         );
-        if booked != (ledger.id, payer, auth.pay_to, auth.amount.into()) {
+        if booked != (ledger.id, Some(payer), auth.pay_to, auth.amount.into()) {
             return violation("not booked as signed", format!("{payment:?}"));
         }
         if let Some(last) = &auth.last

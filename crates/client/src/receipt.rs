@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use x402_icp::{Account, PaymentId, decode::decode_json};
 
-/// A settled payment as the canister recorded it. Amounts, block index and time are decimal text.
+/// A settled payment as the canister recorded it. Amounts, block index and time are decimal text; what is not said is
+/// empty. A canister says who paid for what to the payer and to the merchant only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
@@ -225,12 +226,12 @@ struct CandidReceipt {
     network: String,
     ledger: Principal,
     block_index: Nat,
-    payer: Account,
+    payer: Option<Account>,
     pay_to: Account,
     amount: Nat,
     fee: Nat,
-    method: String,
-    path: String,
+    method: Option<String>,
+    path: Option<String>,
     settled_at: u64,
 }
 
@@ -241,12 +242,15 @@ impl From<CandidReceipt> for Receipt {
             network: receipt.network,
             asset: receipt.ledger.to_text(),
             transaction: receipt.block_index.0.to_string(),
-            payer: receipt.payer.to_string(),
+            payer: receipt
+                .payer
+                .map(|payer| payer.to_string())
+                .unwrap_or_default(),
             pay_to: receipt.pay_to.to_string(),
             amount: receipt.amount.0.to_string(),
             fee: receipt.fee.0.to_string(),
-            method: receipt.method,
-            path: receipt.path,
+            method: receipt.method.unwrap_or_default(),
+            path: receipt.path.unwrap_or_default(),
             settled_at: receipt.settled_at.to_string(),
         }
     }

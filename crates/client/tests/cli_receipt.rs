@@ -150,6 +150,9 @@ fn every_field_is_compared_and_its_proof_is_named() {
     };
     let (status, value) = nobody.json(&check);
     assert_eq!(status, 0, "{value}");
+    // To them the canister does not say what was bought.
+    assert_eq!(value["proven"]["path"], Value::Null, "{value}");
+    assert!(value["proven"]["settledAt"].is_string(), "{value}");
     // Nobody knows whose receipt it is, or the canister has none.
     let (status, value) = cli.json(&["receipt", &url, "--check"]);
     assert_eq!(

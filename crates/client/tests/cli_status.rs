@@ -164,6 +164,12 @@ fn a_status_knows_paid_payments_recorded_or_not() {
     let (status, value) = nobody.json(&asked);
     assert_eq!(status, 0, "{value}");
     assert!(value["proven"]["amount"].is_string(), "{value}");
+    // Who paid for what is not everybody's to know.
+    for hidden in ["payer", "method", "path"] {
+        assert_eq!(value[hidden], Value::Null, "{value}");
+    }
+    let (status, value) = cli.json(&asked);
+    assert_eq!((status, &value["path"]), (0, &"/report".into()), "{value}");
     for wrong in ["0".repeat(64), "f".repeat(64)] {
         let (status, value) = nobody.json(&["status", &wrong, "--canister", &canister]);
         assert_eq!(

@@ -7,9 +7,13 @@ use super::*;
 use crate::api::types::{
     Account, ContentBegin, PageArgs, PaymentIdentifier, RouteArgs, TollkeeperArgs, WithdrawArgs,
 };
-use candid::{Encode, Nat, Principal};
+use candid::{
+    Encode, IDLArgs, Nat, Principal,
+    types::value::{IDLField, IDLValue, VariantValue},
+};
 use candid_parser::parse_idl_args;
 use mistyped::{Interface, Method, interface};
+use proptest::{prelude::*, test_runner::TestRunner};
 
 fn tolerance(method: &Method) -> Tolerance {
     match method.name.as_str() {
@@ -270,4 +274,87 @@ fn missing_and_surplus_arguments_are_taken_where_they_change_nothing() {
     }
     let error = read::<(String, bool)>(&Encode!(&"a", &"b").unwrap(), UPDATE).unwrap_err();
     assert_eq!(error, "argument 2 is of another type than in canister.did");
+}
+
+/// The value without what is absent: an optional value and the value itself are the same.
+fn present(value: IDLValue) -> Option<IDLValue> {
+    Some(match value {
+        IDLValue::None | IDLValue::Null | IDLValue::Reserved => return None,
+        IDLValue::Opt(value) => return present(*value),
+        IDLValue::Service(id) => IDLValue::Principal(id),
+        IDLValue::Blob(bytes) if bytes.is_empty() => IDLValue::Vec(vec![]),
+        IDLValue::Vec(values) => IDLValue::Vec(values.into_iter().filter_map(present).collect()),
+        IDLValue::Record(members) => {
+            let members = members.into_iter().filter_map(|member| {
+                let val = present(member.val)?;
+                Some(IDLField { val, ..member })
+            });
+            IDLValue::Record(members.collect())
+        }
+        IDLValue::Variant(VariantValue(member, _)) => {
+            let val = present(member.val).unwrap_or(IDLValue::Null);
+            IDLValue::Variant(VariantValue(Box::new(IDLField { val, ..*member }), 0))
+        }
+        other => other,
+    })
+}
+
+/// Reads the argument of an update. If it is taken, everything that is in it was read.
+fn nothing_is_lost<T: CandidType + DeserializeOwned>(argument: &[u8]) -> bool {
+    let Ok((read,)) = read::<(T,)>(argument, UPDATE) else {
+        return false;
+    };
+    let values = |bytes: &[u8]| {
+        let args = IDLArgs::from_bytes(bytes).expect("values").args;
+        args.into_iter().map(present).collect::<Vec<_>>()
+    };
+    let written = Encode!(&read).unwrap();
+    assert_eq!(values(argument), values(&written), "{argument:?}");
+    true
+}
+
+#[test]
+fn what_is_taken_is_read_whole() {
+    let interface = interface();
+    let named = |name: &str| interface.methods.iter().find(|m| m.name == name).unwrap();
+    let arguments = |method: &Method| {
+        let mut all = vec![interface.right(method); 20];
+        all.extend(
+            interface
+                .mistyped(method)
+                .into_iter()
+                .map(|bent| bent.argument),
+        );
+        all
+    };
+    type Check = fn(&[u8]) -> bool;
+    let kinds: [(Vec<Vec<u8>>, Check); 3] = [
+        (
+            arguments(&interface.installation),
+            nothing_is_lost::<Option<TollkeeperArgs>>,
+        ),
+        (arguments(named("route_put")), nothing_is_lost::<RouteArgs>),
+        (
+            arguments(named("withdraw")),
+            nothing_is_lost::<WithdrawArgs>,
+        ),
+    ];
+    let change = (any::<prop::sample::Index>(), any::<u8>());
+    let changes = prop::collection::vec(change, 0..3);
+    let which = (any::<prop::sample::Index>(), any::<prop::sample::Index>());
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(3_000));
+    let done = runner.run(&(which, changes), |((kind, argument), changes)| {
+        let (arguments, check) = &kinds[kind.index(kinds.len())];
+        let mut argument = arguments[argument.index(arguments.len())].clone();
+        for (at, byte) in changes {
+            let at = at.index(argument.len());
+            argument[at] = byte;
+        }
+        check(&argument);
+        Ok(())
+    });
+    done.unwrap();
+    for (arguments, check) in &kinds {
+        assert!(check(&arguments[0]), "a right argument is taken");
+    }
 }

@@ -99,28 +99,23 @@ struct ReceiptJson {
     network: String,
     asset: String,
     transaction: String,
-    payer: String,
     pay_to: String,
     amount: String,
     fee: String,
-    method: String,
-    path: String,
     settled_at: String,
 }
 
-/// 200 with a receipt as JSON: amounts, the block index and nanoseconds are decimal text.
+/// 200 with a receipt as JSON: amounts, the block index and nanoseconds are decimal text. It says of the transfer what
+/// everybody sees in the ledger, and when it settled; not who paid for what.
 pub fn receipt(receipt: &Receipt) -> HttpResponse {
     json(&ReceiptJson {
         payment_id: receipt.payment_id.to_string(),
         network: receipt.network.clone(),
         asset: receipt.ledger.to_text(),
         transaction: receipt.block_index.0.to_string(),
-        payer: receipt.payer.to_string(),
         pay_to: receipt.pay_to.to_string(),
         amount: receipt.amount.0.to_string(),
         fee: receipt.fee.0.to_string(),
-        method: receipt.request.method.to_string(),
-        path: receipt.request.path.clone(),
         settled_at: receipt.settled_at.0.to_string(),
     })
 }

@@ -64,18 +64,18 @@ pub struct Payment {
     pub network: String,
     /// The ledger.
     pub ledger: Principal,
-    /// Who pays.
-    pub payer: Account,
+    /// Who pays. None for whom it does not concern.
+    pub payer: Option<Account>,
     /// Who is paid.
     pub pay_to: Account,
     /// What the merchant gets.
     pub amount: Nat,
     /// What the ledger gets on top.
     pub fee: Nat,
-    /// The request's method.
-    pub method: String,
-    /// The request's path.
-    pub path: String,
+    /// The request's method; as `payer`.
+    pub method: Option<String>,
+    /// The request's path; as `payer`.
+    pub path: Option<String>,
     /// When it was journalled.
     pub created_at: u64,
     /// Where it stands.
@@ -93,18 +93,18 @@ pub struct Receipt {
     pub ledger: Principal,
     /// The block that shows the transfer.
     pub block_index: Nat,
-    /// Who paid.
-    pub payer: Account,
+    /// Who paid. None for whom it does not concern.
+    pub payer: Option<Account>,
     /// Who was paid.
     pub pay_to: Account,
     /// What the merchant got.
     pub amount: Nat,
     /// What the ledger got on top.
     pub fee: Nat,
-    /// The request's method.
-    pub method: String,
-    /// The request's path.
-    pub path: String,
+    /// The request's method; as `payer`.
+    pub method: Option<String>,
+    /// The request's path; as `payer`.
+    pub path: Option<String>,
     /// When it settled.
     pub settled_at: u64,
 }
@@ -251,14 +251,36 @@ impl Payment {
             sequence,
             network: payment.network,
             ledger: payment.ledger,
-            payer: payment.from.into(),
+            payer: Some(payment.from.into()),
             pay_to: payment.to.into(),
             amount: Nat::from(payment.amount.0),
             fee: Nat::from(payment.fee.0),
-            method: payment.request.method.to_string(),
-            path: payment.request.path,
+            method: Some(payment.request.method.to_string()),
+            path: Some(payment.request.path),
             created_at: payment.created_at.0,
             status: payment.state.into(),
+        }
+    }
+
+    /// For whoever knows the id: not who paid for what.
+    pub fn public(self) -> Self {
+        Payment {
+            payer: None,
+            method: None,
+            path: None,
+            ..self
+        }
+    }
+}
+
+impl Receipt {
+    /// For whoever knows the id: not who paid for what.
+    pub fn public(self) -> Self {
+        Receipt {
+            payer: None,
+            method: None,
+            path: None,
+            ..self
         }
     }
 }
@@ -270,12 +292,12 @@ impl From<BookedReceipt> for Receipt {
             network: receipt.network,
             ledger: receipt.ledger,
             block_index: Nat::from(receipt.block_index.0),
-            payer: receipt.payer.into(),
+            payer: Some(receipt.payer.into()),
             pay_to: receipt.pay_to.into(),
             amount: Nat::from(receipt.amount.0),
             fee: Nat::from(receipt.fee.0),
-            method: receipt.request.method.to_string(),
-            path: receipt.request.path,
+            method: Some(receipt.request.method.to_string()),
+            path: Some(receipt.request.path),
             settled_at: receipt.settled_at.0,
         }
     }

@@ -176,7 +176,7 @@ fn check_charges(payments: &[Payment], pulled: &[Pulled]) {
                 assert_eq!(number(&payment.amount), block.amount);
                 assert_eq!(
                     (payment.payer, payment.pay_to),
-                    (block.from, block.to),
+                    (Some(block.from), block.to),
                     "{payment:?}"
                 );
             }
@@ -223,7 +223,7 @@ fn check_refunds(payments: &[Payment], sent: &[&Move]) {
             (_, Some(block)) => panic!("refunded without reason: {payment:?}, {block:?}"),
         }
         if let Some(block) = block {
-            assert_eq!(block.to, Some(payment.payer), "{payment:?}");
+            assert_eq!(block.to, payment.payer, "{payment:?}");
             assert_eq!(block.amount, number(&payment.amount), "{payment:?}");
         }
     }

@@ -225,12 +225,13 @@ pub struct Payment {
     pub sequence: Option<u64>,
     pub network: String,
     pub ledger: Principal,
-    pub payer: Account,
+    /// Null for strangers, as method and path.
+    pub payer: Option<Account>,
     pub pay_to: Account,
     pub amount: Nat,
     pub fee: Nat,
-    pub method: String,
-    pub path: String,
+    pub method: Option<String>,
+    pub path: Option<String>,
     pub created_at: u64,
     pub status: PaymentStatus,
 }
@@ -241,12 +242,12 @@ pub struct Receipt {
     pub network: String,
     pub ledger: Principal,
     pub block_index: Nat,
-    pub payer: Account,
+    pub payer: Option<Account>,
     pub pay_to: Account,
     pub amount: Nat,
     pub fee: Nat,
-    pub method: String,
-    pub path: String,
+    pub method: Option<String>,
+    pub path: Option<String>,
     pub settled_at: u64,
 }
 

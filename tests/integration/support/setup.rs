@@ -433,12 +433,12 @@ impl Setup {
 
     /// One payment by its id.
     pub fn payment(&self, id: [u8; 32]) -> Option<Payment> {
-        self.query(stranger(), "payment", (ByteBuf::from(id.to_vec()),))
+        self.query(controller(), "payment", (ByteBuf::from(id.to_vec()),))
     }
 
     /// One receipt by its payment's id.
     pub fn receipt(&self, id: [u8; 32]) -> Option<Receipt> {
-        self.query(stranger(), "receipt", (ByteBuf::from(id.to_vec()),))
+        self.query(controller(), "receipt", (ByteBuf::from(id.to_vec()),))
     }
 
     /// The configuration.

@@ -69,17 +69,17 @@ impl Fields {
     }
 }
 
-/// Where a payment stands, as the canister says by an update call.
+/// Where a payment stands, as the canister says by an update call. Who paid for what, it says to payer and merchant only.
 #[derive(Clone, Debug, CandidType, Deserialize)]
 pub struct PaymentRecord {
     pub network: String,
     pub ledger: Principal,
-    pub payer: Account,
+    pub payer: Option<Account>,
     pub pay_to: Account,
     pub amount: Nat,
     pub fee: Nat,
-    pub method: String,
-    pub path: String,
+    pub method: Option<String>,
+    pub path: Option<String>,
     pub status: PaymentStatus,
 }
 
@@ -168,7 +168,7 @@ async fn update<T: CandidType + for<'de> Deserialize<'de>>(
 
 /// A transfer that a block is compared with; `None` where nothing is known to compare.
 pub struct Transfer<'a> {
-    pub payer: &'a str,
+    pub payer: Option<&'a str>,
     pub pay_to: &'a str,
     pub amount: &'a str,
     pub id: &'a str,
@@ -182,12 +182,9 @@ pub fn compare_block(fields: &mut Fields, transfer: &Transfer<'_>, block: &Block
         Ok(account) if account == *found => said.to_string(),
         _ => found.to_string(),
     };
-    fields.compare(
-        "payer",
-        transfer.payer,
-        &account(transfer.payer, &block.from),
-        proof,
-    );
+    let from = block.from.to_string();
+    let payer = transfer.payer.unwrap_or(&from);
+    fields.compare("payer", payer, &account(payer, &block.from), proof);
     fields.compare(
         "payTo",
         transfer.pay_to,

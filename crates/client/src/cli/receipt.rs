@@ -96,8 +96,10 @@ pub async fn run(args: &ReceiptArgs, common: &Common, output: &Output) -> Result
     })?;
     let network = common.network(&identity).await?;
     output.busy("asking the canister and the ledger");
-    if let (None, true) = (args.payer, own) {
-        paid_by(&receipt, identity.principal())?;
+    // Where the receipt does not say who paid, the block does.
+    let mine = (args.payer.is_none() && own).then(|| identity.principal());
+    if let Some(payer) = mine.filter(|_| !receipt.payer.is_empty()) {
+        paid_by(&receipt.payer, payer)?;
     }
     let mut expected = Expected::default();
     expected.id = asked;
@@ -105,6 +107,9 @@ pub async fn run(args: &ReceiptArgs, common: &Common, output: &Output) -> Result
     expected.payer = args.payer;
     expected.asset = args.ledger;
     let checked = receipt.check(&network, &expected).await?;
+    if let Some(payer) = mine {
+        paid_by(&checked.block.from.to_string(), payer)?;
+    }
     let by_canister = |field: &CheckedField| field.proven_by == ProvenBy::Canister;
     if !checked.fields.iter().any(by_canister) {
         // The block alone proves little: whoever wrote the receipt chose the ledger.
@@ -149,13 +154,13 @@ pub async fn run(args: &ReceiptArgs, common: &Common, output: &Output) -> Result
 }
 
 /// A receipt of somebody else proves nothing about the user's payment.
-fn paid_by(receipt: &Receipt, payer: Principal) -> Result<(), Failure> {
-    match parse_account(&receipt.payer) {
+fn paid_by(account: &str, payer: Principal) -> Result<(), Failure> {
+    match parse_account(account) {
         Ok(account) if account.owner == payer => Ok(()),
         _ => {
             let message = format!(
                 "the receipt is another one: payer is {}, not an account of {payer} (--payer names another)",
-                plain_text(&receipt.payer)
+                plain_text(account)
             );
             Err(Failure::new(RECEIPT, "disproved", message).with("field", json!("payer")))
         }

@@ -259,7 +259,7 @@ async fn ask(
         "state": state,
         "network": record.network,
         "asset": record.ledger.to_text(),
-        "payer": record.payer.to_string(),
+        "payer": record.payer.as_ref().map(ToString::to_string),
         "payTo": record.pay_to.to_string(),
         "amount": record.amount.0.to_string(),
         "method": record.method,
@@ -267,12 +267,12 @@ async fn ask(
         "block": block.map(|block| block.0.to_string()),
         "words": words,
     });
+    let what = match (&record.method, &record.path) {
+        (Some(method), Some(path)) => format!("{} {}", plain_text(method), plain_text(path)),
+        _ => "the canister says to payer and merchant only what it is for".into(),
+    };
     let mut lines = vec![
-        format!(
-            "payment {id}: {} {}",
-            plain_text(&record.method),
-            plain_text(&record.path)
-        ),
+        format!("payment {id}: {what}"),
         format!("  {state} by the word of canister {canister}, which its subnet signs"),
     ];
     if let Some(words) = &words {
@@ -308,8 +308,9 @@ async fn compare(
     let block = network.ledger(record.ledger).block(index).await?;
     let mut fields = Fields::default();
     let amount = Amount(u128::try_from(&record.amount.0).unwrap_or(u128::MAX));
+    let payer = record.payer.as_ref().map(ToString::to_string);
     let transfer = Transfer {
-        payer: &record.payer.to_string(),
+        payer: payer.as_deref(),
         pay_to: &record.pay_to.to_string(),
         amount: &amount.to_string(),
         id: &id.to_string(),

@@ -84,14 +84,14 @@ impl Receipt {
             .parse()
             .map_err(unreadable("transaction"))?;
         let block = network.ledger(asset).block(&Nat::from(index.0)).await?;
-        self.compare(&block, expected.spender)?;
+        self.compare(&block, expected)?;
         let id: PaymentId = self.payment_id.parse().map_err(unreadable("paymentId"))?;
         let canister = match block.spender {
             None => None,
             Some(spender) => self.ask(network, spender.owner, id).await?,
         };
         Ok(Checked {
-            fields: self.fields(&block, canister.is_some()),
+            fields: self.fields(&block, canister.as_ref()),
             block,
         })
     }
@@ -113,7 +113,10 @@ impl Receipt {
             "asset",
             &self.asset,
         )?;
-        text(expected.payer.as_ref().map(account), "payer", &self.payer)?;
+        // Who paid, the block says in any case.
+        if !self.payer.is_empty() {
+            text(expected.payer.as_ref().map(account), "payer", &self.payer)?;
+        }
         text(expected.pay_to.as_ref().map(account), "payTo", &self.pay_to)?;
         text(
             expected.amount.map(|amount| amount.to_string()),
@@ -122,11 +125,7 @@ impl Receipt {
         )
     }
 
-    pub(super) fn compare(
-        &self,
-        block: &Block,
-        spender: Option<Principal>,
-    ) -> Result<(), ReceiptError> {
+    pub(super) fn compare(&self, block: &Block, expected: &Expected) -> Result<(), ReceiptError> {
         let disproved = |field, found: String, claimed: String| {
             Err(ReceiptError::Disproved {
                 block: self.transaction.clone(),
@@ -135,12 +134,17 @@ impl Receipt {
                 claimed,
             })
         };
-        let payer = parse_account(&self.payer).map_err(unreadable("payer"))?;
+        let payer = match self.payer.as_str() {
+            "" => expected.payer,
+            payer => Some(parse_account(payer).map_err(unreadable("payer"))?),
+        };
         let pay_to = parse_account(&self.pay_to).map_err(unreadable("payTo"))?;
         let amount: Amount = self.amount.parse().map_err(unreadable("amount"))?;
         let id: PaymentId = self.payment_id.parse().map_err(unreadable("paymentId"))?;
         let account = |account: &Account| account.to_string();
-        if block.from != payer {
+        if let Some(payer) = payer
+            && block.from != payer
+        {
             return disproved("payer", account(&block.from), account(&payer));
         }
         if block.to != pay_to {
@@ -167,7 +171,7 @@ impl Receipt {
             }
         }
         let collector = block.spender.map(|spender| spender.owner);
-        match spender {
+        match expected.spender {
             Some(expected) if collector != Some(expected) => disproved(
                 "spender",
                 collector.map_or("nobody".into(), |found| found.to_text()),
@@ -195,7 +199,8 @@ impl Receipt {
         };
         let found = Receipt::from(found);
         for ((field, claimed), (_, found)) in self.members().into_iter().zip(found.members()) {
-            if !claimed.is_empty() && claimed != found {
+            // To whom it does not say who paid for what, it says nothing that could differ.
+            if !claimed.is_empty() && !found.is_empty() && claimed != found {
                 return Err(ReceiptError::Contradicted {
                     canister,
                     field,
@@ -223,22 +228,31 @@ impl Receipt {
         ]
     }
 
-    fn fields(&self, block: &Block, canister: bool) -> Vec<CheckedField> {
-        let members = self.members().into_iter();
-        let proven = |field| match field {
-            "fee" if block.fee.is_some() => ProvenBy::Block,
-            "fee" | "method" | "path" | "settledAt" if canister => ProvenBy::Canister,
-            "fee" | "method" | "path" | "settledAt" => ProvenBy::Nothing,
-            _ => ProvenBy::Block,
-        };
-        members
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(field, value)| CheckedField {
+    /// What is known of the payment: what the receipt says, and where it says nothing, what block and canister say.
+    fn fields(&self, block: &Block, canister: Option<&Receipt>) -> Vec<CheckedField> {
+        let payer = block.from.to_string();
+        let said = |index: usize| canister.map_or("", |receipt| receipt.members()[index].1);
+        let members = self.members().into_iter().enumerate();
+        let fields = members.map(|(index, (field, claimed))| {
+            let by_canister = !said(index).is_empty();
+            let proven_by = match field {
+                "fee" if block.fee.is_some() => ProvenBy::Block,
+                "fee" | "method" | "path" | "settledAt" if by_canister => ProvenBy::Canister,
+                "fee" | "method" | "path" | "settledAt" => ProvenBy::Nothing,
+                _ => ProvenBy::Block,
+            };
+            let value = match (claimed, field) {
+                ("", "payer") => &payer,
+                ("", _) => said(index),
+                _ => claimed,
+            };
+            CheckedField {
                 field,
                 value: value.into(),
-                proven_by: proven(field),
-            })
-            .collect()
+                proven_by,
+            }
+        });
+        fields.filter(|field| !field.value.is_empty()).collect()
     }
 }
 

@@ -27,8 +27,10 @@ impl Shop {
         ))
     }
 
+    /// Whether it stands for a payment of the first payer.
     fn bound(&self, id: &str) -> bool {
-        storage::identifiers::get(&identifier::name(&self.route, id)).is_some()
+        let payer = self.request(1, 1).payment.authorization.from.owner;
+        storage::identifiers::get(&identifier::name(&self.route, &payer, id)).is_some()
     }
 }
 
@@ -44,12 +46,10 @@ fn should_buy_once_under_one_identifier() {
     let first = with_id(shop.request(1, 1), ID);
     shop.will(block(3));
     let receipt = paid(shop.named(&first).unwrap());
-    // The same payment again gets the same answer; one signed anew is a conflict, whoever signs it.
+    // The same payment again gets the same answer; one signed anew is a conflict.
     assert_eq!(paid(shop.named(&first).unwrap()), receipt);
-    for (payer, nonce) in [(1, 2), (2, 1)] {
-        let other = with_id(shop.request(payer, nonce), ID);
-        assert_eq!(shop.named(&other), Err(Rejection::Conflict));
-    }
+    let other = with_id(shop.request(1, 2), ID);
+    assert_eq!(shop.named(&other), Err(Rejection::Conflict));
     let elsewhere = PaymentRequest {
         fingerprint: [2; 32],
         ..first
@@ -61,6 +61,25 @@ fn should_buy_once_under_one_identifier() {
     paid(shop.named(&with_id(shop.request(1, 3), OTHER_ID)).unwrap());
     paid(shop.named(&shop.request(1, 4)).unwrap());
     assert_eq!(shop.runtime.made(), 3);
+}
+
+#[test]
+fn should_scope_identifiers_by_payer() {
+    let shop = shop().with(Policy::Optional);
+    // A stranger without money: nobody knows what became of the payment, and its identifier is bound.
+    let theirs = with_id(shop.request(2, 1), ID);
+    shop.will_reject(5);
+    assert!(is_pending(&shop.named(&theirs).unwrap()));
+    let again = with_id(shop.request(2, 2), ID);
+    assert_eq!(shop.named(&again), Err(Rejection::Conflict));
+    assert!(!shop.bound(ID));
+    // It binds nothing of mine.
+    let mine = with_id(shop.request(1, 1), ID);
+    shop.will(block(3));
+    let receipt = paid(shop.named(&mine).unwrap());
+    assert!(shop.bound(ID));
+    assert_eq!(paid(shop.named(&mine).unwrap()), receipt);
+    assert_eq!(shop.runtime.made(), 2);
 }
 
 #[test]

@@ -218,7 +218,7 @@ impl HandOver<'_> {
         };
         let mut fields = Fields::default();
         let transfer = Transfer {
-            payer: &paid.payment.payment.payload.from,
+            payer: Some(&paid.payment.payment.payload.from),
             pay_to: &accepted.pay_to,
             amount: &accepted.amount,
             id: &paid.payment.payment_id,

@@ -28,11 +28,65 @@ fn block() -> Block {
     }
 }
 
+fn collected_by(spender: Principal) -> Expected {
+    Expected {
+        spender: Some(spender),
+        ..Expected::default()
+    }
+}
+
+/// As anybody gets it who knows the payment's id.
+fn public() -> Receipt {
+    Receipt {
+        payer: String::new(),
+        method: String::new(),
+        path: String::new(),
+        ..receipt()
+    }
+}
+
+#[test]
+fn who_paid_is_compared_with_the_block_where_the_receipt_does_not_say_it() {
+    let by = |payer: u8| Expected {
+        payer: Some(Principal::from_slice(&[payer]).into()),
+        ..Expected::default()
+    };
+    assert!(public().as_expected(&by(1)).is_ok());
+    assert!(public().compare(&block(), &Expected::default()).is_ok());
+    assert!(public().compare(&block(), &by(1)).is_ok());
+    let found = public().compare(&block(), &by(9));
+    assert!(
+        matches!(found, Err(ReceiptError::Disproved { field: "payer", .. })),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn what_the_receipt_does_not_say_is_the_block_s_and_the_canister_s() {
+    let value = |canister: Option<&Receipt>, name| {
+        let fields = public().fields(&block(), canister);
+        let field = fields.into_iter().find(|field| field.field == name)?;
+        Some((field.value, field.proven_by))
+    };
+    let payer = Principal::from_slice(&[1]).to_text();
+    assert_eq!(value(None, "payer"), Some((payer, ProvenBy::Block)));
+    assert_eq!(value(None, "path"), None);
+    assert_eq!(value(Some(&public()), "path"), None);
+    assert_eq!(
+        value(Some(&receipt()), "path"),
+        Some(("/report".into(), ProvenBy::Canister))
+    );
+    assert_eq!(
+        value(Some(&public()), "settledAt"),
+        Some(("1000000000000".into(), ProvenBy::Canister))
+    );
+}
+
 #[test]
 fn a_true_receipt_is_borne_out() {
     let spender = Principal::from_slice(&[3]);
-    assert!(receipt().compare(&block(), Some(spender)).is_ok());
-    assert!(receipt().compare(&block(), None).is_ok());
+    assert!(receipt().compare(&block(), &collected_by(spender)).is_ok());
+    assert!(receipt().compare(&block(), &Expected::default()).is_ok());
 }
 
 #[test]
@@ -51,7 +105,7 @@ fn every_lie_is_named() {
     for (name, lie) in lies {
         let mut block = block();
         lie(&mut block, stranger);
-        let found = receipt().compare(&block, Some(Principal::from_slice(&[3])));
+        let found = receipt().compare(&block, &collected_by(Principal::from_slice(&[3])));
         assert!(
             matches!(found, Err(ReceiptError::Disproved { field, .. }) if field == name),
             "{name}: {found:?}"
@@ -117,8 +171,9 @@ fn the_receipt_of_another_payment_is_not_the_one_asked_for() {
 
 #[test]
 fn each_field_says_who_bears_it_out() {
-    let by = |block: &Block, canister, name| {
-        let fields = receipt().fields(block, canister);
+    let by = |block: &Block, canister: bool, name| {
+        let said = receipt();
+        let fields = receipt().fields(block, canister.then_some(&said));
         fields
             .iter()
             .find(|field| field.field == name)
