@@ -63,7 +63,10 @@ fn misspelt_member_of_an_update_is_refused_by_name() {
         for bent in interface.misspelt(method) {
             let refusal = refusal(&setup, method, bent.argument).expect(&method.name);
             let named = refusal.contains("has a member") && refusal.contains(&bent.path);
-            assert!(named, "{} {}: {refusal}", method.name, bent.path);
+            // What anybody may send is dropped at the door, without words.
+            let dropped = method.name == "cancel_authorization"
+                && refusal.contains("CanisterRejectedMessage");
+            assert!(named || dropped, "{} {}: {refusal}", method.name, bent.path);
             tried.push(format!("{} {}", method.name, bent.path));
         }
     }

@@ -83,7 +83,7 @@ struct Init {
     network: Option<String>,
     pay_to: Option<Account>,
     operators: Option<Vec<Principal>>,
-    limits: Option<()>,
+    limits: Option<Limits>,
 }
 
 #[derive(CandidType)]
