@@ -146,9 +146,13 @@ fn stream_of_unfunded_payments_does_not_block_a_withdrawal() {
     let reply = setup.pic.await_call(withdrawal).expect("no trap");
     let made: Result<Nat, WithdrawError> = candid::decode_one(&reply).unwrap();
     made.expect("nobody has money there");
+    let sent = calls.len();
     for call in calls {
         setup.pic.await_call(call).expect("no trap");
     }
+    let mut stand = setup.payments().into_iter().map(|payment| payment.status);
+    assert_eq!(stand.len(), sent, "the ledger was asked for each");
+    assert!(stand.all(|status| matches!(status, PaymentStatus::Failed { .. })));
     assert_eq!(setup.ledger.balance(&setup, setup.treasury()), 0);
     setup.check_books();
 }
