@@ -7,7 +7,8 @@
 //!
 //! A transfer is *found* when a block holds it. It is *absent* when the log was read without a gap, from
 //! a block that is older than the transfer can be to the end, at a time when the ledger takes the transfer no more,
-//! and no block on the way might be it. [`advance`] keeps the account of what was read: a cursor, below which the
+//! no block on the way might be it, and the log does not end before a block that the ledger ever named: such a log
+//! lacks what the ledger did. [`advance`] keeps the account of what was read: a cursor, below which the
 //! transfer cannot be, except in a doubtful block.
 
 mod block;
@@ -207,13 +208,15 @@ pub fn find(page: &Page, wanted: &Transfer) -> Option<BlockIndex> {
 pub fn doubtful(page: &Page, wanted: &Transfer) -> Vec<u64> {
     let wanted = wanted.canonical();
     let possible = |block: &&Block| block.likeness(&wanted) == Likeness::Possible;
-    // Times do not run backwards: what follows a block that is too late is too late, too.
-    let too_late = |block: &&Block| {
-        block
-            .at
-            .is_some_and(|at| block::is_too_late(at, wanted.created_at))
-    };
-    let end = page.blocks.iter().find(too_late).map(|block| block.index);
+    // Times do not run backwards: what follows a block that is too late is too late, too. One that is followed by
+    // earlier ones says nothing.
+    let times = page
+        .blocks
+        .iter()
+        .rev()
+        .filter_map(|block| Some((block, block.at?)));
+    let too_late = times.take_while(|(_, at)| block::is_too_late(*at, wanted.created_at));
+    let end = too_late.last().map(|(block, _)| block.index);
     let blocks = page.blocks.iter().filter(possible);
     blocks
         .map(|block| block.index)
@@ -224,8 +227,13 @@ pub fn doubtful(page: &Page, wanted: &Transfer) -> Vec<u64> {
 /// The first block of the page's log that is not older than a transfer of this time can be, as far as the
 /// page tells.
 pub fn first_possible(created_at: TimestampNs, page: &Page) -> u64 {
-    let too_old = |block: &&Block| block.at.is_some_and(|at| at.plus(DRIFT) < created_at);
-    let last = page.blocks.iter().rev().find(too_old);
+    // Times do not run backwards: an old one behind a recent one says nothing.
+    let times = page
+        .blocks
+        .iter()
+        .filter_map(|block| Some((block, block.at?)));
+    let too_old = times.take_while(|(_, at)| at.plus(DRIFT) < created_at);
+    let last = too_old.last().map(|(block, _)| block);
     last.map_or(0, |block| block.index.saturating_add(1))
 }
 

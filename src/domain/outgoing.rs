@@ -46,7 +46,7 @@ pub struct Outgoing {
     pub tries: u32,
     /// A try is under way until this at most.
     pub busy_until: TimestampNs,
-    /// What is in doubt is in no block of the ledger below this one.
+    /// What is in doubt is in no block of the ledger below this one, if what the ledger said of its blocks is true.
     pub cursor: u64,
 }
 

@@ -18,7 +18,8 @@
 //! 1. `Opened`: the authorization was verified; nonce and `created_at_time` are journalled.
 //! 2. `Asked`: the ledger is asked for the first time. Journalled before the call, with `Opened` in one
 //!    write.
-//! 3. `Moved`: the ledger's answer proves that the money moved. From here on the content is owed.
+//! 3. `Moved`: the ledger's answer proves that the money moved. From here on the content is owed. An answer that comes
+//!    after the payment was taken for unknown proves no less.
 //! 4. `NotMoved` before or on the first try: it provably did not. Final: one authorization has one
 //!    outcome, so that a payer who signs anew is not charged for both when somebody repeats the first.
 //!    On a later try it proves only that the later try did nothing: ledgers differ in what they check
@@ -263,7 +264,7 @@ pub fn step(
         (Some(State::Unknown { attempts, .. }), Event::Retried) => State::Settling {
             attempt: attempts.saturating_add(1).max(2),
         },
-        (Some(State::Settling { .. }), Event::Moved { block })
+        (Some(State::Settling { .. } | State::Unknown { .. }), Event::Moved { block })
         | (
             Some(State::Unknown { .. }),
             Event::ProvedMoved { block } | Event::ResolvedMoved { block },

@@ -11,6 +11,7 @@ use crate::{
 };
 use candid::{CandidType, DecoderConfig, Deserialize, Nat};
 use icrc_ledger_types::icrc2::transfer_from::TransferFromError;
+use std::fmt;
 pub use wire::OkShape;
 use wire::Transfer;
 
@@ -25,6 +26,39 @@ pub const MAX_ARGUMENT_BYTES: usize = 512;
 /// A reply longer than this is not read: an honest one has less than 300 bytes, apart from the message
 /// of a `GenericError`.
 pub const MAX_REPLY_BYTES: usize = 16_384;
+
+/// Whose transfer a block shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimant {
+    /// That of the payment with this number in the books, from 0.
+    Payment(u64),
+    /// The refund of that payment.
+    Refund(u64),
+    /// The withdrawal with this `created_at_time`.
+    Withdrawal(TimestampNs),
+}
+
+impl fmt::Display for Claimant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Whoever reads the books counts from 1.
+        match self {
+            Claimant::Payment(index) => write!(f, "payment {}", index.saturating_add(1)),
+            Claimant::Refund(index) => write!(f, "refund of payment {}", index.saturating_add(1)),
+            Claimant::Withdrawal(created_at) => write!(f, "withdrawal of {}", created_at.0),
+        }
+    }
+}
+
+/// What an answer proves about a transfer of `asker` if the block that it names is already known to show that of
+/// `claimed`: nothing, unless both are the same.
+pub fn unless_claimed(event: Event, claimed: Option<Claimant>, asker: Claimant) -> Event {
+    match event {
+        Event::Moved { .. } if claimed.is_some_and(|claimant| claimant != asker) => {
+            Event::InDoubt(Doubt::ImplausibleBlock)
+        }
+        event => event,
+    }
+}
 
 /// How the call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,8 +172,9 @@ enum Answer {
 /// nothing: a canister can act and then reject (4), act, await and then trap (5), or act after our
 /// deadline (6 SYS_UNKNOWN), and an unreadable reply says only that the ledger did run.
 ///
-/// `known_block` is the highest block of this ledger that was booked when the call was made: `Ok` with a
-/// block that is not above it names somebody else's transfer.
+/// `known_block` is the highest block that this ledger had named when the call was made: `Ok` with a
+/// block that is not above it names somebody else's transfer. Whether the block is known to show another transfer
+/// of ours is not looked at here ([`unless_claimed`]).
 /// `shape` is how this ledger wrote `Ok` before: replies of that shape are read without the decoder.
 pub fn judge(
     outcome: &CallOutcome,

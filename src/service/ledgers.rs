@@ -81,7 +81,7 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
     let mut ledger = description
         .check(id)
         .map_err(|problem| LedgerError::NotALedger { problem })?;
-    let ends_earlier = match storage::payments::highest_block(&id) {
+    let ends_earlier = match storage::claims::highest_block(&id) {
         Some(highest) => log_length(runtime, id)
             .await
             .is_some_and(|length| length <= highest.0),
@@ -102,7 +102,7 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
     storage::fees::forget(&id);
     storage::audit::admin(caller, "ledger_add", &id.to_text(), runtime.now());
     if ends_earlier {
-        storage::payments::forget_highest_block(&id);
+        storage::claims::begin_anew(&id);
         let subject = format!("{id}: its log begins anew");
         storage::audit::admin(caller, "highest_block_forgotten", &subject, runtime.now());
     }

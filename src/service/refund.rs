@@ -15,7 +15,7 @@ use crate::{
         outgoing::{LOCK, Outgoing, Step, Written, refund_memo},
         payment::{Event, FailureKind, Payment, RefundCause, RefundProblem, State},
         roles::Unauthorized,
-        settlement::OwnTransfer,
+        settlement::{Claimant, OwnTransfer},
     },
     runtime::Runtime,
     service::{
@@ -162,7 +162,11 @@ async fn ask<R: Runtime>(
         memo: &memo,
         created_at: written.created_at,
     };
-    let event = treasury::send(runtime, payment.ledger, &transfer).await;
+    let Some(index) = storage::payments::book_index(key) else {
+        return;
+    };
+    let asker = Claimant::Refund(index);
+    let event = treasury::send(runtime, payment.ledger, &transfer, asker).await;
     // Somebody else may have learnt of it meanwhile.
     let Some((_, mut now_known)) = owed(key) else {
         return;
@@ -187,7 +191,7 @@ async fn ask<R: Runtime>(
 /// A block that was there before a refund that is asked for now.
 fn block_before(payment: &Payment) -> Option<BlockIndex> {
     let of_payment = payment.state.moved().map(|(block, _)| block);
-    of_payment.max(storage::payments::highest_block(&payment.ledger))
+    of_payment.max(storage::claims::highest_block(&payment.ledger))
 }
 
 /// Looks in the ledger's block log for a transfer that can be asked for no more.
@@ -211,23 +215,24 @@ async fn look_up<R: Runtime>(
         amount: payment.amount,
         created_at: written.created_at,
     };
-    let mut search = Search::from(refund.cursor, wanted);
-    search.guessed = true;
-    if let Some(known) = storage::recovery::refund_progress(key)
-        && known.created_at == written.created_at
-    {
-        (search.cursor, search.doubtful) = (known.cursor, known.doubtful);
-    }
+    let known = storage::recovery::refund_progress(key)
+        .filter(|known| known.created_at == written.created_at)
+        .map(|known| known.progress);
+    // The ledger's word for where the log ended; the log has to say that it is so.
+    let hint = refund.cursor.checked_sub(1).map(BlockIndex);
+    let mut search = Search::resume(known.unwrap_or_default(), hint, wanted);
     let end = recover::read_log(runtime, payment.ledger, std::slice::from_mut(&mut search)).await;
     let now = runtime.now();
+    let over = search.found.is_some() || search.absent_at.is_some();
     let progress = RefundProgress {
         created_at: written.created_at,
-        cursor: search.cursor,
-        doubtful: search.doubtful.clone(),
+        progress: search.progress(0),
     };
-    let held_up = search.found.is_none() && !search.doubtful.is_empty();
-    storage::recovery::note_refund(key, held_up.then_some(progress));
+    storage::recovery::note_refund(key, Some(progress).filter(|_| !over));
     if let Some(block) = search.found {
+        if let Some(index) = storage::payments::book_index(key) {
+            storage::claims::take(&payment.ledger, block, Claimant::Refund(index), now);
+        }
         let moved = Change::Event(Event::RefundMoved { block });
         // Fails only if the payment is refunded already.
         let _ = storage::payments::record(key, moved, now);
@@ -238,7 +243,6 @@ async fn look_up<R: Runtime>(
         return;
     }
     refund.busy_until = now;
-    refund.cursor = search.known_up_to();
     let pause = if search.absent_at.is_some() && recover::has_log(&payment.ledger) {
         refund.never_made(now);
         Seconds(0)

@@ -5,7 +5,7 @@ use crate::{
         liability::Owed,
         payment::Event,
         roles::Unauthorized,
-        settlement::{self, OwnTransfer},
+        settlement::{self, Claimant, OwnTransfer},
     },
     runtime::Runtime,
     service::{fees, ledgers, role},
@@ -44,19 +44,29 @@ pub(super) fn can_send<R: Runtime>(runtime: &R, ledger: &Principal) -> bool {
 }
 
 /// Asks a ledger for a transfer, and judges the answer. Who calls this books the outcome, and calls
-/// [`fees::renew`] then.
+/// [`fees::renew`] then. `asker`: what the transfer is; the block of another one proves nothing. Its own
+/// block is claimed for it.
 pub(super) async fn send<R: Runtime>(
     runtime: &R,
     ledger: Principal,
     transfer: &OwnTransfer<'_>,
+    asker: Claimant,
 ) -> Event {
-    let known_block = storage::payments::highest_block(&ledger);
+    let known_block = storage::claims::highest_block(&ledger);
     let outcome = runtime
         .call(ledger, settlement::TRANSFER, transfer.argument())
         .await;
     let verdict = settlement::judge(&outcome, known_block, None);
     fees::note(runtime, &ledger, &verdict);
-    verdict.event
+    let Event::Moved { block } = verdict.event else {
+        return verdict.event;
+    };
+    let claimed = storage::claims::of(&ledger, block);
+    let event = settlement::unless_claimed(verdict.event, claimed, asker);
+    if let Event::Moved { block } = event {
+        storage::claims::take(&ledger, block, asker, runtime.now());
+    }
+    event
 }
 
 /// What the canister has and owes, ledger by ledger.

@@ -9,7 +9,7 @@ use crate::{
         outgoing::{DEDUP_WINDOW, Written},
         payment::Event,
         roles::Unauthorized,
-        settlement::OwnTransfer,
+        settlement::{Claimant, OwnTransfer},
         validate::InvalidArgument,
         withdrawal::{MAX_WITHDRAWALS, Standing, WITHDRAWAL_MEMO, Withdrawal},
     },
@@ -138,7 +138,8 @@ pub async fn withdraw<R: Runtime>(
         memo: WITHDRAWAL_MEMO,
         created_at: written.created_at,
     };
-    let event = treasury::send(runtime, ledger, &transfer).await;
+    let asker = Claimant::Withdrawal(written.created_at);
+    let event = treasury::send(runtime, ledger, &transfer, asker).await;
     let result = book(runtime, &ledger, &withdrawal, fresh, event);
     fees::renew(runtime, &ledger).await;
     result

@@ -44,8 +44,8 @@ pub const AUDIT_PAYMENTS: MemoryId = MemoryId::new(15);
 /// Ring of administrative actions: [`super::audit`].
 pub const AUDIT_ADMIN: MemoryId = MemoryId::new(16);
 
-/// The highest booked block by ledger: [`super::payments`].
-pub const HIGHEST_BLOCKS: MemoryId = MemoryId::new(17);
+/// How far the log of each ledger must reach: [`super::claims`].
+pub const LOGS: MemoryId = MemoryId::new(17);
 /// What became of booked payments that were not delivered at once, by sequence: [`super::payments`].
 pub const FATES: MemoryId = MemoryId::new(18);
 /// What payments bought, by number: [`super::responses`].
@@ -61,6 +61,8 @@ pub const WITHDRAWALS: MemoryId = MemoryId::new(24);
 pub const IDENTIFIERS: MemoryId = MemoryId::new(25);
 /// When identifiers may be forgotten: [`super::identifiers`].
 pub const IDENTIFIERS_BY_DUE: MemoryId = MemoryId::new(26);
+/// Whose transfer a block shows, by ledger and block: [`super::claims`].
+pub const CLAIMS: MemoryId = MemoryId::new(27);
 
 /// 1 MiB a bucket: at most 32 GiB in all, and little waste for many small tables.
 const BUCKET_PAGES: u16 = 16;

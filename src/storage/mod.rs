@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod cancellations;
 pub mod changes;
+pub mod claims;
 pub mod codec;
 pub mod config;
 pub mod content;

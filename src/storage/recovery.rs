@@ -18,6 +18,8 @@ pub struct Progress {
     pub cursor: Option<u64>,
     /// Blocks below the cursor that might be the transfer and cannot be read well enough to tell.
     pub doubtful: Vec<u64>,
+    /// Whether the cursor passed blocks of a log that ended before one that the ledger had named.
+    pub short: bool,
     /// How often the log was looked at.
     pub searches: u16,
 }
@@ -27,10 +29,8 @@ pub struct Progress {
 pub struct RefundProgress {
     /// `created_at_time` of the transfer that is looked for.
     pub created_at: TimestampNs,
-    /// As in [`Progress`].
-    pub cursor: u64,
-    /// As in [`Progress`].
-    pub doubtful: Vec<u64>,
+    /// How far it has come.
+    pub progress: Progress,
 }
 
 #[derive(Default)]
@@ -65,12 +65,12 @@ pub fn forget(key: &NonceKey) {
     HEAP.with_borrow_mut(|heap| heap.progress.remove(key));
 }
 
-/// How far the search for the refund of this payment has come, if a doubtful block holds it up.
+/// How far the search for the refund of this payment has come, if it is not over.
 pub fn refund_progress(key: &NonceKey) -> Option<RefundProgress> {
     HEAP.with_borrow(|heap| heap.refunds.get(key).cloned())
 }
 
-/// Notes how far it has come, or that nothing holds it up.
+/// Notes how far it has come, or that it is over.
 pub fn note_refund(key: &NonceKey, progress: Option<RefundProgress>) {
     HEAP.with_borrow_mut(|heap| match progress {
         Some(progress) => {

@@ -5,6 +5,10 @@
 //! another number, a time outside the ledger's window. Any other block *might be* the transfer, and while
 //! one might be, nobody can say that the transfer is absent. A block without a type that we know needs our
 //! memo to be taken for ours; where it is written in another way (hexadecimal digits, a list of bytes), it counts too.
+//!
+//! A block with our memo that names this canister as who made it might be the transfer whatever else it says: nobody
+//! else can make such a block, and we make one transfer with that memo. So might one that names nobody and says
+//! the same in everything else.
 
 mod generic;
 
@@ -59,13 +63,7 @@ pub enum Shown {
     /// 32 bytes or with a number that none of ours has.
     NoTransfer,
     /// A transfer.
-    Transfer {
-        /// The transfer.
-        transfer: Box<Transfer>,
-        /// Whether the block says that nobody else than the payer made it, if it names no spender.
-        /// Ledgers older than `btype` leave it open.
-        spender_is_shown: bool,
-    },
+    Transfer(Box<Transfer>),
     /// Something that cannot be read in full.
     Unclear(Box<Unclear>),
 }
@@ -100,6 +98,12 @@ impl<T: PartialEq> Field<T> {
             Field::Is(value) => value == wanted,
             Field::Foreign => false,
         }
+    }
+}
+
+impl<T> From<Option<T>> for Field<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Field::Hidden, Field::Is)
     }
 }
 
@@ -152,7 +156,7 @@ impl Block {
     /// The transfer in it, if it is one that can be read in full.
     pub fn transfer(&self) -> Option<&Transfer> {
         match &self.shown {
-            Shown::Transfer { transfer, .. } => Some(transfer),
+            Shown::Transfer(transfer) => Some(transfer),
             _ => None,
         }
     }
@@ -161,18 +165,17 @@ impl Block {
     pub(super) fn likeness(&self, wanted: &Transfer) -> Likeness {
         match &self.shown {
             Shown::NoTransfer => Likeness::Different,
-            Shown::Transfer {
-                transfer,
-                spender_is_shown,
-            } => {
+            Shown::Transfer(transfer) => {
                 if transfer.memo != wanted.memo {
                     return Likeness::Different;
                 }
                 let transfer = transfer.canonical();
-                let open = transfer.spender.is_none() && !spender_is_shown;
+                let nameless =
+                    transfer.spender.is_none() && wanted.differs_in_spender_only(&transfer);
+                let from = Field::Is(transfer.from);
                 if transfer == *wanted {
                     Likeness::Same
-                } else if open && wanted.differs_in_spender_only(&transfer) {
+                } else if nameless || wanted.is_of_maker(&transfer.spender.into(), &from) {
                     Likeness::Possible
                 } else {
                     Likeness::Different
@@ -199,6 +202,15 @@ pub(super) fn is_too_late(at: TimestampNs, created_at: TimestampNs) -> bool {
 }
 
 impl Transfer {
+    /// Whether a block that names these can only be made by who makes this transfer: the spender, or whoever
+    /// moves its own money.
+    fn is_of_maker(&self, spender: &Field<Account>, from: &Field<Account>) -> bool {
+        match self.spender {
+            Some(ours) => *spender == Field::Is(ours),
+            None => *from == Field::Is(self.from),
+        }
+    }
+
     fn differs_in_spender_only(&self, other: &Transfer) -> bool {
         let spender = self.spender;
         *self
@@ -249,6 +261,10 @@ impl Unclear {
             Memo::Among(ids) => ids.contains(&wanted.memo),
             Memo::Foreign => false,
         };
+        let ours = matches!(&self.memo, Memo::Among(ids) if ids.contains(&wanted.memo));
+        if ours && wanted.is_of_maker(&self.spender, &self.from) {
+            return true;
+        }
         let spender = match (&self.spender, &wanted.spender) {
             (Field::Is(_), None) => false,
             (spender, Some(wanted)) => spender.allows(wanted),
@@ -291,9 +307,8 @@ fn shown(content: &Value<'_>, block: &Map<'_, '_>) -> Shown {
     // `btype` is the standard's; ledgers older than it have `tx.op` alone.
     let unclear = |unclear| Shown::Unclear(Box::new(unclear));
     let kind = match block.text("btype").or(op) {
-        Some(b"1mint" | b"1burn" | b"2approve" | b"mint" | b"burn" | b"approve") => {
-            return Shown::NoTransfer;
-        }
+        Some(b"1mint" | b"2approve" | b"mint" | b"approve") => return Shown::NoTransfer,
+        Some(b"1burn" | b"burn") => return burn(tx.as_ref()),
         Some(kind @ (b"1xfer" | b"2xfer" | b"xfer" | b"transfer")) => kind,
         other => {
             let elsewhere = match other {
@@ -322,17 +337,29 @@ fn shown(content: &Value<'_>, block: &Map<'_, '_>) -> Shown {
         memo,
         ..Unclear::of(&tx)
     };
-    let spender_is_shown = matches!(kind, b"1xfer" | b"2xfer");
     let without_spender = tx.get("spender").is_none() && kind != b"2xfer";
     let memo = tx.get("memo").and_then(blob);
     let memo = memo.map(<[u8; 32]>::try_from);
     match (memo, read.complete(without_spender)) {
-        (Some(Ok(memo)), Some(transfer)) => Shown::Transfer {
-            transfer: Box::new(Transfer { memo, ..transfer }),
-            spender_is_shown,
-        },
+        (Some(Ok(memo)), Some(transfer)) => {
+            Shown::Transfer(Box::new(Transfer { memo, ..transfer }))
+        }
         (Some(Err(_)), _) => Shown::NoTransfer,
         _ => unclear(read),
+    }
+}
+
+/// What a burn shows: a transfer to the account that mints is written as one. Anybody can burn with any memo, so
+/// it might be ours only if it names us.
+fn burn(tx: Option<&Map<'_, '_>>) -> Shown {
+    let memo = tx.and_then(|tx| tx.get("memo")).and_then(blob);
+    match (tx, memo.map(Memo::of)) {
+        (Some(tx), Some(memo @ Memo::Among(_))) => Shown::Unclear(Box::new(Unclear {
+            memo,
+            to: Field::Foreign,
+            ..Unclear::of(tx)
+        })),
+        _ => Shown::NoTransfer,
     }
 }
 

@@ -59,7 +59,7 @@ pub enum Doubt {
     Upgraded,
     /// A later try was refused; the first may still have been done.
     RetryRefused,
-    /// The ledger named a block that was there before the call.
+    /// The ledger named a block that was there before the call, or that shows another transfer.
     ImplausibleBlock,
     /// No answer came, although none can come any more.
     NoAnswer,
@@ -105,7 +105,7 @@ impl Doubt {
             Doubt::Trapped => "this canister trapped while it handled the ledger's answer",
             Doubt::Upgraded => "this canister was upgraded before the ledger answered",
             Doubt::RetryRefused => "the ledger refused a later try of the same transfer",
-            Doubt::ImplausibleBlock => "the ledger named a block that was there before the call",
+            Doubt::ImplausibleBlock => "the ledger named a block that cannot be this transfer's",
             Doubt::NoAnswer => "the ledger's answer never came",
             Doubt::NoFunds => "the payer's balance or allowance did not cover a later try",
             Doubt::Lapsed => {

@@ -287,9 +287,10 @@ mod step {
                     ..
                 })
             ),
-            Event::Moved { .. } | Event::InDoubt(_) => {
-                matches!(state, Some(State::Settling { .. }))
+            Event::Moved { .. } => {
+                matches!(state, Some(State::Settling { .. } | State::Unknown { .. }))
             }
+            Event::InDoubt(_) => matches!(state, Some(State::Settling { .. })),
             Event::NotMoved(_) => {
                 matches!(state, Some(State::Reserved | State::Settling { .. }))
             }

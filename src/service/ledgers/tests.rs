@@ -120,12 +120,12 @@ struct Log {
 
 #[test]
 fn a_refresh_does_not_forget_blocks_that_the_ledger_still_has() {
-    use crate::storage::payments;
+    use crate::storage::{claims, payments};
     let (runtime, id) = set_up();
     describe(&runtime, 10_000);
     run(add(&runtime, id)).unwrap();
     payments::tests::settled_in(id, 41);
-    assert_eq!(payments::highest_block(&id), Some(BlockIndex(41)));
+    assert_eq!(claims::highest_block(&id), Some(BlockIndex(41)));
     for (length, kept) in [(42u8, true), (41, false)] {
         describe(&runtime, 10_000);
         runtime.will_reply(Log {
@@ -134,7 +134,7 @@ fn a_refresh_does_not_forget_blocks_that_the_ledger_still_has() {
             archived_blocks: vec![],
         });
         run(add(&runtime, id)).unwrap();
-        assert_eq!(payments::highest_block(&id).is_some(), kept, "{length}");
+        assert_eq!(claims::highest_block(&id).is_some(), kept, "{length}");
     }
 }
 

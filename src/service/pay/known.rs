@@ -77,7 +77,7 @@ pub fn answer(
             state if state.moved().is_some() => duplicate(),
             State::Unknown {
                 since, attempts, ..
-            } if super::bought(payment, &request.route).is_some()
+            } if super::conclusion::bought(payment, &request.route).is_some()
                 && (*attempts < EAGER_TRIES || now >= since.plus(RETRY_PAUSE))
                 && may_ask(payment, request.payment.authorization.valid_before, now) =>
             {

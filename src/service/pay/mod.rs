@@ -9,6 +9,7 @@
 //! Between 4 and 5 anything can happen; [`guard`] leaves the payment unknown, never lost.
 
 mod broken;
+mod conclusion;
 mod guard;
 mod known;
 mod means;
@@ -16,16 +17,15 @@ mod means;
 use crate::{
     domain::{
         config::Config,
-        payment::{Doubt, Event, Payment, Receipt, RefundCause, State},
-        settlement::{self, CallOutcome},
+        payment::{Event, Payment, Receipt, State},
+        settlement,
         verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
     },
     runtime::Runtime,
-    service::{catalogue, fees, identifiers, recover, refund},
+    service::{catalogue, fees, identifiers, recover},
     storage::{
         self,
         payments::{Change, NewPayment, RecordError},
-        responses::Response,
     },
     types::{
         Account, BlockIndex, Fingerprint, NonceKey, PaymentId, PaymentName, Proof, RouteKey,
@@ -33,6 +33,7 @@ use crate::{
     },
 };
 use candid::Principal;
+use conclusion::{answer_as_it_stands, conclude, deliver, outcome};
 use guard::Guard;
 pub use known::may_ask;
 pub(super) use known::same_request;
@@ -128,7 +129,10 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
     match begun {
         Ok(asked) => {
             let (payment, goods) = ask(runtime, key, asked, Some(&request.route)).await;
-            outcome(payment, goods)
+            if goods.is_some() {
+                return outcome(payment, goods);
+            }
+            answer_as_it_stands(runtime, &key, payment, &request, proof)
         }
         Err(refusal) => PayOutcome::Refused(refusal),
     }
@@ -164,7 +168,7 @@ fn retry<R: Runtime>(runtime: &R, key: &NonceKey) -> Result<Asked, RecordError> 
     let change = Change::Event(Event::Retried);
     let payment = storage::payments::record(key, change, runtime.now())?;
     Ok(Asked {
-        known_block: storage::payments::highest_block(&payment.ledger),
+        known_block: storage::claims::highest_block(&payment.ledger),
         payment,
     })
 }
@@ -258,7 +262,7 @@ fn admit<R: Runtime>(
         .content
         .map(|content| storage::responses::number(&content, &route.mime_type));
     Ok(NewPayment {
-        known_block: storage::payments::highest_block(&verified.offer.price.ledger),
+        known_block: storage::claims::highest_block(&verified.offer.price.ledger),
         payment: Payment {
             response,
             ..new_payment(&verified, &config, request, proof)
@@ -320,133 +324,6 @@ async fn ask<R: Runtime>(
     // All is booked; what comes now decides about later offers.
     fees::renew(runtime, &ledger).await;
     concluded
-}
-
-fn conclude<R: Runtime>(
-    runtime: &R,
-    key: &NonceKey,
-    asked: Payment,
-    outcome: &CallOutcome,
-    known_block: Option<BlockIndex>,
-    route: Option<&RouteKey>,
-) -> (Payment, Option<Goods>) {
-    let shape = storage::shapes::get(&asked.ledger);
-    let verdict = settlement::judge(outcome, known_block, shape.as_deref());
-    if shape.is_none()
-        && let Some(shape) = settlement::ok_shape(outcome)
-    {
-        storage::shapes::put(asked.ledger, shape);
-    }
-    fees::note(runtime, &asked.ledger, &verdict);
-    let (event, now) = (verdict.event, runtime.now());
-    broken::journal_late(key, &asked, &event, now);
-    let goods = match (&event, route) {
-        (Event::Moved { .. }, Some(route)) => goods(&asked, route),
-        _ => None,
-    };
-    // An answer that comes after the payment was taken for unknown proves no less.
-    let late = match event {
-        Event::Moved { block } => Event::ProvedMoved { block },
-        _ => Event::InDoubt(Doubt::Trapped),
-    };
-    let change = match &goods {
-        Some(_) => Change::Both(event, Event::Delivered),
-        None => Change::Event(event),
-    };
-    match storage::payments::record(key, change, now) {
-        Ok(payment) => {
-            if goods.is_some() {
-                note_delivery(&payment, now);
-            }
-            (payment, goods)
-        }
-        // The books are full, or something else spoke first: what is known is that nothing is certain.
-        Err(_) => {
-            if let Some(payment) = broken::settled_all_the_same(&asked, now) {
-                return (payment, goods);
-            }
-            let doubt = Event::InDoubt(Doubt::Trapped);
-            let payment = storage::payments::record(key, Change::Event(late), now)
-                .or_else(|_| storage::payments::record(key, Change::Event(doubt), now));
-            (payment.unwrap_or(asked), None)
-        }
-    }
-}
-
-fn note_delivery(payment: &Payment, now: TimestampNs) {
-    if let Some(number) = payment.response {
-        storage::responses::note_delivery(number, now);
-    }
-}
-
-/// What the payment bought. Payments of older versions do not say: they get what the route delivers.
-fn bought(payment: &Payment, route: &RouteKey) -> Option<Response> {
-    match payment.response {
-        Some(number) => storage::responses::get(number),
-        None => {
-            let route = storage::routes::get(route)?;
-            Some(Response {
-                content: route.content?,
-                mime_type: route.mime_type.clone(),
-            })
-        }
-    }
-}
-
-fn goods(payment: &Payment, route: &RouteKey) -> Option<Goods> {
-    let Response { content, mime_type } = bought(payment, route)?;
-    let body = storage::content::read(&content)?;
-    Some(Goods { mime_type, body })
-}
-
-/// Answers with what was bought, for the first time or again. What is owed and cannot be delivered is paid
-/// back.
-fn deliver<R: Runtime>(
-    runtime: &R,
-    key: &NonceKey,
-    payment: Payment,
-    route: &RouteKey,
-) -> PayOutcome {
-    let goods = goods(&payment, route);
-    if matches!(payment.state, State::Delivered { .. }) {
-        return outcome(payment, goods);
-    }
-    let (event, now) = match goods {
-        Some(_) => (Event::Delivered, runtime.now()),
-        None => {
-            let due = refund::due(runtime, &payment, RefundCause::NotDeliverable);
-            (due, runtime.now())
-        }
-    };
-    match storage::payments::record(key, Change::Event(event), now) {
-        Ok(payment) => {
-            if goods.is_some() {
-                note_delivery(&payment, now);
-            }
-            outcome(payment, goods)
-        }
-        Err(_) => outcome(payment, None),
-    }
-}
-
-/// What a request gets that asked the ledger or delivers.
-fn outcome(payment: Payment, goods: Option<Goods>) -> PayOutcome {
-    let (payment_id, payer) = (payment.id, payment.from);
-    match (payment.receipt(), goods, payment.state) {
-        (Some(receipt), Some(goods), _) => PayOutcome::Paid { receipt, goods },
-        (_, _, State::Failed { failure, .. }) => PayOutcome::Failed {
-            code: failure.kind.code(),
-            message: failure.message,
-            payment_id,
-            payer,
-        },
-        (None, _, _) => PayOutcome::Pending { payment_id, payer },
-        (receipt, None, _) => PayOutcome::Duplicate {
-            payment_id,
-            payer,
-            receipt,
-        },
-    }
 }
 
 #[cfg(test)]

@@ -4,18 +4,20 @@ mod dear;
 mod happy_path;
 mod identifiers;
 mod known_failures;
+mod one_block_one_claim;
 mod one_payment_many_requests;
 mod owed;
 mod refusals;
 mod unknown_outcomes;
 
-use super::*;
+use super::{conclusion::goods, *};
 use crate::{
     domain::{
         capacity::{DOUBT_PAUSE, MAX_DOUBTS, MAX_OPEN_PER_LEDGER, MAX_OPEN_PER_PAYER},
         config::Limits,
-        payment::FailureKind,
+        payment::{Doubt, FailureKind},
         route::{Price, Route, tests::draft},
+        settlement::{CallOutcome, Claimant},
     },
     runtime::{
         scripted::{ScriptedRuntime, poll, run},

@@ -7,7 +7,8 @@
 //!    which proves nothing.
 //! 2. After that no transfer is asked for. The ledger's block log is read ([`search`]): if it holds the
 //!    transfer, the payment is settled.
-//! 3. If the complete log lacks it at a time when the ledger takes it no more, the payment has failed.
+//! 3. If the complete log lacks it at a time when the ledger takes it no more, the payment has failed. A log that ends
+//!    before a block which the ledger named is not complete.
 //! 4. If a repetition was refused because the payer had no funds, nothing is held for it from that time on,
 //!    log or not; and what no log tells a controller may decide ([`resolve`]).
 //!
@@ -218,7 +219,8 @@ fn lapse(key: &NonceKey, payment: &Payment, now: TimestampNs) {
 ///
 /// Always when no transfer may be asked for. Before, when the ledger refuses the repetition: one that looks
 /// at the fee or the allowance before it looks for duplicates would go on refusing a transfer that it has
-/// made. The log says so at once; if it does not hold the transfer, the next turn is the transfer's again.
+/// made, and one whose word cannot be true may show the truth. The log says so at once; if it does not hold the
+/// transfer, the next turn is the transfer's again.
 fn wants_log(key: &NonceKey, payment: &Payment, opening: &Opening, now: TimestampNs) -> bool {
     let valid_before = opening.valid_before;
     if !valid_before.is_some_and(|valid_before| pay::may_ask(payment, valid_before, now)) {
@@ -228,7 +230,7 @@ fn wants_log(key: &NonceKey, payment: &Payment, opening: &Opening, now: Timestam
     match &payment.state {
         State::Unknown {
             doubt, attempts, ..
-        } if doubt.is_refusal() => {
+        } if doubt.is_refusal() || *doubt == Doubt::ImplausibleBlock => {
             searches.saturating_add(1) < *attempts && has_log(&payment.ledger)
         }
         _ => false,
@@ -289,14 +291,8 @@ fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<NonceKey>
             next = next.min(provable);
         }
         storage::payments::postpone(&key, next);
-        let mut search = Search::from(
-            progress.cursor.unwrap_or_default(),
-            transfer(runtime, &payment),
-        );
-        search.doubtful = progress.doubtful;
-        if progress.cursor.is_none() {
-            search.hint = opening.known_block.map(|block| block.0);
-        }
+        let wanted = transfer(runtime, &payment);
+        let search = Search::resume(progress, opening.known_block, wanted);
         has_log.then_some((key, search))
     });
     searches.take(MAX_SEARCHES).unzip()
@@ -323,12 +319,8 @@ fn conclude(key: &NonceKey, search: &Search, now: TimestampNs) {
             Event::ProvedNotMoved(failure("the ledger's block log does not hold the transfer"))
         }
         _ => {
-            let progress = Progress {
-                cursor: search.hint.is_none().then_some(search.cursor),
-                doubtful: search.doubtful.clone(),
-                ..storage::recovery::progress(key)
-            };
-            storage::recovery::note(*key, progress);
+            let searches = storage::recovery::progress(key).searches;
+            storage::recovery::note(*key, search.progress(searches));
             return;
         }
     };
@@ -346,4 +338,4 @@ pub(super) fn has_log(ledger: &Principal) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

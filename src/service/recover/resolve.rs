@@ -78,6 +78,11 @@ pub fn resolve<R: Runtime>(
     if stands_so(&payment, outcome) {
         return Ok(payment);
     }
+    if let Outcome::Moved { block } = outcome
+        && storage::claims::of(&payment.ledger, block).is_some()
+    {
+        return Err(ResolveError::OtherBlock);
+    }
     let payment = match payment.state {
         State::Unknown { .. } => resolve_payment(runtime, &payment, outcome)?,
         State::Refunding { .. } => resolve_refund(runtime, &payment, outcome)?,

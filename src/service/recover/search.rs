@@ -6,7 +6,7 @@ use crate::{
         settlement::CallOutcome,
     },
     runtime::Runtime,
-    storage,
+    storage::{self, recovery::Progress},
     types::{BlockIndex, TimestampNs},
 };
 use candid::Principal;
@@ -34,14 +34,14 @@ pub struct Search {
     /// Where to look first: a block that was there before the transfer, as far as anybody knows. Whether it
     /// is too old to be the transfer's the log has to say.
     pub hint: Option<u64>,
-    /// Whether the cursor may come from what the ledger said of a block, and not from reading: if the log
-    /// ends before it, the log knows better, and the search begins at the first block.
-    pub guessed: bool,
+    /// Whether the cursor passed blocks of a log that ended before one that the ledger had named. Such a log proves
+    /// no absence: when it is whole, it is read anew.
+    pub short: bool,
     /// The block that holds it.
     pub found: Option<BlockIndex>,
     /// It was in no block when this request was sent.
     pub absent_at: Option<TimestampNs>,
-    /// The log was read to its end, and a doubtful block is left.
+    /// The log was read to its end, and a doubtful block is left, or a block is missing that the ledger named.
     pub held_up: bool,
 }
 
@@ -53,18 +53,46 @@ impl Search {
             cursor,
             doubtful: Vec::new(),
             hint: None,
-            guessed: false,
+            short: false,
             found: None,
             absent_at: None,
             held_up: false,
         }
     }
 
+    /// The same search, further on. `hint`: where to look first if it has not begun.
+    pub fn resume(progress: Progress, hint: Option<BlockIndex>, wanted: Transfer) -> Self {
+        Search {
+            hint: hint
+                .map(|block| block.0)
+                .filter(|_| progress.cursor.is_none()),
+            doubtful: progress.doubtful,
+            short: progress.short,
+            ..Search::from(progress.cursor.unwrap_or_default(), wanted)
+        }
+    }
+
+    /// How far it has come, after `searches` looks.
+    pub fn progress(&self, searches: u16) -> Progress {
+        Progress {
+            cursor: self.hint.is_none().then_some(self.cursor),
+            doubtful: self.doubtful.clone(),
+            short: self.short,
+            searches,
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        self.cursor = 0;
+        self.doubtful.clear();
+        self.short = false;
+    }
+
     fn is_over(&self) -> bool {
         self.found.is_some() || self.absent_at.is_some() || self.held_up
     }
 
-    fn take(&mut self, page: &Page, log_length: u64, sent: TimestampNs) {
+    fn take(&mut self, page: &Page, look: Look) {
         let created_at = self.wanted.created_at;
         self.found = blocklog::find(page, &self.wanted);
         self.cursor = blocklog::advance(self.cursor, created_at, page);
@@ -82,24 +110,39 @@ impl Search {
                 self.doubtful.push(index);
             }
         }
-        if self.found.is_none() && self.cursor >= log_length {
-            if self.doubtful.is_empty() {
-                self.absent_at = Some(sent);
-            } else {
+        self.short |= look.is_short();
+        if self.found.is_none() && self.cursor >= look.log_length {
+            if look.is_short() || !self.doubtful.is_empty() {
                 self.held_up = true;
+            } else if self.short {
+                self.begin_anew();
+            } else {
+                self.absent_at = Some(look.sent);
             }
         }
-    }
-
-    /// The block up to which everything is known.
-    pub fn known_up_to(&self) -> u64 {
-        let doubtful = self.doubtful.iter().copied().min();
-        doubtful.map_or(self.cursor, |index| index.min(self.cursor))
     }
 
     /// Where to read on.
     fn next(&self) -> u64 {
         self.hint.unwrap_or(self.cursor)
+    }
+}
+
+/// What is known of a log whose blocks a reply shows.
+#[derive(Clone, Copy)]
+struct Look {
+    /// When the ledger was asked.
+    sent: TimestampNs,
+    /// The highest block that it had named by then.
+    named: Option<BlockIndex>,
+    /// How many blocks it says that there are.
+    log_length: u64,
+}
+
+impl Look {
+    /// Whether the log lacks what the ledger did.
+    fn is_short(self) -> bool {
+        self.named.is_some_and(|named| self.log_length <= named.0)
     }
 }
 
@@ -129,13 +172,12 @@ pub async fn read<R: Runtime>(runtime: &R, ledger: Principal, searches: &mut [Se
         };
         let begun = lowest(searches, |search| search.cursor);
         let hinted = searches.iter().any(|search| search.hint.is_some());
-        let sent = runtime.now();
         let range = Range {
             start: from,
             length: blocklog::PAGE,
         };
-        let page = match reader.ask(ledger, blocklog::METHOD, &[range], true).await {
-            Ok(page) => page,
+        let (page, look) = match reader.ask_ledger(&[range]).await {
+            Ok(answer) => answer,
             Err(end) => return end,
         };
         for search in searches.iter_mut() {
@@ -143,38 +185,37 @@ pub async fn read<R: Runtime>(runtime: &R, ledger: Principal, searches: &mut [Se
         }
         if page.log_length < from {
             // What the ledger once said of a block is not so.
-            let mut again = hinted;
-            for search in searches.iter_mut().filter(|search| search.guessed) {
-                (search.cursor, search.guessed) = (0, false);
-                search.doubtful.clear();
-                again = true;
-            }
-            if again {
+            if hinted {
                 continue;
             }
+            // It is not the log that was read before.
+            searches.iter_mut().for_each(Search::begin_anew);
             return End::Unclear("the log has become shorter".into());
         }
-        take(searches, &page, page.log_length, sent);
-        if hinted && let Err(end) = reader.follow(&page, from, searches, sent).await {
+        take(searches, &page, look);
+        if hinted && let Err(end) = reader.follow(&page, from, searches, look).await {
             return end;
         }
         let Some(mut cursor) = lowest(searches, |search| search.cursor) else {
             return End::Done;
         };
+        if !hinted && cursor < from {
+            // The log is whole now, and is read anew.
+            continue;
+        }
         let left = page.log_length.saturating_sub(cursor);
         if left > FAR && !tail_read && !is_recent(&page, cursor, searches) {
             tail_read = true;
-            let sent = runtime.now();
             let tail = blocklog::tail(cursor, page.log_length);
-            match reader.ask(ledger, blocklog::METHOD, &tail, true).await {
-                Ok(page) => take(searches, &page, page.log_length, sent),
+            match reader.ask_ledger(&tail).await {
+                Ok((page, look)) => take(searches, &page, look),
                 Err(end) => return end,
             }
             continue;
         }
         // One archive after the other, as far as the ledger has named them.
         loop {
-            match reader.follow(&page, cursor, searches, sent).await {
+            match reader.follow(&page, cursor, searches, look).await {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(end) => return end,
@@ -196,9 +237,9 @@ fn lowest(searches: &[Search], block: impl Fn(&Search) -> u64) -> Option<u64> {
     open.map(block).min()
 }
 
-fn take(searches: &mut [Search], page: &Page, log_length: u64, sent: TimestampNs) {
+fn take(searches: &mut [Search], page: &Page, look: Look) {
     for search in searches.iter_mut().filter(|search| !search.is_over()) {
-        search.take(page, log_length, sent);
+        search.take(page, look);
     }
 }
 
@@ -245,16 +286,15 @@ impl<R: Runtime> Reader<'_, R> {
             length: 1,
         };
         let ranges: Vec<Range> = doubtful.iter().map(one).collect();
-        let sent = self.runtime.now();
-        let Ok(page) = self.ask(self.ledger, blocklog::METHOD, &ranges, true).await else {
+        let Ok((page, look)) = self.ask_ledger(&ranges).await else {
             return;
         };
-        take(searches, &page, page.log_length, sent);
+        take(searches, &page, look);
         for index in doubtful {
             let shown = page.blocks.iter().any(|block| block.index == index);
             // Half of the calls are for reading on.
             if !shown && self.calls < MAX_CALLS / 2 {
-                let _ = self.follow(&page, index, searches, sent).await;
+                let _ = self.follow(&page, index, searches, look).await;
             }
         }
     }
@@ -265,7 +305,7 @@ impl<R: Runtime> Reader<'_, R> {
         page: &Page,
         block: u64,
         searches: &mut [Search],
-        sent: TimestampNs,
+        look: Look,
     ) -> Result<bool, End> {
         let Some((archive, method, range)) = blocklog::keeper(page, block) else {
             return Ok(false);
@@ -275,8 +315,21 @@ impl<R: Runtime> Reader<'_, R> {
             return Err(End::Unclear(problem.into()));
         }
         let theirs = self.ask(archive, method, &[range], false).await?;
-        take(searches, &theirs, page.log_length, sent);
+        take(searches, &theirs, look);
         Ok(true)
+    }
+
+    async fn ask_ledger(&mut self, ranges: &[Range]) -> Result<(Page, Look), End> {
+        let (sent, ledger) = (self.runtime.now(), self.ledger);
+        // What it named before it was asked is in its log.
+        let named = storage::claims::highest_block(&ledger);
+        let page = self.ask(ledger, blocklog::METHOD, ranges, true).await?;
+        let look = Look {
+            sent,
+            named,
+            log_length: page.log_length,
+        };
+        Ok((page, look))
     }
 
     async fn ask(

@@ -5,6 +5,7 @@ mod in_vain;
 mod odd_blocks;
 mod resolved;
 mod same_again;
+mod short_logs;
 
 use super::*;
 use crate::{
@@ -92,7 +93,7 @@ impl Shop {
     }
 }
 
-fn block(transfer: &Transfer) -> icrc_ledger_types::icrc::generic_value::ICRC3Value {
+pub(crate) fn block(transfer: &Transfer) -> icrc_ledger_types::icrc::generic_value::ICRC3Value {
     let block = books::Block {
         parent_hash: None,
         timestamp: transfer.created_at.0,
@@ -113,7 +114,7 @@ fn block(transfer: &Transfer) -> icrc_ledger_types::icrc::generic_value::ICRC3Va
 }
 
 /// A block of somebody else's.
-fn other_block(at: TimestampNs) -> icrc_ledger_types::icrc::generic_value::ICRC3Value {
+pub(crate) fn other_block(at: TimestampNs) -> icrc_ledger_types::icrc::generic_value::ICRC3Value {
     block(&Transfer {
         memo: [0xee; 32],
         from: Account::from(Principal::from_slice(&[1])),
@@ -124,7 +125,11 @@ fn other_block(at: TimestampNs) -> icrc_ledger_types::icrc::generic_value::ICRC3
     })
 }
 
-fn reply(log_length: u64, log: Log, archived: Vec<(Principal, u64, u64)>) -> GetBlocksResult {
+pub(crate) fn reply(
+    log_length: u64,
+    log: Log,
+    archived: Vec<(Principal, u64, u64)>,
+) -> GetBlocksResult {
     GetBlocksResult {
         log_length: log_length.into(),
         blocks: log

@@ -4,10 +4,11 @@ mod strangers;
 use super::*;
 use crate::{
     domain::{
-        outgoing::{DEDUP_WINDOW, LOCK},
+        outgoing::{DEDUP_WINDOW, FORGOTTEN, LOCK},
         settlement::CallOutcome,
     },
     runtime::scripted::{ScriptedRuntime, poll, run},
+    service::recover::tests as logs,
     storage::{
         ledgers::tests::ledger,
         payments::{Lane, NewPayment, tests as examples},
@@ -15,7 +16,10 @@ use crate::{
     types::{Amount, BlockIndex, TimestampNs},
 };
 use candid::{Decode, Nat, Principal};
-use icrc_ledger_types::icrc1::transfer::{TransferArg, TransferError};
+use icrc_ledger_types::{
+    icrc::generic_value::ICRC3Value,
+    icrc1::transfer::{TransferArg, TransferError},
+};
 use std::{pin::pin, task::Poll};
 
 const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
@@ -343,6 +347,95 @@ fn should_book_no_block_that_was_known_before() {
     let runtime = owing(merchant());
     answered(&runtime, Ok(Nat::from(3u8)));
     assert_eq!(problem(), RefundProblem::Unclear);
+}
+
+/// Attack 40: a refund answered with the block of a payment, or of anything else.
+#[test]
+fn attack_40_the_block_of_another_transfer_is_not_believed() {
+    let runtime = owing(merchant());
+    let duplicate = |of: u64| {
+        Err(TransferError::Duplicate {
+            duplicate_of: Nat::from(of),
+        })
+    };
+    let id = ledger(0).id;
+    storage::claims::take(&id, BlockIndex(5), Claimant::Withdrawal(NOW), NOW);
+    storage::claims::take(&id, BlockIndex(6), Claimant::Payment(8), NOW);
+    for reply in [duplicate(3), duplicate(5), Ok(Nat::from(6u8)), duplicate(6)] {
+        answered(&runtime, reply);
+        assert_eq!(problem(), RefundProblem::Unclear);
+    }
+    answered(&runtime, duplicate(9));
+    assert_eq!(refunded_in(), BlockIndex(9));
+    let claimant = storage::claims::of(&id, BlockIndex(9));
+    assert_eq!(claimant, Some(Claimant::Refund(0)));
+}
+
+/// The block of the refund that is in doubt, and others.
+fn log(blocks: std::ops::Range<u64>, ours: u64, others_at: TimestampNs) -> Vec<(u64, ICRC3Value)> {
+    let payment = storage::payments::by_nonce(&KEY).unwrap();
+    let doubt = liabilities::refund(&KEY).unwrap().doubt.unwrap();
+    let refund = Transfer {
+        memo: refund_memo(&payment.id),
+        from: Account::from(Principal::from_slice(&ScriptedRuntime::CANISTER)),
+        to: payer(),
+        spender: None,
+        amount: payment.amount,
+        created_at: doubt.created_at,
+    };
+    let block_at = |n| match n == ours {
+        true => logs::block(&refund),
+        false => logs::other_block(others_at),
+    };
+    blocks.map(|n| (n, block_at(n))).collect()
+}
+
+/// `named`: a block that the ledger named before.
+fn in_doubt_and_forgotten(named: Option<BlockIndex>) -> ScriptedRuntime {
+    let runtime = owing(merchant());
+    if let Some(block) = named {
+        storage::claims::acknowledge(&ledger(0).id, block);
+    }
+    let mut with_log = ledger(0);
+    with_log.standards.push("ICRC-3".into());
+    storage::ledgers::put(&with_log).unwrap();
+    rejected(&runtime);
+    later(&runtime, Seconds(FORGOTTEN.0 + 1));
+    runtime
+}
+
+#[test]
+fn attack_39_a_log_that_ends_before_a_named_block_makes_no_second_refund() {
+    let runtime = in_doubt_and_forgotten(None);
+    let id = ledger(0).id;
+    storage::claims::take(&id, BlockIndex(6), Claimant::Withdrawal(NOW), NOW);
+    runtime.will_reply(logs::reply(4, log(3..4, 99, NOW), vec![]));
+    run(step(&runtime));
+    assert_eq!(problem(), RefundProblem::Unclear);
+    assert!(liabilities::refund(&KEY).unwrap().doubt.is_some());
+    later(&runtime, Seconds(3_600));
+    runtime.will_reply(logs::reply(8, log(4..8, 5, NOW), vec![]));
+    run(step(&runtime));
+    assert_eq!((refunded_in(), made(&runtime)), (BlockIndex(5), 1));
+}
+
+#[test]
+fn attack_39_a_refund_is_written_anew_when_the_whole_log_lacks_it() {
+    let runtime = in_doubt_and_forgotten(None);
+    runtime.will_reply(logs::reply(4, log(3..4, 99, NOW), vec![]));
+    run(step(&runtime));
+    assert_eq!(liabilities::refund(&KEY).unwrap().doubt, None);
+}
+
+/// A block that was named too high, before the refund was asked for: the log passed it since.
+#[test]
+fn attack_39_a_block_that_was_named_too_high_hides_no_refund() {
+    let runtime = in_doubt_and_forgotten(Some(BlockIndex(100)));
+    let now = runtime.now();
+    runtime.will_reply(logs::reply(150, log(100..150, 10, now), vec![]));
+    runtime.will_reply(logs::reply(150, log(0..50, 10, now), vec![]));
+    run(step(&runtime));
+    assert_eq!((refunded_in(), made(&runtime)), (BlockIndex(10), 1));
 }
 
 #[test]

@@ -495,3 +495,33 @@ fn attack_33_a_withdrawal_that_cannot_be_paid_for_leaves_no_trace() {
     runtime.will_reply(Reply::Ok(Nat::from(7u8)));
     assert_eq!(run(withdraw(&runtime, wanted)), Ok(BlockIndex(7)));
 }
+
+/// Attack 40: a withdrawal answered with the block of something else.
+#[test]
+fn attack_40_the_block_of_another_transfer_is_not_believed() {
+    let (runtime, _) = first_of_two();
+    let id = ledger(0).id;
+    let claimed = storage::claims::of(&id, BlockIndex(7));
+    assert_eq!(claimed, Some(Claimant::Withdrawal(NOW)));
+    storage::claims::take(&id, BlockIndex(9), Claimant::Payment(4), NOW);
+    let second = named(10, 5);
+    let unknown = Err(WithdrawError::Unknown {
+        created_at: NOW.plus(Seconds(5)),
+    });
+    let duplicate = |of: u64| {
+        runtime.will_reply(Reply::Err(TransferError::Duplicate {
+            duplicate_of: Nat::from(of),
+        }));
+    };
+    has(&runtime, 1_000);
+    duplicate(7);
+    assert_eq!(run(withdraw(&runtime, second)), unknown);
+    for reply in [7, 9] {
+        runtime.now.set(runtime.now.get().plus(LOCK));
+        duplicate(reply);
+        assert_eq!(run(withdraw(&runtime, second)), unknown);
+    }
+    runtime.now.set(runtime.now.get().plus(LOCK));
+    duplicate(8);
+    assert_eq!(run(withdraw(&runtime, second)), Ok(BlockIndex(8)));
+}

@@ -6,11 +6,11 @@
 //! | books | sequence | the money moved; append-only, never changed | at most `max_payments` |
 //! | fates | sequence | those of them that were not delivered at once: what became of them | as the books |
 //! | by nonce, by id | 16 bytes | sequence in the books | as the books |
-//! | highest blocks | ledger | the highest booked block of each ledger | one a ledger |
 //! | failures | nonce key | the latest failures, for whoever asks why | [`MAX_FAILURES`], and those whose authorizations are good |
 //!
 //! A payment costs one entry and one removal in the small journal, one append to the books (constant
-//! work) and one insertion into each of two indexes of 24-byte entries (logarithmic, with a small factor).
+//! work), one insertion into each of two indexes of 24-byte entries (logarithmic, with a small factor), and its
+//! block is claimed for it (`storage::claims`).
 //! A nonce is used while the journal, the books or the failures hold it. Only the oldest failures are ever
 //! forgotten, and not before their authorizations have expired, so that they stay bounded.
 //!
@@ -25,7 +25,6 @@ use crate::{
         capacity::{Load, MAX_VALID_FAILURES},
         payment::{Event, IllegalTransition, Payment, State},
     },
-    storage::ledgers,
     types::{BlockIndex, NonceKey, PaymentId, TimestampNs},
 };
 use candid::Principal;
@@ -93,6 +92,9 @@ pub enum RecordError {
     /// The ledger is not registered.
     #[error("the ledger is not registered")]
     UnknownLedger,
+    /// The block that the ledger named shows another transfer.
+    #[error("the block shows another transfer")]
+    Claimed,
     /// Stable memory is full.
     #[error("stable memory is full")]
     Full,
@@ -177,10 +179,9 @@ pub fn open(skip: usize, limit: usize) -> Vec<Payment> {
     })
 }
 
-/// The highest block of this ledger that was ever booked.
-pub fn highest_block(ledger: &Principal) -> Option<BlockIndex> {
-    let index = ledgers::index(ledger)?;
-    with(|tables| tables.highest_blocks.get(&index).map(BlockIndex))
+/// The place of this payment in the books, from 0, if it is settled.
+pub fn book_index(key: &NonceKey) -> Option<u64> {
+    with(|tables| tables.by_nonce.get(&key.0))
 }
 
 /// The latest failures with a number greater than `after`, with their number.
@@ -201,13 +202,6 @@ pub fn failures(after: u64, limit: usize) -> Vec<(u64, Payment)> {
 /// How many payments are settled.
 pub fn settled_count() -> u64 {
     with(|tables| tables.books.len())
-}
-
-/// Forgets the highest block of this ledger: its log begins anew, or it named an absurd one.
-pub fn forget_highest_block(ledger: &Principal) {
-    if let Some(index) = ledgers::index(ledger) {
-        TABLES.with_borrow_mut(|tables| tables.highest_blocks.remove(&index));
-    }
 }
 
 /// What a new payment of this payer in this ledger would come on top of.

@@ -9,12 +9,13 @@ use crate::{
     domain::{
         capacity::{FailingPayers, LedgerHealth},
         payment::{Event, IllegalTransition, Payment, RefundCause, State, step},
+        settlement::Claimant,
     },
     storage::{
         audit::{self, Transition},
-        config, counters, liabilities, memory,
+        claims, config, counters, liabilities, memory,
     },
-    types::{NonceKey, PaymentId, TimestampNs},
+    types::{BlockIndex, NonceKey, PaymentId, TimestampNs},
 };
 use candid::Principal;
 use ic_stable_structures::{StableBTreeMap, StableLog};
@@ -37,7 +38,6 @@ pub struct Tables {
     pub by_id: StableBTreeMap<[u8; 16], u64, memory::Memory>,
     pub failures: StableBTreeMap<[u8; 16], FailureRow, memory::Memory>,
     pub failures_by_number: StableBTreeMap<u64, [u8; 16], memory::Memory>,
-    pub highest_blocks: StableBTreeMap<u8, u64, memory::Memory>,
     /// The nonce keys of the failures, by the first half of the payment id.
     pub failed_ids: BTreeMap<[u8; 16], [u8; 16]>,
     /// One entry for each in the journal.
@@ -94,7 +94,6 @@ impl Tables {
             by_id: StableBTreeMap::init(memory::get(memory::BOOKS_BY_ID)),
             failures: StableBTreeMap::init(memory::get(memory::FAILURES)),
             failures_by_number: StableBTreeMap::init(memory::get(memory::FAILURES_BY_NUMBER)),
-            highest_blocks: StableBTreeMap::init(memory::get(memory::HIGHEST_BLOCKS)),
             failed_ids: BTreeMap::new(),
             open: BTreeMap::new(),
             openings: 0,
@@ -241,6 +240,12 @@ impl Tables {
             return Ok(payment);
         };
         payment.state = state;
+        // One block, one transfer. What a log shows is not questioned.
+        if let [Some(Event::Moved { block }), _] = &events
+            && claims::of(&payment.ledger, *block).is_some()
+        {
+            return Err(RecordError::Claimed);
+        }
         if let (State::Settling { .. }, Some(opening)) = (&payment.state, &mut opening) {
             opening.tried_at = now;
         }
@@ -282,7 +287,7 @@ impl Tables {
         } else {
             let index = match place {
                 Place::Books(index) => index,
-                _ => self.book(key, payment, last)?,
+                _ => self.book(key, payment, last, now)?,
             };
             match (FateRow::new(key, &payment.state), place) {
                 (Some(fate), _) => drop(self.fates.insert(index, fate)),
@@ -317,6 +322,7 @@ impl Tables {
         key: &NonceKey,
         payment: &Payment,
         last: Option<&Event>,
+        now: TimestampNs,
     ) -> Result<u64, RecordError> {
         let row = BookRow::new(payment).ok_or(RecordError::UnknownLedger)?;
         let index = self.books.append(&row).map_err(|_| RecordError::Full)?;
@@ -324,9 +330,8 @@ impl Tables {
         self.by_id.insert(half(&payment.id), index);
         // A block that the ledger itself named: a controller may have mistyped it.
         if !matches!(last, Some(Event::ResolvedMoved { .. })) {
-            let highest = self.highest_blocks.get(&row.ledger()).unwrap_or_default();
-            self.highest_blocks
-                .insert(row.ledger(), highest.max(row.block()));
+            let block = BlockIndex(row.block());
+            claims::take_index(row.ledger(), block, Claimant::Payment(index), now);
         }
         self.forget(&key.0);
         Ok(index)

@@ -6,6 +6,7 @@ use crate::{
     domain::payment::{Doubt, Failure, FailureKind, RefundCause, RefundProblem, tests::arb_state},
     storage::{
         audit::{self, Transition},
+        claims,
         codec::tests::arb_account,
         config,
         config::tests::config,
@@ -149,8 +150,8 @@ mod record {
         assert_eq!(by_nonce(&key(1)), Some(settled.clone()));
         assert_eq!(by_id(&settled.id), Some(settled.clone()));
         assert_eq!(page(0, 10), vec![(1, settled)]);
-        assert_eq!(highest_block(&ledger(0).id), Some(BlockIndex(5)));
-        assert_eq!(highest_block(&ledger(1).id), None);
+        assert_eq!(claims::highest_block(&ledger(0).id), Some(BlockIndex(5)));
+        assert_eq!(claims::highest_block(&ledger(1).id), None);
         assert_eq!(counts(), (1, 0, 0, 0));
         assert!(open(0, 9).is_empty());
         let transitions: Vec<Transition> = audit::payments_after(0, 10)
@@ -198,24 +199,30 @@ mod record {
     #[test]
     fn should_remember_what_is_owed_until_it_is_delivered_or_refunded() {
         set_up();
-        let block = BlockIndex(9);
+        let block = |n: u32| BlockIndex(u64::from(n) + 6);
         for n in [1, 2] {
             record(&key(n), new(n), NOW).unwrap();
             record(&key(n), event(Event::InDoubt(Doubt::Reject)), NOW).unwrap();
             let retried = Change::Event(Event::Retried);
             record(&key(n), retried, NOW).unwrap();
-            record(&key(n), event(Event::Moved { block }), NOW).unwrap();
+            record(&key(n), event(Event::Moved { block: block(n) }), NOW).unwrap();
         }
         // Delivered by another message, which the system ran at the same time.
         record(&key(3), new(3), NOW).unwrap();
-        record(&key(3), event(Event::Moved { block }), NOW).unwrap();
+        record(&key(3), event(Event::Moved { block: block(3) }), NOW).unwrap();
         record(&key(3), event(Event::Delivered), NOW).unwrap();
         with(|tables| assert_eq!(tables.fates.len(), 2));
         assert!(awaits(3));
         let stands = |n: u32| by_id(&payment(n, 1).id).unwrap().state;
         let later = NOW.plus(Seconds::DAY);
         let settled_at = NOW;
-        assert_eq!(stands(1), State::Settled { block, at: NOW });
+        assert_eq!(
+            stands(1),
+            State::Settled {
+                block: block(1),
+                at: NOW
+            }
+        );
         assert_eq!(in_lane(Lane::Undelivered, None, 9).len(), 2);
         let over = NOW.plus(config().limits.retention);
         assert_eq!(next_due(), Some(over));
@@ -224,7 +231,7 @@ mod record {
 
         record(&key(1), event(Event::Delivered), later).unwrap();
         let delivered = State::Delivered {
-            block,
+            block: block(1),
             settled_at,
             at: later,
         };
@@ -244,7 +251,7 @@ mod record {
         let problem = Event::RefundFailed(RefundProblem::InsufficientFunds);
         record(&key(2), event(problem), later).unwrap();
         let refunding = State::Refunding {
-            block,
+            block: block(2),
             settled_at,
             since: later,
             attempts: 1,
@@ -260,7 +267,7 @@ mod record {
         record(&key(2), event(refund.clone()), later).unwrap();
         assert!(record(&key(2), event(refund), later).is_err());
         let refunded = State::Refunded {
-            block,
+            block: block(2),
             settled_at,
             refund_block: BlockIndex(11),
             at: later,
@@ -271,13 +278,13 @@ mod record {
         assert_eq!(
             stands(3),
             State::Delivered {
-                block,
+                block: block(3),
                 settled_at: NOW,
                 at: NOW
             }
         );
         assert_eq!(settled_count(), 3);
-        assert_eq!(highest_block(&ledger(0).id), Some(block));
+        assert_eq!(claims::highest_block(&ledger(0).id), Some(block(3)));
     }
 
     #[test]
@@ -438,6 +445,7 @@ fn a_payment_takes_at_most_400_bytes() {
             + memory_bytes(memory::BOOKS_BY_ID)
             + memory_bytes(memory::JOURNAL)
             + memory_bytes(memory::AUDIT_PAYMENTS)
+            + memory_bytes(memory::CLAIMS)
     };
     let before = used();
     const N: u32 = 20_000;

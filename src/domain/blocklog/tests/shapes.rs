@@ -99,7 +99,8 @@ fn a_block_that_might_be_ours_and_cannot_be_read_holds_up_this_payment_alone() {
             .iter()
             .filter(|other| doubtful(&page, other).is_empty());
         let opaque = !shown.contains("tx") || shown.contains("50000");
-        assert!(opaque || free.count() >= 2, "{shown}");
+        // What bears its memo and names us holds it up, whatever it says besides.
+        assert!(opaque || free.count() >= 1, "{shown}");
     }
 }
 
@@ -182,6 +183,7 @@ fn blocks_of_other_standards_are_passed() {
     // Payers can put any memo into these, so it must not hold anything up.
     for btype in ["1mint", "1burn", "2approve"] {
         let block = with(block_of(&wanted()), "btype", text(btype));
+        let block = without(block, "tx", Some("spender"));
         assert_eq!(judged(vec![block]), (None, vec![]), "{btype}");
     }
     // What bears our memo under another type might be ours, and is no proof that it is.
@@ -250,8 +252,8 @@ fn a_transfer_that_does_not_say_who_made_it_might_be_ours() {
     // A transfer of the canister's own is found in it.
     let page = read_all(&result(vec![(0, dialect)])).unwrap();
     assert_eq!(find(&page, &alone), Some(BlockIndex(0)));
-    // `1xfer` says that the payer made it.
-    assert_eq!(judged(vec![block_of(&alone)]), (None, vec![]));
+    // `1xfer` says that the payer made it, but a ledger may write that of both.
+    assert_eq!(judged(vec![block_of(&alone)]), (None, vec![0]));
 }
 
 #[test]

@@ -41,10 +41,10 @@ fn should_ask_the_same_again_until_the_ledger_knows() {
         shop.will_reject(6);
         assert!(is_pending(&shop.settle(&request)));
         shop.will(Err(TransferFromError::Duplicate {
-            duplicate_of: Nat::from(40u8),
+            duplicate_of: Nat::from(40 + n),
         }));
         let receipt = paid(shop.settle(&request));
-        assert_eq!(receipt.block_index, BlockIndex(40));
+        assert_eq!(receipt.block_index, BlockIndex(40 + u64::from(n)));
         let first = shop.asked(0);
         assert_eq!((shop.asked(1), shop.asked(2)), (first.clone(), first));
     }

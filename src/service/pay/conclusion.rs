@@ -1,0 +1,173 @@
+//! What becomes of a payment when the ledger has answered, and what the request gets that waits for it.
+
+use super::{Goods, PayOutcome, PaymentRequest, broken, known};
+use crate::{
+    domain::{
+        payment::{Doubt, Event, Payment, RefundCause, State},
+        settlement::{self, CallOutcome},
+    },
+    runtime::Runtime,
+    service::{fees, refund},
+    storage::{
+        self,
+        payments::{Change, RecordError},
+        responses::Response,
+    },
+    types::{BlockIndex, NonceKey, Proof, RouteKey, TimestampNs},
+};
+
+/// Books the end of a call, and gives what was bought if this message delivers it.
+pub fn conclude<R: Runtime>(
+    runtime: &R,
+    key: &NonceKey,
+    asked: Payment,
+    outcome: &CallOutcome,
+    known_block: Option<BlockIndex>,
+    route: Option<&RouteKey>,
+) -> (Payment, Option<Goods>) {
+    let shape = storage::shapes::get(&asked.ledger);
+    let verdict = settlement::judge(outcome, known_block, shape.as_deref());
+    if shape.is_none()
+        && let Some(shape) = settlement::ok_shape(outcome)
+    {
+        storage::shapes::put(asked.ledger, shape);
+    }
+    fees::note(runtime, &asked.ledger, &verdict);
+    let (event, now) = (verdict.event, runtime.now());
+    broken::journal_late(key, &asked, &event, now);
+    let goods = match (&event, route) {
+        (Event::Moved { .. }, Some(route)) => goods(&asked, route),
+        _ => None,
+    };
+    let named = match event {
+        Event::Moved { block } => Some(block),
+        _ => None,
+    };
+    let change = match &goods {
+        Some(_) => Change::Both(event, Event::Delivered),
+        None => Change::Event(event),
+    };
+    match storage::payments::record(key, change, now) {
+        Ok(payment) => {
+            if goods.is_some() {
+                note_delivery(&payment, now);
+            }
+            (payment, goods)
+        }
+        // The block is another transfer's, the books are full, or something else spoke first: what is known is
+        // that nothing is certain.
+        Err(error) => {
+            if let Some(payment) = broken::settled_all_the_same(&asked, now) {
+                return (payment, goods);
+            }
+            if let Some(block) = named {
+                storage::claims::acknowledge(&asked.ledger, block);
+            }
+            let doubt = match error {
+                RecordError::Claimed => Doubt::ImplausibleBlock,
+                _ => Doubt::Trapped,
+            };
+            let doubt = Change::Event(Event::InDoubt(doubt));
+            let payment = storage::payments::record(key, doubt, now).ok();
+            let known = || storage::payments::by_nonce(key);
+            (payment.or_else(known).unwrap_or(asked), None)
+        }
+    }
+}
+
+fn note_delivery(payment: &Payment, now: TimestampNs) {
+    if let Some(number) = payment.response {
+        storage::responses::note_delivery(number, now);
+    }
+}
+
+/// What the payment bought. Payments of older versions do not say: they get what the route delivers.
+pub fn bought(payment: &Payment, route: &RouteKey) -> Option<Response> {
+    match payment.response {
+        Some(number) => storage::responses::get(number),
+        None => {
+            let route = storage::routes::get(route)?;
+            Some(Response {
+                content: route.content?,
+                mime_type: route.mime_type.clone(),
+            })
+        }
+    }
+}
+
+/// What the payment bought, if it is still there.
+pub fn goods(payment: &Payment, route: &RouteKey) -> Option<Goods> {
+    let Response { content, mime_type } = bought(payment, route)?;
+    let body = storage::content::read(&content)?;
+    Some(Goods { mime_type, body })
+}
+
+/// Answers with what was bought, for the first time or again. What is owed and cannot be delivered is paid
+/// back.
+pub fn deliver<R: Runtime>(
+    runtime: &R,
+    key: &NonceKey,
+    payment: Payment,
+    route: &RouteKey,
+) -> PayOutcome {
+    let goods = goods(&payment, route);
+    if matches!(payment.state, State::Delivered { .. }) {
+        return outcome(payment, goods);
+    }
+    let (event, now) = match goods {
+        Some(_) => (Event::Delivered, runtime.now()),
+        None => {
+            let due = refund::due(runtime, &payment, RefundCause::NotDeliverable);
+            (due, runtime.now())
+        }
+    };
+    match storage::payments::record(key, Change::Event(event), now) {
+        Ok(payment) => {
+            if goods.is_some() {
+                note_delivery(&payment, now);
+            }
+            outcome(payment, goods)
+        }
+        Err(_) => outcome(payment, None),
+    }
+}
+
+/// What a request gets that asked the ledger or delivers. While what was bought is owed, it is to come again.
+pub fn outcome(payment: Payment, goods: Option<Goods>) -> PayOutcome {
+    let (payment_id, payer) = (payment.id, payment.from);
+    match (payment.receipt(), goods, payment.state) {
+        (Some(receipt), Some(goods), _) => PayOutcome::Paid { receipt, goods },
+        (_, _, State::Failed { failure, .. }) => PayOutcome::Failed {
+            code: failure.kind.code(),
+            message: failure.message,
+            payment_id,
+            payer,
+        },
+        (_, _, state) if state.is_owed() => PayOutcome::Pending { payment_id, payer },
+        (receipt, _, _) => PayOutcome::Duplicate {
+            payment_id,
+            payer,
+            receipt,
+        },
+    }
+}
+
+/// Answers a request whose own try did not deliver. Another message may have learnt meanwhile that the money moved:
+/// what is owed is delivered now, as to a repetition.
+pub fn answer_as_it_stands<R: Runtime>(
+    runtime: &R,
+    key: &NonceKey,
+    asked: Payment,
+    request: &PaymentRequest,
+    proof: Proof,
+) -> PayOutcome {
+    let payment = storage::payments::by_nonce(key).unwrap_or(asked);
+    if payment.state.moved().is_none() {
+        return outcome(payment, None);
+    }
+    match known::answer(&payment, request, proof, runtime.now()) {
+        known::Answer::Deliver => deliver(runtime, key, payment, &request.route),
+        known::Answer::Final(outcome) => *outcome,
+        known::Answer::AskAgain | known::Answer::OtherProof => outcome(payment, None),
+    }
+}

@@ -1,0 +1,235 @@
+//! Which block shows which transfer, and how far the log of each ledger must reach.
+//!
+//! | table | key | what | size |
+//! |---|---|---|---|
+//! | logs | ledger | the number of its log, and the end of what it ever named of that | one a ledger |
+//! | claims | ledger, log, block | whose transfer the block shows | one a payment, refund and withdrawal |
+//!
+//! One block shows one transfer. A ledger that names the block of another transfer in its answer has proved nothing.
+//! What its log shows is worth more than what it once said of a number: who is found in a block takes it.
+//!
+//! A claim has 19 bytes. Blocks come in ascending order nearly always, and none above the highest is claimed, so that
+//! an ordinary payment costs one insertion.
+
+use crate::{
+    domain::settlement::Claimant,
+    storage::{audit, ledgers, memory},
+    types::{BlockIndex, TimestampNs},
+};
+use candid::Principal;
+use ic_stable_structures::StableBTreeMap;
+use std::cell::RefCell;
+
+struct Tables {
+    /// The number of the log, which is another one after it began anew, and how many blocks it must have to hold all
+    /// that were named.
+    logs: StableBTreeMap<u8, (u16, u64), memory::Memory>,
+    claims: StableBTreeMap<[u8; 11], u64, memory::Memory>,
+}
+
+thread_local! {
+    static TABLES: RefCell<Tables> = RefCell::new(Tables {
+        logs: StableBTreeMap::init(memory::get(memory::LOGS)),
+        claims: StableBTreeMap::init(memory::get(memory::CLAIMS)),
+    });
+}
+
+fn key(ledger: u8, log: u16, block: BlockIndex) -> [u8; 11] {
+    let mut key = [0; 11];
+    key[0] = ledger;
+    key[1..3].copy_from_slice(&log.to_be_bytes());
+    key[3..].copy_from_slice(&block.0.to_be_bytes());
+    key
+}
+
+/// The two highest bits say what it is, the others its number or its time. Both fit, the time until the year 2116.
+fn number(claimant: Claimant) -> u64 {
+    let (kind, number) = match claimant {
+        Claimant::Payment(number) => (0, number),
+        Claimant::Refund(number) => (1, number),
+        Claimant::Withdrawal(created_at) => (2, created_at.0),
+    };
+    (kind << 62) | (number & (u64::MAX >> 2))
+}
+
+fn claimant(number: u64) -> Claimant {
+    let value = number & (u64::MAX >> 2);
+    match number >> 62 {
+        0 => Claimant::Payment(value),
+        1 => Claimant::Refund(value),
+        _ => Claimant::Withdrawal(TimestampNs(value)),
+    }
+}
+
+impl Tables {
+    fn log(&self, ledger: u8) -> (u16, u64) {
+        self.logs.get(&ledger).unwrap_or_default()
+    }
+
+    fn of(&self, ledger: u8, block: BlockIndex) -> Option<Claimant> {
+        let (log, end) = self.log(ledger);
+        if block.0 >= end && block.0 != u64::MAX {
+            return None;
+        }
+        self.claims.get(&key(ledger, log, block)).map(claimant)
+    }
+
+    /// Returns the number of the log.
+    fn reach(&mut self, ledger: u8, block: BlockIndex) -> u16 {
+        let (log, end) = self.log(ledger);
+        let needed = block.0.saturating_add(1);
+        if needed > end {
+            self.logs.insert(ledger, (log, needed));
+        }
+        log
+    }
+}
+
+/// The highest block that this ledger ever named as that of a transfer of ours.
+pub fn highest_block(ledger: &Principal) -> Option<BlockIndex> {
+    let index = ledgers::index(ledger)?;
+    let (_, end) = TABLES.with_borrow(|tables| tables.log(index));
+    end.checked_sub(1).map(BlockIndex)
+}
+
+/// Whose transfer this block shows, as far as anybody knows.
+pub fn of(ledger: &Principal, block: BlockIndex) -> Option<Claimant> {
+    of_index(ledgers::index(ledger)?, block)
+}
+
+/// As [`of`], of the ledger with this number.
+pub(super) fn of_index(ledger: u8, block: BlockIndex) -> Option<Claimant> {
+    TABLES.with_borrow(|tables| tables.of(ledger, block))
+}
+
+/// This block shows that transfer. Whoever claimed it before had only the ledger's word for it, and loses it: the
+/// audit log says so.
+pub fn take(ledger: &Principal, block: BlockIndex, claimant: Claimant, now: TimestampNs) {
+    if let Some(index) = ledgers::index(ledger) {
+        take_index(index, block, claimant, now);
+    }
+}
+
+/// As [`take`], of the ledger with this number.
+pub(super) fn take_index(ledger: u8, block: BlockIndex, taker: Claimant, now: TimestampNs) {
+    let before = TABLES.with_borrow_mut(|tables| {
+        let log = tables.reach(ledger, block);
+        let key = key(ledger, log, block);
+        tables.claims.insert(key, number(taker)).map(claimant)
+    });
+    if let (Some(before), Some(id)) = (
+        before.filter(|before| *before != taker),
+        ledgers::by_index(ledger),
+    ) {
+        let subject = format!("block {}: {before} -> {taker}", block.0);
+        audit::admin(id, "block_claimed_anew", &subject, now);
+    }
+}
+
+/// The ledger named this block, although nothing could be booked.
+pub fn acknowledge(ledger: &Principal, block: BlockIndex) {
+    if let Some(index) = ledgers::index(ledger) {
+        TABLES.with_borrow_mut(|tables| tables.reach(index, block));
+    }
+}
+
+/// Forgets what this ledger named: its log begins anew, or it named an absurd block.
+pub fn begin_anew(ledger: &Principal) {
+    if let Some(index) = ledgers::index(ledger) {
+        TABLES.with_borrow_mut(|tables| {
+            let (log, _) = tables.log(index);
+            tables.logs.insert(index, (log.wrapping_add(1), 0));
+        });
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::storage::ledgers::tests::ledger;
+
+    const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
+
+    fn set_up() -> Principal {
+        ledgers::put(&ledger(0)).unwrap();
+        ledgers::put(&ledger(1)).unwrap();
+        ledger(1).id
+    }
+
+    /// As an upgrade does.
+    pub(crate) fn reload() {
+        TABLES.with_borrow_mut(|tables| {
+            tables.logs = StableBTreeMap::init(memory::get(memory::LOGS));
+            tables.claims = StableBTreeMap::init(memory::get(memory::CLAIMS));
+        });
+    }
+
+    #[test]
+    fn claims_are_kept_by_ledger_and_block() {
+        let id = set_up();
+        let all = [
+            Claimant::Payment(0),
+            Claimant::Refund(7),
+            Claimant::Withdrawal(NOW),
+            Claimant::Payment(u64::MAX >> 2),
+        ];
+        for (n, claimant) in (0..).zip(all) {
+            take(&id, BlockIndex(10 - n), claimant, NOW);
+        }
+        reload();
+        for (n, claimant) in (0..).zip(all) {
+            assert_eq!(of(&id, BlockIndex(10 - n)), Some(claimant));
+            assert_eq!(of(&ledger(0).id, BlockIndex(10 - n)), None);
+        }
+        assert_eq!(of(&id, BlockIndex(11)), None);
+        assert_eq!(of(&ledger(9).id, BlockIndex(1)), None, "not registered");
+        assert_eq!(audit::admin_after(0, 9), []);
+    }
+
+    #[test]
+    fn the_highest_block_is_of_everything_that_was_named() {
+        let id = set_up();
+        assert_eq!(highest_block(&id), None);
+        take(&id, BlockIndex(0), Claimant::Payment(0), NOW);
+        assert_eq!(highest_block(&id), Some(BlockIndex(0)));
+        take(&id, BlockIndex(9), Claimant::Withdrawal(NOW), NOW);
+        take(&id, BlockIndex(4), Claimant::Refund(0), NOW);
+        assert_eq!(highest_block(&id), Some(BlockIndex(9)));
+        acknowledge(&id, BlockIndex(20));
+        acknowledge(&id, BlockIndex(3));
+        assert_eq!(highest_block(&id), Some(BlockIndex(20)));
+        assert_eq!(of(&id, BlockIndex(20)), None);
+        assert_eq!(highest_block(&ledger(0).id), None);
+    }
+
+    #[test]
+    fn a_log_that_begins_anew_has_claims_of_its_own() {
+        let id = set_up();
+        take(&id, BlockIndex(9), Claimant::Payment(0), NOW);
+        begin_anew(&id);
+        assert_eq!((highest_block(&id), of(&id, BlockIndex(9))), (None, None));
+        take(&id, BlockIndex(9), Claimant::Payment(1), NOW);
+        assert_eq!(of(&id, BlockIndex(9)), Some(Claimant::Payment(1)));
+        assert_eq!(audit::admin_after(0, 9), []);
+    }
+
+    #[test]
+    fn who_loses_a_block_is_in_the_audit_log() {
+        let id = set_up();
+        let block = BlockIndex(u64::MAX);
+        take(&id, block, Claimant::Payment(0), NOW);
+        take(&id, block, Claimant::Payment(0), NOW);
+        assert_eq!(of(&id, block), Some(Claimant::Payment(0)));
+        take(&id, block, Claimant::Refund(4), NOW);
+        let entries = audit::admin_after(0, 9);
+        assert_eq!(entries.len(), 1);
+        assert_eq!(
+            (entries[0].caller, entries[0].action.as_str()),
+            (id, "block_claimed_anew")
+        );
+        assert_eq!(
+            entries[0].subject,
+            "block 18446744073709551615: payment 1 -> refund of payment 5"
+        );
+    }
+}
