@@ -3,28 +3,71 @@
 //! | table | key | what | size |
 //! |---|---|---|---|
 //! | logs | ledger | the number of its log, and the end of what it ever named of that | one a ledger |
-//! | claims | ledger, log, block | whose transfer the block shows | one a payment, refund and withdrawal |
+//! | claims | ledger, log, first block | whose transfers a run of [`RUN`] blocks at most show | one entry a payment, refund and withdrawal |
 //!
 //! One block shows one transfer. A ledger that names the block of another transfer in its answer has proved nothing.
 //! What its log shows is worth more than what it once said of a number: who is found in a block takes it.
 //!
-//! A claim has 19 bytes. Blocks come in ascending order nearly always, and none above the highest is claimed, so that
-//! an ordinary payment costs one insertion.
+//! Blocks come in ascending order nearly always, so that runs are full and a claim takes a few bytes; and none above the
+//! highest is claimed, so that an ordinary payment looks up nothing.
 
 use crate::{
     domain::settlement::Claimant,
+    storable_row,
     storage::{audit, ledgers, memory},
     types::{BlockIndex, TimestampNs},
 };
 use candid::Principal;
 use ic_stable_structures::StableBTreeMap;
+use minicbor::{Decode, Encode};
 use std::cell::RefCell;
+
+/// So many blocks stand in one row.
+const RUN: usize = 32;
+
+/// Claims of blocks that follow each other: for each the difference to the block before and to the number before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+struct RunRow {
+    #[n(0)]
+    differences: Vec<u64>,
+}
+
+storable_row!(RunRow);
+
+/// Blocks in ascending order, with the numbers of who claims them.
+type Run = Vec<(u64, u64)>;
+
+impl RunRow {
+    fn new(run: &[(u64, u64)]) -> Self {
+        let mut before = (0, 0);
+        let mut differences = Vec::with_capacity(2 * run.len());
+        for (block, number) in run {
+            differences.push(block.wrapping_sub(before.0));
+            differences.push(number.wrapping_sub(before.1));
+            before = (*block, *number);
+        }
+        RunRow { differences }
+    }
+
+    fn run(&self) -> Run {
+        let mut before = (0u64, 0u64);
+        let pairs = self.differences.chunks_exact(2);
+        let claims = pairs.map(|pair| {
+            before = (
+                before.0.wrapping_add(pair[0]),
+                before.1.wrapping_add(pair[1]),
+            );
+            before
+        });
+        claims.collect()
+    }
+}
 
 struct Tables {
     /// The number of the log, which is another one after it began anew, and how many blocks it must have to hold all
     /// that were named.
     logs: StableBTreeMap<u8, (u16, u64), memory::Memory>,
-    claims: StableBTreeMap<[u8; 11], u64, memory::Memory>,
+    claims: StableBTreeMap<[u8; 11], RunRow, memory::Memory>,
 }
 
 thread_local! {
@@ -71,7 +114,43 @@ impl Tables {
         if block.0 >= end && block.0 != u64::MAX {
             return None;
         }
-        self.claims.get(&key(ledger, log, block)).map(claimant)
+        let (_, run) = self.run(ledger, log, block)?;
+        let place = run.binary_search_by_key(&block.0, |(block, _)| *block);
+        Some(claimant(run[place.ok()?].1))
+    }
+
+    /// The run in which this block stands, or would stand, with its key.
+    fn run(&self, ledger: u8, log: u16, block: BlockIndex) -> Option<([u8; 11], Run)> {
+        let first = key(ledger, log, BlockIndex(0));
+        let range = first..=key(ledger, log, block);
+        let entry = self.claims.range(range).next_back()?;
+        Some((*entry.key(), entry.value().run()))
+    }
+
+    /// Returns the number that claimed the block before.
+    fn claim(&mut self, ledger: u8, log: u16, block: BlockIndex, number: u64) -> Option<u64> {
+        let new = (block.0, number);
+        let Some((first, mut run)) = self.run(ledger, log, block) else {
+            let key = key(ledger, log, block);
+            self.claims.insert(key, RunRow::new(&[new]));
+            return None;
+        };
+        let place = run.binary_search_by_key(&block.0, |(block, _)| *block);
+        let before = match place {
+            Ok(place) => Some(std::mem::replace(&mut run[place], new).1),
+            Err(place) => {
+                run.insert(place, new);
+                None
+            }
+        };
+        if run.len() > RUN {
+            // At its end a new one begins, so that runs are full; in the middle it is halved.
+            let rest = run.split_off(if place == Err(RUN) { RUN } else { RUN / 2 });
+            let key = key(ledger, log, BlockIndex(rest[0].0));
+            self.claims.insert(key, RunRow::new(&rest));
+        }
+        self.claims.insert(first, RunRow::new(&run));
+        before
     }
 
     /// Returns the number of the log.
@@ -114,8 +193,8 @@ pub fn take(ledger: &Principal, block: BlockIndex, claimant: Claimant, now: Time
 pub(super) fn take_index(ledger: u8, block: BlockIndex, taker: Claimant, now: TimestampNs) {
     let before = TABLES.with_borrow_mut(|tables| {
         let log = tables.reach(ledger, block);
-        let key = key(ledger, log, block);
-        tables.claims.insert(key, number(taker)).map(claimant)
+        let before = tables.claim(ledger, log, block, number(taker));
+        before.map(claimant)
     });
     if let (Some(before), Some(id)) = (
         before.filter(|before| *before != taker),
@@ -183,6 +262,33 @@ pub(crate) mod tests {
         }
         assert_eq!(of(&id, BlockIndex(11)), None);
         assert_eq!(of(&ledger(9).id, BlockIndex(1)), None, "not registered");
+        assert_eq!(audit::admin_after(0, 9), []);
+    }
+
+    /// In ascending order with some that overtake each other, and in no order at all.
+    #[test]
+    fn no_claim_is_lost_in_a_run() {
+        let id = set_up();
+        let scattered = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let orders: [fn(u64) -> u64; 2] = [|n| n ^ 3, |n| 1_000 - n];
+        for (ledger_of, order) in [id, ledger(0).id].into_iter().zip(orders) {
+            for n in 0..1_000 {
+                take(&ledger_of, BlockIndex(order(n)), Claimant::Payment(n), NOW);
+            }
+            for n in 0..1_000 {
+                let claimant = of(&ledger_of, BlockIndex(order(n)));
+                assert_eq!(claimant, Some(Claimant::Payment(n)));
+            }
+        }
+        begin_anew(&id);
+        for n in 0..500 {
+            take(&id, BlockIndex(scattered(n)), Claimant::Refund(n), NOW);
+        }
+        for n in 0..500 {
+            let block = BlockIndex(scattered(n));
+            assert_eq!(of(&id, block), Some(Claimant::Refund(n)));
+            assert_eq!(of(&id, BlockIndex(block.0 ^ 1)), None);
+        }
         assert_eq!(audit::admin_after(0, 9), []);
     }
 

@@ -3,7 +3,7 @@
 use crate::support::{Answer, Setup, ledger::TRANSFER_FROM, setup::controller};
 use candid::{CandidType, Principal, encode_one};
 use icrc_ledger_types::icrc1::transfer::TransferError;
-use icrc_ledger_types::icrc2::approve::ApproveError;
+use icrc_ledger_types::icrc2::{approve::ApproveError, transfer_from::TransferFromError};
 use serde_bytes::ByteBuf;
 use test_ledger::testing::{Answer as LedgerAnswer, Fault};
 use x402_icp::Code;
@@ -205,4 +205,71 @@ fn ledger_whose_code_is_replaced_between_debit_and_reply_is_never_charged_again(
         );
     }
     assert!(setup.receipt(paying.signed.id.0).is_none());
+}
+
+/// Attack 40: two payments in flight at one time, both answered with the block of the first.
+#[test]
+fn attack_40_two_payments_answered_with_one_block_are_not_both_booked() {
+    let setup = Setup::new();
+    let sale = setup.sell("/article", PRICE);
+    let payers = [setup.payer(33), setup.payer(34)];
+    let block = setup.ledger.blocks(&setup).len() as u64;
+    let index = LedgerAnswer::Index(candid::Nat::from(block));
+    let lie = Fault::afterwards(index);
+    setup.ledger.fault_of(&setup, TRANSFER_FROM, 2, &lie);
+    let (anyone, method) = (Principal::anonymous(), "http_request_update");
+    let begun = payers.each_ref().map(|payer| {
+        let paying = sale.pay(payer);
+        let argument = paying.request().update_argument();
+        let call = setup
+            .pic
+            .submit_call(setup.canister, anyone, method, argument)
+            .expect("the request is taken");
+        (paying.signed, call)
+    });
+    let mut pending = vec![];
+    for (signed, call) in begun {
+        let answer = Answer::from_update(&setup.pic.await_call(call).expect("no trap"));
+        let outcome = answer.payment_response().expect("an outcome");
+        match outcome.success {
+            true => assert_eq!(outcome.transaction, block.to_string()),
+            false => {
+                let code = Code::SettlementPending.as_str();
+                assert_eq!(outcome.error_reason.as_deref(), Some(code));
+                pending.push(signed);
+            }
+        }
+    }
+    assert_eq!(pending.len(), 1, "one of them is booked");
+    let pulled = || setup.ledger.pulled_by(&setup, setup.canister).len();
+    assert_eq!(pulled(), 2);
+    // The ledger lies once more, and then says how it was.
+    let signed = pending.remove(0);
+    setup.ledger.fault(&setup, 1, &duplicate_of(block));
+    let signed = sale.present(signed).send().expect_pending();
+    let settled = sale.present(signed).send().expect_settled();
+    assert_ne!(settled.block, u128::from(block));
+    assert_eq!(pulled(), 2);
+    setup.check_books();
+}
+
+fn duplicate_of(block: u64) -> Fault {
+    Fault::transfer_from_error(TransferFromError::Duplicate {
+        duplicate_of: candid::Nat::from(block),
+    })
+}
+
+/// Attack 40: the block of somebody else's payment, named to a first try.
+#[test]
+fn attack_40_the_block_of_another_payment_is_not_believed() {
+    let setup = Setup::new();
+    let sale = setup.sell("/article", PRICE);
+    let paid = sale.pay(&setup.payer(35)).send().expect_settled();
+    let block = u64::try_from(paid.block).expect("a small number");
+    setup.ledger.fault(&setup, 1, &duplicate_of(block));
+    let signed = sale.pay(&setup.payer(36)).send().expect_pending();
+    assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
+    let settled = sale.present(signed).send().expect_settled();
+    assert_eq!(settled.block, paid.block + 1);
+    setup.check_books();
 }

@@ -343,7 +343,8 @@ fn huge_numbers_are_no_numbers() {
     log.log_length = Nat::from(u64::MAX);
     assert_eq!(read_all(&log).unwrap().log_length, u64::MAX);
     // An amount of that size is readable, and nobody's payment.
-    let rich = with_tx(block_of(&wanted()), "amt", ICRC3Value::Nat(huge));
+    let foreign = without(block_of(&wanted()), "tx", Some("spender"));
+    let rich = with_tx(foreign, "amt", ICRC3Value::Nat(huge));
     let page = read_all(&result(vec![(0, rich)])).unwrap();
     assert_eq!(
         (find(&page, &wanted()), doubtful(&page, &wanted())),

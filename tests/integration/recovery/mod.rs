@@ -3,6 +3,7 @@
 mod block_log;
 mod odd_blocks;
 mod same_again;
+mod short_logs;
 mod timers;
 mod upgrades;
 

@@ -27,7 +27,7 @@ fn shows(setup: &Setup, blocks: Vec<(u128, ICRC3Value)>) {
 }
 
 /// The ledger shows these blocks of a log of that length.
-fn shows_of(setup: &Setup, length: usize, blocks: Vec<(u128, ICRC3Value)>) {
+pub(super) fn shows_of(setup: &Setup, length: usize, blocks: Vec<(u128, ICRC3Value)>) {
     let length = Nat::from(length);
     let blocks = blocks.into_iter().map(|(id, block)| BlockWithId {
         id: Nat::from(id),

@@ -227,6 +227,8 @@ fn numbers_are_compared_by_value_whatever_their_type() {
         assert_eq!(judged(vec![mint(0), block]), (Some(1), vec![]));
     }
     let huge = || ICRC3Value::Int(Int::from(i128::MAX) * Int::from(4));
+    // Without our name in it.
+    let ours = || without(block_of(&wanted()), "tx", Some("spender"));
     let different = [
         with_tx(ours(), "amt", int(-50_000)),
         with_tx(ours(), "amt", int(49_999)),

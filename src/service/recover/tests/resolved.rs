@@ -85,6 +85,22 @@ fn should_resolve_what_has_lapsed() {
 }
 
 #[test]
+fn attack_40_a_controller_cannot_book_the_block_of_another_transfer() {
+    let shop = pay::tests::shop();
+    let (request, over) = in_doubt(&shop);
+    shop.will(Ok(Nat::from(77u8)));
+    let _ = shop.settle(&shop.request(2, 2));
+    let state = said(at(&shop, after(over)), &request, MOVED);
+    assert_eq!(state, Err(ResolveError::OtherBlock));
+    // What a controller says of a block binds no answer of the ledger.
+    let block = BlockIndex(1_000_000);
+    let state = said(&shop, &request, Outcome::Moved { block }).unwrap();
+    assert_eq!(settled_in(&state), Some(1_000_000));
+    let highest = storage::claims::highest_block(&ledger(0).id);
+    assert_eq!(highest, Some(BlockIndex(77)));
+}
+
+#[test]
 fn should_refuse_while_the_ledger_may_still_make_the_transfer() {
     let shop = pay::tests::shop();
     let (request, over) = in_doubt(&shop);
