@@ -225,9 +225,10 @@ fn a_late_lie_is_answered_as_pending_and_a_refund_as_used() {
     let mut waiting = overdue(&shop, &request);
     let settled = shop.recovered(&request, duplicate(8));
     assert!(matches!(settled, State::Settled { .. }));
-    let due = Change::Event(Event::RefundDue(RefundCause::Merchant));
     let key = nonce_key(&request.payment);
-    storage::payments::record(&key, due, shop.runtime.now()).unwrap();
+    let payment = storage::payments::by_nonce(&key).unwrap();
+    let due = crate::service::refund::due(&shop.runtime, &payment, RefundCause::Merchant);
+    storage::payments::record(&key, Change::Event(due), shop.runtime.now()).unwrap();
     shop.will(duplicate(8));
     let outcome = answered(&mut waiting);
     let used = matches!(outcome, PayOutcome::Duplicate { .. });

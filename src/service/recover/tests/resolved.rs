@@ -212,7 +212,7 @@ fn should_not_take_the_block_for_one_that_the_ledger_named() {
     let (request, over) = in_doubt(&shop);
     let block = BlockIndex(u64::MAX);
     said(at(&shop, after(over)), &request, Outcome::Moved { block }).unwrap();
-    assert_eq!(storage::payments::highest_block(&ledger(0).id), None);
+    assert_eq!(storage::claims::highest_block(&ledger(0).id), None);
     let next = shop.request(2, 2);
     shop.will(Ok(Nat::from(5u8)));
     assert!(matches!(shop.settle(&next), pay::PayOutcome::Paid { .. }));
