@@ -504,24 +504,16 @@ fn attack_40_the_block_of_another_transfer_is_not_believed() {
     let claimed = storage::claims::of(&id, BlockIndex(7));
     assert_eq!(claimed, Some(Claimant::Withdrawal(NOW)));
     storage::claims::take(&id, BlockIndex(9), Claimant::Payment(4), NOW);
-    let second = named(10, 5);
-    let unknown = Err(WithdrawError::Unknown {
-        created_at: NOW.plus(Seconds(5)),
-    });
-    let duplicate = |of: u64| {
-        runtime.will_reply(Reply::Err(TransferError::Duplicate {
-            duplicate_of: Nat::from(of),
-        }));
-    };
+    let (second, created_at) = (named(10, 5), NOW.plus(Seconds(5)));
     has(&runtime, 1_000);
-    duplicate(7);
-    assert_eq!(run(withdraw(&runtime, second)), unknown);
-    for reply in [7, 9] {
+    for of in [7u8, 9, 7, 8] {
         runtime.now.set(runtime.now.get().plus(LOCK));
-        duplicate(reply);
-        assert_eq!(run(withdraw(&runtime, second)), unknown);
+        let duplicate_of = Nat::from(of);
+        runtime.will_reply(Reply::Err(TransferError::Duplicate { duplicate_of }));
+        let result = run(withdraw(&runtime, second));
+        match of {
+            8 => assert_eq!(result, Ok(BlockIndex(8))),
+            _ => assert_eq!(result, Err(WithdrawError::Unknown { created_at })),
+        }
     }
-    runtime.now.set(runtime.now.get().plus(LOCK));
-    duplicate(8);
-    assert_eq!(run(withdraw(&runtime, second)), Ok(BlockIndex(8)));
 }
