@@ -6,6 +6,8 @@ use crate::{
     storage::{self, payments::Change},
     types::{Fingerprint, NonceKey, Proof, RouteKey, Seconds, TimestampNs},
 };
+use sha2::{Digest, Sha256};
+use x402_icp::decode::DecodedPayment;
 
 /// For how long the same transfer may be asked for again.
 ///
@@ -102,4 +104,32 @@ pub fn same_request(payment: &Payment, request: &PaymentRequest) -> bool {
     cfg!(feature = "broken-any-request")
         || payment.fingerprint == Fingerprint::from(request.fingerprint)
             && payment.request == RouteKey::new(request.route.method, request.path.clone())
+}
+
+/// Which nonce the payment uses.
+pub fn nonce_key(payment: &DecodedPayment) -> NonceKey {
+    NonceKey::new(
+        &payment.authorization.from.owner,
+        &payment.authorization.nonce,
+    )
+}
+
+/// What only the payer, and whom the payer sent it to, can know of the authorization: its signature.
+///
+/// Of a signature of 64 bytes only the first half counts (`R`, or `r`), which is another one in each
+/// signature. The second half has two good forms on some curves, and who changes the one into the other
+/// must not be able to make the payer's own repetition look like somebody else's.
+pub fn proof(payment: &DecodedPayment) -> Proof {
+    let authorization = &payment.authorization;
+    let signature = match authorization.signature.as_slice() {
+        both if both.len() == 64 => &both[..32],
+        whole => whole,
+    };
+    let hash: [u8; 32] = Sha256::new()
+        .chain_update(authorization.valid_after.to_be_bytes())
+        .chain_update(authorization.valid_before.to_be_bytes())
+        .chain_update(signature)
+        .finalize()
+        .into();
+    Proof::from(hash)
 }

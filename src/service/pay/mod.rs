@@ -36,9 +36,8 @@ use candid::Principal;
 use conclusion::{answer_as_it_stands, conclude, deliver, outcome};
 use guard::Guard;
 pub use known::may_ask;
-pub(super) use known::same_request;
+pub(super) use known::{nonce_key, proof, same_request};
 use means::can_ask;
-use sha2::{Digest, Sha256};
 use x402_icp::{Code, decode::DecodedPayment};
 
 /// A payment and the request it comes with.
@@ -192,34 +191,6 @@ pub async fn ask_again<R: Runtime>(runtime: &R, key: NonceKey) -> Result<Payment
     }
     let asked = retry(runtime, &key)?;
     Ok(ask(runtime, key, asked, None).await.0)
-}
-
-/// Which nonce the payment uses.
-pub(super) fn nonce_key(payment: &DecodedPayment) -> NonceKey {
-    NonceKey::new(
-        &payment.authorization.from.owner,
-        &payment.authorization.nonce,
-    )
-}
-
-/// What only the payer, and whom the payer sent it to, can know of the authorization: its signature.
-///
-/// Of a signature of 64 bytes only the first half counts (`R`, or `r`), which is another one in each
-/// signature. The second half has two good forms on some curves, and who changes the one into the other
-/// must not be able to make the payer's own repetition look like somebody else's.
-pub(super) fn proof(payment: &DecodedPayment) -> Proof {
-    let authorization = &payment.authorization;
-    let signature = match authorization.signature.as_slice() {
-        both if both.len() == 64 => &both[..32],
-        whole => whole,
-    };
-    let hash: [u8; 32] = Sha256::new()
-        .chain_update(authorization.valid_after.to_be_bytes())
-        .chain_update(authorization.valid_before.to_be_bytes())
-        .chain_update(signature)
-        .finalize()
-        .into();
-    Proof::from(hash)
 }
 
 /// Steps 2 to 8 of the verification, against what is stored.

@@ -30,6 +30,7 @@ use crate::{
 use candid::{Decode, Nat};
 use ic_ed25519::PrivateKey;
 use icrc_ledger_types::icrc2::transfer_from::{TransferFromArgs, TransferFromError};
+use sha2::{Digest, Sha256};
 use std::{pin::pin, task::Poll};
 use x402_icp::{Terms, authorization::authorize, wire::PaymentPayload};
 
