@@ -1,6 +1,7 @@
 //! Purchases from a seller that does what the test says. No canister and no ledger answers here, so nothing is ever
 //! proven dead: what they say is tested on a network (`tests/`).
 
+mod delegations;
 mod limits;
 mod property;
 mod requests;
