@@ -90,7 +90,7 @@ pub struct Payment {
     pub id: ByteBuf,
     pub sequence: Option<u64>,
     pub ledger: Principal,
-    pub payer: Account,
+    pub payer: Option<Account>,
     pub pay_to: Account,
     pub amount: Nat,
     pub fee: Nat,
