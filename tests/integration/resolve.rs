@@ -13,6 +13,7 @@ use icrc_ledger_types::{icrc1::account::Account, icrc2::transfer_from::TransferF
 use serde_bytes::ByteBuf;
 use std::time::Duration;
 use test_ledger::testing::{Answer, Fault};
+use x402_icp::Code;
 
 const PRICE: u128 = 1_000_000;
 const TRANSFER: &str = "icrc1_transfer";
@@ -115,7 +116,13 @@ fn keys_without_money(setup: &Setup) -> Vec<Signed> {
     let (pic, ledger) = (&setup.pic, setup.ledger.0);
     pic.stop_canister(ledger, Some(controller())).unwrap();
     let poor: Vec<Signed> = (150..155)
-        .map(|seed| sale.pay(&Payer::ed25519(seed)).send().expect_pending())
+        .map(|seed| {
+            let outcome = sale.pay(&Payer::ed25519(seed)).send();
+            let response = outcome.answer.payment_response().expect("an outcome");
+            let pending = Code::SettlementPending.as_str();
+            assert_eq!(response.error_reason.as_deref(), Some(pending));
+            outcome.signed
+        })
         .collect();
     pic.start_canister(ledger, Some(controller())).unwrap();
     setup.after(10);

@@ -279,6 +279,7 @@ fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<NonceKey>
         if payment.ledger != *ledger || !unknown || !wants_log(&key, &payment, &opening, now) {
             return None;
         }
+        lapse(&key, &payment, now);
         let before = storage::recovery::progress(&key);
         let progress = Progress {
             searches: before.searches.saturating_add(1),
@@ -289,6 +290,9 @@ fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<NonceKey>
         let provable = payment.created_at.plus(WINDOW).plus(Seconds(1));
         if now < provable {
             next = next.min(provable);
+        } else if !has_log {
+            // Only a controller can say, unless the ledger gets a log.
+            next = now.plus(Seconds::DAY);
         }
         storage::payments::postpone(&key, next);
         let wanted = transfer(runtime, &payment);

@@ -13,6 +13,7 @@ use crate::{
         outgoing::FORGOTTEN,
         payment::{Event, Failure, FailureKind, Payment, RefundProblem, State, message},
         roles::Unauthorized,
+        settlement::Claimant,
     },
     runtime::Runtime,
     service::role,
@@ -45,8 +46,8 @@ pub enum ResolveError {
     /// No payment has this id.
     #[error("no payment has this id")]
     UnknownPayment,
-    /// The block is that of another payment.
-    #[error("the block is that of the payment itself, or of another one")]
+    /// The block is known to show another transfer.
+    #[error("the block is known to show another transfer")]
     OtherBlock,
     /// Neither the payment nor its refund is in doubt.
     #[error("nothing of the payment is in doubt")]
@@ -127,6 +128,7 @@ fn resolve_payment<R: Runtime>(
     let over = payment.created_at.plus(WINDOW);
     may_be_said(&payment.ledger, over, now)?;
     let key = storage::payments::open_key(&payment.id).ok_or(ResolveError::NotInDoubt)?;
+    is_nobody_elses(&payment.ledger, outcome, None)?;
     let event = match outcome {
         Outcome::Moved { block } => Event::ResolvedMoved { block },
         Outcome::NotMoved => Event::ResolvedNotMoved(Failure {
@@ -155,6 +157,8 @@ fn resolve_refund<R: Runtime>(
         let from = refund.busy_until;
         return Err(ResolveError::TooEarly { from });
     }
+    let own = storage::payments::book_index(&key).map(Claimant::Refund);
+    is_nobody_elses(&payment.ledger, outcome, own)?;
     match outcome {
         Outcome::Moved { block } => recorded(&key, Event::RefundMoved { block }, now),
         Outcome::NotMoved => {
@@ -183,6 +187,21 @@ fn may_be_said(
         return Err(ResolveError::LogDecides { until });
     }
     Ok(())
+}
+
+/// One block shows one transfer. A controller's word claims none: it may be mistyped.
+fn is_nobody_elses(
+    ledger: &Principal,
+    outcome: Outcome,
+    own: Option<Claimant>,
+) -> Result<(), ResolveError> {
+    let Outcome::Moved { block } = outcome else {
+        return Ok(());
+    };
+    match storage::claims::of(ledger, block) {
+        Some(claimant) if Some(claimant) != own => Err(ResolveError::OtherBlock),
+        _ => Ok(()),
+    }
 }
 
 fn recorded(key: &NonceKey, event: Event, now: TimestampNs) -> Result<Payment, ResolveError> {

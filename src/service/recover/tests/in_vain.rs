@@ -100,6 +100,25 @@ fn keys_without_money_leave_nothing_held_after_the_window_though_the_log_cannot_
     assert_eq!(held(&shop), 10_000, "what moved is owed");
 }
 
+/// More than one tick looks at, all due at the same time.
+#[test]
+fn many_payments_lapse_together() {
+    let shop = own_shop(false);
+    // Each payer has a few; the ledger answers unclearly less often than it takes for a pause.
+    let n = MAX_PER_TICK as u8 + 20;
+    for n in 0..n {
+        let request = shop.request(n, n);
+        shop.will_reject(6).will(without_money(n));
+        let _ = shop.settle(&request);
+        let _ = shop.settle(&request);
+    }
+    assert_eq!(held(&shop), 10_000 * u128::from(n));
+    shop.later(WINDOW.0);
+    shop.tick();
+    shop.later(HOUR).tick();
+    assert_eq!(held(&shop), 0);
+}
+
 #[test]
 fn what_was_not_refused_for_want_of_funds_stays_held() {
     let shop = own_shop(false);

@@ -205,6 +205,19 @@ fn should_say_the_same_again_and_change_nothing() {
     }
 }
 
+#[test]
+fn should_refuse_a_block_that_shows_another_transfer() {
+    let shop = pay::tests::shop();
+    let (request, over) = in_doubt(&shop);
+    let other = shop.request(2, 2);
+    shop.will(Ok(Nat::from(77u8)));
+    assert!(matches!(shop.settle(&other), pay::PayOutcome::Paid { .. }));
+    let refused = said(at(&shop, after(over)), &request, MOVED);
+    assert_eq!(refused, Err(ResolveError::OtherBlock));
+    let block = BlockIndex(76);
+    assert!(said(&shop, &request, Outcome::Moved { block }).is_ok());
+}
+
 /// A block that a controller mistyped must not make the ledger's next blocks implausible.
 #[test]
 fn should_not_take_the_block_for_one_that_the_ledger_named() {
