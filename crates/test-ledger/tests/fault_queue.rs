@@ -57,14 +57,29 @@ fn should_keep_query_faults_until_cleared() {
 #[test]
 fn should_release_what_is_held() {
     let mut book = FaultBook::default();
-    let before = book.begin_hold(Method::Transfer);
-    book.begin_hold(Method::Approve);
-    assert_eq!(book.releases(), before);
+    let first = book.begin_hold(Method::Transfer, true);
+    let second = book.begin_hold(Method::Approve, true);
+    assert!(!book.is_released(first) && !book.is_released(second));
     assert_eq!(book.release(), 2);
-    assert_ne!(book.releases(), before);
-    book.end_hold(Method::Transfer);
-    book.end_hold(Method::Approve);
+    assert!(book.is_released(first) && book.is_released(second));
+    book.end_hold(first);
+    book.end_hold(second);
     assert_eq!(book.release(), 0);
+}
+
+#[test]
+fn should_release_one_reply_before_an_older_one() {
+    let mut book = FaultBook::default();
+    assert_eq!(book.release_one(0), None);
+    let first = book.begin_hold(Method::Transfer, true);
+    // Ends by itself.
+    book.begin_hold(Method::Transfer, false);
+    let second = book.begin_hold(Method::TransferFrom, true);
+    assert_eq!(book.release_one(3), Some(1));
+    assert!(book.is_released(second) && !book.is_released(first));
+    assert_eq!(book.release_one(3), Some(0));
+    assert!(book.is_released(first));
+    assert_eq!(book.release_one(0), None);
 }
 
 #[test]

@@ -154,8 +154,10 @@ fn icrc1_supported_standards() -> Answered<Vec<StandardRecord>> {
 
 #[query]
 fn icrc10_supported_standards() -> Vec<StandardRecord> {
+    let hides_log = state::faults(|faults| faults.hides_log());
     STANDARDS
         .iter()
+        .filter(|(name, _)| !hides_log || *name != "ICRC-3")
         .map(|(name, url)| StandardRecord {
             name: name.to_string(),
             url: url.to_string(),
@@ -187,6 +189,10 @@ async fn icrc2_approve(arg: ApproveArgs) -> Answered<Result<Nat, ApproveError>> 
 
 #[update(manual_reply = true)]
 async fn icrc2_transfer_from(arg: TransferFromArgs) -> Answered<Result<Nat, TransferFromError>> {
+    if state::config().test_faults {
+        let memo = arg.memo.clone().map(|memo| memo.0.into_vec());
+        state::faults(|faults| faults.note_memo(memo.unwrap_or_default()));
+    }
     let request = convert::transfer_from_request(ic_cdk::api::msg_caller(), arg);
     play::update(Method::TransferFrom, || {
         convert::answer(transfer(request), convert::transfer_from_error)
@@ -216,6 +222,10 @@ fn transfer(request: TransferRequest) -> Result<u64, crate::domain::TransferRefu
 
 #[query(manual_reply = true)]
 fn icrc3_get_blocks(args: Vec<GetBlocksRequest>) -> Answered<GetBlocksResult> {
+    let hidden = state::faults(|faults| faults.hides_log());
+    if hidden && !ic_cdk::api::is_controller(&ic_cdk::api::msg_caller()) {
+        ic_cdk::api::trap("there is no block log");
+    }
     play::query(Method::GetBlocks, || log::blocks(args))
 }
 
@@ -276,6 +286,24 @@ fn test_clear_faults() {
 fn test_release() -> u32 {
     state::require_test_interface();
     state::faults(|faults| faults.release())
+}
+
+#[update]
+fn test_release_one(number: u32) -> Option<u32> {
+    state::require_test_interface();
+    state::faults(|faults| faults.release_one(number))
+}
+
+#[update]
+fn test_hide_log(hide: bool) {
+    state::require_test_interface();
+    state::faults(|faults| faults.hide_log(hide));
+}
+
+#[query]
+fn test_was_asked(memo: ByteBuf) -> bool {
+    state::require_test_interface();
+    state::faults(|faults| faults.was_asked(&memo))
 }
 
 #[query]

@@ -96,12 +96,13 @@ async fn hold(method: Method, hold: Hold) {
         return;
     }
     let start = api::time();
-    let releases = state::faults(|faults| faults.begin_hold(method));
+    let waits = hold == Hold::UntilRelease;
+    let ticket = state::faults(|faults| faults.begin_hold(method, waits));
     let mut polls = 0;
     loop {
         let over = match hold {
             Hold::No => true,
-            Hold::UntilRelease => state::faults(|faults| faults.releases()) != releases,
+            Hold::UntilRelease => state::faults(|faults| faults.is_released(ticket)),
             Hold::Polls(wanted) => polls >= wanted,
             Hold::Nanos(wanted) => api::time().saturating_sub(start) >= wanted,
         };
@@ -116,5 +117,5 @@ async fn hold(method: Method, hold: Hold) {
         }
         polls += 1;
     }
-    state::faults(|faults| faults.end_hold(method));
+    state::faults(|faults| faults.end_hold(ticket));
 }

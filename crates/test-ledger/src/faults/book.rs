@@ -1,6 +1,6 @@
 //! What is queued for which method, and what has been seen.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::domain::rules::CheckOrder;
 
@@ -14,15 +14,29 @@ struct Entry {
     standing: Option<Fault>,
     calls: u64,
     faults_hit: u64,
-    held: u32,
+}
+
+/// A reply that is held back.
+#[derive(Debug)]
+struct Held {
+    method: Method,
+    /// It waits for a release, not for a time.
+    waits: bool,
+    released: bool,
 }
 
 /// Faults to come and counters. Lives on the heap: an upgrade forgets it.
 #[derive(Debug, Default)]
 pub struct FaultBook {
     entries: BTreeMap<Method, Entry>,
-    /// Grows with every release; a held reply waits for another value than the one it began with.
-    releases: u64,
+    /// Replies that are held back, by ticket: the oldest first.
+    held: BTreeMap<u64, Held>,
+    /// The next ticket.
+    tickets: u64,
+    /// Memos of the payments that were asked for.
+    asked: BTreeSet<Vec<u8>>,
+    /// The ledger says that it has no block log.
+    hides_log: bool,
     /// Added to the subnet's time.
     skew_ns: i64,
     /// What transfers are checked for first.
@@ -74,27 +88,65 @@ impl FaultBook {
         self.entries.get(&method)?.standing.clone()
     }
 
-    /// Notes that a reply is held back; returns the value of [`Self::releases`] it waits to see changed.
-    pub fn begin_hold(&mut self, method: Method) -> u64 {
-        self.entries.entry(method).or_default().held += 1;
-        self.releases
+    /// Notes that a reply is held back, until it is released if it `waits` for that; returns its ticket.
+    pub fn begin_hold(&mut self, method: Method, waits: bool) -> u64 {
+        let ticket = self.tickets;
+        self.tickets += 1;
+        let held = Held {
+            method,
+            waits,
+            released: false,
+        };
+        self.held.insert(ticket, held);
+        ticket
     }
 
     /// Notes that a reply is held back no longer.
-    pub fn end_hold(&mut self, method: Method) {
-        let entry = self.entries.entry(method).or_default();
-        entry.held = entry.held.saturating_sub(1);
+    pub fn end_hold(&mut self, ticket: u64) {
+        self.held.remove(&ticket);
     }
 
-    /// How often held replies were released.
-    pub fn releases(&self) -> u64 {
-        self.releases
+    /// Whether this reply was released.
+    pub fn is_released(&self, ticket: u64) -> bool {
+        self.held.get(&ticket).is_none_or(|held| held.released)
     }
 
     /// Releases what is held; returns how many replies are held now.
     pub fn release(&mut self) -> u32 {
-        self.releases += 1;
-        self.entries.values().map(|entry| entry.held).sum()
+        for held in self.held.values_mut() {
+            held.released = true;
+        }
+        self.held.len() as u32
+    }
+
+    /// Releases one of the replies that wait for it, the oldest being number 0, and any number good; returns
+    /// how many older ones go on waiting, if any waited.
+    pub fn release_one(&mut self, number: u32) -> Option<u32> {
+        let waiting = |held: &&mut Held| held.waits && !held.released;
+        let count = self.held.values_mut().filter(waiting).count();
+        let older = (number as usize).checked_rem(count)?;
+        let held = self.held.values_mut().filter(waiting).nth(older)?;
+        held.released = true;
+        Some(older as u32)
+    }
+
+    /// Notes that a payment with this memo was asked for.
+    pub fn note_memo(&mut self, memo: Vec<u8>) {
+        self.asked.insert(memo);
+    }
+
+    /// Whether a payment with this memo was asked for, whatever became of it.
+    pub fn was_asked(&self, memo: &[u8]) -> bool {
+        self.asked.contains(memo)
+    }
+
+    /// Says from now on that there is no block log, or that there is.
+    pub fn hide_log(&mut self, hide: bool) {
+        self.hides_log = hide;
+    }
+
+    pub fn hides_log(&self) -> bool {
+        self.hides_log
     }
 
     pub fn set_check_order(&mut self, order: CheckOrder) {
@@ -122,11 +174,12 @@ impl FaultBook {
             .map(|method| {
                 let entry = self.entries.get(&method).unwrap_or(&empty);
                 let queued: u32 = entry.queue.iter().map(|(calls, _)| *calls).sum();
+                let held = self.held.values().filter(|held| held.method == method);
                 FaultStatus {
                     method: method.name().to_string(),
                     calls: entry.calls,
                     faults_hit: entry.faults_hit,
-                    held: entry.held,
+                    held: held.count() as u32,
                     queued: queued + u32::from(entry.standing.is_some()),
                 }
             })
