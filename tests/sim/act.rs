@@ -1,15 +1,12 @@
 //! Plays the steps of a plan.
 
 use crate::{
-    books::WithdrawArgs,
     plan::{Send, Step},
     support::{
-        interface::{
-            CancelArgs, ContentBegin, ContentChunk, ContentCommit, ContentError, RouteKey,
-        },
+        interface::{ContentBegin, ContentChunk, ContentCommit, ContentError, RouteKey},
         setup::{FEE, FUNDS, controller, minter, operator},
     },
-    world::{Auth, Checked, What, World, goods},
+    world::{Checked, WITH_MONEY, What, World, goods},
 };
 use candid::{Nat, Principal};
 use icrc_ledger_types::{
@@ -18,12 +15,7 @@ use icrc_ledger_types::{
 };
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
 use test_ledger::testing::{Effect, Hold, queue_fault};
-use x402_icp::{Nonce, wire::PaymentRequirements};
-
-/// Rounds in which an undisturbed payment is over.
-const ROUNDS: u64 = 8;
 
 impl World {
     /// Plays one step.
@@ -47,6 +39,36 @@ impl World {
                 self.offers.push((route, request.clone(), offer.clone()));
                 let auth = self.sign(payer % self.payers.len(), route, request, &offer, *window);
                 self.present(auth, 1, *send)
+            }
+            Step::Buy {
+                payer,
+                route,
+                ledger,
+                variant,
+                window,
+                send,
+                impatient,
+                mishap,
+            } => {
+                let route = route % self.routes.len();
+                let wish = (*payer, route, self.request(route, *variant));
+                let how = (*window, *send, *mishap);
+                self.buy(wish, *ledger, how, *impatient)
+            }
+            Step::Replay {
+                refused,
+                edit,
+                send,
+            } => self.replay(*refused, *edit, *send),
+            Step::Crowd {
+                payer,
+                route,
+                ledger,
+                count,
+            } => {
+                let payer = WITH_MONEY + payer % (self.payers.len() - WITH_MONEY);
+                let ledger = ledger % self.ledgers.len();
+                self.crowd(payer, route % self.routes.len(), ledger, *count)
             }
             Step::PayOld { payer, offer, send } if !self.offers.is_empty() => {
                 let (route, request, offer) = self.offers[offer % self.offers.len()].clone();
@@ -113,8 +135,13 @@ impl World {
             Step::LedgerFee { ledger, fee } => {
                 let ledger = ledger % self.ledgers.len();
                 let arg = (Nat::from(*fee),);
-                self.ledgers[ledger].fee = u128::from(*fee);
-                self.test_call(ledger, "test_set_fee", arg);
+                let arg = candid::encode_args(arg).expect("Candid");
+                if self
+                    .ledger_call(ledger, controller(), "test_set_fee", arg)
+                    .is_some()
+                {
+                    self.ledgers[ledger].fee = u128::from(*fee);
+                }
                 Ok(())
             }
             Step::LedgerOrder { ledger, order } => {
@@ -191,6 +218,10 @@ impl World {
                 self.test_call(ledger % self.ledgers.len(), "test_release", ());
                 Ok(())
             }
+            Step::ReleaseOne { ledger, number } => {
+                self.release_one(ledger % self.ledgers.len(), *number);
+                Ok(())
+            }
             Step::LedgerStop { ledger } => {
                 let ledger = ledger % self.ledgers.len();
                 self.manage(self.ledgers[ledger].id, "stop_canister");
@@ -238,14 +269,15 @@ impl World {
                 Ok(())
             }
             Step::RefundPayment { auth } if !self.auths.is_empty() => {
-                let id = self.auths[self.lately(*auth)].signed.id.0;
-                self.admin(controller(), "refund_payment", (ByteBuf::from(id),))
+                let auth = self.lately(*auth);
+                self.refund(auth)
             }
+            Step::Resolve { auth } if !self.auths.is_empty() => self.resolve_any(*auth),
             Step::Recheck { auth } if !self.auths.is_empty() => {
                 let id = self.auths[self.lately(*auth)].signed.id.0;
                 self.admin(operator(), "payment_recheck", (ByteBuf::from(id),))
             }
-            Step::RefundPayment { .. } | Step::Recheck { .. } => Ok(()),
+            Step::RefundPayment { .. } | Step::Recheck { .. } | Step::Resolve { .. } => Ok(()),
             Step::Tick { rounds } => {
                 self.tick(*rounds);
                 self.poll()
@@ -262,140 +294,6 @@ impl World {
             Step::Starve { liquid } => self.starve(*liquid),
             Step::Feed => self.feed(),
         }
-    }
-
-    /// Mostly one of the latest authorizations.
-    fn lately(&self, number: usize) -> usize {
-        let all = self.auths.len();
-        let span = if number.is_multiple_of(5) {
-            all
-        } else {
-            all.min(10)
-        };
-        all - 1 - (number / 5) % span
-    }
-
-    /// The offers of the 402; none if nothing is on sale or nobody answers.
-    fn offers_for(&self, request: &crate::support::Request) -> Option<Vec<PaymentRequirements>> {
-        if self.stopped {
-            return None;
-        }
-        let argument = crate::support::interface::HttpRequest {
-            method: request.method.clone(),
-            url: request.url.clone(),
-            headers: request.headers.clone(),
-            body: ByteBuf::from(request.body.clone()),
-            certificate_version: Some(2),
-        };
-        let response: crate::support::interface::HttpResponse =
-            self.ask("http_request", (argument,))?;
-        let answer = crate::support::Answer {
-            status: response.status_code,
-            headers: response.headers,
-            body: response.body.into_vec(),
-            upgraded: false,
-        };
-        let offers = answer.payment_required()?.accepts;
-        (!offers.is_empty()).then_some(offers)
-    }
-
-    fn sign(
-        &mut self,
-        payer: usize,
-        route: usize,
-        request: crate::support::Request,
-        offer: &PaymentRequirements,
-        window: u64,
-    ) -> usize {
-        self.nonces += 1;
-        let nonce: [u8; 32] = Sha256::digest(self.nonces.to_be_bytes()).into();
-        let now = self.setup.now();
-        let valid_before = now - 30 + window.clamp(40, u64::from(offer.max_timeout_seconds));
-        let signed = self.payers[payer].sign_with(offer, Nonce(nonce), now - 30, valid_before);
-        let asset = Principal::from_text(&offer.asset).expect("an offer names a ledger");
-        let ledger = self.ledgers.iter().position(|ledger| ledger.id == asset);
-        let auth = self.auths.len();
-        self.by_id.insert(signed.id.0.to_vec(), auth);
-        self.auths.push(Auth {
-            nonce,
-            payer,
-            ledger: ledger.expect("a ledger of this world"),
-            route,
-            request,
-            pay_to: offer.pay_to.parse().expect("an account"),
-            amount: offer.amount.parse().expect("a number"),
-            fee: offer.extra.fee.parse().expect("a number"),
-            valid_after: now - 30,
-            valid_before,
-            presented: false,
-            misused: false,
-            cancelled: false,
-            block: None,
-            refund: None,
-            delivered: BTreeSet::new(),
-            answered: String::new(),
-            last: None,
-            signed,
-        });
-        auth
-    }
-
-    /// Sends the payment with the request it was signed for, so many times at once.
-    pub fn present(&mut self, auth: usize, copies: usize, send: Send) -> Checked {
-        if send == Send::Later {
-            return Ok(());
-        }
-        let header = self.auths[auth].signed.header();
-        let request = self.auths[auth].request.clone().payment(&header);
-        for copy in 0..copies {
-            self.submit(auth, request.clone(), true);
-            // Some of them come a round later.
-            if copy % 2 == 1 {
-                self.tick(1);
-            }
-        }
-        self.settle_down(send)
-    }
-
-    fn submit(&mut self, auth: usize, request: crate::support::Request, right: bool) {
-        let argument = request.update_argument();
-        let sender = self.sender();
-        let what = What::Http {
-            auth,
-            right,
-            moved: self.auths[auth].block.is_some(),
-            request,
-        };
-        self.auths[auth].presented |= self.send(sender, "http_request_update", argument, what);
-    }
-
-    /// Waits for answers, or lets one round pass.
-    fn settle_down(&mut self, send: Send) -> Checked {
-        let rounds = match send {
-            Send::Later => 0,
-            Send::AndGo => 1,
-            Send::AndWait => ROUNDS,
-        };
-        for _ in 0..rounds {
-            self.tick(1);
-            self.poll()?;
-            if self.pending.is_empty() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn cancel(&mut self, auth: usize) -> Checked {
-        let signed = &self.auths[auth];
-        let args = CancelArgs {
-            nonce: ByteBuf::from(signed.nonce.to_vec()),
-            valid_before_seconds: signed.valid_before,
-        };
-        let payer = self.payers[signed.payer].account.owner;
-        let arg = candid::encode_one(args).expect("Candid");
-        self.send(payer, "cancel_authorization", arg, What::Cancel { auth });
-        self.settle_down(Send::AndWait)
     }
 
     /// A call of an operator or controller; whether it succeeds does not matter.
@@ -488,33 +386,5 @@ impl World {
     ) {
         let arg = candid::encode_args(args).expect("Candid");
         self.ledger_call(ledger, controller(), method, arg);
-    }
-
-    /// Asks for a withdrawal, or for the last one again.
-    fn withdraw(&mut self, ledger: usize, account: usize, percent: u64, again: bool) -> Checked {
-        if again && let Some((_, args)) = self.withdrawals.last() {
-            let args = args.clone();
-            return self.admin(controller(), "withdraw", (args,));
-        }
-        let from = self.accounts()[1 + account % 2];
-        let model = &self.ledgers[ledger];
-        let balance = model.chain.balance(&from);
-        let number = self.withdrawals.len() as u64;
-        let mut subaccount = [1; 32];
-        subaccount[..8].copy_from_slice(&number.to_be_bytes());
-        let to = Account {
-            owner: Principal::self_authenticating([55; 32]),
-            subaccount: Some(subaccount),
-        };
-        let args = WithdrawArgs {
-            ledger: model.id,
-            from_subaccount: from.subaccount.map(|bytes| ByteBuf::from(bytes.to_vec())),
-            to,
-            amount: Nat::from(balance * u128::from(percent) / 100),
-            // Sometimes the canister is to choose.
-            created_at_time: (!number.is_multiple_of(3)).then(|| self.setup.now_ns()),
-        };
-        self.withdrawals.push((from, args.clone()));
-        self.admin(controller(), "withdraw", (args,))
     }
 }

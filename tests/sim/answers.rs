@@ -25,6 +25,10 @@ impl World {
     }
 
     fn answered(&mut self, pending: Pending, end: Result<Vec<u8>, RejectResponse>) -> Checked {
+        if let (What::Refund { auth }, Err(_)) = (&pending.what, &end) {
+            // It may have been done all the same.
+            self.auths[*auth].approved = true;
+        }
         let reply = match end {
             Ok(reply) => reply,
             Err(reject) if reject.reject_message.contains("trapped for a test") => {
@@ -54,8 +58,22 @@ impl World {
                     candid::decode_one(&reply).expect("a reply of cancel_authorization");
                 // A payment that failed may be cancelled, too; it was charged no more than this one.
                 self.auths[auth].cancelled |= result.is_ok();
+                if result.is_ok() {
+                    self.stats.note("cancelled");
+                }
                 Ok(())
             }
+            What::Refund { auth } => {
+                let result: crate::settle::Refunded =
+                    candid::decode_one(&reply).expect("a reply of refund_payment");
+                self.auths[auth].approved |= result.is_ok();
+                if result.is_ok() && self.is_strangers(&self.auths[auth].pay_to) {
+                    self.stats.note("refunds of a stranger's money approved");
+                }
+                Ok(())
+            }
+            What::Resolve { auth, moved } => self.resolved(auth, moved, &reply),
+            What::Withdraw { number } => self.withdrawal_answered(number, &reply),
             What::Admin => Ok(()),
         }
     }
@@ -109,7 +127,16 @@ impl World {
         if answer.body.starts_with(b"goods") {
             return violation("delivered unpaid", about());
         }
-        match (response, answer.payment_required()) {
+        let required = answer.payment_required();
+        if let (None, Some(offers)) = (&response, &required) {
+            let code = offers.error.clone().unwrap_or_default();
+            let code = code.split([':', ' ']).next().unwrap_or_default();
+            self.stats.note(&format!("refused: {code}"));
+            if right && !self.refused.contains(&auth) {
+                self.refused.push(auth);
+            }
+        }
+        match (response, required) {
             (Some(_), Some(_)) => violation("outcome and offers", about()),
             (Some(response), None) => {
                 if response.success && answer.status != 410 {

@@ -2,7 +2,7 @@
 
 use crate::{
     support::{
-        interface::{PageArgs, PaymentsError},
+        interface::{InvalidArgument, PageArgs, PaymentsError},
         setup::controller,
     },
     world::World,
@@ -61,6 +61,17 @@ impl Status {
         }
     }
 
+    /// Every block that is booked for it.
+    pub fn blocks(&self) -> Vec<u64> {
+        let refund = match self {
+            Status::Refunded {
+                refund_block_index, ..
+            } => u64::try_from(&refund_block_index.0).ok(),
+            _ => None,
+        };
+        self.block().into_iter().chain(refund).collect()
+    }
+
     /// Whether nobody knows yet.
     pub fn is_open(&self) -> bool {
         matches!(self, Status::Settling | Status::Unknown { .. })
@@ -105,6 +116,43 @@ pub struct WithdrawArgs {
     pub to: Account,
     pub amount: Nat,
     pub created_at_time: Option<u64>,
+}
+
+/// Why it was not made, or nobody knows.
+#[derive(CandidType, Deserialize, Clone, Debug)]
+pub enum WithdrawError {
+    Unauthorized,
+    InvalidArgument(InvalidArgument),
+    UnknownLedger,
+    InsufficientFree { available: Nat },
+    InProgress { created_at_time: u64 },
+    TooMany { limit: u32 },
+    NotMoved { problem: String },
+    Unknown { created_at_time: u64 },
+}
+
+/// What a controller says of a payment.
+#[derive(CandidType, Clone, Debug)]
+pub struct ResolveArgs {
+    pub id: ByteBuf,
+    pub outcome: Outcome,
+}
+
+#[derive(CandidType, Clone, Debug)]
+pub enum Outcome {
+    Moved { block_index: Nat },
+    NotMoved,
+}
+
+/// Why it is not believed.
+#[derive(CandidType, Deserialize, Clone, Debug)]
+pub enum ResolveError {
+    Unauthorized,
+    InvalidArgument(InvalidArgument),
+    UnknownPayment,
+    NotInDoubt,
+    TooEarly { from: u64 },
+    LogDecides { until: u64 },
 }
 
 /// What the canister says it has and owes.

@@ -1,5 +1,6 @@
 //! A ledger as an auditor sees it: its own blocks, read once each, as they come.
 
+use crate::support::setup::controller;
 use candid::{Nat, Principal};
 use icrc_ledger_types::{
     icrc::generic_value::ICRC3Value,
@@ -79,6 +80,13 @@ impl Chain {
         }
     }
 
+    /// How many blocks there are; `None` if the ledger does not answer now.
+    pub fn length(&self, pic: &PocketIc, ledger: Principal) -> Option<u64> {
+        let start = self.blocks.len() as u64;
+        let result = get_blocks(pic, ledger, "icrc3_get_blocks", start)?;
+        u64::try_from(&result.log_length.0).ok()
+    }
+
     /// The balance that the blocks make.
     pub fn balance(&self, account: &Account) -> u128 {
         let mut balance = 0_i128;
@@ -110,7 +118,8 @@ fn get_blocks(
         length: Nat::from(PAGE),
     };
     let arg = candid::encode_one(vec![page]).expect("Candid");
-    let reply = pic.query_call(canister, Principal::anonymous(), method, arg);
+    // Logs that are hidden are hidden from others.
+    let reply = pic.query_call(canister, controller(), method, arg);
     candid::decode_one(&reply.ok()?).ok()
 }
 

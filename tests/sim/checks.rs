@@ -1,9 +1,9 @@
 //! The laws that hold after every step.
 
 use crate::{
-    books::Payment,
+    books::{Payment, Status},
     chain::Block,
-    world::{Checked, What, World, violation},
+    world::{Checked, WITH_MONEY, What, World, violation},
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -15,6 +15,11 @@ impl World {
     /// Reads what can be read, and compares.
     pub fn check(&mut self) -> Checked {
         self.poll()?;
+        for ledger in &mut self.ledgers {
+            if ledger.stopped || ledger.frozen {
+                ledger.troubled = self.stats.steps;
+            }
+        }
         let mut all_read = true;
         for ledger in 0..self.ledgers.len() {
             let id = self.ledgers[ledger].id;
@@ -30,6 +35,7 @@ impl World {
         if all_read {
             self.check_deliveries()?;
             self.check_held()?;
+            self.check_withdrawals()?;
         }
         match self.books() {
             Some(books) => self.check_books(&books, all_read),
@@ -77,7 +83,7 @@ impl World {
         if signed != (ledger, block.from, block.to, block.amount, block.fee) {
             return violation("not as signed", format!("{signed:?}: {block:?}"));
         }
-        if !auth.presented {
+        if auth.presented.is_none() {
             return violation("charged before it was presented", format!("{block:?}"));
         }
         if auth.cancelled {
@@ -87,7 +93,24 @@ impl World {
         if block.created_at != Some(auth.valid_after * 1_000_000_000) {
             return violation("another created_at_time", format!("{block:?}"));
         }
-        let late = block.timestamp / 1_000_000_000 > auth.valid_before + MAX_SKEW_SECONDS;
+        let (purchase, from_stranger) = (auth.purchase, auth.pay_to);
+        let (valid_before, lied) = (auth.valid_before, self.ledgers[ledger].lied);
+        if self.is_strangers(&from_stranger) {
+            self.stats.note("paid to a stranger");
+        }
+        if let Some(purchase) = purchase
+            && !lied
+        {
+            let mut charged = self.purchases[purchase].iter().filter(|auth| {
+                let auth = &self.auths[**auth];
+                auth.block.is_some() && auth.refund.is_none() && !self.ledgers[auth.ledger].lied
+            });
+            if let (Some(one), Some(other)) = (charged.next(), charged.next()) {
+                let [one, other] = [one, other].map(|auth| self.auths[*auth].signed.id);
+                return violation("one purchase charged twice", format!("{one} and {other}"));
+            }
+        }
+        let late = block.timestamp / 1_000_000_000 > valid_before + MAX_SKEW_SECONDS;
         if late && !self.ledgers[ledger].dawdles {
             return violation("charged after the expiry", format!("{block:?}"));
         }
@@ -96,23 +119,15 @@ impl World {
 
     /// What leaves the canister's accounts is a refund of a payment, once.
     fn check_payout(&mut self, ledger: usize, block: &Block) -> Checked {
-        let withdrawal = self.withdrawals.iter().find(|(from, args)| {
-            (Some(args.to), args.ledger) == (block.to, self.ledgers[ledger].id)
-                && block.from.as_ref() == Some(from)
-                && args.amount == block.amount
-        });
-        if let Some((_, args)) = withdrawal {
-            // Without a time of its own, a repetition is another withdrawal.
-            if !self.withdrawn.insert(args.to) && args.created_at_time.is_some() {
-                return violation("double withdrawal", format!("{block:?}"));
-            }
+        if self.check_withdrawal(ledger, block)? {
             return Ok(());
         }
         let memo = block.memo.clone().unwrap_or_default();
-        let refunded = self.auths.iter_mut().find(|auth| refund_memo(auth) == memo);
-        let Some(auth) = refunded else {
+        let mut auths = self.auths.iter();
+        let Some(index) = auths.position(|auth| refund_memo(auth) == memo) else {
             return violation("unexplained payout", format!("{block:?}"));
         };
+        let auth = &mut self.auths[index];
         let payer = self.payers[auth.payer].account;
         if auth.refund.is_some() {
             return violation("double refund", format!("{block:?}"));
@@ -127,6 +142,15 @@ impl World {
         }
         if !auth.delivered.is_empty() {
             return violation("refund after delivery", format!("{block:?}"));
+        }
+        let pay_to = auth.pay_to;
+        let asked_for = self.refund_asked_for(index);
+        if !asked_for {
+            self.stats.note("refunds by itself");
+        }
+        if self.is_strangers(&pay_to) && !asked_for && !self.ledgers[ledger].lied {
+            let text = format!("{block:?} gives back what {pay_to} got");
+            return violation("insured a stranger", text);
         }
         Ok(())
     }
@@ -171,15 +195,20 @@ impl World {
     }
 
     /// Whether an answer to this payment is on its way.
-    fn waits_for(&self, index: usize) -> bool {
+    pub fn waits_for(&self, index: usize) -> bool {
         let mut waiting = self.pending.iter();
         waiting.any(|pending| matches!(pending.what, What::Http { auth, .. } if auth == index))
     }
 
     /// The books say what the ledgers show, and take nothing back.
     fn check_books(&mut self, books: &[Payment], all_read: bool) -> Checked {
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut blocks) = (BTreeSet::new(), BTreeSet::new());
         for payment in books {
+            for block in payment.status.blocks() {
+                if !blocks.insert((payment.ledger, block)) {
+                    return violation("one block, booked twice", format!("{payment:?}"));
+                }
+            }
             let Some(auth) = self.by_id.get(payment.id.as_slice()).copied() else {
                 return violation("a payment nobody signed", format!("{payment:?}"));
             };
@@ -187,6 +216,7 @@ impl World {
                 return violation("booked twice", format!("{payment:?}"));
             }
             self.check_payment(auth, payment, all_read)?;
+            self.check_failure(auth)?;
         }
         for (number, auth) in self.auths.iter().enumerate() {
             if seen.contains(&number) {
@@ -222,8 +252,11 @@ impl World {
         {
             return violation("history changed", format!("{last:?}, then {payment:?}"));
         }
-        if auth.last.as_ref() != Some(status) && status.is_open() {
-            self.stats.unknown += u64::from(!matches!(status, crate::books::Status::Settling));
+        if auth.last.as_ref() != Some(status) && matches!(status, Status::Unknown { .. }) {
+            self.stats.unknown += 1;
+            if auth.payer >= WITH_MONEY {
+                self.stats.note("in doubt without money");
+            }
         }
         auth.last = Some(status.clone());
         if ledger.lied || !all_read {

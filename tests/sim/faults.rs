@@ -44,6 +44,40 @@ pub fn random(rng: &mut Rng, lies: bool) -> Planned {
         };
     }
     let refund = rng.percent(25);
+    of_method(rng, refund, lies)
+}
+
+/// A fault of transfers out of the canister's accounts.
+pub fn of_transfers(rng: &mut Rng) -> Planned {
+    let mut planned = of_method(rng, true, false);
+    if rng.percent(50) {
+        planned.fault = Fault::instead(refusal(rng, true));
+    }
+    planned
+}
+
+/// A payment is made, and its answer is lost.
+pub fn lost() -> Planned {
+    Planned {
+        method: "icrc2_transfer_from",
+        calls: 1,
+        fault: Fault::lost_after_transfer(),
+        lie: false,
+    }
+}
+
+/// A reply that is held back until it is released.
+pub fn held(rng: &mut Rng) -> Planned {
+    let refund = rng.percent(30);
+    let mut planned = of_method(rng, refund, false);
+    planned.fault.hold = Hold::UntilRelease;
+    if planned.fault.effect != Effect::None && rng.percent(60) {
+        planned.fault.answer = Answer::Honest;
+    }
+    planned
+}
+
+fn of_method(rng: &mut Rng, refund: bool, lies: bool) -> Planned {
     let effect = rng.pick(&[Effect::None, Effect::BeforeHold, Effect::AfterHold]);
     let hold = match rng.below(8) {
         0..=3 => Hold::No,

@@ -9,14 +9,20 @@ mod support;
 mod act;
 mod answers;
 mod books;
+mod buyers;
 mod chain;
 mod checks;
 mod faults;
+mod kinds;
 mod manage;
 mod plan;
 mod quiet;
 mod rng;
 mod run;
+mod settle;
+mod stats;
+mod steps;
+mod withdrawals;
 mod world;
 
 /// What the canister of `TOLLKEEPER_WASM` says it is.

@@ -228,10 +228,8 @@ impl World {
         self.starved = false;
         let canister = self.setup.canister;
         let balance = self.setup.pic.cycle_balance(canister);
-        if balance < crate::support::setup::CYCLES / 2 {
-            self.setup
-                .pic
-                .add_cycles(canister, crate::support::setup::CYCLES / 2);
+        if balance < self.cycles / 2 {
+            self.setup.pic.add_cycles(canister, self.cycles / 2);
         }
         self.threshold(canister, USUAL_THRESHOLD)
     }

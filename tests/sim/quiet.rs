@@ -8,9 +8,8 @@ use crate::{
         ledger::TestLedger,
         setup::{FUNDS, controller, minter},
     },
-    world::{Auth, Checked, World, violation},
+    world::{Auth, Checked, WITH_MONEY, World, violation},
 };
-
 use test_ledger::testing::{Fault, queue_fault};
 
 /// A canister that met many unclear answers gives the ledger a pause.
@@ -25,12 +24,18 @@ impl World {
     pub fn come_to_rest(&mut self) -> Checked {
         self.end_trouble()?;
         self.check()?;
+        self.hiccup()?;
+        let since = self.setup.now();
         // A timer that came due while the canister was frozen is gone; the next request arms it again.
         self.still_in_business()?;
+        self.check_not_locked_out()?;
         self.resolve()?;
+        self.check_free(since)?;
+        self.resolve_by_hand()?;
         self.fetch_half()?;
         self.refund_the_rest()?;
         self.check_ends()?;
+        self.check_free(since)?;
         self.check_balances()
     }
 
@@ -50,7 +55,7 @@ impl World {
             let id = self.ledgers[ledger].id;
             self.admin(controller(), "ledger_add", (id,))?;
             self.admin(controller(), "ledger_enable", (id, true))?;
-            for payer in 0..self.payers.len() {
+            for payer in 0..WITH_MONEY {
                 let account = self.payers[payer].account;
                 self.transfer(ledger, minter().into(), account, FUNDS);
                 self.approve(payer, ledger, FUNDS as u64);
@@ -99,7 +104,7 @@ impl World {
             .find(|auth| !self.ledgers[auth.ledger].lied && auth.last.as_ref().is_some_and(&which))
     }
 
-    /// Whatever is open comes to an end by itself.
+    /// Whatever is open in a ledger with a log comes to an end by itself.
     fn resolve(&mut self) -> Checked {
         for _ in 0..HOURS {
             if self.find(Status::is_open).is_none() {
@@ -107,7 +112,12 @@ impl World {
             }
             self.wait(3_600)?;
         }
-        match self.find(Status::is_open) {
+        let open = |auth: &&Auth| auth.last.as_ref().is_some_and(Status::is_open);
+        let mut left = self.auths.iter().filter(open).filter(|auth| {
+            let ledger = &self.ledgers[auth.ledger];
+            !ledger.lied && !ledger.hides_log
+        });
+        match left.next() {
             Some(auth) => violation("left open", format!("{}: {:?}", auth.signed.id, auth.last)),
             None => Ok(()),
         }
@@ -154,6 +164,7 @@ impl World {
             if self.find(owed).is_none() {
                 return Ok(());
             }
+            self.refund_by_hand()?;
             self.wait(3_600)?;
         }
         match self.find(owed) {
@@ -212,7 +223,7 @@ impl World {
         }
         self.advance(PAUSE_SECONDS)?;
         for ledger in 0..self.ledgers.len() {
-            for payer in 0..self.payers.len() {
+            for payer in 0..WITH_MONEY {
                 let step = Step::Pay {
                     payer,
                     route: payer,

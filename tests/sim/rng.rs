@@ -38,7 +38,8 @@ impl Rng {
     }
 }
 
-/// The seed of the `index`th world of a run.
+/// The seed of the `index`th world of a run. Its last three bits say which kind of world it is: all come in turn.
 pub fn world_seed(seed: u64, index: u64) -> u64 {
-    Rng::new(seed ^ index.wrapping_mul(0xd134_2543_de82_ef95)).next()
+    let random = Rng::new(seed ^ index.wrapping_mul(0xd134_2543_de82_ef95)).next();
+    random & !7 | index & 7
 }

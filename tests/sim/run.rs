@@ -1,9 +1,11 @@
 //! Worlds, some at a time; and the shortest list of steps that breaks a law.
 
 use crate::{
-    plan::{Plan, plan},
+    plan::Plan,
     rng::world_seed,
-    world::{Stats, Violation, World},
+    stats::Stats,
+    steps::plan,
+    world::{Violation, World},
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -46,6 +48,7 @@ fn play(plan: &Plan) -> (Stats, Option<Violation>) {
                 world.check()
             })
             .and_then(|()| world.come_to_rest());
+        world.stats.end_world(&plan.kinds);
         *stats.lock().expect("not poisoned") = world.stats.clone();
         result
     }));
@@ -134,7 +137,7 @@ fn simulator() {
     });
     let stats = stats.into_inner().expect("not poisoned");
     let failures = failures.into_inner().expect("not poisoned");
-    println!("{stats:?} in {} s", begun.elapsed().as_secs());
+    println!("{} s: {}", begun.elapsed().as_secs(), stats.report());
     println!(
         "steps={} seed={seed} settled={} faults={} violations={}",
         stats.steps,
@@ -148,8 +151,9 @@ fn simulator() {
 fn report(found: &Plan, seed: u64, violation: &Violation) -> String {
     let Violation { kind, text } = violation;
     let mut report = format!(
-        "VIOLATION ({kind}): {text}\nseed {seed}, world {} (TOLLKEEPER_SIM_WORLD), {} steps",
+        "VIOLATION ({kind}): {text}\nseed {seed}, world {} (TOLLKEEPER_SIM_WORLD), {}, {} steps",
         found.seed,
+        found.kinds.names(),
         found.steps.len()
     );
     if std::env::var_os("TOLLKEEPER_SIM_NO_SHRINK").is_some() {

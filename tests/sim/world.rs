@@ -2,12 +2,16 @@
 
 use crate::{
     chain::Chain,
+    kinds::{Kind, Kinds},
     plan::Plan,
+    stats::Stats,
     support::{
         Payer, Request, Setup, Signed,
-        interface::{Price, Route, RouteArgs, RouteError},
-        setup::{FEE, FUNDS, controller, free, merchant},
+        interface::{Ledger, LedgerError, Price, Route, RouteArgs, RouteError},
+        ledger::TestLedger,
+        setup::{CYCLES, FEE, FUNDS, controller, free, merchant, minter},
     },
+    withdrawals::Withdrawal,
 };
 use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::account::Account;
@@ -30,6 +34,13 @@ pub fn violation<T>(kind: &'static str, text: impl Into<String>) -> Checked<T> {
     Err(Violation { kind, text })
 }
 
+/// So many payers have money; those after them have none.
+pub const WITH_MONEY: usize = 5;
+/// How many have none.
+const WITHOUT_MONEY: u8 = 8;
+/// Cycles of a canister that has few.
+const FEW_CYCLES: u128 = 5_000_000_000_000;
+
 /// A ledger and what was done to it.
 pub struct LedgerModel {
     pub id: Principal,
@@ -46,6 +57,10 @@ pub struct LedgerModel {
     /// It may make transfers long after it was asked.
     pub dawdles: bool,
     pub fee: u128,
+    /// It says that it has no block log.
+    pub hides_log: bool,
+    /// The last step after which it was stopped or frozen.
+    pub troubled: u64,
 }
 
 /// A route as the operator set it up.
@@ -73,8 +88,12 @@ pub struct Auth {
     /// Seconds.
     pub valid_after: u64,
     pub valid_before: u64,
-    /// It was presented at least once.
-    pub presented: bool,
+    /// It was presented at least once: the step after which that was.
+    pub presented: Option<u64>,
+    /// What it is to buy, if its payer keeps to the rule of one good authorization for one purchase.
+    pub purchase: Option<usize>,
+    /// A controller asked for the money to go back.
+    pub approved: bool,
     /// It was presented with another request, too: the first one decides what it pays for.
     pub misused: bool,
     /// The payer cancelled it, and was told that it will never be used.
@@ -112,35 +131,21 @@ pub enum What {
     Cancel {
         auth: usize,
     },
+    /// A controller wants a payment back with its payer.
+    Refund {
+        auth: usize,
+    },
+    /// A controller says what became of a payment.
+    Resolve {
+        auth: usize,
+        moved: bool,
+    },
+    /// A withdrawal, by its number.
+    Withdraw {
+        number: usize,
+    },
     /// Whatever comes back is fine.
     Admin,
-}
-
-/// Counters for the last line.
-#[derive(Clone, Debug, Default)]
-pub struct Stats {
-    pub steps: u64,
-    pub settled: u64,
-    pub refunded: u64,
-    pub faults: u64,
-    pub upgrades: u64,
-    pub unknown: u64,
-    pub delivered: u64,
-    /// Requests that ended in a trap.
-    pub traps: u64,
-}
-
-impl Stats {
-    pub fn add(&mut self, other: &Stats) {
-        self.steps += other.steps;
-        self.settled += other.settled;
-        self.refunded += other.refunded;
-        self.faults += other.faults;
-        self.upgrades += other.upgrades;
-        self.unknown += other.unknown;
-        self.delivered += other.delivered;
-        self.traps += other.traps;
-    }
 }
 
 /// Everything.
@@ -153,8 +158,13 @@ pub struct World {
     pub by_id: BTreeMap<Vec<u8>, usize>,
     pub pending: Vec<Pending>,
     /// Withdrawals that were asked for; each goes to an account of its own.
-    pub withdrawals: Vec<(Account, crate::books::WithdrawArgs)>,
-    pub withdrawn: BTreeSet<Account>,
+    pub withdrawals: Vec<Withdrawal>,
+    /// Failed payments that were looked at.
+    pub failures: BTreeSet<usize>,
+    /// What payers want who keep to the rule: the authorizations of each purchase, the newest last.
+    pub purchases: Vec<Vec<usize>>,
+    /// Authorizations that were refused with new offers.
+    pub refused: Vec<usize>,
     pub offers: Vec<(usize, Request, x402_icp::wire::PaymentRequirements)>,
     /// The canister is stopped, or about to be.
     pub stopped: bool,
@@ -166,24 +176,41 @@ pub struct World {
     pub stats: Stats,
     pub senders: u32,
     pub nonces: u64,
+    pub kinds: Kinds,
+    /// What the canister is given at first.
+    pub cycles: u128,
 }
 
 impl World {
     pub fn new(plan: &Plan) -> Self {
-        let setup = Setup::new();
+        let kinds = plan.kinds.clone();
+        let cycles = match kinds.has(Kind::Tight) {
+            true => FEW_CYCLES,
+            false => CYCLES,
+        };
+        let setup = Setup::with_cycles(cycles);
         let mut ids = vec![setup.ledger.0];
         for number in 1..plan.ledgers {
             ids.push(setup.another_ledger(&format!("TOK{number}")).0);
         }
         let far = setup.now_ns() + 3_650 * 86_400_000_000_000;
-        let payers = vec![
+        let mut payers = vec![
             Payer::ed25519(11),
             Payer::secp256k1(12),
             Payer::p256(13),
             Payer::delegated(14, far, None),
             Payer::ed25519(15).with_subaccount([7; 32]),
         ];
-        let ledgers = ids.iter().map(|id| LedgerModel {
+        if kinds.has(Kind::Poor) || kinds.has(Kind::Tight) {
+            payers.extend((0..WITHOUT_MONEY).map(|number| Payer::ed25519(100 + number)));
+        }
+        let last = ids.len() - 1;
+        let ledgers = ids.iter().enumerate().map(|(number, id)| LedgerModel {
+            hides_log: match number {
+                0 => kinds.has(Kind::NoLog) || kinds.has(Kind::Poor),
+                number => kinds.has(Kind::NoLog) && (number == 1 || number != last),
+            },
+            troubled: 0,
             id: *id,
             chain: Chain::default(),
             stopped: false,
@@ -207,7 +234,9 @@ impl World {
             by_id: BTreeMap::new(),
             pending: vec![],
             withdrawals: vec![],
-            withdrawn: BTreeSet::new(),
+            failures: BTreeSet::new(),
+            purchases: vec![],
+            refused: vec![],
             offers: vec![],
             stopped: false,
             idle_burn: u128::try_from(status.idle_cycles_burned_per_day.0).unwrap_or(1),
@@ -216,6 +245,8 @@ impl World {
             stats: Stats::default(),
             senders: 0,
             nonces: 0,
+            kinds,
+            cycles,
             setup,
         };
         world.found();
@@ -225,11 +256,20 @@ impl World {
     /// Routes, content, money and allowances.
     fn found(&mut self) {
         let own = self.accounts();
+        for ledger in self.ledgers.iter().filter(|ledger| ledger.hides_log) {
+            let setup = &self.setup;
+            let _: () = setup.update_at(ledger.id, controller(), "test_hide_log", (true,));
+            let again: Result<Ledger, LedgerError> =
+                setup.update(controller(), "ledger_add", (ledger.id,));
+            let standards = again.expect("the ledger is one").standards;
+            assert!(!standards.contains(&"ICRC-3".to_string()), "it has no log");
+        }
+        let others = self.kinds.has(Kind::Merchants);
         let routes = [
             ("GET", "/one", own[0]),
             ("GET", "/own", own[1]),
-            ("GET", "/data/{id}", own[0]),
-            ("POST", "/submit", own[2]),
+            ("GET", "/data/{id}", own[if others { 3 } else { 0 }]),
+            ("POST", "/submit", own[if others { 4 } else { 2 }]),
         ];
         for (method, template, pay_to) in routes {
             self.routes.push(RouteModel {
@@ -248,16 +288,27 @@ impl World {
             self.setup.upload(method, template, &content);
         }
         for ledger in &self.ledgers {
-            let ledger = crate::support::ledger::TestLedger(ledger.id);
-            for payer in &self.payers {
-                ledger.mint(&self.setup, payer.account, FUNDS);
+            let ledger = TestLedger(ledger.id);
+            for (number, payer) in self.payers.iter().enumerate() {
+                let money = match number {
+                    ..WITH_MONEY => FUNDS,
+                    // Just enough to allow everything and have nothing.
+                    _ if number % 2 == 0 => FEE,
+                    _ => continue,
+                };
+                ledger.mint(&self.setup, payer.account, money);
                 ledger.approve(&self.setup, payer.account, self.setup.canister, FUNDS);
+            }
+            if self.kinds.has(Kind::Withdrawals) {
+                for account in &own[1..3] {
+                    ledger.transfer(&self.setup, minter(), *account, 10_000_000);
+                }
             }
         }
     }
 
-    /// Accounts that routes pay to: the merchant's, two of the canister itself, another's.
-    pub fn accounts(&self) -> [Account; 4] {
+    /// Accounts that routes pay to: the host's, two of the canister itself, other merchants'.
+    pub fn accounts(&self) -> [Account; 6] {
         let own = Account::from(self.setup.canister);
         [
             merchant(),
@@ -267,7 +318,17 @@ impl World {
                 ..own
             },
             Principal::self_authenticating([33; 32]).into(),
+            Principal::self_authenticating([34; 32]).into(),
+            Account {
+                subaccount: Some([35; 32]),
+                ..merchant()
+            },
         ]
+    }
+
+    /// Whether money that went to this account is neither the canister's nor the host's.
+    pub fn is_strangers(&self, account: &Account) -> bool {
+        account.owner != self.setup.canister && *account != merchant()
     }
 
     pub fn route_args(&self, route: usize) -> RouteArgs {

@@ -1,0 +1,365 @@
+//! What payers do: those who keep to the rule, those who do not, and others with their payments.
+
+use crate::{
+    plan::{Mishap, Send, Step},
+    support::{
+        Request,
+        interface::{CancelArgs, HttpRequest, HttpResponse},
+        setup::controller,
+    },
+    world::{Auth, Checked, What, World},
+};
+use candid::Principal;
+use serde_bytes::ByteBuf;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use test_ledger::testing::{Fault, Hold, queue_fault};
+use x402_icp::{Nonce, wire::PaymentRequirements};
+
+/// Rounds in which an undisturbed payment is over.
+const ROUNDS: u64 = 8;
+
+impl World {
+    /// Mostly one of the latest authorizations.
+    pub fn lately(&self, number: usize) -> usize {
+        let all = self.auths.len();
+        let span = if number.is_multiple_of(5) {
+            all
+        } else {
+            all.min(10)
+        };
+        all - 1 - (number / 5) % span
+    }
+
+    /// The offers of the 402; none if nothing is on sale or nobody answers.
+    pub fn offers_for(&self, request: &Request) -> Option<Vec<PaymentRequirements>> {
+        if self.stopped {
+            return None;
+        }
+        let argument = HttpRequest {
+            method: request.method.clone(),
+            url: request.url.clone(),
+            headers: request.headers.clone(),
+            body: ByteBuf::from(request.body.clone()),
+            certificate_version: Some(2),
+        };
+        let mut response: HttpResponse = self.ask("http_request", (argument,))?;
+        if response.upgrade == Some(true) {
+            let (pic, anybody) = (&self.setup.pic, Principal::anonymous());
+            let (canister, arg) = (self.setup.canister, request.update_argument());
+            let message = pic.submit_call(canister, anybody, "http_request_update", arg);
+            let reply = self.finished(message.ok()?, 6)?.ok()?;
+            response = candid::decode_one(&reply).expect("an HTTP response");
+        }
+        let answer = crate::support::Answer {
+            status: response.status_code,
+            headers: response.headers,
+            body: response.body.into_vec(),
+            upgraded: false,
+        };
+        let offers = answer.payment_required()?.accepts;
+        (!offers.is_empty()).then_some(offers)
+    }
+
+    pub fn sign(
+        &mut self,
+        payer: usize,
+        route: usize,
+        request: Request,
+        offer: &PaymentRequirements,
+        window: u64,
+    ) -> usize {
+        self.nonces += 1;
+        let nonce: [u8; 32] = Sha256::digest(self.nonces.to_be_bytes()).into();
+        let now = self.setup.now();
+        let valid_before = now - 30 + window.clamp(40, u64::from(offer.max_timeout_seconds));
+        let signed = self.payers[payer].sign_with(offer, Nonce(nonce), now - 30, valid_before);
+        let asset = Principal::from_text(&offer.asset).expect("an offer names a ledger");
+        let ledger = self.ledgers.iter().position(|ledger| ledger.id == asset);
+        let auth = self.auths.len();
+        self.by_id.insert(signed.id.0.to_vec(), auth);
+        self.auths.push(Auth {
+            nonce,
+            payer,
+            ledger: ledger.expect("a ledger of this world"),
+            route,
+            request,
+            pay_to: offer.pay_to.parse().expect("an account"),
+            amount: offer.amount.parse().expect("a number"),
+            fee: offer.extra.fee.parse().expect("a number"),
+            valid_after: now - 30,
+            valid_before,
+            presented: None,
+            purchase: None,
+            approved: false,
+            misused: false,
+            cancelled: false,
+            block: None,
+            refund: None,
+            delivered: BTreeSet::new(),
+            answered: String::new(),
+            last: None,
+            signed,
+        });
+        auth
+    }
+
+    /// Sends the payment with the request it was signed for, so many times at once.
+    pub fn present(&mut self, auth: usize, copies: usize, send: Send) -> Checked {
+        if send == Send::Later {
+            return Ok(());
+        }
+        let header = self.auths[auth].signed.header();
+        let request = self.auths[auth].request.clone().payment(&header);
+        for copy in 0..copies {
+            self.submit(auth, request.clone(), true);
+            // Some of them come a round later.
+            if copy % 2 == 1 {
+                self.tick(1);
+            }
+        }
+        self.settle_down(send)
+    }
+
+    pub fn submit(&mut self, auth: usize, request: Request, right: bool) {
+        let argument = request.update_argument();
+        let sender = self.sender();
+        let what = What::Http {
+            auth,
+            right,
+            moved: self.auths[auth].block.is_some(),
+            request,
+        };
+        if self.send(sender, "http_request_update", argument, what) {
+            let step = self.stats.steps;
+            self.auths[auth].presented.get_or_insert(step);
+        }
+    }
+
+    /// Waits for answers, or lets one round pass.
+    pub fn settle_down(&mut self, send: Send) -> Checked {
+        let rounds = match send {
+            Send::Later => 0,
+            Send::AndGo => 1,
+            Send::AndWait => ROUNDS,
+        };
+        for _ in 0..rounds {
+            self.tick(1);
+            self.poll()?;
+            if self.pending.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn cancel(&mut self, auth: usize) -> Checked {
+        let signed = &self.auths[auth];
+        let args = CancelArgs {
+            nonce: ByteBuf::from(signed.nonce.to_vec()),
+            valid_before_seconds: signed.valid_before,
+        };
+        let payer = self.payers[signed.payer].account.owner;
+        let arg = candid::encode_one(args).expect("Candid");
+        self.send(payer, "cancel_authorization", arg, What::Cancel { auth });
+        self.settle_down(Send::AndWait)
+    }
+
+    /// A payer wants this, and never has two good authorizations for it.
+    pub fn buy(
+        &mut self,
+        (payer, route, request): (usize, usize, Request),
+        ledger: usize,
+        how: (u64, Send, Mishap),
+        impatient: bool,
+    ) -> Checked {
+        let begun = self.purchases.iter().rposition(|auths| {
+            let newest = &self.auths[auths[auths.len() - 1]];
+            (newest.payer, &newest.request) == (payer, &request) && newest.delivered.is_empty()
+        });
+        if let Some(number) = begun {
+            let auths = &self.purchases[number];
+            let newest = auths[auths.len() - 1];
+            match self.fate(newest) {
+                Fate::Over => {}
+                Fate::Good if impatient => return self.cancel(newest),
+                Fate::Good => return self.present(newest, 1, how.1),
+                Fate::Nobody => return Ok(()),
+                Fate::Dead => {
+                    self.stats.note("signed anew for a purchase");
+                    return self.sign_for(Some(number), (payer, route, request), ledger, how);
+                }
+            }
+        }
+        self.sign_for(None, (payer, route, request), ledger, how)
+    }
+
+    fn sign_for(
+        &mut self,
+        purchase: Option<usize>,
+        (payer, route, request): (usize, usize, Request),
+        ledger: usize,
+        (window, send, mishap): (u64, Send, Mishap),
+    ) -> Checked {
+        let Some(offers) = self.offers_for(&request) else {
+            return Ok(());
+        };
+        let offer = offers[ledger % offers.len()].clone();
+        let auth = self.sign(payer, route, request, &offer, window);
+        let purchase = purchase.unwrap_or_else(|| {
+            self.stats.note("purchases");
+            self.purchases.push(vec![]);
+            self.purchases.len() - 1
+        });
+        self.purchases[purchase].push(auth);
+        self.auths[auth].purchase = Some(purchase);
+        let ledger = self.auths[auth].ledger;
+        let id = self.ledgers[ledger].id;
+        match mishap {
+            _ if send == Send::Later => Ok(()),
+            Mishap::No => self.present(auth, 1, send),
+            Mishap::OffSale => {
+                let on_sale = std::mem::replace(&mut self.routes[route].on_sale, false);
+                self.put_route(route)?;
+                self.present(auth, 1, Send::AndWait)?;
+                self.routes[route].on_sale = on_sale;
+                self.put_route(route)
+            }
+            Mishap::LedgerDisabled => {
+                self.admin(controller(), "ledger_enable", (id, false))?;
+                self.present(auth, 1, Send::AndWait)?;
+                self.admin(controller(), "ledger_enable", (id, true))
+            }
+            Mishap::OtherFee => {
+                let fee = if self.ledgers[ledger].fee == 5_000 {
+                    20_000
+                } else {
+                    5_000
+                };
+                self.play(&Step::LedgerFee { ledger, fee })?;
+                self.admin(controller(), "ledger_add", (id,))?;
+                self.present(auth, 1, Send::AndWait)
+            }
+        }
+    }
+
+    /// What the payer may know of an authorization: by a cancellation, or by the canister and the ledger after
+    /// its end.
+    fn fate(&mut self, auth: usize) -> Fate {
+        let (cancelled, ledger) = (self.auths[auth].cancelled, self.auths[auth].ledger);
+        if cancelled {
+            self.stats.note("dead by a cancellation");
+            return Fate::Dead;
+        }
+        let id = self.auths[auth].signed.id.0.to_vec();
+        let known: Option<Option<crate::books::Payment>> =
+            self.ask("payment", (ByteBuf::from(id),));
+        let Some(known) = known.filter(|_| self.answers()) else {
+            return Fate::Nobody;
+        };
+        use crate::books::Status;
+        match known.map(|payment| payment.status) {
+            Some(Status::Failed { .. }) => {
+                self.stats.note("dead by a failure");
+                Fate::Dead
+            }
+            Some(Status::Refunded { .. } | Status::Refunding { .. }) => Fate::Over,
+            Some(_) => Fate::Good,
+            None if self.setup.now() <= self.auths[auth].valid_before + 1 => Fate::Good,
+            None => {
+                // The canister does not know it, and takes it no more; the ledger tells whether it ever did.
+                let (pic, id) = (&self.setup.pic, self.ledgers[ledger].id);
+                let read = self.ledgers[ledger].chain.length(pic, id);
+                let all = Some(self.ledgers[ledger].chain.blocks.len() as u64);
+                if read != all || self.auths[auth].block.is_some() {
+                    return Fate::Nobody;
+                }
+                self.stats.note("dead by its end");
+                Fate::Dead
+            }
+        }
+    }
+
+    /// Somebody who saw it presents a refused payment, as it is or with other terms.
+    pub fn replay(&mut self, refused: usize, edit: u64, send: Send) -> Checked {
+        if self.refused.is_empty() {
+            return Ok(());
+        }
+        let auth = self.refused[self.refused.len() - 1 - refused % self.refused.len().min(12)];
+        let request = self.auths[auth].request.clone();
+        if edit == 0 {
+            self.stats.note("refused payments replayed");
+            return self.present(auth, 1, send);
+        }
+        let signed = self.auths[auth].signed.clone();
+        let asset = &signed.payload.accepted.asset;
+        let offers = self.offers_for(&request).unwrap_or_default();
+        let Some(now) = offers.into_iter().find(|offer| offer.asset == *asset) else {
+            return Ok(());
+        };
+        let edited = signed.clone().accept(|accepted| match edit {
+            // What makes it an offer again.
+            1 | 2 => accepted.extra.fee = now.extra.fee,
+            3 => *accepted = now,
+            4 => accepted.extra.fee = (now.extra.fee.parse::<u128>().unwrap_or(0) + 1).to_string(),
+            5 => accepted.max_timeout_seconds = now.max_timeout_seconds / 2,
+            6 => accepted.pay_to = self.accounts()[0].to_string(),
+            _ => accepted.amount = now.amount,
+        });
+        if edited == signed {
+            return Ok(());
+        }
+        self.stats.note("replayed with other terms");
+        self.submit(auth, request.payment(&edited.header()), false);
+        self.settle_down(send)
+    }
+
+    /// One key without money takes as many places as it gets, in a ledger that holds its answers back.
+    pub fn crowd(&mut self, payer: usize, route: usize, ledger: usize, count: usize) -> Checked {
+        let request = self.request(route, 0);
+        let id = self.ledgers[ledger].id.to_text();
+        let offers = self.offers_for(&request).unwrap_or_default();
+        let Some(offer) = offers.into_iter().find(|offer| offer.asset == id) else {
+            return Ok(());
+        };
+        let refused = Fault::reject().held(Hold::UntilRelease);
+        let (method, arg) = queue_fault("icrc2_transfer_from", count as u32, &refused);
+        self.ledger_call(ledger, controller(), method, arg);
+        self.stats.note("crowds");
+        for number in 0..count {
+            let auth = self.sign(payer, route, request.clone(), &offer, 3_000);
+            let header = self.auths[auth].signed.header();
+            self.submit(auth, request.clone().payment(&header), true);
+            if number % 20 == 19 {
+                self.tick(1);
+            }
+        }
+        self.settle_down(Send::AndGo)
+    }
+
+    /// One of the replies that a ledger holds back goes.
+    pub fn release_one(&mut self, ledger: usize, number: u32) {
+        let arg = candid::encode_one(number).expect("Candid");
+        let reply = self.ledger_call(ledger, controller(), "test_release_one", arg);
+        let older: Option<Option<u32>> = reply.and_then(|reply| candid::decode_one(&reply).ok());
+        if let Some(Some(older)) = older {
+            self.stats.note("released one by one");
+            if older > 0 {
+                self.stats.note("released out of order");
+            }
+        }
+        self.tick(2);
+    }
+}
+
+/// What becomes of an authorization, as far as its payer knows.
+enum Fate {
+    /// The money went and came back.
+    Over,
+    /// It may buy something yet.
+    Good,
+    /// It never will.
+    Dead,
+    /// Nobody says.
+    Nobody,
+}

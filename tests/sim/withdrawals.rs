@@ -1,0 +1,230 @@
+//! Withdrawals: asked for, asked for again, and what must come of it.
+
+use crate::{
+    books::{WithdrawArgs, WithdrawError},
+    chain::Block,
+    plan::Again,
+    support::setup::controller,
+    world::{Checked, What, World, violation},
+};
+use candid::{Nat, Principal};
+use icrc_ledger_types::icrc1::account::Account;
+use serde_bytes::ByteBuf;
+
+/// A withdrawal that was asked for, to an account of its own.
+pub struct Withdrawal {
+    pub from: Account,
+    pub ledger: usize,
+    pub args: WithdrawArgs,
+    /// It has the time of another one, but other terms.
+    pub forged: bool,
+    /// The block that shows it.
+    pub block: Option<u64>,
+    /// What it was answered first.
+    pub answered: Option<u64>,
+    /// The last answer was that it was not made.
+    pub denied: bool,
+    /// The last answer was that another one is in doubt.
+    pub busy: bool,
+    /// When it was asked for first, nanoseconds.
+    pub asked_at: u64,
+}
+
+impl World {
+    /// Asks for a withdrawal, or for one again.
+    pub fn withdraw(
+        &mut self,
+        ledger: usize,
+        account: usize,
+        percent: u64,
+        again: Again,
+    ) -> Checked {
+        let known = self.withdrawals.len();
+        let earlier = match again {
+            _ if known == 0 => None,
+            Again::No => None,
+            Again::Last => Some(known - 1),
+            // Mostly one of the latest.
+            Again::Any(number) | Again::OtherTerms(number) => {
+                Some(known - 1 - number % known.min(9))
+            }
+        };
+        let from = self.accounts()[1 + account % 2];
+        let balance = self.ledgers[ledger].chain.balance(&from);
+        let amount = balance * u128::from(percent) / 100;
+        // Sometimes the canister is to choose.
+        let now = self.setup.now_ns();
+        let created_at = (!known.is_multiple_of(3)).then_some(now);
+        let number = match (again, earlier) {
+            (Again::OtherTerms(_), Some(earlier)) => {
+                let model = &self.withdrawals[earlier];
+                let Some(time) = model.args.created_at_time else {
+                    return Ok(());
+                };
+                let (ledger, from) = (model.ledger, model.from);
+                let amount = u128::try_from(&model.args.amount.0).unwrap_or(1) / 2 + 1;
+                self.stats.note("withdrawals of one time, with other terms");
+                let number = self.new_withdrawal(ledger, from, amount, Some(time));
+                self.withdrawals[number].forged = true;
+                number
+            }
+            // The canister chose its time, and has not said which.
+            (_, Some(earlier)) if self.withdrawals[earlier].args.created_at_time.is_none() => {
+                return Ok(());
+            }
+            (_, Some(earlier)) => {
+                self.count_repetition(earlier);
+                earlier
+            }
+            (_, None) => self.new_withdrawal(ledger, from, amount, created_at),
+        };
+        self.ask_to_withdraw(number)
+    }
+
+    fn count_repetition(&mut self, number: usize) {
+        let model = &self.withdrawals[number];
+        let (denied, made) = (model.denied, model.block.is_some());
+        let earlier = self.withdrawals[number + 1..]
+            .iter()
+            .any(|later| later.ledger == model.ledger);
+        if denied {
+            self.stats.note("refused withdrawals repeated");
+        }
+        if made {
+            self.stats.note("made withdrawals repeated");
+        }
+        if earlier {
+            self.stats.note("earlier withdrawals repeated");
+        }
+    }
+
+    /// Puts down a withdrawal that is about to be asked for.
+    pub fn new_withdrawal(
+        &mut self,
+        ledger: usize,
+        from: Account,
+        amount: u128,
+        created_at_time: Option<u64>,
+    ) -> usize {
+        let number = self.withdrawals.len();
+        let mut subaccount = [1; 32];
+        subaccount[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        let to = Account {
+            owner: Principal::self_authenticating([55; 32]),
+            subaccount: Some(subaccount),
+        };
+        let args = WithdrawArgs {
+            ledger: self.ledgers[ledger].id,
+            from_subaccount: from.subaccount.map(|bytes| ByteBuf::from(bytes.to_vec())),
+            to,
+            amount: Nat::from(amount),
+            created_at_time,
+        };
+        self.withdrawals.push(Withdrawal {
+            from,
+            ledger,
+            args,
+            forged: false,
+            block: None,
+            answered: None,
+            denied: false,
+            busy: false,
+            asked_at: self.setup.now_ns(),
+        });
+        number
+    }
+
+    pub fn ask_to_withdraw(&mut self, number: usize) -> Checked {
+        self.withdrawals[number].denied = false;
+        self.withdrawals[number].busy = false;
+        let args = self.withdrawals[number].args.clone();
+        let arg = candid::encode_one(args).expect("Candid");
+        self.send(controller(), "withdraw", arg, What::Withdraw { number });
+        self.settle_down(crate::plan::Send::AndWait)
+    }
+
+    /// What the canister says of a withdrawal.
+    pub fn withdrawal_answered(&mut self, number: usize, reply: &[u8]) -> Checked {
+        // Errors that are not known here say nothing.
+        let Ok(result) = candid::decode_one::<Result<Nat, WithdrawError>>(reply) else {
+            return Ok(());
+        };
+        let lied = self.ledgers[self.withdrawals[number].ledger].lied;
+        let others = self.pending.iter().any(
+            |pending| matches!(pending.what, What::Withdraw { number: other } if other == number),
+        );
+        let model = &mut self.withdrawals[number];
+        let timed = model.args.created_at_time.is_some();
+        match result {
+            Ok(block) => {
+                let block = u64::try_from(&block.0).unwrap_or(u64::MAX);
+                let first = *model.answered.get_or_insert(block);
+                if first != block && timed && !lied {
+                    let text = format!("{:?}: {first}, then {block}", model.args);
+                    return violation("another block than the first", text);
+                }
+            }
+            Err(WithdrawError::NotMoved { .. }) => {
+                model.denied = !others && timed;
+                self.stats.note("withdrawals refused");
+            }
+            Err(WithdrawError::Unknown { created_at_time }) => {
+                // So it can be asked for again.
+                model.args.created_at_time.get_or_insert(created_at_time);
+                self.stats.note("withdrawals in doubt");
+            }
+            Err(WithdrawError::InProgress { .. }) => model.busy = true,
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// A block that shows a withdrawal; false if there is none that looks like it.
+    pub fn check_withdrawal(&mut self, ledger: usize, block: &Block) -> Checked<bool> {
+        let wanted = self.withdrawals.iter_mut().find(|model| {
+            (model.ledger, Some(model.args.to)) == (ledger, block.to)
+                && block.from == Some(model.from)
+                && model.args.amount == block.amount
+        });
+        let Some(model) = wanted else {
+            return Ok(false);
+        };
+        if let Some(earlier) = model.block.replace(block.index) {
+            let text = format!("{:?}: blocks {earlier} and {}", model.args, block.index);
+            return violation("double withdrawal", text);
+        }
+        self.stats.note("withdrawals made");
+        let blocks = &self.ledgers[ledger].chain.blocks;
+        let same_time = self.withdrawals.iter().find_map(|other| {
+            let earlier = other.block.filter(|_| other.ledger == ledger)?;
+            let known = blocks.get(earlier as usize)?;
+            let same = known.index != block.index && known.created_at == block.created_at;
+            same.then(|| format!("{known:?} and {block:?}"))
+        });
+        match same_time {
+            Some(text) => violation("one time, two withdrawals", text),
+            None => Ok(true),
+        }
+    }
+
+    /// What was said of withdrawals is what the ledgers show.
+    pub fn check_withdrawals(&self) -> Checked {
+        for model in &self.withdrawals {
+            let ledger = &self.ledgers[model.ledger];
+            if ledger.lied {
+                continue;
+            }
+            if model.denied && model.block.is_some() {
+                let text = format!("{:?}: block {:?}", model.args, model.block);
+                return violation("withdrawn and denied", text);
+            }
+            if let Some(answered) = model.answered
+                && model.block != Some(answered)
+            {
+                let text = format!("{:?}: {answered}, not {:?}", model.args, model.block);
+                return violation("withdrawn without a block", text);
+            }
+        }
+        Ok(())
+    }
+}
