@@ -258,6 +258,11 @@ impl World {
                 percent,
                 again,
             } => self.withdraw(ledger % self.ledgers.len(), *account, *percent, *again),
+            Step::WithdrawBetween {
+                ledger,
+                account,
+                fee,
+            } => self.withdraw_between(ledger % self.ledgers.len(), *account, *fee),
             Step::TopUp { ledger, account } => {
                 let account = self.accounts()[1 + account % 2];
                 self.transfer(

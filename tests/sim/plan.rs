@@ -161,6 +161,12 @@ pub enum Step {
         percent: u64,
         again: Again,
     },
+    /// A withdrawal; another one, which is refused; then a new fee, and the first one again.
+    WithdrawBetween {
+        ledger: usize,
+        account: usize,
+        fee: u64,
+    },
     /// A controller says what became of a payment.
     Resolve {
         auth: usize,

@@ -6,7 +6,7 @@ use crate::{
     plan::{Send, Step},
     support::{
         interface::{PaymentsError, RefundError},
-        setup::controller,
+        setup::{FUNDS, controller, minter},
     },
     world::{Checked, WITH_MONEY, What, World, violation},
 };
@@ -221,6 +221,9 @@ impl World {
             let fee = u128::try_from(&fee.0).expect("a fee of the tests");
             for account in 1..3 {
                 let from = self.accounts()[account];
+                // So that there is something to take.
+                self.transfer(ledger, minter().into(), from, FUNDS);
+                self.check()?;
                 let mut owed = 0;
                 let mut lapsed = 0;
                 for auth in 0..self.auths.len() {

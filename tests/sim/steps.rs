@@ -298,7 +298,12 @@ fn kind_step(rng: &mut Rng, kind: Kind) -> Step {
             ledger,
             planned: Box::new(faults::lost()),
         },
-        (Kind::Withdrawals, 0..=59) => withdraw(rng, 1 + any as u64 % 20),
+        (Kind::Withdrawals, 0..=9) => Step::WithdrawBetween {
+            ledger,
+            account: rng.index(2),
+            fee: rng.pick(&[0, 5_000, 20_000]),
+        },
+        (Kind::Withdrawals, 10..=59) => withdraw(rng, 1 + any as u64 % 20),
         (Kind::Withdrawals, 60..=71) => Step::LedgerFee {
             ledger,
             fee: rng.pick(&[0, 5_000, 10_000, 20_000]),

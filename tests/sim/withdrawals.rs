@@ -3,13 +3,14 @@
 use crate::{
     books::{WithdrawArgs, WithdrawError},
     chain::Block,
-    plan::Again,
+    plan::{Again, Step},
     support::setup::controller,
     world::{Checked, What, World, violation},
 };
 use candid::{Nat, Principal};
-use icrc_ledger_types::icrc1::account::Account;
+use icrc_ledger_types::icrc1::{account::Account, transfer::TransferError};
 use serde_bytes::ByteBuf;
+use test_ledger::testing::{Fault, queue_fault};
 
 /// A withdrawal that was asked for, to an account of its own.
 pub struct Withdrawal {
@@ -79,6 +80,28 @@ impl World {
             (_, None) => self.new_withdrawal(ledger, from, amount, created_at),
         };
         self.ask_to_withdraw(number)
+    }
+
+    /// A withdrawal; another one, which the ledger refuses; and the first one again, when the fee is another.
+    pub fn withdraw_between(&mut self, ledger: usize, account: usize, fee: u64) -> Checked {
+        let from = self.accounts()[1 + account % 2];
+        let amount = self.ledgers[ledger].chain.balance(&from) / 20;
+        let now = self.setup.now_ns();
+        let first = self.new_withdrawal(ledger, from, amount, Some(now));
+        self.ask_to_withdraw(first)?;
+        let refusal = Fault::transfer_error(TransferError::TemporarilyUnavailable);
+        let (method, arg) = queue_fault("icrc1_transfer", 1, &refusal);
+        self.ledger_call(ledger, controller(), method, arg);
+        self.advance(1)?;
+        let now = self.setup.now_ns();
+        let second = self.new_withdrawal(ledger, from, amount, Some(now));
+        self.ask_to_withdraw(second)?;
+        self.play(&Step::LedgerFee { ledger, fee })?;
+        let id = self.ledgers[ledger].id;
+        self.admin(controller(), "ledger_add", (id,))?;
+        self.check()?;
+        self.count_repetition(first);
+        self.ask_to_withdraw(first)
     }
 
     fn count_repetition(&mut self, number: usize) {
