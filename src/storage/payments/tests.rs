@@ -423,13 +423,11 @@ fn open_payments_are_counted_by_ledger() {
     for n in 1..=3 {
         record(&key(n), new(n), NOW).unwrap();
     }
-    let unknown = Event::InDoubt(Doubt::Reject);
-    record(&key(1), event(unknown), NOW).unwrap();
+    record(&key(1), event(Event::InDoubt(Doubt::Reject)), NOW).unwrap();
     assert_eq!((in_ledger(0), in_ledger(1)), (3, 0));
     reload();
     assert_eq!((in_ledger(0), in_ledger(1)), (3, 0));
-    let resolved = Event::ResolvedNotMoved(failure());
-    record(&key(1), event(resolved), NOW).unwrap();
+    record(&key(1), event(Event::ResolvedNotMoved(failure())), NOW).unwrap();
     let block = BlockIndex(7);
     record(&key(2), event(Event::Moved { block }), NOW).unwrap();
     assert_eq!((in_ledger(0), in_ledger(1)), (1, 0));
