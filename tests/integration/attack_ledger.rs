@@ -270,6 +270,6 @@ fn attack_40_the_block_of_another_payment_is_not_believed() {
     let signed = sale.pay(&setup.payer(36)).send().expect_pending();
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
     let settled = sale.present(signed).send().expect_settled();
-    assert_eq!(settled.block, paid.block + 1);
+    assert_ne!(settled.block, paid.block);
     setup.check_books();
 }
