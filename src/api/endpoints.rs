@@ -177,7 +177,7 @@ pub fn content_commit<R: Runtime>(
 /// `payment`
 pub fn payment<R: Runtime>(runtime: &R, id: &[u8]) -> Option<Payment> {
     let payment = payments::payment(&PaymentId(id.try_into().ok()?))?;
-    let all = payments::knows_who_paid(runtime, &payment.from);
+    let all = payments::knows_who_paid(runtime, &payment.from, &payment.to);
     let payment = Payment::new(None, payment);
     Some(if all { payment } else { payment.public() })
 }
@@ -185,7 +185,7 @@ pub fn payment<R: Runtime>(runtime: &R, id: &[u8]) -> Option<Payment> {
 /// `receipt`
 pub fn receipt<R: Runtime>(runtime: &R, id: &[u8]) -> Option<Receipt> {
     let receipt = payments::receipt(&PaymentId(id.try_into().ok()?))?;
-    let all = payments::knows_who_paid(runtime, &receipt.payer);
+    let all = payments::knows_who_paid(runtime, &receipt.payer, &receipt.pay_to);
     let receipt = Receipt::from(receipt);
     Some(if all { receipt } else { receipt.public() })
 }

@@ -41,11 +41,13 @@ impl Page {
     }
 }
 
-/// Whether the caller may know that `payer` paid for something, and for what: the payer's principal, and the merchant's
-/// people. Ids of payments stand in the ledger, so everybody else may know of a payment by its id, and not this.
-pub fn knows_who_paid<R: Runtime>(runtime: &R, payer: &Account) -> bool {
+/// Whether the caller may know that `payer` paid `merchant` for something, and for what: the payer's principal, that of a
+/// merchant with an account of their own, controllers and operators. Ids of payments stand in the ledger, so everybody
+/// else may know of a payment by its id, and not this.
+pub fn knows_who_paid<R: Runtime>(runtime: &R, payer: &Account, merchant: &Account) -> bool {
     let caller = runtime.caller();
-    caller == payer.owner || role(runtime, &caller) != Role::Nobody
+    let is_merchant = caller == merchant.owner && merchant.owner != runtime.canister_id();
+    caller == payer.owner || is_merchant || role(runtime, &caller) != Role::Nobody
 }
 
 /// The payment with this id. Ids are known to payer and merchant, and to who reads the ledger.
@@ -92,4 +94,41 @@ pub fn actions<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<AdminEntry>, P
     role(runtime, &runtime.caller()).may_operate()?;
     let (after, limit) = page.check()?;
     Ok(storage::audit::admin_after(after, limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        runtime::scripted::ScriptedRuntime,
+        storage::config::{self, tests::config},
+        types::TimestampNs,
+    };
+    use candid::Principal;
+
+    #[test]
+    fn payer_and_merchant_and_who_runs_the_canister_know_who_paid() {
+        config::write(&config()).unwrap();
+        let runtime = ScriptedRuntime::new(TimestampNs(0));
+        let [payer, merchant, other] = [1, 2, 3].map(|n| Principal::from_slice(&[n; 29]));
+        let operator = config().operators[0];
+        let knows = |caller: Principal, to: Principal| {
+            runtime.caller.set(caller);
+            let subaccount = Some([7; 32]);
+            let to = Account {
+                owner: to,
+                subaccount,
+            };
+            knows_who_paid(&runtime, &Account::from(payer), &to)
+        };
+        for caller in [payer, merchant, runtime.controller, operator] {
+            assert!(knows(caller, merchant), "{caller}");
+        }
+        for caller in [other, Principal::anonymous(), runtime.canister_id()] {
+            assert!(!knows(caller, merchant), "{caller}");
+        }
+        assert!(!knows(merchant, other), "it was paid to somebody else");
+        let own = runtime.canister_id();
+        assert!(!knows(own, own), "nobody is the canister");
+    }
 }
