@@ -46,7 +46,8 @@ pub enum Unproved {
     FailedBefore,
     /// There is no budget left to find out.
     #[error(
-        "too many dear signatures at present; try again in a minute, or pay with a key of another kind"
+        "the signature is expensive to verify and the budget of 5,150 million instructions a minute is used up; \
+         send the same payment again in a minute"
     )]
     Busy,
 }

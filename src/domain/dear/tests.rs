@@ -127,6 +127,7 @@ fn attack_31_forged_chains_take_no_more_than_the_budget_in_any_minute() {
     }
     // Busy is said before any cryptography: the signature over the message is not looked at.
     assert_eq!(identity(1).bent().check(dear, NOW), Err(Unproved::Busy));
+    assert_eq!(BUDGET, 5_150_000_000, "as the text of Busy says");
     // One that comes at the end of a minute does not make room for two in the next.
     let dear = &mut DearSignatures::default();
     assert!(forged(1).check(dear, NOW).is_err());
