@@ -1,8 +1,9 @@
 //! What was bought is kept until its payer has had time to fetch it.
 //!
 //! A payment that settles while no request waits is owed: until `settled_at` and the retention, the same
-//! request gets what was bought; after that the payer gets the money back (see [`refund::due`]). What was delivered is delivered
-//! again for the retention. Content that no route delivers any more is kept for both.
+//! request gets what was bought; after that the payer gets the money back, at once or when a controller agrees (see
+//! [`refund::due`]). What was delivered is delivered again for the retention. Content that no route delivers any more
+//! is kept for both.
 
 use crate::{
     domain::payment::RefundCause,

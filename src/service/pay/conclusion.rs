@@ -102,8 +102,8 @@ pub fn goods(payment: &Payment, route: &RouteKey) -> Option<Goods> {
     Some(Goods { mime_type, body })
 }
 
-/// Answers with what was bought, for the first time or again. What is owed and cannot be delivered is paid
-/// back.
+/// Answers with what was bought, for the first time or again. What is owed and cannot be delivered is to be paid
+/// back: for money that went to a stranger's account the payer waits for a controller ([`refund::due`]).
 pub fn deliver<R: Runtime>(
     runtime: &R,
     key: &NonceKey,
