@@ -8,9 +8,9 @@
 //!                       └─────────────────│──▶ Failed    final        │
 //!                                         │     ▲                     │ 10 RefundDue
 //!                               5 InDoubt │     │ 8 ProvedNotMoved    ▼
-//!                                         ▼     │              Refunding ◀─┐ 11 RefundTried, RefundFailed,
+//!                                         ▼     │ or 14        Refunding ◀─┐ 11 RefundTried, RefundFailed,
 //!                           13 Lapsed  Unknown ─┤                     │  └──┘    RefundApproved
-//!                                        ▲ │    │ 7 ProvedMoved       │ 12 RefundMoved
+//!                                        ▲ │    │ 7 ProvedMoved or 14 │ 12 RefundMoved
 //!                   5 InDoubt, 4 NotMoved│ │    └────▶ Settled        ▼
 //!                                        │ ▼ 6 Retried             Refunded             final
 //!                                      Settling (try 2, 3, …) ── 3 Moved ──▶ Settled
@@ -42,7 +42,8 @@
 //! 12. `RefundMoved`: the refund is in a block.
 //! 13. `Lapsed`, of an unknown payment with [`Doubt::NoFunds`] that no ledger makes any more: it stays unknown,
 //!     and nothing is held for it from now on.
-//! 14. `ResolvedMoved`, `ResolvedNotMoved`: as 7 and 8, on the word of a controller, where no log can tell.
+//! 14. `ResolvedMoved`, `ResolvedNotMoved`, of an unknown payment: as 7 and 8, on the word of a controller, where no
+//!     log can tell.
 //!
 //! Every other combination is refused and changes nothing. `Failed`, `Delivered` and `Refunded` are
 //! final, and the block of a payment never changes.
@@ -163,7 +164,8 @@ impl State {
         )
     }
 
-    /// Whether what was bought is owed, or will be if the money moved.
+    /// Whether what was bought is kept for the payer: it is owed, or will be if the money moved. Not of a payment that
+    /// has lapsed, although its money may still be found to have moved, and what was bought is owed then.
     pub fn is_owed(&self) -> bool {
         (self.is_open() && !self.has_lapsed()) || matches!(self, State::Settled { .. })
     }

@@ -1,7 +1,8 @@
 //! Settlement: from a decoded payment to money moved and booked.
 //!
 //! 1. Is the nonce known? Then this is a repetition, and [`known`] answers it.
-//! 2. Verify (`domain::verify`). Nothing is stored and nobody is called for a payment that fails here.
+//! 2. Verify (`domain::verify`). No table changes and nobody is called for a payment that fails here. The heap keeps
+//!    what dear signatures took, and digests of those that hold and of those that do not (`domain::dear`).
 //! 3. Journal the payment: this reserves the nonce and fixes `created_at_time`.
 //! 4. One `icrc2_transfer_from`, with the payment id as memo.
 //! 5. Judge the answer (`domain::settlement`), book it, answer.
