@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 pub struct OpenInfo {
     pub id: PaymentId,
     payer: Principal,
-    /// The how manieth it is that was opened, counted since the last upgrade.
+    /// Its number in the order of opening, counted since the last upgrade.
     pub number: u64,
     ledger: Principal,
 }
