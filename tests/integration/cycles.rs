@@ -264,7 +264,6 @@ fn attack_41_a_timer_that_is_due_without_cycles_for_a_call_fires_a_few_times_and
         setup.leave(liquid);
         let rounds = 100;
         let spent = setup.rounds_cost(rounds);
-        println!("{rounds} rounds with {liquid} cycles cost {spent}");
         assert!(spent <= 3 * FIRING, "{spent} cycles with {liquid}");
         assert_eq!(setup.trace(), before);
         // Nobody asks: the timer comes back when there are cycles.

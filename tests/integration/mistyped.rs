@@ -57,9 +57,9 @@ fn misspelt_member_of_an_update_is_refused_by_name() {
     setup.sell("/article", 1_000);
     let before = state(&setup);
     let interface = interface();
-    let lenient = |method: &&Method| !method.is_query && method.name != "http_request_update";
+    let strict = |method: &&Method| !method.is_query && method.name != "http_request_update";
     let mut tried = vec![];
-    for method in interface.methods.iter().filter(lenient) {
+    for method in interface.methods.iter().filter(strict) {
         for bent in interface.misspelt(method) {
             let refusal = refusal(&setup, method, bent.argument).expect(&method.name);
             let named = refusal.contains("has a member") && refusal.contains(&bent.path);

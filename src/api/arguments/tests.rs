@@ -49,7 +49,7 @@ fn every_optional_value_of_every_method_that_is_mistyped_is_refused_by_name() {
             let error = checked(&interface, method, &bent.argument).expect_err(&what);
             let named = bent.path.is_empty() || error.starts_with(&bent.path);
             assert!(
-                named && error.contains("canister.did") || error.contains("is missing"),
+                named && (error.contains("canister.did") || error.contains("is missing")),
                 "{what}: {error}"
             );
             places.insert(what);

@@ -3,6 +3,8 @@
 use super::*;
 use crate::{domain::config::Config, storage::liabilities};
 
+const HOUR: u32 = 3_600;
+
 fn treasury(shop: &Shop) -> Account {
     Account::from(shop.runtime.canister_id())
 }
@@ -161,5 +163,3 @@ fn want_of_funds_is_a_clear_answer_of_the_ledger() {
     shop.tick();
     assert_eq!(health().doubts, 0);
 }
-
-const HOUR: u32 = 3_600;
