@@ -18,7 +18,7 @@ pub const MAX_OPEN_PER_LEDGER: u32 = 1_000;
 pub const MAX_OPEN_PER_PAYER: u32 = 150;
 /// The most payments that wait for one ledger. The system carries 500 calls to one canister.
 pub const MAX_SETTLING_PER_LEDGER: u32 = 400;
-/// How many payments of one payer may be open while so many wait for the ledger, if it has all
+/// How many payments of one payer may wait for an answer while so many wait for the ledger, if it has all
 /// [`MAX_SETTLING_PER_LEDGER`] places; with fewer places, in proportion. A few keys, which cost nothing, must
 /// not be able to take all of a ledger's places.
 const SHARES: [(u32, u32); 4] = [
@@ -167,7 +167,7 @@ impl Places {
         }
     }
 
-    /// How many payments one payer may have open while so many wait for the ledger; at least one.
+    /// How many payments of one payer may wait for an answer while so many wait for the ledger; at least one.
     fn share(&self, settling: u32) -> u32 {
         let scaled = |of_all: u32| {
             let scaled = u64::from(of_all) * u64::from(self.of_ledger);
@@ -187,6 +187,8 @@ pub struct Load {
     pub open: u64,
     /// Those of the same payer.
     pub open_of_payer: u32,
+    /// Those of the same payer that wait for an answer: unknown ones hold back no cycles.
+    pub settling_of_payer: u32,
     /// Those in the same ledger.
     pub open_of_ledger: u32,
     /// Whether the payer's latest payments failed: [`FailingPayers::contains`].
@@ -307,7 +309,8 @@ fn check_public(
 }
 
 fn check_payer(load: &Load, places: &Places) -> Result<(), NoCapacity> {
-    if load.open_of_payer >= places.share(load.ledger.settling) {
+    let share = places.share(load.ledger.settling);
+    if load.open_of_payer >= MAX_OPEN_PER_PAYER || load.settling_of_payer >= share {
         return Err(NoCapacity::OpenOfPayer);
     }
     if load.failing_payer && load.open_of_payer >= MAX_OPEN_OF_FAILING {

@@ -84,9 +84,10 @@ fn taken_by(keys: usize, cycles: Cycles) -> u32 {
     let mut load = Load::default();
     let mut liquid = cycles;
     for _ in 0..keys {
-        load.open_of_payer = 0;
+        (load.open_of_payer, load.settling_of_payer) = (0, 0);
         while at(&Limits::default(), &load, liquid, NOW).is_ok() {
             load.open_of_payer += 1;
+            load.settling_of_payer += 1;
             load.settling += 1;
             load.ledger.settling += 1;
             liquid.0 -= CALL.0;
@@ -122,6 +123,34 @@ fn attack_33_with_five_trillion_cycles_one_key_takes_its_share_and_no_more() {
         at(&Limits::default(), &load, left, NOW),
         Err(NoCapacity::Ledger)
     );
+}
+
+#[test]
+fn unknown_payments_hold_no_cycles_and_take_nothing_of_a_payers_share() {
+    // Eleven places, nine of them of one ledger, and three of those for one payer.
+    const ONE: Cycles = Cycles(1_000_000_000_000);
+    let unknown = Load {
+        open: 9,
+        open_of_payer: 9,
+        ..Load::default()
+    };
+    let small = |load: &Load| {
+        let liquid = ONE.0 - u128::from(load.settling) * CALL.0;
+        at(&Limits::default(), load, Cycles(liquid), NOW)
+    };
+    assert_eq!(small(&unknown), Ok(()));
+    let mut busy = unknown;
+    (busy.settling, busy.ledger.settling) = (3, 3);
+    (busy.open, busy.open_of_payer) = (12, 12);
+    busy.settling_of_payer = 2;
+    assert_eq!(small(&busy), Ok(()));
+    busy.settling_of_payer = 3;
+    assert_eq!(small(&busy), Err(NoCapacity::OpenOfPayer));
+    let many = Load {
+        open_of_payer: MAX_OPEN_PER_PAYER,
+        ..unknown
+    };
+    assert_eq!(small(&many), Err(NoCapacity::OpenOfPayer));
 }
 
 #[test]

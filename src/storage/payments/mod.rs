@@ -216,6 +216,11 @@ pub fn load(payer: &Principal, ledger: &Principal, now: TimestampNs) -> Load {
             .get(payer)
             .copied()
             .unwrap_or_default(),
+        settling_of_payer: tables
+            .settling_per_payer
+            .get(payer)
+            .copied()
+            .unwrap_or_default(),
         open_of_ledger: tables
             .open_per_ledger
             .get(ledger)

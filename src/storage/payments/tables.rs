@@ -46,7 +46,9 @@ pub struct Tables {
     pub openings: u64,
     /// How many of them each payer has.
     pub open_per_payer: BTreeMap<Principal, u32>,
-    /// How many of them there are in each ledger.
+    /// How many of those wait for an answer that was asked for since the last upgrade: before it none do.
+    pub settling_per_payer: BTreeMap<Principal, u32>,
+    /// How many of the open ones there are in each ledger.
     pub open_per_ledger: BTreeMap<Principal, u32>,
     /// Payers whose latest payments failed since the last upgrade; bounded.
     pub failing: FailingPayers,
@@ -98,6 +100,7 @@ impl Tables {
             open: BTreeMap::new(),
             openings: 0,
             open_per_payer: BTreeMap::new(),
+            settling_per_payer: BTreeMap::new(),
             open_per_ledger: BTreeMap::new(),
             failing: FailingPayers::default(),
             health: BTreeMap::new(),
@@ -158,6 +161,16 @@ impl Tables {
         match (did_wait, state.is_owed()) {
             (false, true) => *self.awaited.entry(response).or_default() += 1,
             (true, false) => one_less(&mut self.awaited, response),
+            _ => {}
+        }
+    }
+
+    /// Takes in whether a payment of this payer waits for an answer now.
+    fn count_settling(&mut self, payer: Principal, was_settling: bool, state: &State) {
+        let settles = matches!(state, State::Settling { .. });
+        match (was_settling, settles) {
+            (false, true) => *self.settling_per_payer.entry(payer).or_default() += 1,
+            (true, false) => one_less(&mut self.settling_per_payer, payer),
             _ => {}
         }
     }
@@ -256,6 +269,7 @@ impl Tables {
         self.count(payment.response, did_wait, &payment.state);
         let health = self.health.entry(payment.ledger).or_default();
         health.note(was_settling, &payment.state, now);
+        self.count_settling(payment.from.owner, was_settling, &payment.state);
         self.failing.note(payment.from.owner, &payment.state, now);
         audit::payment(&payment.id, transition, now);
         Ok(payment)

@@ -163,6 +163,32 @@ fn the_heap_is_rebuilt_from_the_journal() {
 }
 
 #[test]
+fn payments_that_wait_for_an_answer_are_counted_by_payer() {
+    set_up();
+    let of_payer = || {
+        let load = load(&payment(1, 1).from.owner, &ledger(0).id, NOW);
+        (load.open_of_payer, load.settling_of_payer)
+    };
+    for n in 1..=3 {
+        record(&key(n), new(n), NOW).unwrap();
+    }
+    assert_eq!(of_payer(), (3, 3));
+    record(&key(1), event(Event::InDoubt(Doubt::Reject)), NOW).unwrap();
+    assert_eq!(of_payer(), (3, 2));
+    record(&key(1), event(Event::Retried), NOW).unwrap();
+    assert_eq!(of_payer(), (3, 3));
+    record(&key(1), event(Event::InDoubt(Doubt::Reject)), NOW).unwrap();
+    let block = BlockIndex(7);
+    record(&key(2), event(Event::Moved { block }), NOW).unwrap();
+    assert_eq!(of_payer(), (2, 1));
+    // An upgrade ends every waiting.
+    reload();
+    assert_eq!(of_payer(), (2, 0));
+    record(&key(3), event(Event::InDoubt(Doubt::Upgraded)), NOW).unwrap();
+    assert_eq!(of_payer(), (2, 0));
+}
+
+#[test]
 fn open_payments_are_counted_by_ledger() {
     set_up();
     ledgers::put(&ledger(1)).unwrap();
