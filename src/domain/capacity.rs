@@ -150,20 +150,21 @@ pub struct Means {
 struct Places {
     /// In all ledgers.
     all: u32,
-    /// In one ledger: one that does not answer leaves a quarter to the others.
+    /// In one ledger: one that does not answer leaves a quarter to the others, if there are any.
     of_ledger: u32,
 }
 
 impl Places {
-    fn new(limits: &Limits, means: &Means, settling: u32) -> Self {
+    fn new(limits: &Limits, means: &Means, settling: u32, only_ledger: bool) -> Self {
         let kept = limits.cycles_floor.0.saturating_add(means.spare.0);
         let free = means.liquid.0.saturating_sub(kept);
         let more = free.checked_div(means.call.0).unwrap_or(u128::MAX);
         let all = u128::from(settling).saturating_add(more);
         let all = u32::try_from(all).unwrap_or(u32::MAX);
+        let of_others = if only_ledger { 0 } else { all / 4 };
         Places {
             all,
-            of_ledger: (all - all / 4).min(MAX_SETTLING_PER_LEDGER),
+            of_ledger: (all - of_others).min(MAX_SETTLING_PER_LEDGER),
         }
     }
 
@@ -197,6 +198,8 @@ pub struct Load {
     pub failures_full: bool,
     /// Payments that wait for any ledger's answer.
     pub settling: u32,
+    /// Whether new payments are accepted in one ledger only.
+    pub only_ledger: bool,
     /// How the ledger has been answering.
     pub ledger: LedgerHealth,
 }
@@ -248,7 +251,7 @@ pub struct Capacity {
 
 /// Whether one more payment can be taken by a canister with these means.
 pub fn check(limits: &Limits, load: &Load, means: &Means, now: TimestampNs) -> Capacity {
-    let places = Places::new(limits, means, load.settling);
+    let places = Places::new(limits, means, load.settling, load.only_ledger);
     let public = match check_cycles(limits, load, means, &places) {
         Ok(()) => check_public(limits, load, &places, now),
         poor => poor,

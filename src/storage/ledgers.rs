@@ -88,6 +88,11 @@ pub fn get(id: &Principal) -> Option<Ledger> {
     with_all(|ledgers| ledgers.iter().find(|ledger| ledger.id == *id).cloned())
 }
 
+/// Whether payments are accepted in one ledger only.
+pub fn only_one_is_enabled() -> bool {
+    with_all(|ledgers| ledgers.iter().filter(|ledger| ledger.enabled).count() == 1)
+}
+
 /// There is no room for another ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyLedgers;
@@ -267,6 +272,21 @@ pub(crate) mod tests {
         assert_eq!((disabled.fee, disabled.enabled), (Amount(12), false));
         assert!(learn(9, 11).is_empty());
         assert_eq!(get(&ledger(9).id), None);
+    }
+
+    #[test]
+    fn one_ledger_is_the_only_one_while_no_other_is_enabled() {
+        assert!(!only_one_is_enabled());
+        put(&ledger(1)).unwrap();
+        assert!(only_one_is_enabled());
+        put(&ledger(2)).unwrap();
+        assert!(!only_one_is_enabled());
+        let disabled = Ledger {
+            enabled: false,
+            ..ledger(1)
+        };
+        put(&disabled).unwrap();
+        assert!(only_one_is_enabled());
     }
 
     fn sell(path: &str, n: u8) {

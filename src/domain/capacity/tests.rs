@@ -158,12 +158,15 @@ fn places_follow_the_cycles_and_not_what_is_under_way() {
     let limits = Limits::default();
     for (trillions, all, of_ledger) in [(1, 11, 9), (5, 106, 80), (20, 463, 348), (100, 2_363, 400)]
     {
-        let places = Places::new(&limits, &means(Cycles(trillions * 1_000_000_000_000)), 0);
+        let places = Places::new(&limits, &means(Cycles(trillions * 1_000_000_000_000)), 0, false);
         assert_eq!((places.all, places.of_ledger), (all, of_ledger));
         // The same with some of them taken.
         let taken = 7;
         let liquid = trillions * 1_000_000_000_000 - u128::from(taken) * CALL.0;
-        assert_eq!(Places::new(&limits, &means(Cycles(liquid)), taken), places);
+        let means = means(Cycles(liquid));
+        assert_eq!(Places::new(&limits, &means, taken, false), places);
+        let only = Places::new(&limits, &means, taken, true);
+        assert_eq!(only.of_ledger, all.min(MAX_SETTLING_PER_LEDGER));
     }
     // Whoever comes first to a canister with one place gets it.
     let one = Places {
@@ -176,7 +179,7 @@ fn places_follow_the_cycles_and_not_what_is_under_way() {
         call: Cycles(110_000_000_000),
         ..means(Cycles(5_000_000_000_000))
     };
-    assert_eq!(Places::new(&limits, &dear, 0).all, 40);
+    assert_eq!(Places::new(&limits, &dear, 0, false).all, 40);
 }
 
 #[test]

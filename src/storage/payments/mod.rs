@@ -25,6 +25,7 @@ use crate::{
         capacity::{Load, MAX_VALID_FAILURES},
         payment::{Event, IllegalTransition, Payment, State},
     },
+    storage::ledgers,
     types::{BlockIndex, NonceKey, PaymentId, TimestampNs},
 };
 use candid::Principal;
@@ -228,6 +229,7 @@ pub fn load(payer: &Principal, ledger: &Principal, now: TimestampNs) -> Load {
             .unwrap_or_default(),
         failing_payer: tables.failing.contains(payer, now),
         settling: tables.health.values().map(|ledger| ledger.settling).sum(),
+        only_ledger: ledgers::only_one_is_enabled(),
         ledger: tables.health.get(ledger).copied().unwrap_or_default(),
     })
 }

@@ -1,8 +1,9 @@
 use super::*;
 
-/// A shop whose canister can pay for so many calls above its floor at one time.
+/// A shop with two ledgers whose canister can pay for so many calls above its floor at one time.
 fn shop_for(calls: u128) -> Shop {
     let shop = shop();
+    storage::ledgers::put(&ledger(1)).unwrap();
     let one = ScriptedRuntime::CALL_COST.0;
     let spare = with_spare(ScriptedRuntime::CALL_COST).0 - one;
     let floor = config().limits.cycles_floor.0;
