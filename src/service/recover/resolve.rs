@@ -4,7 +4,8 @@
 //! can be read, a payment or a refund in doubt would stay so for good: held or owed money that nobody gets.
 //! A controller, who can look elsewhere (an index, the ledger's own dashboard, the accounts), says then what
 //! happened. Not before the ledger's window is over, so that nothing can happen after it was said; and not
-//! where the log decides. The books and the audit log show that it was said.
+//! where the log decides. (A refund that waits for a controller is in no doubt; but its merchant may have made it
+//! himself, and then nobody may make it again.) The books and the audit log show that it was said.
 
 use super::has_log;
 use crate::{
@@ -66,7 +67,8 @@ pub enum ResolveError {
     },
 }
 
-/// Ends the doubt about a payment, or about its refund, as a controller says. What stands already as it is
+/// Ends the doubt about a payment, or about its refund, as a controller says. A refund that waits for a controller is
+/// made when he says in which block the payer got the money back. What stands already as it is
 /// said to be stays so.
 pub fn resolve<R: Runtime>(
     runtime: &R,
@@ -86,6 +88,10 @@ pub fn resolve<R: Runtime>(
     }
     let payment = match payment.state {
         State::Unknown { .. } => resolve_payment(runtime, &payment, outcome)?,
+        State::Refunding {
+            problem: RefundProblem::NeedsController,
+            ..
+        } => refunded_elsewhere(runtime, &payment, outcome)?,
         State::Refunding { .. } => resolve_refund(runtime, &payment, outcome)?,
         _ => return Err(ResolveError::NotInDoubt),
     };
@@ -136,7 +142,7 @@ fn resolve_payment<R: Runtime>(
             message: message("a controller found that the ledger did not make the transfer"),
         }),
     };
-    let resolved = recorded(&key, event, now)?;
+    let resolved = recorded(&key, Change::Event(event), now)?;
     storage::recovery::forget(&key);
     Ok(resolved)
 }
@@ -160,16 +166,35 @@ fn resolve_refund<R: Runtime>(
     let own = storage::payments::book_index(&key).map(Claimant::Refund);
     is_nobody_elses(&payment.ledger, outcome, own)?;
     match outcome {
-        Outcome::Moved { block } => recorded(&key, Event::RefundMoved { block }, now),
+        Outcome::Moved { block } => {
+            let moved = Change::Event(Event::RefundMoved { block });
+            recorded(&key, moved, now)
+        }
         Outcome::NotMoved => {
             let event = Event::RefundFailed(RefundProblem::NotTried);
-            let resolved = recorded(&key, event, now)?;
+            let resolved = recorded(&key, Change::Event(event), now)?;
             refund.never_made(now);
             liabilities::put_refund(&key, &refund);
             storage::payments::postpone(&key, now);
             Ok(resolved)
         }
     }
+}
+
+/// A refund that waits for a controller was never asked for, so there is no window to wait for: the merchant gave the
+/// money back himself. Nothing but `Moved` can be said of it.
+fn refunded_elsewhere<R: Runtime>(
+    runtime: &R,
+    payment: &Payment,
+    outcome: Outcome,
+) -> Result<Payment, ResolveError> {
+    let Outcome::Moved { block } = outcome else {
+        return Err(ResolveError::NotInDoubt);
+    };
+    let key = storage::payments::key_of(&payment.id).ok_or(ResolveError::NotInDoubt)?;
+    // In one write: it is never owed.
+    let made = Change::Both(Event::RefundApproved, Event::RefundMoved { block });
+    recorded(&key, made, runtime.now())
 }
 
 /// Whether it is late enough, and no log tells, for a transfer that no ledger makes after `over`.
@@ -204,7 +229,7 @@ fn is_nobody_elses(
     }
 }
 
-fn recorded(key: &NonceKey, event: Event, now: TimestampNs) -> Result<Payment, ResolveError> {
+fn recorded(key: &NonceKey, change: Change, now: TimestampNs) -> Result<Payment, ResolveError> {
     // Fails only if stable memory is full.
-    storage::payments::record(key, Change::Event(event), now).map_err(|_| ResolveError::NotInDoubt)
+    storage::payments::record(key, change, now).map_err(|_| ResolveError::NotInDoubt)
 }

@@ -3,7 +3,13 @@
 use super::*;
 use crate::{
     domain::config::Config,
-    service::{recover, retention},
+    service::{
+        recover::{
+            self,
+            resolve::{Outcome, ResolveError, resolve},
+        },
+        retention,
+    },
     storage::config,
 };
 
@@ -76,6 +82,42 @@ fn a_controller_approves_and_the_refund_goes_out_once() {
     later(&runtime, Seconds::DAY);
     run(step(&runtime));
     assert_eq!(made(&runtime), 1);
+}
+
+#[test]
+fn a_merchant_who_paid_back_himself_is_believed_at_once_and_nothing_is_paid_twice() {
+    let runtime = never_fetched(merchant());
+    let id = storage::payments::by_nonce(&KEY).unwrap().id;
+    let block = BlockIndex(40);
+    let moved = Outcome::Moved { block };
+    let of_another = BlockIndex(39);
+    let another = Claimant::Withdrawal(NOW);
+    storage::claims::take(&ledger(0).id, of_another, another, NOW);
+    let elsewhere = Outcome::Moved { block: of_another };
+    for (outcome, error) in [
+        (Outcome::NotMoved, ResolveError::NotInDoubt),
+        (elsewhere, ResolveError::OtherBlock),
+    ] {
+        assert_eq!(resolve(&runtime, &id, outcome), Err(error));
+        assert_eq!(problem(), RefundProblem::NeedsController);
+    }
+    let made = resolve(&runtime, &id, moved).unwrap();
+    assert_eq!(refunded_in(), block);
+    assert_eq!(resolve(&runtime, &id, moved), Ok(made));
+    let notes = storage::audit::admin_after(0, 1_000).into_iter();
+    let notes = notes.filter(|entry| entry.action == "payment_resolve");
+    assert_eq!(notes.count(), 1);
+    assert_eq!(approve(&runtime), Err(RefundError::NotRefundable));
+    assert_eq!((owed_refunds(), liabilities::refund(&KEY)), (0, None));
+    examples::reload();
+    liabilities::rebuild();
+    assert_eq!((owed_refunds(), refunded_in()), (0, block));
+    for _ in 0..3 {
+        later(&runtime, Seconds::DAY);
+        run(recover::tick(&runtime));
+        run(step(&runtime));
+    }
+    assert_eq!(runtime.made(), 0, "the ledger was never asked");
 }
 
 #[test]
