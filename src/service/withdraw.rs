@@ -119,7 +119,7 @@ pub async fn withdraw<R: Runtime>(
         // Nothing is put down. What is in doubt stays so.
         let created_at = withdrawal.created_at;
         return Err(match fresh {
-            true => too_poor(),
+            true => cannot_be_sent(),
             false => WithdrawError::Unknown { created_at },
         });
     }
@@ -176,9 +176,11 @@ fn book<R: Runtime>(
     }
 }
 
-fn too_poor() -> WithdrawError {
+fn cannot_be_sent() -> WithdrawError {
     WithdrawError::NotMoved {
-        problem: "the canister has too few cycles for the call at present".into(),
+        problem: "the canister has too few cycles for the call at present, or too many calls to that ledger \
+            are under way"
+            .into(),
     }
 }
 
@@ -252,10 +254,8 @@ fn known<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Known, Wi
         let created_at = pending.created_at;
         return Err(WithdrawError::InProgress { created_at });
     }
-    if let Some(created_at) = request.created_at
-        && (created_at > now || created_at.plus(DEDUP_WINDOW) < now)
-    {
-        return Err(InvalidArgument::new("created_at_time", "is not in the last 24 hours").into());
+    if let Some(created_at) = request.created_at {
+        check_time(created_at, now)?;
     }
     if known.is_none() && !withdrawals::has_room(ledger, now) {
         return Err(WithdrawError::TooMany {
@@ -269,6 +269,23 @@ fn known<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Known, Wi
         Withdrawal::new(from, to, request.amount, created_at)
     });
     Ok(Known::New(Box::new(new)))
+}
+
+/// Whether ledgers take a transfer of this time, and will know it again.
+fn check_time(created_at: TimestampNs, now: TimestampNs) -> Result<(), InvalidArgument> {
+    const FIELD: &str = "created_at_time";
+    if created_at > now {
+        return Err(InvalidArgument::new(FIELD, "is in the future"));
+    }
+    if created_at.plus(DEDUP_WINDOW) < now {
+        let problem = "is more than 85,800 seconds (23 hours and 50 minutes) ago";
+        return Err(InvalidArgument::limit(
+            FIELD,
+            problem,
+            DEDUP_WINDOW.0.into(),
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -432,10 +432,11 @@ fn payments_of_before_the_question_are_held() {
 #[test]
 fn senseless_withdrawals_are_refused_without_a_call() {
     let runtime = set_up();
-    let field = |request| match run(withdraw(&runtime, request)) {
-        Err(WithdrawError::InvalidArgument(error)) => error.field,
+    let invalid = |request| match run(withdraw(&runtime, request)) {
+        Err(WithdrawError::InvalidArgument(error)) => error,
         other => panic!("expected to be refused, got {other:?}"),
     };
+    let field = |request| invalid(request).field;
     assert_eq!(field(request(0)), "amount");
     let to_itself = WithdrawRequest {
         to: own(Some([0; 32])),
@@ -446,11 +447,15 @@ fn senseless_withdrawals_are_refused_without_a_call() {
         created_at: Some(created_at),
         ..request(1)
     };
-    assert_eq!(field(at(TimestampNs(NOW.0 + 1))), "created_at_time");
+    let early = invalid(at(TimestampNs(NOW.0 + 1)));
+    assert_eq!(early.to_string(), "created_at_time: is in the future");
+    assert_eq!(early.limit, None);
+    let late = invalid(at(TimestampNs(NOW.0 - 85_800_000_000_001)));
     assert_eq!(
-        field(at(TimestampNs(NOW.0 - 86_400_000_000_000))),
-        "created_at_time"
+        late.to_string(),
+        "created_at_time: is more than 85,800 seconds (23 hours and 50 minutes) ago"
     );
+    assert_eq!(late.limit, Some(85_800));
     let elsewhere = WithdrawRequest {
         ledger: ledger(5).id,
         ..request(1)
@@ -473,9 +478,12 @@ fn attack_33_a_withdrawal_that_cannot_be_paid_for_leaves_no_trace() {
     let cycles = runtime.cycles.replace(one);
     has(&runtime, 1_000);
     let refused = run(withdraw(&runtime, wanted));
-    assert!(
-        matches!(refused, Err(WithdrawError::NotMoved { .. })),
-        "{refused:?}"
+    let Err(WithdrawError::NotMoved { problem }) = refused else {
+        panic!("expected that nothing moved, got {refused:?}");
+    };
+    assert_eq!(
+        problem,
+        "the canister has too few cycles for the call at present, or too many calls to that ledger are under way"
     );
     assert_eq!((trace(), transfers(&runtime).len()), (before, 0));
     assert_eq!(withdrawals::get(&wanted.ledger, NOW), None);
