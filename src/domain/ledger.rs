@@ -9,6 +9,9 @@ pub const MAX_LEDGERS: usize = 32;
 pub const MAX_AMOUNT: u128 = 1_000_000_000_000_000_000_000_000_000_000_000_000;
 /// A price has at most so many whole tokens, as a power of ten: a payment that nobody can make is held, too.
 const MAX_PRICE_TOKENS: u8 = 9;
+/// But so many atomic units are accepted in every ledger, as a power of ten: where a token has few decimals, one can be
+/// worth very little.
+const MIN_CEILING_DIGITS: u8 = 18;
 /// The longest symbol, in characters of four bytes at most. Each offer carries it, in headers that have to stay
 /// small.
 pub const MAX_SYMBOL_CHARS: usize = 24;
@@ -39,10 +42,11 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The largest price in it: 10^9 whole tokens, and at most [`MAX_AMOUNT`].
+    /// The largest price in it: 10^9 whole tokens, but at least 10^18 atomic units, and at most [`MAX_AMOUNT`].
     pub fn max_price(&self) -> Amount {
         let digits = self.decimals.saturating_add(MAX_PRICE_TOKENS);
-        Amount(10_u128.pow(digits.min(AMOUNT_DECIMALS).into()))
+        let digits = digits.clamp(MIN_CEILING_DIGITS, AMOUNT_DECIMALS);
+        Amount(10_u128.pow(digits.into()))
     }
 }
 
@@ -222,8 +226,18 @@ mod tests {
     }
 
     #[test]
-    fn a_price_is_a_thousand_million_tokens_at_most() {
-        for (decimals, digits) in [(0, 9), (6, 15), (18, 27), (27, 36), (28, 36), (255, 36)] {
+    fn a_price_is_a_thousand_million_tokens_at_most_or_ten_to_the_eighteenth_units() {
+        let digits = [
+            (0, 18),
+            (6, 18),
+            (9, 18),
+            (10, 19),
+            (18, 27),
+            (27, 36),
+            (28, 36),
+            (255, 36),
+        ];
+        for (decimals, digits) in digits {
             let ledger = Ledger {
                 decimals,
                 ..description().check(Principal::from_slice(&[1])).unwrap()

@@ -55,7 +55,7 @@ pub fn put<R: Runtime>(runtime: &R, draft: RouteDraft) -> Result<Rc<Route>, Rout
         let max = ledger.max_price();
         if price.amount > max {
             let field = format!("prices[{n}].amount");
-            let problem = format!("is greater than {max}, 10^9 whole tokens");
+            let problem = format!("is greater than {max} atomic units");
             return Err(InvalidArgument::limit(field, problem, max.0).into());
         }
     }

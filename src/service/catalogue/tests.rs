@@ -80,7 +80,7 @@ fn what_cannot_be_put_is_named() {
 #[test]
 fn a_price_beyond_the_ceiling_is_refused_with_the_limit() {
     let runtime = set_up();
-    let ceiling = 10u128.pow(9 + 6);
+    let ceiling = 10u128.pow(18);
     let mut dear = wanted("/a");
     dear.prices[0].amount = Amount(ceiling);
     put(&runtime, dear.clone()).unwrap();
@@ -90,6 +90,8 @@ fn a_price_beyond_the_ceiling_is_refused_with_the_limit() {
             panic!("expected to be refused");
         };
         assert_eq!(error.field, "prices[0].amount");
+        let problem = "is greater than 1000000000000000000 atomic units";
+        assert_eq!(error.problem, problem);
         assert_eq!(error.limit, Some(ceiling));
     }
 }
