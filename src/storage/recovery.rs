@@ -1,9 +1,9 @@
 //! How far the block logs of ledgers were read for unknown payments, on the heap: an upgrade forgets it,
-//! and the logs are read again.
+//! and the logs are read again. Besides, which blocks a controller named.
 
 use crate::{
     domain::capacity::MAX_OPEN,
-    types::{NonceKey, TimestampNs},
+    types::{BlockIndex, NonceKey, TimestampNs},
 };
 use candid::Principal;
 use std::{
@@ -38,6 +38,7 @@ struct Heap {
     progress: BTreeMap<NonceKey, Progress>,
     refunds: BTreeMap<NonceKey, RefundProgress>,
     reading: BTreeSet<Principal>,
+    said: BTreeSet<(Principal, BlockIndex)>,
 }
 
 thread_local! {
@@ -81,6 +82,21 @@ pub fn note_refund(key: &NonceKey, progress: Option<RefundProgress>) {
         }
         None => drop(heap.refunds.remove(key)),
     });
+}
+
+/// A controller said that this block shows a transfer.
+pub fn note_said(ledger: &Principal, block: BlockIndex) {
+    HEAP.with_borrow_mut(|heap| {
+        if heap.said.len() as u64 > 2 * MAX_OPEN {
+            heap.said.clear();
+        }
+        heap.said.insert((*ledger, block));
+    });
+}
+
+/// Whether a controller said so since the last upgrade.
+pub fn was_said(ledger: &Principal, block: BlockIndex) -> bool {
+    HEAP.with_borrow(|heap| heap.said.contains(&(*ledger, block)))
 }
 
 /// One reading of a ledger's log at a time; over when dropped.

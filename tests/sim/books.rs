@@ -153,6 +153,7 @@ pub enum ResolveError {
     NotInDoubt,
     TooEarly { from: u64 },
     LogDecides { until: u64 },
+    BooksFull,
 }
 
 /// What the canister says it has and owes.

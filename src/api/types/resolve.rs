@@ -36,6 +36,7 @@ pub enum ResolveError {
     NotInDoubt,
     TooEarly { from: u64 },
     LogDecides { until: u64 },
+    BooksFull,
 }
 
 /// The field of the block.
@@ -74,6 +75,7 @@ impl From<CannotResolve> for ResolveError {
             CannotResolve::NotInDoubt => ResolveError::NotInDoubt,
             CannotResolve::TooEarly { from } => ResolveError::TooEarly { from: from.0 },
             CannotResolve::LogDecides { until } => ResolveError::LogDecides { until: until.0 },
+            CannotResolve::BooksFull => ResolveError::BooksFull,
         }
     }
 }

@@ -14,11 +14,10 @@ use crate::{
         outgoing::FORGOTTEN,
         payment::{Event, Failure, FailureKind, Payment, RefundProblem, State, message},
         roles::Unauthorized,
-        settlement::Claimant,
     },
     runtime::Runtime,
     service::role,
-    storage::{self, liabilities, payments::Change},
+    storage::{self, liabilities, payments::{Change, RecordError}},
     types::{BlockIndex, NonceKey, PaymentId, Seconds, TimestampNs},
 };
 use candid::Principal;
@@ -47,8 +46,8 @@ pub enum ResolveError {
     /// No payment has this id.
     #[error("no payment has this id")]
     UnknownPayment,
-    /// The block is known to show another transfer.
-    #[error("the block is known to show another transfer")]
+    /// The block is known, or was said, to show another transfer.
+    #[error("the block is known, or was said, to show another transfer")]
     OtherBlock,
     /// Neither the payment nor its refund is in doubt.
     #[error("nothing of the payment is in doubt")]
@@ -65,6 +64,20 @@ pub enum ResolveError {
         /// So long.
         until: TimestampNs,
     },
+    /// Stable memory has no room for one more payment in the books.
+    #[error("there is no room in the books")]
+    BooksFull,
+}
+
+impl From<RecordError> for ResolveError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Full => ResolveError::BooksFull,
+            RecordError::Claimed => ResolveError::OtherBlock,
+            // The ledger of a payment that is known was registered, and no ledger is removed.
+            RecordError::Illegal(_) | RecordError::UnknownLedger => ResolveError::NotInDoubt,
+        }
+    }
 }
 
 /// Ends the doubt about a payment, or about its refund, as a controller says. A refund that waits for a controller is
@@ -82,7 +95,7 @@ pub fn resolve<R: Runtime>(
         return Ok(payment);
     }
     if let Outcome::Moved { block } = outcome
-        && storage::claims::of(&payment.ledger, block).is_some()
+        && is_taken(&payment.ledger, block)
     {
         return Err(ResolveError::OtherBlock);
     }
@@ -95,6 +108,9 @@ pub fn resolve<R: Runtime>(
         State::Refunding { .. } => resolve_refund(runtime, &payment, outcome)?,
         _ => return Err(ResolveError::NotInDoubt),
     };
+    if let Outcome::Moved { block } = outcome {
+        storage::recovery::note_said(&payment.ledger, block);
+    }
     // The whole id does not fit beside the outcome; entries about payments have this much of it, too.
     let half = &id.to_string()[..32];
     let subject = match outcome {
@@ -134,7 +150,6 @@ fn resolve_payment<R: Runtime>(
     let over = payment.created_at.plus(WINDOW);
     may_be_said(&payment.ledger, over, now)?;
     let key = storage::payments::open_key(&payment.id).ok_or(ResolveError::NotInDoubt)?;
-    is_nobody_elses(&payment.ledger, outcome, None)?;
     let event = match outcome {
         Outcome::Moved { block } => Event::ResolvedMoved { block },
         Outcome::NotMoved => Event::ResolvedNotMoved(Failure {
@@ -163,8 +178,6 @@ fn resolve_refund<R: Runtime>(
         let from = refund.busy_until;
         return Err(ResolveError::TooEarly { from });
     }
-    let own = storage::payments::book_index(&key).map(Claimant::Refund);
-    is_nobody_elses(&payment.ledger, outcome, own)?;
     match outcome {
         Outcome::Moved { block } => {
             let moved = Change::Event(Event::RefundMoved { block });
@@ -214,22 +227,12 @@ fn may_be_said(
     Ok(())
 }
 
-/// One block shows one transfer. A controller's word claims none: it may be mistyped.
-fn is_nobody_elses(
-    ledger: &Principal,
-    outcome: Outcome,
-    own: Option<Claimant>,
-) -> Result<(), ResolveError> {
-    let Outcome::Moved { block } = outcome else {
-        return Ok(());
-    };
-    match storage::claims::of(ledger, block) {
-        Some(claimant) if Some(claimant) != own => Err(ResolveError::OtherBlock),
-        _ => Ok(()),
-    }
+/// Whether this block shows another transfer: a ledger said so, or a controller since the last upgrade. One block shows
+/// one transfer. But a controller's word claims none: it may be mistyped.
+fn is_taken(ledger: &Principal, block: BlockIndex) -> bool {
+    storage::claims::of(ledger, block).is_some() || storage::recovery::was_said(ledger, block)
 }
 
 fn recorded(key: &NonceKey, change: Change, now: TimestampNs) -> Result<Payment, ResolveError> {
-    // Fails only if stable memory is full.
-    storage::payments::record(key, change, now).map_err(|_| ResolveError::NotInDoubt)
+    Ok(storage::payments::record(key, change, now)?)
 }

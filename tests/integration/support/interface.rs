@@ -351,6 +351,7 @@ pub enum ResolveError {
     NotInDoubt,
     TooEarly { from: u64 },
     LogDecides { until: u64 },
+    BooksFull,
 }
 
 #[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]

@@ -218,3 +218,26 @@ fn should_not_take_the_block_for_one_that_the_ledger_named() {
     shop.will(Ok(Nat::from(5u8)));
     assert!(matches!(shop.settle(&next), pay::PayOutcome::Paid { .. }));
 }
+
+#[test]
+fn should_refuse_a_block_that_was_said_to_show_another_transfer() {
+    let shop = pay::tests::shop();
+    let (request, _) = in_doubt(&shop);
+    let other = shop.unknown(2, 2);
+    let created = payments::payment(&id(&other)).unwrap().created_at;
+    let late = after(created.plus(WINDOW));
+    let first = said(at(&shop, late), &request, MOVED).unwrap();
+    assert_eq!(said(&shop, &other, MOVED), Err(ResolveError::OtherBlock));
+    assert!(is_unknown(&shop.state(&other)));
+    assert_eq!(said(&shop, &request, MOVED), Ok(first), "said again");
+    assert_eq!(entries().len(), 1);
+    let block = BlockIndex(78);
+    assert!(said(&shop, &other, Outcome::Moved { block }).is_ok());
+}
+
+#[test]
+fn should_not_call_full_books_a_payment_without_doubt() {
+    use crate::storage::payments::RecordError;
+    assert_eq!(ResolveError::from(RecordError::Full), ResolveError::BooksFull);
+    assert_eq!(ResolveError::from(RecordError::Claimed), ResolveError::OtherBlock);
+}
