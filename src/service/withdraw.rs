@@ -164,7 +164,7 @@ fn book<R: Runtime>(
     known.end(tried.outgoing.tries, fresh, &event, runtime.now());
     withdrawals::put(ledger, &known);
     if cfg!(feature = "broken-withdrawal-forgets") && known.outgoing.doubt.is_none() {
-        withdrawals::has_room(ledger, TimestampNs(u64::MAX));
+        withdrawals::forget_old(ledger, TimestampNs(u64::MAX));
     }
     match (known.block, event) {
         (Some(block), _) => Ok(block),
@@ -257,10 +257,13 @@ fn known<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Known, Wi
     if let Some(created_at) = request.created_at {
         check_time(created_at, now)?;
     }
-    if known.is_none() && !withdrawals::has_room(ledger, now) {
-        return Err(WithdrawError::TooMany {
-            limit: MAX_WITHDRAWALS,
-        });
+    if known.is_none() {
+        withdrawals::forget_old(ledger, now);
+        if !withdrawals::has_room(ledger) {
+            return Err(WithdrawError::TooMany {
+                limit: MAX_WITHDRAWALS,
+            });
+        }
     }
     let new = known.unwrap_or_else(|| {
         let created_at = request

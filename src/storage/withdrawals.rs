@@ -20,7 +20,7 @@ use crate::{
 use candid::Principal;
 use ic_stable_structures::StableBTreeMap;
 use minicbor::{Decode, Encode};
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{cell::RefCell, collections::BTreeMap, ops::RangeInclusive};
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 struct WithdrawalRow {
@@ -149,25 +149,37 @@ pub fn free_time(ledger: &Principal, now: TimestampNs) -> TimestampNs {
     time
 }
 
-/// Whether one more withdrawal from this ledger can be known. Drops those that no ledger takes any more.
-pub fn has_room(ledger: &Principal, now: TimestampNs) -> bool {
+/// Whether one more withdrawal from this ledger can be known.
+pub fn has_room(ledger: &Principal) -> bool {
     let Some(index) = ledgers::index(ledger) else {
         return false;
     };
+    let known = with(|tables| tables.all.keys_range(of_ledger(index)).count());
+    known < MAX_WITHDRAWALS as usize
+}
+
+/// Drops the withdrawals from this ledger that no ledger takes any more.
+pub fn forget_old(ledger: &Principal, now: TimestampNs) {
+    let Some(index) = ledgers::index(ledger) else {
+        return;
+    };
     TABLES.with_borrow_mut(|tables| {
-        let of_ledger = (index, 0)..=(index, u64::MAX);
-        let (old, kept): (Vec<Key>, Vec<Key>) = tables
+        let old: Vec<Key> = tables
             .all
-            .keys_range(of_ledger)
-            .partition(|(_, time)| is_forgotten(TimestampNs(*time), now));
+            .keys_range(of_ledger(index))
+            .take_while(|(_, time)| is_forgotten(TimestampNs(*time), now))
+            .collect();
         for key in old {
             tables.all.remove(&key);
             if tables.in_doubt.get(&index) == Some(&key.1) {
                 tables.in_doubt.remove(&index);
             }
         }
-        kept.len() < MAX_WITHDRAWALS as usize
-    })
+    });
+}
+
+fn of_ledger(index: u8) -> RangeInclusive<Key> {
+    (index, 0)..=(index, u64::MAX)
 }
 
 #[cfg(test)]
@@ -232,13 +244,20 @@ mod tests {
         set_up();
         let id = ledger(0).id;
         for n in 0..MAX_WITHDRAWALS {
-            assert!(has_room(&id, NOW));
+            assert!(has_room(&id));
             put(&id, &withdrawal(TimestampNs(NOW.0 + u64::from(n))));
         }
-        assert!(!has_room(&id, NOW));
+        assert!(!has_room(&id));
         let forgotten = NOW.plus(FORGOTTEN);
-        assert!(!has_room(&id, forgotten));
-        assert!(has_room(&id, TimestampNs(forgotten.0 + 1)));
+        forget_old(&id, forgotten);
+        assert!(!has_room(&id));
+        let later = TimestampNs(forgotten.0 + 1);
+        assert!(
+            get(&id, NOW).is_some(),
+            "asking whether there is room drops none"
+        );
+        forget_old(&id, later);
+        assert!(has_room(&id));
         assert_eq!(get(&id, NOW), None);
         let second = TimestampNs(NOW.0 + 1);
         assert_eq!(get(&id, second), Some(withdrawal(second)));

@@ -158,7 +158,12 @@ fn places_follow_the_cycles_and_not_what_is_under_way() {
     let limits = Limits::default();
     for (trillions, all, of_ledger) in [(1, 11, 9), (5, 106, 80), (20, 463, 348), (100, 2_363, 400)]
     {
-        let places = Places::new(&limits, &means(Cycles(trillions * 1_000_000_000_000)), 0, false);
+        let places = Places::new(
+            &limits,
+            &means(Cycles(trillions * 1_000_000_000_000)),
+            0,
+            false,
+        );
         assert_eq!((places.all, places.of_ledger), (all, of_ledger));
         // The same with some of them taken.
         let taken = 7;

@@ -17,7 +17,10 @@ use crate::{
     },
     runtime::Runtime,
     service::role,
-    storage::{self, liabilities, payments::{Change, RecordError}},
+    storage::{
+        self, liabilities,
+        payments::{Change, RecordError},
+    },
     types::{BlockIndex, NonceKey, PaymentId, Seconds, TimestampNs},
 };
 use candid::Principal;

@@ -238,6 +238,12 @@ fn should_refuse_a_block_that_was_said_to_show_another_transfer() {
 #[test]
 fn should_not_call_full_books_a_payment_without_doubt() {
     use crate::storage::payments::RecordError;
-    assert_eq!(ResolveError::from(RecordError::Full), ResolveError::BooksFull);
-    assert_eq!(ResolveError::from(RecordError::Claimed), ResolveError::OtherBlock);
+    assert_eq!(
+        ResolveError::from(RecordError::Full),
+        ResolveError::BooksFull
+    );
+    assert_eq!(
+        ResolveError::from(RecordError::Claimed),
+        ResolveError::OtherBlock
+    );
 }
