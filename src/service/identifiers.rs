@@ -51,9 +51,12 @@ pub async fn settle<R: Runtime>(
     if let Some(route) = route {
         request.name = check(route, &request, runtime.now())?;
     }
-    let name = request.name;
+    let (name, ours) = (request.name, bound(&request));
     let outcome = pay::settle(runtime, request).await;
-    if let (PayOutcome::Failed { .. }, Some(name)) = (&outcome, name) {
+    // Another payment may have the name by now: a failure is booked before the last await.
+    if let (PayOutcome::Failed { .. }, Some(name)) = (&outcome, name)
+        && storage::identifiers::get(&name) == Some(ours)
+    {
         storage::identifiers::remove(&name);
     }
     Ok(outcome)

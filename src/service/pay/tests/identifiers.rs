@@ -138,6 +138,37 @@ fn should_free_an_identifier_whose_payment_provably_failed() {
     assert_eq!(shop.runtime.made(), 2);
 }
 
+/// The first payment has failed and waits for the ledger's fee only while the payer uses the identifier again.
+#[test]
+fn a_payment_that_failed_takes_the_identifier_from_nobody_who_has_it_by_then() {
+    let shop = shop().with(Policy::Optional);
+    shop.runtime.fee.replace(None);
+    shop.runtime.hold.set(true);
+    let first = with_id(shop.request(1, 1), ID);
+    let route = storage::routes::get(&shop.route);
+    let mut waiting = pin!(named::settle(
+        &shop.runtime,
+        route.as_deref(),
+        first.clone()
+    ));
+    shop.will(Err(TransferFromError::InsufficientAllowance {
+        allowance: Nat::from(0u8),
+    }));
+    assert!(poll(waiting.as_mut()).is_pending());
+    assert!(matches!(shop.state(&first), State::Failed { .. }));
+    // Nobody learns what became of the second.
+    let second = with_id(shop.request(1, 2), ID);
+    shop.will_reject(6);
+    assert!(is_pending(&shop.named(&second).unwrap()));
+    shop.runtime.will_reply(Nat::from(10u8));
+    assert!(
+        matches!(poll(waiting.as_mut()), Poll::Ready(Ok(outcome)) if failed(outcome.clone()) == Code::InsufficientAllowance)
+    );
+    let third = with_id(shop.request(1, 3), ID);
+    assert_eq!(shop.named(&third), Err(Rejection::Conflict));
+    assert_eq!(shop.runtime.made(), 3, "two transfers and the fee");
+}
+
 #[test]
 fn should_free_an_identifier_when_the_block_log_proves_that_nothing_moved() {
     let shop = shop().with(Policy::Optional);
