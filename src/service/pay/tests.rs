@@ -71,7 +71,7 @@ fn payer(n: u8) -> PrivateKey {
 
 impl Shop {
     /// Gives the route this content.
-    fn stock(&self, body: &[u8]) {
+    pub(crate) fn stock(&self, body: &[u8]) {
         let bytes = body.len() as u64;
         let sha256 = Sha256::digest(body).into();
         let key = self.route.clone();
@@ -82,7 +82,7 @@ impl Shop {
     }
 
     /// Settles, and returns what is delivered.
-    fn fetch(&self, request: &PaymentRequest) -> Vec<u8> {
+    pub(crate) fn fetch(&self, request: &PaymentRequest) -> Vec<u8> {
         match self.settle(request) {
             PayOutcome::Paid { goods, .. } => goods.body,
             other => panic!("expected goods, got {other:?}"),

@@ -9,8 +9,9 @@
 //!    transfer, the payment is settled.
 //! 3. If the complete log lacks it at a time when the ledger takes it no more, the payment has failed. A log that ends
 //!    before a block which the ledger named is not complete.
-//! 4. If a repetition was refused because the payer had no funds, nothing is held for it from that time on,
-//!    log or not; and what no log tells a controller may decide ([`resolve`]).
+//! 4. If a repetition was refused because the payer had no funds, nothing is held for it from that time on: where
+//!    the ledger has a log, once it was read as far as it can be; and what no log tells a controller may
+//!    decide ([`resolve`]).
 //!
 //! A tick does a bounded number of things, for each payment at most one at a time (the state of the
 //! payment is the lock), and for all of them at one time: a ledger that does not answer holds up nobody
@@ -183,7 +184,9 @@ fn plan<R: Runtime>(runtime: &R, key: &NonceKey) -> Option<Work> {
     let now = runtime.now();
     let (payment, opening) = storage::payments::opened(key)?;
     let overdue = storage::payments::is_due(key, now);
-    lapse(key, &payment, now);
+    if !has_log(&payment.ledger) {
+        lapse(key, &payment, now, now);
+    }
     let event = match &payment.state {
         State::Unknown { .. } if wants_log(key, &payment, &opening, now) => {
             return Some(Work::Read(payment.ledger));
@@ -200,8 +203,9 @@ fn plan<R: Runtime>(runtime: &R, key: &NonceKey) -> Option<Work> {
 }
 
 /// Holds nothing any more for a payment that was repeated in vain, for want of funds, and that no ledger makes
-/// any more: anybody can have keys without money, and what they pay must not bind what is there.
-fn lapse(key: &NonceKey, payment: &Payment, now: TimestampNs) {
+/// any more: anybody can have keys without money, and what they pay must not bind what is there. `looked_at`: when
+/// whatever could tell more of it began to be looked at.
+fn lapse(key: &NonceKey, payment: &Payment, looked_at: TimestampNs, now: TimestampNs) {
     let in_vain = matches!(
         payment.state,
         State::Unknown {
@@ -209,7 +213,7 @@ fn lapse(key: &NonceKey, payment: &Payment, now: TimestampNs) {
             ..
         }
     );
-    if in_vain && now > payment.created_at.plus(WINDOW) {
+    if in_vain && looked_at > payment.created_at.plus(WINDOW) {
         // The one state that this event fits.
         let _ = storage::payments::record(key, Change::Event(Event::Lapsed), now);
     }
@@ -253,6 +257,7 @@ async fn read<R: Runtime>(runtime: &R, ledger: Principal) {
     let Some(_reading) = Reading::begin(ledger) else {
         return;
     };
+    let begun = runtime.now();
     let (keys, mut searches) = begin_searches(runtime, &ledger);
     if searches.is_empty() {
         return;
@@ -263,6 +268,10 @@ async fn read<R: Runtime>(runtime: &R, ledger: Principal) {
         conclude(key, search, now);
         if end == End::OutOfCalls && search.absent_at.is_none() {
             storage::payments::postpone(key, now.plus(TURN));
+        }
+        let more_to_read = end == End::OutOfCalls && !search.held_up;
+        if !more_to_read && let Some((payment, _)) = storage::payments::opened(key) {
+            lapse(key, &payment, begun, now);
         }
     }
 }
@@ -279,7 +288,9 @@ fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<NonceKey>
         if payment.ledger != *ledger || !unknown || !wants_log(&key, &payment, &opening, now) {
             return None;
         }
-        lapse(&key, &payment, now);
+        if !has_log {
+            lapse(&key, &payment, now, now);
+        }
         let before = storage::recovery::progress(&key);
         let progress = Progress {
             searches: before.searches.saturating_add(1),

@@ -137,6 +137,77 @@ fn what_was_not_refused_for_want_of_funds_stays_held() {
     assert_eq!(held(&shop), 10_000);
 }
 
+/// The canister slept for longer than the ledger takes the transfer and content is kept.
+#[test]
+fn the_log_is_read_before_anything_lapses() {
+    let shop = own_shop(true);
+    let requests = in_vain(&shop);
+    shop.stock(b"other goods");
+    let ours = shop.block(&requests[3]);
+    shop.later(WINDOW.0 + storage::config::read().limits.retention.0);
+    shop.runtime.hold.set(true);
+    let mut waiting = Box::pin(tick(&shop.runtime));
+    assert!(poll(waiting.as_mut()).is_pending());
+    assert!(!requests.iter().any(|request| has_lapsed(&shop, request)));
+    assert_eq!(held(&shop), 50_000);
+    shop.will_show(1, vec![(0, ours)]);
+    assert!(poll(waiting.as_mut()).is_ready());
+    shop.runtime.hold.set(false);
+    assert_eq!(settled_in(&shop.state(&requests[3])), Some(0));
+    retention::sweep(&shop.runtime);
+    assert_eq!(shop.fetch(&requests[3]), b"goods");
+}
+
+/// Serves one tick with as many pages of this log as it may read.
+fn read_some(shop: &Shop, served: &mut u64, length: u64) {
+    for _ in 0..MAX_CALLS {
+        let page = *served..(*served + 100).min(length);
+        *served = page.end;
+        if !page.is_empty() {
+            shop.will_show(length, page.map(|n| (n, other_block(NOW))).collect());
+        }
+    }
+    shop.tick();
+}
+
+#[test]
+fn nothing_lapses_while_there_is_more_of_the_log_to_read() {
+    let shop = own_shop(true);
+    let requests = in_vain(&shop);
+    let any_lapsed = || requests.iter().any(|request| has_lapsed(&shop, request));
+    let ours = shop.block(&requests[3]);
+    to_the_end_of_the_window(&shop, &requests[0]);
+    shop.later(1);
+    let mut served = 0;
+    for _ in 0..2 {
+        read_some(&shop, &mut served, 1_601);
+        assert!(!any_lapsed(), "{served} blocks are read");
+        assert_eq!(held(&shop), 50_000);
+        shop.later(TURN.0);
+    }
+    shop.will_show(1_601, vec![(1_600, ours)]);
+    shop.tick();
+    assert_eq!(settled_in(&shop.state(&requests[3])), Some(1_600));
+    assert_eq!(held(&shop), 10_000);
+}
+
+/// It lacks a block that the ledger named.
+#[test]
+fn payments_lapse_when_a_log_is_read_that_proves_nothing() {
+    let shop = own_shop(true);
+    let requests = in_vain(&shop);
+    storage::claims::acknowledge(&ledger(0).id, BlockIndex(5_000));
+    to_the_end_of_the_window(&shop, &requests[0]);
+    shop.later(1);
+    let mut served = 0;
+    read_some(&shop, &mut served, 900);
+    assert_eq!(held(&shop), 50_000);
+    shop.later(TURN.0);
+    read_some(&shop, &mut served, 900);
+    assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
+    assert_eq!(held(&shop), 0);
+}
+
 /// A ledger that looks at the balance before it looks for duplicates.
 #[test]
 fn a_repetition_that_lacks_funds_because_the_first_took_them_is_found_in_the_log() {
