@@ -24,7 +24,8 @@
 //!    outcome, so that a payer who signs anew is not charged for both when somebody repeats the first.
 //!    On a later try it proves only that the later try did nothing: ledgers differ in what they check
 //!    before they look for duplicates. The payment is unknown again; if the later try was refused for want
-//!    of balance or allowance, the doubt says so ([`Doubt::NoFunds`]).
+//!    of balance or allowance, the doubt says so ([`Doubt::NoFunds`]), and goes on saying so while every
+//!    further try is provably refused as well.
 //! 5. `InDoubt`: the answer proves neither (system errors, unreadable replies, an upgrade or a trap
 //!    between the call and its answer, no answer at all).
 //! 6. `Retried`: the same call again, with the same memo and `created_at_time`, so that the ledger itself
@@ -66,6 +67,8 @@ pub enum State {
     Settling {
         /// Which try this is, from 1.
         attempt: u16,
+        /// Whether an earlier try was refused for want of funds, and every one since provably moved nothing.
+        lacked_funds: bool,
     },
     /// Nobody knows yet whether the money moved.
     Unknown {
@@ -262,9 +265,18 @@ pub fn step(
     };
     Ok(match (state, event) {
         (None, Event::Opened) => State::Reserved,
-        (Some(State::Reserved), Event::Asked) => State::Settling { attempt: 1 },
-        (Some(State::Unknown { attempts, .. }), Event::Retried) => State::Settling {
+        (Some(State::Reserved), Event::Asked) => State::Settling {
+            attempt: 1,
+            lacked_funds: false,
+        },
+        (
+            Some(State::Unknown {
+                attempts, doubt, ..
+            }),
+            Event::Retried,
+        ) => State::Settling {
             attempt: attempts.saturating_add(1).max(2),
+            lacked_funds: matches!(doubt, Doubt::NoFunds | Doubt::Lapsed),
         },
         (Some(State::Settling { .. } | State::Unknown { .. }), Event::Moved { block })
         | (
@@ -274,7 +286,7 @@ pub fn step(
             block: *block,
             at: now,
         },
-        (Some(State::Reserved | State::Settling { attempt: 1 }), Event::NotMoved(failure))
+        (Some(State::Reserved | State::Settling { attempt: 1, .. }), Event::NotMoved(failure))
         | (
             Some(State::Unknown { .. }),
             Event::ProvedNotMoved(failure) | Event::ResolvedNotMoved(failure),
@@ -289,10 +301,18 @@ pub fn step(
         {
             return Err(illegal(state, event));
         }
-        (Some(State::Settling { attempt }), Event::NotMoved(failure)) => {
+        // A try that moved nothing takes nothing away from what an earlier one showed.
+        (
+            Some(State::Settling {
+                attempt,
+                lacked_funds: true,
+            }),
+            Event::NotMoved(_),
+        ) => unknown(Doubt::NoFunds, *attempt),
+        (Some(State::Settling { attempt, .. }), Event::NotMoved(failure)) => {
             unknown(Doubt::of_refused_retry(failure), *attempt)
         }
-        (Some(State::Settling { attempt }), Event::InDoubt(doubt)) => unknown(*doubt, *attempt),
+        (Some(State::Settling { attempt, .. }), Event::InDoubt(doubt)) => unknown(*doubt, *attempt),
         (
             Some(State::Unknown {
                 doubt: Doubt::NoFunds,

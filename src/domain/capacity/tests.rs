@@ -242,7 +242,10 @@ fn a_payer_who_only_fails_is_slowed_down_and_one_success_ends_it() {
 
 #[test]
 fn a_ledger_that_answers_unclearly_gets_a_pause_and_then_one_payment() {
-    let settling = State::Settling { attempt: 1 };
+    let settling = State::Settling {
+        attempt: 1,
+        lacked_funds: false,
+    };
     let unknown = State::Unknown {
         doubt: Doubt::Reject,
         since: NOW,

@@ -63,7 +63,8 @@ pub enum Doubt {
     ImplausibleBlock,
     /// No answer came, although none can come any more.
     NoAnswer,
-    /// A later try was refused because the payer's balance or allowance did not cover it.
+    /// A later try was refused because the payer's balance or allowance did not cover it, and none since may have
+    /// moved anything.
     NoFunds,
     /// As [`Doubt::NoFunds`], and no ledger makes the transfer any more: nothing is held for it.
     Lapsed,

@@ -25,7 +25,10 @@ pub(crate) fn arb_state() -> impl Strategy<Value = State> {
     let time = || any::<u64>().prop_map(TimestampNs);
     prop_oneof![
         Just(State::Reserved),
-        (1u16..).prop_map(|attempt| State::Settling { attempt }),
+        (1u16.., any::<bool>()).prop_map(|(attempt, lacked_funds)| State::Settling {
+            attempt,
+            lacked_funds: lacked_funds && attempt > 1,
+        }),
         (block(), time()).prop_map(|(block, at)| State::Settled { block, at }),
         (arb_failure(), time()).prop_map(|(failure, at)| State::Failed { failure, at }),
         (arb_doubt(), time(), any::<u16>()).prop_map(|(doubt, since, attempts)| State::Unknown {
@@ -103,11 +106,42 @@ const NOW: TimestampNs = TimestampNs(7);
 mod step {
     use super::*;
 
+    fn settling_in(attempt: u16) -> State {
+        State::Settling {
+            attempt,
+            lacked_funds: false,
+        }
+    }
+
+    #[test]
+    fn want_of_funds_is_forgotten_when_a_later_try_may_have_moved_the_money() {
+        let unknown = |doubt, attempts| State::Unknown {
+            doubt,
+            since: NOW,
+            attempts,
+        };
+        let retried = step(Some(&unknown(Doubt::NoFunds, 2)), &Event::Retried, NOW).unwrap();
+        for kind in FailureKind::ALL {
+            let refused = Event::NotMoved(Failure { kind, ..failure() });
+            let after = step(Some(&retried), &refused, NOW);
+            assert_eq!(after, Ok(unknown(Doubt::NoFunds, 3)), "{kind:?}");
+        }
+        for doubt in Doubt::ALL {
+            let after = step(Some(&retried), &Event::InDoubt(doubt), NOW).unwrap();
+            assert_eq!(after, unknown(doubt, 3));
+            let once_more = step(Some(&after), &Event::Retried, NOW).unwrap();
+            let still = matches!(doubt, Doubt::NoFunds | Doubt::Lapsed);
+            assert!(
+                matches!(once_more, State::Settling { lacked_funds, .. } if lacked_funds == still)
+            );
+        }
+    }
+
     #[test]
     fn should_settle_on_the_first_try() {
         let reserved = step(None, &Event::Opened, NOW).unwrap();
         let settling = step(Some(&reserved), &Event::Asked, NOW).unwrap();
-        assert_eq!(settling, State::Settling { attempt: 1 });
+        assert_eq!(settling, settling_in(1));
         let block = BlockIndex(3);
         let settled = step(Some(&settling), &Event::Moved { block }, NOW).unwrap();
         assert_eq!(settled, State::Settled { block, at: NOW });
@@ -149,19 +183,19 @@ mod step {
             step(Some(&unknown), &not_moved, NOW),
             Ok(State::Failed { .. })
         ));
-        let settling = State::Settling { attempt: 2 };
+        let settling = settling_in(2);
         assert!(step(Some(&settling), &moved, NOW).is_err());
         assert!(step(Some(&settling), &not_moved, NOW).is_err());
     }
 
     #[test]
     fn should_fail_on_the_first_try_only() {
-        let first = State::Settling { attempt: 1 };
+        let first = settling_in(1);
         assert!(matches!(
             step(Some(&first), &Event::NotMoved(failure()), NOW),
             Ok(State::Failed { .. })
         ));
-        let second = State::Settling { attempt: 2 };
+        let second = settling_in(2);
         assert_eq!(
             step(Some(&second), &Event::NotMoved(failure()), NOW),
             Ok(State::Unknown {
@@ -252,7 +286,7 @@ mod step {
         };
         assert_eq!(
             step(Some(&unknown), &Event::Retried, NOW),
-            Ok(State::Settling { attempt: 2 })
+            Ok(settling_in(2))
         );
         // However long it goes on, a later try never passes for the first.
         for attempts in [0, u16::MAX] {
@@ -261,7 +295,8 @@ mod step {
                 since: NOW,
                 attempts,
             };
-            let Ok(State::Settling { attempt }) = step(Some(&unknown), &Event::Retried, NOW) else {
+            let Ok(State::Settling { attempt, .. }) = step(Some(&unknown), &Event::Retried, NOW)
+            else {
                 panic!("a retry settles");
             };
             assert!(attempt > 1);

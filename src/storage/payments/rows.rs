@@ -106,6 +106,9 @@ pub struct OpenRow {
     valid_before: Option<u64>,
     #[n(6)]
     known_block: Option<u64>,
+    /// Only while it is being settled, if so.
+    #[n(7)]
+    lacked_funds: Option<bool>,
 }
 
 storable_row!(OpenRow);
@@ -115,7 +118,7 @@ impl OpenRow {
     pub fn new(payment: &Payment, opening: &Opening) -> Option<Self> {
         let (attempt, doubt, since) = match &payment.state {
             State::Reserved => (0, None, opening.tried_at),
-            State::Settling { attempt } => (*attempt, None, opening.tried_at),
+            State::Settling { attempt, .. } => (*attempt, None, opening.tried_at),
             State::Unknown {
                 doubt,
                 since,
@@ -131,13 +134,24 @@ impl OpenRow {
             template: None,
             valid_before: opening.valid_before,
             known_block: opening.known_block.map(|block| block.0),
+            lacked_funds: matches!(
+                payment.state,
+                State::Settling {
+                    lacked_funds: true,
+                    ..
+                }
+            )
+            .then_some(true),
         })
     }
 
     pub fn payment(self) -> Payment {
         let state = match (self.doubt, self.attempt) {
             (None, 0) => State::Reserved,
-            (None, attempt) => State::Settling { attempt },
+            (None, attempt) => State::Settling {
+                attempt,
+                lacked_funds: self.lacked_funds.unwrap_or_default(),
+            },
             (Some(number), attempts) => State::Unknown {
                 doubt: doubt(number),
                 since: TimestampNs(self.since),

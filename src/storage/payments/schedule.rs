@@ -130,7 +130,15 @@ mod tests {
         let mut schedule = Schedule::default();
         let (key, now) = ([1; 16], TimestampNs(0).plus(Seconds::DAY));
         assert!(schedule.is_empty());
-        schedule.note(key, &State::Settling { attempt: 1 }, now, Seconds::DAY);
+        schedule.note(
+            key,
+            &State::Settling {
+                attempt: 1,
+                lacked_funds: false,
+            },
+            now,
+            Seconds::DAY,
+        );
         assert_eq!(schedule.due(Lane::Open, now, 9), vec![]);
         let late = now.plus(NO_ANSWER);
         assert_eq!(schedule.due(Lane::Open, late, 9), vec![NonceKey(key)]);

@@ -48,7 +48,10 @@ pub(crate) fn payment(n: u32, payer: u8) -> Payment {
         proof: Proof([2; 16]),
         created_at: NOW,
         response: Some(3),
-        state: State::Settling { attempt: 1 },
+        state: State::Settling {
+            attempt: 1,
+            lacked_funds: false,
+        },
     }
 }
 

@@ -78,7 +78,10 @@ fn should_say_where_a_payment_stands_and_no_more() {
     for (state, expected) in [
         (State::Reserved, json!({ "status": "settling" })),
         (
-            State::Settling { attempt: 2 },
+            State::Settling {
+                attempt: 2,
+                lacked_funds: false,
+            },
             json!({ "status": "settling" }),
         ),
         (

@@ -243,7 +243,10 @@ fn what_is_owed_is_never_called_a_duplicate() {
     let (block, at) = (BlockIndex(1), NOW);
     for state in [
         State::Reserved,
-        State::Settling { attempt: 1 },
+        State::Settling {
+            attempt: 1,
+            lacked_funds: false,
+        },
         State::Settled { block, at },
         State::Unknown {
             doubt: Doubt::NoAnswer,

@@ -137,6 +137,60 @@ fn what_was_not_refused_for_want_of_funds_stays_held() {
     assert_eq!(held(&shop), 10_000);
 }
 
+/// Each of these tries moved nothing either: what is known of the funds stays known.
+#[test]
+fn want_of_funds_stays_known_while_later_tries_are_refused_too() {
+    let shop = own_shop(false);
+    let request = shop.unknown(1, 1);
+    shop.later(5).will(without_money(0));
+    shop.tick();
+    let expected_fee = Nat::from(25u8);
+    shop.later(10)
+        .will(Err(TransferFromError::BadFee { expected_fee }));
+    shop.tick();
+    shop.later(20).will_reject(2);
+    shop.tick();
+    shop.later(40)
+        .will(Err(TransferFromError::TemporarilyUnavailable));
+    shop.tick();
+    assert_eq!(shop.runtime.made(), 5);
+    to_the_end_of_the_window(&shop, &request);
+    shop.later(HOUR).tick();
+    assert!(has_lapsed(&shop, &request));
+    assert_eq!(held(&shop), 0);
+}
+
+#[test]
+fn an_upgrade_between_tries_changes_nothing_and_one_during_a_try_does() {
+    let upgrade = |shop: &Shop| {
+        lifecycle::upgrade(&shop.runtime, Default::default()).unwrap();
+        storage::payments::tests::reload();
+        liabilities::rebuild();
+    };
+    for during in [false, true] {
+        std::thread::spawn(move || {
+            let shop = own_shop(false);
+            let request = shop.unknown(1, 1);
+            shop.later(5).will(without_money(1));
+            shop.tick();
+            shop.later(10);
+            if during {
+                shop.runtime.hold.set(true);
+                let mut waiting = Box::pin(tick(&shop.runtime));
+                assert!(poll(waiting.as_mut()).is_pending());
+                std::mem::forget(waiting);
+                shop.runtime.hold.set(false);
+            }
+            upgrade(&shop);
+            to_the_end_of_the_window(&shop, &request);
+            shop.later(HOUR).tick();
+            assert_eq!(has_lapsed(&shop, &request), !during);
+        })
+        .join()
+        .unwrap();
+    }
+}
+
 /// The canister slept for longer than the ledger takes the transfer and content is kept.
 #[test]
 fn the_log_is_read_before_anything_lapses() {
@@ -233,4 +287,12 @@ fn want_of_funds_is_a_clear_answer_of_the_ledger() {
     shop.later(5).will(without_money(0));
     shop.tick();
     assert_eq!(health().doubts, 0);
+    // That a call was not delivered the system says, whatever the ledger said before.
+    for n in 100..100 + MAX_DOUBTS as u8 {
+        shop.unknown(n, n);
+    }
+    assert_eq!(health().doubts, MAX_DOUBTS);
+    shop.later(10).will_reject(2);
+    shop.tick();
+    assert_eq!(health().doubts, MAX_DOUBTS);
 }
