@@ -10,7 +10,7 @@
 //! would hold up the others.
 //!
 //! The treasury answers for the canister and its host alone: for money that went to somebody else's account nothing
-//! is owed before a controller has agreed.
+//! is owed before a controller has agreed. (But what was bought is, and is kept.)
 
 use crate::{
     domain::payment::{RefundProblem, State},

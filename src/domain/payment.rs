@@ -34,7 +34,8 @@
 //! 8. `ProvedNotMoved`: the ledger's complete block log, read when it could take the transfer no more,
 //!    lacks it.
 //! 9. `Delivered`: this message answers with what was paid for. With `Moved` in one write if the request
-//!    still waits. The same request gets the same answer again afterwards; that is no event.
+//!    still waits. The same request gets the same answer again afterwards; that is no event. Also of a payment
+//!    whose refund waits for a controller: no money is owed yet, so what was bought is.
 //! 10. `RefundDue`: nothing was delivered, and will not be: the payer gets the money back. If the money went
 //!     to an account that is neither the canister's nor the host's, nothing is owed before a controller has
 //!     agreed (`RefundApproved`).
@@ -167,10 +168,24 @@ impl State {
         )
     }
 
+    /// Whether the payer gets the money back if a controller agrees, and has not got it yet for want of that.
+    pub fn waits_for_controller(&self) -> bool {
+        matches!(
+            self,
+            State::Refunding {
+                problem: RefundProblem::NeedsController,
+                ..
+            }
+        )
+    }
+
     /// Whether what was bought is kept for the payer: it is owed, or will be if the money moved. Not of a payment that
-    /// has lapsed, although its money may still be found to have moved, and what was bought is owed then.
+    /// has lapsed, although its money may still be found to have moved, and what was bought is owed then. While a
+    /// refund waits for a controller it is owed still: the payer would have neither otherwise.
     pub fn is_owed(&self) -> bool {
-        (self.is_open() && !self.has_lapsed()) || matches!(self, State::Settled { .. })
+        (self.is_open() && !self.has_lapsed())
+            || matches!(self, State::Settled { .. })
+            || self.waits_for_controller()
     }
 
     /// Whether nothing can happen to the payment any more.
@@ -374,6 +389,13 @@ fn refund_step(state: &State, event: &Event, now: TimestampNs) -> Result<State, 
     let waits = *problem == RefundProblem::NeedsController;
     match event {
         Event::RefundApproved if waits => *problem = RefundProblem::NotTried,
+        Event::Delivered if waits => {
+            return Ok(State::Delivered {
+                block: *block,
+                settled_at: *settled_at,
+                at: now,
+            });
+        }
         _ if waits => return Err(illegal(Some(state), event)),
         Event::RefundTried => {
             *attempts = attempts.saturating_add(1);

@@ -1,7 +1,8 @@
 //! Refunds: money that came in and for which nothing went out goes back, once.
 //!
 //! By itself the canister gives back only what went to an account of its own or of its host ([`due`]). Who
-//! else was paid has the money: there a controller has to agree ([`owe`]), and nothing is owed until then.
+//! else was paid has the money: there a controller has to agree ([`owe`]), and no money is owed until then;
+//! what was bought still is.
 //!
 //! What is owed and where each refund stands is in `storage::liabilities`; which transfer may be made next
 //! is decided by `domain::outgoing`. A try is journalled before the await, with the fee and the

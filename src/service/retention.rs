@@ -2,8 +2,8 @@
 //!
 //! A payment that settles while no request waits is owed: until `settled_at` and the retention, the same
 //! request gets what was bought; after that the payer gets the money back, at once or when a controller agrees (see
-//! [`refund::due`]). What was delivered is delivered again for the retention. Content that no route delivers any more
-//! is kept for both.
+//! [`refund::due`]). Until that controller agrees, what was bought is owed and kept still. What was delivered is
+//! delivered again for the retention. Content that no route delivers any more is kept for both.
 
 use crate::{
     domain::payment::RefundCause,

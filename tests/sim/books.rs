@@ -88,6 +88,10 @@ impl Status {
             (Status::Settled { .. }, _) => true,
             // Goods again after money back, or money back after the goods, would be once too often.
             (Status::Delivered { .. }, next) => matches!(next, Status::Delivered { .. }),
+            // While a refund waits for a controller, the goods are owed still.
+            (Status::Refunding { problem, .. }, Status::Delivered { .. }) => {
+                problem.contains("approve")
+            }
             (Status::Refunding { .. }, next) => {
                 matches!(next, Status::Refunding { .. } | Status::Refunded { .. })
             }

@@ -246,7 +246,7 @@ mod step {
     }
 
     #[test]
-    fn a_refund_that_needs_a_controller_takes_nothing_but_approval() {
+    fn a_refund_that_needs_a_controller_takes_nothing_but_approval_or_the_delivery() {
         let settled = State::Settled {
             block: BlockIndex(8),
             at: NOW,
@@ -270,7 +270,17 @@ mod step {
         ] {
             assert!(step(Some(&waits), &event, NOW).is_err(), "{event:?}");
         }
+        assert!(waits.is_owed());
+        let (block, at) = (BlockIndex(8), TimestampNs(9));
+        let delivered = State::Delivered {
+            block,
+            settled_at: NOW,
+            at,
+        };
+        assert_eq!(step(Some(&waits), &Event::Delivered, at), Ok(delivered));
         let approved = step(Some(&waits), &Event::RefundApproved, NOW).unwrap();
+        assert!(!approved.is_owed());
+        assert!(step(Some(&approved), &Event::Delivered, at).is_err());
         assert_eq!(problem(&approved), RefundProblem::NotTried);
         assert!(step(Some(&approved), &Event::RefundApproved, NOW).is_err());
         let back = Event::RefundFailed(RefundProblem::NeedsController);
@@ -329,9 +339,10 @@ mod step {
             Event::NotMoved(_) => {
                 matches!(state, Some(State::Reserved | State::Settling { .. }))
             }
-            Event::Delivered | Event::RefundDue { .. } => {
-                matches!(state, Some(State::Settled { .. }))
-            }
+            Event::RefundDue { .. } => matches!(state, Some(State::Settled { .. })),
+            Event::Delivered => state.is_some_and(|state| {
+                matches!(state, State::Settled { .. }) || state.waits_for_controller()
+            }),
             Event::RefundFailed(RefundProblem::NeedsController) => false,
             Event::RefundTried
             | Event::RefundFailed(_)
@@ -384,7 +395,11 @@ mod step {
                         prop_assert!(moved.is_some() && !due && !delivered);
                         delivered = true;
                     }
-                    Event::RefundDue { .. } => {
+                    Event::RefundDue { approved, .. } => {
+                        prop_assert!(moved.is_some() && !due && !delivered);
+                        due = approved;
+                    }
+                    Event::RefundApproved => {
                         prop_assert!(moved.is_some() && !due && !delivered);
                         due = true;
                     }

@@ -143,7 +143,10 @@ pub fn outcome(payment: Payment, goods: Option<Goods>) -> PayOutcome {
             payment_id,
             payer,
         },
-        (_, _, state) if state.is_owed() => PayOutcome::Pending { payment_id, payer },
+        // What waits for a controller and cannot be delivered does not come by itself.
+        (_, _, state) if state.is_owed() && !state.waits_for_controller() => {
+            PayOutcome::Pending { payment_id, payer }
+        }
         (receipt, _, _) => PayOutcome::Duplicate {
             payment_id,
             payer,

@@ -76,6 +76,10 @@ pub fn answer(
         match &payment.state {
             State::Settled { .. } => return Answer::Deliver,
             State::Delivered { at, .. } if now <= at.plus(retention()) => return Answer::Deliver,
+            // The money was not given back, and nobody has agreed to it.
+            state if state.waits_for_controller() && can_be_delivered(payment, request) => {
+                return Answer::Deliver;
+            }
             state if state.moved().is_some() => duplicate(),
             State::Unknown {
                 since, attempts, ..
@@ -97,6 +101,10 @@ pub fn answer(
         }
     };
     Answer::Final(Box::new(outcome))
+}
+
+fn can_be_delivered(payment: &Payment, request: &PaymentRequest) -> bool {
+    super::conclusion::goods(payment, &request.route).is_some()
 }
 
 /// Whether it is the request that the payment was made for.

@@ -234,7 +234,7 @@ pub fn load(payer: &Principal, ledger: &Principal, now: TimestampNs) -> Load {
     })
 }
 
-/// Whether a payment for this response is open or undelivered.
+/// Whether a payment for this response is open or undelivered, with a refund that waits for a controller or without.
 pub fn awaits(response: u32) -> bool {
     with(|tables| tables.awaited.contains_key(&response))
 }

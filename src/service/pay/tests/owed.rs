@@ -1,5 +1,9 @@
 use super::*;
-use crate::{domain::payment::RefundCause, storage::payments::Lane};
+use crate::{
+    domain::payment::{RefundCause, RefundProblem},
+    service::refund::{self, RefundError},
+    storage::payments::Lane,
+};
 
 /// A payment whose money moved while nobody waited.
 fn settled_by_itself(shop: &Shop, request: &PaymentRequest, n: u64) {
@@ -124,6 +128,86 @@ fn should_owe_a_refund_for_what_nobody_fetched_in_time() {
     assert!(matches!(late, PayOutcome::Duplicate { .. }), "{late:?}");
     assert_eq!(shop.fetch(&other), b"goods");
     assert_eq!(shop.runtime.made(), 3);
+}
+
+/// The host names another account: that which was paid is a stranger's now.
+fn paid_a_stranger() {
+    let pay_to = Account::from(Principal::from_slice(&[77; 29]));
+    storage::config::write(&Config { pay_to, ..config() }).unwrap();
+}
+
+fn waits_for_a_controller(shop: &Shop, request: &PaymentRequest) -> bool {
+    let waits = RefundProblem::NeedsController;
+    matches!(shop.state(request), State::Refunding { problem, .. } if problem == waits)
+}
+
+/// A refund that a controller has to agree to is none yet: until then the goods are owed, however late it is.
+#[test]
+fn should_owe_what_a_stranger_was_paid_for_until_a_controller_refunds_it() {
+    let shop = shop();
+    let (fetched, refunded) = (shop.request(1, 1), shop.request(1, 2));
+    settled_by_itself(&shop, &fetched, 7);
+    settled_by_itself(&shop, &refunded, 8);
+    shop.stock(b"other goods");
+    paid_a_stranger();
+    let retention = config().limits.retention;
+    for days in [0, 1, 100] {
+        let late = NOW.plus(Seconds(retention.0 + days * 86_400));
+        shop.runtime.now.set(late);
+        retention::sweep(&shop.runtime);
+        storage::payments::tests::reload();
+    }
+    assert!(waits_for_a_controller(&shop, &fetched));
+    assert!(waits_for_a_controller(&shop, &refunded));
+    let other = PaymentRequest {
+        fingerprint: [2; 32],
+        ..fetched.clone()
+    };
+    assert!(matches!(shop.settle(&other), PayOutcome::Duplicate { .. }));
+    assert_eq!(shop.fetch(&fetched), b"goods");
+    let at = shop.runtime.now();
+    let delivered = State::Delivered {
+        block: BlockIndex(7),
+        settled_at: NOW,
+        at,
+    };
+    storage::payments::tests::reload();
+    assert_eq!(shop.state(&fetched), delivered);
+    assert_eq!(shop.fetch(&fetched), b"goods");
+    // Not both.
+    let owe = |request| refund::owe(&shop.runtime, &id(request));
+    assert_eq!(owe(&fetched), Err(RefundError::NotRefundable));
+    assert!(owe(&refunded).is_ok());
+    let late = shop.settle(&refunded);
+    assert!(matches!(late, PayOutcome::Duplicate { .. }), "{late:?}");
+    // Nobody waits for the content any more.
+    let over = at.plus(Seconds(retention.0 + 1));
+    shop.runtime.now.set(over);
+    retention::sweep(&shop.runtime);
+    assert_eq!(storage::responses::kept_bytes(), 0);
+    assert!(matches!(
+        shop.settle(&fetched),
+        PayOutcome::Duplicate { .. }
+    ));
+    assert_eq!(shop.runtime.made(), 4);
+}
+
+#[test]
+fn should_not_owe_what_cannot_be_delivered_while_a_controller_is_waited_for() {
+    let shop = shop();
+    let request = shop.request(1, 1);
+    settled_by_itself(&shop, &request, 7);
+    let kept = storage::responses::get(1).unwrap().content;
+    paid_a_stranger();
+    storage::content::remove(kept.blob);
+    for _ in 0..2 {
+        let outcome = shop.settle(&request);
+        assert!(
+            matches!(outcome, PayOutcome::Duplicate { .. }),
+            "{outcome:?}"
+        );
+        assert!(waits_for_a_controller(&shop, &request));
+    }
 }
 
 #[test]
