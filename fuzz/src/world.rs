@@ -36,8 +36,16 @@ impl Runtime for Controller {
         Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, 9, 1, 1])
     }
 
-    fn cycles_balance(&self) -> Cycles {
+    fn liquid_cycles(&self) -> Cycles {
         Cycles(10_000_000_000_000)
+    }
+
+    fn call_cost(&self, _: &str, _: usize) -> Cycles {
+        Cycles(42_000_000_000)
+    }
+
+    fn calls_to(&self, _: &Principal) -> u32 {
+        0
     }
 
     fn root_key(&self) -> Vec<u8> {
