@@ -60,7 +60,7 @@ fn whoever_knows_an_id_learns_neither_payer_nor_path() {
         (operator(), true),
         (controller(), true),
         (stranger(), false),
-        (merchant().owner, false),
+        (merchant().owner, true),
         (Principal::anonymous(), false),
     ] {
         let payment: Option<Payment> = setup.query(caller, "payment", (id.clone(),));
