@@ -237,7 +237,11 @@ impl World {
                         && model.delivered.is_empty();
                     let poor = model.payer >= WITH_MONEY;
                     let forgotten = model.valid_after + WINDOW_SECONDS;
-                    let tried = forgotten > since + PAUSES_SECONDS + 1_800;
+                    // Only a repetition shows that there is no money, and none is made after the authorization: pauses
+                    // double, so the next one comes before twice its age.
+                    let age = since.saturating_sub(model.valid_after);
+                    let tried = forgotten > since + PAUSES_SECONDS + 1_800
+                        && model.valid_before > since.max(model.valid_after) + age + 900;
                     if open && poor && tried && forgotten + 3_700 < self.setup.now() {
                         lapsed += 1;
                     } else if open || paid {
