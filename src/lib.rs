@@ -26,14 +26,6 @@ use runtime::ic::{self, IcRuntime, InFlight};
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
-/// This canister's version.
-pub const VERSION: &str = if cfg!(feature = "broken") {
-    // Never to be deployed, and nobody can overlook it.
-    concat!(env!("CARGO_PKG_VERSION"), "+broken")
-} else {
-    env!("CARGO_PKG_VERSION")
-};
-
 /// The system's timer. Elsewhere than in a canister its name may be taken.
 #[cfg(target_family = "wasm")]
 #[unsafe(export_name = "canister_global_timer")]
@@ -49,10 +41,10 @@ async fn __tick() {
     }
     let _in_flight = InFlight::timer();
     // What is left of a change of many offers goes first: it waits for nobody.
-    http::certify_changes();
+    http::certify_changes(&IcRuntime);
     service::recover::tick(&IcRuntime).await;
     // A ledger may have named another fee.
-    http::certify_changes();
+    http::certify_changes(&IcRuntime);
 }
 
 // All methods read their arguments by `api::arguments`. A method with a codec of its own would be exported as one of
@@ -87,7 +79,7 @@ fn init(args: Option<TollkeeperArgs>) {
     if let Err(error) = endpoints::init(&IcRuntime, args) {
         ic_cdk::trap(error);
     }
-    http::certify_all();
+    http::certify_all(&IcRuntime);
 }
 
 /// Keeps nothing, all state is in stable memory. It only refuses to leave replies behind, which would come home to
@@ -104,7 +96,7 @@ fn post_upgrade(args: Option<TollkeeperArgs>) {
     if let Err(error) = endpoints::post_upgrade(&IcRuntime, args) {
         ic_cdk::trap(error);
     }
-    http::certify_all();
+    http::certify_all(&IcRuntime);
 }
 
 #[inspect_message]
@@ -314,7 +306,7 @@ fn decode_update(bytes: Vec<u8>) -> HttpUpdateRequest {
 )]
 #[cfg_attr(test, candid::candid_method(query))]
 fn http_request(request: HttpRequest) -> HttpResponse {
-    http::http_request(request)
+    http::http_request(&IcRuntime, request)
 }
 
 #[update(

@@ -56,12 +56,18 @@ pub fn config() -> Config {
 /// `pay_to_set`
 pub fn pay_to_set<R: Runtime>(runtime: &R, pay_to: Account) -> Result<(), RouteError> {
     let pay_to = pay_to.check("pay_to")?;
-    certified(admin::set_pay_to(runtime, pay_to).map_err(RouteError::from))
+    certified(
+        runtime,
+        admin::set_pay_to(runtime, pay_to).map_err(RouteError::from),
+    )
 }
 
 /// `origin_set`
 pub fn origin_set<R: Runtime>(runtime: &R, origin: Option<String>) -> Result<(), RouteError> {
-    certified(admin::set_origin(runtime, origin).map_err(RouteError::from))
+    certified(
+        runtime,
+        admin::set_origin(runtime, origin).map_err(RouteError::from),
+    )
 }
 
 /// `origin`
@@ -71,24 +77,30 @@ pub fn origin() -> Option<String> {
 
 /// `operator_add`
 pub fn operator_add<R: Runtime>(runtime: &R, operator: Principal) -> Result<(), RouteError> {
-    certified(admin::add_operator(runtime, operator).map_err(RouteError::from))
+    certified(
+        runtime,
+        admin::add_operator(runtime, operator).map_err(RouteError::from),
+    )
 }
 
 /// `operator_remove`
 pub fn operator_remove<R: Runtime>(runtime: &R, operator: Principal) -> Result<(), RouteError> {
-    certified(admin::remove_operator(runtime, operator).map_err(RouteError::from))
+    certified(
+        runtime,
+        admin::remove_operator(runtime, operator).map_err(RouteError::from),
+    )
 }
 
 /// `ledger_add`
 pub async fn ledger_add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, LedgerError> {
     let ledger = ledgers::add(runtime, id).await;
-    certified(ledger.map(Ledger::from).map_err(LedgerError::from))
+    certified(runtime, ledger.map(Ledger::from).map_err(LedgerError::from))
 }
 
 /// `ledger_refresh`
 pub async fn ledger_refresh<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, LedgerError> {
     let ledger = fees::refresh(runtime, id).await;
-    certified(ledger.map(Ledger::from).map_err(LedgerError::from))
+    certified(runtime, ledger.map(Ledger::from).map_err(LedgerError::from))
 }
 
 /// `ledger_enable`
@@ -98,7 +110,7 @@ pub fn ledger_enable<R: Runtime>(
     enabled: bool,
 ) -> Result<Ledger, LedgerError> {
     let ledger = ledgers::enable(runtime, id, enabled);
-    certified(ledger.map(Ledger::from).map_err(LedgerError::from))
+    certified(runtime, ledger.map(Ledger::from).map_err(LedgerError::from))
 }
 
 /// `ledgers`
@@ -112,12 +124,18 @@ pub fn all_ledgers() -> Vec<Ledger> {
 /// `route_put`
 pub fn route_put<R: Runtime>(runtime: &R, args: RouteArgs) -> Result<Route, RouteError> {
     let route = catalogue::put(runtime, args.draft()?).map_err(RouteError::from);
-    certified(route.map(|route| Route::new(&route, &storage::config::read())))
+    certified(
+        runtime,
+        route.map(|route| Route::new(&route, &storage::config::read())),
+    )
 }
 
 /// `route_remove`
 pub fn route_remove<R: Runtime>(runtime: &R, key: RouteKey) -> Result<(), RouteError> {
-    certified(catalogue::remove(runtime, &key.check()?).map_err(RouteError::from))
+    certified(
+        runtime,
+        catalogue::remove(runtime, &key.check()?).map_err(RouteError::from),
+    )
 }
 
 /// `route`
@@ -171,7 +189,10 @@ pub fn content_commit<R: Runtime>(
     args: ContentCommit,
 ) -> Result<Content, ContentError> {
     let content = content::commit(runtime, args.upload);
-    certified(content.map(Content::from).map_err(ContentError::from))
+    certified(
+        runtime,
+        content.map(Content::from).map_err(ContentError::from),
+    )
 }
 
 /// `payment`
@@ -253,6 +274,7 @@ pub async fn payment_recheck<R: Runtime>(
         validate::bytes32("id", id).map_err(|error| RecheckError::InvalidArgument(error.into()));
     let payment = recover::recheck(runtime, &PaymentId(id?)).await;
     certified(
+        runtime,
         payment
             .map(|payment| payment.state.into())
             .map_err(RecheckError::from),
@@ -293,12 +315,12 @@ pub async fn solvency<R: Runtime>(runtime: &R) -> Result<Vec<Solvency>, Payments
 pub async fn withdraw<R: Runtime>(runtime: &R, args: WithdrawArgs) -> Result<Nat, WithdrawError> {
     let done = withdraw::withdraw(runtime, args.check()?).await;
     // The ledger may have named a new fee.
-    certified(done.map(block).map_err(WithdrawError::from))
+    certified(runtime, done.map(block).map_err(WithdrawError::from))
 }
 
 /// Passes `result` on after what changed was certified again.
-fn certified<T, E>(result: Result<T, E>) -> Result<T, E> {
-    certify_changes();
+fn certified<R: Runtime, T, E>(runtime: &R, result: Result<T, E>) -> Result<T, E> {
+    certify_changes(runtime);
     result
 }
 

@@ -124,6 +124,18 @@ impl Runtime for IcRuntime {
         timers::wake(at);
     }
 
+    fn wake_soon(&self) {
+        timers::wake_soon();
+    }
+
+    fn set_certified_data(&self, root_hash: &[u8; 32]) {
+        api::certified_data_set(root_hash);
+    }
+
+    fn data_certificate(&self) -> Option<Vec<u8>> {
+        api::data_certificate()
+    }
+
     async fn call(&self, canister: Principal, method: &str, argument: Vec<u8>) -> CallOutcome {
         if api::canister_status() != CanisterStatusCode::Running {
             // One call after the other could hold up the stop for long.

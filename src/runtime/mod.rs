@@ -58,6 +58,15 @@ pub trait Runtime {
     /// Has the periodic job run next at this time, or as soon after it as can be; without a time, not at
     /// all.
     fn wake(&self, at: Option<TimestampNs>);
+
+    /// Has the periodic job run in the next round.
+    fn wake_soon(&self);
+
+    /// Certifies the root hash of the answers. Only updates can.
+    fn set_certified_data(&self, root_hash: &[u8; 32]);
+
+    /// The certificate that covers the root hash; none outside of a query that was called as one.
+    fn data_certificate(&self) -> Option<Vec<u8>>;
 }
 
 /// How long an answer is waited for, in seconds.

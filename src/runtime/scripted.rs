@@ -43,7 +43,14 @@ pub struct ScriptedRuntime {
     pub woken: Cell<Option<TimestampNs>>,
     /// While set, calls stay unanswered for which no answer is there.
     pub hold: Rc<Cell<bool>>,
+    /// What is certified.
+    pub certified_data: Cell<[u8; 32]>,
+    /// What makes certificates, if queries have any.
+    pub certify: RefCell<Option<Certify>>,
 }
+
+/// Makes a certificate for a canister's certified data.
+pub type Certify = Box<dyn Fn(&Principal, &[u8; 32]) -> Vec<u8>>;
 
 impl ScriptedRuntime {
     /// What every call takes, until its answer comes.
@@ -65,6 +72,8 @@ impl ScriptedRuntime {
             fee_asked: Cell::default(),
             woken: Cell::default(),
             hold: Rc::default(),
+            certified_data: Cell::default(),
+            certify: RefCell::default(),
         }
     }
 
@@ -181,6 +190,21 @@ impl Runtime for ScriptedRuntime {
 
     fn wake(&self, at: Option<TimestampNs>) {
         self.woken.set(at);
+    }
+
+    fn wake_soon(&self) {
+        self.woken.set(Some(self.now.get()));
+    }
+
+    fn set_certified_data(&self, root_hash: &[u8; 32]) {
+        self.certified_data.set(*root_hash);
+    }
+
+    fn data_certificate(&self) -> Option<Vec<u8>> {
+        let certify = self.certify.borrow();
+        certify
+            .as_ref()
+            .map(|certify| certify(&self.canister_id(), &self.certified_data.get()))
     }
 
     fn call(

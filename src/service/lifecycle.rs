@@ -9,7 +9,7 @@ use crate::{
     runtime::Runtime,
     service::recover,
     storage::{self, payments::Change},
-    types::Account,
+    types::{Account, VERSION},
 };
 
 /// First settings: the defaults, then the changes asked for.
@@ -33,7 +33,7 @@ pub fn install<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
     let config = config.changed(changes)?;
     storage::config::write(&config)?;
     storage::counters::begin_price_revisions(runtime.now());
-    storage::audit::admin(installer, "install", crate::VERSION, runtime.now());
+    storage::audit::admin(installer, "install", VERSION, runtime.now());
     Ok(())
 }
 
@@ -59,7 +59,7 @@ pub fn upgrade<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
         let _ = storage::payments::record(&key, change, runtime.now());
     }
     storage::liabilities::rebuild();
-    storage::audit::admin(runtime.caller(), "upgrade", crate::VERSION, runtime.now());
+    storage::audit::admin(runtime.caller(), "upgrade", VERSION, runtime.now());
     recover::arm(runtime);
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::{
     site::{Found, Site},
     types::HttpResponse,
 };
-use crate::{runtime::timers, storage};
+use crate::{runtime::Runtime, storage};
 use ic_http_certification::{CERTIFICATE_EXPRESSION_HEADER_NAME, CERTIFICATE_HEADER_NAME};
 use std::{cell::RefCell, rc::Rc};
 
@@ -19,10 +19,10 @@ thread_local! {
 }
 
 /// Who sells, as the running canister knows it.
-pub fn seller() -> Seller {
+pub fn seller<R: Runtime>(runtime: &R) -> Seller {
     let config = storage::config::read();
     Seller {
-        canister: ic_cdk::api::canister_self(),
+        canister: runtime.canister_id(),
         network: config.network,
         origin: config.origin,
     }
@@ -34,9 +34,9 @@ pub fn seller() -> Seller {
 const STEP: usize = 128;
 
 /// Certifies all answers anew. For `init` and `post_upgrade`, which may execute 300 billion instructions.
-pub fn certify_all() {
+pub fn certify_all<R: Runtime>(runtime: &R) {
     storage::changes::take();
-    let seller = seller();
+    let seller = seller(runtime);
     let mut site = Site::default();
     let routes = storage::routes::all();
     site.set_all(
@@ -44,7 +44,7 @@ pub fn certify_all() {
             .chunk_by(|a, b| a.key.path == b.key.path)
             .map(|at_path| (at_path[0].key.path.clone(), seller.site_routes(at_path))),
     );
-    ic_cdk::api::certified_data_set(site.root_hash());
+    runtime.set_certified_data(&site.root_hash());
     SITE.replace(site);
 }
 
@@ -54,21 +54,21 @@ pub fn certify_all() {
 /// A change of many offers, such as a ledger's new fee, is certified in steps, the others in messages of
 /// their own (the timer's). Meanwhile queries prove some offers of before; a payment for one of them is refused, and
 /// the refusal has the new offers.
-pub fn certify_changes() {
+pub fn certify_changes<R: Runtime>(runtime: &R) {
     let (paths, more) = storage::changes::take_some(STEP);
     if more {
-        timers::wake_soon();
+        runtime.wake_soon();
     }
     if paths.is_empty() {
         return;
     }
-    let seller = seller();
+    let seller = seller(runtime);
     SITE.with_borrow_mut(|site| {
         site.set_all(paths.into_iter().map(|path| {
             let routes = seller.site_routes(&storage::routes::at_path(&path));
             (path, routes)
         }));
-        ic_cdk::api::certified_data_set(site.root_hash());
+        runtime.set_certified_data(&site.root_hash());
     });
 }
 
@@ -83,10 +83,15 @@ pub fn unpaid(method: &str, path: &str) -> Rc<Answer> {
 }
 
 /// A proven answer as the query's response; none if it cannot be given after all.
-pub fn respond(site: &Site, found: &Found<'_>, path: &str) -> Option<HttpResponse> {
+pub fn respond<R: Runtime>(
+    runtime: &R,
+    site: &Site,
+    found: &Found<'_>,
+    path: &str,
+) -> Option<HttpResponse> {
     let mut response = plain_response(found.answer())?;
     // There is no certificate when a query is called as an update; the subnet signs that answer.
-    if let Some(certificate) = ic_cdk::api::data_certificate() {
+    if let Some(certificate) = runtime.data_certificate() {
         certify_response(&mut response, site, found, path, &certificate)?;
     }
     Some(response)

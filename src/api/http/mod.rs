@@ -38,6 +38,7 @@ pub use types::{HttpRequest, HttpResponse, HttpUpdateRequest};
 pub use update::http_request_update;
 
 use crate::{
+    runtime::Runtime,
     storage,
     types::{Method, NonceKey},
 };
@@ -48,7 +49,7 @@ use url::RequestUrl;
 use x402_icp::decode::DecodedPayment;
 
 /// The query `http_request`: a proven answer, or the wish for an update call.
-pub fn http_request(request: HttpRequest) -> HttpResponse {
+pub fn http_request<R: Runtime>(runtime: &R, request: HttpRequest) -> HttpResponse {
     certification::with_site(|site| {
         let proven = decide(
             site,
@@ -58,7 +59,7 @@ pub fn http_request(request: HttpRequest) -> HttpResponse {
             request.body.len(),
         );
         proven
-            .and_then(|(found, url)| certification::respond(site, &found, &url.path))
+            .and_then(|(found, url)| certification::respond(runtime, site, &found, &url.path))
             .unwrap_or_else(HttpResponse::upgrade)
     })
 }

@@ -105,7 +105,7 @@ async fn paid<R: Runtime>(
     }
     let payment = match payment {
         Ok(payment) => payment,
-        Err(code) => return priced.map(|route| response::refused(&seller(), route, code)),
+        Err(code) => return priced.map(|route| response::refused(&seller(runtime), route, code)),
     };
     // Nothing to deliver, nothing to charge for.
     let deliverable = route.as_ref().is_some_and(|route| route.content.is_some());
@@ -134,10 +134,10 @@ async fn paid<R: Runtime>(
     )
     .await;
     // A ledger's changed fee changes the offers.
-    certification::certify_changes();
+    certification::certify_changes(runtime);
     let outcome = match outcome {
         Ok(outcome) => outcome,
-        Err(rejection) => return Some(rejected(rejection, priced)),
+        Err(rejection) => return Some(rejected(runtime, rejection, priced)),
     };
     Some(match outcome {
         PayOutcome::Paid { receipt, goods } => {
@@ -145,7 +145,7 @@ async fn paid<R: Runtime>(
         }
         // A payment that is none, sent to a route that asks for none by now.
         PayOutcome::Refused(refusal) => response::refused(
-            &seller(),
+            &seller(runtime),
             route.as_ref().filter(|route| !route.is_free())?,
             refusal.code,
         ),
@@ -154,11 +154,11 @@ async fn paid<R: Runtime>(
             message,
             payer,
             ..
-        } => response::not_settled(&seller(), code, Some(message), &payer, String::new()),
+        } => response::not_settled(&seller(runtime), code, Some(message), &payer, String::new()),
         PayOutcome::Pending { payment_id, payer } => {
             let transaction = payment_id.to_string();
             response::not_settled(
-                &seller(),
+                &seller(runtime),
                 Code::SettlementPending,
                 None,
                 &payer,
@@ -166,7 +166,7 @@ async fn paid<R: Runtime>(
             )
         }
         PayOutcome::Duplicate { payer, receipt, .. } => response::not_settled(
-            &seller(),
+            &seller(runtime),
             Code::DuplicateSettlement,
             None,
             &payer,
@@ -179,7 +179,11 @@ async fn paid<R: Runtime>(
 
 /// The answer to a payment that was not looked at, because of its identifier. Nothing is journalled, and
 /// no payment is said to have failed.
-fn rejected(rejection: Rejection, route: Option<&Rc<Route>>) -> HttpResponse {
+fn rejected<R: Runtime>(
+    runtime: &R,
+    rejection: Rejection,
+    route: Option<&Rc<Route>>,
+) -> HttpResponse {
     match (rejection, route) {
         (Rejection::Missing, _) => {
             response::refusal(400, r#"{"error":"payment_identifier_required"}"#)
@@ -191,7 +195,7 @@ fn rejected(rejection: Rejection, route: Option<&Rc<Route>>) -> HttpResponse {
             response::refusal(409, r#"{"error":"payment_identifier_conflict"}"#)
         }
         (Rejection::Full, Some(route)) => {
-            response::refused(&seller(), route, Code::LedgerUnavailable)
+            response::refused(&seller(runtime), route, Code::LedgerUnavailable)
         }
         (Rejection::Full, None) => response::refusal(503, r#"{"error":"too_many_identifiers"}"#),
     }

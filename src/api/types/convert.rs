@@ -78,7 +78,7 @@ impl From<settings::Config> for Config {
         let limits = config.limits;
         Config {
             network: config.network,
-            version: crate::VERSION.into(),
+            version: crate::types::VERSION.into(),
             pay_to: config.pay_to.into(),
             operators: config.operators,
             limits: Limits {

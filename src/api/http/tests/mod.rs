@@ -4,5 +4,6 @@ mod adversary;
 mod answers;
 mod large;
 mod limits;
+mod paid;
 mod prover;
 mod updates;

@@ -6,7 +6,7 @@ use crate::api::http::{
     site::{Found, Site, SiteRoute},
     types::HttpResponse,
 };
-use crate::domain::route::ContentMeta;
+use crate::{domain::route::ContentMeta, runtime::scripted::ScriptedRuntime};
 use candid::Principal;
 use ic_certification::{Certificate, HashTree, fork, labeled, leaf};
 use ic_http_certification as http;
@@ -35,7 +35,7 @@ impl Default for Prover {
         bytes[31] = 7;
         Self {
             key: PrivateKey::deserialize(&bytes).expect("a small number is a key"),
-            canister: Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, 1, 1, 1]),
+            canister: Principal::from_slice(&ScriptedRuntime::CANISTER),
             certificates: Default::default(),
         }
     }
