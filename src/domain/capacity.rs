@@ -68,7 +68,10 @@ impl LedgerHealth {
         self.settling = self.settling.saturating_sub(1);
         match state {
             State::Unknown { doubt, .. } => match doubt {
-                Doubt::Reject | Doubt::UnreadableReply | Doubt::ImplausibleBlock => {
+                Doubt::Reject
+                | Doubt::UnreadableReply
+                | Doubt::ImplausibleBlock
+                | Doubt::LedgerError => {
                     self.doubts = self.doubts.saturating_add(1);
                     self.last_doubt = now;
                 }

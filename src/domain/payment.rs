@@ -23,9 +23,7 @@
 //! 4. `NotMoved` before or on the first try: it provably did not. Final: one authorization has one
 //!    outcome, so that a payer who signs anew is not charged for both when somebody repeats the first.
 //!    On a later try it proves only that the later try did nothing: ledgers differ in what they check
-//!    before they look for duplicates. The payment is unknown again; if the later try was refused for want
-//!    of balance or allowance, the doubt says so ([`Doubt::NoFunds`]), and goes on saying so while every
-//!    further try is provably refused as well.
+//!    before they look for duplicates. The payment is unknown again.
 //! 5. `InDoubt`: the answer proves neither (system errors, unreadable replies, an upgrade or a trap
 //!    between the call and its answer, no answer at all).
 //! 6. `Retried`: the same call again, with the same memo and `created_at_time`, so that the ledger itself
@@ -42,10 +40,15 @@
 //! 11. `RefundTried`: the ledger is asked for the refund; journalled before the call. `RefundFailed`: why
 //!     it is still owed.
 //! 12. `RefundMoved`: the refund is in a block.
-//! 13. `Lapsed`, of an unknown payment with [`Doubt::NoFunds`] that no ledger makes any more: it stays unknown,
+//! 13. `Lapsed`, of an unknown payment whose tries were in vain and that no ledger makes any more: it stays unknown,
 //!     and nothing is held for it from now on.
 //! 14. `ResolvedMoved`, `ResolvedNotMoved`, of an unknown payment: as 7 and 8, on the word of a controller, where no
 //!     log can tell.
+//!
+//! *In vain* is a payment while every try of it was: refused, or ended by an error of the ledger's own
+//! ([`Doubt::LedgerError`]). That proves nothing, but keys without money can have such payments whenever a ledger is
+//! stopped. After any other unclear answer a payment is in vain only if a later try was refused for want of balance or
+//! allowance ([`Doubt::NoFunds`]), and every one since was in vain as well.
 //!
 //! Every other combination is refused and changes nothing. `Failed`, `Delivered` and `Refunded` are
 //! final, and the block of a payment never changes.
@@ -68,8 +71,8 @@ pub enum State {
     Settling {
         /// Which try this is, from 1.
         attempt: u16,
-        /// Whether an earlier try was refused for want of funds, and every one since provably moved nothing.
-        lacked_funds: bool,
+        /// Whether the earlier tries were in vain, as on the first.
+        in_vain: bool,
     },
     /// Nobody knows yet whether the money moved.
     Unknown {
@@ -79,6 +82,9 @@ pub enum State {
         since: TimestampNs,
         /// How often the ledger has been asked.
         attempts: u16,
+        /// Whether the tries were in vain: the last ones refused or ended by an error of the ledger's own, and those
+        /// before, if any, followed by a refusal for want of funds.
+        in_vain: bool,
     },
     /// The money provably did not move.
     Failed {
@@ -157,6 +163,11 @@ impl State {
         )
     }
 
+    /// Whether it is unknown, and nothing needs to be held for it once no ledger makes it any more.
+    pub fn can_lapse(&self) -> bool {
+        matches!(self, State::Unknown { doubt, in_vain: true, .. } if *doubt != Doubt::Lapsed)
+    }
+
     /// Whether it is unknown and nothing is held for it any more.
     pub fn has_lapsed(&self) -> bool {
         matches!(
@@ -224,7 +235,7 @@ pub enum Event {
     ProvedNotMoved(Failure),
     /// The present message answers with what was bought.
     Delivered,
-    /// Nothing is held any more for a payment that the payer could not have made.
+    /// Nothing is held any more for a payment that was tried in vain.
     Lapsed,
     /// A controller has found the transfer.
     ResolvedMoved {
@@ -269,10 +280,11 @@ pub fn step(
     event: &Event,
     now: TimestampNs,
 ) -> Result<State, IllegalTransition> {
-    let unknown = |doubt, attempts| State::Unknown {
+    let unknown = |doubt: Doubt, attempts, in_vain| State::Unknown {
         doubt,
         since: now,
         attempts,
+        in_vain: doubt.is_in_vain(in_vain),
     };
     let failed = |failure: &Failure| State::Failed {
         failure: failure.clone(),
@@ -282,16 +294,16 @@ pub fn step(
         (None, Event::Opened) => State::Reserved,
         (Some(State::Reserved), Event::Asked) => State::Settling {
             attempt: 1,
-            lacked_funds: false,
+            in_vain: true,
         },
         (
             Some(State::Unknown {
-                attempts, doubt, ..
+                attempts, in_vain, ..
             }),
             Event::Retried,
         ) => State::Settling {
             attempt: attempts.saturating_add(1).max(2),
-            lacked_funds: matches!(doubt, Doubt::NoFunds | Doubt::Lapsed),
+            in_vain: *in_vain,
         },
         (Some(State::Settling { .. } | State::Unknown { .. }), Event::Moved { block })
         | (
@@ -316,29 +328,27 @@ pub fn step(
         {
             return Err(illegal(state, event));
         }
-        // A try that moved nothing takes nothing away from what an earlier one showed.
-        (
-            Some(State::Settling {
-                attempt,
-                lacked_funds: true,
-            }),
-            Event::NotMoved(_),
-        ) => unknown(Doubt::NoFunds, *attempt),
-        (Some(State::Settling { attempt, .. }), Event::NotMoved(failure)) => {
-            unknown(Doubt::of_refused_retry(failure), *attempt)
+        (Some(State::Settling { attempt, in_vain }), Event::NotMoved(failure)) => {
+            unknown(Doubt::of_refused_retry(failure), *attempt, *in_vain)
         }
-        (Some(State::Settling { attempt, .. }), Event::InDoubt(doubt)) => unknown(*doubt, *attempt),
+        (Some(State::Settling { attempt, in_vain }), Event::InDoubt(doubt)) => {
+            unknown(*doubt, *attempt, *in_vain)
+        }
         (
-            Some(State::Unknown {
-                doubt: Doubt::NoFunds,
-                since,
-                attempts,
-            }),
+            Some(
+                state @ State::Unknown {
+                    since,
+                    attempts,
+                    in_vain,
+                    ..
+                },
+            ),
             Event::Lapsed,
-        ) => State::Unknown {
+        ) if state.can_lapse() => State::Unknown {
             doubt: Doubt::Lapsed,
             since: *since,
             attempts: *attempts,
+            in_vain: *in_vain,
         },
         (Some(State::Settled { block, at }), Event::Delivered) => State::Delivered {
             block: *block,

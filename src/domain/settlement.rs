@@ -170,7 +170,8 @@ enum Answer {
 /// error, a call that was not sent, and the three reject codes with which the system guarantees that the
 /// callee did not run (1 SYS_FATAL, 2 SYS_TRANSIENT, 3 DESTINATION_INVALID). Everything else proves
 /// nothing: a canister can act and then reject (4), act, await and then trap (5), or act after our
-/// deadline (6 SYS_UNKNOWN), and an unreadable reply says only that the ledger did run.
+/// deadline (6 SYS_UNKNOWN), and an unreadable reply says only that the ledger did run. Of 4 and 5 it is known at least
+/// that the ledger's own execution ended with an error, or could not begin: [`Doubt::LedgerError`].
 ///
 /// `known_block` is the highest block that this ledger had named when the call was made: `Ok` with a
 /// block that is not above it names somebody else's transfer. Whether the block is known to show another transfer
@@ -188,6 +189,7 @@ pub fn judge(
         CallOutcome::Rejected { code, message } if did_not_run(*code) => plain(unavailable(
             format!("the ledger cannot be reached: {message}"),
         )),
+        CallOutcome::Rejected { code: 4..=5, .. } => plain(Event::InDoubt(Doubt::LedgerError)),
         CallOutcome::Rejected { .. } => plain(Event::InDoubt(Doubt::Reject)),
     }
 }

@@ -244,12 +244,13 @@ fn a_payer_who_only_fails_is_slowed_down_and_one_success_ends_it() {
 fn a_ledger_that_answers_unclearly_gets_a_pause_and_then_one_payment() {
     let settling = State::Settling {
         attempt: 1,
-        lacked_funds: false,
+        in_vain: true,
     };
     let unknown = State::Unknown {
         doubt: Doubt::Reject,
         since: NOW,
         attempts: 1,
+        in_vain: false,
     };
     let mut load = Load::default();
     for _ in 0..MAX_DOUBTS {
@@ -288,6 +289,7 @@ fn a_ledger_that_answers_unclearly_gets_a_pause_and_then_one_payment() {
             doubt,
             since: later,
             attempts: 2,
+            in_vain: false,
         },
         later,
     );

@@ -49,7 +49,7 @@ impl FailureKind {
 /// Why nobody knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doubt {
-    /// The call ended with a reject that does not exclude that the ledger acted.
+    /// The call ended with a reject that tells nothing of the ledger, as when the deadline is over.
     Reject,
     /// The ledger's reply cannot be read.
     UnreadableReply,
@@ -63,16 +63,18 @@ pub enum Doubt {
     ImplausibleBlock,
     /// No answer came, although none can come any more.
     NoAnswer,
-    /// A later try was refused because the payer's balance or allowance did not cover it, and none since may have
-    /// moved anything.
+    /// A later try was refused because the payer's balance or allowance did not cover it.
     NoFunds,
-    /// As [`Doubt::NoFunds`], and no ledger makes the transfer any more: nothing is held for it.
+    /// The tries were in vain, and no ledger makes the transfer any more: nothing is held for it.
     Lapsed,
+    /// The ledger ended the call with an error of its own: it rejected, trapped, or was stopped. It may have acted
+    /// before.
+    LedgerError,
 }
 
 impl Doubt {
     /// Every doubt, in the order of their numbers in storage.
-    pub const ALL: [Doubt; 9] = [
+    pub const ALL: [Doubt; 10] = [
         Doubt::Reject,
         Doubt::UnreadableReply,
         Doubt::Trapped,
@@ -82,6 +84,7 @@ impl Doubt {
         Doubt::NoAnswer,
         Doubt::NoFunds,
         Doubt::Lapsed,
+        Doubt::LedgerError,
     ];
 
     /// The doubt that a later try leaves which was refused so. The failure proves nothing of the first try,
@@ -90,6 +93,20 @@ impl Doubt {
         match failure.kind {
             FailureKind::InsufficientFunds | FailureKind::InsufficientAllowance => Doubt::NoFunds,
             FailureKind::FeeChanged | FailureKind::LedgerUnavailable => Doubt::RetryRefused,
+        }
+    }
+
+    /// Whether a payment is in vain after a try that left this doubt. `before`: whether it was until then.
+    pub fn is_in_vain(self, before: bool) -> bool {
+        match self {
+            Doubt::NoFunds | Doubt::Lapsed => true,
+            Doubt::RetryRefused | Doubt::LedgerError => before,
+            Doubt::Reject
+            | Doubt::UnreadableReply
+            | Doubt::Trapped
+            | Doubt::Upgraded
+            | Doubt::ImplausibleBlock
+            | Doubt::NoAnswer => false,
         }
     }
 
@@ -110,7 +127,10 @@ impl Doubt {
             Doubt::NoAnswer => "the ledger's answer never came",
             Doubt::NoFunds => "the payer's balance or allowance did not cover a later try",
             Doubt::Lapsed => {
-                "the payer's balance or allowance did not cover a later try, and it is too late for more: nothing is held"
+                "the ledger made no transfer as far as it said, and it is too late for more: nothing is held"
+            }
+            Doubt::LedgerError => {
+                "the ledger ended the call with an error, which does not prove that it did nothing"
             }
         }
     }

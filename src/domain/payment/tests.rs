@@ -25,17 +25,20 @@ pub(crate) fn arb_state() -> impl Strategy<Value = State> {
     let time = || any::<u64>().prop_map(TimestampNs);
     prop_oneof![
         Just(State::Reserved),
-        (1u16.., any::<bool>()).prop_map(|(attempt, lacked_funds)| State::Settling {
+        (1u16.., any::<bool>()).prop_map(|(attempt, in_vain)| State::Settling {
             attempt,
-            lacked_funds: lacked_funds && attempt > 1,
+            in_vain: in_vain || attempt == 1,
         }),
         (block(), time()).prop_map(|(block, at)| State::Settled { block, at }),
         (arb_failure(), time()).prop_map(|(failure, at)| State::Failed { failure, at }),
-        (arb_doubt(), time(), any::<u16>()).prop_map(|(doubt, since, attempts)| State::Unknown {
-            doubt,
-            since,
-            attempts
-        }),
+        (arb_doubt(), time(), any::<u16>(), any::<bool>()).prop_map(
+            |(doubt, since, attempts, in_vain)| State::Unknown {
+                doubt,
+                since,
+                attempts,
+                in_vain,
+            }
+        ),
         (block(), time(), time()).prop_map(|(block, settled_at, at)| State::Delivered {
             block,
             settled_at,
@@ -109,32 +112,43 @@ mod step {
     fn settling_in(attempt: u16) -> State {
         State::Settling {
             attempt,
-            lacked_funds: false,
+            in_vain: attempt == 1,
+        }
+    }
+
+    fn unknown(doubt: Doubt, attempts: u16, in_vain: bool) -> State {
+        State::Unknown {
+            doubt,
+            since: NOW,
+            attempts,
+            in_vain,
         }
     }
 
     #[test]
-    fn want_of_funds_is_forgotten_when_a_later_try_may_have_moved_the_money() {
-        let unknown = |doubt, attempts| State::Unknown {
-            doubt,
-            since: NOW,
-            attempts,
-        };
-        let retried = step(Some(&unknown(Doubt::NoFunds, 2)), &Event::Retried, NOW).unwrap();
+    fn tries_in_vain_are_forgotten_when_a_later_one_may_have_moved_the_money() {
+        let in_vain = unknown(Doubt::NoFunds, 2, true);
+        let retried = step(Some(&in_vain), &Event::Retried, NOW).unwrap();
         for kind in FailureKind::ALL {
             let refused = Event::NotMoved(Failure { kind, ..failure() });
-            let after = step(Some(&retried), &refused, NOW);
-            assert_eq!(after, Ok(unknown(Doubt::NoFunds, 3)), "{kind:?}");
+            let after = step(Some(&retried), &refused, NOW).unwrap();
+            assert!(after.can_lapse(), "{kind:?}");
         }
-        for doubt in Doubt::ALL {
+        for doubt in [
+            Doubt::Reject,
+            Doubt::UnreadableReply,
+            Doubt::Trapped,
+            Doubt::Upgraded,
+            Doubt::ImplausibleBlock,
+            Doubt::NoAnswer,
+        ] {
             let after = step(Some(&retried), &Event::InDoubt(doubt), NOW).unwrap();
-            assert_eq!(after, unknown(doubt, 3));
+            assert_eq!(after, unknown(doubt, 3, false));
             let once_more = step(Some(&after), &Event::Retried, NOW).unwrap();
-            let still = matches!(doubt, Doubt::NoFunds | Doubt::Lapsed);
-            assert!(
-                matches!(once_more, State::Settling { lacked_funds, .. } if lacked_funds == still)
-            );
+            assert_eq!(once_more, settling_in(4));
         }
+        let after = step(Some(&retried), &Event::InDoubt(Doubt::LedgerError), NOW);
+        assert_eq!(after, Ok(unknown(Doubt::LedgerError, 3, true)));
     }
 
     #[test]
@@ -167,11 +181,7 @@ mod step {
 
     #[test]
     fn should_believe_the_block_log_only_about_what_is_unknown() {
-        let unknown = State::Unknown {
-            doubt: Doubt::Reject,
-            since: NOW,
-            attempts: 3,
-        };
+        let unknown = unknown(Doubt::Reject, 3, false);
         let block = BlockIndex(8);
         let moved = Event::ProvedMoved { block };
         let not_moved = Event::ProvedNotMoved(failure());
@@ -198,11 +208,7 @@ mod step {
         let second = settling_in(2);
         assert_eq!(
             step(Some(&second), &Event::NotMoved(failure()), NOW),
-            Ok(State::Unknown {
-                doubt: Doubt::NoFunds,
-                since: NOW,
-                attempts: 2
-            })
+            Ok(unknown(Doubt::NoFunds, 2, true))
         );
         let other = Failure {
             kind: FailureKind::FeeChanged,
@@ -218,24 +224,18 @@ mod step {
     }
 
     #[test]
-    fn only_what_lacked_funds_lapses_and_it_stays_unknown() {
+    fn only_what_was_tried_in_vain_lapses_and_it_stays_unknown() {
+        let lapsed = unknown(Doubt::Lapsed, 2, true);
         for doubt in Doubt::ALL {
-            let unknown = |doubt| State::Unknown {
-                doubt,
-                since: NOW,
-                attempts: 2,
-            };
-            let lapsed = step(Some(&unknown(doubt)), &Event::Lapsed, TimestampNs(9));
+            let later = TimestampNs(9);
+            let clear = step(Some(&unknown(doubt, 2, true)), &Event::Lapsed, later);
             match doubt {
-                Doubt::NoFunds => assert_eq!(lapsed, Ok(unknown(Doubt::Lapsed))),
-                _ => assert!(lapsed.is_err(), "{doubt:?}"),
+                Doubt::Lapsed => assert!(clear.is_err(), "once"),
+                _ => assert_eq!(clear.as_ref(), Ok(&lapsed), "{doubt:?}"),
             }
+            let unclear = step(Some(&unknown(doubt, 2, false)), &Event::Lapsed, later);
+            assert!(unclear.is_err(), "{doubt:?}");
         }
-        let lapsed = State::Unknown {
-            doubt: Doubt::Lapsed,
-            since: NOW,
-            attempts: 2,
-        };
         assert!(lapsed.is_open() && !lapsed.is_owed());
         let block = BlockIndex(8);
         assert_eq!(
@@ -289,24 +289,19 @@ mod step {
 
     #[test]
     fn should_count_tries() {
-        let unknown = State::Unknown {
-            doubt: Doubt::Reject,
-            since: NOW,
-            attempts: 1,
-        };
         assert_eq!(
-            step(Some(&unknown), &Event::Retried, NOW),
+            step(
+                Some(&unknown(Doubt::Reject, 1, false)),
+                &Event::Retried,
+                NOW
+            ),
             Ok(settling_in(2))
         );
         // However long it goes on, a later try never passes for the first.
         for attempts in [0, u16::MAX] {
-            let unknown = State::Unknown {
-                doubt: Doubt::Reject,
-                since: NOW,
-                attempts,
-            };
-            let Ok(State::Settling { attempt, .. }) = step(Some(&unknown), &Event::Retried, NOW)
-            else {
+            let unknown = unknown(Doubt::Reject, attempts, false);
+            let retried = step(Some(&unknown), &Event::Retried, NOW);
+            let Ok(State::Settling { attempt, .. }) = retried else {
                 panic!("a retry settles");
             };
             assert!(attempt > 1);
@@ -325,13 +320,7 @@ mod step {
             | Event::ResolvedNotMoved(_) => {
                 matches!(state, Some(State::Unknown { .. }))
             }
-            Event::Lapsed => matches!(
-                state,
-                Some(State::Unknown {
-                    doubt: Doubt::NoFunds,
-                    ..
-                })
-            ),
+            Event::Lapsed => state.is_some_and(State::can_lapse),
             Event::Moved { .. } => {
                 matches!(state, Some(State::Settling { .. } | State::Unknown { .. }))
             }
@@ -413,13 +402,53 @@ mod step {
             prop_assert!(refunds <= 1 && (refunds == 0 || due));
         }
 
+        /// Of any tries in any order: a payment lapses if none was unclear in another way than by an error of the
+        /// ledger's own, but for those before a refusal for want of funds.
+        #[test]
+        fn should_lapse_only_after_tries_in_vain(
+            tries in prop::collection::vec(
+                prop_oneof![
+                    arb_failure().prop_map(Event::NotMoved),
+                    arb_doubt().prop_map(Event::InDoubt),
+                    Just(Event::InDoubt(Doubt::LedgerError)),
+                ],
+                1..8,
+            ),
+        ) {
+            let mut state = step(Some(&State::Reserved), &Event::Asked, NOW).unwrap();
+            let mut unclear = false;
+            for (n, event) in tries.iter().enumerate() {
+                if n == 0 && !matches!(event, Event::InDoubt(_)) {
+                    return Ok(());
+                }
+                state = step(Some(&state), event, NOW).unwrap();
+                unclear = match event {
+                    Event::NotMoved(failure) => {
+                        let funds = [FailureKind::InsufficientFunds, FailureKind::InsufficientAllowance];
+                        unclear && !funds.contains(&failure.kind)
+                    }
+                    Event::InDoubt(Doubt::LedgerError | Doubt::RetryRefused) => unclear,
+                    // No answer leaves these by itself.
+                    Event::InDoubt(Doubt::NoFunds | Doubt::Lapsed) => return Ok(()),
+                    _ => true,
+                };
+                let lapsed = step(Some(&state), &Event::Lapsed, NOW);
+                prop_assert_eq!(lapsed.is_ok(), !unclear, "{:?}", tries);
+                if n + 1 < tries.len() {
+                    // It lapses now or later, and is tried again or not: what is known stays known.
+                    let from = if n % 2 == 0 { lapsed.as_ref().unwrap_or(&state) } else { &state };
+                    state = step(Some(from), &Event::Retried, NOW).unwrap();
+                }
+            }
+        }
+
         /// After the first doubt, nothing but the ledger's word that the money moved, its whole block log, or
         /// a controller decides.
         #[test]
         fn should_never_fail_after_a_doubt_without_the_block_log(
             events in prop::collection::vec(arb_event(), 0..40),
         ) {
-            let mut state = State::Unknown { doubt: Doubt::Reject, since: NOW, attempts: 1 };
+            let mut state = unknown(Doubt::Reject, 1, false);
             for event in events {
                 let Ok(next) = super::super::step(Some(&state), &event, NOW) else {
                     continue;

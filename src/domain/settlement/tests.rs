@@ -186,7 +186,10 @@ fn only_rejects_of_the_system_prove_that_the_ledger_did_not_run() {
     for code in [1, 2, 3] {
         assert_eq!(kind(rejected(code)), FailureKind::LedgerUnavailable);
     }
-    for code in [0, 4, 5, 6, 7, u32::MAX] {
+    for code in [4, 5] {
+        assert_eq!(rejected(code), Event::InDoubt(Doubt::LedgerError));
+    }
+    for code in [0, 6, 7, u32::MAX] {
         assert_eq!(rejected(code), Event::InDoubt(Doubt::Reject));
     }
     let not_sent = judged(&CallOutcome::NotSent("no cycles".into())).event;

@@ -9,9 +9,9 @@
 //!    transfer, the payment is settled.
 //! 3. If the complete log lacks it at a time when the ledger takes it no more, the payment has failed. A log that ends
 //!    before a block which the ledger named is not complete.
-//! 4. If a repetition was refused because the payer had no funds, nothing is held for it from that time on: where
-//!    the ledger has a log, once it was read as far as it can be; and what no log tells a controller may
-//!    decide ([`resolve`]).
+//! 4. If every try was in vain (refused, or ended by an error of the ledger's own), or a repetition was refused because
+//!    the payer had no funds, nothing is held for it from that time on: where the ledger has a log, once it was read as
+//!    far as it can be; and what no log tells a controller may decide ([`resolve`]).
 //!
 //! A tick does a bounded number of things, for each payment at most one at a time (the state of the
 //! payment is the lock), and for all of them at one time: a ledger that does not answer holds up nobody
@@ -202,20 +202,17 @@ fn plan<R: Runtime>(runtime: &R, key: &NonceKey) -> Option<Work> {
     None
 }
 
-/// Holds nothing any more for a payment that was repeated in vain, for want of funds, and that no ledger makes
-/// any more: anybody can have keys without money, and what they pay must not bind what is there. `looked_at`: when
-/// whatever could tell more of it began to be looked at.
+/// Holds nothing any more for a payment that was tried in vain, and that no ledger makes any more: anybody can have keys
+/// without money, and what they pay must not bind what is there. `looked_at`: when whatever could tell more of it began
+/// to be looked at.
 fn lapse(key: &NonceKey, payment: &Payment, looked_at: TimestampNs, now: TimestampNs) {
-    let in_vain = matches!(
-        payment.state,
-        State::Unknown {
-            doubt: Doubt::NoFunds,
-            ..
+    if payment.state.can_lapse() && looked_at > payment.created_at.plus(WINDOW) {
+        let due = storage::payments::due_at(key);
+        let lapsed = storage::payments::record(key, Change::Event(Event::Lapsed), now);
+        // It is looked at no sooner than it would have been.
+        if let (Ok(_), Some(due)) = (lapsed, due) {
+            storage::payments::postpone(key, due);
         }
-    );
-    if in_vain && looked_at > payment.created_at.plus(WINDOW) {
-        // The one state that this event fits.
-        let _ = storage::payments::record(key, Change::Event(Event::Lapsed), now);
     }
 }
 

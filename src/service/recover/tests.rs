@@ -6,6 +6,7 @@ mod odd_blocks;
 mod resolved;
 mod same_again;
 mod short_logs;
+mod stopped;
 
 use super::*;
 use crate::{

@@ -284,7 +284,12 @@ pub fn due(lane: Lane, now: TimestampNs, limit: usize) -> Vec<NonceKey> {
 /// Whether something is due for this payment. A payment that is settling is due when its answer can come
 /// no more: it counts as unknown then.
 pub fn is_due(key: &NonceKey, now: TimestampNs) -> bool {
-    with(|tables| tables.schedule.due_at(&key.0).is_some_and(|due| due <= now))
+    due_at(key).is_some_and(|due| due <= now)
+}
+
+/// When something is due for this payment.
+pub fn due_at(key: &NonceKey) -> Option<TimestampNs> {
+    with(|tables| tables.schedule.due_at(&key.0))
 }
 
 /// Leaves this payment alone until then, or until its state changes. Forgotten by an upgrade.

@@ -106,9 +106,8 @@ pub struct OpenRow {
     valid_before: Option<u64>,
     #[n(6)]
     known_block: Option<u64>,
-    /// Only while it is being settled, if so.
     #[n(7)]
-    lacked_funds: Option<bool>,
+    in_vain: bool,
 }
 
 storable_row!(OpenRow);
@@ -116,14 +115,15 @@ storable_row!(OpenRow);
 impl OpenRow {
     /// `None` if the ledger is not registered, or the payment not open.
     pub fn new(payment: &Payment, opening: &Opening) -> Option<Self> {
-        let (attempt, doubt, since) = match &payment.state {
-            State::Reserved => (0, None, opening.tried_at),
-            State::Settling { attempt, .. } => (*attempt, None, opening.tried_at),
+        let (attempt, doubt, since, in_vain) = match &payment.state {
+            State::Reserved => (0, None, opening.tried_at, false),
+            State::Settling { attempt, in_vain } => (*attempt, None, opening.tried_at, *in_vain),
             State::Unknown {
                 doubt,
                 since,
                 attempts,
-            } => (*attempts, Some(doubt_number(*doubt)), *since),
+                in_vain,
+            } => (*attempts, Some(doubt_number(*doubt)), *since, *in_vain),
             _ => return None,
         };
         Some(OpenRow {
@@ -134,14 +134,7 @@ impl OpenRow {
             template: None,
             valid_before: opening.valid_before,
             known_block: opening.known_block.map(|block| block.0),
-            lacked_funds: matches!(
-                payment.state,
-                State::Settling {
-                    lacked_funds: true,
-                    ..
-                }
-            )
-            .then_some(true),
+            in_vain,
         })
     }
 
@@ -150,12 +143,13 @@ impl OpenRow {
             (None, 0) => State::Reserved,
             (None, attempt) => State::Settling {
                 attempt,
-                lacked_funds: self.lacked_funds.unwrap_or_default(),
+                in_vain: self.in_vain,
             },
             (Some(number), attempts) => State::Unknown {
                 doubt: doubt(number),
                 since: TimestampNs(self.since),
                 attempts,
+                in_vain: self.in_vain,
             },
         };
         self.terms.payment(state)

@@ -134,7 +134,7 @@ mod tests {
             key,
             &State::Settling {
                 attempt: 1,
-                lacked_funds: false,
+                in_vain: true,
             },
             now,
             Seconds::DAY,

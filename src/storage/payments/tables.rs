@@ -8,7 +8,7 @@ use super::{
 use crate::{
     domain::{
         capacity::{FailingPayers, LedgerHealth},
-        payment::{Doubt, Event, IllegalTransition, Payment, RefundCause, State, step},
+        payment::{Event, IllegalTransition, Payment, RefundCause, State, step},
         settlement::Claimant,
     },
     storage::{
@@ -76,16 +76,6 @@ fn one_less<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K) {
             count.remove();
         }
     }
-}
-
-/// The state as this event alone makes it: what an earlier answer of the ledger showed stays in the state, and
-/// is no sign that the ledger answers now.
-fn heard(state: &State, event: Option<&Event>) -> State {
-    let mut heard = state.clone();
-    if let (State::Unknown { doubt, .. }, Some(Event::NotMoved(failure))) = (&mut heard, event) {
-        *doubt = Doubt::of_refused_retry(failure);
-    }
-    heard
 }
 
 pub fn half(id: &PaymentId) -> [u8; 16] {
@@ -278,7 +268,7 @@ impl Tables {
         liabilities::note(key, earlier.as_ref(), &payment);
         self.count(payment.response, did_wait, &payment.state);
         let health = self.health.entry(payment.ledger).or_default();
-        health.note(was_settling, &heard(&payment.state, last), now);
+        health.note(was_settling, &payment.state, now);
         self.count_settling(payment.from.owner, was_settling, &payment.state);
         self.failing.note(payment.from.owner, &payment.state, now);
         audit::payment(&payment.id, transition, now);

@@ -50,7 +50,7 @@ pub(crate) fn payment(n: u32, payer: u8) -> Payment {
         response: Some(3),
         state: State::Settling {
             attempt: 1,
-            lacked_funds: false,
+            in_vain: true,
         },
     }
 }

@@ -80,7 +80,7 @@ fn should_say_where_a_payment_stands_and_no_more() {
         (
             State::Settling {
                 attempt: 2,
-                lacked_funds: false,
+                in_vain: true,
             },
             json!({ "status": "settling" }),
         ),
@@ -89,6 +89,7 @@ fn should_say_where_a_payment_stands_and_no_more() {
                 doubt: Doubt::Reject,
                 since,
                 attempts: 1,
+                in_vain: false,
             },
             json!({ "status": "unknown" }),
         ),

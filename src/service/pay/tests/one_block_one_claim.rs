@@ -245,13 +245,14 @@ fn what_is_owed_is_never_called_a_duplicate() {
         State::Reserved,
         State::Settling {
             attempt: 1,
-            lacked_funds: false,
+            in_vain: true,
         },
         State::Settled { block, at },
         State::Unknown {
             doubt: Doubt::NoAnswer,
             since: NOW,
             attempts: 1,
+            in_vain: false,
         },
     ] {
         let payment = Payment {

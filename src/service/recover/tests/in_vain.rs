@@ -3,14 +3,14 @@
 use super::*;
 use crate::{domain::config::Config, storage::liabilities};
 
-const HOUR: u32 = 3_600;
+pub(super) const HOUR: u32 = 3_600;
 
 fn treasury(shop: &Shop) -> Account {
     Account::from(shop.runtime.canister_id())
 }
 
 /// A shop that is paid into the canister's own account.
-fn own_shop(with_log: bool) -> Shop {
+pub(super) fn own_shop(with_log: bool) -> Shop {
     let shop = if with_log { shop() } else { pay::tests::shop() };
     liabilities::set_canister(shop.runtime.canister_id());
     let config = Config {
@@ -21,13 +21,13 @@ fn own_shop(with_log: bool) -> Shop {
     shop
 }
 
-fn held(shop: &Shop) -> u128 {
+pub(super) fn held(shop: &Shop) -> u128 {
     let owed = liabilities::owed_by(&ledger(0).id, &treasury(shop));
     owed.held.amount().0
 }
 
 /// How the ledger refuses keys that have nothing: some look at the allowance first.
-fn without_money(n: u8) -> Result<Nat, TransferFromError> {
+pub(super) fn without_money(n: u8) -> Result<Nat, TransferFromError> {
     let zero = || Nat::from(0u8);
     Err(match n % 2 {
         0 => TransferFromError::InsufficientFunds { balance: zero() },
@@ -35,7 +35,7 @@ fn without_money(n: u8) -> Result<Nat, TransferFromError> {
     })
 }
 
-fn has_lapsed(shop: &Shop, request: &PaymentRequest) -> bool {
+pub(super) fn has_lapsed(shop: &Shop, request: &PaymentRequest) -> bool {
     shop.state(request).has_lapsed()
 }
 
@@ -52,7 +52,7 @@ fn in_vain(shop: &Shop) -> Vec<PaymentRequest> {
 }
 
 /// To the last moment at which a ledger may make the transfers.
-fn to_the_end_of_the_window(shop: &Shop, request: &PaymentRequest) {
+pub(super) fn to_the_end_of_the_window(shop: &Shop, request: &PaymentRequest) {
     let created = payments::payment(&id(request)).unwrap().created_at;
     shop.runtime.now.set(created.plus(WINDOW));
 }

@@ -1,0 +1,165 @@
+//! Keys without money that pay while a ledger is stopped, and are never asked for again: the ledger runs again when
+//! their authorizations have ended.
+
+use super::{
+    in_vain::{HOUR, has_lapsed, held, own_shop, to_the_end_of_the_window, without_money},
+    *,
+};
+use crate::domain::settlement::CallOutcome;
+
+/// What the system says for a canister that is stopped or traps.
+const STOPPED: u32 = 5;
+/// What a canister says that rejects.
+const REJECTED: u32 = 4;
+/// What the system says when nobody knows.
+const UNKNOWN: u32 = 6;
+
+impl Shop {
+    /// A payment whose first call was rejected so.
+    fn rejected(&self, payer: u8, nonce: u8, code: u32) -> PaymentRequest {
+        let request = self.request(payer, nonce);
+        self.will_reject(code);
+        let _ = self.settle(&request);
+        assert!(is_unknown(&self.state(&request)));
+        request
+    }
+}
+
+fn while_stopped(shop: &Shop) -> Vec<PaymentRequest> {
+    let requests: Vec<_> = (0..5).map(|n| shop.rejected(n, n, STOPPED)).collect();
+    assert_eq!(held(shop), 50_000);
+    requests
+}
+
+#[test]
+fn keys_that_pay_while_a_ledger_is_stopped_leave_nothing_held_after_the_window_without_a_log() {
+    let shop = own_shop(false);
+    let requests = while_stopped(&shop);
+    shop.after_expiry().tick();
+    to_the_end_of_the_window(&shop, &requests[0]);
+    shop.tick();
+    assert_eq!(held(&shop), 50_000, "the window is not over");
+    shop.later(1).tick();
+    assert_eq!(held(&shop), 0);
+    assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
+    assert_eq!(shop.runtime.made(), 5, "they were never asked for again");
+}
+
+#[test]
+fn keys_that_pay_while_a_ledger_is_stopped_leave_nothing_held_though_the_log_cannot_be_read() {
+    let shop = own_shop(true);
+    let requests = while_stopped(&shop);
+    to_the_end_of_the_window(&shop, &requests[0]);
+    shop.will_reject(STOPPED).tick();
+    assert_eq!(held(&shop), 50_000, "the window is not over");
+    shop.later(HOUR).will_reject(STOPPED).tick();
+    assert_eq!(held(&shop), 0);
+    assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
+}
+
+/// The ledger made it, and trapped when it answered.
+#[test]
+fn what_has_lapsed_is_owed_when_it_is_found_in_the_log() {
+    let shop = own_shop(true);
+    let requests = while_stopped(&shop);
+    let ours = shop.block(&requests[3]);
+    to_the_end_of_the_window(&shop, &requests[0]);
+    shop.later(1).will_reject(STOPPED).tick();
+    assert_eq!(held(&shop), 0);
+    shop.later(2 * HOUR).will_show(1, vec![(0, ours)]).tick();
+    assert_eq!(settled_in(&shop.state(&requests[3])), Some(0));
+    assert_eq!(held(&shop), 10_000, "what moved is owed");
+    assert_eq!(shop.fetch(&requests[3]), b"goods");
+}
+
+/// Errors of the ledger and refusals in any order: no try is one of which nothing is known.
+#[test]
+fn errors_of_the_ledger_and_refusals_of_every_kind_are_in_vain() {
+    let shop = own_shop(false);
+    let request = shop.rejected(1, 1, REJECTED);
+    let expected_fee = Nat::from(25u8);
+    shop.later(5)
+        .will(Err(TransferFromError::BadFee { expected_fee }));
+    shop.tick();
+    shop.later(10).will_reject(STOPPED).tick();
+    shop.later(20).will_reject(2).tick();
+    shop.later(40).will_reject(REJECTED).tick();
+    assert_eq!(shop.runtime.made(), 5);
+    to_the_end_of_the_window(&shop, &request);
+    shop.later(HOUR).tick();
+    assert!(has_lapsed(&shop, &request));
+}
+
+/// Whatever else was answered, at whichever try, may have been a transfer.
+#[test]
+fn what_was_answered_unclearly_once_stays_held() {
+    let unreadable = || CallOutcome::Reply(b"no candid".to_vec());
+    let rejected = |code| {
+        let message = String::new();
+        CallOutcome::Rejected { code, message }
+    };
+    let unclear = [rejected(UNKNOWN), rejected(7), unreadable()];
+    for (n, unclear) in (1..).zip(unclear) {
+        for first in [true, false] {
+            let unclear = unclear.clone();
+            let thread = std::thread::spawn(move || {
+                let shop = own_shop(false);
+                let request = shop.request(n, n);
+                let mut tries = [rejected(STOPPED), unclear, rejected(REJECTED)];
+                if first {
+                    tries.swap(0, 1);
+                }
+                let [one, two, three] = tries;
+                shop.runtime.will(one);
+                let _ = shop.settle(&request);
+                shop.runtime.will(two);
+                shop.later(5).tick();
+                shop.runtime.will(three);
+                shop.later(10).tick();
+                assert_eq!(shop.runtime.made(), 3);
+                to_the_end_of_the_window(&shop, &request);
+                shop.later(HOUR).tick();
+                assert!(is_unknown(&shop.state(&request)) && !has_lapsed(&shop, &request));
+                assert_eq!(held(&shop), 10_000);
+            });
+            thread.join().unwrap();
+        }
+    }
+}
+
+/// What is known of the funds from then on, whatever the first try did.
+#[test]
+fn an_error_after_want_of_funds_is_in_vain_too() {
+    let shop = own_shop(false);
+    let request = shop.rejected(1, 1, UNKNOWN);
+    shop.later(5).will(without_money(0)).tick();
+    shop.later(10).will_reject(STOPPED).tick();
+    to_the_end_of_the_window(&shop, &request);
+    shop.later(HOUR).tick();
+    assert!(has_lapsed(&shop, &request));
+}
+
+#[test]
+fn what_was_in_vain_is_known_after_an_upgrade_but_not_of_a_try_that_it_interrupted() {
+    for during in [false, true] {
+        let thread = std::thread::spawn(move || {
+            let shop = own_shop(false);
+            let request = shop.rejected(1, 1, STOPPED);
+            shop.later(5);
+            if during {
+                shop.runtime.hold.set(true);
+                let mut waiting = Box::pin(tick(&shop.runtime));
+                assert!(poll(waiting.as_mut()).is_pending());
+                std::mem::forget(waiting);
+                shop.runtime.hold.set(false);
+            }
+            lifecycle::upgrade(&shop.runtime, Default::default()).unwrap();
+            storage::payments::tests::reload();
+            storage::liabilities::rebuild();
+            to_the_end_of_the_window(&shop, &request);
+            shop.later(HOUR).tick();
+            assert_eq!(has_lapsed(&shop, &request), !during);
+        });
+        thread.join().unwrap();
+    }
+}
