@@ -12,6 +12,7 @@ pub mod offer;
 pub mod origin;
 pub mod outgoing;
 pub mod payment;
+pub mod purchase;
 pub mod roles;
 pub mod route;
 pub mod settlement;

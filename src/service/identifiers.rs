@@ -10,10 +10,9 @@ use crate::{
     domain::{
         identifier::{self, Policy},
         payment::{Payment, State},
+        purchase::{PaymentRequest, nonce_key, proof, same_request},
         route::Route,
     },
-    runtime::Runtime,
-    service::pay::{self, PayOutcome, PaymentRequest},
     storage::{
         self,
         identifiers::{Bound, has_room},
@@ -41,30 +40,9 @@ pub enum Rejection {
     Full,
 }
 
-/// Takes a payment as [`pay::settle`] does, if its identifier allows it. `route` is the one that the request
-/// matched, if there still is one.
-pub async fn settle<R: Runtime>(
-    runtime: &R,
-    route: Option<&Route>,
-    mut request: PaymentRequest,
-) -> Result<PayOutcome, Rejection> {
-    if let Some(route) = route {
-        request.name = check(route, &request, runtime.now())?;
-    }
-    let (name, ours) = (request.name, bound(&request));
-    let outcome = pay::settle(runtime, request).await;
-    // Another payment may have the name by now: a failure is booked before the last await.
-    if let (PayOutcome::Failed { .. }, Some(name)) = (&outcome, name)
-        && storage::identifiers::get(&name) == Some(ours)
-    {
-        storage::identifiers::remove(&name);
-    }
-    Ok(outcome)
-}
-
 /// Looks at the identifier of a payment for `route`. Gives the name to bind if the payment is a new one
 /// that has an identifier.
-fn check(
+pub fn check(
     route: &Route,
     request: &PaymentRequest,
     now: TimestampNs,
@@ -92,7 +70,7 @@ fn check(
             if same == ours
                 && known
                     .as_ref()
-                    .is_some_and(|known| !pay::same_request(known, request)) =>
+                    .is_some_and(|known| !same_request(known, request)) =>
         {
             return Err(Rejection::Conflict);
         }
@@ -116,10 +94,18 @@ pub(super) fn bind(request: &PaymentRequest, now: TimestampNs) {
     }
 }
 
-fn bound(request: &PaymentRequest) -> Bound {
+/// Lets go of the name of a payment that has just failed, unless another payment has it by now.
+pub fn release(name: &PaymentName, ours: &Bound) {
+    if storage::identifiers::get(name).as_ref() == Some(ours) {
+        storage::identifiers::remove(name);
+    }
+}
+
+/// What a name that this payment comes with stands for.
+pub fn bound(request: &PaymentRequest) -> Bound {
     Bound {
-        nonce: pay::nonce_key(&request.payment),
-        proof: pay::proof(&request.payment),
+        nonce: nonce_key(&request.payment),
+        proof: proof(&request.payment),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod ledgers;
 pub mod lifecycle;
 pub mod pay;
 pub mod payments;
+pub mod purchase;
 pub mod recover;
 pub mod refund;
 pub mod retention;

@@ -2,7 +2,7 @@
 //!
 //! Heap only: an upgrade certifies everything again.
 
-use crate::storage::{offers, routes};
+use crate::storage::offers;
 use std::{cell::RefCell, collections::BTreeSet};
 
 /// What has to be certified again.
@@ -26,11 +26,11 @@ pub fn take() -> Changes {
 }
 
 /// Takes the path templates that changed, `limit` of the stale ones at most, and says whether some are
-/// left for another message.
-pub fn take_some(limit: usize) -> (Vec<String>, bool) {
+/// left for another message. `all` gives every path template there is.
+pub fn take_some(limit: usize, all: impl FnOnce() -> Vec<String>) -> (Vec<String>, bool) {
     CHANGES.with_borrow_mut(|changes| {
         if std::mem::take(&mut changes.everything) {
-            changes.stale.extend(routes::paths());
+            changes.stale.extend(all());
         }
         let mut paths: Vec<String> = std::mem::take(&mut changes.paths).into_iter().collect();
         for path in &paths {
@@ -63,18 +63,23 @@ pub(super) fn note_stale(paths: impl Iterator<Item = String>) {
 mod tests {
     use super::*;
     use crate::domain::{config::Limits, route::tests::draft};
+    use crate::storage::routes;
+
+    fn all() -> Vec<String> {
+        routes::paths()
+    }
 
     #[test]
     fn a_large_change_is_taken_in_steps_and_the_path_that_was_put_comes_first() {
         for n in 0..10 {
             routes::put(draft(&format!("/{n}")).apply(None, None, &Limits::default(), 1));
         }
-        let (paths, more) = take_some(4);
+        let (paths, more) = take_some(4, all);
         assert_eq!((paths.len(), more), (10, false), "put by hand");
         note_everything();
         note_path("/7");
         assert_eq!(
-            take_some(4),
+            take_some(4, all),
             (
                 ["/7", "/0", "/1", "/2", "/3"].map(String::from).to_vec(),
                 true
@@ -82,13 +87,13 @@ mod tests {
         );
         note_stale(["/1".to_string(), "/4".to_string()].into_iter());
         assert_eq!(
-            take_some(4),
+            take_some(4, all),
             (["/1", "/4", "/5", "/6"].map(String::from).to_vec(), true)
         );
         assert_eq!(
-            take_some(4),
+            take_some(4, all),
             (["/8", "/9"].map(String::from).to_vec(), false)
         );
-        assert_eq!(take_some(4), (vec![], false));
+        assert_eq!(take_some(4, all), (vec![], false));
     }
 }

@@ -213,7 +213,7 @@ pub fn remove(key: &RouteKey) -> Option<Rc<Route>> {
 }
 
 /// Every path template.
-pub(super) fn paths() -> Vec<String> {
+pub fn paths() -> Vec<String> {
     TABLES.with_borrow(|tables| tables.cache.keys().map(|key| key.path.clone()).collect())
 }
 

@@ -55,7 +55,7 @@ pub fn certify_all<R: Runtime>(runtime: &R) {
 /// their own (the timer's). Meanwhile queries prove some offers of before; a payment for one of them is refused, and
 /// the refusal has the new offers.
 pub fn certify_changes<R: Runtime>(runtime: &R) {
-    let (paths, more) = storage::changes::take_some(STEP);
+    let (paths, more) = storage::changes::take_some(STEP, storage::routes::paths);
     if more {
         runtime.wake_soon();
     }

@@ -37,16 +37,11 @@ pub use certification::{certify_all, certify_changes};
 pub use types::{HttpRequest, HttpResponse, HttpUpdateRequest};
 pub use update::http_request_update;
 
-use crate::{
-    runtime::Runtime,
-    storage,
-    types::{Method, NonceKey},
-};
-use request::{MAX_PAID_PATH_BYTES, PaymentHeader};
+use crate::{domain::template::MAX_PATH_BYTES, runtime::Runtime, service::purchase, types::Method};
+use request::PaymentHeader;
 use site::{Found, Site};
 use types::HeaderField;
 use url::RequestUrl;
-use x402_icp::decode::DecodedPayment;
 
 /// The query `http_request`: a proven answer, or the wish for an update call.
 pub fn http_request<R: Runtime>(runtime: &R, request: HttpRequest) -> HttpResponse {
@@ -105,7 +100,7 @@ fn decide<'a>(
     if let PaymentHeader::One(value) = payment
         && method.parse::<Method>().is_ok()
         && let Ok(payment) = x402_icp::decode_payment(value.as_bytes())
-        && (is_known(&payment) || site.route(method, &url.path).is_some_and(|r| r.priced))
+        && (purchase::is_known(&payment) || site.route(method, &url.path).is_some_and(|r| r.priced))
     {
         return None;
     }
@@ -114,13 +109,5 @@ fn decide<'a>(
 
 /// Whether the path is that of a priced route and longer than the books take: no offer is shown for it.
 fn is_too_long_to_pay(site: &Site, method: &str, path: &str) -> bool {
-    path.len() > MAX_PAID_PATH_BYTES && method != "OPTIONS" && site.is_priced(path)
-}
-
-/// Whether a payment is in the books: who began to pay learns the outcome even if the route is free, off
-/// sale or gone by now.
-fn is_known(payment: &DecodedPayment) -> bool {
-    let authorization = &payment.authorization;
-    let key = NonceKey::new(&authorization.from.owner, &authorization.nonce);
-    storage::payments::by_nonce(&key).is_some()
+    path.len() > MAX_PATH_BYTES && method != "OPTIONS" && site.is_priced(path)
 }

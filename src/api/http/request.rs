@@ -7,9 +7,6 @@ use x402_icp::{
     wire::{PAYMENT_SIGNATURE, X_PAYMENT},
 };
 
-/// The longest path a payment can be made for, in bytes: it goes into the books.
-pub const MAX_PAID_PATH_BYTES: usize = 256;
-
 /// Where receipts are: the payment id in hexadecimal digits follows.
 pub const RECEIPTS: &str = "/x402/receipts/";
 

@@ -1,9 +1,10 @@
 //! The update `http_request_update`: payments, and whatever a query cannot prove.
 
 use super::{
+    catalogue::Seller,
     certification::{self, seller},
-    is_known, is_too_long_to_pay,
-    request::{self, MAX_PAID_PATH_BYTES, PAYMENTS, PaymentHeader, RECEIPTS},
+    is_too_long_to_pay,
+    request::{self, PAYMENTS, PaymentHeader, RECEIPTS},
     response,
     site::Site,
     size,
@@ -11,15 +12,13 @@ use super::{
     url::{RequestUrl, UrlError},
 };
 use crate::{
-    domain::route::Route,
+    domain::{purchase::PayOutcome, route::Route},
     runtime::Runtime,
     service::{
         self,
         identifiers::Rejection,
-        pay::{PayOutcome, PaymentRequest},
+        purchase::{self, Answer, ResourceRequest},
     },
-    storage,
-    types::{Method, RouteKey},
 };
 use std::rc::Rc;
 use x402_icp::{Code, decode::DecodedPayment};
@@ -79,111 +78,72 @@ pub(super) fn admissible(
     }
 }
 
-/// The route that serves a request; `HEAD` is no method of a route and never pays.
-fn route_at(method: Method, path: &str) -> Option<Rc<Route>> {
-    let template = certification::with_site(|site| site.template_of(path).map(str::to_string))?;
-    storage::routes::get(&RouteKey::new(method, template))
-}
-
 /// The answer to a request with a payment, or with the reason why it has none that can be read; none where no
-/// payment is asked for.
+/// payment is asked for. `HEAD` is no method of a route and never pays.
 async fn paid<R: Runtime>(
     runtime: &R,
     request: &HttpUpdateRequest,
     url: &RequestUrl,
     payment: Result<DecodedPayment, Code>,
 ) -> Option<HttpResponse> {
-    let method: Method = request.method.parse().ok()?;
-    let route = route_at(method, &url.path);
-    let priced = route.as_ref().filter(|route| !route.is_free());
-    if priced.is_none() && !payment.as_ref().is_ok_and(is_known) {
-        return None;
-    }
-    // A payment in the books may be presented anywhere, but not be booked for such a path.
-    if url.path.len() > MAX_PAID_PATH_BYTES {
-        return Some(response::refusal(414, r#"{"error":"url_too_long"}"#));
-    }
-    let payment = match payment {
-        Ok(payment) => payment,
-        Err(code) => return priced.map(|route| response::refused(&seller(runtime), route, code)),
+    let asked = ResourceRequest {
+        method: request.method.parse().ok()?,
+        template: certification::with_site(|site| site.template_of(&url.path).map(str::to_string)),
+        path: url.path.clone(),
+        payment,
+        fingerprint: request::fingerprint(&request.method, &url.path, &url.query, &request.body),
     };
-    // Nothing to deliver, nothing to charge for.
-    let deliverable = route.as_ref().is_some_and(|route| route.content.is_some());
-    if !deliverable && !is_known(&payment) {
-        return None;
-    }
-    let key = match &route {
-        Some(route) => route.key.clone(),
-        None => RouteKey::new(method, url.path.clone()),
-    };
-    let outcome = service::identifiers::settle(
-        runtime,
-        route.as_deref(),
-        PaymentRequest {
-            route: key,
-            path: url.path.clone(),
-            payment,
-            fingerprint: request::fingerprint(
-                &request.method,
-                &url.path,
-                &url.query,
-                &request.body,
-            ),
-            name: None,
-        },
-    )
-    .await;
+    let answer = purchase::execute(runtime, asked).await;
     // A ledger's changed fee changes the offers.
     certification::certify_changes(runtime);
-    let outcome = match outcome {
-        Ok(outcome) => outcome,
-        Err(rejection) => return Some(rejected(runtime, rejection, priced)),
-    };
+    let seller = seller(runtime);
+    match answer {
+        Answer::NothingToPay => None,
+        Answer::PathTooLong => Some(response::refusal(414, r#"{"error":"url_too_long"}"#)),
+        Answer::Unreadable(route, code) => Some(response::refused(&seller, &route, code)),
+        Answer::Rejected(rejection, route) => Some(rejected(&seller, rejection, route.as_ref())),
+        Answer::Processed(outcome, route) => processed(&seller, *outcome, route.as_ref()),
+    }
+}
+
+/// The answer to a payment that was taken, repeated or refused.
+fn processed(
+    seller: &Seller,
+    outcome: PayOutcome,
+    route: Option<&Rc<Route>>,
+) -> Option<HttpResponse> {
     Some(match outcome {
         PayOutcome::Paid { receipt, goods } => {
             response::delivered(&receipt, &goods.mime_type, goods.body)
         }
         // A payment that is none, sent to a route that asks for none by now.
-        PayOutcome::Refused(refusal) => response::refused(
-            &seller(runtime),
-            route.as_ref().filter(|route| !route.is_free())?,
-            refusal.code,
-        ),
+        PayOutcome::Refused(refusal) => response::refused(seller, route?, refusal.code),
         PayOutcome::Failed {
             code,
             message,
             payer,
             ..
-        } => response::not_settled(&seller(runtime), code, Some(message), &payer, String::new()),
+        } => response::not_settled(seller, code, Some(message), &payer, String::new()),
         PayOutcome::Pending { payment_id, payer } => {
             let transaction = payment_id.to_string();
+            response::not_settled(seller, Code::SettlementPending, None, &payer, transaction)
+        }
+        PayOutcome::Duplicate { payer, receipt, .. } => {
+            let transaction = receipt.map(|receipt| receipt.block_index.0.to_string());
             response::not_settled(
-                &seller(runtime),
-                Code::SettlementPending,
+                seller,
+                Code::DuplicateSettlement,
                 None,
                 &payer,
-                transaction,
+                transaction.unwrap_or_default(),
             )
         }
-        PayOutcome::Duplicate { payer, receipt, .. } => response::not_settled(
-            &seller(runtime),
-            Code::DuplicateSettlement,
-            None,
-            &payer,
-            receipt
-                .map(|receipt| receipt.block_index.0.to_string())
-                .unwrap_or_default(),
-        ),
     })
 }
 
 /// The answer to a payment that was not looked at, because of its identifier. Nothing is journalled, and
 /// no payment is said to have failed.
-fn rejected<R: Runtime>(
-    runtime: &R,
-    rejection: Rejection,
-    route: Option<&Rc<Route>>,
-) -> HttpResponse {
+fn rejected(seller: &Seller, rejection: Rejection, route: Option<&Rc<Route>>) -> HttpResponse {
     match (rejection, route) {
         (Rejection::Missing, _) => {
             response::refusal(400, r#"{"error":"payment_identifier_required"}"#)
@@ -194,9 +154,7 @@ fn rejected<R: Runtime>(
         (Rejection::Conflict, _) => {
             response::refusal(409, r#"{"error":"payment_identifier_conflict"}"#)
         }
-        (Rejection::Full, Some(route)) => {
-            response::refused(&seller(runtime), route, Code::LedgerUnavailable)
-        }
+        (Rejection::Full, Some(route)) => response::refused(seller, route, Code::LedgerUnavailable),
         (Rejection::Full, None) => response::refusal(503, r#"{"error":"too_many_identifiers"}"#),
     }
 }

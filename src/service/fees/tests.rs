@@ -5,8 +5,8 @@ use crate::{
     service::{
         catalogue,
         pay::{
-            self, PayOutcome, PaymentRequest,
-            tests::{NOW, Shop, shop},
+            self,
+            tests::{NOW, PayOutcome, PaymentRequest, Shop, shop},
         },
     },
     storage::{audit, fees::PAUSE, ledgers::tests::ledger},

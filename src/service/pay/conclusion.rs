@@ -1,9 +1,10 @@
 //! What becomes of a payment when the ledger has answered, and what the request gets that waits for it.
 
-use super::{Goods, PayOutcome, PaymentRequest, broken, known};
+use super::{broken, known};
 use crate::{
     domain::{
         payment::{Doubt, Event, Payment, RefundCause, State},
+        purchase::{Goods, PayOutcome, PaymentRequest},
         settlement::{self, CallOutcome},
     },
     runtime::Runtime,
@@ -169,7 +170,7 @@ pub fn answer_as_it_stands<R: Runtime>(
         return outcome(payment, None);
     }
     match known::answer(&payment, request, proof, runtime.now()) {
-        known::Answer::Deliver => deliver(runtime, key, payment, &request.route),
+        known::Answer::Deliver => deliver(runtime, key, payment, request.purchase.route()),
         known::Answer::Final(outcome) => *outcome,
         known::Answer::AskAgain | known::Answer::OtherProof => outcome(payment, None),
     }

@@ -1,13 +1,13 @@
 //! A payment whose nonce is known already.
 
 use crate::{
-    domain::payment::{Doubt, Event, Payment, State},
-    service::pay::{PayOutcome, PaymentRequest},
+    domain::{
+        payment::{Doubt, Event, Payment, State},
+        purchase::{PayOutcome, PaymentRequest, same_request},
+    },
     storage::{self, payments::Change},
-    types::{Fingerprint, NonceKey, Proof, RouteKey, Seconds, TimestampNs},
+    types::{NonceKey, Proof, Seconds, TimestampNs},
 };
-use sha2::{Digest, Sha256};
-use x402_icp::decode::DecodedPayment;
 
 /// For how long the same transfer may be asked for again.
 ///
@@ -83,7 +83,7 @@ pub fn answer(
             state if state.moved().is_some() => duplicate(),
             State::Unknown {
                 since, attempts, ..
-            } if super::conclusion::bought(payment, &request.route).is_some()
+            } if super::conclusion::bought(payment, request.purchase.route()).is_some()
                 && (*attempts < EAGER_TRIES || now >= since.plus(RETRY_PAUSE))
                 && may_ask(payment, request.payment.authorization.valid_before, now) =>
             {
@@ -104,40 +104,5 @@ pub fn answer(
 }
 
 fn can_be_delivered(payment: &Payment, request: &PaymentRequest) -> bool {
-    super::conclusion::goods(payment, &request.route).is_some()
-}
-
-/// Whether it is the request that the payment was made for.
-pub fn same_request(payment: &Payment, request: &PaymentRequest) -> bool {
-    cfg!(feature = "broken-any-request")
-        || payment.fingerprint == Fingerprint::from(request.fingerprint)
-            && payment.request == RouteKey::new(request.route.method, request.path.clone())
-}
-
-/// Which nonce the payment uses.
-pub fn nonce_key(payment: &DecodedPayment) -> NonceKey {
-    NonceKey::new(
-        &payment.authorization.from.owner,
-        &payment.authorization.nonce,
-    )
-}
-
-/// What only the payer, and whom the payer sent it to, can know of the authorization: its signature.
-///
-/// Of a signature of 64 bytes only the first half counts (`R`, or `r`), which is another one in each
-/// signature. The second half has two good forms on some curves, and who changes the one into the other
-/// must not be able to make the payer's own repetition look like somebody else's.
-pub fn proof(payment: &DecodedPayment) -> Proof {
-    let authorization = &payment.authorization;
-    let signature = match authorization.signature.as_slice() {
-        both if both.len() == 64 => &both[..32],
-        whole => whole,
-    };
-    let hash: [u8; 32] = Sha256::new()
-        .chain_update(authorization.valid_after.to_be_bytes())
-        .chain_update(authorization.valid_before.to_be_bytes())
-        .chain_update(signature)
-        .finalize()
-        .into();
-    Proof::from(hash)
+    super::conclusion::goods(payment, request.purchase.route()).is_some()
 }

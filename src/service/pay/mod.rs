@@ -18,7 +18,8 @@ mod means;
 use crate::{
     domain::{
         config::Config,
-        payment::{Event, Payment, Receipt, State},
+        payment::{Event, Payment, State},
+        purchase::{Goods, PayOutcome, PaymentRequest, nonce_key, proof},
         settlement,
         verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
     },
@@ -28,84 +29,14 @@ use crate::{
         self,
         payments::{Change, NewPayment, RecordError},
     },
-    types::{
-        Account, BlockIndex, Fingerprint, NonceKey, PaymentId, PaymentName, Proof, RouteKey,
-        TimestampNs,
-    },
+    types::{BlockIndex, Fingerprint, NonceKey, Proof, RouteKey, TimestampNs},
 };
 use candid::Principal;
 use conclusion::{answer_as_it_stands, conclude, deliver, outcome};
 use guard::Guard;
 pub use known::may_ask;
-pub(super) use known::{nonce_key, proof, same_request};
 use means::can_ask;
-use x402_icp::{Code, decode::DecodedPayment};
-
-/// A payment and the request it comes with.
-#[derive(Clone, Debug)]
-pub struct PaymentRequest {
-    /// The route that the request matched: method and template.
-    pub route: RouteKey,
-    /// The path of the request; goes into the books, at most
-    /// [`MAX_PATH_BYTES`](crate::domain::template::MAX_PATH_BYTES) long.
-    pub path: String,
-    /// The payment.
-    pub payment: DecodedPayment,
-    /// SHA-256 over everything of the request that the answer depends on.
-    pub fingerprint: [u8; 32],
-    /// The identifier that comes to stand for this payment when it is journalled.
-    pub name: Option<PaymentName>,
-}
-
-/// What a payer gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Goods {
-    /// The MIME type of the body.
-    pub mime_type: String,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
-/// How a payment ended, as far as this request goes.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PayOutcome {
-    /// Paid, now or before by the same proof with the same request: deliver.
-    Paid {
-        /// Proof of it.
-        receipt: Receipt,
-        /// What was bought.
-        goods: Goods,
-    },
-    /// Verification failed. Nothing was stored, nothing moved.
-    Refused(Refusal),
-    /// The ledger provably moved nothing.
-    Failed {
-        /// Why, for a machine.
-        code: Code,
-        /// Why, for a reader.
-        message: String,
-        /// Which payment.
-        payment_id: PaymentId,
-        /// Who would have paid.
-        payer: Account,
-    },
-    /// The outcome is not known yet. The same request again learns it; a new payment might pay twice.
-    Pending {
-        /// Which payment.
-        payment_id: PaymentId,
-        /// Who pays.
-        payer: Account,
-    },
-    /// The payment was used before, for another request or too long ago.
-    Duplicate {
-        /// Which payment.
-        payment_id: PaymentId,
-        /// Who paid.
-        payer: Account,
-        /// What it was used for, if it is settled: who repeats it has its proof.
-        receipt: Option<Receipt>,
-    },
-}
+use x402_icp::Code;
 
 /// Takes a payment: verifies, settles and books it.
 pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutcome {
@@ -117,7 +48,9 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
     let begun = match known.filter(|payment| !broken::overlooks(payment)) {
         Some(payment) => match known::answer(&payment, &request, proof, runtime.now()) {
             known::Answer::Final(outcome) => return *outcome,
-            known::Answer::Deliver => return deliver(runtime, &key, payment, &request.route),
+            known::Answer::Deliver => {
+                return deliver(runtime, &key, payment, request.purchase.route());
+            }
             known::Answer::AskAgain if !can_ask(runtime, &payment.ledger) => {
                 return outcome(payment, None);
             }
@@ -128,7 +61,7 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
     };
     match begun {
         Ok(asked) => {
-            let (payment, goods) = ask(runtime, key, asked, Some(&request.route)).await;
+            let (payment, goods) = ask(runtime, key, asked, Some(request.purchase.route())).await;
             if goods.is_some() {
                 return outcome(payment, goods);
             }
@@ -202,7 +135,7 @@ fn admit<R: Runtime>(
     nonce_used: bool,
 ) -> Result<NewPayment, Refusal> {
     let config = storage::config::read();
-    let route = storage::routes::get(&request.route)
+    let route = storage::routes::get(request.purchase.route())
         .ok_or_else(|| Refusal::new(Code::OfferMismatch, "nothing is for sale under this path"))?;
     let offers = catalogue::all_offers(&route, &config, runtime.canister_id());
     let root_key = runtime.root_key();
@@ -257,7 +190,7 @@ fn new_payment(
         to: verified.offer.pay_to,
         amount: verified.offer.price.amount,
         fee: verified.offer.ledger.fee,
-        request: RouteKey::new(request.route.method, request.path.clone()),
+        request: request.purchase.request(),
         fingerprint: Fingerprint::from(request.fingerprint),
         proof,
         created_at: TimestampNs::from_seconds(request.payment.authorization.valid_after),

@@ -11,11 +11,12 @@ mod refusals;
 mod unknown_outcomes;
 
 use super::{conclusion::goods, *};
+pub(crate) use crate::domain::purchase::{PayOutcome, PaymentRequest, Purchase};
 use crate::{
     domain::{
         capacity::{DOUBT_PAUSE, MAX_DOUBTS, MAX_OPEN_PER_LEDGER, MAX_OPEN_PER_PAYER},
         config::Limits,
-        payment::{Doubt, FailureKind},
+        payment::{Doubt, FailureKind, Receipt},
         route::{Price, Route, tests::draft},
         settlement::{CallOutcome, Claimant},
     },
@@ -25,14 +26,14 @@ use crate::{
     },
     service::{cancel, catalogue, content, lifecycle, payments, retention},
     storage::{config::tests::config, ledgers::tests::ledger},
-    types::{Amount, Cycles, Method, Nonce, Seconds},
+    types::{Account, Amount, Cycles, Method, Nonce, PaymentId, Seconds},
 };
 use candid::{Decode, Nat};
 use ic_ed25519::PrivateKey;
 use icrc_ledger_types::icrc2::transfer_from::{TransferFromArgs, TransferFromError};
 use sha2::{Digest, Sha256};
 use std::{pin::pin, task::Poll};
-use x402_icp::{Terms, authorization::authorize, wire::PaymentPayload};
+use x402_icp::{Terms, authorization::authorize, decode::DecodedPayment, wire::PaymentPayload};
 
 pub(crate) const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
 
@@ -123,8 +124,10 @@ impl Shop {
 
     pub(crate) fn request(&self, n: u8, nonce: u8) -> PaymentRequest {
         PaymentRequest {
-            route: self.route.clone(),
-            path: "/a".into(),
+            purchase: Purchase::Route {
+                route: self.route.clone(),
+                path: "/a".into(),
+            },
             payment: self.payment(n, nonce),
             fingerprint: [1; 32],
             name: None,

@@ -17,10 +17,7 @@ use crate::{
     },
     service::{
         lifecycle,
-        pay::{
-            PaymentRequest,
-            tests::{NOW, Shop, id},
-        },
+        pay::tests::{NOW, PaymentRequest, Shop, id},
         payments,
     },
     storage::ledgers::tests::ledger,

@@ -81,7 +81,10 @@ fn should_refuse_another_request_with_the_same_payment() {
         PayOutcome::Duplicate { .. }
     ));
     let other_path = PaymentRequest {
-        path: "/b".into(),
+        purchase: Purchase::Route {
+            route: request.purchase.route().clone(),
+            path: "/b".into(),
+        },
         ..request.clone()
     };
     assert!(matches!(

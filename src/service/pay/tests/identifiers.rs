@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     domain::identifier::{self, Policy},
-    service::identifiers::{self as named, Rejection},
+    service::identifiers::Rejection,
 };
 use serde_json::json;
 
@@ -20,7 +20,7 @@ impl Shop {
 
     fn named(&self, request: &PaymentRequest) -> Result<PayOutcome, Rejection> {
         let route = storage::routes::get(&self.route);
-        run(named::settle(
+        run(crate::service::purchase::settle(
             &self.runtime,
             route.as_deref(),
             request.clone(),
@@ -102,7 +102,7 @@ fn should_never_process_an_identifier_twice_while_its_payment_is_in_flight() {
     let first = with_id(shop.request(1, 1), ID);
     let route = storage::routes::get(&shop.route);
     shop.runtime.hold.set(true);
-    let mut waiting = pin!(named::settle(
+    let mut waiting = pin!(crate::service::purchase::settle(
         &shop.runtime,
         route.as_deref(),
         first.clone()
@@ -146,7 +146,7 @@ fn a_payment_that_failed_takes_the_identifier_from_nobody_who_has_it_by_then() {
     shop.runtime.hold.set(true);
     let first = with_id(shop.request(1, 1), ID);
     let route = storage::routes::get(&shop.route);
-    let mut waiting = pin!(named::settle(
+    let mut waiting = pin!(crate::service::purchase::settle(
         &shop.runtime,
         route.as_deref(),
         first.clone()

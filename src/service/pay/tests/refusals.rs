@@ -25,7 +25,10 @@ fn should_store_nothing_and_call_nobody() {
     wrong.payment.payload.accepted.amount = "1".into();
     refuse(&shop, &wrong, Code::AmountMismatch);
     let nowhere = PaymentRequest {
-        route: RouteKey::new(Method::Post, "/a"),
+        purchase: Purchase::Route {
+            route: RouteKey::new(Method::Post, "/a"),
+            path: "/a".into(),
+        },
         ..request.clone()
     };
     refuse(&shop, &nowhere, Code::OfferMismatch);

@@ -44,7 +44,7 @@ fn should_settle_what_moved_and_owe_what_was_bought() {
     assert!(matches!(state, State::Settled { .. }));
     assert!(matches!(
         shop.settle(&request),
-        pay::PayOutcome::Paid { .. }
+        pay::tests::PayOutcome::Paid { .. }
     ));
     assert_eq!(shop.runtime.made(), 1, "nobody was asked");
     let hex = id(&request).to_string();
@@ -65,7 +65,7 @@ fn should_fail_what_did_not_move_and_hold_nothing_for_it() {
     // What failed is asked for no more.
     assert!(matches!(
         shop.settle(&request),
-        pay::PayOutcome::Failed { .. }
+        pay::tests::PayOutcome::Failed { .. }
     ));
     assert_eq!(shop.runtime.made(), 1);
 }
@@ -90,7 +90,7 @@ fn attack_40_a_controller_cannot_book_the_block_of_another_transfer() {
     let (request, over) = in_doubt(&shop);
     shop.will(Ok(Nat::from(77u8)));
     let other = shop.settle(&shop.request(2, 2));
-    assert!(matches!(other, pay::PayOutcome::Paid { .. }));
+    assert!(matches!(other, pay::tests::PayOutcome::Paid { .. }));
     let state = said(at(&shop, after(over)), &request, MOVED);
     assert_eq!(state, Err(ResolveError::OtherBlock));
     // What a controller says of a block binds no answer of the ledger.
@@ -216,7 +216,10 @@ fn should_not_take_the_block_for_one_that_the_ledger_named() {
     assert_eq!(storage::claims::highest_block(&ledger(0).id), None);
     let next = shop.request(2, 2);
     shop.will(Ok(Nat::from(5u8)));
-    assert!(matches!(shop.settle(&next), pay::PayOutcome::Paid { .. }));
+    assert!(matches!(
+        shop.settle(&next),
+        pay::tests::PayOutcome::Paid { .. }
+    ));
 }
 
 #[test]

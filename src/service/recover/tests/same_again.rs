@@ -62,7 +62,7 @@ fn should_leave_what_is_settled_for_its_payer() {
     shop.later(1);
     let outcome = shop.settle(&request);
     assert!(
-        matches!(outcome, pay::PayOutcome::Paid { .. }),
+        matches!(outcome, pay::tests::PayOutcome::Paid { .. }),
         "{outcome:?}"
     );
     assert!(matches!(shop.state(&request), State::Delivered { .. }));
