@@ -11,7 +11,7 @@ use crate::{
         validate::{InvalidArgument, page_limit},
     },
     runtime::Runtime,
-    service::{payments::Page, recover, role},
+    service::{payments::Page, role, schedule},
     storage,
     types::RouteKey,
 };
@@ -121,7 +121,7 @@ pub fn remove<R: Runtime>(runtime: &R, key: &RouteKey) -> Result<(), RouteError>
     storage::routes::remove(key);
     if let Some(content) = route.content {
         storage::responses::release(content.blob, runtime.now());
-        recover::arm(runtime);
+        schedule::arm(runtime);
     }
     storage::uploads::drop_for(key);
     storage::audit::admin(caller, "route_remove", &key.to_string(), runtime.now());

@@ -13,7 +13,7 @@ use crate::{
         validate::InvalidArgument,
     },
     runtime::Runtime,
-    service::{recover, role},
+    service::{role, schedule},
     storage,
     types::RouteKey,
 };
@@ -169,7 +169,7 @@ pub fn commit<R: Runtime>(runtime: &R, id: u64) -> Result<ContentMeta, ContentEr
     storage::uploads::finish(id);
     if let Some(old) = old {
         storage::responses::release(old.blob, runtime.now());
-        recover::arm(runtime);
+        schedule::arm(runtime);
     }
     let subject = upload.route.to_string();
     storage::audit::admin(upload.owner, "content_commit", &subject, runtime.now());

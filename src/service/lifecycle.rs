@@ -7,7 +7,7 @@ use crate::{
         validate::{self, InvalidArgument},
     },
     runtime::Runtime,
-    service::recover,
+    service::schedule,
     storage::{self, payments::Change},
     types::{Account, VERSION},
 };
@@ -60,7 +60,7 @@ pub fn upgrade<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
     }
     storage::liabilities::rebuild();
     storage::audit::admin(runtime.caller(), "upgrade", VERSION, runtime.now());
-    recover::arm(runtime);
+    schedule::arm(runtime);
     Ok(())
 }
 

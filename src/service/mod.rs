@@ -1,6 +1,7 @@
 //! What the canister does: each function is one operation, whoever asks for it and however.
 
 pub mod admin;
+pub mod block_log;
 pub mod cancel;
 pub mod catalogue;
 pub mod content;
@@ -14,6 +15,7 @@ pub mod purchase;
 pub mod recover;
 pub mod refund;
 pub mod retention;
+pub mod schedule;
 pub mod treasury;
 pub mod withdraw;
 

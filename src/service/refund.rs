@@ -20,9 +20,8 @@ use crate::{
     },
     runtime::Runtime,
     service::{
-        fees,
-        recover::{self, End, Search},
-        role, treasury,
+        block_log::{self, End, Search},
+        fees, role, schedule, treasury,
     },
     storage::{self, liabilities, payments::Change, recovery::RefundProgress},
     types::{Account, BlockIndex, NonceKey, PaymentId, Seconds},
@@ -70,7 +69,7 @@ pub fn owe<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Payment, RefundErr
         .or_else(|_| agreed(Event::RefundApproved))
         .map_err(|_| RefundError::NotRefundable)?;
     storage::audit::admin(caller, "refund_payment", &id.to_string(), runtime.now());
-    recover::arm(runtime);
+    schedule::arm(runtime);
     Ok(payment)
 }
 
@@ -223,7 +222,7 @@ async fn look_up<R: Runtime>(
     // The ledger's word for where the log ended; the log has to say that it is so.
     let hint = refund.cursor.checked_sub(1).map(BlockIndex);
     let mut search = Search::resume(known.unwrap_or_default(), hint, wanted);
-    let end = recover::read_log(runtime, payment.ledger, std::slice::from_mut(&mut search)).await;
+    let end = block_log::read(runtime, payment.ledger, std::slice::from_mut(&mut search)).await;
     let now = runtime.now();
     let over = search.found.is_some() || search.absent_at.is_some();
     let progress = RefundProgress {
@@ -245,7 +244,7 @@ async fn look_up<R: Runtime>(
         return;
     }
     refund.busy_until = now;
-    let pause = if search.absent_at.is_some() && recover::has_log(&payment.ledger) {
+    let pause = if search.absent_at.is_some() && block_log::has_log(&payment.ledger) {
         refund.never_made(now);
         Seconds(0)
     } else if end == End::OutOfCalls {

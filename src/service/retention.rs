@@ -13,7 +13,6 @@ use crate::{
         self,
         payments::{Change, Lane},
     },
-    types::TimestampNs,
 };
 
 /// How much one call of [`sweep`] does of each kind.
@@ -33,10 +32,4 @@ pub fn sweep<R: Runtime>(runtime: &R) {
         let _ = storage::payments::record(&key, Change::Event(due), now);
     }
     storage::responses::sweep(now, retention, STEP, storage::payments::awaits);
-}
-
-/// When [`sweep`] has to remove content that is kept for nobody any more, if any is kept. What it does for
-/// payments is in the schedule of [`storage::payments`].
-pub fn next_sweep() -> Option<TimestampNs> {
-    storage::responses::next_sweep(storage::config::read().limits.retention)
 }

@@ -3,7 +3,7 @@
 use crate::{
     domain::payment::{Doubt, Event},
     runtime::Runtime,
-    service::recover,
+    service::schedule,
     storage::{self, payments::Change},
     types::NonceKey,
 };
@@ -40,7 +40,7 @@ impl<R: Runtime> Drop for Guard<'_, R> {
             let change = Change::Event(Event::InDoubt(Doubt::Trapped));
             // Nothing can be done about a failure here, and the journal entry is still there.
             let _ = storage::payments::record(&key, change, self.runtime.now());
-            recover::arm(self.runtime);
+            schedule::arm(self.runtime);
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::{
         verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
     },
     runtime::Runtime,
-    service::{catalogue, fees, identifiers, recover},
+    service::{catalogue, fees, identifiers, schedule},
     storage::{
         self,
         payments::{Change, NewPayment, RecordError},
@@ -41,7 +41,7 @@ use x402_icp::Code;
 /// Takes a payment: verifies, settles and books it.
 pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutcome {
     // A timer is lost when the canister is frozen at its time: who comes next sees to what is due.
-    recover::catch_up(runtime);
+    schedule::catch_up(runtime);
     let key = nonce_key(&request.payment);
     let proof = proof(&request.payment);
     let known = known::payment(&key, runtime.now());
@@ -224,7 +224,7 @@ async fn ask<R: Runtime>(
         storage::signatures::with(|dear| dear.paid(&key));
     }
     if !concluded.0.state.is_final() {
-        recover::arm(runtime);
+        schedule::arm(runtime);
     }
     // All is booked; what comes now decides about later offers.
     fees::renew(runtime, &ledger).await;

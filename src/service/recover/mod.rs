@@ -5,7 +5,7 @@
 //! 1. While the authorization is valid, and the ledger remembers: the same transfer again, with the same
 //!    memo and time. The ledger answers `Ok` or `Duplicate`, and the payment is settled; or it refuses,
 //!    which proves nothing.
-//! 2. After that no transfer is asked for. The ledger's block log is read ([`search`]): if it holds the
+//! 2. After that no transfer is asked for. The ledger's block log is read ([`block_log`]): if it holds the
 //!    transfer, the payment is settled.
 //! 3. If the complete log lacks it at a time when the ledger takes it no more, the payment has failed. A log that ends
 //!    before a block which the ledger named is not complete.
@@ -20,7 +20,6 @@
 
 mod join;
 pub mod resolve;
-mod search;
 
 use crate::{
     domain::{
@@ -30,7 +29,11 @@ use crate::{
         roles::Unauthorized,
     },
     runtime::Runtime,
-    service::{pay, refund, retention, role},
+    service::{
+        block_log::{self, End, Search, has_log},
+        pay, refund, retention, role,
+        schedule::{SHARED, arm},
+    },
     storage::{
         self,
         payments::{Change, Lane, Opening, backoff},
@@ -39,7 +42,6 @@ use crate::{
     types::{Account, NonceKey, PaymentId, Seconds, TimestampNs},
 };
 use candid::Principal;
-pub use search::{End, MAX_CALLS, Search, read as read_log};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many open payments are looked at in one tick.
@@ -50,30 +52,6 @@ const MAX_RETRIES_PER_LEDGER: usize = 16;
 const MAX_SEARCHES: usize = 500;
 /// What had to wait for its turn is looked at again after this.
 const TURN: Seconds = Seconds(5);
-/// Searches that are due so soon share a reading with the one that is due.
-const SHARED: Seconds = Seconds(3_600);
-/// The standard of block logs.
-const BLOCK_LOG_STANDARD: &str = "ICRC-3";
-
-/// Asks to be woken when something is due, if anything is. To be called whenever a payment is left in a
-/// state that is not final and no request waits for.
-pub fn arm<R: Runtime>(runtime: &R) {
-    // Sweeping is not urgent, and what is overdue may have to wait for a payment.
-    let no_sooner = runtime.now().plus(SHARED);
-    let sweep = retention::next_sweep().map(|at| at.max(no_sooner));
-    let next = [storage::payments::next_due(), sweep];
-    runtime.wake(next.into_iter().flatten().min());
-}
-
-/// Asks to be woken if something is overdue: the timer may have been lost. What is only due later, as every
-/// payment that is settling, needs no timer that was not armed before, so that payments which go well
-/// never arm one.
-pub fn catch_up<R: Runtime>(runtime: &R) {
-    if storage::payments::next_due().is_some_and(|due| due <= runtime.now()) {
-        arm(runtime);
-    }
-}
-
 /// Does what is due.
 pub async fn tick<R: Runtime>(runtime: &R) {
     let work = gather(runtime);
@@ -259,7 +237,7 @@ async fn read<R: Runtime>(runtime: &R, ledger: Principal) {
     if searches.is_empty() {
         return;
     }
-    let end = search::read(runtime, ledger, &mut searches).await;
+    let end = block_log::read(runtime, ledger, &mut searches).await;
     let now = runtime.now();
     for (key, search) in keys.iter().zip(&searches) {
         conclude(key, search, now);
@@ -339,14 +317,6 @@ fn conclude(key: &NonceKey, search: &Search, now: TimestampNs) {
     if storage::payments::record(key, Change::Event(event), now).is_ok() {
         storage::recovery::forget(key);
     }
-}
-
-/// Whether the ledger says that it has a block log.
-pub(super) fn has_log(ledger: &Principal) -> bool {
-    storage::ledgers::get(ledger).is_some_and(|ledger| {
-        let mut standards = ledger.standards.iter();
-        standards.any(|standard| standard == BLOCK_LOG_STANDARD)
-    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@
 //! where the log decides. (A refund that waits for a controller is in no doubt; but its merchant may have made it
 //! himself, and then nobody may make it again.) The books and the audit log show that it was said.
 
-use super::has_log;
 use crate::{
     domain::{
         blocklog::WINDOW,
@@ -16,7 +15,7 @@ use crate::{
         roles::Unauthorized,
     },
     runtime::Runtime,
-    service::role,
+    service::{block_log::has_log, role, schedule::arm},
     storage::{
         self, liabilities,
         payments::{Change, RecordError},
@@ -121,7 +120,7 @@ pub fn resolve<R: Runtime>(
         Outcome::NotMoved => format!("{half} not moved"),
     };
     storage::audit::admin(caller, "payment_resolve", &subject, runtime.now());
-    super::arm(runtime);
+    arm(runtime);
     Ok(payment)
 }
 

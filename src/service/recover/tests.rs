@@ -16,6 +16,7 @@ use crate::{
         with_spare,
     },
     service::{
+        block_log::{MAX_CALLS, STANDARD},
         lifecycle,
         pay::tests::{NOW, PaymentRequest, Shop, id},
         payments,
@@ -40,7 +41,7 @@ type Log = Vec<(u64, icrc_ledger_types::icrc::generic_value::ICRC3Value)>;
 fn shop() -> Shop {
     let shop = pay::tests::shop();
     let mut ledger = ledger(0);
-    ledger.standards.push(BLOCK_LOG_STANDARD.into());
+    ledger.standards.push(STANDARD.into());
     storage::ledgers::put(&ledger).unwrap();
     shop
 }

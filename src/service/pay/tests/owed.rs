@@ -41,9 +41,9 @@ fn should_deliver_what_was_bought_whatever_the_route_delivers_now() {
         shop.settle(&request),
         PayOutcome::Duplicate { .. }
     ));
-    assert!(retention::next_sweep().is_some());
+    assert!(schedule::next_sweep().is_some());
     retention::sweep(&shop.runtime);
-    assert_eq!(retention::next_sweep(), None);
+    assert_eq!(schedule::next_sweep(), None);
     assert_eq!(storage::content::read(&kept), None);
     assert_eq!(storage::responses::kept_bytes(), 0);
     assert_eq!(shop.runtime.made(), 2);
@@ -388,7 +388,7 @@ fn content_of_lapsed_payments_is_not_kept_for_ever() {
     let retention = Seconds(config().limits.retention.0 + 1);
     let after_a_day = NOW.plus(Seconds(2 * 86_400));
     shop.runtime.now.set(after_a_day);
-    run(recover::tick(&shop.runtime));
+    run(crate::service::recover::tick(&shop.runtime));
     assert!(shop.state(&request).has_lapsed());
     assert_eq!(
         storage::responses::kept_bytes(),
@@ -396,7 +396,7 @@ fn content_of_lapsed_payments_is_not_kept_for_ever() {
         "as long as what is owed"
     );
     shop.runtime.now.set(NOW.plus(retention));
-    run(recover::tick(&shop.runtime));
+    run(crate::service::recover::tick(&shop.runtime));
     assert_eq!(storage::responses::kept_bytes(), 0);
     assert!(is_pending(&shop.settle(&request)), "it is unknown for good");
 }

@@ -243,7 +243,11 @@ fn should_look_up_any_transfer() {
     let looked_up = || {
         let mut search = Search::from(10, wanted.clone());
         let searches = std::slice::from_mut(&mut search);
-        run(read_log(&shop.runtime, ledger(0).id, searches));
+        run(crate::service::block_log::read(
+            &shop.runtime,
+            ledger(0).id,
+            searches,
+        ));
         (search.found, search.absent_at.is_some())
     };
     shop.will_show(12, vec![(10, other_block(NOW)), (11, block(&wanted))]);

@@ -1,7 +1,7 @@
 //! Blocks that cannot be read: which payments they keep unknown, and for how long.
 
 use super::*;
-use crate::service::recover::search::MAX_DOUBTFUL;
+use crate::service::block_log::MAX_DOUBTFUL;
 use icrc_ledger_types::icrc::generic_value::ICRC3Value;
 
 const HOUR: u32 = 3_600;

@@ -1,4 +1,4 @@
-//! Reading a ledger's block log.
+//! Reading a ledger's block log (ICRC-3).
 
 use crate::{
     domain::{
@@ -12,6 +12,8 @@ use crate::{
 use candid::Principal;
 use std::collections::BTreeSet;
 
+/// The standard of block logs, as `icrc1_supported_standards` names it.
+pub const STANDARD: &str = "ICRC-3";
 /// The most calls of one reading.
 pub const MAX_CALLS: usize = 8;
 /// The most doubtful blocks that one search passes; it stops at the next one.
@@ -20,6 +22,14 @@ pub const MAX_DOUBTFUL: usize = 8;
 const MAX_REVIEWED: usize = 64;
 /// If more blocks than these are left to read, it is worth a call to learn where to begin.
 const FAR: u64 = 200;
+
+/// Whether the ledger says that it has a block log.
+pub fn has_log(ledger: &Principal) -> bool {
+    storage::ledgers::get(ledger).is_some_and(|ledger| {
+        let mut standards = ledger.standards.iter();
+        standards.any(|standard| standard == STANDARD)
+    })
+}
 
 /// A transfer that is looked for.
 #[derive(Clone, Debug, PartialEq)]
