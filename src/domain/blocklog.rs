@@ -14,7 +14,10 @@
 mod block;
 mod wire;
 
-use crate::types::{BlockIndex, Seconds, TimestampNs};
+use crate::{
+    domain::window::BLOCK_DRIFT,
+    types::{BlockIndex, TimestampNs},
+};
 pub use block::{Block, Likeness, Shown, Transfer, Unclear};
 use candid::Principal;
 use wire::Value;
@@ -27,11 +30,6 @@ pub const MAX_ARGUMENT_BYTES: usize = 4_096;
 pub const PAGE: u64 = 1_000;
 /// A longer reply is not read.
 pub const MAX_REPLY_BYTES: usize = 2_097_152;
-/// A transfer's block is not older than `created_at_time` less this: ledgers allow a minute of drift.
-pub const DRIFT: Seconds = Seconds(120);
-/// So long after `created_at_time` no ledger takes a transfer any more: its window of 24 hours, and ten
-/// minutes for clocks that differ.
-pub const WINDOW: Seconds = Seconds(86_400 + 600);
 /// The longest name of a method that is called in an archive, in bytes.
 const MAX_METHOD_BYTES: usize = 64;
 /// More archives are not read in one reply, nor more ranges of one of them.
@@ -232,7 +230,7 @@ pub fn first_possible(created_at: TimestampNs, page: &Page) -> u64 {
         .blocks
         .iter()
         .filter_map(|block| Some((block, block.at?)));
-    let too_old = times.take_while(|(_, at)| at.plus(DRIFT) < created_at);
+    let too_old = times.take_while(|(_, at)| at.plus(BLOCK_DRIFT) < created_at);
     let last = too_old.last().map(|(block, _)| block);
     last.map_or(0, |block| block.index.saturating_add(1))
 }

@@ -20,4 +20,5 @@ pub mod template;
 pub mod upload;
 pub mod validate;
 pub mod verify;
+pub mod window;
 pub mod withdrawal;

@@ -15,16 +15,14 @@
 //!    looked up in the ledger's block log first, and nothing is written anew until that has an answer.
 
 use crate::{
-    domain::payment::Event,
+    domain::{
+        payment::Event,
+        window::{DEDUP_WINDOW, FORGOTTEN},
+    },
     types::{Amount, BlockIndex, PaymentId, Seconds, TimestampNs},
 };
 use sha2::{Digest, Sha256};
 
-/// For how long the same transfer may be asked for again: ledgers drop duplicates for 24 hours, less ten
-/// minutes for clocks that differ.
-pub const DEDUP_WINDOW: Seconds = Seconds(86_400 - 600);
-/// After so long no ledger makes the transfer any more: 24 hours and ten minutes.
-pub const FORGOTTEN: Seconds = Seconds(86_400 + 600);
 /// How long a try keeps others away: longer than its answer is waited for.
 pub const LOCK: Seconds = Seconds(90);
 

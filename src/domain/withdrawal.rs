@@ -6,8 +6,9 @@
 
 use crate::{
     domain::{
-        outgoing::{DEDUP_WINDOW, FORGOTTEN, Outgoing, Written},
+        outgoing::{Outgoing, Written},
         payment::Event,
+        window::{DEDUP_WINDOW, FORGOTTEN},
     },
     types::{Account, Amount, BlockIndex, TimestampNs},
 };

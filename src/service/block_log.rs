@@ -4,6 +4,7 @@ use crate::{
     domain::{
         blocklog::{self, Page, Range, Transfer},
         settlement::CallOutcome,
+        window::BLOCK_DRIFT,
     },
     runtime::Runtime,
     storage::{self, recovery::Progress},
@@ -263,7 +264,7 @@ fn is_recent(page: &Page, cursor: u64, searches: &[Search]) -> bool {
     let oldest = open.map(|search| search.wanted.created_at).min();
     let last = page.blocks.last().and_then(|block| block.at);
     reaches
-        && matches!((last, oldest), (Some(last), Some(oldest)) if last.plus(blocklog::DRIFT) >= oldest)
+        && matches!((last, oldest), (Some(last), Some(oldest)) if last.plus(BLOCK_DRIFT) >= oldest)
 }
 
 /// A ledger could name any canister as its archive; those at which a call by this one may mean something

@@ -6,11 +6,12 @@
 
 use crate::{
     domain::{
-        outgoing::{DEDUP_WINDOW, Written},
+        outgoing::Written,
         payment::Event,
         roles::Unauthorized,
         settlement::{Claimant, OwnTransfer},
         validate::InvalidArgument,
+        window::DEDUP_WINDOW,
         withdrawal::{MAX_WITHDRAWALS, Standing, WITHDRAWAL_MEMO, Withdrawal},
     },
     runtime::Runtime,

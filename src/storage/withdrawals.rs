@@ -186,7 +186,7 @@ fn of_ledger(index: u8) -> RangeInclusive<Key> {
 mod tests {
     use super::*;
     use crate::{
-        domain::outgoing::{FORGOTTEN, Written},
+        domain::{outgoing::Written, window::FORGOTTEN},
         storage::{ledgers::tests::ledger, payments::tests::set_up},
         types::{Account, Amount, Seconds},
     };

@@ -12,8 +12,11 @@
 
 mod generic;
 
-use super::{DRIFT, WINDOW, wire::Value};
-use crate::types::{Account, Amount, TimestampNs, canonical};
+use super::wire::Value;
+use crate::{
+    domain::window::{BLOCK_DRIFT, FORGOTTEN},
+    types::{Account, Amount, TimestampNs, canonical},
+};
 use generic::{Ids, Map, account, blob, number};
 
 /// A transfer with a memo of 32 bytes.
@@ -191,14 +194,14 @@ impl Block {
     /// Whether the ledger can have made the transfer when it made this block.
     fn is_of_its_time(&self, wanted: &Transfer) -> bool {
         self.at.is_none_or(|at| {
-            at.plus(DRIFT) >= wanted.created_at && !is_too_late(at, wanted.created_at)
+            at.plus(BLOCK_DRIFT) >= wanted.created_at && !is_too_late(at, wanted.created_at)
         })
     }
 }
 
 /// Whether a transfer of that `created_at_time` is in no block of this time or later.
 pub(super) fn is_too_late(at: TimestampNs, created_at: TimestampNs) -> bool {
-    at > created_at.plus(WINDOW).plus(DRIFT)
+    at > created_at.plus(FORGOTTEN).plus(BLOCK_DRIFT)
 }
 
 impl Transfer {

@@ -3,7 +3,10 @@ mod evidence;
 mod shapes;
 
 use super::*;
-use crate::types::{Account, Amount};
+use crate::{
+    domain::window::FORGOTTEN,
+    types::{Account, Amount, Seconds},
+};
 use candid::{Encode, Nat};
 use icrc_ledger_types::{
     icrc::generic_value::ICRC3Value,

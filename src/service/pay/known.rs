@@ -4,16 +4,11 @@ use crate::{
     domain::{
         payment::{Doubt, Event, Payment, State},
         purchase::{PayOutcome, PaymentRequest, same_request},
+        window::DEDUP_WINDOW,
     },
     storage::{self, payments::Change},
     types::{NonceKey, Proof, Seconds, TimestampNs},
 };
-
-/// For how long the same transfer may be asked for again.
-///
-/// Ledgers drop duplicates for 24 hours. Later they refuse the transfer as too old, so asking would do no
-/// harm, but it would not help either; ten minutes are left for clocks that differ.
-pub const DEDUP_WINDOW: Seconds = Seconds(86_400 - 600);
 
 /// So many tries follow each other without a pause.
 pub const EAGER_TRIES: u16 = 3;

@@ -23,10 +23,11 @@ pub mod resolve;
 
 use crate::{
     domain::{
-        blocklog::{self, Transfer, WINDOW},
+        blocklog::{self, Transfer},
         capacity::{DOUBT_PAUSE, MAX_DOUBTS, MAX_OPEN},
         payment::{Doubt, Event, Failure, FailureKind, Payment, State, message},
         roles::Unauthorized,
+        window::FORGOTTEN,
     },
     runtime::Runtime,
     service::{
@@ -184,7 +185,7 @@ fn plan<R: Runtime>(runtime: &R, key: &NonceKey) -> Option<Work> {
 /// without money, and what they pay must not bind what is there. `looked_at`: when whatever could tell more of it began
 /// to be looked at.
 fn lapse(key: &NonceKey, payment: &Payment, looked_at: TimestampNs, now: TimestampNs) {
-    if payment.state.can_lapse() && looked_at > payment.created_at.plus(WINDOW) {
+    if payment.state.can_lapse() && looked_at > payment.created_at.plus(FORGOTTEN) {
         let due = storage::payments::due_at(key);
         let lapsed = storage::payments::record(key, Change::Event(Event::Lapsed), now);
         // It is looked at no sooner than it would have been.
@@ -273,7 +274,7 @@ fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<NonceKey>
         };
         storage::recovery::note(key, progress.clone());
         let mut next = now.plus(backoff(progress.searches));
-        let provable = payment.created_at.plus(WINDOW).plus(Seconds(1));
+        let provable = payment.created_at.plus(FORGOTTEN).plus(Seconds(1));
         if now < provable {
             next = next.min(provable);
         } else if !has_log {
@@ -302,7 +303,7 @@ fn transfer<R: Runtime>(runtime: &R, payment: &Payment) -> Transfer {
 
 /// Books what the log proves.
 fn conclude(key: &NonceKey, search: &Search, now: TimestampNs) {
-    let too_late = |sent: TimestampNs| sent > search.wanted.created_at.plus(WINDOW);
+    let too_late = |sent: TimestampNs| sent > search.wanted.created_at.plus(FORGOTTEN);
     let event = match (search.found, search.absent_at) {
         (Some(block), _) => Event::ProvedMoved { block },
         (None, Some(sent)) if too_late(sent) => {

@@ -9,10 +9,9 @@
 
 use crate::{
     domain::{
-        blocklog::WINDOW,
-        outgoing::FORGOTTEN,
         payment::{Event, Failure, FailureKind, Payment, RefundProblem, State, message},
         roles::Unauthorized,
+        window::FORGOTTEN,
     },
     runtime::Runtime,
     service::{block_log::has_log, role, schedule::arm},
@@ -149,7 +148,7 @@ fn resolve_payment<R: Runtime>(
     outcome: Outcome,
 ) -> Result<Payment, ResolveError> {
     let now = runtime.now();
-    let over = payment.created_at.plus(WINDOW);
+    let over = payment.created_at.plus(FORGOTTEN);
     may_be_said(&payment.ledger, over, now)?;
     let key = storage::payments::open_key(&payment.id).ok_or(ResolveError::NotInDoubt)?;
     let event = match outcome {

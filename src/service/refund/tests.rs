@@ -4,8 +4,9 @@ mod strangers;
 use super::*;
 use crate::{
     domain::{
-        outgoing::{DEDUP_WINDOW, FORGOTTEN, LOCK},
+        outgoing::LOCK,
         settlement::CallOutcome,
+        window::{DEDUP_WINDOW, FORGOTTEN},
     },
     runtime::scripted::{ScriptedRuntime, poll, run},
     service::recover::tests as logs,

@@ -1,9 +1,10 @@
 use super::*;
 use crate::{
     domain::{
-        outgoing::{FORGOTTEN, LOCK},
+        outgoing::LOCK,
         payment::{Failure, FailureKind, RefundCause},
         settlement::{self, CallOutcome},
+        window::FORGOTTEN,
     },
     runtime::scripted::{ScriptedRuntime, poll, run},
     service::treasury::tests::*,

@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn attack_39_a_block_out_of_time_hides_no_other_block() {
     let odd = || without(block_of(&wanted()), "tx", Some("amt"));
-    let after = u64::from(WINDOW.0 + DRIFT.0 + 1) * 1_000_000_000;
+    let after = u64::from(FORGOTTEN.0 + BLOCK_DRIFT.0 + 1) * 1_000_000_000;
     // A block of the far future before ours, one of long ago after it.
     let log = vec![
         (0, mint(CREATED.0 + after)),

@@ -262,8 +262,8 @@ fn a_transfer_that_does_not_say_who_made_it_might_be_ours() {
 fn an_unclear_block_of_another_time_is_passed() {
     let at = |block: ICRC3Value, ts: u64| with(block, "ts", nat(ts));
     let odd = || without(block_of(&wanted()), "tx", Some("amt"));
-    let window = u64::from(WINDOW.0 + DRIFT.0) * 1_000_000_000;
-    let early = u64::from(DRIFT.0) * 1_000_000_000;
+    let window = u64::from(FORGOTTEN.0 + BLOCK_DRIFT.0) * 1_000_000_000;
+    let early = u64::from(BLOCK_DRIFT.0) * 1_000_000_000;
     for (ts, doubtful) in [
         (CREATED.0 - early - 1, false),
         (CREATED.0 - early, true),

@@ -24,7 +24,7 @@ fn should_prove_the_absence_only_when_the_ledger_takes_the_transfer_no_more() {
     let mut looks = 0u64;
     while is_unknown(&shop.state(&request)) {
         let now = shop.runtime.now();
-        assert!(now <= created.plus(WINDOW).plus(Seconds(1)));
+        assert!(now <= created.plus(FORGOTTEN).plus(Seconds(1)));
         // One block came since the last look; what was read before is not read again.
         let new = looks.checked_sub(1).map(|n| (n, other_block(now)));
         shop.will_show(looks, new.into_iter().collect());
@@ -39,7 +39,7 @@ fn should_prove_the_absence_only_when_the_ledger_takes_the_transfer_no_more() {
         panic!("{:?}", shop.state(&request));
     };
     assert_eq!(failure.kind, FailureKind::LedgerUnavailable);
-    assert!(at > created.plus(WINDOW));
+    assert!(at > created.plus(FORGOTTEN));
     assert!(
         shop.methods()[1..]
             .iter()

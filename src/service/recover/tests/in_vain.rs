@@ -54,7 +54,7 @@ fn in_vain(shop: &Shop) -> Vec<PaymentRequest> {
 /// To the last moment at which a ledger may make the transfers.
 pub(super) fn to_the_end_of_the_window(shop: &Shop, request: &PaymentRequest) {
     let created = payments::payment(&id(request)).unwrap().created_at;
-    shop.runtime.now.set(created.plus(WINDOW));
+    shop.runtime.now.set(created.plus(FORGOTTEN));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn many_payments_lapse_together() {
         let _ = shop.settle(&request);
     }
     assert_eq!(held(&shop), 10_000 * u128::from(n));
-    shop.later(WINDOW.0);
+    shop.later(FORGOTTEN.0);
     shop.tick();
     shop.later(HOUR).tick();
     assert_eq!(held(&shop), 0);
@@ -198,7 +198,7 @@ fn the_log_is_read_before_anything_lapses() {
     let requests = in_vain(&shop);
     shop.stock(b"other goods");
     let ours = shop.block(&requests[3]);
-    shop.later(WINDOW.0 + storage::config::read().limits.retention.0);
+    shop.later(FORGOTTEN.0 + storage::config::read().limits.retention.0);
     shop.runtime.hold.set(true);
     let mut waiting = Box::pin(tick(&shop.runtime));
     assert!(poll(waiting.as_mut()).is_pending());

@@ -12,7 +12,7 @@ const MOVED: Outcome = Outcome::Moved {
 fn in_doubt(shop: &Shop) -> (PaymentRequest, TimestampNs) {
     let request = shop.unknown(1, 1);
     let created = payments::payment(&id(&request)).unwrap().created_at;
-    (request, created.plus(WINDOW))
+    (request, created.plus(FORGOTTEN))
 }
 
 fn at(shop: &Shop, now: TimestampNs) -> &Shop {
@@ -228,7 +228,7 @@ fn should_refuse_a_block_that_was_said_to_show_another_transfer() {
     let (request, _) = in_doubt(&shop);
     let other = shop.unknown(2, 2);
     let created = payments::payment(&id(&other)).unwrap().created_at;
-    let late = after(created.plus(WINDOW));
+    let late = after(created.plus(FORGOTTEN));
     let first = said(at(&shop, late), &request, MOVED).unwrap();
     assert_eq!(said(&shop, &other, MOVED), Err(ResolveError::OtherBlock));
     assert!(is_unknown(&shop.state(&other)));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    domain::outgoing::FORGOTTEN,
+    domain::window::FORGOTTEN,
     service::recover::resolve::{LOG_DECIDES, Outcome, ResolveError, resolve},
 };
 
