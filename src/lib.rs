@@ -39,7 +39,7 @@ async fn __tick() {
     if ic_cdk::api::msg_caller() != ic_cdk::api::canister_self() {
         ic_cdk::trap("only the canister's own timer calls this");
     }
-    let _in_flight = InFlight::timer();
+    let _in_flight = InFlight::tick();
     // What is left of a change of many offers goes first: it waits for nobody.
     http::certify_changes(&IcRuntime);
     service::recover::tick(&IcRuntime).await;

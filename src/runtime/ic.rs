@@ -7,7 +7,7 @@
 
 use crate::{
     domain::settlement::CallOutcome,
-    runtime::{CALL_TIMEOUT_SECONDS, Runtime, timers},
+    runtime::{CALL_TIMEOUT_SECONDS, Runtime, calls::CallsUnderWay, timers},
     types::{Cycles, Seconds, TimestampNs},
 };
 use candid::Principal;
@@ -16,67 +16,67 @@ use ic_cdk::{
     call::{Call, CallFailed},
     futures::is_recovering_from_trap,
 };
-use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
-};
+use std::cell::RefCell;
 
-/// How long the answer to a call can come after a trap that nobody waits for any more.
-const LOST_CALL: Seconds = Seconds(CALL_TIMEOUT_SECONDS + 20);
+/// How much later than its deadline the answer to a call can come.
+const LATE: Seconds = Seconds(20);
 
 thread_local! {
-    static UNDER_WAY: Cell<u32> = const { Cell::new(0) };
-    static ON_THE_WAY_UNTIL: Cell<TimestampNs> = const { Cell::new(TimestampNs(0)) };
-    /// How many calls wait for each canister.
-    static WAITING: RefCell<BTreeMap<Principal, u32>> = const { RefCell::new(BTreeMap::new()) };
+    static CALLS: RefCell<CallsUnderWay> = RefCell::default();
 }
 
 /// Stands for a call, or for what runs in the timer, from before it begins until it is over, however it ends.
+#[derive(Debug)]
+#[must_use = "what is dropped at once is not counted"]
 pub struct InFlight {
-    callee: Option<Principal>,
+    callee: Principal,
+    /// How long the answer is waited for.
+    patience: Seconds,
 }
 
 impl InFlight {
-    fn begin(callee: Option<Principal>) -> Self {
-        UNDER_WAY.set(UNDER_WAY.get().saturating_add(1));
-        if let Some(callee) = callee {
-            WAITING.with_borrow_mut(|waiting| *waiting.entry(callee).or_default() += 1);
-        }
-        Self { callee }
+    fn begin(callee: Principal, patience: Seconds) -> Self {
+        CALLS.with_borrow_mut(|calls| calls.begin(callee));
+        Self { callee, patience }
     }
 
-    /// For what runs in the timer.
-    #[must_use]
+    /// For the timer's call to this canister itself.
     pub fn timer() -> Self {
-        Self::begin(None)
+        Self::begin(api::canister_self(), Seconds(timers::PATIENCE_SECONDS))
+    }
+
+    /// For what the timer's call runs. It waits for nothing but its own calls, which count themselves.
+    pub fn tick() -> Self {
+        Self::begin(api::canister_self(), Seconds(0))
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        UNDER_WAY.set(UNDER_WAY.get().saturating_sub(1));
-        if let Some(callee) = self.callee {
-            WAITING.with_borrow_mut(|waiting| {
-                let left = waiting.get(&callee).copied().unwrap_or_default();
-                match left {
-                    0 | 1 => drop(waiting.remove(&callee)),
-                    _ => drop(waiting.insert(callee, left - 1)),
-                }
-            });
-        }
-        if is_recovering_from_trap() {
-            // After a trap what waited is dropped, and the answers come all the same.
-            let until = TimestampNs(api::time()).plus(LOST_CALL);
-            ON_THE_WAY_UNTIL.set(until.max(ON_THE_WAY_UNTIL.get()));
-        }
+        let now = TimestampNs(api::time());
+        CALLS.with_borrow_mut(|calls| {
+            if is_recovering_from_trap() {
+                // After a trap everything that waited in the same method is dropped, and the answers come all the same.
+                let until = now.plus(Seconds(self.patience.0 + LATE.0));
+                calls.lose(self.callee, until, now);
+            } else {
+                calls.end(self.callee);
+            }
+        });
     }
+}
+
+/// Whether the timer's call to this canister itself is under way.
+pub(super) fn timer_runs() -> bool {
+    let now = TimestampNs(api::time());
+    CALLS.with_borrow(|calls| calls.to(&api::canister_self(), now) > 0)
 }
 
 /// Whether no reply can come home after this message: the canister is stopped, or nothing is under way.
 pub fn nothing_in_flight() -> bool {
     let now = TimestampNs(api::time());
     api::canister_status() == CanisterStatusCode::Stopped
-        || UNDER_WAY.get() == 0 && now > ON_THE_WAY_UNTIL.get()
+        || CALLS.with_borrow(|calls| calls.none(now))
 }
 
 /// The system this canister runs on.
@@ -109,7 +109,7 @@ impl Runtime for IcRuntime {
     }
 
     fn calls_to(&self, canister: &Principal) -> u32 {
-        WAITING.with_borrow(|waiting| waiting.get(canister).copied().unwrap_or_default())
+        CALLS.with_borrow(|calls| calls.to(canister, self.now()))
     }
 
     fn root_key(&self) -> Vec<u8> {
@@ -118,7 +118,7 @@ impl Runtime for IcRuntime {
 
     fn wake(&self, at: Option<TimestampNs>) {
         #[cfg(feature = "traps")]
-        if UNDER_WAY.get() > 0 {
+        if CALLS.with_borrow(CallsUnderWay::anything_waits) {
             trap_now_and_then("at the end");
         }
         timers::wake(at);
@@ -141,7 +141,7 @@ impl Runtime for IcRuntime {
             // One call after the other could hold up the stop for long.
             return CallOutcome::NotSent("the canister is being stopped".into());
         }
-        let _in_flight = InFlight::begin(Some(canister));
+        let _in_flight = InFlight::begin(canister, Seconds(CALL_TIMEOUT_SECONDS));
         #[cfg(feature = "traps")]
         trap_now_and_then("before a call");
         let call = Call::bounded_wait(canister, method)

@@ -1,5 +1,6 @@
 //! The outside world, as the services see it: clock, identity, cycles, other canisters.
 
+mod calls;
 pub mod ic;
 #[cfg(test)]
 pub(crate) mod scripted;

@@ -11,7 +11,11 @@
 //! An upgrade forgets timers: `post_upgrade` has to ask to be woken again.
 
 use crate::{
-    runtime::{ic::InFlight, with_spare},
+    domain::blocklog::MAX_ARGUMENT_BYTES,
+    runtime::{
+        ic::{InFlight, timer_runs},
+        with_spare,
+    },
     types::{Cycles, Seconds, TimestampNs},
 };
 use ic_cdk::{api, call::Call};
@@ -26,12 +30,18 @@ const SHORTEST: Seconds = Seconds(5);
 const LONGEST: Seconds = Seconds(86_400);
 /// A timer that is late by more than this does not come any more.
 const LOST: Seconds = Seconds(60);
-/// While there are too few cycles for a call, nothing can be done but to look again after this.
+/// While there are too few cycles for the timer's call and one that it makes, nothing can be done but to look again
+/// after this.
 const POOR: Seconds = Seconds(300);
 /// What runs says itself when the next firing is to be. If it traps, it is run again after this.
 const SAFETY_NET: Seconds = Seconds(60);
 /// How long the end of what runs is waited for: as long as the system allows.
-const PATIENCE_SECONDS: u32 = 300;
+pub(super) const PATIENCE_SECONDS: u32 = 300;
+
+/// No method that is called in a ledger has a longer name.
+const LONGEST_METHOD: u64 = 32;
+/// Nor has one a longer argument.
+const LONGEST_ARGUMENT: u64 = MAX_ARGUMENT_BYTES as u64;
 
 thread_local! {
     /// For when the system's timer is set.
@@ -44,7 +54,7 @@ thread_local! {
 pub fn wake(at: Option<TimestampNs>) {
     let now = TimestampNs(api::time());
     let at = if SOON.get() { Some(now) } else { at };
-    let shortest = match (poor(), SOON.get()) {
+    let shortest = match (poor(timer_runs()), SOON.get()) {
         (true, _) => POOR,
         (false, true) => Seconds(0),
         (false, false) => SHORTEST,
@@ -64,7 +74,7 @@ pub fn wake_soon() {
 pub fn fire() {
     SET.set(None);
     let now = TimestampNs(api::time());
-    if poor() {
+    if poor(false) {
         set(Some(now.plus(POOR)));
         return;
     }
@@ -80,10 +90,21 @@ pub fn fire() {
     });
 }
 
-/// Whether there are too few cycles for a call.
-fn poor() -> bool {
-    let cost = Cycles(api::cost_call(METHOD.len() as u64, 8));
-    Cycles(api::canister_liquid_cycle_balance()) < with_spare(cost)
+/// Whether there are too few cycles for what is to run: the timer's call holds back what it takes while a ledger is
+/// asked. What wants to go on in the next round asks nobody. `held`: the timer's call is under way, so that what it
+/// takes is held back already, and comes back.
+fn poor(held: bool) -> bool {
+    let own = || Cycles(api::cost_call(METHOD.len() as u64, 8));
+    let of_ledger = || Cycles(api::cost_call(LONGEST_METHOD, LONGEST_ARGUMENT));
+    let liquid = Cycles(api::canister_liquid_cycle_balance());
+    !enough(liquid, (!held).then(own), (!SOON.get()).then(of_ledger))
+}
+
+/// Whether there are cycles for the timer's call and for one to a ledger, as far as they are to be made.
+fn enough(liquid: Cycles, own: Option<Cycles>, of_ledger: Option<Cycles>) -> bool {
+    let calls = own.into_iter().chain(of_ledger);
+    let needed = calls.fold(0_u128, |sum, cost| sum.saturating_add(with_spare(cost).0));
+    liquid.0 >= needed
 }
 
 fn set(at: Option<TimestampNs>) {
@@ -134,6 +155,19 @@ mod tests {
         // What should have come long ago comes no more.
         assert_eq!(change(Some(s(950)), Some(s(900))), None);
         assert_eq!(change(Some(s(930)), Some(s(900))), Some(Some(s(1_005))));
+    }
+
+    #[test]
+    fn the_timer_runs_only_with_cycles_for_its_own_call_and_one_to_a_ledger() {
+        let (own, ledger) = (Some(Cycles(800)), Some(Cycles(1_600)));
+        let with = |liquid, own, of_ledger| enough(Cycles(liquid), own, of_ledger);
+        for liquid in [0, 899, 900, 1_800, 2_699] {
+            assert!(!with(liquid, own, ledger), "{liquid}");
+        }
+        assert!(with(2_700, own, ledger));
+        // What asks no ledger needs its own call only, and that is held back while it runs.
+        assert!(!with(899, own, None) && with(900, own, None));
+        assert!(!with(1_799, None, ledger) && with(1_800, None, ledger));
     }
 
     #[test]

@@ -71,16 +71,16 @@ impl Setup {
         page.expect("controllers read it")
     }
 
-    /// What rounds cost beyond the canister's memory, a second each, in cycles.
-    fn rounds_cost(&self, rounds: u32) -> u128 {
+    /// What rounds cost beyond the canister's memory, of so many seconds each, in cycles.
+    fn rounds_cost(&self, rounds: u32, seconds: u32) -> u128 {
         let day = number(&self.cycles_status().idle_cycles_burned_per_day);
         let before = self.pic.cycle_balance(self.canister);
         for _ in 0..rounds {
-            self.pic.advance_time(Duration::from_secs(1));
+            self.pic.advance_time(Duration::from_secs(seconds.into()));
             self.pic.tick();
         }
         // The memory is charged for in steps of ten seconds and more.
-        let memory = day * u128::from(rounds + 20) / 86_400;
+        let memory = day * u128::from(rounds * seconds + 20) / 86_400;
         let spent = before - self.pic.cycle_balance(self.canister);
         spent.saturating_sub(memory)
     }
@@ -234,7 +234,7 @@ fn attack_33_a_call_that_cannot_be_paid_for_leaves_no_trace() {
     let looked: Result<PaymentStatus, RecheckError> =
         setup.update(controller(), "payment_recheck", (id,));
     assert!(matches!(looked, Ok(PaymentStatus::Unknown { .. })));
-    let _ = setup.rounds_cost(100);
+    let _ = setup.rounds_cost(100, 1);
     assert_eq!(setup.trace(), before);
     setup.leave(PLENTY);
     sale.present(unknown).send().expect_settled();
@@ -263,7 +263,7 @@ fn attack_41_a_timer_that_is_due_without_cycles_for_a_call_fires_a_few_times_and
         let before = setup.trace();
         setup.leave(liquid);
         let rounds = 100;
-        let spent = setup.rounds_cost(rounds);
+        let spent = setup.rounds_cost(rounds, 1);
         assert!(spent <= 3 * FIRING, "{spent} cycles with {liquid}");
         assert_eq!(setup.trace(), before);
         // Nobody asks: the timer comes back when there are cycles.
@@ -276,6 +276,28 @@ fn attack_41_a_timer_that_is_due_without_cycles_for_a_call_fires_a_few_times_and
         }
         let status = setup.payment(unknown.id.0).expect("it is known").status;
         assert!(status.is_paid(), "{status:?} after {liquid} cycles");
+    }
+}
+
+/// The timer's own call holds back what a call takes, so nothing is left for the ledger's.
+#[test]
+fn attack_41_a_timer_with_cycles_for_its_own_call_and_for_no_other_fires_seldom() {
+    for tenths in [10, 12, 14, 16, 18, 20, 22] {
+        let setup = Setup::new();
+        let sale = setup.sell("/article", PRICE);
+        let payer = setup.payer(1);
+        setup.ledger.fault(&setup, 1, &Fault::lost_after_transfer());
+        let unknown = sale.pay(&payer).send().expect_pending();
+        let before = setup.trace();
+        setup.leave(EXECUTION + CALL * tenths / 10);
+        // Five minutes.
+        let spent = setup.rounds_cost(60, 5);
+        assert!(spent <= 3 * FIRING, "{spent} cycles with {tenths}/10 calls");
+        assert_eq!(setup.trace(), before, "{tenths}/10 calls");
+        setup.leave(PLENTY);
+        let _ = setup.rounds_cost(70, 5);
+        let status = setup.payment(unknown.id.0).expect("it is known").status;
+        assert!(status.is_paid(), "{status:?} after {tenths}/10 calls");
     }
 }
 
