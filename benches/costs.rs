@@ -5,8 +5,8 @@
 #[path = "../tests/integration/support/mod.rs"]
 mod support;
 
-#[path = "costs/dear.rs"]
-mod dear;
+#[path = "costs/expensive.rs"]
+mod expensive;
 
 use serde::Deserialize;
 use std::{collections::BTreeMap, time::Duration};
@@ -399,7 +399,7 @@ fn main() {
     figures.insert("payment_after_300.cycles", late.cycles);
 
     recovery(&mut figures);
-    dear::chains(&mut figures);
+    expensive::chains(&mut figures);
     with_five_trillion_cycles(&mut figures);
 
     bench.costs();

@@ -4,7 +4,7 @@ pub mod blocklog;
 pub mod capacity;
 pub mod challenge;
 pub mod config;
-pub mod dear;
+pub mod expensive;
 pub mod identifier;
 pub mod ledger;
 pub mod liability;

@@ -16,11 +16,11 @@
 use crate::{
     domain::{
         capacity::{Capacity, NoCapacity},
-        dear::{DearSignatures, Proved, Unproved},
+        expensive::{ExpensiveSignatures, Proved, Unproved},
         offer::{self, Offer},
         route::Route,
     },
-    types::{Account, NonceKey, PaymentId, TimestampNs},
+    types::{Account, Cycles, NonceKey, PaymentId, TimestampNs},
 };
 use candid::Principal;
 use x402_icp::{
@@ -75,6 +75,8 @@ pub struct Sale<'a> {
     pub spender: Principal,
     /// The time.
     pub now: TimestampNs,
+    /// The liquid cycles above the floor.
+    pub spare: Cycles,
     /// DER of the network's root key, the trust anchor of canister signatures.
     pub root_key: &'a [u8],
 }
@@ -92,13 +94,13 @@ pub struct VerifiedPayment<'a> {
     pub offer: &'a Offer,
 }
 
-/// Runs steps 2 to 8. `nonce_state` is asked in step 5, `capacity` (of payer and ledger) in step 6, `dear` is
-/// looked at and learns in step 7.
+/// Runs steps 2 to 8. `nonce_state` is asked in step 5, `capacity` (of payer and ledger) in step 6,
+/// `expensive` is looked at and learns in step 7.
 pub fn verify<'a>(
     payment: &DecodedPayment,
     sale: &Sale<'a>,
     nonce_state: impl FnOnce(&NonceKey) -> NonceState,
-    dear: &mut DearSignatures,
+    expensive: &mut ExpensiveSignatures,
     capacity: impl FnOnce(&Principal, &Principal) -> Capacity,
 ) -> Result<VerifiedPayment<'a>, Refusal> {
     let DecodedPayment {
@@ -155,7 +157,7 @@ pub fn verify<'a>(
     capacity.public.map_err(busy)?;
 
     let message = signed_message(&Terms::from(&offer.requirements), &payload.payload);
-    check_signature(payment, &message, sale, dear, nonce_key)?;
+    check_signature(payment, &message, sale, expensive, nonce_key)?;
 
     capacity.of_payer.map_err(busy)?;
 
@@ -270,13 +272,13 @@ fn check_signature(
     payment: &DecodedPayment,
     message: &[u8],
     sale: &Sale<'_>,
-    dear: &mut DearSignatures,
+    expensive: &mut ExpensiveSignatures,
     nonce_key: NonceKey,
 ) -> Result<(), Refusal> {
     let authorization = &payment.authorization;
     let refuse = |error: Unproved| {
         let code = match error {
-            Unproved::Busy => Code::LedgerUnavailable,
+            Unproved::Exhausted(_) => Code::LedgerUnavailable,
             Unproved::Signature(_) | Unproved::FailedBefore => Code::Signature,
         };
         Refusal::new(code, error.to_string())
@@ -299,7 +301,8 @@ fn check_signature(
         signature: &authorization.signature,
         root_key: sale.root_key,
     };
-    dear.check(&chain, proved, nonce_key, sale.now)
+    expensive
+        .check(&chain, proved, nonce_key, sale.spare, sale.now)
         .map_err(refuse)
 }
 

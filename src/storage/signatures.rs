@@ -1,14 +1,14 @@
-//! What is known of dear signatures. Heap only and bounded; an upgrade forgets it, and the next payments are
+//! What is known of expensive signatures. Heap only and bounded; an upgrade forgets it, and the next payments are
 //! verified anew.
 
-use crate::domain::dear::DearSignatures;
+use crate::domain::expensive::ExpensiveSignatures;
 use std::cell::RefCell;
 
 thread_local! {
-    static DEAR: RefCell<DearSignatures> = RefCell::default();
+    static EXPENSIVE: RefCell<ExpensiveSignatures> = RefCell::default();
 }
 
 /// Runs `use_it` with what is known.
-pub fn with<T>(use_it: impl FnOnce(&mut DearSignatures) -> T) -> T {
-    DEAR.with_borrow_mut(use_it)
+pub fn with<T>(use_it: impl FnOnce(&mut ExpensiveSignatures) -> T) -> T {
+    EXPENSIVE.with_borrow_mut(use_it)
 }

@@ -9,7 +9,7 @@ mod certification;
 mod content;
 mod cross_origin;
 mod cycles;
-mod dear_signatures;
+mod expensive_signatures;
 mod http_answers;
 mod interrupted;
 mod ledger_faults;

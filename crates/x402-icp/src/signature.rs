@@ -55,7 +55,7 @@ pub enum SignatureError {
     },
     /// The signatures of the chain cost too much together.
     #[error("the signatures of the chain cost {actual} instructions, at most {limit} are spent")]
-    ChainTooDear {
+    ChainTooExpensive {
         /// The most allowed.
         limit: u64,
         /// What they are taken to cost.
@@ -228,7 +228,7 @@ pub fn check_chain<'a>(
     }
     let chain = Chain { keys, delegations };
     match chain.cost() {
-        actual if actual > MAX_CHAIN_COST => Err(SignatureError::ChainTooDear {
+        actual if actual > MAX_CHAIN_COST => Err(SignatureError::ChainTooExpensive {
             limit: MAX_CHAIN_COST,
             actual,
         }),

@@ -279,18 +279,18 @@ fn attack_31_a_chain_that_costs_too_much_is_refused_before_any_cryptography() {
     assert!(Proof::by(&p256_behind(&p256(3), 20)).verify().is_ok());
     for keys in [3, 20] {
         let mut proof = Proof::by(&p256_behind(&canister, keys));
-        let dear = Err(SignatureError::ChainTooDear {
+        let too_expensive = Err(SignatureError::ChainTooExpensive {
             limit: MAX_CHAIN_COST,
             actual: KeyKind::Canister.cost() + u64::from(keys) * KeyKind::P256.cost(),
         });
-        assert_eq!(proof.verify(), dear);
+        assert_eq!(proof.verify(), too_expensive);
         // Were any signature looked at, the last would be the first.
         proof.signature = vec![0; 64];
-        assert_eq!(proof.verify(), dear);
+        assert_eq!(proof.verify(), too_expensive);
         proof.delegations[0].signature.clear();
-        assert_eq!(proof.verify(), dear);
+        assert_eq!(proof.verify(), too_expensive);
         let checked = check_chain(&proof.public_key, &proof.delegations, NOW_NS, spender());
-        assert_eq!(checked.map(|_| Principal::anonymous()), dear);
+        assert_eq!(checked.map(|_| Principal::anonymous()), too_expensive);
     }
 }
 
@@ -418,7 +418,7 @@ fn the_steps_can_be_taken_one_by_one() {
         chain.payer(),
         Principal::self_authenticating(&proof.public_key)
     );
-    // The message is checked before the dear chain is.
+    // The message is checked before the expensive chain is.
     assert_eq!(
         verify(
             &proof.public_key,

@@ -115,7 +115,7 @@ fn bad_signatures() -> Vec<(&'static str, PaymentPayload)> {
     let elsewhere = Some(vec![Principal::management_canister()]);
     let target = good(&Delegated::grant(&key, ed25519([4; 32]), u64::MAX, elsewhere).unwrap());
     chain.payload.delegations = None;
-    let dear = (11..13).fold(
+    let expensive = (11..13).fold(
         Delegated::grant(&CanisterSigner::new(true), p256([10; 32]), u64::MAX, None).unwrap(),
         |chain, n| Delegated::grant(&chain, p256([n; 32]), u64::MAX, None).unwrap(),
     );
@@ -149,7 +149,7 @@ fn bad_signatures() -> Vec<(&'static str, PaymentPayload)> {
         ("the delegation is missing", chain),
         ("the delegation expires this very nanosecond", expired),
         ("the delegation is for another canister", target),
-        ("the chain is genuine and costs too much", good(&dear)),
+        ("the chain is genuine and costs too much", good(&expensive)),
     ]
 }
 

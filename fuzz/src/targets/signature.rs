@@ -42,7 +42,10 @@ pub fn run(data: &[u8]) {
         .expect("what verifies has a good chain");
     assert!(chain.expiration().is_none_or(|expiration| expiration > now));
     assert_eq!(chain.kinds().count(), 1 + delegations.len());
-    assert!(chain.cost() <= MAX_CHAIN_COST, "a dear chain was verified");
+    assert!(
+        chain.cost() <= MAX_CHAIN_COST,
+        "a chain over the limit was verified"
+    );
     for delegation in &delegations {
         let targets = delegation.targets.as_deref();
         assert!(targets.is_none_or(|targets| targets.contains(&support::spender())));

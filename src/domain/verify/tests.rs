@@ -28,7 +28,7 @@ struct Shop {
     route: Route,
     offers: Vec<Offer>,
     key: PrivateKey,
-    dear: RefCell<DearSignatures>,
+    expensive: RefCell<ExpensiveSignatures>,
 }
 
 fn ledger(n: u8) -> Ledger {
@@ -83,7 +83,7 @@ fn shop() -> Shop {
         route,
         offers,
         key,
-        dear: RefCell::default(),
+        expensive: RefCell::default(),
     }
 }
 
@@ -116,14 +116,16 @@ impl Shop {
             network: "icp:1",
             spender: spender(),
             now: NOW,
+            spare: Cycles(1_000_000_000_000),
             root_key: x402_icp::network::MAINNET_ROOT_KEY_DER,
         };
         let payment = DecodedPayment {
             payload,
             authorization,
         };
-        let dear = &mut self.dear.borrow_mut();
-        verify(&payment, &sale, |_| nonce, dear, |_, _| capacity).map_err(|refusal| refusal.code)
+        let expensive = &mut self.expensive.borrow_mut();
+        verify(&payment, &sale, |_| nonce, expensive, |_, _| capacity)
+            .map_err(|refusal| refusal.code)
     }
 
     fn verify(&self, payload: PaymentPayload) -> Result<VerifiedPayment<'_>, Code> {
@@ -259,7 +261,7 @@ fn forged_and_genuine(shop: &Shop) -> [PaymentPayload; 2] {
     [forged, genuine]
 }
 
-/// A dear chain costs as much as many payments; below the floor the cycles are for what is owed.
+/// An expensive chain costs as much as many payments; below the floor the cycles are for what is owed.
 #[test]
 fn attack_25_no_signature_is_verified_below_the_cycles_floor() {
     let shop = shop();

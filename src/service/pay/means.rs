@@ -39,3 +39,9 @@ pub fn capacity<R: Runtime>(
     }
     capacity
 }
+
+/// The cycles that can be spent above the floor.
+pub fn spare<R: Runtime>(runtime: &R, limits: &Limits) -> Cycles {
+    let liquid = runtime.liquid_cycles().0;
+    Cycles(liquid.saturating_sub(limits.cycles_floor.0))
+}

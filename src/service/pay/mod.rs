@@ -2,7 +2,7 @@
 //!
 //! 1. Is the nonce known? Then this is a repetition, and [`known`] answers it.
 //! 2. Verify (`domain::verify`). No table changes and nobody is called for a payment that fails here. The heap keeps
-//!    what dear signatures took, and digests of those that hold and of those that do not (`domain::dear`).
+//!    what expensive signatures took, and digests of those that hold and of those that do not (`domain::expensive`).
 //! 3. Journal the payment: this reserves the nonce and fixes `created_at_time`.
 //! 4. One `icrc2_transfer_from`, with the payment id as memo.
 //! 5. Judge the answer (`domain::settlement`), book it, answer.
@@ -145,6 +145,7 @@ fn admit<R: Runtime>(
         network: &config.network,
         spender: runtime.canister_id(),
         now: runtime.now(),
+        spare: means::spare(runtime, &config.limits),
         root_key: &root_key,
     };
     let nonce_state = |key: &NonceKey| {
@@ -159,8 +160,8 @@ fn admit<R: Runtime>(
     let capacity = |payer: &Principal, ledger: &Principal| {
         means::capacity(runtime, &config.limits, payer, ledger)
     };
-    let verified = storage::signatures::with(|dear| {
-        verify(&request.payment, &sale, nonce_state, dear, capacity)
+    let verified = storage::signatures::with(|expensive| {
+        verify(&request.payment, &sale, nonce_state, expensive, capacity)
     })?;
     // Verification has seen to it that there is content.
     let response = route
@@ -221,7 +222,7 @@ async fn ask<R: Runtime>(
     let concluded = conclude(runtime, &key, payment, &outcome, known_block, route);
     guard.defuse();
     if concluded.0.state.moved().is_some() {
-        storage::signatures::with(|dear| dear.paid(&key));
+        storage::signatures::with(|expensive| expensive.paid(&key, runtime.now()));
     }
     if !concluded.0.state.is_final() {
         schedule::arm(runtime);

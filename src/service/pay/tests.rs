@@ -1,6 +1,6 @@
 mod clock;
 mod cycles;
-mod dear;
+mod expensive;
 mod happy_path;
 mod identifiers;
 mod known_failures;

@@ -62,9 +62,9 @@ fn attack_31_a_chain_of_twenty_p256_keys_behind_a_canisters_is_refused() {
         setup.funded(Payer::p256_chain(&identity, 10, keys, until))
     };
     for (seed, keys) in [(34, 3), (35, 20)] {
-        let too_dear = chain(seed, keys);
+        let too_expensive = chain(seed, keys);
         for _ in 0..20 {
-            let refused = sale.pay(&too_dear).send();
+            let refused = sale.pay(&too_expensive).send();
             refused.expect_refused(Code::Signature);
         }
     }

@@ -1,9 +1,9 @@
-//! Payments with dear signatures: what they may cost, and whom they keep out.
+//! Payments with expensive signatures: what they may cost, and whom they keep out.
 
 use super::*;
 use crate::{
-    domain::dear::{
-        BUDGET,
+    domain::expensive::{
+        budget::BUDGET,
         tests::{
             exhaust,
             support::{CanisterSigner, Forged, bls_der, root_key},
@@ -17,7 +17,7 @@ use x402_icp::{
 };
 
 /// A shop on the network whose root key the tests have.
-fn dear_shop() -> Shop {
+fn expensive_shop() -> Shop {
     let mut shop = shop();
     shop.runtime.root_key = bls_der(&root_key());
     shop
@@ -58,7 +58,7 @@ impl Shop {
 
 #[test]
 fn attack_31_forged_chains_cannot_take_more_than_the_budget_and_keep_nobody_out_who_pays_cheaply() {
-    let shop = dear_shop();
+    let shop = expensive_shop();
     let affordable = BUDGET / (KeyKind::Canister.cost() + KeyKind::Ed25519.cost());
     let known = session(&canister(1), 1);
     paid(shop.will(block(1)).settle(&shop.request_by(&known, 1)));
@@ -88,7 +88,7 @@ fn attack_31_forged_chains_cannot_take_more_than_the_budget_and_keep_nobody_out_
 
 #[test]
 fn attack_31_a_forged_chain_that_is_replayed_is_refused_from_memory() {
-    let shop = dear_shop();
+    let shop = expensive_shop();
     let root = Forged(canister(1));
     let replayed = shop.request_by(&session(&root, 1), 1);
     let first = shop.refusal(&replayed);
@@ -103,7 +103,7 @@ fn attack_31_a_forged_chain_that_is_replayed_is_refused_from_memory() {
 
 #[test]
 fn should_give_the_budget_back_for_money_that_moved_and_not_for_money_that_is_missing() {
-    let shop = dear_shop();
+    let shop = expensive_shop();
     for user in 0..30 {
         let request = shop.request_by(&session(&canister(user), user), user);
         paid(shop.will(block(1 + u64::from(user))).settle(&request));
@@ -133,14 +133,55 @@ fn should_give_the_budget_back_for_money_that_moved_and_not_for_money_that_is_mi
 
 #[test]
 fn attack_31_an_expired_chain_is_not_believed_though_it_was_verified() {
-    let shop = dear_shop();
+    let shop = expensive_shop();
     let known = session(&canister(1), 1);
     paid(shop.will(block(1)).settle(&shop.request_by(&known, 1)));
-    storage::signatures::with(|dear| exhaust(dear, shop.runtime.now()));
+    storage::signatures::with(|expensive| exhaust(expensive, shop.runtime.now()));
     paid(shop.will(block(2)).settle(&shop.request_by(&known, 2)));
 
     shop.runtime.now.set(NOW.plus(Seconds(3_600)));
     let refusal = shop.refusal(&shop.request_by(&known, 3));
     assert_eq!(refusal.code, Code::Signature);
     assert!(refusal.message.contains("expired"), "{refusal}");
+}
+
+#[test]
+fn attack_31_forged_chains_for_a_day_leave_the_cycles_to_payments_with_other_keys() {
+    let shop = expensive_shop();
+    let known = session(&canister(1), 1);
+    paid(shop.will(block(1)).settle(&shop.request_by(&known, 1)));
+    let floor = storage::config::read().limits.cycles_floor.0;
+    // Room for a few payments: a tenth of it is thirty chains' worth at 3 cycles an instruction.
+    let cycles = floor + 10 * ScriptedRuntime::CALL_COST.0;
+    shop.runtime.cycles.set(Cycles(cycles));
+    // Five a minute, which the budget of the minute allows.
+    let mut verified = 0;
+    for n in 0..60 {
+        let forged = session(&Forged(canister(100 + n)), n);
+        let refusal = shop.refusal(&shop.request_by(&forged, n));
+        match refusal.code {
+            Code::Signature => verified += 1,
+            code => {
+                assert_eq!(code, Code::LedgerUnavailable);
+                assert!(refusal.message.contains("the day's budget"), "{refusal}");
+            }
+        }
+        if n % 5 == 4 {
+            let now = shop.runtime.now.get();
+            shop.runtime.now.set(now.plus(Seconds(60)));
+        }
+    }
+    let share = (10 * ScriptedRuntime::CALL_COST.0 / 10 / 3) as u64;
+    let chain = KeyKind::Canister.cost() + KeyKind::Ed25519.cost();
+    assert_eq!(verified, share.max(BUDGET) / chain);
+    // A minute later, too, new sessions wait, and nobody else does.
+    let waiting = shop.refusal(&shop.request_by(&session(&canister(2), 2), 1));
+    assert_eq!(waiting.code, Code::LedgerUnavailable);
+    paid(shop.will(block(2)).settle(&shop.request_by(&known, 2)));
+    let cheap = shop.request_by(&payer(5), 5);
+    paid(shop.will(block(3)).settle(&cheap));
+    // More cycles, more budget.
+    shop.runtime.cycles.set(Cycles(cycles + 1_000_000_000_000));
+    let waited = shop.request_by(&session(&canister(2), 2), 2);
+    paid(shop.will(block(4)).settle(&waited));
 }

@@ -1,4 +1,4 @@
-//! What dear signatures cost: chains behind a canister's key.
+//! What expensive signatures cost: chains behind a canister's key.
 
 use super::{
     Bench, PRICE, nonce,
@@ -6,7 +6,7 @@ use super::{
 };
 use std::collections::BTreeMap;
 
-/// Payments with dear chains, accepted and refused.
+/// Payments with expensive chains, accepted and refused.
 pub fn chains(figures: &mut BTreeMap<&str, u64>) {
     let bench = Bench::new();
     let setup = &bench.setup;
@@ -44,8 +44,12 @@ pub fn chains(figures: &mut BTreeMap<&str, u64>) {
         2,
         &forged,
     );
-    let too_dear = Payer::p256_chain(&identity, 10, 20, until);
-    refuse("refused_too_dear_chain.update_instructions", 3, &too_dear);
+    let too_expensive = Payer::p256_chain(&identity, 10, 20, until);
+    refuse(
+        "refused_too_dear_chain.update_instructions",
+        3,
+        &too_expensive,
+    );
 }
 
 fn refused(bench: &Bench, setup: &Setup, sale: &Sale<'_>, number: u64, payer: &Payer) -> u64 {

@@ -1,0 +1,172 @@
+//! Expensive signatures: which of them are verified at all, and which are known already.
+//!
+//! A chain behind a canister's key costs a hundred times what an ordinary payment costs, and nobody has to own
+//! money, or even a key, to present one. Therefore:
+//!
+//! - Verifications of more than [`EXPENSIVE`] instructions take from a [budget]: of a minute, and of a day. Without
+//!   budget they have to wait, before any cryptography. Payments with other keys never touch it. What a payment took is
+//!   given back when its money moved.
+//! - A chain that was verified is remembered until it expires: the next payment of the same session costs the
+//!   signature of its session key. Chains that have paid are kept apart from those that have not, so that chains
+//!   without money push out none that paid.
+//! - An expensive proof that failed is remembered for a while, and refused without cryptography.
+//!
+//! The memories are bounded, and hold digests of everything that the verification depends on.
+
+pub mod budget;
+mod memory;
+
+use crate::types::{Cycles, NonceKey, Seconds, TimestampNs};
+use budget::{BUDGET, Budget, Exhausted, MINUTE};
+use memory::Remembered;
+use sha2::{Digest, Sha256};
+use x402_icp::signature::{Chain, SignatureError, verify_delegations, verify_message};
+
+/// Instructions above which the verification of a proof is expensive: one P-256 key is not, two are.
+pub const EXPENSIVE: u64 = 26_000_000;
+/// The most verified chains that are remembered and have paid, and as many that have not; the oldest makes room.
+pub const MAX_VERIFIED: usize = 10_000;
+/// How long a proof is remembered that failed.
+pub const FAILED_FOR: Seconds = Seconds(600);
+/// The most failed proofs that are remembered. The budget allows no more of them in [`FAILED_FOR`].
+pub const MAX_FAILED: usize = 2_200;
+const _: () = assert!(
+    (BUDGET / EXPENSIVE) * (FAILED_FOR.0 / MINUTE.0 + 1) as u64 <= MAX_FAILED as u64,
+    "every failure is remembered for its time"
+);
+
+/// Why a proof is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unproved {
+    /// It does not hold.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// It was found not to hold a while ago.
+    #[error("the same proof was found not to hold a short while ago")]
+    FailedBefore,
+    /// There is no budget left to find out.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
+}
+
+/// What the signature of a payment is checked against, the chain aside.
+#[derive(Clone, Copy, Debug)]
+pub struct Proved<'a> {
+    /// The message.
+    pub message: &'a [u8],
+    /// The signature by the last key of the chain.
+    pub signature: &'a [u8],
+    /// The trust anchor of canister signatures.
+    pub root_key: &'a [u8],
+}
+
+/// What is known of expensive signatures, and what is left of their budget.
+#[derive(Debug)]
+pub struct ExpensiveSignatures {
+    budget: Budget,
+    /// Chains that were verified, none of whose payments moved money yet.
+    verified: Remembered,
+    /// Chains that were verified, with a payment whose money moved.
+    paid: Remembered,
+    failed: Remembered,
+}
+
+impl Default for ExpensiveSignatures {
+    fn default() -> Self {
+        ExpensiveSignatures {
+            budget: Budget::default(),
+            verified: Remembered::of(MAX_VERIFIED),
+            paid: Remembered::of(MAX_VERIFIED),
+            failed: Remembered::of(MAX_FAILED),
+        }
+    }
+}
+
+impl ExpensiveSignatures {
+    /// Checks that the last key of `chain` signed the message, and each key the delegation to the next. `spare`: the
+    /// liquid cycles above the floor.
+    ///
+    /// The chain is one that [`x402_icp::signature::check_chain`] let pass at this time for this canister: times
+    /// and targets are looked at anew for each payment, whatever is remembered.
+    pub fn check(
+        &mut self,
+        chain: &Chain<'_>,
+        proved: Proved<'_>,
+        payment: NonceKey,
+        spare: Cycles,
+        now: TimestampNs,
+    ) -> Result<(), Unproved> {
+        let Proved {
+            message,
+            signature,
+            root_key,
+        } = proved;
+        if chain.cost() <= EXPENSIVE {
+            verify_message(chain, message, signature, root_key)?;
+            verify_delegations(chain, root_key)?;
+            return Ok(());
+        }
+        let id = chain.digest(root_key);
+        if self.paid.contains(&id, now) {
+            verify_message(chain, message, signature, root_key)?;
+            return Ok(());
+        }
+        if self.verified.contains(&id, now) {
+            verify_message(chain, message, signature, root_key)?;
+            self.verified.used_by(&id, payment);
+            return Ok(());
+        }
+        // Without delegations the chain proves nothing of itself: the signature over the message is what is expensive.
+        let direct = chain.expiration().is_none();
+        let proof = if direct {
+            digest(&[&id, &Sha256::digest(message), signature])
+        } else {
+            id
+        };
+        if self.failed.contains(&proof, now) {
+            return Err(Unproved::FailedBefore);
+        }
+        self.budget.take(chain.cost(), spare, now)?;
+        if let Err(error) = verify_message(chain, message, signature, root_key) {
+            if direct {
+                self.failed.insert(proof, now.plus(FAILED_FOR), None, now);
+            } else {
+                // The delegations were not looked at, and one session key is not expensive.
+                self.budget.give_back_last();
+            }
+            return Err(error.into());
+        }
+        if let Err(error) = verify_delegations(chain, root_key) {
+            self.failed.insert(proof, now.plus(FAILED_FOR), None, now);
+            return Err(error.into());
+        }
+        if let Some(until) = chain.expiration() {
+            let until = TimestampNs(until);
+            self.verified.insert(id, until, Some(payment), now);
+        }
+        self.budget.last_is_of(payment);
+        Ok(())
+    }
+
+    /// The money of this payment moved: gives back what its verification took, and keeps its chain among those that
+    /// have paid.
+    pub fn paid(&mut self, payment: &NonceKey, now: TimestampNs) {
+        self.budget.give_back(payment);
+        if let Some((chain, until)) = self.verified.take_used_by(payment) {
+            self.paid.insert(chain, until, None, now);
+        }
+    }
+}
+
+/// SHA-256 over parts, each with its length.
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,254 @@
+//! How many instructions expensive verifications may take, in any minute and in any day.
+//!
+//! The budget of a minute keeps them from taking the canister's time, the budget of a day from taking its cycles:
+//! whoever forges chains for days takes a tenth of the spare cycles at most, so that ordinary payments go on.
+
+use crate::types::{Cycles, NonceKey, Seconds, TimestampNs};
+use std::collections::{BTreeMap, VecDeque};
+use x402_icp::signature::MAX_CHAIN_COST;
+
+/// How many instructions expensive verifications may take in any [`MINUTE`]: ten of the most expensive. They may take
+/// as much in any day, however few cycles there are.
+pub const BUDGET: u64 = 10 * MAX_CHAIN_COST;
+/// How long what was taken is gone from the budget of a minute.
+pub const MINUTE: Seconds = Seconds(60);
+/// How long after a verification its payment can still give back what it took. Longer than a payment waits for its
+/// ledger's answer; what is settled later stays taken for the day.
+pub const GIVEN_BACK_WITHIN: Seconds = Seconds(600);
+/// In any day expensive verifications may take this part of the liquid cycles above the floor.
+const PART_OF_CYCLES: u128 = 10;
+/// What an instruction is taken to cost, in cycles: 1 on 13 nodes, 34/13 on 34 nodes.
+const CYCLES_PER_INSTRUCTION: u128 = 3;
+/// The budget of a day is counted by the hour.
+const HOUR_NS: u64 = 3_600_000_000_000;
+/// So many hours are counted besides the present one, which has only begun.
+const HOURS: u64 = 24;
+
+/// Why a verification has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Exhausted {
+    /// The budget of the minute is used up.
+    #[error(
+        "the signature is expensive to verify and the budget of 5,150 million instructions a minute is used up; \
+         send the same payment again in a minute"
+    )]
+    Minute,
+    /// The budget of the day is used up.
+    #[error(
+        "the signature is expensive to verify and the day's budget, a part of the canister's cycles, is used up; \
+         try again in some hours. Sessions that have paid before and single keys are not affected"
+    )]
+    Day,
+}
+
+/// What expensive verifications took.
+#[derive(Debug, Default)]
+pub(super) struct Budget {
+    /// Single verifications, the oldest first, for [`GIVEN_BACK_WITHIN`]. The budget of a minute bounds their number.
+    taken: VecDeque<Taken>,
+    /// Instructions taken and not given back, by the hour since 1970: 25 hours at most.
+    hours: BTreeMap<u64, u64>,
+}
+
+/// One verification.
+#[derive(Debug)]
+struct Taken {
+    at: TimestampNs,
+    cost: u64,
+    /// The payment that was verified, if its proof holds.
+    by: Option<NonceKey>,
+}
+
+impl Budget {
+    /// Takes so many instructions if there is budget for them. `spare`: the liquid cycles above the floor.
+    pub(super) fn take(
+        &mut self,
+        cost: u64,
+        spare: Cycles,
+        now: TimestampNs,
+    ) -> Result<(), Exhausted> {
+        self.pass_time(now);
+        let last_minute = self.taken.iter().filter(|t| now < t.at.plus(MINUTE));
+        let of_minute: u64 = last_minute.map(|taken| taken.cost).sum();
+        if of_minute.saturating_add(cost) > BUDGET {
+            return Err(Exhausted::Minute);
+        }
+        let of_day: u64 = self.hours.values().sum();
+        if of_day.saturating_add(cost) > day(spare) {
+            return Err(Exhausted::Day);
+        }
+        *self.hours.entry(hour(now)).or_default() += cost;
+        self.taken.push_back(Taken {
+            at: now,
+            cost,
+            by: None,
+        });
+        Ok(())
+    }
+
+    /// Notes that the last verification is that of this payment, whose proof holds.
+    pub(super) fn last_is_of(&mut self, payment: NonceKey) {
+        if let Some(taken) = self.taken.back_mut() {
+            taken.by = Some(payment);
+        }
+    }
+
+    /// Gives back what was taken last.
+    pub(super) fn give_back_last(&mut self) {
+        if let Some(taken) = self.taken.pop_back() {
+            self.uncount(&taken);
+        }
+    }
+
+    /// Gives back what the verification of this payment took.
+    pub(super) fn give_back(&mut self, payment: &NonceKey) {
+        while let Some(at) = self.taken.iter().position(|t| t.by == Some(*payment))
+            && let Some(taken) = self.taken.remove(at)
+        {
+            self.uncount(&taken);
+        }
+    }
+
+    fn uncount(&mut self, taken: &Taken) {
+        if let Some(counted) = self.hours.get_mut(&hour(taken.at)) {
+            *counted = counted.saturating_sub(taken.cost);
+        }
+    }
+
+    /// Forgets what is too old to count. Should the clock go back, nothing is gone for longer than usual.
+    fn pass_time(&mut self, now: TimestampNs) {
+        for taken in &mut self.taken {
+            taken.at = taken.at.min(now);
+        }
+        self.taken
+            .retain(|taken| now < taken.at.plus(GIVEN_BACK_WITHIN));
+        let present = hour(now);
+        let ahead = self.hours.split_off(&present.saturating_add(1));
+        if !ahead.is_empty() {
+            *self.hours.entry(present).or_default() += ahead.into_values().sum::<u64>();
+        }
+        self.hours = self.hours.split_off(&present.saturating_sub(HOURS));
+    }
+
+    #[cfg(test)]
+    pub(super) fn verifications(&self) -> usize {
+        self.taken.len()
+    }
+}
+
+/// The instructions that expensive verifications may take in a day, with so many cycles above the floor.
+fn day(spare: Cycles) -> u64 {
+    let share = spare.0 / PART_OF_CYCLES / CYCLES_PER_INSTRUCTION;
+    u64::try_from(share).unwrap_or(u64::MAX).max(BUDGET)
+}
+
+fn hour(at: TimestampNs) -> u64 {
+    at.0 / HOUR_NS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// At the beginning of an hour.
+    const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
+    const CHAIN: u64 = 467_500_000;
+    const PLENTY: Cycles = Cycles(u128::MAX);
+    const POOR: Cycles = Cycles(0);
+
+    fn later(seconds: u32) -> TimestampNs {
+        NOW.plus(Seconds(seconds))
+    }
+
+    /// Takes all that there is from this minute on, minute by minute; returns how many chains that were.
+    fn exhaust(budget: &mut Budget, spare: Cycles, from: u32, minutes: u32) -> u64 {
+        let mut chains = 0;
+        for minute in 0..minutes {
+            while budget.take(CHAIN, spare, later(from + 60 * minute)).is_ok() {
+                chains += 1;
+            }
+        }
+        chains
+    }
+
+    #[test]
+    fn attack_31_forged_chains_take_no_more_than_a_tenth_of_the_cycles_in_a_day() {
+        for trillions in [0, 1, 5, 20] {
+            let spare = Cycles(trillions * 1_000_000_000_000);
+            let budget = &mut Budget::default();
+            let chains = exhaust(budget, spare, 0, 24 * 60);
+            let cycles = u128::from(chains * CHAIN) * CYCLES_PER_INSTRUCTION;
+            let least = u128::from(BUDGET) * CYCLES_PER_INSTRUCTION;
+            assert!(cycles <= (spare.0 / 10).max(least), "{trillions} T");
+            assert!(chains >= 10 && cycles + 3 * u128::from(CHAIN) > spare.0 / 10);
+            assert_eq!(
+                budget.take(CHAIN, spare, later(86_399)),
+                Err(Exhausted::Day),
+                "{trillions} T"
+            );
+            assert!(budget.hours.len() <= 25);
+            // A day later, and the hour in which it began.
+            assert_eq!(budget.take(CHAIN, spare, later(90_000 + 86_400)), Ok(()));
+        }
+    }
+
+    #[test]
+    fn ten_of_the_most_expensive_chains_a_day_are_verified_whatever_cycles_there_are() {
+        let budget = &mut Budget::default();
+        for n in 0..10 {
+            let at = later(n * 3_600);
+            assert_eq!(budget.take(MAX_CHAIN_COST, POOR, at), Ok(()));
+        }
+        let one_more = |budget: &mut Budget, at| budget.take(MAX_CHAIN_COST, POOR, at);
+        assert_eq!(one_more(budget, later(36_000)), Err(Exhausted::Day));
+        // What was taken in the first hour is gone for a day at least.
+        assert_eq!(one_more(budget, later(86_399)), Err(Exhausted::Day));
+        assert_eq!(one_more(budget, later(89_999)), Err(Exhausted::Day));
+        assert_eq!(one_more(budget, later(90_000)), Ok(()));
+        assert_eq!(one_more(budget, later(90_001)), Err(Exhausted::Day));
+    }
+
+    #[test]
+    fn what_paid_in_time_is_taken_from_neither_minute_nor_day() {
+        let budget = &mut Budget::default();
+        for n in 0..100 {
+            let payment = NonceKey([n; 16]);
+            let at = later(u32::from(n) * 700);
+            assert_eq!(budget.take(MAX_CHAIN_COST, POOR, at), Ok(()), "{n}");
+            budget.last_is_of(payment);
+            // Longer than the minute, and into the next hour now and then.
+            budget.pass_time(at.plus(Seconds(599)));
+            budget.give_back(&payment);
+            assert_eq!(budget.hours.values().sum::<u64>(), 0);
+        }
+        assert!(budget.hours.len() <= 25 && budget.taken.is_empty());
+        // Too late.
+        let payment = NonceKey([200; 16]);
+        assert_eq!(budget.take(MAX_CHAIN_COST, POOR, later(80_000)), Ok(()));
+        budget.last_is_of(payment);
+        budget.pass_time(later(80_600));
+        budget.give_back(&payment);
+        assert_eq!(budget.hours.values().sum::<u64>(), MAX_CHAIN_COST);
+    }
+
+    #[test]
+    fn the_budget_of_a_day_is_kept_in_little_memory() {
+        let budget = &mut Budget::default();
+        let least = 26_000_001;
+        for second in 0..1_300 {
+            while budget.take(least, PLENTY, later(second)).is_ok() {}
+            assert!(budget.taken.len() <= 2_200, "{}", budget.taken.len());
+        }
+        exhaust(budget, PLENTY, 1_300, 2 * 24 * 60);
+        assert!(budget.taken.len() <= 2_200 && budget.hours.len() <= 25);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_keeps_nobody_out_for_more_than_a_day() {
+        let budget = &mut Budget::default();
+        exhaust(budget, POOR, 1_000_000, 1);
+        assert_eq!(budget.take(CHAIN, POOR, NOW), Err(Exhausted::Minute));
+        assert_eq!(budget.take(CHAIN, POOR, later(60)), Err(Exhausted::Day));
+        assert_eq!(budget.take(CHAIN, POOR, later(90_000)), Ok(()));
+    }
+}
