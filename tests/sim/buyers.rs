@@ -91,6 +91,7 @@ impl World {
             valid_before,
             presented: None,
             purchase: None,
+            in_vain: false,
             approved: false,
             misused: false,
             cancelled: false,

@@ -202,6 +202,7 @@ impl World {
         self.play(&Step::LedgerStop { ledger: 0 })?;
         for payer in WITH_MONEY..self.payers.len() {
             let auth = self.sign(payer, route, request.clone(), &offer, 3_000);
+            self.auths[auth].in_vain = true;
             self.present(auth, 1, Send::AndWait)?;
         }
         self.play(&Step::LedgerStart { ledger: 0 })?;
@@ -237,12 +238,17 @@ impl World {
                         && model.delivered.is_empty();
                     let poor = model.payer >= WITH_MONEY;
                     let forgotten = model.valid_after + WINDOW_SECONDS;
-                    // Only a repetition shows that there is no money, and none is made after the authorization: pauses
-                    // double, so the next one comes before twice its age.
+                    // After another answer than an error of the ledger only a repetition shows that there is no money,
+                    // and none is made after the authorization: pauses double, so the next one comes before twice its
+                    // age.
                     let age = since.saturating_sub(model.valid_after);
                     let tried = forgotten > since + PAUSES_SECONDS + 1_800
                         && model.valid_before > since.max(model.valid_after) + age + 900;
-                    if open && poor && tried && forgotten + 3_700 < self.setup.now() {
+                    if open
+                        && poor
+                        && (model.in_vain || tried)
+                        && forgotten + 3_700 < self.setup.now()
+                    {
                         lapsed += 1;
                     } else if open || paid {
                         owed += model.amount + fee;
