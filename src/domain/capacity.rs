@@ -10,12 +10,17 @@ use crate::{
 use candid::Principal;
 use std::collections::BTreeMap;
 
-/// The most payments that are being settled or unknown at one time.
+/// The most payments that are being settled or unknown at one time, without those that have lapsed.
 pub const MAX_OPEN: u64 = 10_000;
 /// The most of these in one ledger: what a ledger leaves unknown must not take the places of the others.
 pub const MAX_OPEN_PER_LEDGER: u32 = 1_000;
 /// The most of these of one payer.
 pub const MAX_OPEN_PER_PAYER: u32 = 150;
+/// The most payments that have lapsed: nothing is held for them, and they take none of these places. What would be one
+/// more does not lapse.
+pub const MAX_LAPSED: u64 = 10_000;
+/// The most of these in one ledger.
+pub const MAX_LAPSED_PER_LEDGER: u32 = 2_500;
 /// The most payments that wait for one ledger. The system carries 500 calls to one canister.
 pub const MAX_SETTLING_PER_LEDGER: u32 = 400;
 /// How many payments of one payer may wait for an answer while so many wait for the ledger, if it has all
@@ -187,8 +192,10 @@ impl Places {
 pub struct Load {
     /// Payments in the books.
     pub settled: u64,
-    /// Payments that are being settled or unknown.
+    /// Payments that are being settled or unknown, without those that have lapsed.
     pub open: u64,
+    /// Payments that have lapsed.
+    pub lapsed: u64,
     /// Those of the same payer.
     pub open_of_payer: u32,
     /// Those of the same payer that wait for an answer: unknown ones hold back no cycles.
@@ -291,7 +298,9 @@ fn check_public(
     places: &Places,
     now: TimestampNs,
 ) -> Result<(), NoCapacity> {
-    if load.settled.saturating_add(load.open) >= limits.max_payments {
+    // What has lapsed may come into the books, too.
+    let unsettled = load.open.saturating_add(load.lapsed);
+    if load.settled.saturating_add(unsettled) >= limits.max_payments {
         return Err(NoCapacity::Books);
     }
     if load.open >= MAX_OPEN {
@@ -312,6 +321,11 @@ fn check_public(
         return Err(NoCapacity::Doubts);
     }
     Ok(())
+}
+
+/// Whether one more payment of a ledger may lapse, where so many have in all and of this ledger.
+pub fn may_lapse(lapsed: u64, of_ledger: u32) -> bool {
+    lapsed < MAX_LAPSED && of_ledger < MAX_LAPSED_PER_LEDGER
 }
 
 fn check_payer(load: &Load, places: &Places) -> Result<(), NoCapacity> {

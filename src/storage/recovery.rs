@@ -2,7 +2,7 @@
 //! and the logs are read again. Besides, which blocks a controller named.
 
 use crate::{
-    domain::capacity::MAX_OPEN,
+    domain::capacity::{MAX_LAPSED, MAX_OPEN},
     types::{BlockIndex, NonceKey, TimestampNs},
 };
 use candid::Principal;
@@ -54,7 +54,7 @@ pub fn progress(key: &NonceKey) -> Progress {
 pub fn note(key: NonceKey, progress: Progress) {
     HEAP.with_borrow_mut(|heap| {
         // Payments that end otherwise leave their progress behind; reading again costs little.
-        if heap.progress.len() as u64 > 2 * MAX_OPEN {
+        if heap.progress.len() as u64 > 2 * (MAX_OPEN + MAX_LAPSED) {
             heap.progress.clear();
         }
         heap.progress.insert(key, progress);

@@ -51,6 +51,13 @@ fn every_limit_has_its_reason() {
         ..none
     };
     assert_eq!(at(&few, &full, CYCLES, NOW), Err(NoCapacity::Books));
+    let full_if_found = Load {
+        settled: 5,
+        lapsed: 2,
+        ..none
+    };
+    let refused = at(&few, &full_if_found, CYCLES, NOW);
+    assert_eq!(refused, Err(NoCapacity::Books));
     assert_eq!(
         checked(Load {
             open: MAX_OPEN,

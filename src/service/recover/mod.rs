@@ -24,7 +24,7 @@ pub mod resolve;
 use crate::{
     domain::{
         blocklog::{self, Transfer},
-        capacity::{DOUBT_PAUSE, MAX_DOUBTS, MAX_OPEN},
+        capacity::{DOUBT_PAUSE, MAX_DOUBTS},
         payment::{Doubt, Event, Failure, FailureKind, Payment, State, message},
         roles::Unauthorized,
         window::FORGOTTEN,
@@ -183,9 +183,10 @@ fn plan<R: Runtime>(runtime: &R, key: &NonceKey) -> Option<Work> {
 
 /// Holds nothing any more for a payment that was tried in vain, and that no ledger makes any more: anybody can have keys
 /// without money, and what they pay must not bind what is there. `looked_at`: when whatever could tell more of it began
-/// to be looked at.
+/// to be looked at. What would be too many waits until fewer have lapsed.
 fn lapse(key: &NonceKey, payment: &Payment, looked_at: TimestampNs, now: TimestampNs) {
-    if payment.state.can_lapse() && looked_at > payment.created_at.plus(FORGOTTEN) {
+    let too_late = looked_at > payment.created_at.plus(FORGOTTEN);
+    if too_late && payment.state.can_lapse() && storage::payments::may_lapse(&payment.ledger) {
         let due = storage::payments::due_at(key);
         let lapsed = storage::payments::record(key, Change::Event(Event::Lapsed), now);
         // It is looked at no sooner than it would have been.
@@ -256,12 +257,11 @@ async fn read<R: Runtime>(runtime: &R, ledger: Principal) {
 fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<NonceKey>, Vec<Search>) {
     let now = runtime.now();
     let has_log = has_log(ledger);
-    // All of them are looked through: those of one ledger must not hide those of another.
-    let soon = storage::payments::due(Lane::Open, now.plus(SHARED), MAX_OPEN as usize);
+    let soon = storage::payments::due_in_ledger(ledger, now.plus(SHARED));
     let searches = soon.into_iter().filter_map(|key| {
         let (payment, opening) = storage::payments::opened(&key)?;
         let unknown = matches!(payment.state, State::Unknown { .. });
-        if payment.ledger != *ledger || !unknown || !wants_log(&key, &payment, &opening, now) {
+        if !unknown || !wants_log(&key, &payment, &opening, now) {
             return None;
         }
         if !has_log {

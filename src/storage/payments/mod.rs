@@ -2,7 +2,7 @@
 //!
 //! | table | key | what | size |
 //! |---|---|---|---|
-//! | journal | nonce key | being settled or unknown | at most [`MAX_OPEN`](crate::domain::capacity::MAX_OPEN) |
+//! | journal | nonce key | being settled or unknown | at most [`MAX_OPEN`](capacity::MAX_OPEN), and [`MAX_LAPSED`](capacity::MAX_LAPSED) that have lapsed |
 //! | books | sequence | the money moved; append-only, never changed | at most `max_payments` |
 //! | fates | sequence | those of them that were not delivered at once: what became of them | as the books |
 //! | by nonce, by id | 16 bytes | sequence in the books | as the books |
@@ -22,7 +22,7 @@ mod tables;
 
 use crate::{
     domain::{
-        capacity::{Load, MAX_VALID_FAILURES},
+        capacity::{self, Load, MAX_VALID_FAILURES},
         payment::{Event, IllegalTransition, Payment, State},
     },
     storage::ledgers,
@@ -207,11 +207,13 @@ pub fn settled_count() -> u64 {
 
 /// What a new payment of this payer in this ledger would come on top of.
 pub fn load(payer: &Principal, ledger: &Principal, now: TimestampNs) -> Load {
+    let (lapsed, _) = with(|tables| tables.lapsed(ledger));
     with(|tables| Load {
+        lapsed,
         failures_full: tables.failures_by_number.len() >= MAX_VALID_FAILURES
             && tables.oldest_failure_is_valid(now),
         settled: tables.books.len(),
-        open: tables.open.len() as u64,
+        open: (tables.open.len() as u64).saturating_sub(lapsed),
         open_of_payer: tables
             .open_per_payer
             .get(payer)
@@ -232,6 +234,12 @@ pub fn load(payer: &Principal, ledger: &Principal, now: TimestampNs) -> Load {
         only_ledger: ledgers::only_one_is_enabled(),
         ledger: tables.health.get(ledger).copied().unwrap_or_default(),
     })
+}
+
+/// Whether one more payment of this ledger may lapse.
+pub fn may_lapse(ledger: &Principal) -> bool {
+    let (all, of_ledger) = with(|tables| tables.lapsed(ledger));
+    capacity::may_lapse(all, of_ledger)
 }
 
 /// Whether a payment for this response is open or undelivered, with a refund that waits for a controller or without.
@@ -279,6 +287,17 @@ pub fn opened(key: &NonceKey) -> Option<(Payment, Opening)> {
 /// The first payments in this lane for which something is due, longest due first.
 pub fn due(lane: Lane, now: TimestampNs, limit: usize) -> Vec<NonceKey> {
     with(|tables| tables.schedule.due(lane, now, limit))
+}
+
+/// The open payments of this ledger for which something is due, longest due first. Those of others do not hide them,
+/// and are not read.
+pub fn due_in_ledger(ledger: &Principal, now: TimestampNs) -> Vec<NonceKey> {
+    with(|tables| {
+        let mut due = tables.schedule.due(Lane::Open, now, usize::MAX);
+        let in_ledger = |key: &NonceKey| tables.open.get(&key.0).map(|info| info.ledger);
+        due.retain(|key| in_ledger(key) == Some(*ledger));
+        due
+    })
 }
 
 /// Whether something is due for this payment. A payment that is settling is due when its answer can come

@@ -22,12 +22,14 @@ use ic_stable_structures::{StableBTreeMap, StableLog};
 use std::collections::{BTreeMap, btree_map::Entry};
 
 /// What the heap knows of an open payment.
+#[derive(Clone, Copy)]
 pub struct OpenInfo {
     pub id: PaymentId,
     payer: Principal,
     /// Its number in the order of opening, counted since the last upgrade.
     pub number: u64,
-    ledger: Principal,
+    pub ledger: Principal,
+    lapsed: bool,
 }
 
 pub struct Tables {
@@ -44,11 +46,13 @@ pub struct Tables {
     pub open: BTreeMap<[u8; 16], OpenInfo>,
     /// How many were opened since the last upgrade, those that were open then included.
     pub openings: u64,
-    /// How many of them each payer has.
+    /// How many of them have lapsed, in each ledger.
+    pub lapsed_per_ledger: BTreeMap<Principal, u32>,
+    /// How many of the others each payer has.
     pub open_per_payer: BTreeMap<Principal, u32>,
     /// How many of those wait for an answer that was asked for since the last upgrade: before it none do.
     pub settling_per_payer: BTreeMap<Principal, u32>,
-    /// How many of the open ones there are in each ledger.
+    /// How many of the open ones that have not lapsed there are in each ledger.
     pub open_per_ledger: BTreeMap<Principal, u32>,
     /// Payers whose latest payments failed since the last upgrade; bounded.
     pub failing: FailingPayers,
@@ -99,6 +103,7 @@ impl Tables {
             failed_ids: BTreeMap::new(),
             open: BTreeMap::new(),
             openings: 0,
+            lapsed_per_ledger: BTreeMap::new(),
             open_per_payer: BTreeMap::new(),
             settling_per_payer: BTreeMap::new(),
             open_per_ledger: BTreeMap::new(),
@@ -184,19 +189,54 @@ impl Tables {
             payer,
             number: self.openings,
             ledger,
+            lapsed: payment.state.has_lapsed(),
         };
+        self.add_to_counts(info);
         self.open.insert(key, info);
-        *self.open_per_payer.entry(payer).or_default() += 1;
-        *self.open_per_ledger.entry(ledger).or_default() += 1;
+    }
+
+    /// Takes in whether an open payment has lapsed by now.
+    fn count_lapsed(&mut self, key: &[u8; 16], lapsed: bool) {
+        let info = self.open.get(key).copied();
+        if let Some(before) = info.filter(|info| info.lapsed != lapsed) {
+            let info = OpenInfo { lapsed, ..before };
+            self.open.insert(*key, info);
+            self.take_from_counts(before);
+            self.add_to_counts(info);
+        }
+    }
+
+    fn add_to_counts(&mut self, info: OpenInfo) {
+        if info.lapsed {
+            *self.lapsed_per_ledger.entry(info.ledger).or_default() += 1;
+        } else {
+            *self.open_per_payer.entry(info.payer).or_default() += 1;
+            *self.open_per_ledger.entry(info.ledger).or_default() += 1;
+        }
+    }
+
+    fn take_from_counts(&mut self, info: OpenInfo) {
+        if info.lapsed {
+            one_less(&mut self.lapsed_per_ledger, info.ledger);
+        } else {
+            one_less(&mut self.open_per_payer, info.payer);
+            one_less(&mut self.open_per_ledger, info.ledger);
+        }
+    }
+
+    /// How many payments have lapsed: in all, and in this ledger.
+    pub fn lapsed(&self, ledger: &Principal) -> (u64, u32) {
+        // There are few ledgers.
+        let all = self.lapsed_per_ledger.values().map(|n| u64::from(*n)).sum();
+        let of_ledger = self.lapsed_per_ledger.get(ledger).copied();
+        (all, of_ledger.unwrap_or_default())
     }
 
     fn forget(&mut self, key: &[u8; 16]) {
         self.journal.remove(key);
-        let Some(info) = self.open.remove(key) else {
-            return;
-        };
-        one_less(&mut self.open_per_payer, info.payer);
-        one_less(&mut self.open_per_ledger, info.ledger);
+        if let Some(info) = self.open.remove(key) {
+            self.take_from_counts(info);
+        }
     }
 
     pub fn booked(&self, index: u64) -> Option<Payment> {
@@ -290,6 +330,8 @@ impl Tables {
             let row = row.ok_or(RecordError::UnknownLedger)?;
             if self.journal.insert(key.0, row).is_none() {
                 self.remember(key.0, payment);
+            } else {
+                self.count_lapsed(&key.0, payment.state.has_lapsed());
             }
         } else if let State::Failed { .. } = &payment.state {
             let number = counters::next_failure();

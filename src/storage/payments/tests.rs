@@ -210,6 +210,39 @@ fn open_payments_are_counted_by_ledger() {
 }
 
 #[test]
+fn payments_that_have_lapsed_are_counted_apart() {
+    set_up();
+    let counts = || {
+        let load = load(&payment(1, 1).from.owner, &ledger(0).id, NOW);
+        (
+            load.lapsed,
+            load.open,
+            load.open_of_ledger,
+            load.open_of_payer,
+        )
+    };
+    for n in 1..=3 {
+        record(&key(n), new(n), NOW).unwrap();
+        record(&key(n), event(Event::InDoubt(Doubt::LedgerError)), NOW).unwrap();
+    }
+    record(&key(1), event(Event::Lapsed), NOW).unwrap();
+    record(&key(2), event(Event::Lapsed), NOW).unwrap();
+    assert_eq!(counts(), (2, 1, 1, 1));
+    reload();
+    assert_eq!(counts(), (2, 1, 1, 1));
+    // Should one be asked for again after all, it takes a place again.
+    record(&key(1), event(Event::Retried), NOW).unwrap();
+    assert_eq!(counts(), (1, 2, 2, 2));
+    let block = BlockIndex(7);
+    record(&key(2), event(Event::ResolvedMoved { block }), NOW).unwrap();
+    assert_eq!(counts(), (0, 2, 2, 2));
+    record(&key(1), event(Event::InDoubt(Doubt::LedgerError)), NOW).unwrap();
+    record(&key(1), event(Event::Lapsed), NOW).unwrap();
+    record(&key(1), event(Event::ResolvedNotMoved(failure())), NOW).unwrap();
+    assert_eq!(counts(), (0, 1, 1, 1));
+}
+
+#[test]
 fn a_payment_takes_at_most_400_bytes() {
     set_up();
     // Measured as growth of the tables themselves over many payments, indexes and audit log included.

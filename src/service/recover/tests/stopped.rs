@@ -5,7 +5,10 @@ use super::{
     in_vain::{HOUR, has_lapsed, held, own_shop, to_the_end_of_the_window, without_money},
     *,
 };
-use crate::domain::settlement::CallOutcome;
+use crate::domain::{
+    capacity::{MAX_LAPSED_PER_LEDGER, MAX_OPEN_PER_LEDGER},
+    settlement::CallOutcome,
+};
 
 /// What the system says for a canister that is stopped or traps.
 const STOPPED: u32 = 5;
@@ -162,4 +165,109 @@ fn what_was_in_vain_is_known_after_an_upgrade_but_not_of_a_try_that_it_interrupt
         });
         thread.join().unwrap();
     }
+}
+
+/// So many payments in the shop's ledger, each of its own payer, that a stopped ledger left behind.
+fn left_behind(shop: &Shop, like: &PaymentRequest, numbers: std::ops::Range<u32>) {
+    let template = payments::payment(&id(like)).unwrap();
+    for n in numbers {
+        let (key, mut payment) = (key_of(n), template.clone());
+        payment.id.0[..4].copy_from_slice(&n.to_be_bytes());
+        payment.from = Account::from(Principal::from_slice(&n.to_be_bytes()));
+        let new = storage::payments::NewPayment {
+            payment,
+            valid_before: Some(shop.runtime.now().seconds() + 200),
+            known_block: None,
+        };
+        let now = shop.runtime.now();
+        let open = Change::Open(Box::new(new));
+        storage::payments::record(&key, open, now).unwrap();
+        let doubt = Change::Event(Event::InDoubt(Doubt::LedgerError));
+        storage::payments::record(&key, doubt, now).unwrap();
+    }
+}
+
+fn key_of(n: u32) -> NonceKey {
+    let mut key = [0xee; 16];
+    key[..4].copy_from_slice(&n.to_be_bytes());
+    NonceKey(key)
+}
+
+fn lapsed(numbers: std::ops::Range<u32>) -> usize {
+    let state = |n| storage::payments::by_nonce(&key_of(n)).unwrap().state;
+    numbers.filter(|n| state(*n).has_lapsed()).count()
+}
+
+#[test]
+fn what_has_lapsed_keeps_no_new_payer_out() {
+    let shop = own_shop(false);
+    let first = shop.rejected(1, 1, STOPPED);
+    left_behind(&shop, &first, 1..MAX_OPEN_PER_LEDGER);
+    let load = || {
+        let payer = payments::payment(&id(&first)).unwrap().from.owner;
+        storage::payments::load(&payer, &ledger(0).id, shop.runtime.now())
+    };
+    let full = load();
+    assert_eq!(full.open_of_ledger, MAX_OPEN_PER_LEDGER);
+    assert_eq!((full.open_of_payer, full.lapsed), (1, 0));
+    shop.later(FORGOTTEN.0).tick();
+    for _ in 0..2 {
+        let free = load();
+        assert_eq!(
+            (free.open, free.open_of_ledger, free.open_of_payer),
+            (0, 0, 0)
+        );
+        assert_eq!(free.lapsed, u64::from(MAX_OPEN_PER_LEDGER));
+        storage::payments::tests::reload();
+    }
+    assert_eq!(held(&shop), 0);
+    let new = shop.request(9, 9);
+    shop.will(Ok(Nat::from(3u8)));
+    assert_eq!(shop.fetch(&new), b"goods");
+}
+
+#[test]
+fn only_so_many_payments_lapse_and_the_others_stay_held() {
+    let shop = own_shop(false);
+    let first = shop.rejected(1, 1, STOPPED);
+    let all = 1..MAX_LAPSED_PER_LEDGER + 5;
+    left_behind(&shop, &first, all.clone());
+    shop.later(FORGOTTEN.0).tick();
+    shop.tick();
+    let bound = MAX_LAPSED_PER_LEDGER as usize;
+    let of_first = || usize::from(has_lapsed(&shop, &first));
+    assert_eq!(lapsed(all.clone()) + of_first(), bound);
+    assert_eq!(held(&shop), 50_000);
+    let load = || storage::payments::load(&Principal::anonymous(), &ledger(0).id, NOW);
+    assert_eq!(load().open_of_ledger, 5);
+    // A controller ends some of them, and others take their places.
+    let mut ended = 0;
+    for n in all.clone().filter(|n| lapsed(*n..*n + 1) == 1).take(3) {
+        let failure = failure("a controller says so");
+        let change = Change::Event(Event::ResolvedNotMoved(failure));
+        storage::payments::record(&key_of(n), change, shop.runtime.now()).unwrap();
+        ended += 1;
+    }
+    shop.later(Seconds::DAY.0).tick();
+    assert_eq!(held(&shop), 50_000 - 10_000 * ended);
+    assert_eq!(load().lapsed, bound as u64);
+}
+
+/// Nothing but a controller can tell, unless the ledger gets a log.
+#[test]
+fn what_has_lapsed_is_looked_at_once_a_day_where_there_is_no_log() {
+    let shop = own_shop(false);
+    let first = shop.rejected(1, 1, STOPPED);
+    left_behind(&shop, &first, 1..300);
+    let mut wakings = 0;
+    let end = shop.runtime.now().plus(Seconds(5 * 86_400));
+    shop.later(FORGOTTEN.0).tick();
+    assert_eq!(lapsed(1..300), 299);
+    while let Some(at) = shop.runtime.woken.get().filter(|at| *at < end) {
+        shop.runtime.now.set(at.max(shop.runtime.now()));
+        shop.tick();
+        wakings += 1;
+    }
+    assert!(wakings <= 4, "{wakings} wakings in four days");
+    assert_eq!(shop.runtime.made(), 1, "and nobody is asked");
 }
