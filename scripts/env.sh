@@ -57,7 +57,7 @@ need_canisters() {
 }
 
 # The build in which messages trap now and then, for the simulator.
-need_trapping_canister() { [ -n "${TOLLKEEPER_TRAPS_WASM:-}" ] || "$ROOT/scripts/build" --quick tollkeeper traps; }
+need_trapping_canister() { [ -n "${TOLLKEEPER_TRAPS_WASM:-}" ] || "$ROOT/scripts/build" --variant traps; }
 
 # The server that tests start, unless the caller brings a real one.
 LOCAL_IC_BIN=$ROOT/target/debug

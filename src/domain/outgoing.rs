@@ -71,7 +71,7 @@ impl Outgoing {
             return Step::Wait(self.busy_until);
         }
         let doubt = self.doubt;
-        let Some(written) = doubt.filter(|_| !cfg!(feature = "broken-refund-no-dedup")) else {
+        let Some(written) = doubt else {
             let written = fresh;
             return Step::Ask {
                 written,

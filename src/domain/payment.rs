@@ -318,16 +318,6 @@ pub fn step(
             Some(State::Unknown { .. }),
             Event::ProvedNotMoved(failure) | Event::ResolvedNotMoved(failure),
         ) => failed(failure),
-        (Some(State::Settling { .. }), Event::NotMoved(failure))
-            if cfg!(feature = "broken-duplicate-is-failure") =>
-        {
-            failed(failure)
-        }
-        (Some(State::Settling { .. }), Event::InDoubt(Doubt::NoAnswer))
-            if cfg!(feature = "broken-lock-survives-upgrade") =>
-        {
-            return Err(illegal(state, event));
-        }
         (Some(State::Settling { attempt, in_vain }), Event::NotMoved(failure)) => {
             unknown(Doubt::of_refused_retry(failure), *attempt, *in_vain)
         }

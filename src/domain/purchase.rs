@@ -104,9 +104,8 @@ pub enum PayOutcome {
 
 /// Whether it is the request that the payment was made for.
 pub fn same_request(payment: &Payment, request: &PaymentRequest) -> bool {
-    cfg!(feature = "broken-any-request")
-        || payment.fingerprint == Fingerprint::from(request.fingerprint)
-            && payment.request == request.purchase.request()
+    payment.fingerprint == Fingerprint::from(request.fingerprint)
+        && payment.request == request.purchase.request()
 }
 
 /// Which nonce the payment uses.

@@ -196,7 +196,7 @@ pub fn judge(
 
 /// Whether a reject with this code proves that the callee did not run.
 fn did_not_run(code: u32) -> bool {
-    matches!(code, 1..=3) || (code == 6 && cfg!(feature = "broken-unknown-is-failure"))
+    matches!(code, 1..=3)
 }
 
 fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>, shape: Option<&OkShape>) -> Verdict {
@@ -214,11 +214,6 @@ fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>, shape: Option<&OkS
     match decode(reply) {
         Some(Answer::Ok(index)) => plain(fresh(moved(&index))),
         Some(Answer::Err(error)) => match error {
-            TransferFromError::Duplicate { .. }
-                if cfg!(feature = "broken-duplicate-is-failure") =>
-            {
-                plain(unavailable("the ledger refuses a duplicate"))
-            }
             TransferFromError::Duplicate { duplicate_of } => plain(moved(&duplicate_of)),
             TransferFromError::BadFee { expected_fee } => {
                 let fee = ledger::fee(&expected_fee);
@@ -269,9 +264,6 @@ pub fn ok_shape(outcome: &CallOutcome) -> Option<OkShape> {
 
 /// Reads a reply, with bounds on its size and on the work.
 fn decode(reply: &[u8]) -> Option<Answer> {
-    if cfg!(feature = "broken-callback-traps") {
-        return candid::decode_one(reply).expect("the ledger is honest");
-    }
     if reply.len() > MAX_REPLY_BYTES {
         return None;
     }

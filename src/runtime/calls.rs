@@ -48,12 +48,6 @@ impl CallsUnderWay {
         waiting.saturating_add(u32::try_from(lost.count()).unwrap_or(u32::MAX))
     }
 
-    /// Whether something waits for an answer.
-    #[cfg(feature = "traps")]
-    pub fn anything_waits(&self) -> bool {
-        self.under_way > 0
-    }
-
     /// Whether no answer can come.
     pub fn none(&self, now: TimestampNs) -> bool {
         self.under_way == 0 && self.lost.iter().all(|(_, until)| now > *until)

@@ -117,10 +117,6 @@ impl Runtime for IcRuntime {
     }
 
     fn wake(&self, at: Option<TimestampNs>) {
-        #[cfg(feature = "traps")]
-        if CALLS.with_borrow(CallsUnderWay::anything_waits) {
-            trap_now_and_then("at the end");
-        }
         timers::wake(at);
     }
 
@@ -142,15 +138,10 @@ impl Runtime for IcRuntime {
             return CallOutcome::NotSent("the canister is being stopped".into());
         }
         let _in_flight = InFlight::begin(canister, Seconds(CALL_TIMEOUT_SECONDS));
-        #[cfg(feature = "traps")]
-        trap_now_and_then("before a call");
         let call = Call::bounded_wait(canister, method)
             .change_timeout(CALL_TIMEOUT_SECONDS)
             .take_raw_args(argument);
-        let answer = call.await;
-        #[cfg(feature = "traps")]
-        trap_now_and_then("after a call");
-        match answer {
+        match call.await {
             Ok(response) => CallOutcome::Reply(response.into_bytes()),
             Err(CallFailed::InsufficientLiquidCycleBalance(_)) => {
                 CallOutcome::NotSent("this canister has too few cycles for the call".into())
@@ -164,12 +155,4 @@ impl Runtime for IcRuntime {
             },
         }
     }
-}
-
-/// Ends one message of six as running out of instructions would: whatever it did is undone.
-#[cfg(feature = "traps")]
-fn trap_now_and_then(place: &str) {
-    let mix = |seed: u64| (seed ^ seed >> 31).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed = mix(mix(api::time()) ^ api::instruction_counter());
-    assert!((mixed >> 32) % 6 != 0, "trapped for a test, {place}");
 }

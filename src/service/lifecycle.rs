@@ -51,9 +51,6 @@ pub fn upgrade<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
     let config = storage::config::read().changed(changes)?;
     storage::config::write(&config)?;
     for key in storage::payments::settling() {
-        if cfg!(feature = "broken-lock-survives-upgrade") {
-            break;
-        }
         let change = Change::Event(Event::InDoubt(Doubt::Upgraded));
         // Each of them was being settled a moment ago, which is the one state this event fits.
         let _ = storage::payments::record(&key, change, runtime.now());

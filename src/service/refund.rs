@@ -49,8 +49,7 @@ pub enum RefundError {
 /// What happens to a settled payment that is to be given back for this cause, unless a controller says it.
 pub fn due<R: Runtime>(runtime: &R, payment: &Payment, cause: RefundCause) -> Event {
     let host = storage::config::read().pay_to;
-    let approved = cfg!(feature = "broken-treasury-insures")
-        || refunds_by_itself(&payment.to, &runtime.canister_id(), &host);
+    let approved = refunds_by_itself(&payment.to, &runtime.canister_id(), &host);
     Event::RefundDue { cause, approved }
 }
 

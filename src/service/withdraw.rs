@@ -164,9 +164,6 @@ fn book<R: Runtime>(
     };
     known.end(tried.outgoing.tries, fresh, &event, runtime.now());
     withdrawals::put(ledger, &known);
-    if cfg!(feature = "broken-withdrawal-forgets") && known.outgoing.doubt.is_none() {
-        withdrawals::forget_old(ledger, TimestampNs(u64::MAX));
-    }
     match (known.block, event) {
         (Some(block), _) => Ok(block),
         (None, Event::NotMoved(failure)) if known.outgoing.doubt.is_none() => {

@@ -15,12 +15,7 @@ use candid::Principal;
 use sha2::{Digest, Sha256};
 
 /// This canister's version.
-pub const VERSION: &str = if cfg!(feature = "broken") {
-    // Never to be deployed, and nobody can overlook it.
-    concat!(env!("CARGO_PKG_VERSION"), "+broken")
-} else {
-    env!("CARGO_PKG_VERSION")
-};
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A number of cycles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -33,7 +33,7 @@ fn version() -> String {
 
 #[test]
 fn canister_under_test_is_not_broken_on_purpose() {
-    // Every `broken-…` feature shows in the version: this is the test that what is shipped has none.
+    // `scripts/build --variant` marks the version: this is the test that what is shipped is no variant.
     let expected = match std::env::var_os("TOLLKEEPER_SIM_BROKEN") {
         None => env!("CARGO_PKG_VERSION").to_string(),
         Some(_) => concat!(env!("CARGO_PKG_VERSION"), "+broken").to_string(),

@@ -61,12 +61,8 @@ impl Transfer<'_> {
         push_account(&mut bytes, self.from);
         bytes.push(SOME);
         push_blob(&mut bytes, self.memo);
-        if cfg!(feature = "broken-no-created-at") {
-            bytes.push(NONE);
-        } else {
-            bytes.push(SOME);
-            bytes.extend_from_slice(&self.created_at_time.to_le_bytes());
-        }
+        bytes.push(SOME);
+        bytes.extend_from_slice(&self.created_at_time.to_le_bytes());
         push_number(&mut bytes, self.amount);
         bytes
     }

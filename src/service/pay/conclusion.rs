@@ -1,6 +1,6 @@
 //! What becomes of a payment when the ledger has answered, and what the request gets that waits for it.
 
-use super::{broken, known};
+use super::known;
 use crate::{
     domain::{
         payment::{Doubt, Event, Payment, RefundCause, State},
@@ -35,7 +35,6 @@ pub fn conclude<R: Runtime>(
     }
     fees::note(runtime, &asked.ledger, &verdict);
     let (event, now) = (verdict.event, runtime.now());
-    broken::journal_late(key, &asked, &event, now);
     let goods = match (&event, route) {
         (Event::Moved { .. }, Some(route)) => goods(&asked, route),
         _ => None,
@@ -58,9 +57,6 @@ pub fn conclude<R: Runtime>(
         // The block is another transfer's, the books are full, or something else spoke first: what is known is
         // that nothing is certain.
         Err(error) => {
-            if let Some(payment) = broken::settled_all_the_same(&asked, now) {
-                return (payment, goods);
-            }
             if let Some(block) = named {
                 storage::claims::acknowledge(&asked.ledger, block);
             }

@@ -9,7 +9,6 @@
 //!
 //! Between 4 and 5 anything can happen; [`guard`] leaves the payment unknown, never lost.
 
-mod broken;
 mod conclusion;
 mod guard;
 mod known;
@@ -45,7 +44,7 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
     let key = nonce_key(&request.payment);
     let proof = proof(&request.payment);
     let known = known::payment(&key, runtime.now());
-    let begun = match known.filter(|payment| !broken::overlooks(payment)) {
+    let begun = match known {
         Some(payment) => match known::answer(&payment, &request, proof, runtime.now()) {
             known::Answer::Final(outcome) => return *outcome,
             known::Answer::Deliver => {
@@ -88,7 +87,8 @@ fn open<R: Runtime>(
 ) -> Result<Asked, Refusal> {
     let new = admit(runtime, request, proof, nonce_used)?;
     let known_block = new.known_block;
-    let payment = broken::reserve(key, new, runtime.now()).map_err(unavailable)?;
+    let change = Change::Open(Box::new(new));
+    let payment = storage::payments::record(key, change, runtime.now()).map_err(unavailable)?;
     identifiers::bind(request, runtime.now());
     Ok(Asked {
         payment,
