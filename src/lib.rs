@@ -22,7 +22,10 @@ use api::{
 };
 use candid::{CandidType, Nat, Principal};
 use ic_cdk::{init, inspect_message, post_upgrade, pre_upgrade, query, update};
-use runtime::ic::{self, IcRuntime, InFlight};
+use runtime::{
+    ic::IcRuntime,
+    in_flight::{InFlight, nothing_in_flight},
+};
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
@@ -86,7 +89,7 @@ fn init(args: Option<TollkeeperArgs>) {
 /// the heap of other code; `skip_pre_upgrade` upgrades all the same.
 #[pre_upgrade]
 fn pre_upgrade() {
-    if !ic::nothing_in_flight() {
+    if !nothing_in_flight() {
         ic_cdk::trap("calls are in flight: stop the canister, upgrade it, start it");
     }
 }

@@ -2,6 +2,7 @@
 
 mod calls;
 pub mod ic;
+pub mod in_flight;
 #[cfg(test)]
 pub(crate) mod scripted;
 pub mod timers;

@@ -13,7 +13,7 @@
 use crate::{
     domain::blocklog::MAX_ARGUMENT_BYTES,
     runtime::{
-        ic::{InFlight, timer_runs},
+        in_flight::{InFlight, timer_runs},
         with_spare,
     },
     types::{Cycles, Seconds, TimestampNs},
@@ -80,7 +80,7 @@ pub fn fire() {
     }
     set(Some(now.plus(SAFETY_NET)));
     SOON.set(false);
-    let in_flight = InFlight::timer();
+    let in_flight = InFlight::begin(api::canister_self(), Seconds(PATIENCE_SECONDS));
     ic_cdk::futures::spawn(async move {
         let _until_the_end = in_flight;
         // It is over, or goes on without anybody who waits, or trapped: nothing is to be done here.
