@@ -236,6 +236,12 @@ fn payments(page: PageArgs) -> Result<Vec<Payment>, PaymentsError> {
 
 #[query(decode_with = "of_query", hidden = true)]
 #[cfg_attr(test, candid::candid_method(query))]
+fn payments_waiting(page: PageArgs) -> Result<Vec<Payment>, PaymentsError> {
+    endpoints::waiting_payments(&IcRuntime, page)
+}
+
+#[query(decode_with = "of_query", hidden = true)]
+#[cfg_attr(test, candid::candid_method(query))]
 fn payments_open(page: Option<PageArgs>) -> Result<Vec<Payment>, PaymentsError> {
     endpoints::open_payments(&IcRuntime, page)
 }
@@ -274,6 +280,12 @@ fn cancel_authorization(cancel: CancelArgs) -> Result<(), CancelError> {
 #[cfg_attr(test, candid::candid_method)]
 fn refund_payment(id: ByteBuf) -> Result<PaymentStatus, RefundError> {
     endpoints::refund_payment(&IcRuntime, &id)
+}
+
+#[update(decode_with = "of_update", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
+fn refund_by_merchant(id: ByteBuf) -> Result<PaymentStatus, RefundError> {
+    endpoints::refund_by_merchant(&IcRuntime, &id)
 }
 
 #[update(decode_with = "of_update", hidden = true)]

@@ -223,6 +223,18 @@ pub fn settled_payments<R: Runtime>(
         .collect())
 }
 
+/// `payments_waiting`
+pub fn waiting_payments<R: Runtime>(
+    runtime: &R,
+    page: PageArgs,
+) -> Result<Vec<Payment>, PaymentsError> {
+    let page = payments::waiting(runtime, page.into())?;
+    Ok(page
+        .into_iter()
+        .map(|(n, payment)| Payment::new(Some(n), payment))
+        .collect())
+}
+
 /// `payments_open`
 pub fn open_payments<R: Runtime>(
     runtime: &R,
@@ -291,6 +303,16 @@ pub fn cancel_authorization<R: Runtime>(runtime: &R, args: CancelArgs) -> Result
 pub fn refund_payment<R: Runtime>(runtime: &R, id: &[u8]) -> Result<PaymentStatus, RefundError> {
     let id = id.try_into().map_err(|_| RefundError::UnknownPayment)?;
     let payment = refund::owe(runtime, &PaymentId(id))?;
+    Ok(payment.state.into())
+}
+
+/// `refund_by_merchant`
+pub fn refund_by_merchant<R: Runtime>(
+    runtime: &R,
+    id: &[u8],
+) -> Result<PaymentStatus, RefundError> {
+    let id = id.try_into().map_err(|_| RefundError::UnknownPayment)?;
+    let payment = refund::leave_to_merchant(runtime, &PaymentId(id))?;
     Ok(payment.state.into())
 }
 

@@ -41,12 +41,13 @@ pub fn accept<R: Runtime>(
     match method {
         "http_request_update" => length <= MAX_ARGUMENT_BYTES && wants_update(&argument()),
         "pay_to_set" | "origin_set" | "operator_add" | "operator_remove" | "ledger_add"
-        | "ledger_enable" | "refund_payment" | "payment_resolve" | "withdraw" => {
-            length <= SMALL_BYTES && role(runtime, &caller) == Role::Controller
-        }
+        | "ledger_enable" | "refund_payment" | "refund_by_merchant" | "payment_resolve"
+        | "withdraw" => length <= SMALL_BYTES && role(runtime, &caller) == Role::Controller,
         "route_put" | "route_remove" | "content_begin" | "content_commit" | "payments"
-        | "payments_open" | "payments_failed" | "audit_payments" | "audit_admin" | "solvency"
-        | "payment_recheck" => length <= SMALL_BYTES && role(runtime, &caller) != Role::Nobody,
+        | "payments_waiting" | "payments_open" | "payments_failed" | "audit_payments"
+        | "audit_admin" | "solvency" | "payment_recheck" => {
+            length <= SMALL_BYTES && role(runtime, &caller) != Role::Nobody
+        }
         "content_chunk" => length <= CHUNK_BYTES && role(runtime, &caller) != Role::Nobody,
         _ if caller == Principal::anonymous() => false,
         // What anybody with a key may call takes what it needs and nothing else.
@@ -85,7 +86,7 @@ mod tests {
     };
     use candid::Encode;
 
-    const ADMINISTRATION: [&str; 9] = [
+    const ADMINISTRATION: [&str; 10] = [
         "pay_to_set",
         "origin_set",
         "operator_add",
@@ -94,13 +95,15 @@ mod tests {
         "ledger_enable",
         "withdraw",
         "refund_payment",
+        "refund_by_merchant",
         "payment_resolve",
     ];
-    const OPERATION: [&str; 6] = [
+    const OPERATION: [&str; 7] = [
         "route_put",
         "content_begin",
         "content_chunk",
         "payments",
+        "payments_waiting",
         "solvency",
         "payment_recheck",
     ];

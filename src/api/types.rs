@@ -10,7 +10,7 @@ pub use payments::*;
 use candid::{CandidType, Deserialize, Nat, Principal};
 pub use resolve::{ResolveArgs, ResolveError, ResolvedOutcome};
 use serde_bytes::ByteBuf;
-pub use treasury::{RefundError, Solvency, WithdrawArgs, WithdrawError, block};
+pub use treasury::{RefundError, Solvency, Waiting, WithdrawArgs, WithdrawError, block};
 
 /// An ICRC-1 account as it comes over the wire.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]

@@ -10,10 +10,10 @@
 //! would hold up the others.
 //!
 //! The treasury answers for the canister and its host alone: for money that went to somebody else's account nothing
-//! is owed before a controller has agreed. (But what was bought is, and is kept.)
+//! is owed before a controller has agreed. (But what was bought is, and is kept.) Such refunds are counted apart.
 
 use crate::{
-    domain::payment::{RefundProblem, State},
+    domain::payment::State,
     types::{Account, Amount, canonical},
 };
 use candid::Principal;
@@ -27,16 +27,15 @@ pub enum Burden {
     Held,
     /// Its amount and a fee are owed.
     Refund,
+    /// Nothing is owed; its refund waits for a controller, or is left to the merchant.
+    Waiting,
 }
 
 /// How a payment to `to` in this state burdens `canister`.
 pub fn burden(state: &State, to: &Account, canister: &Principal) -> Burden {
     match state {
         // Money of somebody else's account: see `refunds_by_itself`.
-        State::Refunding {
-            problem: RefundProblem::NeedsController,
-            ..
-        } => Burden::None,
+        state if state.is_waiting() => Burden::Waiting,
         State::Refunding { .. } => Burden::Refund,
         State::Failed { .. } | State::Delivered { .. } | State::Refunded { .. } => Burden::None,
         state if state.has_lapsed() => Burden::None,
@@ -100,6 +99,10 @@ pub struct Owed {
     pub held: Sum,
     /// Those of the refunds that may have been made.
     pub doubtful: Doubtful,
+    /// How many refunds wait for a controller or are left to a merchant: they are not owed.
+    pub waiting: u64,
+    /// Their amounts, without fees.
+    pub waiting_amounts: Sum,
 }
 
 /// Refunds that a ledger was asked for, and of which nothing proves yet what became of them.
@@ -147,6 +150,10 @@ impl Owed {
                 self.refunds = self.refunds.saturating_add(1);
                 self.refund_amounts.add(amount.0);
             }
+            Burden::Waiting => {
+                self.waiting = self.waiting.saturating_add(1);
+                self.waiting_amounts.add(amount.0);
+            }
         }
     }
 
@@ -158,6 +165,10 @@ impl Owed {
             Burden::Refund => {
                 self.refunds = self.refunds.saturating_sub(1);
                 self.refund_amounts.subtract(amount.0);
+            }
+            Burden::Waiting => {
+                self.waiting = self.waiting.saturating_sub(1);
+                self.waiting_amounts.subtract(amount.0);
             }
         }
     }
@@ -199,12 +210,16 @@ mod tests {
             for amount in &amounts {
                 owed.add(Burden::Held, Amount(*amount));
                 owed.add(Burden::Refund, Amount(*amount));
+                owed.add(Burden::Waiting, Amount(*amount));
             }
             let sum = amounts.iter().try_fold(0u128, |sum, amount| sum.checked_add(*amount));
             prop_assert_eq!(owed.held.amount(), Amount(sum.unwrap_or(u128::MAX)));
             prop_assert_eq!(owed.refunds, amounts.len() as u64);
+            prop_assert_eq!(owed.waiting_amounts, owed.held);
+            prop_assert_eq!(owed.waiting, owed.refunds);
             for amount in amounts.iter().rev() {
                 owed.remove(Burden::Refund, Amount(*amount));
+                owed.remove(Burden::Waiting, Amount(*amount));
                 owed.remove(Burden::Held, Amount(*amount));
             }
             prop_assert_eq!(owed, Owed::default());
@@ -218,6 +233,7 @@ mod tests {
         owed.add(Burden::Refund, Amount(50));
         owed.add(Burden::Held, Amount(7));
         owed.add(Burden::None, Amount(9));
+        owed.add(Burden::Waiting, Amount(1_000));
         assert_eq!(owed.refunds_with(Amount(10)), Amount(170));
         assert_eq!(owed.total(Amount(10)), Amount(177));
         assert_eq!(owed.total(Amount(u128::MAX)), Amount(u128::MAX));

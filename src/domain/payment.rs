@@ -9,7 +9,7 @@
 //!                                         │     ▲                     │ 10 RefundDue
 //!                               5 InDoubt │     │ 8 ProvedNotMoved    ▼
 //!                                         ▼     │ or 14        Refunding ◀─┐ 11 RefundTried, RefundFailed,
-//!                           13 Lapsed  Unknown ─┤                     │  └──┘    RefundApproved
+//!                           13 Lapsed  Unknown ─┤                     │  └──┘    RefundApproved, 15
 //!                                        ▲ │    │ 7 ProvedMoved or 14 │ 12 RefundMoved
 //!                   5 InDoubt, 4 NotMoved│ │    └────▶ Settled        ▼
 //!                                        │ ▼ 6 Retried             Refunded             final
@@ -44,6 +44,10 @@
 //!     and nothing is held for it from now on.
 //! 14. `ResolvedMoved`, `ResolvedNotMoved`, of an unknown payment: as 7 and 8, on the word of a controller, where no
 //!     log can tell.
+//! 15. `RefundLeftToMerchant`, of a payment that is settled or whose refund waits for a controller: the merchant pays it
+//!     back without the canister. Nothing is delivered any more, so that the payer does not get both; the refund waits
+//!     until a controller has named the block (`RefundApproved` and `RefundMoved` in one write), or has the canister
+//!     pay after all (`RefundApproved`).
 //!
 //! *In vain* is a payment while every try of it was: refused, or ended by an error of the ledger's own
 //! ([`Doubt::LedgerError`]). That proves nothing, but keys without money can have such payments whenever a ledger is
@@ -55,6 +59,7 @@
 
 mod reasons;
 mod record;
+mod refunding;
 
 use crate::types::{BlockIndex, TimestampNs};
 pub use reasons::{
@@ -190,6 +195,11 @@ impl State {
         )
     }
 
+    /// Whether a refund waits that nobody makes before a controller has said something: [`RefundProblem::waits`].
+    pub fn is_waiting(&self) -> bool {
+        matches!(self, State::Refunding { problem, .. } if problem.waits())
+    }
+
     /// Whether what was bought is kept for the payer: it is owed, or will be if the money moved. Not of a payment that
     /// has lapsed, although its money may still be found to have moved, and what was bought is owed then. While a
     /// refund waits for a controller it is owed still: the payer would have neither otherwise.
@@ -253,6 +263,8 @@ pub enum Event {
     },
     /// A controller has agreed to the refund.
     RefundApproved,
+    /// A controller has said that the merchant pays back without the canister.
+    RefundLeftToMerchant,
     /// The ledger is asked for the refund.
     RefundTried,
     /// The refund was not made, or nobody knows.
@@ -359,8 +371,16 @@ pub fn step(
                 },
             }
         }
+        (Some(State::Settled { block, at }), Event::RefundLeftToMerchant) => State::Refunding {
+            block: *block,
+            settled_at: *at,
+            since: now,
+            attempts: 0,
+            cause: RefundCause::Merchant,
+            problem: RefundProblem::MerchantPays,
+        },
         (Some(state @ State::Refunding { .. }), event) => {
-            return refund_step(state, event, now);
+            return refunding::step(state, event, now);
         }
         (state, event) => return Err(illegal(state, event)),
     })
@@ -371,52 +391,6 @@ fn illegal(state: Option<&State>, event: &Event) -> IllegalTransition {
         state: state.cloned(),
         event: event.clone(),
     }
-}
-
-/// The part of [`step`] that begins in `Refunding`.
-fn refund_step(state: &State, event: &Event, now: TimestampNs) -> Result<State, IllegalTransition> {
-    let mut next = state.clone();
-    let State::Refunding {
-        block,
-        settled_at,
-        attempts,
-        problem,
-        ..
-    } = &mut next
-    else {
-        return Err(illegal(Some(state), event));
-    };
-    let waits = *problem == RefundProblem::NeedsController;
-    match event {
-        Event::RefundApproved if waits => *problem = RefundProblem::NotTried,
-        Event::Delivered if waits => {
-            return Ok(State::Delivered {
-                block: *block,
-                settled_at: *settled_at,
-                at: now,
-            });
-        }
-        _ if waits => return Err(illegal(Some(state), event)),
-        Event::RefundTried => {
-            *attempts = attempts.saturating_add(1);
-            *problem = RefundProblem::Unclear;
-        }
-        Event::RefundFailed(reason) if *reason != RefundProblem::NeedsController => {
-            *problem = *reason;
-        }
-        Event::RefundMoved {
-            block: refund_block,
-        } => {
-            return Ok(State::Refunded {
-                block: *block,
-                settled_at: *settled_at,
-                refund_block: *refund_block,
-                at: now,
-            });
-        }
-        _ => return Err(illegal(Some(state), event)),
-    }
-    Ok(next)
 }
 
 #[cfg(test)]

@@ -67,6 +67,14 @@ pub fn settled<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<(u64, Payment)
     Ok(storage::payments::page(after, limit))
 }
 
+/// Payments whose refunds wait for a controller or are left to the merchant, in the order of the books, with their
+/// sequence.
+pub fn waiting<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<(u64, Payment)>, PageError> {
+    role(runtime, &runtime.caller()).may_operate()?;
+    let (after, limit) = page.check()?;
+    Ok(storage::payments::waiting(after, limit))
+}
+
 /// Payments that are being settled or unknown; `after` is how many came before.
 pub fn open<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<Payment>, PageError> {
     role(runtime, &runtime.caller()).may_operate()?;

@@ -72,6 +72,33 @@ pub fn owe<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Payment, RefundErr
     Ok(payment)
 }
 
+/// Notes, because a controller says so, that the merchant pays the payer back without the canister: nothing is delivered
+/// any more, so that the payer cannot get both, and the refund waits for the controller's next word. That is the
+/// block (`recover::resolve`), or that the canister pays after all ([`owe`]). Said again, it changes nothing.
+pub fn leave_to_merchant<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Payment, RefundError> {
+    let caller = runtime.caller();
+    role(runtime, &caller).may_administer()?;
+    let key = storage::payments::key_of(id).ok_or(RefundError::UnknownPayment)?;
+    let payment = storage::payments::by_nonce(&key).ok_or(RefundError::UnknownPayment)?;
+    if let State::Refunding {
+        problem: RefundProblem::MerchantPays,
+        ..
+    } = payment.state
+    {
+        return Ok(payment);
+    }
+    // The canister has that money, and answers for it.
+    if payment.to.owner == runtime.canister_id() {
+        return Err(RefundError::NotRefundable);
+    }
+    let change = Change::Event(Event::RefundLeftToMerchant);
+    let payment = storage::payments::record(&key, change, runtime.now())
+        .map_err(|_| RefundError::NotRefundable)?;
+    storage::audit::admin(caller, "refund_by_merchant", &id.to_string(), runtime.now());
+    recover::arm(runtime);
+    Ok(payment)
+}
+
 /// Takes the next step of this refund, due or not; when the next one is due is in the schedule.
 pub async fn step<R: Runtime>(runtime: &R, key: &NonceKey) {
     let now = runtime.now();

@@ -34,6 +34,10 @@ pub struct Solvency {
     pub owed_refunds: Amount,
     /// Payments to accounts of the canister that are not delivered yet.
     pub held: Amount,
+    /// How many refunds wait for a controller or are left to a merchant: they are not owed.
+    pub waiting: u64,
+    /// Their amounts, without fees.
+    pub waiting_amount: Amount,
     /// Whether each account covers what is owed out of it; `None` if that cannot be said now.
     pub solvent: Option<bool>,
 }
@@ -101,9 +105,12 @@ async fn solvency_in<R: Runtime>(runtime: &R, ledger: Principal) -> Solvency {
     // What is owed now, when no money left since the first question, is covered by what was there.
     let mut solvent = (!begun.is_past()).then_some(true);
     let (mut owed_refunds, mut held) = (0u128, 0u128);
+    let (mut waiting, mut waiting_amount) = (0u64, 0u128);
     for (account, owed) in &liabilities::owed(&ledger) {
         owed_refunds = owed_refunds.saturating_add(owed.refunds_with(fee).0);
         held = held.saturating_add(owed.held.amount().0);
+        waiting = waiting.saturating_add(owed.waiting);
+        waiting_amount = waiting_amount.saturating_add(owed.waiting_amounts.amount().0);
         let known = balances.iter().find(|(asked, ..)| asked == account);
         let covered = known.and_then(|(_, moment, balance)| {
             let owed = liabilities::owed_at(*moment, &ledger, account);
@@ -122,6 +129,8 @@ async fn solvency_in<R: Runtime>(runtime: &R, ledger: Principal) -> Solvency {
         balance: asked.reduce(|a, b| Some(sum(a?, b?))).flatten(),
         owed_refunds: Amount(owed_refunds),
         held: Amount(held),
+        waiting,
+        waiting_amount: Amount(waiting_amount),
         solvent,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | table | key | what | size |
 //! |---|---|---|---|
-//! | owed | ledger, subaccount | totals of what is owed out of this account of the canister | accounts with something owed |
+//! | owed | ledger, subaccount | totals of what is owed out of this account of the canister, and of what waits for a controller | accounts with something owed |
 //! | refunds | nonce key | where the refund of a payment stands | payments that are being refunded |
 //!
 //! Totals follow the states of payments: [`note`] is part of every change of state. A payment to somebody
@@ -39,6 +39,10 @@ struct OwedRow {
     refund_amounts: SumRow,
     #[n(2)]
     held: SumRow,
+    #[n(3)]
+    waiting: u64,
+    #[n(4)]
+    waiting_amounts: SumRow,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -81,6 +85,8 @@ impl From<Owed> for OwedRow {
             refunds: owed.refunds,
             refund_amounts: owed.refund_amounts.into(),
             held: owed.held.into(),
+            waiting: owed.waiting,
+            waiting_amounts: owed.waiting_amounts.into(),
         }
     }
 }
@@ -92,6 +98,8 @@ impl From<OwedRow> for Owed {
             refund_amounts: row.refund_amounts.into(),
             held: row.held.into(),
             doubtful: Doubtful::default(),
+            waiting: row.waiting,
+            waiting_amounts: row.waiting_amounts.into(),
         }
     }
 }
@@ -214,6 +222,8 @@ pub(super) fn note(key: &NonceKey, before: Option<&State>, payment: &Payment) {
 pub fn rebuild() {
     let lanes = [Lane::Open, Lane::Undelivered, Lane::Refund];
     let payments = lanes.map(|lane| payments::in_lane(lane, None, usize::MAX));
+    // Nothing is to be done for these, so they are in no lane.
+    let waiting = payments::waiting(0, usize::MAX);
     with_mut(|tables| {
         tables.owed.clear_new();
         (tables.doubts, tables.doubtful) = Default::default();
@@ -225,6 +235,9 @@ pub fn rebuild() {
                 Burden::None,
                 tables.burden_of(&payment.state, payment),
             );
+        }
+        for (_, payment) in &waiting {
+            tables.burden(payment, Burden::None, Burden::Waiting);
         }
     });
 }

@@ -21,6 +21,7 @@ mod malformed_candid;
 mod malformed_http;
 mod malformed_install;
 mod many_routes;
+mod merchants;
 mod mistyped;
 mod origin;
 mod parallel;

@@ -10,7 +10,7 @@ use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::account::Account;
 use serde_bytes::ByteBuf;
 
-const UPDATES: [&str; 17] = [
+const UPDATES: [&str; 18] = [
     "pay_to_set",
     "operator_add",
     "operator_remove",
@@ -24,17 +24,19 @@ const UPDATES: [&str; 17] = [
     "content_commit",
     "payment_recheck",
     "refund_payment",
+    "refund_by_merchant",
     "payment_resolve",
     "withdraw",
     "cancel_authorization",
     "http_request_update",
 ];
-const QUERIES: [&str; 10] = [
+const QUERIES: [&str; 11] = [
     "route",
     "routes",
     "offers",
     "payment",
     "payments",
+    "payments_waiting",
     "payments_failed",
     "audit_payments",
     "audit_admin",

@@ -124,7 +124,7 @@ fn nobody_may_operate(caller: Principal) {
         |error: &RecheckError| *error == RecheckError::Unauthorized,
     );
     let page = || PageArgs::default();
-    for method in ["payments", "payments_failed"] {
+    for method in ["payments", "payments_waiting", "payments_failed"] {
         let answer: Result<Vec<Payment>, PaymentsError> = setup.query(caller, method, (page(),));
         assert_eq!(answer, Err(PaymentsError::Unauthorized), "{method}");
     }

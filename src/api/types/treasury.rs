@@ -27,8 +27,19 @@ pub struct Solvency {
     pub owed_refunds: Nat,
     /// Payments that are not delivered.
     pub held: Nat,
+    /// Refunds that wait for a controller or are left to a merchant: they are not owed.
+    pub waiting: Waiting,
     /// Whether it can pay what it owes.
     pub solvent: Option<bool>,
+}
+
+/// Refunds that nobody makes before a controller has said something.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Waiting {
+    /// How many.
+    pub refunds: u64,
+    /// What they come to, without fees.
+    pub amount: Nat,
 }
 
 impl From<Known> for Solvency {
@@ -38,6 +49,10 @@ impl From<Known> for Solvency {
             balance: known.balance.map(|balance| Nat::from(balance.0)),
             owed_refunds: Nat::from(known.owed_refunds.0),
             held: Nat::from(known.held.0),
+            waiting: Waiting {
+                refunds: known.waiting,
+                amount: Nat::from(known.waiting_amount.0),
+            },
             solvent: known.solvent,
         }
     }

@@ -179,17 +179,29 @@ pub enum RefundProblem {
     /// The money went to an account that is neither the canister's nor the host's: nothing is owed unless a
     /// controller agrees.
     NeedsController,
+    /// A controller has said that the merchant pays it back without the canister: nothing is delivered any more, and
+    /// nothing is owed unless a controller agrees after all.
+    MerchantPays,
 }
 
 impl RefundProblem {
     /// Every problem, in the order of their numbers in storage.
-    pub const ALL: [RefundProblem; 5] = [
+    pub const ALL: [RefundProblem; 6] = [
         RefundProblem::NotTried,
         RefundProblem::Unclear,
         RefundProblem::InsufficientFunds,
         RefundProblem::Refused,
         RefundProblem::NeedsController,
+        RefundProblem::MerchantPays,
     ];
+
+    /// Whether nothing is owed, and nobody asks a ledger, before a controller has said something.
+    pub fn waits(self) -> bool {
+        matches!(
+            self,
+            RefundProblem::NeedsController | RefundProblem::MerchantPays
+        )
+    }
 
     /// For a reader.
     pub const fn text(self) -> &'static str {
@@ -200,6 +212,9 @@ impl RefundProblem {
             RefundProblem::Refused => "the ledger refuses or cannot be reached",
             RefundProblem::NeedsController => {
                 "a controller has to approve it: the money went to an account of somebody else"
+            }
+            RefundProblem::MerchantPays => {
+                "the merchant is to pay it back himself; what was bought is not delivered any more"
             }
         }
     }

@@ -91,6 +91,7 @@ pub(crate) fn arb_event() -> impl Strategy<Value = Event> {
         (arb_cause(), any::<bool>())
             .prop_map(|(cause, approved)| Event::RefundDue { cause, approved }),
         Just(Event::RefundApproved),
+        Just(Event::RefundLeftToMerchant),
         Just(Event::RefundTried),
         arb_problem().prop_map(Event::RefundFailed),
         block().prop_map(|block| Event::RefundMoved { block }),
@@ -288,6 +289,54 @@ mod step {
     }
 
     #[test]
+    fn a_refund_that_is_left_to_the_merchant_closes_the_delivery_and_takes_nothing_but_approval() {
+        let (block, later) = (BlockIndex(8), TimestampNs(9));
+        let settled = State::Settled { block, at: NOW };
+        let due = Event::RefundDue {
+            cause: RefundCause::NotFetched,
+            approved: false,
+        };
+        let waits = step(Some(&settled), &due, NOW).unwrap();
+        let left = Event::RefundLeftToMerchant;
+        for (before, cause, since) in [
+            (settled, RefundCause::Merchant, later),
+            (waits, RefundCause::NotFetched, NOW),
+        ] {
+            let closed = step(Some(&before), &left, later).unwrap();
+            let expected = State::Refunding {
+                block,
+                settled_at: NOW,
+                since,
+                attempts: 0,
+                cause,
+                problem: RefundProblem::MerchantPays,
+            };
+            assert_eq!(closed, expected);
+            assert!(closed.is_waiting() && !closed.waits_for_controller());
+            assert!(!closed.is_owed(), "it cannot be fetched any more");
+            let made = Event::RefundMoved {
+                block: BlockIndex(9),
+            };
+            for event in [
+                Event::Delivered,
+                Event::RefundTried,
+                made.clone(),
+                left.clone(),
+            ] {
+                assert!(step(Some(&closed), &event, later).is_err(), "{event:?}");
+            }
+            let approved = step(Some(&closed), &Event::RefundApproved, later).unwrap();
+            assert!(!approved.is_waiting());
+            assert!(
+                step(Some(&approved), &left, later).is_err(),
+                "it may be made"
+            );
+            let refunded = step(Some(&approved), &made, later);
+            assert!(matches!(refunded, Ok(State::Refunded { .. })));
+        }
+    }
+
+    #[test]
     fn should_count_tries() {
         assert_eq!(
             step(
@@ -332,14 +381,16 @@ mod step {
             Event::Delivered => state.is_some_and(|state| {
                 matches!(state, State::Settled { .. }) || state.waits_for_controller()
             }),
-            Event::RefundFailed(RefundProblem::NeedsController) => false,
+            Event::RefundFailed(problem) if problem.waits() => false,
+            Event::RefundLeftToMerchant => state.is_some_and(|state| {
+                matches!(state, State::Settled { .. }) || state.waits_for_controller()
+            }),
             Event::RefundTried
             | Event::RefundFailed(_)
             | Event::RefundMoved { .. }
             | Event::RefundApproved => match state {
                 Some(State::Refunding { problem, .. }) => {
-                    let waits = *problem == RefundProblem::NeedsController;
-                    waits == (*event == Event::RefundApproved)
+                    problem.waits() == (*event == Event::RefundApproved)
                 }
                 _ => false,
             },
@@ -360,8 +411,8 @@ mod step {
         }
 
         /// Whatever happens in whatever order: what is known of the money never changes. The block of a
-        /// payment stays, a failure is never paid, nothing is both delivered and refunded, and there is
-        /// at most one refund.
+        /// payment stays, a failure is never paid, nothing is both delivered and refunded, by the canister or the
+        /// merchant, and there is at most one refund. What is delivered no more is being refunded, or was.
         #[test]
         fn should_never_change_what_is_known_of_the_money(
             events in prop::collection::vec(arb_event(), 0..200),
@@ -369,6 +420,7 @@ mod step {
             let mut state: Option<State> = None;
             let mut moved: Option<BlockIndex> = None;
             let (mut failed, mut delivered, mut due, mut refunds) = (false, false, false, 0);
+            let mut closed = false;
             for event in events {
                 let Ok(next) = super::super::step(state.as_ref(), &event, NOW) else {
                     continue;
@@ -381,7 +433,7 @@ mod step {
                         moved = Some(block);
                     }
                     Event::Delivered => {
-                        prop_assert!(moved.is_some() && !due && !delivered);
+                        prop_assert!(moved.is_some() && !due && !delivered && !closed);
                         delivered = true;
                     }
                     Event::RefundDue { approved, .. } => {
@@ -392,11 +444,18 @@ mod step {
                         prop_assert!(moved.is_some() && !due && !delivered);
                         due = true;
                     }
+                    Event::RefundLeftToMerchant => {
+                        prop_assert!(moved.is_some() && !due && !delivered && !closed);
+                        closed = true;
+                    }
                     Event::RefundMoved { .. } => refunds += 1,
                     _ => {}
                 }
                 failed |= matches!(next, State::Failed { .. });
                 prop_assert_eq!(next.moved().map(|(block, _)| block), moved);
+                let goes_back = matches!(next, State::Refunding { .. } | State::Refunded { .. });
+                prop_assert!(goes_back || !closed);
+                prop_assert!(!(closed && next.is_owed()));
                 state = Some(next);
             }
             prop_assert!(refunds <= 1 && (refunds == 0 || due));

@@ -4,8 +4,8 @@
 //! can be read, a payment or a refund in doubt would stay so for good: held or owed money that nobody gets.
 //! A controller, who can look elsewhere (an index, the ledger's own dashboard, the accounts), says then what
 //! happened. Not before the ledger's window is over, so that nothing can happen after it was said; and not
-//! where the log decides. (A refund that waits for a controller is in no doubt; but its merchant may have made it
-//! himself, and then nobody may make it again.) The books and the audit log show that it was said.
+//! where the log decides. (A refund that waits for a controller, or is left to the merchant, is in no doubt; but the
+//! merchant may have made it himself, and then nobody may make it again.) The books and the audit log show that it was said.
 
 use crate::{
     domain::{
@@ -102,10 +102,9 @@ pub fn resolve<R: Runtime>(
     }
     let payment = match payment.state {
         State::Unknown { .. } => resolve_payment(runtime, &payment, outcome)?,
-        State::Refunding {
-            problem: RefundProblem::NeedsController,
-            ..
-        } => refunded_elsewhere(runtime, &payment, outcome)?,
+        State::Refunding { problem, .. } if problem.waits() => {
+            refunded_elsewhere(runtime, &payment, outcome)?
+        }
         State::Refunding { .. } => resolve_refund(runtime, &payment, outcome)?,
         _ => return Err(ResolveError::NotInDoubt),
     };
@@ -195,8 +194,8 @@ fn resolve_refund<R: Runtime>(
     }
 }
 
-/// A refund that waits for a controller was never asked for, so there is no window to wait for: the merchant gave the
-/// money back himself. Nothing but `Moved` can be said of it.
+/// A refund that waits for a controller, or is left to the merchant, was never asked for, so there is no window to wait
+/// for: the merchant gave the money back himself. Nothing but `Moved` can be said of it.
 fn refunded_elsewhere<R: Runtime>(
     runtime: &R,
     payment: &Payment,

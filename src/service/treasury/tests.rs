@@ -87,6 +87,8 @@ fn controllers_withdraw_and_operators_look() {
             balance: Some(Amount(7)),
             owed_refunds: Amount(0),
             held: Amount(0),
+            waiting: 0,
+            waiting_amount: Amount(0),
             solvent: Some(true),
         }]
     );

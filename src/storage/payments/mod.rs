@@ -172,6 +172,17 @@ pub fn page(after: u64, limit: usize) -> Vec<(u64, Payment)> {
     })
 }
 
+/// Payments whose refunds wait for a controller or are left to the merchant, with a sequence greater than `after`, with
+/// their sequence.
+pub fn waiting(after: u64, limit: usize) -> Vec<(u64, Payment)> {
+    with(|tables| {
+        let waiting = tables.waiting.range(after..).take(limit);
+        waiting
+            .filter_map(|index| Some((index + 1, tables.booked(*index)?)))
+            .collect()
+    })
+}
+
 /// A page of the payments that are being settled or unknown, in no order that means anything.
 pub fn open(skip: usize, limit: usize) -> Vec<Payment> {
     with(|tables| {

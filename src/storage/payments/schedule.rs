@@ -1,7 +1,7 @@
 //! When which payment needs something done, on the heap: rebuilt from the tables on first use.
 
 use crate::{
-    domain::payment::{RefundProblem, State},
+    domain::payment::State,
     types::{NonceKey, Seconds, TimestampNs},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,10 +45,7 @@ impl Schedule {
             } => Some((Lane::Open, since.plus(backoff(*attempts)))),
             State::Settled { at, .. } => Some((Lane::Undelivered, at.plus(retention))),
             // A controller has the word.
-            State::Refunding {
-                problem: RefundProblem::NeedsController,
-                ..
-            } => None,
+            state if state.is_waiting() => None,
             State::Refunding { attempts: 0, .. } => Some((Lane::Refund, at)),
             State::Refunding { attempts, .. } => Some((Lane::Refund, at.plus(backoff(*attempts)))),
             State::Failed { .. } | State::Delivered { .. } | State::Refunded { .. } => None,

@@ -19,7 +19,7 @@ use crate::{
 };
 use candid::Principal;
 use ic_stable_structures::{StableBTreeMap, StableLog};
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 /// What the heap knows of an open payment.
 #[derive(Clone, Copy)]
@@ -62,6 +62,8 @@ pub struct Tables {
     pub schedule: Schedule,
     /// How many open or undelivered payments there are for each response.
     pub awaited: BTreeMap<u32, u32>,
+    /// Where in the books the payments are whose refunds wait for a controller or are left to the merchant.
+    pub waiting: BTreeSet<u64>,
 }
 
 /// Where a payment is.
@@ -111,6 +113,7 @@ impl Tables {
             health: BTreeMap::new(),
             schedule: Schedule::default(),
             awaited: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             journal: StableBTreeMap::init(memory::get(memory::JOURNAL)),
         };
         let open: Vec<_> = tables
@@ -139,6 +142,7 @@ impl Tables {
                 };
                 tables.plan(&key, &payment.state, at);
                 tables.count(payment.response, false, &payment.state);
+                tables.note_waiting(index, &payment.state);
             }
         }
         let failed = tables
@@ -168,6 +172,14 @@ impl Tables {
             (true, false) => one_less(&mut self.awaited, response),
             _ => {}
         }
+    }
+
+    /// Takes in whether the refund of this payment in the books waits for a controller or is left to the merchant.
+    fn note_waiting(&mut self, index: u64, state: &State) {
+        match state.is_waiting() {
+            true => self.waiting.insert(index),
+            false => self.waiting.remove(&index),
+        };
     }
 
     /// Takes in whether a payment of this payer waits for an answer now.
@@ -345,6 +357,7 @@ impl Tables {
                 Place::Books(index) => index,
                 _ => self.book(key, payment, last, now)?,
             };
+            self.note_waiting(index, &payment.state);
             match (FateRow::new(key, &payment.state), place) {
                 (Some(fate), _) => drop(self.fates.insert(index, fate)),
                 // Delivered by another message than the one that settled it, but at the same time.

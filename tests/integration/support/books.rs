@@ -127,8 +127,8 @@ impl Setup {
             };
             let amount = number(&payment.amount);
             match payment.status {
-                // What waits for a controller is not owed yet, and for what has lapsed nothing is held.
-                PaymentStatus::Refunding { ref problem, .. } if problem.contains("approve") => {}
+                // What waits for a controller or a merchant is not owed yet, and for what has lapsed nothing is held.
+                PaymentStatus::Refunding { ref problem, .. } if waits(problem) => {}
                 PaymentStatus::Unknown { ref reason, .. } if reason.contains("nothing is held") => {
                 }
                 PaymentStatus::Refunding { .. } => {
@@ -154,6 +154,10 @@ impl Setup {
         all.retain(|solvency| solvency.ledger == self.ledger.0);
         all.remove(0)
     }
+}
+
+fn waits(problem: &str) -> bool {
+    problem.contains("approve") || problem.contains("merchant is to pay")
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -300,7 +300,14 @@ pub struct Solvency {
     pub balance: Option<Nat>,
     pub owed_refunds: Nat,
     pub held: Nat,
+    pub waiting: Waiting,
     pub solvent: Option<bool>,
+}
+
+#[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]
+pub struct Waiting {
+    pub refunds: u64,
+    pub amount: Nat,
 }
 
 #[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]
@@ -318,7 +325,7 @@ pub enum WithdrawError {
     InvalidArgument(InvalidArgument),
     UnknownLedger,
     InsufficientFree { available: Nat },
-    TooMany { limit: u32 },
+    TooMany { limit: u32, from: u64 },
     InProgress { created_at_time: u64 },
     NotMoved { problem: String },
     Unknown { created_at_time: u64 },

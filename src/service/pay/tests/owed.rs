@@ -192,6 +192,77 @@ fn should_owe_what_a_stranger_was_paid_for_until_a_controller_refunds_it() {
     assert_eq!(shop.runtime.made(), 4);
 }
 
+/// A merchant who pays back himself is not overtaken by the payer who fetches what was bought meanwhile.
+#[test]
+fn should_deliver_nothing_once_the_merchant_pays_back_himself() {
+    let shop = shop();
+    let (settled, waiting) = (shop.request(1, 1), shop.request(1, 2));
+    settled_by_itself(&shop, &settled, 7);
+    settled_by_itself(&shop, &waiting, 8);
+    shop.stock(b"other goods");
+    paid_a_stranger();
+    let retention = config().limits.retention;
+    for request in [&settled, &waiting] {
+        refund::leave_to_merchant(&shop.runtime, &id(request)).unwrap();
+        shop.runtime.now.set(NOW.plus(retention));
+        retention::sweep(&shop.runtime);
+        for _ in 0..2 {
+            let outcome = shop.settle(request);
+            assert!(
+                matches!(outcome, PayOutcome::Duplicate { .. }),
+                "{outcome:?}"
+            );
+            storage::payments::tests::reload();
+        }
+        let State::Refunding { problem, .. } = shop.state(request) else {
+            panic!("it is not closed");
+        };
+        assert_eq!(problem, RefundProblem::MerchantPays);
+        let first = request.payment == settled.payment;
+        assert_eq!(waits_for_a_controller(&shop, &waiting), first);
+    }
+    // Content is kept for neither.
+    let over = shop.runtime.now().plus(Seconds(retention.0 + 1));
+    shop.runtime.now.set(over);
+    retention::sweep(&shop.runtime);
+    assert_eq!(storage::responses::kept_bytes(), 0);
+}
+
+/// What is kept for payers whose refunds wait counts as content, and no more is taken than the limit.
+#[test]
+fn should_count_what_is_kept_for_refunds_that_wait() {
+    let shop = shop();
+    let limits = Limits {
+        max_content_total_bytes: 12,
+        ..Limits::default()
+    };
+    let request = shop.request(1, 1);
+    settled_by_itself(&shop, &request, 7);
+    paid_a_stranger();
+    let configured = storage::config::read();
+    storage::config::write(&Config {
+        limits,
+        ..configured.clone()
+    })
+    .unwrap();
+    shop.stock(b"more!");
+    let begin = || content::begin(&shop.runtime, shop.route.clone(), 5, [0; 32]);
+    let full = Err(content::ContentError::StorageFull { limit: 12 });
+    for n in 1..=3 {
+        let late = NOW.plus(Seconds(n * (limits.retention.0 + 1)));
+        shop.runtime.now.set(late);
+        retention::sweep(&shop.runtime);
+        assert!(waits_for_a_controller(&shop, &request));
+        assert_eq!(
+            (begin(), storage::responses::kept_bytes()),
+            (full.clone(), 5)
+        );
+    }
+    refund::leave_to_merchant(&shop.runtime, &id(&request)).unwrap();
+    retention::sweep(&shop.runtime);
+    assert!(begin().is_ok(), "nothing is kept for it any more");
+}
+
 #[test]
 fn should_not_owe_what_cannot_be_delivered_while_a_controller_is_waited_for() {
     let shop = shop();

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     domain::config::Config,
     service::{
+        payments::{self, Page},
         recover::{
             self,
             resolve::{Outcome, ResolveError, resolve},
@@ -170,4 +171,171 @@ fn what_went_to_the_canister_is_refunded_by_itself() {
     assert_eq!(problem(), RefundProblem::NotTried);
     answered(&runtime, Ok(Nat::from(9u8)));
     assert_eq!(refunded_in(), BlockIndex(9));
+}
+
+fn left(runtime: &ScriptedRuntime) -> Result<Payment, RefundError> {
+    leave_to_merchant(runtime, &storage::payments::by_nonce(&KEY).unwrap().id)
+}
+
+/// How many refunds wait, and what they come to: as the totals say, and as the list does.
+fn waiting(runtime: &ScriptedRuntime) -> (u64, Amount) {
+    let owed = liabilities::owed_by(&ledger(0).id, &treasury());
+    let listed = payments::waiting(runtime, Page::default()).unwrap();
+    let amounts = listed.iter().map(|(_, payment)| payment.amount.0);
+    let totals = (owed.waiting, owed.waiting_amounts.amount());
+    assert_eq!(totals, (listed.len() as u64, Amount(amounts.sum())));
+    totals
+}
+
+fn upgraded() {
+    examples::reload();
+    liabilities::rebuild();
+}
+
+#[test]
+fn what_waits_for_a_controller_is_listed_and_counted_and_not_owed() {
+    let runtime = never_fetched(merchant());
+    for _ in 0..2 {
+        assert_eq!(waiting(&runtime), (1, Amount(10_000)));
+        assert_eq!(owed_refunds(), 0);
+        upgraded();
+    }
+    approve(&runtime).unwrap();
+    for _ in 0..2 {
+        assert_eq!((waiting(&runtime), owed_refunds()), ((0, Amount(0)), 1));
+        upgraded();
+    }
+    runtime.caller.set(payer().owner);
+    let unauthorized = payments::waiting(&runtime, Page::default());
+    assert!(unauthorized.is_err());
+}
+
+#[test]
+fn what_waits_is_listed_page_by_page_in_the_order_of_the_books() {
+    let runtime = settled(merchant());
+    let due = |approved| Event::RefundDue {
+        cause: RefundCause::NotFetched,
+        approved,
+    };
+    happens(due(false), NOW);
+    for n in 2..=6u8 {
+        let key = NonceKey([100 + n; 16]);
+        let change = |change| storage::payments::record(&key, change, NOW).unwrap();
+        change(Change::Open(Box::new(NewPayment {
+            payment: examples::payment(n.into(), n),
+            valid_before: None,
+            known_block: None,
+        })));
+        let block = BlockIndex(100 + u64::from(n));
+        change(Change::Event(Event::Moved { block }));
+        // The fourth is owed, the fifth was delivered.
+        match n {
+            5 => change(Change::Event(Event::Delivered)),
+            n => change(Change::Event(due(n == 4))),
+        };
+    }
+    for _ in 0..2 {
+        let page = |after, limit| -> Vec<u64> {
+            let page = payments::waiting(&runtime, Page { after, limit }).unwrap();
+            page.into_iter().map(|(n, _)| n).collect()
+        };
+        assert_eq!(page(None, None), [1, 2, 3, 6]);
+        assert_eq!(page(None, Some(2)), [1, 2]);
+        assert_eq!(page(Some(2), Some(2)), [3, 6]);
+        assert_eq!(page(Some(6), Some(2)), [0; 0]);
+        assert_eq!(page(Some(u64::MAX), None), [0; 0]);
+        upgraded();
+    }
+    assert!(
+        payments::waiting(
+            &runtime,
+            Page {
+                after: None,
+                limit: Some(101)
+            }
+        )
+        .is_err()
+    );
+}
+
+#[test]
+fn a_refund_that_is_left_to_the_merchant_waits_for_his_block_and_the_canister_pays_nothing() {
+    for begin in [settled, never_fetched] {
+        // Tables belong to threads.
+        std::thread::spawn(move || left_to_the_merchant(&begin(merchant())))
+            .join()
+            .unwrap();
+    }
+}
+
+fn left_to_the_merchant(runtime: &ScriptedRuntime) {
+    let id = storage::payments::by_nonce(&KEY).unwrap().id;
+    let first = left(runtime).unwrap();
+    assert_eq!(problem(), RefundProblem::MerchantPays);
+    assert_eq!(left(runtime), Ok(first), "said again");
+    let notes = storage::audit::admin_after(0, 1_000).into_iter();
+    let notes = notes.filter(|entry| entry.action == "refund_by_merchant");
+    assert_eq!(notes.count(), 1);
+    for _ in 0..10 {
+        later(runtime, Seconds::DAY);
+        retention::sweep(runtime);
+        run(recover::tick(runtime));
+        run(step(runtime));
+        assert_eq!(problem(), RefundProblem::MerchantPays);
+        assert_eq!((waiting(runtime), owed_refunds()), ((1, Amount(10_000)), 0));
+        upgraded();
+    }
+    let not_moved = resolve(runtime, &id, Outcome::NotMoved);
+    assert_eq!(not_moved, Err(ResolveError::NotInDoubt));
+    let block = BlockIndex(40);
+    resolve(runtime, &id, Outcome::Moved { block }).unwrap();
+    assert_eq!(refunded_in(), block);
+    assert_eq!(waiting(runtime), (0, Amount(0)));
+    assert_eq!(left(runtime), Err(RefundError::NotRefundable));
+    assert_eq!(approve(runtime), Err(RefundError::NotRefundable));
+    assert_eq!(runtime.made(), 0, "the ledger was never asked");
+}
+
+#[test]
+fn the_canister_pays_after_all_when_the_merchant_does_not() {
+    let runtime = settled(merchant());
+    left(&runtime).unwrap();
+    approve(&runtime).unwrap();
+    assert_eq!((problem(), owed_refunds()), (RefundProblem::NotTried, 1));
+    assert_eq!(
+        left(&runtime),
+        Err(RefundError::NotRefundable),
+        "it may be made"
+    );
+    answered(&runtime, Ok(Nat::from(9u8)));
+    assert_eq!(refunded_in(), BlockIndex(9));
+    assert_eq!(made(&runtime), 1);
+}
+
+#[test]
+fn only_controllers_leave_refunds_to_merchants_and_only_of_money_that_went_to_them() {
+    let own = Account {
+        subaccount: Some([5; 32]),
+        ..treasury()
+    };
+    for to in [own, treasury()] {
+        let refused = move || {
+            let runtime = settled(to);
+            assert_eq!(left(&runtime), Err(RefundError::NotRefundable));
+            assert!(matches!(state(), State::Settled { .. }));
+            let held = liabilities::owed_by(&ledger(0).id, &to).held.amount();
+            assert_eq!(held, Amount(10_000));
+        };
+        std::thread::spawn(refused).join().unwrap();
+    }
+    let runtime = settled(merchant());
+    for caller in [config::read().operators[0], merchant().owner, payer().owner] {
+        runtime.caller.set(caller);
+        assert_eq!(left(&runtime), Err(RefundError::Unauthorized(Unauthorized)));
+    }
+    runtime.caller.set(runtime.controller);
+    let unknown = leave_to_merchant(&runtime, &PaymentId([9; 32]));
+    assert_eq!(unknown, Err(RefundError::UnknownPayment));
+    happens(Event::Delivered, NOW);
+    assert!(left(&runtime).is_err(), "it was fetched");
 }
