@@ -97,7 +97,12 @@ fn is_fresh(written: Written, now: TimestampNs) -> bool {
 
 /// Whether no ledger takes a transfer of this time any more.
 pub fn is_forgotten(created_at: TimestampNs, now: TimestampNs) -> bool {
-    now > created_at.plus(FORGOTTEN)
+    now >= forgotten_from(created_at)
+}
+
+/// From when on no ledger takes a transfer of this time any more.
+pub fn forgotten_from(created_at: TimestampNs) -> TimestampNs {
+    TimestampNs(created_at.plus(FORGOTTEN).0.saturating_add(1))
 }
 
 #[cfg(test)]

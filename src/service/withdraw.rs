@@ -65,6 +65,8 @@ pub enum WithdrawError {
     TooMany {
         /// The limit that was reached.
         limit: u32,
+        /// From then on there is room for one more.
+        from: TimestampNs,
     },
     /// The ledger provably did nothing.
     #[error("nothing was moved: {problem}")]
@@ -257,10 +259,9 @@ fn known<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Known, Wi
     }
     if known.is_none() {
         withdrawals::forget_old(ledger, now);
-        if !withdrawals::has_room(ledger) {
-            return Err(WithdrawError::TooMany {
-                limit: MAX_WITHDRAWALS,
-            });
+        if let Some(from) = withdrawals::full_until(ledger) {
+            let limit = MAX_WITHDRAWALS;
+            return Err(WithdrawError::TooMany { limit, from });
         }
     }
     let new = known.unwrap_or_else(|| {

@@ -7,7 +7,7 @@
 //! The heap keeps which one of each ledger is in doubt: there is one at a time.
 
 use crate::{
-    domain::withdrawal::{MAX_WITHDRAWALS, Withdrawal, is_forgotten},
+    domain::withdrawal::{MAX_WITHDRAWALS, Withdrawal, forgotten_from, is_forgotten},
     storable_row,
     storage::{
         codec::{StoredAccount, StoredU128},
@@ -124,7 +124,7 @@ pub fn pending(ledger: &Principal, now: TimestampNs) -> Option<Withdrawal> {
     get(ledger, TimestampNs(time)).filter(|known| known.reserved(now).is_some())
 }
 
-/// Puts down what is known of a withdrawal. Whoever adds one has looked whether [`has_room`].
+/// Puts down what is known of a withdrawal. Whoever adds one has looked at [`full_until`].
 pub fn put(ledger: &Principal, withdrawal: &Withdrawal) {
     let Some(index) = ledgers::index(ledger) else {
         return;
@@ -149,13 +149,17 @@ pub fn free_time(ledger: &Principal, now: TimestampNs) -> TimestampNs {
     time
 }
 
-/// Whether one more withdrawal from this ledger can be known.
-pub fn has_room(ledger: &Principal) -> bool {
-    let Some(index) = ledgers::index(ledger) else {
-        return false;
-    };
-    let known = with(|tables| tables.all.keys_range(of_ledger(index)).count());
-    known < MAX_WITHDRAWALS as usize
+/// From when on one more withdrawal from this ledger can be known, if there is no room now: [`forget_old`] drops one then.
+pub fn full_until(ledger: &Principal) -> Option<TimestampNs> {
+    let index = ledgers::index(ledger)?;
+    let times: Vec<u64> = with(|tables| {
+        let keys = tables.all.keys_range(of_ledger(index));
+        keys.map(|(_, time)| time).collect()
+    });
+    let surplus = times.len().checked_sub(MAX_WITHDRAWALS as usize)?;
+    times
+        .get(surplus)
+        .map(|time| forgotten_from(TimestampNs(*time)))
 }
 
 /// Drops the withdrawals from this ledger that no ledger takes any more.
@@ -244,20 +248,20 @@ mod tests {
         set_up();
         let id = ledger(0).id;
         for n in 0..MAX_WITHDRAWALS {
-            assert!(has_room(&id));
+            assert_eq!(full_until(&id), None);
             put(&id, &withdrawal(TimestampNs(NOW.0 + u64::from(n))));
         }
-        assert!(!has_room(&id));
         let forgotten = NOW.plus(FORGOTTEN);
-        forget_old(&id, forgotten);
-        assert!(!has_room(&id));
         let later = TimestampNs(forgotten.0 + 1);
+        assert_eq!(full_until(&id), Some(later));
+        forget_old(&id, forgotten);
+        assert_eq!(full_until(&id), Some(later));
         assert!(
             get(&id, NOW).is_some(),
             "asking whether there is room drops none"
         );
         forget_old(&id, later);
-        assert!(has_room(&id));
+        assert_eq!(full_until(&id), None);
         assert_eq!(get(&id, NOW), None);
         let second = TimestampNs(NOW.0 + 1);
         assert_eq!(get(&id, second), Some(withdrawal(second)));

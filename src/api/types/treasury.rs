@@ -100,7 +100,7 @@ pub enum WithdrawError {
     UnknownLedger,
     InsufficientFree { available: Nat },
     InProgress { created_at_time: u64 },
-    TooMany { limit: u32 },
+    TooMany { limit: u32, from: u64 },
     NotMoved { problem: String },
     Unknown { created_at_time: u64 },
 }
@@ -117,7 +117,10 @@ impl From<CannotWithdraw> for WithdrawError {
             CannotWithdraw::InProgress { created_at } => WithdrawError::InProgress {
                 created_at_time: created_at.0,
             },
-            CannotWithdraw::TooMany { limit } => WithdrawError::TooMany { limit },
+            CannotWithdraw::TooMany { limit, from } => WithdrawError::TooMany {
+                limit,
+                from: from.0,
+            },
             CannotWithdraw::NotMoved { problem } => WithdrawError::NotMoved { problem },
             CannotWithdraw::Unknown { created_at } => WithdrawError::Unknown {
                 created_at_time: created_at.0,

@@ -297,15 +297,17 @@ fn withdrawals_of_a_day_are_bounded() {
         withdrawals::put(&ledger(0).id, &known);
     }
     runtime.now.set(NOW.plus(Seconds(1)));
-    let many = Err(WithdrawError::TooMany {
-        limit: MAX_WITHDRAWALS,
-    });
+    let from = TimestampNs(NOW.plus(FORGOTTEN).0 + 1);
+    let limit = MAX_WITHDRAWALS;
+    let many = Err(WithdrawError::TooMany { limit, from });
     assert_eq!(run(withdraw(&runtime, request(1))), many);
     // What is known is no new one.
     has(&runtime, 1_000);
     runtime.will_reply(Reply::Ok(Nat::from(7u8)));
     assert_eq!(run(withdraw(&runtime, named(1, 0))), Ok(BlockIndex(7)));
-    runtime.now.set(NOW.plus(FORGOTTEN).plus(Seconds(1)));
+    runtime.now.set(TimestampNs(from.0 - 1));
+    assert_eq!(run(withdraw(&runtime, request(1))), many);
+    runtime.now.set(from);
     has(&runtime, 1_000);
     runtime.will_reply(Reply::Ok(Nat::from(8u8)));
     assert_eq!(run(withdraw(&runtime, request(1))), Ok(BlockIndex(8)));

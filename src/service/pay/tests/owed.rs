@@ -218,7 +218,7 @@ fn should_deliver_nothing_once_the_merchant_pays_back_himself() {
             panic!("it is not closed");
         };
         assert_eq!(problem, RefundProblem::MerchantPays);
-        let first = request.payment == settled.payment;
+        let first = id(request) == id(&settled);
         assert_eq!(waits_for_a_controller(&shop, &waiting), first);
     }
     // Content is kept for neither.
