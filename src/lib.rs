@@ -52,28 +52,50 @@ async fn __tick() {
 
 // All methods read their arguments by `api::arguments`. A method with a codec of its own would be exported as one of
 // bytes, so all are hidden, and a test compares them with canister.did.
-fn readable<T: Arguments>(bytes: &[u8], tolerance: Tolerance) -> T {
-    arguments::read(bytes, tolerance).unwrap_or_else(|error| ic_cdk::trap(error))
+fn readable<T: Arguments>(method: &str, bytes: &[u8], tolerance: Tolerance) -> T {
+    arguments::read_of(method, bytes, tolerance).unwrap_or_else(|error| ic_cdk::trap(error))
 }
 
 fn of_installation<T: CandidType + DeserializeOwned>(bytes: Vec<u8>) -> T {
-    let (argument,) = readable(&bytes, arguments::INSTALLATION);
+    let (argument,) = readable("", &bytes, arguments::INSTALLATION);
     argument
 }
 
-fn of_update<T: CandidType + DeserializeOwned>(bytes: Vec<u8>) -> T {
-    let (argument,) = readable(&bytes, arguments::UPDATE);
-    argument
+/// One function for each method, which reads its argument: an error names the method.
+macro_rules! readers {
+    ($kind:ident, $tolerance:ident, $($method:ident)*) => {
+        mod $kind {
+            use super::*;
+            $(pub fn $method<T: CandidType + DeserializeOwned>(bytes: Vec<u8>) -> T {
+                let (argument,) = readable(stringify!($method), &bytes, arguments::$tolerance);
+                argument
+            })*
+        }
+    };
 }
 
-/// If it has none, or more than one.
-fn all_of_update<T: Arguments>(bytes: Vec<u8>) -> T {
-    readable(&bytes, arguments::UPDATE)
+readers! { of_update, UPDATE,
+    pay_to_set origin_set operator_add operator_remove ledger_add ledger_refresh route_put route_remove content_begin
+    content_chunk content_commit payment_recheck cancel_authorization refund_payment refund_by_merchant payment_resolve
+    withdraw
 }
 
-fn of_query<T: CandidType + DeserializeOwned>(bytes: Vec<u8>) -> T {
-    let (argument,) = readable(&bytes, arguments::QUERY);
-    argument
+readers! { of_query, QUERY,
+    route routes offers payment receipt payments payments_waiting payments_open payments_failed audit_payments
+    audit_admin
+}
+
+/// Those that have none, or more than one.
+mod all_of_update {
+    use super::*;
+
+    pub fn ledger_enable<T: Arguments>(bytes: Vec<u8>) -> T {
+        readable("ledger_enable", &bytes, arguments::UPDATE)
+    }
+
+    pub fn solvency<T: Arguments>(bytes: Vec<u8>) -> T {
+        readable("solvency", &bytes, arguments::UPDATE)
+    }
 }
 
 #[init(decode_with = "of_installation", hidden = true)]
@@ -116,13 +138,13 @@ fn config() -> Config {
     endpoints::config()
 }
 
-#[update(decode_with = "of_update", hidden = true)]
+#[update(decode_with = "of_update::pay_to_set", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 fn pay_to_set(pay_to: Account) -> Result<(), RouteError> {
     endpoints::pay_to_set(&IcRuntime, pay_to)
 }
 
-#[update(decode_with = "of_update", hidden = true)]
+#[update(decode_with = "of_update::origin_set", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 fn origin_set(origin: Option<String>) -> Result<(), RouteError> {
     endpoints::origin_set(&IcRuntime, origin)
@@ -133,31 +155,31 @@ fn origin() -> Option<String> {
     endpoints::origin()
 }
 
-#[update(decode_with = "of_update", hidden = true)]
+#[update(decode_with = "of_update::operator_add", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 fn operator_add(operator: Principal) -> Result<(), RouteError> {
     endpoints::operator_add(&IcRuntime, operator)
 }
 
-#[update(decode_with = "of_update", hidden = true)]
+#[update(decode_with = "of_update::operator_remove", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 fn operator_remove(operator: Principal) -> Result<(), RouteError> {
     endpoints::operator_remove(&IcRuntime, operator)
 }
 
-#[update(decode_with = "of_update", hidden = true)]
+#[update(decode_with = "of_update::ledger_add", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 async fn ledger_add(ledger: Principal) -> Result<Ledger, LedgerError> {
     endpoints::ledger_add(&IcRuntime, ledger).await
 }
 
-#[update(decode_with = "of_update", hidden = true)]
+#[update(decode_with = "of_update::ledger_refresh", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 async fn ledger_refresh(ledger: Principal) -> Result<Ledger, LedgerError> {
     endpoints::ledger_refresh(&IcRuntime, ledger).await
 }
 
-#[update(decode_with = "all_of_update", hidden = true)]
+#[update(decode_with = "all_of_update::ledger_enable", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 fn ledger_enable(ledger: Principal, enabled: bool) -> Result<Ledger, LedgerError> {
     endpoints::ledger_enable(&IcRuntime, ledger, enabled)
@@ -168,139 +190,139 @@ fn ledgers() -> Vec<Ledger> {
     endpoints::all_ledgers()
 }
 
-#[update(decode_with = "of_update", hidden = true)]
+#[update(decode_with = "of_update::route_put", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 fn route_put(route: RouteArgs) -> Result<Route, RouteError> {
     endpoints::route_put(&IcRuntime, route)
 }
 
-#[update(decode_with = "of_update", hidden = true)]
+#[update(decode_with = "of_update::route_remove", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 fn route_remove(key: RouteKey) -> Result<(), RouteError> {
     endpoints::route_remove(&IcRuntime, key)
 }
 
-#[query(decode_with = "of_query", hidden = true)]
+#[query(decode_with = "of_query::route", hidden = true)]
 #[cfg_attr(test, candid::candid_method(query))]
 fn route(key: RouteKey) -> Option<Route> {
     endpoints::route(key)
 }
 
-#[query(decode_with = "of_query", hidden = true)]
+#[query(decode_with = "of_query::routes", hidden = true)]
 #[cfg_attr(test, candid::candid_method(query))]
 fn routes(page: PageArgs) -> Result<Vec<Route>, InvalidArgument> {
     endpoints::routes(page)
 }
 
-#[query(decode_with = "of_query", hidden = true)]
+#[query(decode_with = "of_query::offers", hidden = true)]
 #[cfg_attr(test, candid::candid_method(query))]
 fn offers(key: RouteKey) -> Vec<Offer> {
     endpoints::offers(&IcRuntime, key)
 }
 
-#[update(decode_with = "of_update", hidden = true)]
+#[update(decode_with = "of_update::content_begin", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 fn content_begin(content: ContentBegin) -> Result<u64, ContentError> {
     endpoints::content_begin(&IcRuntime, content)
 }
 
-#[update(decode_with = "of_update", hidden = true)]
+#[update(decode_with = "of_update::content_chunk", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 fn content_chunk(chunk: ContentChunk) -> Result<(), ContentError> {
     endpoints::content_chunk(&IcRuntime, chunk)
 }
 
-#[update(decode_with = "of_update", hidden = true)]
+#[update(decode_with = "of_update::content_commit", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 fn content_commit(commit: ContentCommit) -> Result<Content, ContentError> {
     endpoints::content_commit(&IcRuntime, commit)
 }
 
-#[query(decode_with = "of_query", hidden = true)]
+#[query(decode_with = "of_query::payment", hidden = true)]
 #[cfg_attr(test, candid::candid_method(query))]
 fn payment(id: ByteBuf) -> Option<Payment> {
     endpoints::payment(&IcRuntime, &id)
 }
 
-#[query(decode_with = "of_query", hidden = true)]
+#[query(decode_with = "of_query::receipt", hidden = true)]
 #[cfg_attr(test, candid::candid_method(query))]
 fn receipt(id: ByteBuf) -> Option<Receipt> {
     endpoints::receipt(&IcRuntime, &id)
 }
 
-#[query(decode_with = "of_query", hidden = true)]
+#[query(decode_with = "of_query::payments", hidden = true)]
 #[cfg_attr(test, candid::candid_method(query))]
 fn payments(page: PageArgs) -> Result<Vec<Payment>, PaymentsError> {
     endpoints::settled_payments(&IcRuntime, page)
 }
 
-#[query(decode_with = "of_query", hidden = true)]
+#[query(decode_with = "of_query::payments_waiting", hidden = true)]
 #[cfg_attr(test, candid::candid_method(query))]
 fn payments_waiting(page: PageArgs) -> Result<Vec<Payment>, PaymentsError> {
     endpoints::waiting_payments(&IcRuntime, page)
 }
 
-#[query(decode_with = "of_query", hidden = true)]
+#[query(decode_with = "of_query::payments_open", hidden = true)]
 #[cfg_attr(test, candid::candid_method(query))]
 fn payments_open(page: Option<PageArgs>) -> Result<Vec<Payment>, PaymentsError> {
     endpoints::open_payments(&IcRuntime, page)
 }
 
-#[query(decode_with = "of_query", hidden = true)]
+#[query(decode_with = "of_query::payments_failed", hidden = true)]
 #[cfg_attr(test, candid::candid_method(query))]
 fn payments_failed(page: PageArgs) -> Result<Vec<Payment>, PaymentsError> {
     endpoints::failed_payments(&IcRuntime, page)
 }
 
-#[query(decode_with = "of_query", hidden = true)]
+#[query(decode_with = "of_query::audit_payments", hidden = true)]
 #[cfg_attr(test, candid::candid_method(query))]
 fn audit_payments(page: PageArgs) -> Result<Vec<PaymentAudit>, PaymentsError> {
     endpoints::audit_payments(&IcRuntime, page)
 }
 
-#[query(decode_with = "of_query", hidden = true)]
+#[query(decode_with = "of_query::audit_admin", hidden = true)]
 #[cfg_attr(test, candid::candid_method(query))]
 fn audit_admin(page: PageArgs) -> Result<Vec<AdminAudit>, PaymentsError> {
     endpoints::audit_admin(&IcRuntime, page)
 }
 
-#[update(decode_with = "of_update", hidden = true)]
+#[update(decode_with = "of_update::payment_recheck", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 async fn payment_recheck(id: ByteBuf) -> Result<PaymentStatus, RecheckError> {
     endpoints::payment_recheck(&IcRuntime, &id).await
 }
 
-#[update(decode_with = "of_update", hidden = true)]
+#[update(decode_with = "of_update::cancel_authorization", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 fn cancel_authorization(cancel: CancelArgs) -> Result<(), CancelError> {
     endpoints::cancel_authorization(&IcRuntime, cancel)
 }
 
-#[update(decode_with = "of_update", hidden = true)]
+#[update(decode_with = "of_update::refund_payment", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 fn refund_payment(id: ByteBuf) -> Result<PaymentStatus, RefundError> {
     endpoints::refund_payment(&IcRuntime, &id)
 }
 
-#[update(decode_with = "of_update", hidden = true)]
+#[update(decode_with = "of_update::refund_by_merchant", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 fn refund_by_merchant(id: ByteBuf) -> Result<PaymentStatus, RefundError> {
     endpoints::refund_by_merchant(&IcRuntime, &id)
 }
 
-#[update(decode_with = "of_update", hidden = true)]
+#[update(decode_with = "of_update::payment_resolve", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 fn payment_resolve(args: ResolveArgs) -> Result<PaymentStatus, ResolveError> {
     endpoints::payment_resolve(&IcRuntime, args)
 }
 
-#[update(decode_with = "all_of_update", hidden = true)]
+#[update(decode_with = "all_of_update::solvency", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 async fn solvency() -> Result<Vec<Solvency>, PaymentsError> {
     endpoints::solvency(&IcRuntime).await
 }
 
-#[update(decode_with = "of_update", hidden = true)]
+#[update(decode_with = "of_update::withdraw", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 async fn withdraw(withdrawal: WithdrawArgs) -> Result<Nat, WithdrawError> {
     endpoints::withdraw(&IcRuntime, withdrawal).await
@@ -338,6 +360,24 @@ async fn http_request_update(request: HttpUpdateRequest) -> HttpResponse {
 mod tests {
     use super::*;
     use candid_parser::utils::{CandidSource, service_equal};
+
+    #[test]
+    fn every_method_reads_its_argument_under_its_own_name() {
+        let mut reader = None;
+        let mut read = 0;
+        for line in include_str!("lib.rs").lines() {
+            if let Some((_, rest)) = line.split_once("decode_with = \"") {
+                let path = rest.split('"').next().unwrap();
+                reader = path.split_once("::").map(|(_, method)| method.to_string());
+            }
+            let name = line.trim_start_matches("async ").strip_prefix("fn ");
+            if let (Some(name), Some(method)) = (name, &reader) {
+                assert_eq!(name.split('(').next(), Some(method.as_str()));
+                (reader, read) = (None, read + 1);
+            }
+        }
+        assert!(read >= 30, "{read}");
+    }
 
     #[test]
     fn canister_did_says_what_the_code_does() {

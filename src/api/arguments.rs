@@ -2,7 +2,8 @@
 //!
 //! Candid reads an optional value of another type as if it were absent, and passes over members that it does not
 //! know. A mistyped or misspelt account would then send payments to somebody else. So before an argument is read,
-//! its type is compared with the method's, member by member, at any depth, and what would be lost is named.
+//! its type is compared with the method's, member by member, at any depth, and what would be lost is named with its
+//! place and both types: `route_put.pay_to: expected opt Account (record …), found text`.
 //!
 //! | what | updates | installation, upgrade | queries, HTTP |
 //! |---|---|---|---|
@@ -13,6 +14,7 @@
 //! | optional argument left out | refused | absent | absent |
 
 mod compare;
+mod describe;
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,7 @@ use binrw::BinRead;
 use candid::{
     CandidType, DecoderConfig,
     binary_parser::Header,
-    types::{Type, TypeEnv},
+    types::{Type, TypeEnv, internal::TypeContainer},
     utils::{ArgumentDecoder, decode_args_with_config},
 };
 use serde::de::DeserializeOwned;
@@ -63,10 +65,17 @@ pub const QUERY: Tolerance = Tolerance {
 pub trait Arguments: for<'a> ArgumentDecoder<'a> {
     /// Their types in Candid.
     fn types() -> Vec<Type>;
+
+    /// The same, with names as far as types have some.
+    fn named(names: &mut TypeContainer) -> Vec<Type>;
 }
 
 impl Arguments for () {
     fn types() -> Vec<Type> {
+        vec![]
+    }
+
+    fn named(_: &mut TypeContainer) -> Vec<Type> {
         vec![]
     }
 }
@@ -75,19 +84,41 @@ impl<A: CandidType + DeserializeOwned> Arguments for (A,) {
     fn types() -> Vec<Type> {
         vec![A::ty()]
     }
+
+    fn named(names: &mut TypeContainer) -> Vec<Type> {
+        vec![names.add::<A>()]
+    }
 }
 
 impl<A: CandidType + DeserializeOwned, B: CandidType + DeserializeOwned> Arguments for (A, B) {
     fn types() -> Vec<Type> {
         vec![A::ty(), B::ty()]
     }
+
+    fn named(names: &mut TypeContainer) -> Vec<Type> {
+        vec![names.add::<A>(), names.add::<B>()]
+    }
 }
 
 /// The arguments in `bytes`; else what is wrong with them.
 pub fn read<T: Arguments>(bytes: &[u8], tolerance: Tolerance) -> Result<T, String> {
+    read_of("", bytes, tolerance)
+}
+
+/// The arguments of this method in `bytes`; else what is wrong with them. The name is part of the error.
+pub fn read_of<T: Arguments>(
+    method: &str,
+    bytes: &[u8],
+    tolerance: Tolerance,
+) -> Result<T, String> {
     // As ic-cdk does: no argument at all is an empty list of arguments.
     let bytes = if bytes.is_empty() { b"DIDL\0\0" } else { bytes };
-    check(bytes, &TypeEnv::new(), &T::types(), tolerance)?;
+    if check(method, bytes, &TypeEnv::new(), &T::types(), tolerance).is_err() {
+        // Names are looked up only for the error.
+        let mut names = TypeContainer::new();
+        let wanted = T::named(&mut names);
+        check(method, bytes, &names.env, &wanted, tolerance)?;
+    }
     let mut config = DecoderConfig::new();
     config.set_skipping_quota(SKIPPING_QUOTA);
     decode_args_with_config(bytes, &config)
@@ -96,6 +127,7 @@ pub fn read<T: Arguments>(bytes: &[u8], tolerance: Tolerance) -> Result<T, Strin
 
 /// Whether nothing of the arguments in `bytes` is lost when they are read as `wanted`, whose names `names` explains.
 fn check(
+    method: &str,
     bytes: &[u8],
     names: &TypeEnv,
     wanted: &[Type],
@@ -107,7 +139,7 @@ fn check(
         wanted: names,
         tolerance,
     }
-    .arguments(&given, wanted)
+    .arguments(method, &given, wanted)
     .map_err(|mismatch| mismatch.to_string())
 }
 

@@ -43,7 +43,7 @@ impl Setup {
     }
 
     /// Lets time pass at once, and what is due then happen.
-    fn pass(&self, seconds: u64) {
+    fn goes_by(&self, seconds: u64) {
         self.pic.advance_time(Duration::from_secs(seconds));
         for _ in 0..14 {
             self.pic.tick();
@@ -158,7 +158,7 @@ fn refunds_that_wait_for_a_controller_are_listed_and_counted() {
     let owed = setup.undelivered("/hosts", &payers[1]);
     let second = setup.undelivered("/theirs", &payers[2]);
     assert_eq!(setup.waits(), (0, 0), "they may still be fetched");
-    setup.pass(8 * DAY);
+    setup.goes_by(8 * DAY);
     for _ in 0..2 {
         assert_eq!(setup.waits(), (2, 2 * PRICE));
         assert_eq!(number(&setup.solvency().owed_refunds), PRICE + FEE);
@@ -223,7 +223,7 @@ fn merchant_who_pays_back_himself_is_not_overtaken_by_the_payer_who_fetches() {
         assert_eq!(number(&setup.solvency().owed_refunds), 0);
         setup.check_books();
         setup.upgrade();
-        setup.pass(8 * DAY);
+        setup.goes_by(8 * DAY);
     }
     let before = setup.ledger.balance(&setup, payer.account);
     setup.ledger.mint(&setup, account, FEE);
@@ -245,7 +245,7 @@ fn merchant_who_pays_back_himself_is_not_overtaken_by_the_payer_who_fetches() {
         };
         assert_eq!(refund_block_index, block_index);
         assert_eq!(setup.waits(), (0, 0));
-        setup.pass(DAY);
+        setup.goes_by(DAY);
     }
     assert_eq!(setup.refund(&signed), Err(RefundError::NotRefundable));
     assert_eq!(
@@ -276,7 +276,7 @@ fn canister_pays_back_after_all_what_was_left_to_a_merchant() {
     );
     let answer = setup.fetch("/own", &own);
     assert_eq!(answer.status, 200);
-    setup.pass(8 * DAY);
+    setup.goes_by(8 * DAY);
     setup
         .leave_to_merchant(&signed)
         .expect("it waits for a controller");

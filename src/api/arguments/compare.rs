@@ -1,25 +1,28 @@
 //! Whether a value of one Candid type is read whole as a value of another.
 
-use super::Tolerance;
-use candid::types::{Field, Type, TypeEnv, TypeInner};
+use super::{
+    Tolerance,
+    describe::{self, describe, primitive},
+};
+use candid::types::{Field, Label, Type, TypeEnv, TypeInner};
 use std::fmt;
 
 /// What would be lost, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mismatch {
-    /// From the top of the arguments; empty for the only argument itself.
+    /// From the method; empty for the only argument of an installation.
     path: String,
     problem: Problem,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Problem {
-    OtherType,
-    UnknownTag(String),
-    UnknownMember(String),
-    Missing,
-    LeftOut,
-    Surplus,
+    OtherType { expected: String, found: String },
+    UnknownTag { tag: String, known: String },
+    UnknownMember { member: String, known: String },
+    Missing { expected: String },
+    LeftOut { expected: String },
+    Surplus { given: usize, wanted: usize },
 }
 
 impl fmt::Display for Mismatch {
@@ -28,21 +31,43 @@ impl fmt::Display for Mismatch {
             "" => "the argument",
             path => path,
         };
+        write!(f, "{path}: ")?;
         match &self.problem {
-            Problem::OtherType => write!(f, "{path} is of another type than in canister.did"),
-            Problem::UnknownTag(tag) => {
-                write!(f, "{path} has a tag ({tag}) that is not in canister.did")
+            Problem::OtherType { expected, found } => {
+                write!(f, "expected {expected}, found {found}")
             }
-            Problem::UnknownMember(member) => {
+            Problem::UnknownTag { tag, known } => {
+                write!(f, "unknown variant {tag}; known are {known}")
+            }
+            Problem::UnknownMember { member, known } => {
+                write!(f, "unknown field {member}; known are {known}")
+            }
+            Problem::Missing { expected } => write!(f, "missing, expected {expected}"),
+            Problem::LeftOut { expected } => {
                 write!(
                     f,
-                    "{path} has a member ({member}) that is not in canister.did"
+                    "missing, expected {expected}; null says that there is none"
                 )
             }
-            Problem::Missing => write!(f, "{path} is missing"),
-            Problem::LeftOut => write!(f, "{path} is missing; null says that there is none"),
-            Problem::Surplus => write!(f, "there are more arguments than in canister.did"),
+            Problem::Surplus { given, wanted } => {
+                write!(f, "too many arguments: found {given}, expected {wanted}")
+            }
         }
+    }
+}
+
+impl Mismatch {
+    /// As the optional value that is wanted at this place, and given if `given`, shows it.
+    fn of_optional(mut self, path: &str, given: bool) -> Self {
+        if let Problem::OtherType { expected, found } = &mut self.problem
+            && self.path == path
+        {
+            expected.insert_str(0, "opt ");
+            if given {
+                found.insert_str(0, "opt ");
+            }
+        }
+        self
     }
 }
 
@@ -54,23 +79,29 @@ pub(super) struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    pub fn arguments(&self, given: &[Type], wanted: &[Type]) -> Result<(), Mismatch> {
-        let name = |index: usize| match wanted.len() {
-            0 | 1 => String::new(),
-            _ => format!("argument {}", index + 1),
+    /// `method`: whose arguments they are; empty for those of an installation.
+    pub fn arguments(&self, method: &str, given: &[Type], wanted: &[Type]) -> Result<(), Mismatch> {
+        let name = |index: usize| match (wanted.len(), method) {
+            (0 | 1, _) => method.to_string(),
+            (_, "") => format!("argument {}", index + 1),
+            _ => format!("{method}, argument {}", index + 1),
         };
         for (index, wanted) in wanted.iter().enumerate() {
+            let missing = |problem: fn(String) -> Problem| {
+                Err(mismatch(&name(index), problem(self.expected(wanted))))
+            };
             match given.get(index) {
                 Some(given) => self.values(given, wanted, &name(index))?,
                 None if self.tolerance.missing && self.is_optional(wanted) => {}
                 None if self.is_optional(wanted) => {
-                    return Err(mismatch(&name(index), Problem::LeftOut));
+                    return missing(|expected| Problem::LeftOut { expected });
                 }
-                None => return Err(mismatch(&name(index), Problem::Missing)),
+                None => return missing(|expected| Problem::Missing { expected }),
             }
         }
-        match given.len() > wanted.len() && !self.tolerance.unknown {
-            true => Err(mismatch("", Problem::Surplus)),
+        let (given, wanted) = (given.len(), wanted.len());
+        match given > wanted && !self.tolerance.unknown {
+            true => Err(mismatch(method, Problem::Surplus { given, wanted })),
             false => Ok(()),
         }
     }
@@ -79,16 +110,27 @@ impl Comparison<'_> {
     /// not recursive, so this ends whatever `given` is.
     fn values(&self, given: &Type, wanted: &Type, path: &str) -> Result<(), Mismatch> {
         use TypeInner as T;
-        let other = || mismatch(path, Problem::OtherType);
+        let (given_type, wanted_type) = (given, wanted);
+        let other = || {
+            let problem = Problem::OtherType {
+                expected: self.expected(wanted_type),
+                found: describe(self.given, describe::Names::Made, given_type),
+            };
+            mismatch(path, problem)
+        };
         let given = self.given.trace_type(given).map_err(|_| other())?;
         let wanted = self.wanted.trace_type(wanted).map_err(|_| other())?;
         match (given.as_ref(), wanted.as_ref()) {
             // There is no such value, but there are empty vectors of them.
             (T::Empty, _) => Ok(()),
             (T::Null, T::Opt(_)) => Ok(()),
-            (T::Opt(given), T::Opt(wanted)) => self.values(given, wanted, path),
+            (T::Opt(given), T::Opt(wanted)) => self
+                .values(given, wanted, path)
+                .map_err(|mismatch| mismatch.of_optional(path, true)),
             // A value for an optional one is read as that value, unless it is optional in turn.
-            (_, T::Opt(wanted)) if !self.is_optional(wanted) => self.values(&given, wanted, path),
+            (_, T::Opt(wanted)) if !self.is_optional(wanted) => self
+                .values(&given, wanted, path)
+                .map_err(|mismatch| mismatch.of_optional(path, false)),
             (T::Vec(given), T::Vec(wanted)) => {
                 // The crate does not take a vector of nothing for a blob, although Candid does.
                 let bytes = matches!(self.wanted.trace_type(wanted), Ok(t) if *t == T::Nat8);
@@ -100,7 +142,9 @@ impl Comparison<'_> {
             (T::Record(given), T::Record(wanted)) => self.members(given, wanted, path),
             (T::Variant(given), T::Variant(wanted)) => self.tags(given, wanted, path),
             (T::Service(_), T::Principal) => Ok(()),
-            (given, wanted) if is_primitive(wanted) && given == wanted => Ok(()),
+            // Only types without parts are compared as a whole: the names in others mean different things on the
+            // two sides.
+            (given, wanted) if primitive(wanted).is_some() && given == wanted => Ok(()),
             _ => Err(other()),
         }
     }
@@ -111,17 +155,20 @@ impl Comparison<'_> {
             match given.iter().find(|field| field.id == *id) {
                 Some(field) => self.values(&field.ty, ty, &path)?,
                 None if self.is_optional(ty) => {}
-                None => return Err(mismatch(&path, Problem::Missing)),
+                None => {
+                    let expected = self.expected(ty);
+                    return Err(mismatch(&path, Problem::Missing { expected }));
+                }
             }
         }
         let unknown = given
             .iter()
             .find(|field| !wanted.iter().any(|known| known.id == field.id));
         match unknown.filter(|_| !self.tolerance.unknown) {
-            Some(unknown) => Err(mismatch(
-                path,
-                Problem::UnknownMember(unknown.id.to_string()),
-            )),
+            Some(unknown) => {
+                let (member, known) = (self.label(&unknown.id), labels(wanted));
+                Err(mismatch(path, Problem::UnknownMember { member, known }))
+            }
             None => Ok(()),
         }
     }
@@ -130,10 +177,30 @@ impl Comparison<'_> {
         for Field { id, ty } in given {
             match wanted.iter().find(|known| known.id == *id) {
                 Some(known) => self.values(ty, &known.ty, &below(path, &known.id))?,
-                None => return Err(mismatch(path, Problem::UnknownTag(id.to_string()))),
+                None => {
+                    let (tag, known) = (self.label(id), labels(wanted));
+                    return Err(mismatch(path, Problem::UnknownTag { tag, known }));
+                }
             }
         }
         Ok(())
+    }
+
+    fn expected(&self, wanted: &Type) -> String {
+        describe(self.wanted, describe::Names::OfInterface, wanted)
+    }
+
+    /// The name of a member that is not known where it stands, if it is known elsewhere in these arguments: what is
+    /// sent has only a number for it.
+    fn label(&self, id: &Label) -> String {
+        let fields = self.wanted.0.values().flat_map(|ty| match ty.as_ref() {
+            TypeInner::Record(fields) | TypeInner::Variant(fields) => fields.as_slice(),
+            _ => &[],
+        });
+        match fields.map(|field| &field.id).find(|known| ***known == *id) {
+            Some(known) => known.to_string(),
+            None => format!("with the id {}", id.get_id()),
+        }
     }
 
     fn is_optional(&self, wanted: &Type) -> bool {
@@ -154,34 +221,14 @@ fn mismatch(path: &str, problem: Problem) -> Mismatch {
     }
 }
 
+fn labels(fields: &[Field]) -> String {
+    let labels: Vec<_> = fields.iter().map(|field| field.id.to_string()).collect();
+    labels.join(", ")
+}
+
 fn below(path: &str, member: &dyn fmt::Display) -> String {
     match path {
         "" => member.to_string(),
         _ => format!("{path}.{member}"),
     }
-}
-
-/// Whether a type has no parts. Only such types are compared as a whole: the names in others mean different things
-/// on the two sides.
-fn is_primitive(wanted: &TypeInner) -> bool {
-    use TypeInner as T;
-    matches!(
-        wanted,
-        T::Null
-            | T::Bool
-            | T::Nat
-            | T::Int
-            | T::Nat8
-            | T::Nat16
-            | T::Nat32
-            | T::Nat64
-            | T::Int8
-            | T::Int16
-            | T::Int32
-            | T::Int64
-            | T::Float32
-            | T::Float64
-            | T::Text
-            | T::Principal
-    )
 }

@@ -24,8 +24,25 @@ fn tolerance(method: &Method) -> Tolerance {
     }
 }
 
+/// What the method is called in errors.
+fn called(method: &Method) -> &str {
+    match method.name.as_str() {
+        "installation" => "",
+        name => name,
+    }
+}
+
+fn place(method: &Method, path: &str) -> String {
+    let separator = match path.is_empty() || called(method).is_empty() {
+        true => "",
+        false => ".",
+    };
+    format!("{}{separator}{path}", called(method))
+}
+
 fn checked(interface: &Interface, method: &Method, argument: &[u8]) -> Result<(), String> {
-    check(argument, &interface.names, &method.types, tolerance(method))
+    let (names, types) = (&interface.names, &method.types);
+    check(called(method), argument, names, types, tolerance(method))
 }
 
 fn everything(interface: &Interface) -> impl Iterator<Item = &Method> {
@@ -47,11 +64,17 @@ fn every_optional_value_of_every_method_that_is_mistyped_is_refused_by_name() {
         for bent in interface.mistyped(method) {
             let what = format!("{} {}", method.name, bent.path);
             let error = checked(&interface, method, &bent.argument).expect_err(&what);
-            let named = bent.path.is_empty() || error.starts_with(&bent.path);
             assert!(
-                named && (error.contains("canister.did") || error.contains("is missing")),
+                error.starts_with(&place(method, &bent.path)),
                 "{what}: {error}"
             );
+            let says = [": expected ", ": missing, expected ", ": unknown "];
+            assert!(
+                says.iter().any(|says| error.contains(says)),
+                "{what}: {error}"
+            );
+            // Of what is expected the name is said, or what it is made of.
+            assert!(!error.contains("table"), "{what}: {error}");
             places.insert(what);
         }
     }
@@ -87,8 +110,13 @@ fn misspelt_members_are_refused_where_something_is_changed() {
             }
             updates += 1;
             let error = checked.expect_err(&method.name);
-            assert!(error.contains("has a member"), "{}: {error}", method.name);
-            assert!(error.starts_with(&bent.path), "{}: {error}", bent.path);
+            let unknown = ": unknown field with the id 3845941433; known are ";
+            assert!(error.contains(unknown), "{}: {error}", method.name);
+            assert!(
+                error.starts_with(&place(method, &bent.path)),
+                "{}: {error}",
+                bent.path
+            );
         }
     }
     assert!(updates > 10);
@@ -185,17 +213,15 @@ fn withdrawal_that_names_its_time_in_another_type_is_not_made_now() {
             .created_at_time,
         Some(1_700_000_000_000_000_000)
     );
-    for time in [
-        "opt 1_700_000_000_000_000_000",
-        "opt (17 : nat)",
-        "\"now\"",
-        "opt opt (17 : nat64)",
+    for (time, found) in [
+        ("opt 1_700_000_000_000_000_000", "opt int"),
+        ("opt (17 : nat)", "opt nat"),
+        ("\"now\"", "text"),
+        ("opt opt (17 : nat64)", "opt opt nat64"),
     ] {
         let error = read(time).unwrap_err();
-        assert_eq!(
-            error,
-            "created_at_time is of another type than in canister.did"
-        );
+        let expected = format!("created_at_time: expected opt nat64, found {found}");
+        assert_eq!(error, expected);
     }
 }
 
@@ -260,20 +286,94 @@ fn missing_and_surplus_arguments_are_taken_where_they_change_nothing() {
         let error = read::<(Option<String>,)>(nothing, UPDATE).unwrap_err();
         assert_eq!(
             error,
-            "the argument is missing; null says that there is none"
+            "the argument: missing, expected opt text; null says that there is none"
         );
         let error = read::<(String,)>(nothing, QUERY).unwrap_err();
-        assert_eq!(error, "the argument is missing");
+        assert_eq!(error, "the argument: missing, expected text");
     }
     let two = Encode!(&"a", &true).unwrap();
     assert_eq!(read::<(String,)>(&two, QUERY), Ok(("a".into(),)));
     assert_eq!(read::<(String, bool)>(&two, UPDATE), Ok(("a".into(), true)));
     for tolerance in [UPDATE, INSTALLATION] {
         let error = read::<(String,)>(&two, tolerance).unwrap_err();
-        assert_eq!(error, "there are more arguments than in canister.did");
+        assert_eq!(
+            error,
+            "the argument: too many arguments: found 2, expected 1"
+        );
     }
     let error = read::<(String, bool)>(&Encode!(&"a", &"b").unwrap(), UPDATE).unwrap_err();
-    assert_eq!(error, "argument 2 is of another type than in canister.did");
+    assert_eq!(error, "argument 2: expected bool, found text");
+    let error = read_of::<(String, bool)>("set", &Encode!(&"a", &7_u8).unwrap(), UPDATE);
+    assert_eq!(
+        error.unwrap_err(),
+        "set, argument 2: expected bool, found nat8"
+    );
+}
+
+/// As a reader sees them, from the types of the code: names, both types, what is known.
+#[test]
+fn errors_name_the_place_and_both_types() {
+    let route = |members: &str| {
+        let argument = text(&format!(
+            "(record {{ method = \"GET\"; path = \"/a\"; description = \"\"; mime_type = \"text/plain\";
+             on_sale = true; {members} }})"
+        ));
+        read_of::<(RouteArgs,)>("route_put", &argument, UPDATE).unwrap_err()
+    };
+    for (members, error) in [
+        (
+            "prices = vec {}; pay_to = \"aaaaa-aa\"",
+            "route_put.pay_to: expected opt Account (record …), found text",
+        ),
+        (
+            "prices = vec {}; pay_to = opt vec { opt record { 1 : nat8 } }",
+            "route_put.pay_to: expected opt Account (record …), found opt vec opt record …",
+        ),
+        (
+            "prices = vec {}; pay_to = opt record { owner = principal \"aaaaa-aa\"; subaccount = opt \"a\" }",
+            "route_put.pay_to.subaccount: expected opt blob, found opt text",
+        ),
+        (
+            "prices = vec {}; pay_to = opt record { subaccount = null }",
+            "route_put.pay_to.owner: missing, expected principal",
+        ),
+        (
+            "prices = vec {}; pay_to = opt record { owner = principal \"aaaaa-aa\"; sub_account = null }",
+            "route_put.pay_to: unknown field with the id 1634697134; known are owner, subaccount",
+        ),
+        (
+            "prices = vec { record { ledger = principal \"aaaaa-aa\"; amount = 5 : nat; on_sale = true } }",
+            "route_put.prices[]: unknown field on_sale; known are ledger, amount",
+        ),
+        (
+            "prices = vec { record { ledger = principal \"aaaaa-aa\"; amount = 5 : nat64 } }",
+            "route_put.prices[].amount: expected nat, found nat64",
+        ),
+        (
+            "pay_to = null",
+            "route_put.prices: missing, expected vec Price (record …)",
+        ),
+        (
+            "prices = vec {}; payment_identifier = opt variant { Requird }",
+            "route_put.payment_identifier: unknown variant with the id 299437892; known are Optional, Required",
+        ),
+        (
+            "prices = vec {}; payment_identifier = true",
+            "route_put.payment_identifier: expected opt PaymentIdentifier (variant …), found bool",
+        ),
+    ] {
+        assert_eq!(route(members), error, "{members}");
+    }
+    let argument = text("(opt variant { Init = record { pay_to = opt \"me\" } })");
+    let error = read::<(Option<TollkeeperArgs>,)>(&argument, INSTALLATION).unwrap_err();
+    assert_eq!(
+        error,
+        "Init.pay_to: expected opt Account (record …), found opt text"
+    );
+    // A type without an end.
+    let endless = b"DIDL\x01\x6e\x00\x01\x00\x00".to_vec();
+    let error = read_of::<(String,)>("origin_set", &endless, UPDATE).unwrap_err();
+    assert_eq!(error, "origin_set: expected text, found opt opt opt opt …");
 }
 
 /// The value without what is absent: an optional value and the value itself are the same.
