@@ -355,7 +355,7 @@ fn errors_name_the_place_and_both_types() {
         ),
         (
             "prices = vec {}; payment_identifier = opt variant { Requird }",
-            "route_put.payment_identifier: unknown variant with the id 299437892; known are Optional, Required",
+            "route_put.payment_identifier: unknown variant with the id 299437892; known are Required, Optional",
         ),
         (
             "prices = vec {}; payment_identifier = true",
