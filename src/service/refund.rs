@@ -95,7 +95,7 @@ pub fn leave_to_merchant<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Paym
     let payment = storage::payments::record(&key, change, runtime.now())
         .map_err(|_| RefundError::NotRefundable)?;
     storage::audit::admin(caller, "refund_by_merchant", &id.to_string(), runtime.now());
-    recover::arm(runtime);
+    schedule::arm(runtime);
     Ok(payment)
 }
 
