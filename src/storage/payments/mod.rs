@@ -172,6 +172,16 @@ pub fn page(after: u64, limit: usize) -> Vec<(u64, Payment)> {
     })
 }
 
+impl Tables {
+    /// Takes in whether the refund of this payment in the books waits for a controller or is left to the merchant.
+    fn note_waiting(&mut self, index: u64, state: &State) {
+        match state.is_waiting() {
+            true => self.waiting.insert(index),
+            false => self.waiting.remove(&index),
+        };
+    }
+}
+
 /// Payments whose refunds wait for a controller or are left to the merchant, with a sequence greater than `after`, with
 /// their sequence.
 pub fn waiting(after: u64, limit: usize) -> Vec<(u64, Payment)> {

@@ -174,14 +174,6 @@ impl Tables {
         }
     }
 
-    /// Takes in whether the refund of this payment in the books waits for a controller or is left to the merchant.
-    fn note_waiting(&mut self, index: u64, state: &State) {
-        match state.is_waiting() {
-            true => self.waiting.insert(index),
-            false => self.waiting.remove(&index),
-        };
-    }
-
     /// Takes in whether a payment of this payer waits for an answer now.
     fn count_settling(&mut self, payer: Principal, was_settling: bool, state: &State) {
         let settles = matches!(state, State::Settling { .. });
