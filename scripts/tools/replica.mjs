@@ -40,8 +40,8 @@ export function actor(agent, canisterId, factory) {
   return Actor.createActor(factory, { agent, canisterId });
 }
 
-/** Creates a canister under `id` with 100 T cycles and installs `wasmFile`. */
-export async function install(agent, id, wasmFile, argType, arg) {
+/** Creates an empty canister under `id` with 100 T cycles; resolves with the management canister that is in charge of it. */
+export async function createCanister(agent, id) {
   const canister = Principal.fromText(id);
   const management = Actor.createActor(idl.management, {
     agent,
@@ -49,9 +49,15 @@ export async function install(agent, id, wasmFile, argType, arg) {
     callTransform: () => ({ effectiveCanisterId: canister }),
   });
   await management.provisional_create_canister_with_cycles({ amount: [100_000_000_000_000n], specified_id: [canister] });
+  return management;
+}
+
+/** Creates a canister as above and installs `wasmFile`. */
+export async function install(agent, id, wasmFile, argType, arg) {
+  const management = await createCanister(agent, id);
   await management.install_code({
     mode: { install: null },
-    canister_id: canister,
+    canister_id: Principal.fromText(id),
     wasm_module: new Uint8Array(readFileSync(wasmFile)),
     arg: new Uint8Array(IDL.encode([argType], [arg])),
   });

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use ic_management_canister_types::{LogVisibility, SnapshotVisibility};
+use ic_management_canister_types::{LogVisibility, SnapshotVisibility, StatusVisibility};
 use local_ic_engine::{Callback, Instance, Module, Outcome};
 
 use crate::fees::{INSTALL_INSTRUCTIONS, Prices, UPDATE_INSTRUCTIONS};
@@ -26,6 +26,7 @@ pub struct Settings {
     pub log_visibility: LogVisibility,
     pub log_memory_limit: u64,
     pub snapshot_visibility: SnapshotVisibility,
+    pub status_visibility: StatusVisibility,
     pub wasm_memory_limit: u64,
     pub wasm_memory_threshold: u64,
     pub environment_variables: Arc<BTreeMap<String, String>>,
@@ -43,6 +44,7 @@ impl Settings {
             log_visibility: LogVisibility::Controllers,
             log_memory_limit: DEFAULT_LOG_BYTES,
             snapshot_visibility: SnapshotVisibility::Controllers,
+            status_visibility: StatusVisibility::Controllers,
             wasm_memory_limit: 3_221_225_472,
             wasm_memory_threshold: 0,
             environment_variables: Arc::default(),
@@ -175,6 +177,8 @@ pub struct Canister {
     pub logs: Logs,
     /// Instructions used in this round, for the limit of a round.
     pub round_instructions: u64,
+    /// Instructions of code installations that are not credited back yet; with any, no code is installed.
+    pub install_debit: u64,
     /// Whether a heartbeat or timer is due in this round.
     pub heartbeat_due: bool,
     pub timer_due: bool,
@@ -232,6 +236,7 @@ impl Canister {
             history: History::default(),
             logs: Logs::default(),
             round_instructions: 0,
+            install_debit: 0,
             heartbeat_due: false,
             timer_due: false,
         }
@@ -239,6 +244,15 @@ impl Canister {
 
     pub fn is_controller(&self, principal: &Principal) -> bool {
         self.settings.controllers.contains(principal)
+    }
+
+    /// Whether anybody but its controllers and itself may read its status.
+    pub fn shows_status_to(&self, principal: &Principal) -> bool {
+        match &self.settings.status_visibility {
+            StatusVisibility::Controllers => false,
+            StatusVisibility::Public => true,
+            StatusVisibility::AllowedViewers(viewers) => viewers.contains(principal),
+        }
     }
 
     pub fn memory(&self) -> Memory {

@@ -149,7 +149,7 @@ impl Replica {
             .canisters
             .get(&target)
             .ok_or_else(|| texts::not_found(target))?;
-        if request.needs_controller() && !canister.is_controller(&ingress.sender) {
+        if !request.is_open_to(&ingress.sender, canister) {
             return Err(UserError::new(
                 ErrorCode::CanisterInvalidController,
                 format!(

@@ -73,6 +73,11 @@ fn check(args: &HttpRequestArgs, caller: Principal) -> Result<(), UserError> {
             "max_response_bytes expected to be in the range [0..{MAX_RESPONSE_BYTES}], got {max}"
         )));
     }
+    if args.pricing_version == Some(2) {
+        return Err(refused(
+            "pricing_version 2 is not supported by this local runtime".to_string(),
+        ));
+    }
     if args.url.len() > MAX_URL_BYTES {
         return Err(refused(format!(
             "url size {} exceeds the maximum of {MAX_URL_BYTES}",
@@ -139,6 +144,7 @@ impl Replica {
                     HttpMethod::HEAD => OutcallMethod::Head,
                     HttpMethod::PUT => OutcallMethod::Put,
                     HttpMethod::DELETE => OutcallMethod::Delete,
+                    HttpMethod::PATCH => OutcallMethod::Patch,
                 },
                 url: args.url,
                 headers: args

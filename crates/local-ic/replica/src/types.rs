@@ -152,6 +152,7 @@ pub enum OutcallMethod {
     Head,
     Put,
     Delete,
+    Patch,
 }
 
 /// An HTTP outcall that waits for its answer.

@@ -80,6 +80,7 @@ async fn try_fetch(outcall: HttpOutcall) -> Result<HttpResult, (u32, String)> {
         OutcallMethod::Head => Method::HEAD,
         OutcallMethod::Put => Method::PUT,
         OutcallMethod::Delete => Method::DELETE,
+        OutcallMethod::Patch => Method::PATCH,
     };
     let mut headers = HeaderMap::new();
     for (name, value) in &outcall.headers {

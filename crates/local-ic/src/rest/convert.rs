@@ -55,6 +55,7 @@ pub(super) fn outcall(outcall: HttpOutcall) -> RawCanisterHttpRequest {
             OutcallMethod::Head => CanisterHttpMethod::HEAD,
             OutcallMethod::Put => CanisterHttpMethod::PUT,
             OutcallMethod::Delete => CanisterHttpMethod::DELETE,
+            OutcallMethod::Patch => CanisterHttpMethod::PATCH,
         },
         url: outcall.url,
         headers: outcall

@@ -209,17 +209,7 @@ impl Replica {
                 .canisters
                 .get(&target)
                 .ok_or_else(|| texts::not_found(target))?;
-            let open_to_itself = matches!(
-                call.request,
-                ManagementRequest::UploadChunk(_)
-                    | ManagementRequest::ClearChunkStore(_)
-                    | ManagementRequest::StoredChunks(_)
-                    | ManagementRequest::CanisterStatus(_)
-            ) && call.caller == target;
-            if call.request.needs_controller()
-                && !open_to_itself
-                && !canister.is_controller(&call.caller)
-            {
+            if !call.request.is_open_to(&call.caller, canister) {
                 return Err(texts::not_controller(canister, call.caller));
             }
         }

@@ -10,6 +10,7 @@ use ic_management_canister_types::{
 };
 use serde::Deserialize;
 
+use crate::canister::Canister;
 use crate::errors::{ErrorCode, UserError};
 use crate::types::Principal;
 
@@ -225,12 +226,17 @@ impl ManagementRequest {
         )
     }
 
-    /// Whether only controllers of the target may call it.
-    pub fn needs_controller(&self) -> bool {
-        !matches!(
-            self,
-            Self::ProvisionalTopUp(_) | Self::CanisterInfo(_) | Self::DepositCycles(_)
-        ) && self.target().is_some()
+    /// Whether `caller` may ask for it; `canister` is its target.
+    pub fn is_open_to(&self, caller: &Principal, canister: &Canister) -> bool {
+        let open = match self {
+            Self::ProvisionalTopUp(_) | Self::CanisterInfo(_) | Self::DepositCycles(_) => true,
+            Self::UploadChunk(_) | Self::ClearChunkStore(_) | Self::StoredChunks(_) => {
+                *caller == canister.id
+            }
+            Self::CanisterStatus(_) => *caller == canister.id || canister.shows_status_to(caller),
+            _ => false,
+        };
+        open || canister.is_controller(caller)
     }
 
     /// Whether the reception of its ingress message, with an argument of `bytes`, is paid for

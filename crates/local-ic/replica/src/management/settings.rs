@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use candid::Nat;
 use ic_management_canister_types::{
-    CanisterSettings, ChangeDetails, ControllersChangeRecord, LogVisibility, UpdateSettingsArgs,
+    CanisterSettings, ChangeDetails, ControllersChangeRecord, LogVisibility, StatusVisibility,
+    UpdateSettingsArgs,
 };
 
 use super::lifecycle::{change_origin, cycles_amount};
@@ -17,7 +18,7 @@ use crate::texts;
 use crate::types::Principal;
 
 const MAX_CONTROLLERS: usize = 10;
-const MAX_LOG_VIEWERS: usize = 10;
+const MAX_VIEWERS: usize = 10;
 const MAX_MEMORY_BYTES: u64 = 1 << 48;
 const MAX_LOG_BYTES: u64 = 2 << 20;
 const MAX_ENVIRONMENT_VARIABLES: usize = 20;
@@ -37,6 +38,16 @@ fn bounded(name: &str, value: &Nat, max: u64) -> Result<u64, UserError> {
                 "{name} expected to be in the range [0..{max}], got {value}"
             ))
         })
+}
+
+/// A list of viewers that is not too long.
+fn few_viewers(setting: &str, viewers: &[Principal]) -> Result<(), UserError> {
+    if viewers.len() > MAX_VIEWERS {
+        return Err(invalid(format!(
+            "Invalid settings: '{setting}' lists more than {MAX_VIEWERS} viewers."
+        )));
+    }
+    Ok(())
 }
 
 impl Settings {
@@ -66,12 +77,8 @@ impl Settings {
             new.reserved_cycles_limit = cycles_amount(&value)?;
         }
         if let Some(visibility) = change.log_visibility {
-            if let LogVisibility::AllowedViewers(viewers) = &visibility
-                && viewers.len() > MAX_LOG_VIEWERS
-            {
-                return Err(invalid(format!(
-                    "Invalid settings: 'log_visibility' lists more than {MAX_LOG_VIEWERS} viewers."
-                )));
+            if let LogVisibility::AllowedViewers(viewers) = &visibility {
+                few_viewers("log_visibility", viewers)?;
             }
             new.log_visibility = visibility;
         }
@@ -80,6 +87,20 @@ impl Settings {
         }
         if let Some(visibility) = change.snapshot_visibility {
             new.snapshot_visibility = visibility;
+        }
+        if let Some(visibility) = change.status_visibility {
+            if let StatusVisibility::AllowedViewers(viewers) = &visibility {
+                few_viewers("status_visibility", viewers)?;
+            }
+            new.status_visibility = visibility;
+        }
+        if let Some(value) = change.minimum_incoming_canister_call_cycles
+            && value != 0_u64
+        {
+            return Err(invalid(
+                "minimum_incoming_canister_call_cycles is not supported by this local runtime"
+                    .to_string(),
+            ));
         }
         if let Some(value) = change.wasm_memory_limit {
             new.wasm_memory_limit = bounded("Wasm memory limit", &value, MAX_MEMORY_BYTES)?;

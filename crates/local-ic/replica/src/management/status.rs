@@ -23,10 +23,13 @@ fn definite_settings(canister: &Canister) -> DefiniteCanisterSettings {
         compute_allocation: settings.compute_allocation.into(),
         memory_allocation: settings.memory_allocation.into(),
         freezing_threshold: settings.freezing_threshold.into(),
+        // Any other minimum is refused (`Settings::apply`).
+        minimum_incoming_canister_call_cycles: 0_u64.into(),
         reserved_cycles_limit: settings.reserved_cycles_limit.into(),
         log_visibility: settings.log_visibility.clone(),
         log_memory_limit: settings.log_memory_limit.into(),
         snapshot_visibility: settings.snapshot_visibility.clone(),
+        status_visibility: settings.status_visibility.clone(),
         wasm_memory_limit: settings.wasm_memory_limit.into(),
         wasm_memory_threshold: settings.wasm_memory_threshold.into(),
         environment_variables: variables
