@@ -5,6 +5,7 @@ use crate::support::{
     flow::GOODS,
     interface::*,
     ledger::TRANSFER_FROM,
+    management::install_again,
     setup::{controller, merchant, operator, stranger},
 };
 use candid::{Nat, Principal, encode_one};
@@ -30,15 +31,15 @@ fn reinstalled_canister_takes_no_authorization_of_its_predecessor() {
     });
     // Revisions begin at the microsecond of the installation; rounds of the test network take less.
     setup.advance(1);
-    setup
-        .pic
-        .reinstall_canister(
+    install_again(&setup.pic, || {
+        setup.pic.reinstall_canister(
             setup.canister,
             environment::tollkeeper_wasm(),
-            encode_one(Some(args)).unwrap(),
+            encode_one(Some(&args)).unwrap(),
             Some(controller()),
         )
-        .expect("a controller can do this");
+    })
+    .expect("a controller can do this");
     setup.ledger_add(setup.ledger.0).expect("the ledger is one");
     // The same route at the same price: all nonces are forgotten, and still nothing is charged again.
     let sale = setup.sell("/article", PRICE);

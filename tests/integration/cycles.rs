@@ -25,7 +25,7 @@ impl Setup {
     /// Leaves the canister so many cycles that it can spend, by raising what the system keeps back.
     fn leave(&self, liquid: u128) {
         let kept = self.pic.cycle_balance(self.canister) - liquid;
-        let day = number(&self.cycles_status().idle_cycles_burned_per_day);
+        let day = number(&self.canister_status().idle_cycles_burned_per_day);
         let settings = CanisterSettings {
             freezing_threshold: Some(Nat::from(kept * 86_400 / day)),
             ..CanisterSettings::default()
@@ -37,17 +37,10 @@ impl Setup {
 
     /// Raises the floor so far that there are cycles for so many calls above it.
     fn leave_calls(&self, calls: u128) {
-        let status = self.cycles_status();
-        let kept = number(&status.idle_cycles_burned_per_day) * 30;
+        let kept = number(&self.canister_status().idle_cycles_burned_per_day) * 30;
         // Half a call is left over, the upgrade's cost included.
         let above = EXECUTION + calls * CALL + CALL * 3 / 4;
         self.upgrade_with_floor(self.pic.cycle_balance(self.canister) - kept - above);
-    }
-
-    fn cycles_status(&self) -> pocket_ic::CanisterStatusResult {
-        self.pic
-            .canister_status(self.canister, Some(controller()))
-            .expect("controllers see it")
     }
 
     /// Sends a payment and does not wait for the answer.
@@ -73,7 +66,7 @@ impl Setup {
 
     /// What rounds cost beyond the canister's memory, of so many seconds each, in cycles.
     fn rounds_cost(&self, rounds: u32, seconds: u32) -> u128 {
-        let day = number(&self.cycles_status().idle_cycles_burned_per_day);
+        let day = number(&self.canister_status().idle_cycles_burned_per_day);
         let before = self.pic.cycle_balance(self.canister);
         for _ in 0..rounds {
             self.pic.advance_time(Duration::from_secs(seconds.into()));

@@ -3,7 +3,7 @@
 use crate::support::{
     Setup,
     interface::{InstallArgs, LimitsArg, RouteError, TollkeeperArgs},
-    setup::{controller, free},
+    setup::free,
 };
 use candid::Nat;
 use x402_icp::Code;
@@ -16,13 +16,7 @@ fn set_limits(setup: &Setup, limits: LimitsArg) {
         ..InstallArgs::default()
     };
     setup
-        .pic
-        .upgrade_canister(
-            setup.canister,
-            crate::support::environment::tollkeeper_wasm(),
-            candid::encode_one(Some(TollkeeperArgs::Upgrade(args))).unwrap(),
-            Some(controller()),
-        )
+        .try_upgrade(Some(TollkeeperArgs::Upgrade(args)))
         .expect("limits can be changed by an upgrade");
 }
 

@@ -67,28 +67,15 @@ fn upgrade_with_init_arguments_is_refused_and_changes_nothing() {
     let setup = Setup::new();
     setup.sell("/article", 1_000);
     let before = state(&setup);
-    let arg = candid::encode_one(Some(TollkeeperArgs::Init(InstallArgs::default()))).unwrap();
-    let done = setup.pic.upgrade_canister(
-        setup.canister,
-        crate::support::environment::tollkeeper_wasm(),
-        arg,
-        Some(controller()),
-    );
+    let done = setup.try_upgrade(Some(TollkeeperArgs::Init(InstallArgs::default())));
     assert!(done.is_err());
     assert_eq!(state(&setup), before);
     let args = InstallArgs {
         operators: Some(vec![]),
         ..InstallArgs::default()
     };
-    let arg = candid::encode_one(Some(TollkeeperArgs::Upgrade(args))).unwrap();
     setup
-        .pic
-        .upgrade_canister(
-            setup.canister,
-            crate::support::environment::tollkeeper_wasm(),
-            arg,
-            Some(controller()),
-        )
+        .try_upgrade(Some(TollkeeperArgs::Upgrade(args)))
         .unwrap();
     assert!(setup.config().operators.is_empty());
     let refused: Result<Vec<Payment>, PaymentsError> =

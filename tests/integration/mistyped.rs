@@ -37,10 +37,8 @@ fn refusal(setup: &Setup, method: &Method, argument: Vec<u8>) -> Option<String> 
 }
 
 fn upgrade(setup: &Setup, argument: Vec<u8>) -> Result<(), String> {
-    let wasm = environment::tollkeeper_wasm();
     setup
-        .pic
-        .upgrade_canister(setup.canister, wasm, argument, Some(controller()))
+        .upgrade_raw(&environment::tollkeeper_wasm(), &argument)
         .map_err(|reject| reject.to_string())
 }
 

@@ -6,7 +6,7 @@ use crate::support::{
     interface::{
         ContentBegin, ContentError, InstallArgs, LimitsArg, PaymentStatus, TollkeeperArgs,
     },
-    setup::{controller, free, operator},
+    setup::{free, operator},
 };
 use candid::Principal;
 use serde_bytes::ByteBuf;
@@ -22,13 +22,7 @@ fn set_limits(setup: &Setup, limits: LimitsArg) {
         ..InstallArgs::default()
     };
     setup
-        .pic
-        .upgrade_canister(
-            setup.canister,
-            crate::support::environment::tollkeeper_wasm(),
-            candid::encode_one(Some(TollkeeperArgs::Upgrade(args))).unwrap(),
-            Some(controller()),
-        )
+        .try_upgrade(Some(TollkeeperArgs::Upgrade(args)))
         .expect("the limits are good");
 }
 

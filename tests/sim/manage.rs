@@ -3,6 +3,7 @@
 use crate::{
     support::{
         interface::{InstallArgs, TollkeeperArgs},
+        management::RunningStatus,
         setup::controller,
     },
     world::{Checked, World, violation},
@@ -126,9 +127,8 @@ impl World {
 
     /// Whether the canister has come to rest.
     fn is_stopped(&self) -> bool {
-        let pic = &self.setup.pic;
-        pic.canister_status(self.setup.canister, Some(controller()))
-            .is_ok_and(|status| format!("{:?}", status.status) == "Stopped")
+        let status = self.setup.try_canister_status();
+        status.is_ok_and(|status| status.status == RunningStatus::stopped)
     }
 
     /// As operators are told to upgrade: to the canister under test, or to the build of it that traps.

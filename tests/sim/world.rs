@@ -224,10 +224,7 @@ impl World {
             dawdles: false,
             fee: FEE,
         });
-        let status = setup
-            .pic
-            .canister_status(setup.canister, Some(controller()))
-            .expect("controllers see the status");
+        let status = setup.canister_status();
         let mut world = Self {
             ledgers: ledgers.collect(),
             payers,

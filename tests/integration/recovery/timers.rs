@@ -3,11 +3,7 @@ use crate::support::ledger::number;
 
 /// What an hour of waiting costs beyond the canister's memory, in cycles.
 fn hour(setup: &Setup) -> u128 {
-    let status = setup
-        .pic
-        .canister_status(setup.canister, Some(controller()))
-        .expect("controllers see it");
-    let memory = number(&status.idle_cycles_burned_per_day) / 24;
+    let memory = number(&setup.canister_status().idle_cycles_burned_per_day) / 24;
     let before = setup.pic.cycle_balance(setup.canister);
     for _ in 0..60 {
         setup.pic.advance_time(Duration::from_secs(60));

@@ -8,6 +8,7 @@ pub mod flow;
 pub mod gateway;
 pub mod interface;
 pub mod ledger;
+pub mod management;
 pub mod mistyped;
 pub mod payer;
 pub mod setup;

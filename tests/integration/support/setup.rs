@@ -5,6 +5,7 @@ use super::{
     gateway::{Answer, Request},
     interface::*,
     ledger::TestLedger,
+    management::install_again,
     payer::Payer,
 };
 use candid::{CandidType, Nat, Principal, utils::ArgumentEncoder};
@@ -353,12 +354,7 @@ impl Setup {
         wasm: Vec<u8>,
         args: Option<TollkeeperArgs>,
     ) -> Result<(), RejectResponse> {
-        self.pic.upgrade_canister(
-            self.canister,
-            wasm,
-            candid::encode_one(args).unwrap(),
-            Some(controller()),
-        )
+        self.upgrade_raw(&wasm, &candid::encode_one(args).unwrap())
     }
 
     /// Upgrades a running canister that refuses it, because calls are in flight.
@@ -388,14 +384,16 @@ impl Setup {
             wasm_module: ByteBuf::from(environment::tollkeeper_wasm()),
             arg: ByteBuf::from(candid::encode_one(None::<TollkeeperArgs>).unwrap()),
         };
-        let done: Result<(), RejectResponse> = call_candid_as(
-            &self.pic,
-            Principal::management_canister(),
-            RawEffectivePrincipal::CanisterId(self.canister.as_slice().to_vec()),
-            controller(),
-            "install_code",
-            (install,),
-        );
+        let done = install_again(&self.pic, || {
+            call_candid_as(
+                &self.pic,
+                Principal::management_canister(),
+                RawEffectivePrincipal::CanisterId(self.canister.as_slice().to_vec()),
+                controller(),
+                "install_code",
+                (&install,),
+            )
+        });
         done.expect("the canister can be upgraded by force");
     }
 

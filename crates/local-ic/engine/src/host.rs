@@ -143,6 +143,9 @@ impl std::error::Error for Stop {}
 /// Result of a system call.
 pub type Result<T> = wasmtime::Result<T>;
 
+/// The violation of an indirect call, or a callback, of a function with another signature.
+pub const WRONG_SIGNATURE: &str = "function invocation does not match its signature";
+
 /// Ends the execution with a contract violation.
 pub fn violation(text: impl Into<String>) -> Stop {
     Stop(Trap::ContractViolation(text.into()))

@@ -6,7 +6,7 @@ use wasmtime::{Global, Memory, Ref, Store, TypedFunc, Val};
 
 use crate::entry::Target;
 use crate::error::CompileError;
-use crate::host::{Host, Stop};
+use crate::host::{Host, Stop, WRONG_SIGNATURE, violation};
 use crate::mode::Mode;
 use crate::module::{Engine, Module};
 use crate::rewrite;
@@ -105,11 +105,9 @@ impl Live {
                 else {
                     return Err(missing().into());
                 };
-                let function: TypedFunc<u32, ()> = function.typed(&self.store).map_err(|_| {
-                    Stop(Trap::Wasm(
-                        "function invocation does not match its signature".into(),
-                    ))
-                })?;
+                let function: TypedFunc<u32, ()> = function
+                    .typed(&self.store)
+                    .map_err(|_| violation(WRONG_SIGNATURE))?;
                 function.call(&mut self.store, *argument)
             }
         }

@@ -1,6 +1,6 @@
 //! What an execution comes to.
 
-use crate::host::{Message, Stop};
+use crate::host::{Message, Stop, WRONG_SIGNATURE};
 use crate::mode::Mode;
 use crate::types::{Done, Env, Outcome, Trap};
 
@@ -10,6 +10,9 @@ pub fn trap_of(error: &wasmtime::Error, instructions_left: i64) -> Trap {
         return trap.clone();
     }
     let text = match error.downcast_ref::<wasmtime::Trap>() {
+        Some(wasmtime::Trap::BadSignature) => {
+            return Trap::ContractViolation(WRONG_SIGNATURE.into());
+        }
         // The code that counts instructions ends in `unreachable` when there are none left.
         Some(wasmtime::Trap::UnreachableCodeReached) if instructions_left < 0 => {
             return Trap::InstructionLimit;
@@ -20,7 +23,6 @@ pub fn trap_of(error: &wasmtime::Error, instructions_left: i64) -> Trap {
             wasmtime::Trap::StackOverflow => "stack overflow",
             wasmtime::Trap::TableOutOfBounds => "table out of bounds",
             wasmtime::Trap::IndirectCallToNull => "indirect call to null",
-            wasmtime::Trap::BadSignature => "indirect call signature mismatch",
             wasmtime::Trap::IntegerOverflow => "integer overflow",
             wasmtime::Trap::IntegerDivisionByZero => "integer division by zero",
             wasmtime::Trap::BadConversionToInteger => "bad conversion to integer",

@@ -35,6 +35,21 @@ fn should_log_and_trap_with_texts() {
 }
 
 #[test]
+fn should_call_a_wrong_signature_a_violation() {
+    let outcome = update(
+        &mut canister(&format!(
+            "(func $other (param i32)) (elem (i32.const 1) func $other) {}",
+            update_text("t", "(call_indirect (i32.const 1))")
+        )),
+        "t",
+    );
+    assert_eq!(
+        trap(&outcome),
+        Trap::ContractViolation("function invocation does not match its signature".into())
+    );
+}
+
+#[test]
 fn should_name_wasm_traps() {
     for (body, text) in [
         ("unreachable", "unreachable"),

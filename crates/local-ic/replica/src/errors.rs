@@ -13,6 +13,7 @@ pub enum ErrorCode {
     CanisterIdAlreadyExists = 205,
     StopCanisterRequestTimeout = 206,
     CanisterOutOfCycles = 207,
+    CanisterInstallCodeRateLimited = 209,
     CanisterNotFound = 301,
     SubnetNotFound = 404,
     InsufficientCyclesForCreateCanister = 403,

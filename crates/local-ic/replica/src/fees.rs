@@ -14,6 +14,8 @@ pub const INSPECT_INSTRUCTIONS: u64 = 200_000_000;
 pub const INSTALL_INSTRUCTIONS: u64 = 300_000_000_000;
 /// Instructions of one slice of deterministic time slicing.
 pub const SLICE_INSTRUCTIONS: u64 = 2_000_000_000;
+/// Instructions of code installations that each round credits back to a canister.
+pub const INSTALL_CREDIT: u64 = SLICE_INSTRUCTIONS;
 /// Instructions set aside for a cleanup callback.
 pub const CLEANUP_INSTRUCTIONS: u64 = 2_000_000_000;
 /// Largest response between canisters, in bytes: its transmission is paid for in advance.

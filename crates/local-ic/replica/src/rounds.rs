@@ -8,12 +8,12 @@
 //! 4. runs the canisters of one subnet after the other: timers and heartbeats, then messages. Messages
 //!    within the subnet are delivered until none is left or the canisters have used up their round;
 //!    messages to another subnet arrive at its next turn;
-//! 5. stops canisters that have become quiet and charges for storage.
+//! 5. stops canisters that have become quiet, charges for storage and credits instructions of installations back.
 
 use crate::canister::{Canister, Status};
 use crate::errors::{ErrorCode, UserError};
 use crate::execute::{SystemTask, is_expired};
-use crate::fees::SLICE_INSTRUCTIONS;
+use crate::fees::{INSTALL_CREDIT, SLICE_INSTRUCTIONS};
 use crate::management::empty_reply;
 use crate::message::{Message, Response, Source};
 use crate::random::{Purpose, shuffle, stream};
@@ -188,6 +188,7 @@ impl Replica {
         for id in order {
             self.stop_if_quiet(id);
             self.charge_for_resources(id);
+            self.credit_installations(id);
         }
         // Answers to stop requests belong to this round; what they start runs in the next one.
         for message in std::mem::take(&mut self.subnets[subnet].local) {
@@ -251,6 +252,12 @@ impl Replica {
         for request in requests {
             let reply = Ok(empty_reply());
             self.respond_from_management(&request.origin, reply, request.cycles);
+        }
+    }
+
+    fn credit_installations(&mut self, id: Principal) {
+        if let Some(canister) = self.canisters.get_mut(&id) {
+            canister.install_debit = canister.install_debit.saturating_sub(INSTALL_CREDIT);
         }
     }
 

@@ -59,6 +59,16 @@ pub fn no_module_at_submission() -> UserError {
     )
 }
 
+/// An installation too soon after one that executed much.
+pub fn rate_limited(id: Principal) -> UserError {
+    UserError::new(
+        ErrorCode::CanisterInstallCodeRateLimited,
+        format!(
+            "Canister {id} is rate limited because it executed too many instructions in the previous install_code messages. Please retry installation after several minutes."
+        ),
+    )
+}
+
 pub fn out_of_cycles(id: Principal, missing: Option<Cycles>) -> UserError {
     let advice = match missing {
         Some(missing) => format!(

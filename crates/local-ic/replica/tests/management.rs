@@ -229,6 +229,86 @@ fn installations_should_fail_without_a_trace() {
 }
 
 #[test]
+fn installing_should_wait_until_earlier_instructions_are_credited_back() {
+    let mut net = Network::new();
+    // 7 instructions a turn, 4_900_000_000 in all; a round credits 2_000_000_000 back.
+    let busy = r#"(module (func (export "canister_init") (local $left i32)
+        i32.const 700000000 local.set $left
+        loop local.get $left i32.const 1 i32.sub local.set $left local.get $left br_if 0 end))"#;
+    let other = net.kit(0);
+    let id = net.create_on(0, 100 * T);
+    net.install(id, busy);
+    let reinstall = CanisterInstallMode::Reinstall;
+    let error = net
+        .try_install(reinstall, id, KIT, &[])
+        .expect_err("too soon");
+    assert_eq!((error.reject_code, error.error_code), (2, 209));
+    assert!(
+        error
+            .message
+            .ends_with("Please retry installation after several minutes."),
+        "{}",
+        error.message
+    );
+    net.try_install(reinstall, other, KIT, &[])
+        .expect("another canister is not concerned");
+    net.try_install(reinstall, id, busy, &[])
+        .expect("enough rounds are over");
+    net.replica.round();
+    net.replica.round();
+    net.try_install(reinstall, id, KIT, &[])
+        .expect("the rest was credited back");
+    // What fails counts, too.
+    let broken = busy.replace(" end))", " end unreachable))");
+    net.try_install(reinstall, id, &broken, &[])
+        .expect_err("traps");
+    let error = net
+        .try_install(reinstall, id, KIT, &[])
+        .expect_err("too soon");
+    assert_eq!(error.error_code, 209);
+    // System subnets have no such limit.
+    let system = net.create_on(3, 100 * T);
+    net.install(system, busy);
+    net.try_install(reinstall, system, KIT, &[])
+        .expect("as often as one likes");
+}
+
+#[test]
+fn the_status_should_be_shown_to_those_who_may_see_it() {
+    let mut net = Network::new();
+    let id = net.kit(0);
+    let viewer = Principal::self_authenticating([9; 32]);
+    let asks = |net: &mut Network| {
+        let record = encode_one(CanisterIdRecord { canister_id: id }).expect("encodes");
+        let asked = net.try_submit(
+            viewer,
+            Effective::None,
+            MANAGEMENT,
+            "canister_status",
+            record,
+        );
+        asked.is_ok_and(|asked| net.wait(&asked).0.is_ok())
+    };
+    let settings = net.status(id).settings;
+    assert_eq!(settings.status_visibility, StatusVisibility::Controllers);
+    assert_eq!(settings.minimum_incoming_canister_call_cycles, 0_u64);
+    assert!(!asks(&mut net));
+    for (visibility, shown) in [
+        (StatusVisibility::AllowedViewers(vec![viewer]), true),
+        (StatusVisibility::AllowedViewers(vec![]), false),
+        (StatusVisibility::Public, true),
+    ] {
+        let change = CanisterSettings {
+            status_visibility: Some(visibility.clone()),
+            ..Default::default()
+        };
+        net.settings(id, change).expect("is set");
+        assert_eq!(net.status(id).settings.status_visibility, visibility);
+        assert_eq!(asks(&mut net), shown, "{visibility:?}");
+    }
+}
+
+#[test]
 fn a_pre_upgrade_trap_should_stop_an_upgrade_unless_skipped() {
     let mut net = Network::new();
     let id = net.create_on(0, 10 * T);
@@ -332,6 +412,16 @@ fn settings_should_have_their_effects() {
         },
         CanisterSettings {
             wasm_memory_threshold: Some(Nat::from(1_u64)),
+            ..Default::default()
+        },
+        CanisterSettings {
+            minimum_incoming_canister_call_cycles: Some(Nat::from(1_u64)),
+            ..Default::default()
+        },
+        CanisterSettings {
+            status_visibility: Some(StatusVisibility::AllowedViewers(
+                (0..11).map(canister_id).collect(),
+            )),
             ..Default::default()
         },
     ] {

@@ -97,7 +97,7 @@ fn reception_charges_the_length_of_the_sender() {
 fn canister_status_by_ingress_costs_1_508_000() {
     let pic = one_subnet();
     let canister = noop(&pic);
-    let cost = canister.cost(|c| pic.canister_status(c.id, None).expect("a status"));
+    let cost = canister.cost(|c| status_of(&pic, c.id, None).expect("a status"));
     assert_eq!(cost, 1_508_000);
 }
 

@@ -76,8 +76,39 @@ fn traps_in_init_are_5_503_and_leave_it_empty() {
     let mode = CanisterInstallMode::Install;
     let result = install(&pic, canister.id, mode, torture_wasm(), arg);
     refused(result, ErrorCode::CanisterCalledTrap);
-    let status = pic.canister_status(canister.id, None).expect("a status");
+    let status = status_of(&pic, canister.id, None).expect("a status");
     assert_eq!(status.module_hash, None);
+}
+
+#[test]
+fn installing_soon_after_much_work_is_2_209() {
+    let pic = one_subnet();
+    // 7 instructions a turn, 9_100_000_000 in all; a round credits 2_000_000_000 back.
+    let busy = handmade::module(
+        "(func (export \"canister_init\") (local $left i32)
+            i32.const 1300000000 local.set $left
+            loop local.get $left i32.const 1 i32.sub local.set $left local.get $left br_if 0 end)",
+    );
+    let canister = Canister::empty(&pic).with_wasm(busy);
+    let upgrade = || {
+        let mode = CanisterInstallMode::Upgrade(None);
+        install(&pic, canister.id, mode, torture_wasm(), vec![])
+    };
+    let text = expect_reject(
+        upgrade().map(|()| vec![]),
+        RejectCode::SysTransient,
+        ErrorCode::CanisterInstallCodeRateLimited,
+    );
+    assert_contains(
+        &text,
+        "executed too many instructions in the previous install_code messages",
+    );
+    // Another canister is not concerned.
+    Canister::torture(&pic);
+    for _ in 0..5 {
+        pic.tick();
+    }
+    upgrade().expect("upgraded");
 }
 
 #[test]
@@ -225,7 +256,7 @@ fn reinstall_clears_heap_and_stable_memory() {
 fn uninstall_leaves_an_empty_canister() {
     let pic = one_subnet();
     let canister = marked(&pic);
-    let hash = |id| pic.canister_status(id, None).expect("a status").module_hash;
+    let hash = |id| status_of(&pic, id, None).expect("a status").module_hash;
     assert!(hash(canister.id).is_some());
     pic.uninstall_canister(canister.id, None)
         .expect("uninstalled");
@@ -253,7 +284,7 @@ fn modules_above_2_mb_are_installed_in_chunks() {
     wasm.extend((0..contents).map(|i| (i % 251) as u8));
     let canister = Canister::empty(&pic).with_wasm(wasm.clone());
     assert_eq!(canister.run(&[say("large"), Op::Reply]), b"large");
-    let status = pic.canister_status(canister.id, None).expect("a status");
+    let status = status_of(&pic, canister.id, None).expect("a status");
     assert_eq!(status.module_hash, Some(Sha256::digest(&wasm).to_vec()));
 }
 
@@ -267,7 +298,7 @@ fn gzipped_modules_are_hashed_as_they_came() {
     let compressed = encoder.finish().expect("compresses");
     let canister = Canister::empty(&pic).with_wasm(compressed.clone());
     assert_eq!(canister.run(&[say("zipped"), Op::Reply]), b"zipped");
-    let status = pic.canister_status(canister.id, None).expect("a status");
+    let status = status_of(&pic, canister.id, None).expect("a status");
     assert_eq!(
         status.module_hash,
         Some(Sha256::digest(&compressed).to_vec())

@@ -59,7 +59,7 @@ fn manage(pic: &PocketIc, id: Principal, method: &str) -> RawMessageId {
 }
 
 fn status(canister: &Canister) -> CanisterStatusType {
-    let status = canister.pic.canister_status(canister.id, None);
+    let status = status_of(canister.pic, canister.id, None);
     status.expect("a status").status
 }
 

@@ -81,7 +81,7 @@ fn non_controllers_are_refused_with_5_512_at_submission() {
             ErrorCode::CanisterInvalidController,
         );
     }
-    assert!(pic.canister_status(id, Some(owner)).is_ok());
+    assert!(status_of(&pic, id, Some(owner)).is_ok());
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_controlling_canister_manages_another() {
         let call = call(Principal::management_canister(), method, arg).forward();
         forwarded(&caller.run(&[call.op()])).expect(method);
     }
-    let status = pic.canister_status(other.id, None).expect("a status");
+    let status = status_of(&pic, other.id, None).expect("a status");
     assert_eq!(status.module_hash, None);
 }
 

@@ -59,7 +59,7 @@ fn operations_that_take_one_round() {
         "replicated query"
     );
     assert_eq!(
-        rounds(&pic, || pic.canister_status(torture.id, None)),
+        rounds(&pic, || status_of(&pic, torture.id, None)),
         1,
         "canister_status"
     );

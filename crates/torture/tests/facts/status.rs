@@ -14,7 +14,7 @@ fn nat(value: u64) -> Nat {
 fn defaults_of_a_new_canister() {
     let pic = one_subnet();
     let canister = Canister::empty(&pic);
-    let status = pic.canister_status(canister.id, None).expect("a status");
+    let status = status_of(&pic, canister.id, None).expect("a status");
     assert_eq!(status.status, CanisterStatusType::Running);
     assert_eq!(status.module_hash, None);
     let settings = status.settings;
@@ -42,7 +42,7 @@ fn memory_metrics_of_an_installed_canister() {
     let pic = one_subnet();
     let wasm = handmade::module("(memory 160)");
     let canister = Canister::empty(&pic).with_wasm(wasm.clone());
-    let status = pic.canister_status(canister.id, None).expect("a status");
+    let status = status_of(&pic, canister.id, None).expect("a status");
     assert_eq!(status.module_hash, Some(Sha256::digest(&wasm).to_vec()));
     let metrics = status.memory_metrics;
     assert_eq!(metrics.wasm_memory_size, nat(160 * 65_536));
@@ -68,7 +68,7 @@ fn memory_metrics_of_an_installed_canister() {
 fn the_balance_shown_is_the_balance() {
     let pic = one_subnet();
     let canister = Canister::empty(&pic);
-    let status = pic.canister_status(canister.id, None).expect("a status");
+    let status = status_of(&pic, canister.id, None).expect("a status");
     assert_eq!(status.cycles, Nat::from(canister.cycles()));
 }
 
@@ -86,9 +86,7 @@ fn settings_are_kept() {
     };
     pic.update_canister_settings(canister.id, None, settings)
         .expect("set");
-    let status = pic
-        .canister_status(canister.id, Some(other))
-        .expect("a status");
+    let status = status_of(&pic, canister.id, Some(other)).expect("a status");
     let mut controllers = status.settings.controllers;
     controllers.sort();
     let mut expected = vec![Principal::anonymous(), other];
@@ -104,9 +102,7 @@ fn the_status_is_for_controllers() {
     let pic = one_subnet();
     let canister = Canister::torture(&pic);
     let stranger = Principal::self_authenticating([9; 32]);
-    let refused = pic
-        .canister_status(canister.id, Some(stranger))
-        .expect_err("not a controller");
+    let refused = status_of(&pic, canister.id, Some(stranger)).expect_err("not a controller");
     assert_eq!(refused.reject_code, RejectCode::CanisterError);
     assert!(
         [

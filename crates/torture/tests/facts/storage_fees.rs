@@ -24,7 +24,7 @@ fn pass(pic: &PocketIc, seconds: u64) {
 fn storage_is_charged_in_the_first_round_after_ten_seconds() {
     let pic = one_subnet();
     let canister = Canister::wat(&pic, "(memory 160)");
-    let status = pic.canister_status(canister.id, None).expect("a status");
+    let status = status_of(&pic, canister.id, None).expect("a status");
     let bytes = number(&status.memory_size);
     assert!((10_485_760..10_500_000).contains(&bytes), "{bytes}");
     assert_eq!(
@@ -57,7 +57,7 @@ fn stable_memory_is_charged_like_heap() {
         );
     let canister = Canister::wat(&pic, &body);
     let size = || {
-        let status = pic.canister_status(canister.id, None).expect("a status");
+        let status = status_of(&pic, canister.id, None).expect("a status");
         number(&status.memory_size)
     };
     let before = size();

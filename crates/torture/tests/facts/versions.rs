@@ -96,7 +96,7 @@ fn version_stays() {
     let trap = [Op::Trap("x".into())];
     assert_eq!(raised(&canister, || canister.try_run(&trap)), 0, "trap");
     assert_eq!(
-        raised(&canister, || pic.canister_status(canister.id, None)),
+        raised(&canister, || status_of(&pic, canister.id, None)),
         0,
         "status"
     );

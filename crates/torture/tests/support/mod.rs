@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test binary uses its own part of it
 
 pub mod handmade;
+pub mod status;
 
 use candid::Principal;
 use ic_management_canister_types::CanisterSettings;
@@ -9,6 +10,8 @@ use pocket_ic::{ErrorCode, PocketIc, PocketIcBuilder, RejectCode, RejectResponse
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use torture::program::{self, Op};
+
+pub use status::status_of;
 
 /// Cycles every test canister starts with.
 pub const START_CYCLES: u128 = 100_000_000_000_000;

@@ -140,6 +140,7 @@ impl Replica {
                     ),
                 ));
             }
+            _ if canister.install_debit > 0 => return Err(texts::rate_limited(id)),
             (CanisterInstallMode::Upgrade(_), None) => return Err(texts::no_module(id)),
             _ => {}
         }
@@ -181,6 +182,10 @@ impl Replica {
         };
         let fee = prices.execution(effects.instructions).min(prepaid);
         canister.balance = canister.balance.saturating_add(prepaid - fee);
+        // System subnets install as often as they like.
+        if prices.charges() {
+            canister.install_debit = canister.install_debit.saturating_add(effects.instructions);
+        }
         if matches!(mode, CanisterInstallMode::Reinstall) && result.is_ok() {
             canister.logs.clear();
         }

@@ -1,0 +1,78 @@
+//! The management canister as any server of the protocol has it, older ones included.
+
+use super::{Setup, setup::controller};
+use candid::{CandidType, Nat, Principal};
+use pocket_ic::{ErrorCode, PocketIc, RejectResponse, common::rest::RawEffectivePrincipal};
+use serde::Deserialize;
+
+/// What the tests read of a canister's status. The `pocket-ic` crate's record wants the newest fields, too, and
+/// cannot read the answer of a server without them.
+#[derive(CandidType, Deserialize)]
+pub struct Status {
+    pub status: RunningStatus,
+    pub idle_cycles_burned_per_day: Nat,
+}
+
+#[derive(CandidType, Deserialize, PartialEq, Eq)]
+#[expect(non_camel_case_types, reason = "Candid's names")]
+pub enum RunningStatus {
+    running,
+    stopping,
+    stopped,
+}
+
+/// Installs code again. A network credits the instructions of earlier installations back round by round and installs
+/// nothing meanwhile; so this waits for it.
+pub fn install_again(
+    pic: &PocketIc,
+    install: impl Fn() -> Result<(), RejectResponse>,
+) -> Result<(), RejectResponse> {
+    const MAX_ROUNDS: usize = 100;
+    for _ in 0..MAX_ROUNDS {
+        match install() {
+            Err(reject) if reject.error_code == ErrorCode::CanisterInstallCodeRateLimited => {
+                pic.tick();
+            }
+            done => return done,
+        }
+    }
+    install()
+}
+
+impl Setup {
+    /// The canister's status, or why it cannot be read.
+    pub fn try_canister_status(&self) -> Result<Status, RejectResponse> {
+        #[derive(CandidType)]
+        struct CanisterId {
+            canister_id: Principal,
+        }
+        let record = CanisterId {
+            canister_id: self.canister,
+        };
+        let reply = self.pic.update_call_with_effective_principal(
+            Principal::management_canister(),
+            RawEffectivePrincipal::CanisterId(self.canister.as_slice().to_vec()),
+            controller(),
+            "canister_status",
+            candid::encode_one(record).unwrap(),
+        )?;
+        Ok(candid::decode_one(&reply).expect("a status"))
+    }
+
+    /// The canister's status.
+    pub fn canister_status(&self) -> Status {
+        self.try_canister_status().expect("controllers see it")
+    }
+
+    /// Upgrades the canister as it is to a module, with an argument as it is.
+    pub fn upgrade_raw(&self, wasm: &[u8], arg: &[u8]) -> Result<(), RejectResponse> {
+        install_again(&self.pic, || {
+            self.pic.upgrade_canister(
+                self.canister,
+                wasm.to_vec(),
+                arg.to_vec(),
+                Some(controller()),
+            )
+        })
+    }
+}
