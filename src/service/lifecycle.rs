@@ -55,7 +55,7 @@ pub fn upgrade<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
         // Each of them was being settled a moment ago, which is the one state this event fits.
         let _ = storage::payments::record(&key, change, runtime.now());
     }
-    storage::liabilities::rebuild();
+    crate::storage::balance::rebuild();
     storage::audit::admin(runtime.caller(), "upgrade", VERSION, runtime.now());
     schedule::arm(runtime);
     Ok(())

@@ -149,7 +149,7 @@ async fn ask<R: Runtime>(
         // Nobody else asks meanwhile; nothing is in doubt yet.
         refund.tries = refund.tries.saturating_add(1);
         refund.busy_until = runtime.now().plus(LOCK);
-        liabilities::put_refund(key, &refund);
+        liabilities::put_refund(key, payment, &refund);
         let account = source(runtime, payment);
         let covered = treasury::covers_refund(
             runtime,
@@ -166,7 +166,7 @@ async fn ask<R: Runtime>(
         let covered = covered.filter(|_| treasury::can_send(runtime, &payment.ledger));
         if covered != Some(true) {
             refund.busy_until = runtime.now();
-            liabilities::put_refund(key, &refund);
+            liabilities::put_refund(key, payment, &refund);
             let problem = match covered {
                 Some(_) => RefundProblem::InsufficientFunds,
                 None => RefundProblem::Unclear,
@@ -179,7 +179,7 @@ async fn ask<R: Runtime>(
         refund.cursor = block_before(payment).map_or(0, |block| block.0.saturating_add(1));
     }
     refund.begin(written, runtime.now());
-    liabilities::put_refund(key, &refund);
+    liabilities::put_refund(key, payment, &refund);
     let memo = refund_memo(&payment.id);
     let transfer = OwnTransfer {
         from: source(runtime, payment),
@@ -209,7 +209,7 @@ async fn ask<R: Runtime>(
         (None, Event::NotMoved(_)) => Event::RefundFailed(RefundProblem::Refused),
         (None, _) => Event::RefundFailed(RefundProblem::Unclear),
     };
-    liabilities::put_refund(key, &now_known);
+    liabilities::put_refund(key, payment, &now_known);
     // Fails only if the payment is refunded already.
     let _ = storage::payments::record(key, Change::Event(change), runtime.now());
     fees::renew(runtime, &payment.ledger).await;
@@ -232,7 +232,7 @@ async fn look_up<R: Runtime>(
     let begun = runtime.now();
     refund.begin(written, begun);
     refund.busy_until = begun.plus(READING);
-    liabilities::put_refund(key, &refund);
+    liabilities::put_refund(key, payment, &refund);
     storage::payments::postpone(key, refund.busy_until);
     let wanted = Transfer {
         memo: refund_memo(&payment.id),
@@ -278,7 +278,7 @@ async fn look_up<R: Runtime>(
     } else {
         storage::payments::backoff(refund.tries.min(100) as u16)
     };
-    liabilities::put_refund(key, &refund);
+    liabilities::put_refund(key, payment, &refund);
     storage::payments::postpone(key, now.plus(pause));
 }
 

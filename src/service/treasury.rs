@@ -11,8 +11,8 @@ use crate::{
     service::{fees, ledgers, role},
     storage::{
         self,
-        liabilities::{self, Moment},
-        withdrawals,
+        balance::{self, Moment},
+        liabilities, withdrawals,
     },
     types::{Account, Amount},
 };
@@ -113,7 +113,7 @@ async fn solvency_in<R: Runtime>(runtime: &R, ledger: Principal) -> Solvency {
         waiting_amount = waiting_amount.saturating_add(owed.waiting_amounts.amount().0);
         let known = balances.iter().find(|(asked, ..)| asked == account);
         let covered = known.and_then(|(_, moment, balance)| {
-            let owed = liabilities::owed_at(*moment, &ledger, account);
+            let owed = balance::owed_at(*moment, &ledger, account);
             covers(runtime, &ledger, account, (*balance)?, &owed, fee)
         });
         solvent = match (solvent, covered) {
@@ -164,7 +164,7 @@ pub(super) async fn balance_and_owed<R: Runtime>(
         let moment = Moment::now();
         let balance = balance(runtime, *ledger, account).await?;
         if !moment.is_past() {
-            return Some((balance, liabilities::owed_at(moment, ledger, account)));
+            return Some((balance, balance::owed_at(moment, ledger, account)));
         }
     }
     None

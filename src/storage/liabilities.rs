@@ -9,8 +9,6 @@
 //! else's account that is never refunded costs nothing here.
 //!
 //! The heap keeps, for each account, what refunds in doubt may take. [`rebuild`] makes it anew after an upgrade.
-//!
-//! A balance is compared with what was owed when it was asked for: [`Moment`], [`owed_at`].
 
 use crate::{
     domain::{
@@ -19,11 +17,7 @@ use crate::{
         payment::{Payment, State},
     },
     storable_row,
-    storage::{
-        codec::StoredU128,
-        ledgers, memory,
-        payments::{self, Lane},
-    },
+    storage::{codec::StoredU128, ledgers, memory},
     types::{Account, Amount, NonceKey, TimestampNs},
 };
 use candid::Principal;
@@ -169,32 +163,6 @@ struct Tables {
     doubtful: BTreeMap<OwedKey, Doubtful>,
 }
 
-/// A moment at which a ledger is asked for a balance.
-///
-/// A ledger gets this canister's calls in the order in which they are made. So what the answer shows is all that came
-/// of calls before that moment, and nothing that came of calls after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
-    outflows: u64,
-    openings: u64,
-}
-
-impl Moment {
-    /// Now, before the ledger is asked.
-    pub fn now() -> Self {
-        Moment {
-            outflows: outflows(),
-            openings: payments::openings(),
-        }
-    }
-
-    /// Whether a refund or a withdrawal is known to be made since: what is owed now is less by what it took, and the
-    /// balance was asked for before.
-    pub fn is_past(self) -> bool {
-        self.outflows != outflows()
-    }
-}
-
 thread_local! {
     static TABLES: RefCell<Tables> = RefCell::new(Tables::load());
 }
@@ -218,16 +186,15 @@ pub(super) fn note(key: &NonceKey, before: Option<&State>, payment: &Payment) {
     with_mut(|tables| tables.note(key, before, payment));
 }
 
-/// Makes the totals anew from the payments. Part of every upgrade: versions before this one kept none.
-pub fn rebuild() {
-    let lanes = [Lane::Open, Lane::Undelivered, Lane::Refund];
-    let payments = lanes.map(|lane| payments::in_lane(lane, None, usize::MAX));
-    // Nothing is to be done for these, so they are in no lane.
-    let waiting = payments::waiting(0, usize::MAX);
+/// Makes the totals anew from the payments that count in them; `waiting` are those whose refunds wait.
+pub(super) fn rebuild<'a>(
+    payments: &[(NonceKey, Payment)],
+    waiting: impl Iterator<Item = &'a Payment>,
+) {
     with_mut(|tables| {
         tables.owed.clear_new();
         (tables.doubts, tables.doubtful) = Default::default();
-        for (key, payment) in payments.iter().flatten() {
+        for (key, payment) in payments {
             let refund = tables.refunds.get(&key.0).map(Outgoing::from);
             tables.doubt(key, payment, refund.and_then(|refund| refund.doubt));
             tables.burden(
@@ -236,7 +203,7 @@ pub fn rebuild() {
                 tables.burden_of(&payment.state, payment),
             );
         }
-        for (_, payment) in &waiting {
+        for payment in waiting {
             tables.burden(payment, Burden::None, Burden::Waiting);
         }
     });
@@ -255,24 +222,9 @@ pub fn owed_by(ledger: &Principal, account: &Account) -> Owed {
     with(|tables| tables.owed_by(&key))
 }
 
-/// What is owed out of this account, and may be in the balance that the ledger was asked for at that moment.
-///
-/// The money of a payment that was opened since, and is not known to have moved, is not in that balance, if it comes at
-/// all: payments that nobody can pay must not hold what is there.
-pub fn owed_at(moment: Moment, ledger: &Principal, account: &Account) -> Owed {
-    let mut owed = owed_by(ledger, account);
-    let Some(canister) = with(|tables| tables.canister) else {
-        return owed;
-    };
-    for payment in payments::opened_since(moment.openings) {
-        let of_account = payment.ledger == *ledger
-            && paying_account(&payment.to, &canister) == crate::types::canonical(*account);
-        if of_account {
-            let burden = burden(&payment.state, &payment.to, &canister);
-            owed.remove(burden, payment.amount);
-        }
-    }
-    owed
+/// This canister, once it is known.
+pub(super) fn canister() -> Option<Principal> {
+    with(|tables| tables.canister)
 }
 
 /// Where the refund of this payment stands, if it is owed.
@@ -280,17 +232,14 @@ pub fn refund(key: &NonceKey) -> Option<Outgoing> {
     with(|tables| tables.refunds.get(&key.0)).map(Outgoing::from)
 }
 
-/// Puts down where a refund stands. Does nothing if it is not owed.
-pub fn put_refund(key: &NonceKey, refund: &Outgoing) {
-    let payment = payments::by_nonce(key);
+/// Puts down where the refund of this payment stands. Does nothing if it is not owed.
+pub fn put_refund(key: &NonceKey, payment: &Payment, refund: &Outgoing) {
     with_mut(|tables| {
         if !tables.refunds.contains_key(&key.0) {
             return;
         }
         tables.refunds.insert(key.0, refund.into());
-        if let Some(payment) = payment {
-            tables.doubt(key, &payment, refund.doubt);
-        }
+        tables.doubt(key, payment, refund.doubt);
     });
 }
 

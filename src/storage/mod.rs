@@ -5,6 +5,7 @@
 //! other canisters, so nothing is borrowed across an await.
 
 pub mod audit;
+pub mod balance;
 pub mod cancellations;
 pub mod changes;
 pub mod claims;

@@ -23,6 +23,12 @@ fn key(n: u32) -> NonceKey {
     NonceKey([n as u8; 16])
 }
 
+/// Puts down where the refund of the n-th payment stands.
+fn put(n: u32, refund: &Outgoing) {
+    let payment = payments::by_nonce(&key(n)).unwrap();
+    put_refund(&key(n), &payment, refund);
+}
+
 /// Where the n-th payment goes: to one of three accounts of the canister, or to a merchant.
 fn pay_to(n: u32) -> Account {
     let own = !n.is_multiple_of(4);
@@ -85,7 +91,7 @@ fn happen(events: Vec<(u32, Event)>) -> Result<(), TestCaseError> {
         );
         prop_assert_eq!(refund(&key(n)).is_some(), refunding);
     }
-    rebuild();
+    crate::storage::balance::rebuild();
     prop_assert_eq!(totals(), recomputed());
     Ok(())
 }
@@ -137,9 +143,9 @@ fn what_is_put_down_is_read_back() {
         busy_until: NOW,
         cursor: u64::MAX,
     };
-    put_refund(&key(1), &outgoing);
-    assert_eq!(refund(&key(1)), None, "no refund is owed");
     payments::record(&key(1), open(1), NOW).unwrap();
+    put(1, &outgoing);
+    assert_eq!(refund(&key(1)), None, "no refund is owed");
     let block = BlockIndex(3);
     payments::record(&key(1), Change::Event(Event::Moved { block }), NOW).unwrap();
     let due = Event::RefundDue {
@@ -148,7 +154,7 @@ fn what_is_put_down_is_read_back() {
     };
     payments::record(&key(1), Change::Event(due), NOW).unwrap();
     assert_eq!(refund(&key(1)), Some(Outgoing::default()));
-    put_refund(&key(1), &outgoing);
+    put(1, &outgoing);
     assert_eq!(refund(&key(1)), Some(outgoing));
 }
 
@@ -180,17 +186,17 @@ fn what_refunds_in_doubt_may_take_is_counted() {
         refund
     };
     assert_eq!(may_take(), Amount(0));
-    put_refund(&key(1), &doubtful(10));
-    put_refund(&key(1), &doubtful(10));
+    put(1, &doubtful(10));
+    put(1, &doubtful(10));
     assert_eq!(may_take(), Amount(10_010));
-    put_refund(&key(1), &doubtful(20));
+    put(1, &doubtful(20));
     assert_eq!(may_take(), Amount(10_020));
-    put_refund(&key(2), &doubtful(10));
+    put(2, &doubtful(10));
     assert_eq!(may_take(), Amount(20_040));
     assert_eq!(owed(&id)[0].1.doubtful.refunds, 2);
-    rebuild();
+    crate::storage::balance::rebuild();
     assert_eq!(may_take(), Amount(20_040));
-    put_refund(&key(2), &Outgoing::default());
+    put(2, &Outgoing::default());
     assert_eq!(may_take(), Amount(10_020));
     let block = BlockIndex(9);
     payments::record(&key(1), Change::Event(Event::RefundMoved { block }), NOW).unwrap();

@@ -74,7 +74,7 @@ fn keys_without_money_leave_nothing_held_after_the_window_without_a_log() {
     );
     // As after an upgrade.
     storage::payments::tests::reload();
-    liabilities::rebuild();
+    crate::storage::balance::rebuild();
     assert_eq!(held(&shop), 0);
     assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
 }
@@ -165,7 +165,7 @@ fn an_upgrade_between_tries_changes_nothing_and_one_during_a_try_does() {
     let upgrade = |shop: &Shop| {
         lifecycle::upgrade(&shop.runtime, Default::default()).unwrap();
         storage::payments::tests::reload();
-        liabilities::rebuild();
+        crate::storage::balance::rebuild();
     };
     for during in [false, true] {
         std::thread::spawn(move || {
