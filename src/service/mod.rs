@@ -11,6 +11,7 @@ pub mod ledgers;
 pub mod lifecycle;
 pub mod pay;
 pub mod payments;
+pub mod payout;
 pub mod purchase;
 pub mod recover;
 pub mod refund;

@@ -16,12 +16,14 @@ use crate::{
         outgoing::{LOCK, Outgoing, Step, Written, refund_memo},
         payment::{Event, FailureKind, Payment, RefundCause, RefundProblem, State},
         roles::Unauthorized,
-        settlement::{Claimant, OwnTransfer},
+        settlement::Claimant,
     },
     runtime::Runtime,
     service::{
         block_log::{self, End, Search},
-        fees, role, schedule, treasury,
+        fees,
+        payout::{self, Journal, Payout, Sent},
+        role, schedule,
     },
     storage::{self, liabilities, payments::Change, recovery::RefundProgress},
     types::{Account, BlockIndex, NonceKey, PaymentId, Seconds},
@@ -115,7 +117,7 @@ pub async fn step<R: Runtime>(runtime: &R, key: &NonceKey) {
     match refund.step(anew, now) {
         Step::Wait(until) => storage::payments::postpone(key, until),
         // Nothing is written down for a call that cannot be made.
-        _ if !treasury::can_send(runtime, &payment.ledger) => {
+        _ if !payout::can_send(runtime, &payment.ledger) => {
             storage::payments::postpone(key, now.plus(TURN));
         }
         Step::Ask { written, fresh } => ask(runtime, key, &payment, refund, written, fresh).await,
@@ -151,7 +153,7 @@ async fn ask<R: Runtime>(
         refund.busy_until = runtime.now().plus(LOCK);
         liabilities::put_refund(key, payment, &refund);
         let account = source(runtime, payment);
-        let covered = treasury::covers_refund(
+        let covered = payout::covers_refund(
             runtime,
             &payment.ledger,
             &account,
@@ -163,7 +165,7 @@ async fn ask<R: Runtime>(
             return;
         }
         // Others may have spent the cycles meanwhile.
-        let covered = covered.filter(|_| treasury::can_send(runtime, &payment.ledger));
+        let covered = covered.filter(|_| payout::can_send(runtime, &payment.ledger));
         if covered != Some(true) {
             refund.busy_until = runtime.now();
             liabilities::put_refund(key, payment, &refund);
@@ -178,41 +180,46 @@ async fn ask<R: Runtime>(
         }
         refund.cursor = block_before(payment).map_or(0, |block| block.0.saturating_add(1));
     }
-    refund.begin(written, runtime.now());
-    liabilities::put_refund(key, payment, &refund);
-    let memo = refund_memo(&payment.id);
-    let transfer = OwnTransfer {
-        from: source(runtime, payment),
-        to: payment.from,
-        amount: payment.amount,
-        fee: written.fee,
-        memo: &memo,
-        created_at: written.created_at,
-    };
     let Some(index) = storage::payments::book_index(key) else {
         return;
     };
-    let asker = Claimant::Refund(index);
-    let event = treasury::send(runtime, payment.ledger, &transfer, asker).await;
-    // Somebody else may have learnt of it meanwhile.
-    let Some((_, mut now_known)) = owed(key) else {
-        return;
+    let payout = Payout {
+        ledger: payment.ledger,
+        from: source(runtime, payment),
+        to: payment.from,
+        amount: payment.amount,
+        memo: &refund_memo(&payment.id),
+        claimant: Claimant::Refund(index),
     };
-    let moved = now_known.end(refund.tries, fresh, &event, runtime.now());
-    let change = match (moved, &event) {
-        (Some(block), _) => Event::RefundMoved { block },
-        // Answers of a try that another one has overtaken tell nothing.
-        _ if now_known.tries != refund.tries => return,
-        (None, Event::NotMoved(failure)) if failure.kind == FailureKind::InsufficientFunds => {
+    let journal = RefundRow { key, payment };
+    let change = match payout::send(runtime, &payout, &journal, refund, written, fresh).await {
+        Sent::Moved(block) => Event::RefundMoved { block },
+        Sent::Overtaken => return,
+        Sent::NotMoved { failure, .. } if failure.kind == FailureKind::InsufficientFunds => {
             Event::RefundFailed(RefundProblem::InsufficientFunds)
         }
-        (None, Event::NotMoved(_)) => Event::RefundFailed(RefundProblem::Refused),
-        (None, _) => Event::RefundFailed(RefundProblem::Unclear),
+        Sent::NotMoved { .. } => Event::RefundFailed(RefundProblem::Refused),
+        Sent::Unclear => Event::RefundFailed(RefundProblem::Unclear),
     };
-    liabilities::put_refund(key, payment, &now_known);
     // Fails only if the payment is refunded already.
     let _ = storage::payments::record(key, Change::Event(change), runtime.now());
     fees::renew(runtime, &payment.ledger).await;
+}
+
+/// Where it stands how the refund of a payment stands.
+struct RefundRow<'a> {
+    key: &'a NonceKey,
+    payment: &'a Payment,
+}
+
+impl Journal for RefundRow<'_> {
+    fn load(&self) -> Option<Outgoing> {
+        owed(self.key).map(|(_, refund)| refund)
+    }
+
+    fn store(&self, refund: &Outgoing, _: Option<BlockIndex>) {
+        liabilities::put_refund(self.key, self.payment, refund);
+    }
 }
 
 /// A block that was there before a refund that is asked for now.

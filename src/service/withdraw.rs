@@ -6,16 +6,19 @@
 
 use crate::{
     domain::{
-        outgoing::Written,
-        payment::Event,
+        outgoing::{Outgoing, Written},
         roles::Unauthorized,
-        settlement::{Claimant, OwnTransfer},
+        settlement::Claimant,
         validate::InvalidArgument,
         window::DEDUP_WINDOW,
         withdrawal::{MAX_WITHDRAWALS, Standing, WITHDRAWAL_MEMO, Withdrawal},
     },
     runtime::Runtime,
-    service::{fees, role, treasury},
+    service::{
+        fees,
+        payout::{self, Journal, Payout, Sent},
+        role,
+    },
     storage::{self, withdrawals},
     types::{Account, Amount, BlockIndex, TimestampNs, canonical},
 };
@@ -110,7 +113,7 @@ pub async fn withdraw<R: Runtime>(
     let caller = runtime.caller();
     role(runtime, &caller).may_administer()?;
     let ledger = request.ledger;
-    let (mut withdrawal, written, fresh) = match plan(runtime, &request).await? {
+    let (withdrawal, written, fresh) = match plan(runtime, &request).await? {
         Plan::Made(block) => return Ok(block),
         Plan::Ask {
             withdrawal,
@@ -118,7 +121,7 @@ pub async fn withdraw<R: Runtime>(
             fresh,
         } => (withdrawal, written, fresh),
     };
-    if !treasury::can_send(runtime, &ledger) {
+    if !payout::can_send(runtime, &ledger) {
         // Nothing is put down. What is in doubt stays so.
         let created_at = withdrawal.created_at;
         return Err(match fresh {
@@ -126,53 +129,64 @@ pub async fn withdraw<R: Runtime>(
             false => WithdrawError::Unknown { created_at },
         });
     }
-    let now = runtime.now();
-    withdrawal.outgoing.begin(written, now);
-    withdrawals::put(&ledger, &withdrawal);
     let (amount, to) = (withdrawal.amount, withdrawal.to);
     let subject = format!("{ledger} {amount} to {to}");
-    storage::audit::admin(caller, "withdraw", &subject, now);
-
-    let transfer = OwnTransfer {
+    storage::audit::admin(caller, "withdraw", &subject, runtime.now());
+    let payout = Payout {
+        ledger,
         from: withdrawal.from,
         to,
         amount,
-        fee: written.fee,
         memo: WITHDRAWAL_MEMO,
-        created_at: written.created_at,
+        claimant: Claimant::Withdrawal(written.created_at),
     };
-    let asker = Claimant::Withdrawal(written.created_at);
-    let event = treasury::send(runtime, ledger, &transfer, asker).await;
-    let result = book(runtime, &ledger, &withdrawal, fresh, event);
+    let journal = WithdrawalRow {
+        ledger,
+        asked: &withdrawal,
+    };
+    let outgoing = withdrawal.outgoing;
+    let sent = payout::send(runtime, &payout, &journal, outgoing, written, fresh).await;
+    let created_at = withdrawal.created_at;
+    // Another try may have shown meanwhile that it was made.
+    let made = withdrawals::get(&ledger, created_at).and_then(|known| known.block);
+    let result = match (made, sent) {
+        (Some(block), _) | (None, Sent::Moved(block)) => Ok(block),
+        (
+            None,
+            Sent::NotMoved {
+                failure,
+                in_doubt: false,
+            },
+        ) => Err(WithdrawError::NotMoved {
+            problem: failure.message,
+        }),
+        _ => Err(WithdrawError::Unknown { created_at }),
+    };
     fees::renew(runtime, &ledger).await;
     result
 }
 
-/// Books how this try ended on what is known of the withdrawal by now: other tries may have ended meanwhile.
-fn book<R: Runtime>(
-    runtime: &R,
-    ledger: &Principal,
-    tried: &Withdrawal,
-    fresh: bool,
-    event: Event,
-) -> Result<BlockIndex, WithdrawError> {
-    let created_at = tried.created_at;
-    let Some(mut known) = withdrawals::get(ledger, created_at) else {
-        // Forgotten: the answer took more than a day.
-        return match event {
-            Event::Moved { block } => Ok(block),
-            _ => Err(WithdrawError::Unknown { created_at }),
-        };
-    };
-    known.end(tried.outgoing.tries, fresh, &event, runtime.now());
-    withdrawals::put(ledger, &known);
-    match (known.block, event) {
-        (Some(block), _) => Ok(block),
-        (None, Event::NotMoved(failure)) if known.outgoing.doubt.is_none() => {
-            let problem = failure.message;
-            Err(WithdrawError::NotMoved { problem })
-        }
-        _ => Err(WithdrawError::Unknown { created_at }),
+/// Where it stands how a withdrawal stands.
+struct WithdrawalRow<'a> {
+    ledger: Principal,
+    /// The withdrawal as it was when the ledger was asked.
+    asked: &'a Withdrawal,
+}
+
+impl Journal for WithdrawalRow<'_> {
+    /// `None` if it was forgotten: the answer took more than a day.
+    fn load(&self) -> Option<Outgoing> {
+        let known = withdrawals::get(&self.ledger, self.asked.created_at)?;
+        Some(known.outgoing)
+    }
+
+    fn store(&self, outgoing: &Outgoing, made: Option<BlockIndex>) {
+        let known = withdrawals::get(&self.ledger, self.asked.created_at);
+        let mut row = known.unwrap_or(*self.asked);
+        row.outgoing = *outgoing;
+        // Who knows the block learns nothing more.
+        row.block = row.block.or(made);
+        withdrawals::put(&self.ledger, &row);
     }
 }
 
@@ -190,7 +204,7 @@ async fn plan<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Plan
         Known::New(withdrawal) => withdrawal.from,
         Known::Plan(plan) => return Ok(plan),
     };
-    let answer = treasury::balance_and_owed(runtime, &request.ledger, &from).await;
+    let answer = payout::balance_and_owed(runtime, &request.ledger, &from).await;
     // Another one may have begun meanwhile, or this one.
     let withdrawal = match known(runtime, request)? {
         Known::New(withdrawal) => withdrawal,
@@ -199,7 +213,7 @@ async fn plan<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Plan
     let (balance, owed) = answer.ok_or_else(|| WithdrawError::NotMoved {
         problem: "the ledger did not say what there is".into(),
     })?;
-    let fee = treasury::fee(&request.ledger);
+    let fee = payout::fee(&request.ledger);
     let free = balance.0.saturating_sub(owed.total(fee).0);
     let available = Amount(free.saturating_sub(fee.0));
     if request.amount > available {

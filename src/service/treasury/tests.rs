@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     domain::{
-        payment::{Payment, RefundCause},
+        payment::{Event, Payment, RefundCause},
         settlement::CallOutcome,
     },
     runtime::scripted::{ScriptedRuntime, poll, run},
@@ -12,6 +12,7 @@ use crate::{
     },
     types::{BlockIndex, NonceKey, TimestampNs},
 };
+use candid::Nat;
 use std::{pin::pin, task::Poll};
 
 pub(crate) const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);

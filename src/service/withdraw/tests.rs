@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     domain::{
         outgoing::LOCK,
-        payment::{Failure, FailureKind, RefundCause},
+        payment::{Event, Failure, FailureKind, RefundCause},
         settlement::{self, CallOutcome},
         window::FORGOTTEN,
     },
@@ -176,7 +176,7 @@ fn an_earlier_withdrawal_is_made_once_though_a_later_one_was_refused() {
     bad_fee(&runtime, 20);
     let refused = run(withdraw(&runtime, named(20, 1)));
     assert!(matches!(refused, Err(WithdrawError::NotMoved { .. })));
-    assert_eq!(treasury::fee(&first.ledger), Amount(20));
+    assert_eq!(payout::fee(&first.ledger), Amount(20));
     assert_eq!(run(withdraw(&runtime, first)), Ok(BlockIndex(7)));
     assert_eq!(transfers(&runtime).len(), 2);
 }
