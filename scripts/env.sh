@@ -41,19 +41,35 @@ need_js_client() {
   (cd "$ROOT/clients/js" && npm run --silent build) >&2
 }
 
-need_local_ic() {
+# Cargo is quiet, but where somebody watches a long build (TOLLKEEPER_PROGRESS, set by scripts/demo).
+quiet=(--quiet)
+[ -z "${TOLLKEEPER_PROGRESS:-}" ] || quiet=()
+
+need_local_ic() { # a program of it, or nothing for all
   step "Building local-ic"
-  (cd "$ROOT/crates/local-ic" && cargo build --locked --bins --quiet) >&2
+  (cd "$ROOT/crates/local-ic" && cargo build --locked ${1:+--bin "$1"} ${quiet[@]+"${quiet[@]}"}) >&2
 }
 
-# Builds the canisters named unless build/ holds them newer than every source.
+# Whether build/ holds a canister newer than every source.
+is_built() {
+  local out=$BUILD/${1//-/_}.wasm.gz
+  [ -f "$out" ] && [ -z "$(find Cargo.toml Cargo.lock canister.did src crates/x402-icp "crates/$1" -newer "$out" -type f -print -quit 2>/dev/null)" ]
+}
+
+# Builds the canisters named that are not built.
 need_canisters() {
   local crate
   for crate in "$@"; do
-    local out=$BUILD/${crate//-/_}.wasm.gz
-    [ -f "$out" ] && [ -z "$(find Cargo.toml Cargo.lock canister.did src crates/x402-icp "crates/$crate" -newer "$out" -type f -print -quit 2>/dev/null)" ] && continue
-    "$ROOT/scripts/build" "$crate" >&2
+    is_built "$crate" || "$ROOT/scripts/build" "$crate" >&2
   done
+}
+
+# A canister to try things out with: as deployed if it is built, or built in a fraction of the time. Sets `module`.
+need_any_canister() {
+  module=$BUILD/${1//-/_}.wasm.gz
+  is_built "$1" && return
+  module=$BUILD/quick/${1//-/_}.wasm.gz
+  "$ROOT/scripts/build" --quick "$1" >&2
 }
 
 # The build in which messages trap now and then, for the simulator.

@@ -17,6 +17,7 @@ const { values: options } = parseArgs({
     port: { type: "string", default: "0" },
     binary: { type: "string" },
     build: { type: "string" },
+    canister: { type: "string" },
     ledger: { type: "string" },
   },
 });
@@ -38,7 +39,7 @@ stop = () => network.process.kill("SIGTERM");
 try {
   step("A local Internet Computer, two ledgers under their mainnet ids, the canister, three routes");
   const started = Date.now();
-  const shop = await openShop(network, { buildFolder: options.build, keysFolder, ledgerWasm: options.ledger });
+  const shop = await openShop(network, { canisterWasm: options.canister, keysFolder, ledgerWasm: options.ledger });
   const { network: networkId, version } = await shop.tollkeeper.config();
   say(`   canister ${CANISTER}, version ${version}, network ${networkId}, ready after ${((Date.now() - started) / 1000).toFixed(1)} s`);
   await tell(shop);

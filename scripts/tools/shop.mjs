@@ -33,7 +33,7 @@ const ROUTES = [
 ];
 
 /** Sets everything up on a running network; returns identities and ids. */
-export async function openShop(network, { buildFolder, keysFolder, ledgerWasm }) {
+export async function openShop(network, { canisterWasm, keysFolder, ledgerWasm }) {
   const operator = newIdentity(join(keysFolder, "operator.pem"));
   const payer = newIdentity(join(keysFolder, "payer.pem"));
   const merchant = newIdentity(join(keysFolder, "merchant.pem"));
@@ -57,7 +57,7 @@ export async function openShop(network, { buildFolder, keysFolder, ledgerWasm })
       }),
     ),
   );
-  await install(agent, CANISTER, join(buildFolder, "tollkeeper.wasm.gz"), idl.tollkeeperInit, [
+  await install(agent, CANISTER, canisterWasm, idl.tollkeeperInit, [
     { Init: { network: [], pay_to: [account(merchant)], operators: [], limits: [] } },
   ]);
   const tollkeeper = actor(agent, CANISTER, idl.tollkeeper);
