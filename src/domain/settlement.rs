@@ -12,7 +12,6 @@ use crate::{
 use candid::{CandidType, DecoderConfig, Deserialize, Nat};
 use icrc_ledger_types::icrc2::transfer_from::TransferFromError;
 use std::fmt;
-pub use wire::OkShape;
 use wire::Transfer;
 
 /// The method that takes a payment.
@@ -176,15 +175,10 @@ enum Answer {
 /// `known_block` is the highest block that this ledger had named when the call was made: `Ok` with a
 /// block that is not above it names somebody else's transfer. Whether the block is known to show another transfer
 /// of ours is not looked at here ([`unless_claimed`]).
-/// `shape` is how this ledger wrote `Ok` before: replies of that shape are read without the decoder.
-pub fn judge(
-    outcome: &CallOutcome,
-    known_block: Option<BlockIndex>,
-    shape: Option<&OkShape>,
-) -> Verdict {
+pub fn judge(outcome: &CallOutcome, known_block: Option<BlockIndex>) -> Verdict {
     let plain = Verdict::plain;
     match outcome {
-        CallOutcome::Reply(reply) => judge_reply(reply, known_block, shape),
+        CallOutcome::Reply(reply) => judge_reply(reply, known_block),
         CallOutcome::NotSent(problem) => plain(unavailable(problem.clone())),
         CallOutcome::Rejected { code, message } if did_not_run(*code) => plain(unavailable(
             format!("the ledger cannot be reached: {message}"),
@@ -199,7 +193,7 @@ fn did_not_run(code: u32) -> bool {
     matches!(code, 1..=3)
 }
 
-fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>, shape: Option<&OkShape>) -> Verdict {
+fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>) -> Verdict {
     let plain = Verdict::plain;
     let fresh = |event| match event {
         Event::Moved { block } if known_block.is_some_and(|known| block <= known) => {
@@ -207,10 +201,6 @@ fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>, shape: Option<&OkS
         }
         event => event,
     };
-    if let Some(block) = shape.and_then(|shape| shape.read(reply)) {
-        let block = BlockIndex(block);
-        return plain(fresh(Event::Moved { block }));
-    }
     match decode(reply) {
         Some(Answer::Ok(index)) => plain(fresh(moved(&index))),
         Some(Answer::Err(error)) => match error {
@@ -249,17 +239,6 @@ fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>, shape: Option<&OkS
         },
         None => plain(Event::InDoubt(Doubt::UnreadableReply)),
     }
-}
-
-/// How the ledger writes `Ok`, if `outcome` is one.
-pub fn ok_shape(outcome: &CallOutcome) -> Option<OkShape> {
-    let CallOutcome::Reply(reply) = outcome else {
-        return None;
-    };
-    OkShape::learn(reply, |reply| match decode(reply) {
-        Some(Answer::Ok(index)) => Some(index),
-        _ => None,
-    })
 }
 
 /// Reads a reply, with bounds on its size and on the work.

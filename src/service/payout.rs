@@ -129,7 +129,7 @@ async fn ask<R: Runtime>(runtime: &R, payout: &Payout<'_>, written: Written) -> 
     let outcome = runtime
         .call(ledger, settlement::TRANSFER, transfer.argument())
         .await;
-    let verdict = settlement::judge(&outcome, known_block, None);
+    let verdict = settlement::judge(&outcome, known_block);
     fees::note(runtime, &ledger, &verdict);
     let Event::Moved { block } = verdict.event else {
         return verdict.event;

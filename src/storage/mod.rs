@@ -23,7 +23,6 @@ pub mod payments;
 pub mod recovery;
 pub mod responses;
 pub mod routes;
-pub mod shapes;
 pub mod signatures;
 pub mod uploads;
 pub mod withdrawals;

@@ -1,16 +1,15 @@
 //! Replies of a ledger to `icrc2_transfer_from`.
 //!
 //! Layout: which reject or reply, then the reply. Only what the candid crate reads as `Ok` or `Duplicate`
-//! has moved money; reading by a remembered shape proves the same as reading without.
+//! has moved money.
 
 use crate::bytes::Reader;
-use candid::{Encode, Nat};
+use candid::Nat;
 use icrc_ledger_types::icrc2::transfer_from::TransferFromError;
-use std::sync::OnceLock;
 use tollkeeper::{
     domain::{
         payment::Event,
-        settlement::{CallOutcome, MAX_REPLY_BYTES, OkShape, judge, ok_shape},
+        settlement::{CallOutcome, MAX_REPLY_BYTES, judge},
     },
     types::BlockIndex,
 };
@@ -24,7 +23,7 @@ pub fn run(data: &[u8]) {
             code: u32::from(kind) - 0x80,
             message: String::from_utf8_lossy(reader.0).into_owned(),
         };
-        let verdict = judge(&outcome, known, None);
+        let verdict = judge(&outcome, known);
         assert!(!matches!(verdict.event, Event::Moved { .. }));
         assert_eq!(
             matches!(verdict.event, Event::NotMoved(_)),
@@ -34,11 +33,7 @@ pub fn run(data: &[u8]) {
     }
     let reply = reader.0.to_vec();
     let outcome = CallOutcome::Reply(reply.clone());
-    let verdict = judge(&outcome, known, None);
-    assert_eq!(judge(&outcome, known, Some(usual())), verdict);
-    if let Some(shape) = ok_shape(&outcome) {
-        assert_eq!(judge(&outcome, known, Some(&shape)), verdict);
-    }
+    let verdict = judge(&outcome, known);
     if let Event::Moved { block } = verdict.event {
         assert!(reply.len() <= MAX_REPLY_BYTES);
         let said: Result<Nat, TransferFromError> =
@@ -54,14 +49,4 @@ pub fn run(data: &[u8]) {
             Err(error) => panic!("{error:?} is no proof that money moved"),
         }
     }
-}
-
-/// The shape of honest ledgers' replies.
-fn usual() -> &'static OkShape {
-    static SHAPE: OnceLock<OkShape> = OnceLock::new();
-    SHAPE.get_or_init(|| {
-        let reply: Result<Nat, TransferFromError> = Ok(Nat::from(7u8));
-        let reply = Encode!(&reply).expect("can be encoded");
-        ok_shape(&CallOutcome::Reply(reply)).expect("an honest reply has a shape")
-    })
 }

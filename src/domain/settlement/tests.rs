@@ -8,7 +8,7 @@ fn reply(answer: Result<Nat, TransferFromError>) -> Event {
 }
 
 fn judged(outcome: &CallOutcome) -> Verdict {
-    judge(outcome, None, None)
+    judge(outcome, None)
 }
 
 fn kind(event: Event) -> FailureKind {
@@ -36,17 +36,7 @@ fn ok_and_duplicate_prove_that_money_moved() {
 fn a_block_that_was_known_before_is_no_new_transfer() {
     let known = Some(BlockIndex(12));
     let judged = |answer: Result<Nat, TransferFromError>| {
-        let honest: Result<Nat, TransferFromError> = Ok(Nat::from(1u8));
-        let shape = ok_shape(&CallOutcome::Reply(Encode!(&honest).unwrap()));
-        assert!(shape.is_some());
-        let reply = CallOutcome::Reply(Encode!(&answer).unwrap());
-        let verdict = judge(&reply, known, shape.as_ref());
-        assert_eq!(
-            verdict,
-            judge(&reply, known, None),
-            "the short way judges the same"
-        );
-        verdict.event
+        judge(&CallOutcome::Reply(Encode!(&answer).unwrap()), known).event
     };
     let doubt = Event::InDoubt(Doubt::ImplausibleBlock);
     assert_eq!(judged(Ok(Nat::from(12u8))), doubt);

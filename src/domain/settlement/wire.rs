@@ -1,11 +1,9 @@
-//! The Candid of calls to ledgers, written and read by hand where that is much cheaper.
+//! The Candid of calls to ledgers, written by hand.
 //!
-//! An argument always has the same type, so its type table is a constant and only values are written. A
-//! ledger's `Ok` always has the same type table too: once the decoder has read one, replies that begin
-//! with the same bytes are read without it. Tests hold both equal to the candid crate.
+//! An argument always has the same type, so its type table is a constant and only values are written. Tests hold
+//! them equal to the candid crate.
 
 use crate::types::Account;
-use candid::Nat;
 
 /// What stands before the values of an encoded `TransferFromArgs`: `DIDL`, the type table, one argument
 /// of the table's first type.
@@ -126,63 +124,13 @@ fn push_number(bytes: &mut Vec<u8>, mut number: u128) {
     bytes.push(number as u8);
 }
 
-/// Reads an unsigned LEB128 number that is all of `bytes`; only the shortest form, and below 2^63.
-fn read_number(bytes: &[u8]) -> Option<u64> {
-    let (last, others) = bytes.split_last()?;
-    let shortest = *last != 0 || others.is_empty();
-    // Nine groups of seven bits; all but the last are marked.
-    if others.len() > 8 || *last > 0x7f || !shortest || others.iter().any(|byte| *byte <= 0x7f) {
-        return None;
-    }
-    let groups = bytes.iter().rev().map(|byte| u64::from(byte & 0x7f));
-    Some(groups.fold(0, |number, group| (number << 7) | group))
-}
-
-/// How a ledger writes `Ok`: all of the reply but the block index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OkShape(Vec<u8>);
-
-/// A reply whose shape is longer is not remembered: an honest one has less than 200 bytes.
-const MAX_SHAPE_BYTES: usize = 1_024;
-
-impl OkShape {
-    /// The shape of a reply that `decode` reads as `Ok`.
-    ///
-    /// Sound because a Candid message is its type table and then its values: behind the same table and
-    /// the same tag stands the same type, and the number is seen to be the whole rest, since other
-    /// numbers in its place are read as themselves.
-    pub(super) fn learn(reply: &[u8], decode: impl Fn(&[u8]) -> Option<Nat>) -> Option<Self> {
-        let index = u128::try_from(&decode(reply)?.0).ok()?;
-        let mut number = vec![];
-        push_number(&mut number, index);
-        let shape = reply.strip_suffix(number.as_slice())?;
-        let other_numbers = [
-            0,
-            300,
-            index.wrapping_add(1) & 0xffff_ffff,
-            u64::MAX as u128,
-        ];
-        let is_the_place = other_numbers.into_iter().all(|number| {
-            let mut other = shape.to_vec();
-            push_number(&mut other, number);
-            decode(&other) == Some(Nat::from(number))
-        });
-        (is_the_place && shape.len() <= MAX_SHAPE_BYTES).then(|| OkShape(shape.to_vec()))
-    }
-
-    /// The block index of a reply of this shape.
-    pub(super) fn read(&self, reply: &[u8]) -> Option<u64> {
-        read_number(reply.strip_prefix(self.0.as_slice())?)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candid::{Encode, Principal};
+    use candid::{Encode, Nat, Principal};
     use icrc_ledger_types::{
         icrc1::transfer::{Memo, TransferArg},
-        icrc2::transfer_from::{TransferFromArgs, TransferFromError},
+        icrc2::transfer_from::TransferFromArgs,
     };
     use proptest::prelude::*;
 
@@ -193,15 +141,6 @@ mod tests {
             owner: Principal::from_slice(&owner),
             subaccount,
         })
-    }
-
-    fn reply(answer: Result<u128, TransferFromError>) -> Vec<u8> {
-        Encode!(&answer.map(Nat::from)).unwrap()
-    }
-
-    fn decode(reply: &[u8]) -> Option<Nat> {
-        let answer: Result<Nat, TransferFromError> = candid::decode_one(reply).ok()?;
-        answer.ok()
     }
 
     proptest! {
@@ -238,57 +177,5 @@ mod tests {
             prop_assert_eq!(own_transfer(&transfer), Encode!(&args).unwrap());
             prop_assert_eq!(super::account(&to), Encode!(&to).unwrap());
         }
-
-        #[test]
-        fn a_shape_reads_what_the_candid_crate_reads(first: u64, second: u64) {
-            let shape = OkShape::learn(&reply(Ok(first.into())), decode).unwrap();
-            let read = shape.read(&reply(Ok(second.into())));
-            // Numbers from 2^63 are left to the decoder.
-            prop_assert_eq!(read, Some(second).filter(|n| *n < 1 << 63));
-        }
-
-        /// Whatever a shape reads, the decoder reads the same.
-        #[test]
-        fn a_shape_never_reads_more_than_the_decoder(
-            tail in prop::collection::vec(any::<u8>(), 0..14),
-            at in 0usize..400,
-            byte: u8,
-        ) {
-            let good = reply(Ok(300));
-            let shape = OkShape::learn(&good, decode).unwrap();
-            let mut bent = good.clone();
-            let at = at % bent.len();
-            bent[at] = byte;
-            for reply in [[shape.0.as_slice(), &tail].concat(), bent] {
-                if let Some(n) = shape.read(&reply) {
-                    prop_assert_eq!(decode(&reply), Some(Nat::from(n)));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn errors_and_huge_numbers_have_no_shape() {
-        assert_eq!(
-            OkShape::learn(&reply(Err(TransferFromError::TooOld)), decode),
-            None
-        );
-        let huge: Result<Nat, TransferFromError> = Ok("9".repeat(60).parse().unwrap());
-        assert_eq!(OkShape::learn(&Encode!(&huge).unwrap(), decode), None);
-        assert_eq!(OkShape::learn(b"garbage", decode), None);
-        let shape = OkShape::learn(&reply(Ok(1)), decode).unwrap();
-        assert_eq!(shape.read(&reply(Err(TransferFromError::TooOld))), None);
-    }
-
-    #[test]
-    fn a_second_value_behind_the_number_is_no_shape() {
-        let answer: Result<Nat, TransferFromError> = Ok(Nat::from(5u8));
-        let two = Encode!(&answer, &Nat::from(5u8)).unwrap();
-        assert_eq!(
-            decode(&two),
-            Some(Nat::from(5u8)),
-            "a decoder ignores the second"
-        );
-        assert_eq!(OkShape::learn(&two, decode), None);
     }
 }

@@ -26,13 +26,7 @@ pub fn conclude<R: Runtime>(
     known_block: Option<BlockIndex>,
     route: Option<&RouteKey>,
 ) -> (Payment, Option<Goods>) {
-    let shape = storage::shapes::get(&asked.ledger);
-    let verdict = settlement::judge(outcome, known_block, shape.as_deref());
-    if shape.is_none()
-        && let Some(shape) = settlement::ok_shape(outcome)
-    {
-        storage::shapes::put(asked.ledger, shape);
-    }
+    let verdict = settlement::judge(outcome, known_block);
     fees::note(runtime, &asked.ledger, &verdict);
     let (event, now) = (verdict.event, runtime.now());
     let goods = match (&event, route) {
