@@ -82,7 +82,7 @@ readers! { of_update, UPDATE,
 
 readers! { of_query, QUERY,
     route routes offers payment receipt payments payments_waiting payments_open payments_failed audit_payments
-    audit_admin
+    audit_admin http_request http_request_update
 }
 
 /// Those that have none, or more than one.
@@ -328,29 +328,14 @@ async fn withdraw(withdrawal: WithdrawArgs) -> Result<Nat, WithdrawError> {
     endpoints::withdraw(&IcRuntime, withdrawal).await
 }
 
-fn decode_query(bytes: Vec<u8>) -> HttpRequest {
-    http::wire::decode_query(&bytes).unwrap_or_else(|error| ic_cdk::trap(error))
-}
-
-fn decode_update(bytes: Vec<u8>) -> HttpUpdateRequest {
-    http::wire::decode_update(&bytes).unwrap_or_else(|error| ic_cdk::trap(error))
-}
-
-#[query(
-    decode_with = "decode_query",
-    encode_with = "http::wire::encode",
-    hidden = true
-)]
+#[query(decode_with = "of_query::http_request", hidden = true)]
 #[cfg_attr(test, candid::candid_method(query))]
 fn http_request(request: HttpRequest) -> HttpResponse {
     http::http_request(&IcRuntime, request)
 }
 
-#[update(
-    decode_with = "decode_update",
-    encode_with = "http::wire::encode",
-    hidden = true
-)]
+// Gateways may say more of a request than the canister wants to know.
+#[update(decode_with = "of_query::http_request_update", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 async fn http_request_update(request: HttpUpdateRequest) -> HttpResponse {
     http::http_request_update(&IcRuntime, request).await

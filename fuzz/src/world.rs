@@ -54,6 +54,14 @@ impl Runtime for Controller {
 
     fn wake(&self, _: Option<TimestampNs>) {}
 
+    fn wake_soon(&self) {}
+
+    fn set_certified_data(&self, _: &[u8; 32]) {}
+
+    fn data_certificate(&self) -> Option<Vec<u8>> {
+        None
+    }
+
     fn call(&self, _: Principal, _: &str, _: Vec<u8>) -> impl Future<Output = CallOutcome> {
         let reply = self.0.borrow_mut().pop_front().unwrap_or_default();
         std::future::ready(CallOutcome::Reply(reply))

@@ -4,8 +4,11 @@
 mod mistyped;
 
 use super::*;
-use crate::api::types::{
-    Account, ContentBegin, PageArgs, PaymentIdentifier, RouteArgs, TollkeeperArgs, WithdrawArgs,
+use crate::api::{
+    http::{HttpRequest, HttpUpdateRequest},
+    types::{
+        Account, ContentBegin, PageArgs, PaymentIdentifier, RouteArgs, TollkeeperArgs, WithdrawArgs,
+    },
 };
 use candid::{
     Encode, IDLArgs, Nat, Principal,
@@ -192,6 +195,32 @@ fn arguments_are_taken_as_every_encoder_writes_them() {
     let read = read(&typed.unwrap()).expect("can be read");
     assert_eq!(read.max_timeout_seconds, Some(60));
     assert_eq!(read.payment_identifier, Some(PaymentIdentifier::Required));
+}
+
+#[test]
+fn requests_are_taken_from_every_gateway() {
+    let request = HttpUpdateRequest {
+        method: "GET".into(),
+        url: "/x".into(),
+        headers: vec![("a".into(), "b".into())],
+        body: b"!".to_vec(),
+    };
+    // The types of headers and body in the other order, as other encoders write them.
+    let mut bytes = b"DIDL\x04\x6d\x7b\x6c\x02\x00\x71\x01\x71\x6d\x01\x6c\x04".to_vec();
+    bytes.extend(b"\xef\xd6\xe4\x02\x71\xe1\xed\xeb\x4a\x71");
+    bytes.extend(b"\xa2\xf5\xed\x88\x04\x00\xc6\xa4\xa1\x98\x06\x02\x01\x03");
+    bytes.extend(b"\x02/x\x03GET\x01!\x01\x01a\x01b");
+    assert_eq!(read(&bytes, QUERY), Ok((request.clone(),)));
+    // A member that the method does not know is passed over.
+    let with_version = HttpRequest {
+        method: request.method.clone(),
+        url: request.url.clone(),
+        headers: request.headers.clone(),
+        body: request.body.clone(),
+        certificate_version: Some(2),
+    };
+    let bytes = Encode!(&with_version).unwrap();
+    assert_eq!(read(&bytes, QUERY), Ok((request,)));
 }
 
 #[test]

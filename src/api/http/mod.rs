@@ -28,7 +28,6 @@ pub mod size;
 pub mod types;
 mod update;
 mod url;
-pub mod wire;
 
 #[cfg(test)]
 mod tests;

@@ -8,12 +8,14 @@ use crate::{
     },
     domain::payment::{Doubt, Failure, FailureKind, Payment, RefundCause, RefundProblem, State},
     runtime::scripted::{ScriptedRuntime, run},
+    storage::{self, config::tests::config},
     types::{Amount, BlockIndex, Fingerprint, Method, PaymentId, Proof, RouteKey, TimestampNs},
 };
 use candid::Principal;
 use serde_json::{Value, json};
 
 fn update(url: &str, body: usize) -> HttpResponse {
+    storage::config::write(&config()).unwrap();
     let request = HttpUpdateRequest {
         method: "GET".into(),
         url: url.into(),
