@@ -20,6 +20,7 @@ use crate::{
 };
 pub use block::{Block, Likeness, Shown, Transfer, Unclear};
 use candid::Principal;
+use icrc_ledger_types::icrc3::blocks::GetBlocksRequest;
 use wire::Value;
 
 /// The method of ledgers; archives name theirs.
@@ -93,28 +94,14 @@ pub enum Unreadable {
 
 /// The argument that asks for these blocks.
 pub fn argument(ranges: &[Range]) -> Vec<u8> {
-    // `vec record { start : nat; length : nat }`; fields stand in the order of their hashes.
-    const TYPE: [u8; 22] = [
-        0x44, 0x49, 0x44, 0x4c, 0x02, 0x6d, 0x01, 0x6c, 0x02, 0xe2, 0xe8, 0xad, 0xa0, 0x08, 0x7d,
-        0xe6, 0xa9, 0x9e, 0xf8, 0x09, 0x7d, 0x01,
-    ];
-    let mut bytes = TYPE.to_vec();
-    bytes.push(0);
-    push_number(&mut bytes, ranges.len() as u64);
-    for range in ranges {
-        push_number(&mut bytes, range.start);
-        push_number(&mut bytes, range.length);
-    }
-    bytes
-}
-
-/// Appends an unsigned number in LEB128.
-fn push_number(bytes: &mut Vec<u8>, mut number: u64) {
-    while number > 0x7f {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
+    let requests: Vec<_> = ranges
+        .iter()
+        .map(|range| GetBlocksRequest {
+            start: range.start.into(),
+            length: range.length.into(),
+        })
+        .collect();
+    candid::encode_one(requests).expect("BUG: every argument can be encoded")
 }
 
 /// The last blocks of a log of this length, and single older ones between them and `cursor`, each twice

@@ -1,7 +1,5 @@
 //! The calls that move money, and what their answers prove.
 
-mod wire;
-
 use crate::{
     domain::{
         ledger,
@@ -10,9 +8,11 @@ use crate::{
     types::{Account, Amount, BlockIndex, TimestampNs},
 };
 use candid::{CandidType, DecoderConfig, Deserialize, Nat};
-use icrc_ledger_types::icrc2::transfer_from::TransferFromError;
+use icrc_ledger_types::{
+    icrc1::transfer::{Memo, TransferArg},
+    icrc2::transfer_from::{TransferFromArgs, TransferFromError},
+};
 use std::fmt;
-use wire::Transfer;
 
 /// The method that takes a payment.
 pub const METHOD: &str = "icrc2_transfer_from";
@@ -108,15 +108,19 @@ impl Verdict {
 /// The encoded argument of the call. The same payment makes the same argument in every try: the ledger
 /// knows duplicates by it.
 pub fn argument(payment: &Payment) -> Vec<u8> {
-    Transfer {
-        from: &payment.from,
-        to: &payment.to,
-        amount: payment.amount.0,
-        fee: payment.fee.0,
-        memo: &payment.id.0,
-        created_at_time: payment.created_at.0,
-    }
-    .encode()
+    encode(&TransferFromArgs {
+        spender_subaccount: None,
+        from: payment.from,
+        to: payment.to,
+        amount: payment.amount.0.into(),
+        fee: Some(payment.fee.0.into()),
+        memo: Some(Memo::from(payment.id.0.to_vec())),
+        created_at_time: Some(payment.created_at.0),
+    })
+}
+
+fn encode(argument: &impl CandidType) -> Vec<u8> {
+    candid::encode_one(argument).expect("BUG: every argument can be encoded")
 }
 
 /// A transfer out of an account of this canister.
@@ -140,20 +144,20 @@ impl OwnTransfer<'_> {
     /// The encoded argument of [`TRANSFER`]. [`judge`] reads the reply: the errors of `icrc1_transfer` are
     /// among those of `icrc2_transfer_from`.
     pub fn argument(&self) -> Vec<u8> {
-        wire::own_transfer(&Transfer {
-            from: &self.from,
-            to: &self.to,
-            amount: self.amount.0,
-            fee: self.fee.0,
-            memo: self.memo,
-            created_at_time: self.created_at.0,
+        encode(&TransferArg {
+            from_subaccount: self.from.subaccount,
+            to: self.to,
+            amount: self.amount.0.into(),
+            fee: Some(self.fee.0.into()),
+            memo: Some(Memo::from(self.memo.to_vec())),
+            created_at_time: Some(self.created_at.0),
         })
     }
 }
 
 /// The encoded argument of `icrc1_balance_of`.
 pub fn balance_argument(account: &Account) -> Vec<u8> {
-    wire::account(account)
+    encode(account)
 }
 
 #[derive(CandidType, Deserialize)]

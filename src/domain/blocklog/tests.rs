@@ -131,28 +131,6 @@ fn with_tx(block: ICRC3Value, key: &str, value: ICRC3Value) -> ICRC3Value {
 }
 
 #[test]
-fn the_argument_is_what_the_candid_crate_writes() {
-    for ranges in [
-        vec![],
-        vec![(0u64, 1u64)],
-        vec![(127, 128), (u64::MAX, 300)],
-    ] {
-        let requests: Vec<GetBlocksRequest> = ranges
-            .iter()
-            .map(|(start, length)| GetBlocksRequest {
-                start: (*start).into(),
-                length: (*length).into(),
-            })
-            .collect();
-        let ranges: Vec<Range> = ranges
-            .into_iter()
-            .map(|(start, length)| Range { start, length })
-            .collect();
-        assert_eq!(argument(&ranges), Encode!(&requests).unwrap());
-    }
-}
-
-#[test]
 fn a_log_that_contradicts_itself_is_no_proof() {
     let ours = || block_of(&wanted());
     let twice = result(vec![(3, ours()), (3, ours())]);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::{storage::payments::tests::payment, types::PaymentId};
 use candid::Encode;
 use icrc_ledger_types::icrc1::transfer::TransferError;
 use proptest::prelude::*;
@@ -252,13 +253,26 @@ fn no_argument_is_longer_than_what_its_cost_is_computed_for() {
         created_at: TimestampNs(u64::MAX),
     };
     assert!(transfer.argument().len() <= MAX_ARGUMENT_BYTES);
-    let pulled = Transfer {
-        from: &account,
-        to: &account,
-        amount: u128::MAX,
-        fee: u128::MAX,
-        memo: &[255; 32],
-        created_at_time: u64::MAX,
+    let pulled = Payment {
+        id: PaymentId([255; 32]),
+        from: account,
+        to: account,
+        amount: Amount(u128::MAX),
+        fee: Amount(u128::MAX),
+        created_at: TimestampNs(u64::MAX),
+        ..payment(1, 1)
     };
-    assert!(pulled.encode().len() <= MAX_ARGUMENT_BYTES);
+    assert!(argument(&pulled).len() <= MAX_ARGUMENT_BYTES);
+}
+
+#[test]
+fn the_ledger_reads_the_payment_in_the_argument() {
+    let payment = payment(1, 1);
+    let read: TransferFromArgs = candid::decode_one(&argument(&payment)).unwrap();
+    assert_eq!((read.from, read.to), (payment.from, payment.to));
+    assert_eq!(read.spender_subaccount, None);
+    assert_eq!(read.amount, Nat::from(payment.amount.0));
+    assert_eq!(read.fee, Some(Nat::from(payment.fee.0)));
+    assert_eq!(read.memo, Some(Memo::from(payment.id.0.to_vec())));
+    assert_eq!(read.created_at_time, Some(payment.created_at.0));
 }
