@@ -187,7 +187,7 @@ fn resolve_refund<R: Runtime>(
             let event = Event::RefundFailed(RefundProblem::NotTried);
             let resolved = recorded(&key, Change::Event(event), now)?;
             refund.never_made(now);
-            liabilities::put_refund(&key, &payment, &refund);
+            liabilities::put_refund(&key, payment, &refund);
             storage::payments::postpone(&key, now);
             Ok(resolved)
         }
