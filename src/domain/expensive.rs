@@ -16,7 +16,7 @@
 pub mod budget;
 mod memory;
 
-use crate::types::{Cycles, NonceKey, Seconds, TimestampNs};
+use crate::types::{ClaimKey, Cycles, Seconds, TimestampNs};
 use budget::{BUDGET, Budget, Exhausted, MINUTE};
 use memory::Remembered;
 use sha2::{Digest, Sha256};
@@ -92,7 +92,7 @@ impl ExpensiveSignatures {
         &mut self,
         chain: &Chain<'_>,
         proved: Proved<'_>,
-        payment: NonceKey,
+        payment: ClaimKey,
         spare: Cycles,
         now: TimestampNs,
     ) -> Result<(), Unproved> {
@@ -150,7 +150,7 @@ impl ExpensiveSignatures {
 
     /// The money of this payment moved: gives back what its verification took, and keeps its chain among those that
     /// have paid.
-    pub fn paid(&mut self, payment: &NonceKey, now: TimestampNs) {
+    pub fn paid(&mut self, payment: &ClaimKey, now: TimestampNs) {
         self.budget.give_back(payment);
         if let Some((chain, until)) = self.verified.take_used_by(payment) {
             self.paid.insert(chain, until, None, now);

@@ -5,6 +5,7 @@
 
 use crate::{
     domain::{
+        combination::ROUTE_BY_ICRC2,
         config::Config,
         ledger::Ledger,
         route::{Price, Route},
@@ -14,7 +15,7 @@ use crate::{
 use candid::Principal;
 use x402_icp::{
     offer::offer_id,
-    wire::{ExactIcrc2Extra, METHOD_ICRC2, PaymentRequirements, SCHEME_EXACT},
+    wire::{ExactIcrc2Extra, PaymentRequirements},
 };
 
 /// One way to pay for a route, on sale or not.
@@ -60,14 +61,14 @@ pub fn offers<'a>(
             let ledger = ledger(&price.ledger)?;
             Some(Offer {
                 requirements: PaymentRequirements {
-                    scheme: SCHEME_EXACT.into(),
+                    scheme: ROUTE_BY_ICRC2.scheme.name().into(),
                     network: config.network.clone(),
                     amount: price.amount.to_string(),
                     asset: ledger.id.to_text(),
                     pay_to: pay_to_text.clone(),
                     max_timeout_seconds: max_timeout.0,
                     extra: ExactIcrc2Extra {
-                        asset_transfer_method: METHOD_ICRC2.into(),
+                        asset_transfer_method: ROUTE_BY_ICRC2.rail.name().into(),
                         symbol: ledger.symbol.clone(),
                         decimals: ledger.decimals,
                         fee: ledger.fee.to_string(),

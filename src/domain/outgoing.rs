@@ -17,6 +17,7 @@
 use crate::{
     domain::{
         payment::Event,
+        rail::TxRef,
         window::{DEDUP_WINDOW, FORGOTTEN},
     },
     types::{Amount, BlockIndex, PaymentId, Seconds, TimestampNs},
@@ -106,7 +107,10 @@ impl Outgoing {
         event: &Event,
         now: TimestampNs,
     ) -> Option<BlockIndex> {
-        if let Event::Moved { block } = event {
+        if let Event::Moved {
+            tx: TxRef::Block(block),
+        } = event
+        {
             return Some(*block);
         }
         // If somebody else has asked since, this answer proves nothing about that.
@@ -211,7 +215,14 @@ mod tests {
         assert_eq!(refund, before, "the second try is still in doubt");
         let block = BlockIndex(7);
         assert_eq!(
-            refund.end(first, fresh, &Event::Moved { block }, later),
+            refund.end(
+                first,
+                fresh,
+                &Event::Moved {
+                    tx: TxRef::Block(block)
+                },
+                later
+            ),
             Some(block)
         );
     }

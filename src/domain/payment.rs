@@ -61,7 +61,7 @@ mod reasons;
 mod record;
 mod refunding;
 
-use crate::types::{BlockIndex, TimestampNs};
+use crate::{domain::rail::TxRef, types::TimestampNs};
 pub use reasons::{
     Doubt, Failure, FailureKind, MAX_MESSAGE_BYTES, RefundCause, RefundProblem, message,
 };
@@ -100,15 +100,15 @@ pub enum State {
     },
     /// The money moved, and what was bought has not been delivered yet.
     Settled {
-        /// The block that shows it.
-        block: BlockIndex,
+        /// The proof of it.
+        tx: TxRef,
         /// When we learnt it.
         at: TimestampNs,
     },
     /// The money moved, and an answer with what was bought went out.
     Delivered {
-        /// The block that shows the transfer.
-        block: BlockIndex,
+        /// The proof that it moved.
+        tx: TxRef,
         /// When we learnt of it.
         settled_at: TimestampNs,
         /// When the answer went out for the first time.
@@ -116,8 +116,8 @@ pub enum State {
     },
     /// The payer gets the money back.
     Refunding {
-        /// The block that shows the payment.
-        block: BlockIndex,
+        /// The proof of the payment.
+        tx: TxRef,
         /// When we learnt of it.
         settled_at: TimestampNs,
         /// Since when the refund is due.
@@ -131,31 +131,25 @@ pub enum State {
     },
     /// The payer has got the money back.
     Refunded {
-        /// The block that shows the payment.
-        block: BlockIndex,
+        /// The proof of the payment.
+        tx: TxRef,
         /// When we learnt of it.
         settled_at: TimestampNs,
-        /// The block that shows the refund.
-        refund_block: BlockIndex,
+        /// The proof of the refund.
+        refund_tx: TxRef,
         /// When we learnt of that.
         at: TimestampNs,
     },
 }
 
 impl State {
-    /// The block that shows the payment and when we learnt of it, if the money moved.
-    pub fn moved(&self) -> Option<(BlockIndex, TimestampNs)> {
+    /// The proof that the money moved, and when we learnt of it.
+    pub fn moved(&self) -> Option<(TxRef, TimestampNs)> {
         match self {
-            State::Settled { block, at } => Some((*block, *at)),
-            State::Delivered {
-                block, settled_at, ..
-            }
-            | State::Refunding {
-                block, settled_at, ..
-            }
-            | State::Refunded {
-                block, settled_at, ..
-            } => Some((*block, *settled_at)),
+            State::Settled { tx, at } => Some((*tx, *at)),
+            State::Delivered { tx, settled_at, .. }
+            | State::Refunding { tx, settled_at, .. }
+            | State::Refunded { tx, settled_at, .. } => Some((*tx, *settled_at)),
             _ => None,
         }
     }
@@ -229,8 +223,8 @@ pub enum Event {
     Retried,
     /// The ledger's answer proves that the money moved.
     Moved {
-        /// The block that shows it.
-        block: BlockIndex,
+        /// The proof of it.
+        tx: TxRef,
     },
     /// The ledger proved that this try moved nothing, or was not asked at all.
     NotMoved(Failure),
@@ -238,8 +232,8 @@ pub enum Event {
     InDoubt(Doubt),
     /// The ledger's block log holds the transfer.
     ProvedMoved {
-        /// The block that shows it.
-        block: BlockIndex,
+        /// The proof of it.
+        tx: TxRef,
     },
     /// The ledger's complete block log lacks the transfer, and will not get it any more.
     ProvedNotMoved(Failure),
@@ -249,8 +243,8 @@ pub enum Event {
     Lapsed,
     /// A controller has found the transfer.
     ResolvedMoved {
-        /// The block that shows it.
-        block: BlockIndex,
+        /// The proof of it.
+        tx: TxRef,
     },
     /// A controller has found that there is no transfer, and will be none.
     ResolvedNotMoved(Failure),
@@ -271,8 +265,8 @@ pub enum Event {
     RefundFailed(RefundProblem),
     /// The refund was made.
     RefundMoved {
-        /// The block that shows it.
-        block: BlockIndex,
+        /// The proof of it.
+        tx: TxRef,
     },
 }
 
@@ -317,14 +311,10 @@ pub fn step(
             attempt: attempts.saturating_add(1).max(2),
             in_vain: *in_vain,
         },
-        (Some(State::Settling { .. } | State::Unknown { .. }), Event::Moved { block })
-        | (
-            Some(State::Unknown { .. }),
-            Event::ProvedMoved { block } | Event::ResolvedMoved { block },
-        ) => State::Settled {
-            block: *block,
-            at: now,
-        },
+        (Some(State::Settling { .. } | State::Unknown { .. }), Event::Moved { tx })
+        | (Some(State::Unknown { .. }), Event::ProvedMoved { tx } | Event::ResolvedMoved { tx }) => {
+            State::Settled { tx: *tx, at: now }
+        }
         (Some(State::Reserved | State::Settling { attempt: 1, .. }), Event::NotMoved(failure))
         | (
             Some(State::Unknown { .. }),
@@ -352,14 +342,14 @@ pub fn step(
             attempts: *attempts,
             in_vain: *in_vain,
         },
-        (Some(State::Settled { block, at }), Event::Delivered) => State::Delivered {
-            block: *block,
+        (Some(State::Settled { tx, at }), Event::Delivered) => State::Delivered {
+            tx: *tx,
             settled_at: *at,
             at: now,
         },
-        (Some(State::Settled { block, at }), Event::RefundDue { cause, approved }) => {
+        (Some(State::Settled { tx, at }), Event::RefundDue { cause, approved }) => {
             State::Refunding {
-                block: *block,
+                tx: *tx,
                 settled_at: *at,
                 since: now,
                 attempts: 0,
@@ -371,8 +361,8 @@ pub fn step(
                 },
             }
         }
-        (Some(State::Settled { block, at }), Event::RefundLeftToMerchant) => State::Refunding {
-            block: *block,
+        (Some(State::Settled { tx, at }), Event::RefundLeftToMerchant) => State::Refunding {
+            tx: *tx,
             settled_at: *at,
             since: now,
             attempts: 0,

@@ -4,6 +4,7 @@ use crate::{
     domain::{
         ledger,
         payment::{Doubt, Event, Failure, FailureKind, Payment, message},
+        rail::TxRef,
     },
     types::{Account, Amount, BlockIndex, TimestampNs},
 };
@@ -200,7 +201,9 @@ fn did_not_run(code: u32) -> bool {
 fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>) -> Verdict {
     let plain = Verdict::plain;
     let fresh = |event| match event {
-        Event::Moved { block } if known_block.is_some_and(|known| block <= known) => {
+        Event::Moved {
+            tx: TxRef::Block(block),
+        } if known_block.is_some_and(|known| block <= known) => {
             Event::InDoubt(Doubt::ImplausibleBlock)
         }
         event => event,
@@ -261,7 +264,7 @@ fn decode(reply: &[u8]) -> Option<Answer> {
 fn moved(index: &Nat) -> Event {
     match u64::try_from(&index.0) {
         Ok(block) => Event::Moved {
-            block: BlockIndex(block),
+            tx: TxRef::Block(BlockIndex(block)),
         },
         Err(_) => Event::InDoubt(Doubt::UnreadableReply),
     }

@@ -16,11 +16,12 @@
 use crate::{
     domain::{
         capacity::{Capacity, NoCapacity},
+        combination::ROUTE_BY_ICRC2,
         expensive::{ExpensiveSignatures, Proved, Unproved},
         offer::{self, Offer},
         route::Route,
     },
-    types::{Account, Cycles, NonceKey, PaymentId, TimestampNs},
+    types::{Account, ClaimKey, Cycles, PaymentId, TimestampNs},
 };
 use candid::Principal;
 use x402_icp::{
@@ -28,7 +29,7 @@ use x402_icp::{
     authorization::{payment_id, signed_message},
     decode::DecodedPayment,
     signature,
-    wire::{METHOD_ICRC2, PaymentRequirements, SCHEME_EXACT, X402_VERSION},
+    wire::{PaymentRequirements, X402_VERSION},
 };
 
 /// Why a payment is not taken. Nothing was stored and nothing moved.
@@ -87,7 +88,7 @@ pub struct VerifiedPayment<'a> {
     /// Its id.
     pub id: PaymentId,
     /// Payer and nonce.
-    pub nonce_key: NonceKey,
+    pub claim_key: ClaimKey,
     /// Who pays.
     pub from: Account,
     /// The offer that is paid.
@@ -99,7 +100,7 @@ pub struct VerifiedPayment<'a> {
 pub fn verify<'a>(
     payment: &DecodedPayment,
     sale: &Sale<'a>,
-    nonce_state: impl FnOnce(&NonceKey) -> NonceState,
+    nonce_state: impl FnOnce(&ClaimKey) -> NonceState,
     expensive: &mut ExpensiveSignatures,
     capacity: impl FnOnce(&Principal, &Principal) -> Capacity,
 ) -> Result<VerifiedPayment<'a>, Refusal> {
@@ -127,8 +128,8 @@ pub fn verify<'a>(
             )
         })?;
 
-    let nonce_key = NonceKey::new(&authorization.from.owner, &authorization.nonce);
-    match nonce_state(&nonce_key) {
+    let claim_key = ClaimKey::icrc2(&authorization.from.owner, &authorization.nonce);
+    match nonce_state(&claim_key) {
         NonceState::Free => {}
         NonceState::Used => {
             return Err(Refusal::new(
@@ -157,13 +158,13 @@ pub fn verify<'a>(
     capacity.public.map_err(busy)?;
 
     let message = signed_message(&Terms::from(&offer.requirements), &payload.payload);
-    check_signature(payment, &message, sale, expensive, nonce_key)?;
+    check_signature(payment, &message, sale, expensive, claim_key)?;
 
     capacity.of_payer.map_err(busy)?;
 
     Ok(VerifiedPayment {
         id: payment_id(&message),
-        nonce_key,
+        claim_key,
         from: crate::types::canonical(authorization.from),
         offer,
     })
@@ -181,7 +182,7 @@ fn check_protocol(
             "x402Version must be 2",
         ));
     }
-    if accepted.scheme != SCHEME_EXACT {
+    if accepted.scheme != ROUTE_BY_ICRC2.scheme.name() {
         return Err(Refusal::new(
             Code::UnsupportedScheme,
             "the scheme must be exact",
@@ -193,7 +194,7 @@ fn check_protocol(
             format!("the network is {network}"),
         ));
     }
-    if accepted.extra.asset_transfer_method != METHOD_ICRC2 {
+    if accepted.extra.asset_transfer_method != ROUTE_BY_ICRC2.rail.name() {
         return Err(Refusal::new(
             Code::Method,
             "the asset transfer method must be icrc2",
@@ -273,7 +274,7 @@ fn check_signature(
     message: &[u8],
     sale: &Sale<'_>,
     expensive: &mut ExpensiveSignatures,
-    nonce_key: NonceKey,
+    claim_key: ClaimKey,
 ) -> Result<(), Refusal> {
     let authorization = &payment.authorization;
     let refuse = |error: Unproved| {
@@ -302,7 +303,7 @@ fn check_signature(
         root_key: sale.root_key,
     };
     expensive
-        .check(&chain, proved, nonce_key, sale.spare, sale.now)
+        .check(&chain, proved, claim_key, sale.spare, sale.now)
         .map_err(refuse)
 }
 

@@ -112,6 +112,7 @@ mod tests {
         domain::{
             outgoing::LOCK,
             payment::{Doubt, Failure, FailureKind},
+            rail::TxRef,
         },
         types::Seconds,
     };
@@ -207,7 +208,7 @@ mod tests {
                         }
                         let event = match moved {
                             0 => refused(),
-                            3 => Event::Moved { block: BlockIndex(written.fee.0 as u64) },
+                            3 => Event::Moved { tx: TxRef::Block(BlockIndex(written.fee.0 as u64)) },
                             _ => Event::InDoubt(Doubt::NoAnswer),
                         };
                         known.end(number, fresh, &event, now);

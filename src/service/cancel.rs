@@ -4,7 +4,7 @@ use crate::{
     domain::{config::Limits, payment::State},
     runtime::Runtime,
     storage,
-    types::{Nonce, NonceKey, PaymentId},
+    types::{ClaimKey, Nonce, PaymentId},
 };
 use candid::Principal;
 
@@ -64,9 +64,9 @@ pub fn cancel<R: Runtime>(
             now_seconds: now.seconds(),
         });
     }
-    let key = NonceKey::new(&caller, &nonce);
+    let key = ClaimKey::icrc2(&caller, &nonce);
     // A failure is forgotten one day; its nonce, cancelled, stays dead all the same.
-    if let Some(payment) = storage::payments::by_nonce(&key)
+    if let Some(payment) = storage::payments::by_key(&key)
         && !matches!(payment.state, State::Failed { .. })
     {
         return Err(CancelError::AlreadyUsed {
@@ -118,7 +118,7 @@ mod tests {
                 "{late}"
             );
         }
-        let key = NonceKey::new(&runtime.controller, &nonce);
+        let key = ClaimKey::icrc2(&runtime.controller, &nonce);
         assert!(!storage::cancellations::contains(&key));
         assert_eq!(cancel(&runtime, nonce, limit_seconds), Ok(()));
         assert!(storage::cancellations::contains(&key));

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         identifier::{self, Policy},
         payment::{Payment, State},
-        purchase::{PaymentRequest, nonce_key, proof, same_request},
+        request::{PaymentRequest, claim_key, proof, same_request},
         route::Route,
     },
     storage::{
@@ -51,7 +51,7 @@ pub fn check(
         return Ok(None);
     };
     let ours = bound(request);
-    let known = storage::payments::by_nonce(&ours.nonce).filter(|known| known.proof == ours.proof);
+    let known = storage::payments::by_key(&ours.nonce).filter(|known| known.proof == ours.proof);
     let id = match identifier::given(request.payment.payload.extensions.as_ref()) {
         Ok(Some(id)) => id,
         // Who has begun to pay gets the outcome, whatever the route wants by now.
@@ -104,7 +104,7 @@ pub fn release(name: &PaymentName, ours: &Bound) {
 /// What a name that this payment comes with stands for.
 pub fn bound(request: &PaymentRequest) -> Bound {
     Bound {
-        nonce: nonce_key(&request.payment),
+        nonce: claim_key(&request.payment),
         proof: proof(&request.payment),
     }
 }
@@ -113,7 +113,7 @@ pub fn bound(request: &PaymentRequest) -> Bound {
 fn held_until(bound: &Bound, now: TimestampNs) -> Option<TimestampNs> {
     // A payment that is known no more has failed: failures are all that is ever forgotten.
     let payment =
-        storage::payments::by_nonce(&bound.nonce).filter(|payment| payment.proof == bound.proof)?;
+        storage::payments::by_key(&bound.nonce).filter(|payment| payment.proof == bound.proof)?;
     let until = end_of(&payment)?.unwrap_or(now).plus(retention());
     (now <= until).then_some(until)
 }

@@ -13,6 +13,7 @@ use crate::{
         liability::Owed,
         outgoing::{Outgoing, Written},
         payment::{Event, Failure},
+        rail::TxRef,
         settlement::{self, Claimant, OwnTransfer},
     },
     runtime::Runtime,
@@ -93,7 +94,9 @@ pub async fn send<R: Runtime>(
     let event = ask(runtime, payout, written).await;
     let Some(mut known) = journal.load() else {
         return match event {
-            Event::Moved { block } => Sent::Moved(block),
+            Event::Moved {
+                tx: TxRef::Block(block),
+            } => Sent::Moved(block),
             _ => Sent::Overtaken,
         };
     };
@@ -131,12 +134,18 @@ async fn ask<R: Runtime>(runtime: &R, payout: &Payout<'_>, written: Written) -> 
         .await;
     let verdict = settlement::judge(&outcome, known_block);
     fees::note(runtime, &ledger, &verdict);
-    let Event::Moved { block } = verdict.event else {
+    let Event::Moved {
+        tx: TxRef::Block(block),
+    } = verdict.event
+    else {
         return verdict.event;
     };
     let claimed = storage::claims::of(&ledger, block);
     let event = settlement::unless_claimed(verdict.event, claimed, claimant);
-    if let Event::Moved { block } = event {
+    if let Event::Moved {
+        tx: TxRef::Block(block),
+    } = event
+    {
         storage::claims::take(&ledger, block, claimant, runtime.now());
     }
     event

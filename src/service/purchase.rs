@@ -7,7 +7,8 @@
 
 use crate::{
     domain::{
-        purchase::{PayOutcome, PaymentRequest, Purchase, nonce_key},
+        purchase::Purchase,
+        request::{PayOutcome, PaymentRequest, claim_key},
         route::Route,
         template::MAX_PATH_BYTES,
     },
@@ -55,7 +56,7 @@ pub enum Answer {
 /// Whether this payment was begun: who began to pay learns the outcome even if the route is free, off sale or gone by
 /// now.
 pub fn is_known(payment: &DecodedPayment) -> bool {
-    storage::payments::by_nonce(&nonce_key(payment)).is_some()
+    storage::payments::by_key(&claim_key(payment)).is_some()
 }
 
 /// Decides what becomes of a request with a payment, and does it.
@@ -92,7 +93,8 @@ pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest) -> Answe
         None => RouteKey::new(method, path.clone()),
     };
     let request = PaymentRequest {
-        purchase: Purchase::Route { route: key, path },
+        purchase: Purchase::Route(RouteKey::new(method, path)),
+        route: key,
         payment,
         fingerprint,
         name: None,

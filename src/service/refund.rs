@@ -15,6 +15,7 @@ use crate::{
         liability::{paying_account, refunds_by_itself},
         outgoing::{LOCK, Outgoing, Step, Written, refund_memo},
         payment::{Event, FailureKind, Payment, RefundCause, RefundProblem, State},
+        rail::TxRef,
         roles::Unauthorized,
         settlement::Claimant,
     },
@@ -26,7 +27,7 @@ use crate::{
         role, schedule,
     },
     storage::{self, liabilities, payments::Change, recovery::RefundProgress},
-    types::{Account, BlockIndex, NonceKey, PaymentId, Seconds},
+    types::{Account, BlockIndex, ClaimKey, PaymentId, Seconds},
 };
 
 /// A reading of the block log takes less.
@@ -81,7 +82,7 @@ pub fn leave_to_merchant<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Paym
     let caller = runtime.caller();
     role(runtime, &caller).may_administer()?;
     let key = storage::payments::key_of(id).ok_or(RefundError::UnknownPayment)?;
-    let payment = storage::payments::by_nonce(&key).ok_or(RefundError::UnknownPayment)?;
+    let payment = storage::payments::by_key(&key).ok_or(RefundError::UnknownPayment)?;
     if let State::Refunding {
         problem: RefundProblem::MerchantPays,
         ..
@@ -102,7 +103,7 @@ pub fn leave_to_merchant<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Paym
 }
 
 /// Takes the next step of this refund, due or not; when the next one is due is in the schedule.
-pub async fn step<R: Runtime>(runtime: &R, key: &NonceKey) {
+pub async fn step<R: Runtime>(runtime: &R, key: &ClaimKey) {
     let now = runtime.now();
     let Some((payment, refund)) = owed(key) else {
         return;
@@ -125,8 +126,8 @@ pub async fn step<R: Runtime>(runtime: &R, key: &NonceKey) {
     }
 }
 
-fn owed(key: &NonceKey) -> Option<(Payment, Outgoing)> {
-    let payment = storage::payments::by_nonce(key)?;
+fn owed(key: &ClaimKey) -> Option<(Payment, Outgoing)> {
+    let payment = storage::payments::by_key(key)?;
     let refunding = matches!(payment.state, State::Refunding { .. });
     Some((payment, liabilities::refund(key)?)).filter(|_| refunding)
 }
@@ -137,7 +138,7 @@ fn source<R: Runtime>(runtime: &R, payment: &Payment) -> Account {
 
 async fn ask<R: Runtime>(
     runtime: &R,
-    key: &NonceKey,
+    key: &ClaimKey,
     payment: &Payment,
     mut refund: Outgoing,
     written: Written,
@@ -193,7 +194,9 @@ async fn ask<R: Runtime>(
     };
     let journal = RefundRow { key, payment };
     let change = match payout::send(runtime, &payout, &journal, refund, written, fresh).await {
-        Sent::Moved(block) => Event::RefundMoved { block },
+        Sent::Moved(block) => Event::RefundMoved {
+            tx: TxRef::Block(block),
+        },
         Sent::Overtaken => return,
         Sent::NotMoved { failure, .. } if failure.kind == FailureKind::InsufficientFunds => {
             Event::RefundFailed(RefundProblem::InsufficientFunds)
@@ -208,7 +211,7 @@ async fn ask<R: Runtime>(
 
 /// Where it stands how the refund of a payment stands.
 struct RefundRow<'a> {
-    key: &'a NonceKey,
+    key: &'a ClaimKey,
     payment: &'a Payment,
 }
 
@@ -224,14 +227,14 @@ impl Journal for RefundRow<'_> {
 
 /// A block that was there before a refund that is asked for now.
 fn block_before(payment: &Payment) -> Option<BlockIndex> {
-    let of_payment = payment.state.moved().map(|(block, _)| block);
+    let of_payment = payment.state.moved().map(|(TxRef::Block(block), _)| block);
     of_payment.max(storage::claims::highest_block(&payment.ledger))
 }
 
 /// Looks in the ledger's block log for a transfer that can be asked for no more.
 async fn look_up<R: Runtime>(
     runtime: &R,
-    key: &NonceKey,
+    key: &ClaimKey,
     payment: &Payment,
     mut refund: Outgoing,
     written: Written,
@@ -267,7 +270,9 @@ async fn look_up<R: Runtime>(
         if let Some(index) = storage::payments::book_index(key) {
             storage::claims::take(&payment.ledger, block, Claimant::Refund(index), now);
         }
-        let moved = Change::Event(Event::RefundMoved { block });
+        let moved = Change::Event(Event::RefundMoved {
+            tx: TxRef::Block(block),
+        });
         // Fails only if the payment is refunded already.
         let _ = storage::payments::record(key, moved, now);
         return;

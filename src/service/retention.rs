@@ -24,7 +24,7 @@ pub fn sweep<R: Runtime>(runtime: &R) {
     let now = runtime.now();
     let retention = storage::config::read().limits.retention;
     for key in storage::payments::due(Lane::Undelivered, now, STEP) {
-        let Some(payment) = storage::payments::by_nonce(&key) else {
+        let Some(payment) = storage::payments::by_key(&key) else {
             continue;
         };
         let due = refund::due(runtime, &payment, RefundCause::NotFetched);

@@ -9,7 +9,7 @@ use crate::{
         liabilities,
         payments::{self, Lane},
     },
-    types::{Account, NonceKey, canonical},
+    types::{Account, ClaimKey, canonical},
 };
 use candid::Principal;
 
@@ -67,6 +67,6 @@ pub fn rebuild() {
         .flat_map(|lane| payments::in_lane(lane, None, usize::MAX));
     // Nothing is to be done for refunds that wait, so they are in no lane.
     let waiting = payments::waiting(0, usize::MAX);
-    let in_lanes: Vec<(NonceKey, Payment)> = in_lanes.collect();
+    let in_lanes: Vec<(ClaimKey, Payment)> = in_lanes.collect();
     liabilities::rebuild(&in_lanes, waiting.iter().map(|(_, payment)| payment));
 }

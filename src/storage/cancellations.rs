@@ -8,7 +8,7 @@
 use crate::{
     storable_row,
     storage::{codec::StoredPrincipal, memory},
-    types::{NonceKey, TimestampNs},
+    types::{ClaimKey, TimestampNs},
 };
 use candid::Principal;
 use ic_stable_structures::StableBTreeMap;
@@ -41,7 +41,7 @@ struct CancellationRow {
 storable_row!(CancellationRow, max 48);
 
 struct Tables {
-    by_nonce: StableBTreeMap<[u8; 16], CancellationRow, memory::Memory>,
+    by_key: StableBTreeMap<[u8; 16], CancellationRow, memory::Memory>,
     by_expiry: StableBTreeMap<(u64, [u8; 16]), (), memory::Memory>,
     /// How many each principal has; at most [`MAX_CANCELLATIONS`] in all.
     per_payer: BTreeMap<Principal, u32>,
@@ -49,14 +49,14 @@ struct Tables {
 
 thread_local! {
     static TABLES: RefCell<Tables> = RefCell::new({
-        let by_nonce: StableBTreeMap<_, CancellationRow, _> =
+        let by_key: StableBTreeMap<_, CancellationRow, _> =
             StableBTreeMap::init(memory::get(memory::CANCELLATIONS));
         let mut per_payer = BTreeMap::new();
-        for row in by_nonce.values() {
+        for row in by_key.values() {
             *per_payer.entry(row.payer.0).or_default() += 1;
         }
         Tables {
-            by_nonce,
+            by_key,
             by_expiry: StableBTreeMap::init(memory::get(memory::CANCELLATIONS_BY_EXPIRY)),
             per_payer,
         }
@@ -71,26 +71,26 @@ pub struct TooManyCancellations {
 }
 
 /// Whether this nonce is cancelled.
-pub fn contains(key: &NonceKey) -> bool {
-    TABLES.with_borrow(|tables| tables.by_nonce.contains_key(&key.0))
+pub fn contains(key: &ClaimKey) -> bool {
+    TABLES.with_borrow(|tables| tables.by_key.contains_key(&key.0))
 }
 
 /// Cancels a nonce until `valid_before_seconds`; cancelling again prolongs it, never shortens it.
 pub fn insert(
-    key: NonceKey,
+    key: ClaimKey,
     payer: Principal,
     valid_before_seconds: u64,
     now: TimestampNs,
 ) -> Result<(), TooManyCancellations> {
     TABLES.with_borrow_mut(|tables| {
         tables.drop_expired(now);
-        let known = tables.by_nonce.get(&key.0);
+        let known = tables.by_key.get(&key.0);
         if known.is_some_and(|known| known.valid_before_seconds >= valid_before_seconds) {
             return Ok(());
         }
         // One that is prolonged takes no room that it had not.
         if known.is_none() {
-            let Some(limit) = share(tables.by_nonce.len()) else {
+            let Some(limit) = share(tables.by_key.len()) else {
                 return Err(TooManyCancellations {
                     limit: MAX_CANCELLATIONS,
                 });
@@ -104,7 +104,7 @@ pub fn insert(
             payer: StoredPrincipal(payer),
             valid_before_seconds,
         };
-        tables.by_nonce.insert(key.0, row);
+        tables.by_key.insert(key.0, row);
         tables.by_expiry.insert((valid_before_seconds, key.0), ());
         *tables.per_payer.entry(payer).or_default() += 1;
         Ok(())
@@ -133,7 +133,7 @@ impl Tables {
     }
 
     fn remove(&mut self, key: [u8; 16]) {
-        let Some(row) = self.by_nonce.remove(&key) else {
+        let Some(row) = self.by_key.remove(&key) else {
             return;
         };
         self.by_expiry.remove(&(row.valid_before_seconds, key));
@@ -155,10 +155,10 @@ impl Tables {
 mod tests {
     use super::*;
 
-    fn key(n: u32) -> NonceKey {
+    fn key(n: u32) -> ClaimKey {
         let mut bytes = [0; 16];
         bytes[..4].copy_from_slice(&n.to_be_bytes());
-        NonceKey(bytes)
+        ClaimKey(bytes)
     }
 
     const NOW: TimestampNs = TimestampNs(1_000_000_000_000);
@@ -186,10 +186,10 @@ mod tests {
         assert!(contains(&key(1_001)));
         TABLES.with_borrow(|tables| {
             assert_eq!(
-                tables.by_nonce.len(),
+                tables.by_key.len(),
                 u64::from(MAX_PER_PRINCIPAL) + 2 - SWEEP as u64
             );
-            assert_eq!(tables.by_nonce.len(), tables.by_expiry.len());
+            assert_eq!(tables.by_key.len(), tables.by_expiry.len());
         });
     }
 

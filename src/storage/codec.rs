@@ -3,7 +3,10 @@
 //! A row's fields are only ever added, as options, with new numbers. A change that this cannot express
 //! gets a new version byte, and the old one stays readable.
 
-use crate::types::{Account, Amount};
+use crate::{
+    domain::rail::TxRef,
+    types::{Account, Amount, BlockIndex},
+};
 use candid::Principal;
 use minicbor::{
     Decode, Decoder, Encode, Encoder,
@@ -146,6 +149,26 @@ impl<'b, C> Decode<'b, C> for StoredU128 {
             return Ok(StoredU128(u128::from_be_bytes(bytes)));
         }
         d.u64().map(|small| StoredU128(small.into()))
+    }
+}
+
+/// A transaction: the number of a block as a CBOR integer. A byte string of 32 bytes is reserved for the hash of a
+/// transaction, and no version reads one yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredTxRef(pub TxRef);
+
+impl<C> Encode<C> for StoredTxRef {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
+        match self.0 {
+            TxRef::Block(block) => e.u64(block.0)?.ok(),
+        }
+    }
+}
+
+impl<'b, C> Decode<'b, C> for StoredTxRef {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
+        d.u64()
+            .map(|block| StoredTxRef(TxRef::Block(BlockIndex(block))))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     storable_row,
     storage::memory,
-    types::{NonceKey, PaymentName, Proof, TimestampNs},
+    types::{ClaimKey, PaymentName, Proof, TimestampNs},
 };
 use ic_stable_structures::StableBTreeMap;
 use minicbor::{Decode, Encode};
@@ -16,7 +16,7 @@ pub const MAX_IDENTIFIERS: u64 = if cfg!(test) { 100 } else { 1_000_000 };
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound {
     /// Which nonce of which payer it uses.
-    pub nonce: NonceKey,
+    pub nonce: ClaimKey,
     /// Its proof: another authorization with this nonce is another payment.
     pub proof: Proof,
 }
@@ -37,7 +37,7 @@ storable_row!(Row, max 64);
 impl Row {
     fn bound(&self) -> Bound {
         Bound {
-            nonce: NonceKey(self.nonce),
+            nonce: ClaimKey(self.nonce),
             proof: Proof(self.proof),
         }
     }
@@ -111,7 +111,7 @@ mod tests {
 
     fn bound(n: u8) -> Bound {
         Bound {
-            nonce: NonceKey([n; 16]),
+            nonce: ClaimKey([n; 16]),
             proof: Proof([n; 16]),
         }
     }

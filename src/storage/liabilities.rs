@@ -3,7 +3,7 @@
 //! | table | key | what | size |
 //! |---|---|---|---|
 //! | owed | ledger, subaccount | totals of what is owed out of this account of the canister, and of what waits for a controller | accounts with something owed |
-//! | refunds | nonce key | where the refund of a payment stands | payments that are being refunded |
+//! | refunds | claim key | where the refund of a payment stands | payments that are being refunded |
 //!
 //! Totals follow the states of payments: [`note`] is part of every change of state. A payment to somebody
 //! else's account that is never refunded costs nothing here.
@@ -18,7 +18,7 @@ use crate::{
     },
     storable_row,
     storage::{codec::StoredU128, ledgers, memory},
-    types::{Account, Amount, NonceKey, TimestampNs},
+    types::{Account, Amount, ClaimKey, TimestampNs},
 };
 use candid::Principal;
 use ic_stable_structures::StableBTreeMap;
@@ -182,13 +182,13 @@ pub fn set_canister(canister: Principal) {
 
 /// Notes that `payment` has come to its state from `before`: the totals follow, and a refund that has
 /// become due is put down.
-pub(super) fn note(key: &NonceKey, before: Option<&State>, payment: &Payment) {
+pub(super) fn note(key: &ClaimKey, before: Option<&State>, payment: &Payment) {
     with_mut(|tables| tables.note(key, before, payment));
 }
 
 /// Makes the totals anew from the payments that count in them; `waiting` are those whose refunds wait.
 pub(super) fn rebuild<'a>(
-    payments: &[(NonceKey, Payment)],
+    payments: &[(ClaimKey, Payment)],
     waiting: impl Iterator<Item = &'a Payment>,
 ) {
     with_mut(|tables| {
@@ -228,12 +228,12 @@ pub(super) fn canister() -> Option<Principal> {
 }
 
 /// Where the refund of this payment stands, if it is owed.
-pub fn refund(key: &NonceKey) -> Option<Outgoing> {
+pub fn refund(key: &ClaimKey) -> Option<Outgoing> {
     with(|tables| tables.refunds.get(&key.0)).map(Outgoing::from)
 }
 
 /// Puts down where the refund of this payment stands. Does nothing if it is not owed.
-pub fn put_refund(key: &NonceKey, payment: &Payment, refund: &Outgoing) {
+pub fn put_refund(key: &ClaimKey, payment: &Payment, refund: &Outgoing) {
     with_mut(|tables| {
         if !tables.refunds.contains_key(&key.0) {
             return;
@@ -300,7 +300,7 @@ impl Tables {
         rows.collect()
     }
 
-    fn note(&mut self, key: &NonceKey, before: Option<&State>, payment: &Payment) {
+    fn note(&mut self, key: &ClaimKey, before: Option<&State>, payment: &Payment) {
         let old = before.map_or(Burden::None, |state| self.burden_of(state, payment));
         let new = self.burden_of(&payment.state, payment);
         if old == new {
@@ -317,7 +317,7 @@ impl Tables {
     }
 
     /// What this payment's refund may take from now on, if it is in doubt.
-    fn doubt(&mut self, key: &NonceKey, payment: &Payment, written: Option<Written>) {
+    fn doubt(&mut self, key: &ClaimKey, payment: &Payment, written: Option<Written>) {
         if let Some((account, amount, fee)) = self.doubts.get(&key.0).copied() {
             if written.is_some_and(|written| written.fee == fee) {
                 return;

@@ -21,17 +21,17 @@ pub const ROUTES: MemoryId = MemoryId::new(3);
 pub const CONTENT: MemoryId = MemoryId::new(4);
 /// Unfinished uploads by id: [`super::uploads`].
 pub const UPLOADS: MemoryId = MemoryId::new(5);
-/// Payments that are being settled or unknown, by nonce key: [`super::payments`].
+/// Payments that are being settled or unknown, by claim key: [`super::payments`].
 pub const JOURNAL: MemoryId = MemoryId::new(6);
 /// Offsets of settled payments by sequence: [`super::payments`].
 pub const BOOKS_INDEX: MemoryId = MemoryId::new(7);
 /// Settled payments: [`super::payments`].
 pub const BOOKS_DATA: MemoryId = MemoryId::new(8);
-/// Sequence of a settled payment by nonce key: [`super::payments`].
-pub const BOOKS_BY_NONCE: MemoryId = MemoryId::new(9);
+/// Sequence of a settled payment by claim key: [`super::payments`].
+pub const BOOKS_BY_KEY: MemoryId = MemoryId::new(9);
 /// Sequence of a settled payment by the first half of its id: [`super::payments`].
 pub const BOOKS_BY_ID: MemoryId = MemoryId::new(10);
-/// The latest failures by nonce key: [`super::payments`].
+/// The latest failures by claim key: [`super::payments`].
 pub const FAILURES: MemoryId = MemoryId::new(11);
 /// The order of the failures: [`super::payments`].
 pub const FAILURES_BY_NUMBER: MemoryId = MemoryId::new(12);
@@ -53,7 +53,7 @@ pub const RESPONSES: MemoryId = MemoryId::new(19);
 
 /// What is owed out of each account of the canister: [`super::liabilities`].
 pub const OWED: MemoryId = MemoryId::new(22);
-/// Where refunds stand, by nonce key: [`super::liabilities`].
+/// Where refunds stand, by claim key: [`super::liabilities`].
 pub const REFUNDS: MemoryId = MemoryId::new(23);
 /// Withdrawals by ledger and time: [`super::withdrawals`].
 pub const WITHDRAWALS: MemoryId = MemoryId::new(24);

@@ -3,7 +3,7 @@
 
 use crate::{
     domain::capacity::{MAX_LAPSED, MAX_OPEN},
-    types::{BlockIndex, NonceKey, TimestampNs},
+    types::{BlockIndex, ClaimKey, TimestampNs},
 };
 use candid::Principal;
 use std::{
@@ -35,8 +35,8 @@ pub struct RefundProgress {
 
 #[derive(Default)]
 struct Heap {
-    progress: BTreeMap<NonceKey, Progress>,
-    refunds: BTreeMap<NonceKey, RefundProgress>,
+    progress: BTreeMap<ClaimKey, Progress>,
+    refunds: BTreeMap<ClaimKey, RefundProgress>,
     reading: BTreeSet<Principal>,
     said: BTreeSet<(Principal, BlockIndex)>,
 }
@@ -46,12 +46,12 @@ thread_local! {
 }
 
 /// How far the search for this payment has come.
-pub fn progress(key: &NonceKey) -> Progress {
+pub fn progress(key: &ClaimKey) -> Progress {
     HEAP.with_borrow(|heap| heap.progress.get(key).cloned().unwrap_or_default())
 }
 
 /// Notes how far it has come.
-pub fn note(key: NonceKey, progress: Progress) {
+pub fn note(key: ClaimKey, progress: Progress) {
     HEAP.with_borrow_mut(|heap| {
         // Payments that end otherwise leave their progress behind; reading again costs little.
         if heap.progress.len() as u64 > 2 * (MAX_OPEN + MAX_LAPSED) {
@@ -62,17 +62,17 @@ pub fn note(key: NonceKey, progress: Progress) {
 }
 
 /// The search for this payment is over.
-pub fn forget(key: &NonceKey) {
+pub fn forget(key: &ClaimKey) {
     HEAP.with_borrow_mut(|heap| heap.progress.remove(key));
 }
 
 /// How far the search for the refund of this payment has come, if it is not over.
-pub fn refund_progress(key: &NonceKey) -> Option<RefundProgress> {
+pub fn refund_progress(key: &ClaimKey) -> Option<RefundProgress> {
     HEAP.with_borrow(|heap| heap.refunds.get(key).cloned())
 }
 
 /// Notes how far it has come, or that it is over.
-pub fn note_refund(key: &NonceKey, progress: Option<RefundProgress>) {
+pub fn note_refund(key: &ClaimKey, progress: Option<RefundProgress>) {
     HEAP.with_borrow_mut(|heap| match progress {
         Some(progress) => {
             if heap.refunds.len() as u64 > 2 * MAX_OPEN {

@@ -61,23 +61,34 @@ impl From<[u8; 32]> for PaymentName {
     }
 }
 
-/// What makes an authorization single-use: the payer's principal and the nonce, hashed.
-///
-/// All accounts of one principal share one space of nonces. 16 bytes, as for [`Fingerprint`]: nobody can
-/// find a nonce of his own that uses up somebody else's.
+/// Who sells, on a canister that several merchants share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NonceKey(pub [u8; 16]);
+pub struct MerchantId(pub u32);
 
-impl NonceKey {
-    /// The key of this payer's nonce.
-    pub fn new(payer: &Principal, nonce: &Nonce) -> Self {
-        // The nonce has a fixed length, so the two parts cannot run into each other.
+impl MerchantId {
+    /// The deployer of the canister: the only merchant today.
+    pub const DEPLOYER: MerchantId = MerchantId(0);
+}
+
+/// What makes an authorization single-use (the *consumption key* of x402), hashed. While a payment holds it, no other
+/// payment with the same key is taken.
+///
+/// Each rail makes its keys from parts of its own, after a tag that no other rail has. 16 bytes, as for
+/// [`Fingerprint`]: nobody can find an authorization of his own that uses up somebody else's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClaimKey(pub [u8; 16]);
+
+impl ClaimKey {
+    /// The key of this payer's nonce on the rail `icrc2`. All accounts of one principal share one space of nonces.
+    pub fn icrc2(payer: &Principal, nonce: &Nonce) -> Self {
+        // The tag ends with a zero byte and the nonce has a fixed length, so the parts cannot run into each other.
         let hash: [u8; 32] = Sha256::new()
+            .chain_update(b"icrc2\0")
             .chain_update(nonce.0)
             .chain_update(payer.as_slice())
             .finalize()
             .into();
-        NonceKey(first_half(hash))
+        ClaimKey(first_half(hash))
     }
 }
 
@@ -104,10 +115,10 @@ mod tests {
     #[test]
     fn nonce_keys_differ_by_payer_and_by_nonce() {
         let (a, b) = (Principal::from_slice(&[1]), Principal::from_slice(&[2]));
-        let key = NonceKey::new(&a, &Nonce([7; 32]));
-        assert_eq!(key, NonceKey::new(&a, &Nonce([7; 32])));
-        assert_ne!(key, NonceKey::new(&b, &Nonce([7; 32])));
-        assert_ne!(key, NonceKey::new(&a, &Nonce([8; 32])));
+        let key = ClaimKey::icrc2(&a, &Nonce([7; 32]));
+        assert_eq!(key, ClaimKey::icrc2(&a, &Nonce([7; 32])));
+        assert_ne!(key, ClaimKey::icrc2(&b, &Nonce([7; 32])));
+        assert_ne!(key, ClaimKey::icrc2(&a, &Nonce([8; 32])));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     domain::{
         payment::{Payment, Receipt, State},
+        rail::TxRef,
         route::Route,
     },
     types::Account,
@@ -71,7 +72,7 @@ pub fn delivered(receipt: &Receipt, mime_type: &str, body: Vec<u8>) -> HttpRespo
     let outcome = SettleResponse {
         success: true,
         payer: Some(receipt.payer.to_string()),
-        transaction: receipt.block_index.0.to_string(),
+        transaction: receipt.tx.to_string(),
         network: receipt.network.clone(),
         amount: Some(receipt.amount.0.to_string()),
         extra: Some(serde_json::json!({ "paymentId": receipt.payment_id.to_string() })),
@@ -112,7 +113,7 @@ pub fn receipt(receipt: &Receipt) -> HttpResponse {
         payment_id: receipt.payment_id.to_string(),
         network: receipt.network.clone(),
         asset: receipt.ledger.to_text(),
-        transaction: receipt.block_index.0.to_string(),
+        transaction: receipt.tx.to_string(),
         pay_to: receipt.pay_to.to_string(),
         amount: receipt.amount.0.to_string(),
         fee: receipt.fee.0.to_string(),
@@ -145,7 +146,7 @@ pub fn payment(payment: &Payment) -> HttpResponse {
         network: payment.network.clone(),
         asset: payment.ledger.to_text(),
         amount: payment.amount.0.to_string(),
-        transaction: payment.state.moved().map(|(block, _)| block.0.to_string()),
+        transaction: payment.state.moved().map(|(tx, _)| tx.to_string()),
         error: None,
         refund_transaction: None,
     };
@@ -159,7 +160,10 @@ pub fn payment(payment: &Payment) -> HttpResponse {
             "failed"
         }
         State::Refunding { .. } => "refunding",
-        State::Refunded { refund_block, .. } => {
+        State::Refunded {
+            refund_tx: TxRef::Block(refund_block),
+            ..
+        } => {
             state.refund_transaction = Some(refund_block.0.to_string());
             "refunded"
         }

@@ -12,7 +12,7 @@ use super::{
     url::{RequestUrl, UrlError},
 };
 use crate::{
-    domain::{purchase::PayOutcome, route::Route},
+    domain::{request::PayOutcome, route::Route},
     runtime::Runtime,
     service::{
         self,
@@ -129,7 +129,7 @@ fn processed(
             response::not_settled(seller, Code::SettlementPending, None, &payer, transaction)
         }
         PayOutcome::Duplicate { payer, receipt, .. } => {
-            let transaction = receipt.map(|receipt| receipt.block_index.0.to_string());
+            let transaction = receipt.map(|receipt| receipt.tx.to_string());
             response::not_settled(
                 seller,
                 Code::DuplicateSettlement,

@@ -2,9 +2,12 @@
 
 use super::{Account, InvalidArgument};
 use crate::{
-    domain::payment::{
-        Doubt, FailureKind, Payment as BookedPayment, Receipt as BookedReceipt, RefundCause,
-        RefundProblem, State,
+    domain::{
+        payment::{
+            Doubt, FailureKind, Payment as BookedPayment, Receipt as BookedReceipt, RefundCause,
+            RefundProblem, State,
+        },
+        rail::TxRef,
     },
     service::{
         payments::{Page, PageError},
@@ -183,42 +186,38 @@ impl From<State> for PaymentStatus {
     fn from(state: State) -> Self {
         match state {
             State::Reserved | State::Settling { .. } => PaymentStatus::Settling,
-            State::Settled { block, at } => PaymentStatus::Settled {
-                block_index: Nat::from(block.0),
+            State::Settled { tx, at } => PaymentStatus::Settled {
+                block_index: number(tx),
                 settled_at: at.0,
             },
-            State::Delivered {
-                block,
-                settled_at,
-                at,
-            } => PaymentStatus::Delivered {
-                block_index: Nat::from(block.0),
+            State::Delivered { tx, settled_at, at } => PaymentStatus::Delivered {
+                block_index: number(tx),
                 settled_at: settled_at.0,
                 delivered_at: at.0,
             },
             State::Refunding {
-                block,
+                tx,
                 settled_at,
                 since,
                 attempts,
                 problem,
                 ..
             } => PaymentStatus::Refunding {
-                block_index: Nat::from(block.0),
+                block_index: number(tx),
                 settled_at: settled_at.0,
                 since: since.0,
                 attempts,
                 problem: problem.text().into(),
             },
             State::Refunded {
-                block,
+                tx,
                 settled_at,
-                refund_block,
+                refund_tx,
                 at,
             } => PaymentStatus::Refunded {
-                block_index: Nat::from(block.0),
+                block_index: number(tx),
                 settled_at: settled_at.0,
-                refund_block_index: Nat::from(refund_block.0),
+                refund_block_index: number(refund_tx),
                 refunded_at: at.0,
             },
             State::Failed { failure, at } => PaymentStatus::Failed {
@@ -255,8 +254,8 @@ impl Payment {
             pay_to: payment.to.into(),
             amount: Nat::from(payment.amount.0),
             fee: Nat::from(payment.fee.0),
-            method: Some(payment.request.method.to_string()),
-            path: Some(payment.request.path),
+            method: Some(payment.purchase.request().method.to_string()),
+            path: Some(payment.purchase.request().path.clone()),
             created_at: payment.created_at.0,
             status: payment.state.into(),
         }
@@ -285,13 +284,19 @@ impl Receipt {
     }
 }
 
+/// The number of the block that proves that money moved.
+fn number(tx: TxRef) -> Nat {
+    let TxRef::Block(block) = tx;
+    Nat::from(block.0)
+}
+
 impl From<BookedReceipt> for Receipt {
     fn from(receipt: BookedReceipt) -> Self {
         Receipt {
             payment_id: ByteBuf::from(receipt.payment_id.0.to_vec()),
             network: receipt.network,
             ledger: receipt.ledger,
-            block_index: Nat::from(receipt.block_index.0),
+            block_index: number(receipt.tx),
             payer: Some(receipt.payer.into()),
             pay_to: receipt.pay_to.into(),
             amount: Nat::from(receipt.amount.0),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{domain::payment::Failure, types::BlockIndex};
+use crate::{domain::payment::Failure, domain::rail::TxRef, types::BlockIndex};
 
 const NOW: TimestampNs = TimestampNs(1_000_000_000_000);
 
@@ -235,7 +235,7 @@ fn a_payer_who_only_fails_is_slowed_down_and_one_success_ends_it() {
         Err(NoCapacity::FailingPayer)
     );
     let settled = State::Settled {
-        block: BlockIndex(1),
+        tx: TxRef::Block(BlockIndex(1)),
         at: NOW,
     };
     failing.note(payer, &settled, NOW);
@@ -279,7 +279,7 @@ fn a_ledger_that_answers_unclearly_gets_a_pause_and_then_one_payment() {
     load.ledger.note(
         true,
         &State::Settled {
-            block: BlockIndex(1),
+            tx: TxRef::Block(BlockIndex(1)),
             at: later,
         },
         later,

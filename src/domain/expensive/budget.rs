@@ -3,7 +3,7 @@
 //! The budget of a minute keeps them from taking the canister's time, the budget of a day from taking its cycles:
 //! whoever forges chains for days takes a tenth of the spare cycles at most, so that ordinary payments go on.
 
-use crate::types::{Cycles, NonceKey, Seconds, TimestampNs};
+use crate::types::{ClaimKey, Cycles, Seconds, TimestampNs};
 use std::collections::{BTreeMap, VecDeque};
 use x402_icp::signature::MAX_CHAIN_COST;
 
@@ -56,7 +56,7 @@ struct Taken {
     at: TimestampNs,
     cost: u64,
     /// The payment that was verified, if its proof holds.
-    by: Option<NonceKey>,
+    by: Option<ClaimKey>,
 }
 
 impl Budget {
@@ -87,7 +87,7 @@ impl Budget {
     }
 
     /// Notes that the last verification is that of this payment, whose proof holds.
-    pub(super) fn last_is_of(&mut self, payment: NonceKey) {
+    pub(super) fn last_is_of(&mut self, payment: ClaimKey) {
         if let Some(taken) = self.taken.back_mut() {
             taken.by = Some(payment);
         }
@@ -101,7 +101,7 @@ impl Budget {
     }
 
     /// Gives back what the verification of this payment took.
-    pub(super) fn give_back(&mut self, payment: &NonceKey) {
+    pub(super) fn give_back(&mut self, payment: &ClaimKey) {
         while let Some(at) = self.taken.iter().position(|t| t.by == Some(*payment))
             && let Some(taken) = self.taken.remove(at)
         {
@@ -212,7 +212,7 @@ mod tests {
     fn what_paid_in_time_is_taken_from_neither_minute_nor_day() {
         let budget = &mut Budget::default();
         for n in 0..100 {
-            let payment = NonceKey([n; 16]);
+            let payment = ClaimKey([n; 16]);
             let at = later(u32::from(n) * 700);
             assert_eq!(budget.take(MAX_CHAIN_COST, POOR, at), Ok(()), "{n}");
             budget.last_is_of(payment);
@@ -223,7 +223,7 @@ mod tests {
         }
         assert!(budget.hours.len() <= 25 && budget.taken.is_empty());
         // Too late.
-        let payment = NonceKey([200; 16]);
+        let payment = ClaimKey([200; 16]);
         assert_eq!(budget.take(MAX_CHAIN_COST, POOR, later(80_000)), Ok(()));
         budget.last_is_of(payment);
         budget.pass_time(later(80_600));

@@ -1,6 +1,6 @@
 //! Digests of proofs, each until a time, and no more of them than a limit.
 
-use crate::types::{NonceKey, TimestampNs};
+use crate::types::{ClaimKey, TimestampNs};
 use std::collections::BTreeMap;
 
 /// Digests, each until a time; beyond the limit the oldest makes room.
@@ -11,7 +11,7 @@ pub(super) struct Remembered {
     /// The same digests by their [`Known::number`]: the oldest first.
     order: BTreeMap<u64, [u8; 32]>,
     /// The same digests by the payment that used them last, if one did.
-    users: BTreeMap<NonceKey, [u8; 32]>,
+    users: BTreeMap<ClaimKey, [u8; 32]>,
     inserted: u64,
 }
 
@@ -19,7 +19,7 @@ pub(super) struct Remembered {
 struct Known {
     until: TimestampNs,
     number: u64,
-    user: Option<NonceKey>,
+    user: Option<ClaimKey>,
 }
 
 impl Remembered {
@@ -44,7 +44,7 @@ impl Remembered {
         &mut self,
         digest: [u8; 32],
         until: TimestampNs,
-        user: Option<NonceKey>,
+        user: Option<ClaimKey>,
         now: TimestampNs,
     ) {
         if let Some(known) = self.known.get_mut(&digest) {
@@ -67,7 +67,7 @@ impl Remembered {
     }
 
     /// Notes that this payment is the last that used the digest, if it is known.
-    pub(super) fn used_by(&mut self, digest: &[u8; 32], user: NonceKey) {
+    pub(super) fn used_by(&mut self, digest: &[u8; 32], user: ClaimKey) {
         let Some(known) = self.known.get_mut(digest) else {
             return;
         };
@@ -83,7 +83,7 @@ impl Remembered {
     }
 
     /// Forgets the digest that this payment used last; returns it, and until when it was to be remembered.
-    pub(super) fn take_used_by(&mut self, user: &NonceKey) -> Option<([u8; 32], TimestampNs)> {
+    pub(super) fn take_used_by(&mut self, user: &ClaimKey) -> Option<([u8; 32], TimestampNs)> {
         let digest = *self.users.get(user)?;
         Some((digest, self.remove(&digest)?))
     }
@@ -130,8 +130,8 @@ mod tests {
         [n; 32]
     }
 
-    fn user(n: u8) -> Option<NonceKey> {
-        Some(NonceKey([n; 16]))
+    fn user(n: u8) -> Option<ClaimKey> {
+        Some(ClaimKey([n; 16]))
     }
 
     #[test]
@@ -159,13 +159,13 @@ mod tests {
     fn a_digest_is_found_by_the_payment_that_used_it_last() {
         let mut memory = Remembered::of(2);
         memory.insert(digest(1), NOW.plus(Seconds(9)), user(1), NOW);
-        memory.used_by(&digest(1), NonceKey([2; 16]));
-        memory.used_by(&digest(9), NonceKey([9; 16]));
-        assert_eq!(memory.take_used_by(&NonceKey([1; 16])), None);
-        assert_eq!(memory.take_used_by(&NonceKey([9; 16])), None);
+        memory.used_by(&digest(1), ClaimKey([2; 16]));
+        memory.used_by(&digest(9), ClaimKey([9; 16]));
+        assert_eq!(memory.take_used_by(&ClaimKey([1; 16])), None);
+        assert_eq!(memory.take_used_by(&ClaimKey([9; 16])), None);
         // The same payment with another chain.
         memory.insert(digest(2), NOW.plus(Seconds(8)), user(2), NOW);
-        let taken = memory.take_used_by(&NonceKey([2; 16]));
+        let taken = memory.take_used_by(&ClaimKey([2; 16]));
         assert_eq!(taken, Some((digest(2), NOW.plus(Seconds(8)))));
         assert!(memory.contains(&digest(1), NOW) && !memory.contains(&digest(2), NOW));
         assert!(memory.users.is_empty());

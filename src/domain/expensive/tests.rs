@@ -66,7 +66,7 @@ impl Proof {
             signature: &self.signature,
             root_key,
         };
-        signatures.check(&chain, proved, NonceKey([7; 16]), PLENTY, at)
+        signatures.check(&chain, proved, ClaimKey([7; 16]), PLENTY, at)
     }
 }
 
@@ -277,15 +277,15 @@ fn what_a_payment_took_is_given_back_when_its_money_moved() {
     let signatures = &mut ExpensiveSignatures::default();
     for user in 0..60 {
         assert_eq!(identity(user).check(signatures, NOW), Ok(()), "user {user}");
-        signatures.paid(&NonceKey([8; 16]), NOW);
+        signatures.paid(&ClaimKey([8; 16]), NOW);
         assert_eq!(signatures.budget.verifications(), 1, "another payment");
-        signatures.paid(&NonceKey([7; 16]), NOW);
+        signatures.paid(&ClaimKey([7; 16]), NOW);
         assert_eq!(signatures.budget.verifications(), 0);
     }
     // What did not hold is not given back, whatever the same nonce pays for later.
     assert!(forged(1).check(signatures, NOW).is_err());
     assert_eq!(identity(1).check(signatures, NOW), Ok(()));
-    signatures.paid(&NonceKey([7; 16]), NOW);
+    signatures.paid(&ClaimKey([7; 16]), NOW);
     assert_eq!(signatures.budget.verifications(), 1);
 }
 
@@ -297,7 +297,7 @@ fn cheap_chain(signatures: &mut ExpensiveSignatures, n: u32) {
     payment[..4].copy_from_slice(&n.to_be_bytes());
     signatures
         .verified
-        .insert(id, UNTIL, Some(NonceKey(payment)), NOW);
+        .insert(id, UNTIL, Some(ClaimKey(payment)), NOW);
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn attack_31_cheap_chains_push_no_session_that_paid_out_of_memory() {
     let signatures = &mut ExpensiveSignatures::default();
     let payer = identity(1);
     assert_eq!(payer.check(signatures, NOW), Ok(()));
-    signatures.paid(&NonceKey([7; 16]), NOW);
+    signatures.paid(&ClaimKey([7; 16]), NOW);
     for n in 0..2 * MAX_VERIFIED as u32 {
         cheap_chain(signatures, n);
     }
@@ -326,10 +326,10 @@ fn attack_31_a_session_is_kept_that_pays_with_a_later_payment() {
     assert_eq!(payer.check(signatures, NOW), Ok(()));
     assert_eq!(payer.check(signatures, later(30)), Ok(()));
     assert_eq!((signatures.verified.len(), signatures.paid.len()), (1, 0));
-    signatures.paid(&NonceKey([7; 16]), later(31));
+    signatures.paid(&ClaimKey([7; 16]), later(31));
     assert_eq!((signatures.verified.len(), signatures.paid.len()), (0, 1));
     assert_eq!(payer.check(signatures, later(32)), Ok(()));
-    signatures.paid(&NonceKey([7; 16]), later(33));
+    signatures.paid(&ClaimKey([7; 16]), later(33));
     assert_eq!((signatures.verified.len(), signatures.paid.len()), (0, 1));
 }
 

@@ -1,8 +1,14 @@
 //! A payment with its terms, and the proof of one.
 
 use super::State;
-use crate::types::{
-    Account, Amount, BlockIndex, Fingerprint, PaymentId, Proof, RouteKey, TimestampNs,
+use crate::{
+    domain::{
+        fulfilment::Fulfilment,
+        purchase::Purchase,
+        rail::{Rail, TxRef},
+        scheme::Scheme,
+    },
+    types::{Account, Amount, Fingerprint, MerchantId, PaymentId, Proof, RouteKey, TimestampNs},
 };
 use candid::Principal;
 
@@ -11,10 +17,16 @@ use candid::Principal;
 pub struct Payment {
     /// SHA-256 of the signed message.
     pub id: PaymentId,
+    /// What the payer promised.
+    pub scheme: Scheme,
+    /// How the money moves.
+    pub rail: Rail,
     /// CAIP-2 network id.
     pub network: String,
-    /// The ledger.
+    /// The asset: on the rail [`Rail::Icrc2`] its ledger.
     pub ledger: Principal,
+    /// Who sells.
+    pub merchant: MerchantId,
     /// Who pays.
     pub from: Account,
     /// Who is paid.
@@ -23,8 +35,8 @@ pub struct Payment {
     pub amount: Amount,
     /// What the ledger gets, paid by the payer on top.
     pub fee: Amount,
-    /// What was asked for: the method and the path of the request, not the template.
-    pub request: RouteKey,
+    /// What is bought.
+    pub purchase: Purchase,
     /// The request, hashed.
     pub fingerprint: Fingerprint,
     /// The authorization as presented, hashed.
@@ -33,8 +45,8 @@ pub struct Payment {
     /// follow from what the payer signed alone, so that the ledger takes the transfer for a duplicate
     /// even if this canister has forgotten that it asked (an old snapshot was loaded).
     pub created_at: TimestampNs,
-    /// The number of the stored response that was bought; `None` for payments older than these numbers.
-    pub response: Option<u32>,
+    /// What is owed for it.
+    pub fulfilment: Fulfilment,
     /// Where it stands.
     pub state: State,
 }
@@ -48,8 +60,8 @@ pub struct Receipt {
     pub network: String,
     /// The ledger.
     pub ledger: Principal,
-    /// The block that shows the transfer.
-    pub block_index: BlockIndex,
+    /// The proof that the money moved.
+    pub tx: TxRef,
     /// Who paid.
     pub payer: Account,
     /// Who was paid.
@@ -67,7 +79,7 @@ pub struct Receipt {
 impl Payment {
     /// The receipt, if the money moved and was not given back.
     pub fn receipt(&self) -> Option<Receipt> {
-        let (block, at) = match self.state {
+        let (tx, at) = match self.state {
             State::Refunded { .. } => return None,
             ref state => state.moved()?,
         };
@@ -75,12 +87,12 @@ impl Payment {
             payment_id: self.id,
             network: self.network.clone(),
             ledger: self.ledger,
-            block_index: block,
+            tx,
             payer: self.from,
             pay_to: self.to,
             amount: self.amount,
             fee: self.fee,
-            request: self.request.clone(),
+            request: self.purchase.request().clone(),
             settled_at: at,
         })
     }

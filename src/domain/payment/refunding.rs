@@ -11,7 +11,7 @@ pub(super) fn step(
 ) -> Result<State, IllegalTransition> {
     let mut next = state.clone();
     let State::Refunding {
-        block,
+        tx,
         settled_at,
         attempts,
         problem,
@@ -27,7 +27,7 @@ pub(super) fn step(
         }
         Event::Delivered if *problem == RefundProblem::NeedsController => {
             return Ok(State::Delivered {
-                block: *block,
+                tx: *tx,
                 settled_at: *settled_at,
                 at: now,
             });
@@ -38,13 +38,11 @@ pub(super) fn step(
             *problem = RefundProblem::Unclear;
         }
         Event::RefundFailed(reason) if !reason.waits() => *problem = *reason,
-        Event::RefundMoved {
-            block: refund_block,
-        } => {
+        Event::RefundMoved { tx: refund_tx } => {
             return Ok(State::Refunded {
-                block: *block,
+                tx: *tx,
                 settled_at: *settled_at,
-                refund_block: *refund_block,
+                refund_tx: *refund_tx,
                 at: now,
             });
         }
@@ -57,6 +55,7 @@ pub(super) fn step(
 mod tests {
     use crate::{
         domain::payment::{self, Event, RefundCause, RefundProblem, State},
+        domain::rail::TxRef,
         types::{BlockIndex, TimestampNs},
     };
 
@@ -65,7 +64,7 @@ mod tests {
     #[test]
     fn a_refund_that_needs_a_controller_takes_nothing_but_approval_or_the_delivery() {
         let settled = State::Settled {
-            block: BlockIndex(8),
+            tx: TxRef::Block(BlockIndex(8)),
             at: NOW,
         };
         let due = Event::RefundDue {
@@ -82,7 +81,7 @@ mod tests {
             Event::RefundTried,
             Event::RefundFailed(RefundProblem::Refused),
             Event::RefundMoved {
-                block: BlockIndex(9),
+                tx: TxRef::Block(BlockIndex(9)),
             },
         ] {
             assert!(
@@ -93,7 +92,7 @@ mod tests {
         assert!(waits.is_owed());
         let (block, at) = (BlockIndex(8), TimestampNs(9));
         let delivered = State::Delivered {
-            block,
+            tx: TxRef::Block(block),
             settled_at: NOW,
             at,
         };
@@ -113,7 +112,10 @@ mod tests {
     #[test]
     fn a_refund_that_is_left_to_the_merchant_closes_the_delivery_and_takes_nothing_but_approval() {
         let (block, later) = (BlockIndex(8), TimestampNs(9));
-        let settled = State::Settled { block, at: NOW };
+        let settled = State::Settled {
+            tx: TxRef::Block(block),
+            at: NOW,
+        };
         let due = Event::RefundDue {
             cause: RefundCause::NotFetched,
             approved: false,
@@ -126,7 +128,7 @@ mod tests {
         ] {
             let closed = payment::step(Some(&before), &left, later).unwrap();
             let expected = State::Refunding {
-                block,
+                tx: TxRef::Block(block),
                 settled_at: NOW,
                 since,
                 attempts: 0,
@@ -137,7 +139,7 @@ mod tests {
             assert!(closed.is_waiting() && !closed.waits_for_controller());
             assert!(!closed.is_owed(), "it cannot be fetched any more");
             let made = Event::RefundMoved {
-                block: BlockIndex(9),
+                tx: TxRef::Block(BlockIndex(9)),
             };
             for event in [
                 Event::Delivered,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::{domain::rail::TxRef, types::BlockIndex};
 use proptest::prelude::*;
 
 pub(crate) fn arb_failure() -> impl Strategy<Value = Failure> {
@@ -29,7 +30,10 @@ pub(crate) fn arb_state() -> impl Strategy<Value = State> {
             attempt,
             in_vain: in_vain || attempt == 1,
         }),
-        (block(), time()).prop_map(|(block, at)| State::Settled { block, at }),
+        (block(), time()).prop_map(|(block, at)| State::Settled {
+            tx: TxRef::Block(block),
+            at
+        }),
         (arb_failure(), time()).prop_map(|(failure, at)| State::Failed { failure, at }),
         (arb_doubt(), time(), any::<u16>(), any::<bool>()).prop_map(
             |(doubt, since, attempts, in_vain)| State::Unknown {
@@ -40,7 +44,7 @@ pub(crate) fn arb_state() -> impl Strategy<Value = State> {
             }
         ),
         (block(), time(), time()).prop_map(|(block, settled_at, at)| State::Delivered {
-            block,
+            tx: TxRef::Block(block),
             settled_at,
             at
         }),
@@ -54,7 +58,7 @@ pub(crate) fn arb_state() -> impl Strategy<Value = State> {
         )
             .prop_map(|(block, settled_at, since, attempts, cause, problem)| {
                 State::Refunding {
-                    block,
+                    tx: TxRef::Block(block),
                     settled_at,
                     since,
                     attempts,
@@ -64,9 +68,9 @@ pub(crate) fn arb_state() -> impl Strategy<Value = State> {
             }),
         (block(), time(), block(), time()).prop_map(|(block, settled_at, refund_block, at)| {
             State::Refunded {
-                block,
+                tx: TxRef::Block(block),
                 settled_at,
-                refund_block,
+                refund_tx: TxRef::Block(refund_block),
                 at,
             }
         }),
@@ -79,14 +83,20 @@ pub(crate) fn arb_event() -> impl Strategy<Value = Event> {
         Just(Event::Opened),
         Just(Event::Asked),
         Just(Event::Retried),
-        block().prop_map(|block| Event::Moved { block }),
+        block().prop_map(|block| Event::Moved {
+            tx: TxRef::Block(block)
+        }),
         arb_failure().prop_map(Event::NotMoved),
         arb_doubt().prop_map(Event::InDoubt),
-        block().prop_map(|block| Event::ProvedMoved { block }),
+        block().prop_map(|block| Event::ProvedMoved {
+            tx: TxRef::Block(block)
+        }),
         arb_failure().prop_map(Event::ProvedNotMoved),
         Just(Event::Delivered),
         Just(Event::Lapsed),
-        block().prop_map(|block| Event::ResolvedMoved { block }),
+        block().prop_map(|block| Event::ResolvedMoved {
+            tx: TxRef::Block(block)
+        }),
         arb_failure().prop_map(Event::ResolvedNotMoved),
         (arb_cause(), any::<bool>())
             .prop_map(|(cause, approved)| Event::RefundDue { cause, approved }),
@@ -94,7 +104,9 @@ pub(crate) fn arb_event() -> impl Strategy<Value = Event> {
         Just(Event::RefundLeftToMerchant),
         Just(Event::RefundTried),
         arb_problem().prop_map(Event::RefundFailed),
-        block().prop_map(|block| Event::RefundMoved { block }),
+        block().prop_map(|block| Event::RefundMoved {
+            tx: TxRef::Block(block)
+        }),
     ]
 }
 
@@ -158,13 +170,26 @@ mod step {
         let settling = step(Some(&reserved), &Event::Asked, NOW).unwrap();
         assert_eq!(settling, settling_in(1));
         let block = BlockIndex(3);
-        let settled = step(Some(&settling), &Event::Moved { block }, NOW).unwrap();
-        assert_eq!(settled, State::Settled { block, at: NOW });
+        let settled = step(
+            Some(&settling),
+            &Event::Moved {
+                tx: TxRef::Block(block),
+            },
+            NOW,
+        )
+        .unwrap();
+        assert_eq!(
+            settled,
+            State::Settled {
+                tx: TxRef::Block(block),
+                at: NOW
+            }
+        );
         let later = TimestampNs(9);
         assert_eq!(
             step(Some(&settled), &Event::Delivered, later),
             Ok(State::Delivered {
-                block,
+                tx: TxRef::Block(block),
                 settled_at: NOW,
                 at: later
             })
@@ -184,11 +209,16 @@ mod step {
     fn should_believe_the_block_log_only_about_what_is_unknown() {
         let unknown = unknown(Doubt::Reject, 3, false);
         let block = BlockIndex(8);
-        let moved = Event::ProvedMoved { block };
+        let moved = Event::ProvedMoved {
+            tx: TxRef::Block(block),
+        };
         let not_moved = Event::ProvedNotMoved(failure());
         assert_eq!(
             step(Some(&unknown), &moved, NOW),
-            Ok(State::Settled { block, at: NOW })
+            Ok(State::Settled {
+                tx: TxRef::Block(block),
+                at: NOW
+            })
         );
         assert!(matches!(
             step(Some(&unknown), &not_moved, NOW),
@@ -240,8 +270,17 @@ mod step {
         assert!(lapsed.is_open() && !lapsed.is_owed());
         let block = BlockIndex(8);
         assert_eq!(
-            step(Some(&lapsed), &Event::ProvedMoved { block }, NOW),
-            Ok(State::Settled { block, at: NOW }),
+            step(
+                Some(&lapsed),
+                &Event::ProvedMoved {
+                    tx: TxRef::Block(block)
+                },
+                NOW
+            ),
+            Ok(State::Settled {
+                tx: TxRef::Block(block),
+                at: NOW
+            }),
             "a log is believed all the same"
         );
     }
@@ -336,9 +375,9 @@ mod step {
                     continue;
                 };
                 match event {
-                    Event::Moved { block }
-                    | Event::ProvedMoved { block }
-                    | Event::ResolvedMoved { block } => {
+                    Event::Moved { tx: TxRef::Block(block)}
+                    | Event::ProvedMoved { tx: TxRef::Block(block)}
+                    | Event::ResolvedMoved { tx: TxRef::Block(block)} => {
                         prop_assert!(moved.is_none() && !failed);
                         moved = Some(block);
                     }
@@ -362,7 +401,7 @@ mod step {
                     _ => {}
                 }
                 failed |= matches!(next, State::Failed { .. });
-                prop_assert_eq!(next.moved().map(|(block, _)| block), moved);
+                prop_assert_eq!(next.moved().map(|(TxRef::Block(block), _)| block), moved);
                 let goes_back = matches!(next, State::Refunding { .. } | State::Refunded { .. });
                 prop_assert!(goes_back || !closed);
                 prop_assert!(!(closed && next.is_owed()));

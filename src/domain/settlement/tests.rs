@@ -22,7 +22,7 @@ fn kind(event: Event) -> FailureKind {
 #[test]
 fn ok_and_duplicate_prove_that_money_moved() {
     let moved = Event::Moved {
-        block: BlockIndex(12),
+        tx: TxRef::Block(BlockIndex(12)),
     };
     assert_eq!(reply(Ok(Nat::from(12u8))), moved);
     assert_eq!(
@@ -43,7 +43,12 @@ fn a_block_that_was_known_before_is_no_new_transfer() {
     assert_eq!(judged(Ok(Nat::from(12u8))), doubt);
     assert_eq!(judged(Ok(Nat::from(0u8))), doubt);
     let block = BlockIndex(13);
-    assert_eq!(judged(Ok(Nat::from(13u8))), Event::Moved { block });
+    assert_eq!(
+        judged(Ok(Nat::from(13u8))),
+        Event::Moved {
+            tx: TxRef::Block(block)
+        }
+    );
     // A duplicate is an old block by its nature.
     let duplicate = Err(TransferFromError::Duplicate {
         duplicate_of: Nat::from(5u8),
@@ -51,7 +56,7 @@ fn a_block_that_was_known_before_is_no_new_transfer() {
     assert_eq!(
         judged(duplicate),
         Event::Moved {
-            block: BlockIndex(5)
+            tx: TxRef::Block(BlockIndex(5))
         }
     );
 }
@@ -106,11 +111,18 @@ fn replies_of_a_plain_transfer_are_read_alike() {
         |answer: Result<Nat, TransferError>| judged(&CallOutcome::Reply(Encode!(&answer).unwrap()));
     let n = || Nat::from(5u8);
     let block = BlockIndex(5);
-    assert_eq!(reply(Ok(n())).event, Event::Moved { block });
+    assert_eq!(
+        reply(Ok(n())).event,
+        Event::Moved {
+            tx: TxRef::Block(block)
+        }
+    );
     let duplicate_of = n();
     assert_eq!(
         reply(Err(TransferError::Duplicate { duplicate_of })).event,
-        Event::Moved { block }
+        Event::Moved {
+            tx: TxRef::Block(block)
+        }
     );
     let bad_fee = reply(Err(TransferError::BadFee { expected_fee: n() }));
     assert_eq!(bad_fee.fee, Some(Amount(5)));

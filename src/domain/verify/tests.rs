@@ -391,5 +391,5 @@ fn an_unknown_subaccount_form_does_not_change_the_payer() {
     let verified = shop.verify(payment).unwrap();
     assert_eq!(verified.from, from);
     // All accounts of a principal share one space of nonces.
-    assert_eq!(verified.nonce_key, NonceKey::new(&owner, &Nonce([7; 32])));
+    assert_eq!(verified.claim_key, ClaimKey::icrc2(&owner, &Nonce([7; 32])));
 }

@@ -4,7 +4,8 @@ use super::known;
 use crate::{
     domain::{
         payment::{Doubt, Event, Payment, RefundCause, State},
-        purchase::{Goods, PayOutcome, PaymentRequest},
+        rail::TxRef,
+        request::{Goods, PayOutcome, PaymentRequest},
         settlement::{self, CallOutcome},
     },
     runtime::Runtime,
@@ -14,27 +15,29 @@ use crate::{
         payments::{Change, RecordError},
         responses::Response,
     },
-    types::{BlockIndex, NonceKey, Proof, RouteKey, TimestampNs},
+    types::{BlockIndex, ClaimKey, Proof, TimestampNs},
 };
 
 /// Books the end of a call, and gives what was bought if this message delivers it.
 pub fn conclude<R: Runtime>(
     runtime: &R,
-    key: &NonceKey,
+    key: &ClaimKey,
     asked: Payment,
     outcome: &CallOutcome,
     known_block: Option<BlockIndex>,
-    route: Option<&RouteKey>,
+    waits: bool,
 ) -> (Payment, Option<Goods>) {
     let verdict = settlement::judge(outcome, known_block);
     fees::note(runtime, &asked.ledger, &verdict);
     let (event, now) = (verdict.event, runtime.now());
-    let goods = match (&event, route) {
-        (Event::Moved { .. }, Some(route)) => goods(&asked, route),
+    let goods = match &event {
+        Event::Moved { .. } if waits => goods(&asked),
         _ => None,
     };
     let named = match event {
-        Event::Moved { block } => Some(block),
+        Event::Moved {
+            tx: TxRef::Block(block),
+        } => Some(block),
         _ => None,
     };
     let change = match &goods {
@@ -60,48 +63,32 @@ pub fn conclude<R: Runtime>(
             };
             let doubt = Change::Event(Event::InDoubt(doubt));
             let payment = storage::payments::record(key, doubt, now).ok();
-            let known = || storage::payments::by_nonce(key);
+            let known = || storage::payments::by_key(key);
             (payment.or_else(known).unwrap_or(asked), None)
         }
     }
 }
 
 fn note_delivery(payment: &Payment, now: TimestampNs) {
-    if let Some(number) = payment.response {
-        storage::responses::note_delivery(number, now);
-    }
+    storage::responses::note_delivery(payment.fulfilment.response(), now);
 }
 
-/// What the payment bought. Payments of older versions do not say: they get what the route delivers.
-pub fn bought(payment: &Payment, route: &RouteKey) -> Option<Response> {
-    match payment.response {
-        Some(number) => storage::responses::get(number),
-        None => {
-            let route = storage::routes::get(route)?;
-            Some(Response {
-                content: route.content?,
-                mime_type: route.mime_type.clone(),
-            })
-        }
-    }
+/// What the payment bought, if it is still kept.
+pub fn bought(payment: &Payment) -> Option<Response> {
+    storage::responses::get(payment.fulfilment.response())
 }
 
 /// What the payment bought, if it is still there.
-pub fn goods(payment: &Payment, route: &RouteKey) -> Option<Goods> {
-    let Response { content, mime_type } = bought(payment, route)?;
+pub fn goods(payment: &Payment) -> Option<Goods> {
+    let Response { content, mime_type } = bought(payment)?;
     let body = storage::content::read(&content)?;
     Some(Goods { mime_type, body })
 }
 
 /// Answers with what was bought, for the first time or again. What is owed and cannot be delivered is to be paid
 /// back: for money that went to a stranger's account the payer waits for a controller ([`refund::due`]).
-pub fn deliver<R: Runtime>(
-    runtime: &R,
-    key: &NonceKey,
-    payment: Payment,
-    route: &RouteKey,
-) -> PayOutcome {
-    let goods = goods(&payment, route);
+pub fn deliver<R: Runtime>(runtime: &R, key: &ClaimKey, payment: Payment) -> PayOutcome {
+    let goods = goods(&payment);
     if matches!(payment.state, State::Delivered { .. }) {
         return outcome(payment, goods);
     }
@@ -150,17 +137,17 @@ pub fn outcome(payment: Payment, goods: Option<Goods>) -> PayOutcome {
 /// what is owed is delivered now, as to a repetition.
 pub fn answer_as_it_stands<R: Runtime>(
     runtime: &R,
-    key: &NonceKey,
+    key: &ClaimKey,
     asked: Payment,
     request: &PaymentRequest,
     proof: Proof,
 ) -> PayOutcome {
-    let payment = storage::payments::by_nonce(key).unwrap_or(asked);
+    let payment = storage::payments::by_key(key).unwrap_or(asked);
     if payment.state.moved().is_none() {
         return outcome(payment, None);
     }
     match known::answer(&payment, request, proof, runtime.now()) {
-        known::Answer::Deliver => deliver(runtime, key, payment, request.purchase.route()),
+        known::Answer::Deliver => deliver(runtime, key, payment),
         known::Answer::Final(outcome) => *outcome,
         known::Answer::AskAgain | known::Answer::OtherProof => outcome(payment, None),
     }

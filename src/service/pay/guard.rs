@@ -5,7 +5,7 @@ use crate::{
     runtime::Runtime,
     service::schedule,
     storage::{self, payments::Change},
-    types::NonceKey,
+    types::ClaimKey,
 };
 
 /// Marks the payment unknown when dropped, unless defused.
@@ -16,12 +16,12 @@ use crate::{
 #[must_use = "a guard that is dropped at once marks the payment unknown"]
 pub struct Guard<'a, R: Runtime> {
     runtime: &'a R,
-    key: Option<NonceKey>,
+    key: Option<ClaimKey>,
 }
 
 impl<'a, R: Runtime> Guard<'a, R> {
     /// Watches over the payment with this nonce, which is being settled.
-    pub fn new(runtime: &'a R, key: NonceKey) -> Self {
+    pub fn new(runtime: &'a R, key: ClaimKey) -> Self {
         Guard {
             runtime,
             key: Some(key),

@@ -3,11 +3,11 @@
 use crate::{
     domain::{
         payment::{Doubt, Event, Payment, State},
-        purchase::{PayOutcome, PaymentRequest, same_request},
+        request::{PayOutcome, PaymentRequest, same_request},
         window::DEDUP_WINDOW,
     },
     storage::{self, payments::Change},
-    types::{NonceKey, Proof, Seconds, TimestampNs},
+    types::{ClaimKey, Proof, Seconds, TimestampNs},
 };
 
 /// So many tries follow each other without a pause.
@@ -31,8 +31,8 @@ pub enum Answer {
 
 /// The payment that uses this nonce. One that has been settling for so long that its answer can come no
 /// more is unknown from now on.
-pub fn payment(key: &NonceKey, now: TimestampNs) -> Option<Payment> {
-    let payment = storage::payments::by_nonce(key)?;
+pub fn payment(key: &ClaimKey, now: TimestampNs) -> Option<Payment> {
+    let payment = storage::payments::by_key(key)?;
     if matches!(payment.state, State::Settling { .. }) && storage::payments::is_due(key, now) {
         let change = Change::Event(Event::InDoubt(Doubt::NoAnswer));
         return storage::payments::record(key, change, now).ok();
@@ -72,13 +72,15 @@ pub fn answer(
             State::Settled { .. } => return Answer::Deliver,
             State::Delivered { at, .. } if now <= at.plus(retention()) => return Answer::Deliver,
             // The money was not given back, and nobody has agreed to it.
-            state if state.waits_for_controller() && can_be_delivered(payment, request) => {
+            state
+                if state.waits_for_controller() && super::conclusion::goods(payment).is_some() =>
+            {
                 return Answer::Deliver;
             }
             state if state.moved().is_some() => duplicate(),
             State::Unknown {
                 since, attempts, ..
-            } if super::conclusion::bought(payment, request.purchase.route()).is_some()
+            } if super::conclusion::bought(payment).is_some()
                 && (*attempts < EAGER_TRIES || now >= since.plus(RETRY_PAUSE))
                 && may_ask(payment, request.payment.authorization.valid_before, now) =>
             {
@@ -96,8 +98,4 @@ pub fn answer(
         }
     };
     Answer::Final(Box::new(outcome))
-}
-
-fn can_be_delivered(payment: &Payment, request: &PaymentRequest) -> bool {
-    super::conclusion::goods(payment, request.purchase.route()).is_some()
 }

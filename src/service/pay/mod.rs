@@ -16,9 +16,11 @@ mod means;
 
 use crate::{
     domain::{
+        combination::ROUTE_BY_ICRC2,
         config::Config,
+        fulfilment::Fulfilment,
         payment::{Event, Payment, State},
-        purchase::{Goods, PayOutcome, PaymentRequest, nonce_key, proof},
+        request::{Goods, PayOutcome, PaymentRequest, claim_key, proof},
         settlement,
         verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
     },
@@ -28,7 +30,7 @@ use crate::{
         self,
         payments::{Change, NewPayment, RecordError},
     },
-    types::{BlockIndex, Fingerprint, NonceKey, Proof, RouteKey, TimestampNs},
+    types::{BlockIndex, ClaimKey, Fingerprint, MerchantId, Proof, TimestampNs},
 };
 use candid::Principal;
 use conclusion::{answer_as_it_stands, conclude, deliver, outcome};
@@ -41,14 +43,14 @@ use x402_icp::Code;
 pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutcome {
     // A timer is lost when the canister is frozen at its time: who comes next sees to what is due.
     schedule::catch_up(runtime);
-    let key = nonce_key(&request.payment);
+    let key = claim_key(&request.payment);
     let proof = proof(&request.payment);
     let known = known::payment(&key, runtime.now());
     let begun = match known {
         Some(payment) => match known::answer(&payment, &request, proof, runtime.now()) {
             known::Answer::Final(outcome) => return *outcome,
             known::Answer::Deliver => {
-                return deliver(runtime, &key, payment, request.purchase.route());
+                return deliver(runtime, &key, payment);
             }
             known::Answer::AskAgain if !can_ask(runtime, &payment.ledger) => {
                 return outcome(payment, None);
@@ -60,7 +62,7 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
     };
     match begun {
         Ok(asked) => {
-            let (payment, goods) = ask(runtime, key, asked, Some(request.purchase.route())).await;
+            let (payment, goods) = ask(runtime, key, asked, true).await;
             if goods.is_some() {
                 return outcome(payment, goods);
             }
@@ -80,7 +82,7 @@ struct Asked {
 /// Verifies the payment and journals that the ledger is about to be asked for it.
 fn open<R: Runtime>(
     runtime: &R,
-    key: &NonceKey,
+    key: &ClaimKey,
     request: &PaymentRequest,
     proof: Proof,
     nonce_used: bool,
@@ -97,7 +99,7 @@ fn open<R: Runtime>(
 }
 
 /// Journals that the ledger is about to be asked again.
-fn retry<R: Runtime>(runtime: &R, key: &NonceKey) -> Result<Asked, RecordError> {
+fn retry<R: Runtime>(runtime: &R, key: &ClaimKey) -> Result<Asked, RecordError> {
     let change = Change::Event(Event::Retried);
     let payment = storage::payments::record(key, change, runtime.now())?;
     Ok(Asked {
@@ -116,15 +118,15 @@ fn unavailable(error: RecordError) -> Refusal {
 /// The caller makes sure that the ledger may be asked at all ([`may_ask`]). A call that cannot be made now is
 /// put off. Returns the payment as it is
 /// then.
-pub async fn ask_again<R: Runtime>(runtime: &R, key: NonceKey) -> Result<Payment, RecordError> {
-    if let Some(payment) = storage::payments::by_nonce(&key)
+pub async fn ask_again<R: Runtime>(runtime: &R, key: ClaimKey) -> Result<Payment, RecordError> {
+    if let Some(payment) = storage::payments::by_key(&key)
         && !can_ask(runtime, &payment.ledger)
     {
         storage::payments::postpone(&key, runtime.now().plus(known::RETRY_PAUSE));
         return Ok(payment);
     }
     let asked = retry(runtime, &key)?;
-    Ok(ask(runtime, key, asked, None).await.0)
+    Ok(ask(runtime, key, asked, false).await.0)
 }
 
 /// Steps 2 to 8 of the verification, against what is stored.
@@ -135,7 +137,7 @@ fn admit<R: Runtime>(
     nonce_used: bool,
 ) -> Result<NewPayment, Refusal> {
     let config = storage::config::read();
-    let route = storage::routes::get(request.purchase.route())
+    let route = storage::routes::get(&request.route)
         .ok_or_else(|| Refusal::new(Code::OfferMismatch, "nothing is for sale under this path"))?;
     let offers = catalogue::all_offers(&route, &config, runtime.canister_id());
     let root_key = runtime.root_key();
@@ -148,7 +150,7 @@ fn admit<R: Runtime>(
         spare: means::spare(runtime, &config.limits),
         root_key: &root_key,
     };
-    let nonce_state = |key: &NonceKey| {
+    let nonce_state = |key: &ClaimKey| {
         if nonce_used {
             NonceState::Used
         } else if storage::cancellations::contains(key) {
@@ -163,17 +165,21 @@ fn admit<R: Runtime>(
     let verified = storage::signatures::with(|expensive| {
         verify(&request.payment, &sale, nonce_state, expensive, capacity)
     })?;
-    // Verification has seen to it that there is content.
-    let response = route
+    // Verification refuses a route without content; so does this.
+    let content = route
         .content
-        .map(|content| storage::responses::number(&content, &route.mime_type));
+        .ok_or_else(|| Refusal::new(Code::OfferMismatch, "nothing is for sale under this path"))?;
+    let response = storage::responses::number(&content, &route.mime_type);
     Ok(NewPayment {
         known_block: storage::claims::highest_block(&verified.offer.price.ledger),
-        payment: Payment {
-            response,
-            ..new_payment(&verified, &config, request, proof)
-        },
-        valid_before: Some(request.payment.authorization.valid_before),
+        payment: new_payment(
+            &verified,
+            &config,
+            request,
+            proof,
+            Fulfilment::Stored(response),
+        ),
+        valid_before: request.payment.authorization.valid_before,
     })
 }
 
@@ -182,31 +188,34 @@ fn new_payment(
     config: &Config,
     request: &PaymentRequest,
     proof: Proof,
+    fulfilment: Fulfilment,
 ) -> Payment {
     Payment {
         id: verified.id,
+        scheme: ROUTE_BY_ICRC2.scheme,
+        rail: ROUTE_BY_ICRC2.rail,
+        merchant: MerchantId::DEPLOYER,
         network: config.network.clone(),
         ledger: verified.offer.price.ledger,
         from: verified.from,
         to: verified.offer.pay_to,
         amount: verified.offer.price.amount,
         fee: verified.offer.ledger.fee,
-        request: request.purchase.request(),
+        purchase: request.purchase.clone(),
         fingerprint: Fingerprint::from(request.fingerprint),
         proof,
         created_at: TimestampNs::from_seconds(request.payment.authorization.valid_after),
-        response: None,
+        fulfilment,
         state: State::Reserved,
     }
 }
 
-/// Asks the ledger and books the answer. `route`: that of a request which waits to be answered with what
-/// was bought. Returns the payment as it is then, and what was bought if it is delivered.
+/// Asks the ledger and books the answer. `waits`: whether a request waits to be answered with what was bought. Returns the payment as it is then, and what was bought if it is delivered.
 async fn ask<R: Runtime>(
     runtime: &R,
-    key: NonceKey,
+    key: ClaimKey,
     asked: Asked,
-    route: Option<&RouteKey>,
+    waits: bool,
 ) -> (Payment, Option<Goods>) {
     let Asked {
         payment,
@@ -219,7 +228,7 @@ async fn ask<R: Runtime>(
         .call(payment.ledger, settlement::METHOD, argument)
         .await;
     // From here on a trap would undo what follows; the guard then says so in the journal.
-    let concluded = conclude(runtime, &key, payment, &outcome, known_block, route);
+    let concluded = conclude(runtime, &key, payment, &outcome, known_block, waits);
     guard.defuse();
     if concluded.0.state.moved().is_some() {
         storage::signatures::with(|expensive| expensive.paid(&key, runtime.now()));

@@ -11,12 +11,16 @@ mod refusals;
 mod unknown_outcomes;
 
 use super::{conclusion::goods, *};
-pub(crate) use crate::domain::purchase::{PayOutcome, PaymentRequest, Purchase};
+pub(crate) use crate::domain::{
+    purchase::Purchase,
+    request::{PayOutcome, PaymentRequest},
+};
 use crate::{
     domain::{
         capacity::{DOUBT_PAUSE, MAX_DOUBTS, MAX_OPEN_PER_LEDGER, MAX_OPEN_PER_PAYER},
         config::Limits,
         payment::{Doubt, FailureKind, Receipt},
+        rail::TxRef,
         route::{Price, Route, tests::draft},
         settlement::{CallOutcome, Claimant},
     },
@@ -26,7 +30,7 @@ use crate::{
     },
     service::{cancel, catalogue, content, lifecycle, payments, retention},
     storage::{config::tests::config, ledgers::tests::ledger},
-    types::{Account, Amount, Cycles, Method, Nonce, PaymentId, Seconds},
+    types::{Account, Amount, Cycles, Method, Nonce, PaymentId, RouteKey, Seconds},
 };
 use candid::{Decode, Nat};
 use ic_ed25519::PrivateKey;
@@ -124,10 +128,8 @@ impl Shop {
 
     pub(crate) fn request(&self, n: u8, nonce: u8) -> PaymentRequest {
         PaymentRequest {
-            purchase: Purchase::Route {
-                route: self.route.clone(),
-                path: "/a".into(),
-            },
+            purchase: Purchase::Route(RouteKey::new(Method::Get, "/a")),
+            route: self.route.clone(),
             payment: self.payment(n, nonce),
             fingerprint: [1; 32],
             name: None,

@@ -26,6 +26,7 @@ use crate::{
         blocklog::{self, Transfer},
         capacity::{DOUBT_PAUSE, MAX_DOUBTS},
         payment::{Doubt, Event, Failure, FailureKind, Payment, State, message},
+        rail::TxRef,
         roles::Unauthorized,
         window::FORGOTTEN,
     },
@@ -40,7 +41,7 @@ use crate::{
         payments::{Change, Lane, Opening, backoff},
         recovery::{Progress, Reading},
     },
-    types::{Account, NonceKey, PaymentId, Seconds, TimestampNs},
+    types::{Account, ClaimKey, PaymentId, Seconds, TimestampNs},
 };
 use candid::Principal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,11 +98,11 @@ pub async fn recheck<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Payment,
 /// One thing to do.
 enum Work {
     /// Ask the ledger for the same transfer again.
-    Retry(NonceKey),
+    Retry(ClaimKey),
     /// Read the log of this ledger.
     Read(Principal),
     /// Take the next step of a refund.
-    Refund(NonceKey),
+    Refund(ClaimKey),
 }
 
 async fn perform<R: Runtime>(runtime: &R, work: Work) {
@@ -159,7 +160,7 @@ fn gather<R: Runtime>(runtime: &R) -> Vec<Work> {
 }
 
 /// What is to be done for this open payment now. Notes that an answer can come no more.
-fn plan<R: Runtime>(runtime: &R, key: &NonceKey) -> Option<Work> {
+fn plan<R: Runtime>(runtime: &R, key: &ClaimKey) -> Option<Work> {
     let now = runtime.now();
     let (payment, opening) = storage::payments::opened(key)?;
     let overdue = storage::payments::is_due(key, now);
@@ -184,7 +185,7 @@ fn plan<R: Runtime>(runtime: &R, key: &NonceKey) -> Option<Work> {
 /// Holds nothing any more for a payment that was tried in vain, and that no ledger makes any more: anybody can have keys
 /// without money, and what they pay must not bind what is there. `looked_at`: when whatever could tell more of it began
 /// to be looked at. What would be too many waits until fewer have lapsed.
-fn lapse(key: &NonceKey, payment: &Payment, looked_at: TimestampNs, now: TimestampNs) {
+fn lapse(key: &ClaimKey, payment: &Payment, looked_at: TimestampNs, now: TimestampNs) {
     let too_late = looked_at > payment.created_at.plus(FORGOTTEN);
     if too_late && payment.state.can_lapse() && storage::payments::may_lapse(&payment.ledger) {
         let due = storage::payments::due_at(key);
@@ -202,9 +203,8 @@ fn lapse(key: &NonceKey, payment: &Payment, looked_at: TimestampNs, now: Timesta
 /// at the fee or the allowance before it looks for duplicates would go on refusing a transfer that it has
 /// made, and one whose word cannot be true may show the truth. The log says so at once; if it does not hold the
 /// transfer, the next turn is the transfer's again.
-fn wants_log(key: &NonceKey, payment: &Payment, opening: &Opening, now: TimestampNs) -> bool {
-    let valid_before = opening.valid_before;
-    if !valid_before.is_some_and(|valid_before| pay::may_ask(payment, valid_before, now)) {
+fn wants_log(key: &ClaimKey, payment: &Payment, opening: &Opening, now: TimestampNs) -> bool {
+    if !pay::may_ask(payment, opening.valid_before, now) {
         return true;
     }
     let searches = storage::recovery::progress(key).searches;
@@ -254,7 +254,7 @@ async fn read<R: Runtime>(runtime: &R, ledger: Principal) {
 }
 
 /// The searches of payments in this ledger that are due about now. They are put off until then.
-fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<NonceKey>, Vec<Search>) {
+fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<ClaimKey>, Vec<Search>) {
     let now = runtime.now();
     let has_log = has_log(ledger);
     let soon = storage::payments::due_in_ledger(ledger, now.plus(SHARED));
@@ -302,10 +302,12 @@ fn transfer<R: Runtime>(runtime: &R, payment: &Payment) -> Transfer {
 }
 
 /// Books what the log proves.
-fn conclude(key: &NonceKey, search: &Search, now: TimestampNs) {
+fn conclude(key: &ClaimKey, search: &Search, now: TimestampNs) {
     let too_late = |sent: TimestampNs| sent > search.wanted.created_at.plus(FORGOTTEN);
     let event = match (search.found, search.absent_at) {
-        (Some(block), _) => Event::ProvedMoved { block },
+        (Some(block), _) => Event::ProvedMoved {
+            tx: TxRef::Block(block),
+        },
         (None, Some(sent)) if too_late(sent) => {
             Event::ProvedNotMoved(failure("the ledger's block log does not hold the transfer"))
         }

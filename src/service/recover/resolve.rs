@@ -10,6 +10,7 @@
 use crate::{
     domain::{
         payment::{Event, Failure, FailureKind, Payment, RefundProblem, State, message},
+        rail::TxRef,
         roles::Unauthorized,
         window::FORGOTTEN,
     },
@@ -19,7 +20,7 @@ use crate::{
         self, liabilities,
         payments::{Change, RecordError},
     },
-    types::{BlockIndex, NonceKey, PaymentId, Seconds, TimestampNs},
+    types::{BlockIndex, ClaimKey, PaymentId, Seconds, TimestampNs},
 };
 use candid::Principal;
 
@@ -131,12 +132,16 @@ fn stands_so(payment: &Payment, outcome: Outcome) -> bool {
                 storage::payments::key_of(&payment.id).and_then(|key| liabilities::refund(&key));
             *attempts > 0 && refund.is_some_and(|refund| refund.doubt.is_none())
         }
-        (State::Refunded { refund_block, .. }, Outcome::Moved { block })
-            if *refund_block == block =>
-        {
-            true
-        }
-        (state, Outcome::Moved { block }) => state.moved().is_some_and(|(known, _)| known == block),
+        (
+            State::Refunded {
+                refund_tx: TxRef::Block(refund_block),
+                ..
+            },
+            Outcome::Moved { block },
+        ) if *refund_block == block => true,
+        (state, Outcome::Moved { block }) => state
+            .moved()
+            .is_some_and(|(known, _)| known == TxRef::Block(block)),
         _ => false,
     }
 }
@@ -151,7 +156,9 @@ fn resolve_payment<R: Runtime>(
     may_be_said(&payment.ledger, over, now)?;
     let key = storage::payments::open_key(&payment.id).ok_or(ResolveError::NotInDoubt)?;
     let event = match outcome {
-        Outcome::Moved { block } => Event::ResolvedMoved { block },
+        Outcome::Moved { block } => Event::ResolvedMoved {
+            tx: TxRef::Block(block),
+        },
         Outcome::NotMoved => Event::ResolvedNotMoved(Failure {
             kind: FailureKind::LedgerUnavailable,
             message: message("a controller found that the ledger did not make the transfer"),
@@ -180,7 +187,9 @@ fn resolve_refund<R: Runtime>(
     }
     match outcome {
         Outcome::Moved { block } => {
-            let moved = Change::Event(Event::RefundMoved { block });
+            let moved = Change::Event(Event::RefundMoved {
+                tx: TxRef::Block(block),
+            });
             recorded(&key, moved, now)
         }
         Outcome::NotMoved => {
@@ -206,7 +215,12 @@ fn refunded_elsewhere<R: Runtime>(
     };
     let key = storage::payments::key_of(&payment.id).ok_or(ResolveError::NotInDoubt)?;
     // In one write: it is never owed.
-    let made = Change::Both(Event::RefundApproved, Event::RefundMoved { block });
+    let made = Change::Both(
+        Event::RefundApproved,
+        Event::RefundMoved {
+            tx: TxRef::Block(block),
+        },
+    );
     recorded(&key, made, runtime.now())
 }
 
@@ -233,6 +247,6 @@ fn is_taken(ledger: &Principal, block: BlockIndex) -> bool {
     storage::claims::of(ledger, block).is_some() || storage::recovery::was_said(ledger, block)
 }
 
-fn recorded(key: &NonceKey, change: Change, now: TimestampNs) -> Result<Payment, ResolveError> {
+fn recorded(key: &ClaimKey, change: Change, now: TimestampNs) -> Result<Payment, ResolveError> {
     Ok(storage::payments::record(key, change, now)?)
 }

@@ -10,6 +10,7 @@ mod stopped;
 
 use super::*;
 use crate::{
+    domain::rail::TxRef,
     domain::settlement::CallOutcome,
     runtime::{
         scripted::{ScriptedRuntime, poll, run},
@@ -162,5 +163,5 @@ fn is_unknown(state: &State) -> bool {
 }
 
 fn settled_in(state: &State) -> Option<u64> {
-    state.moved().map(|(block, _)| block.0)
+    state.moved().map(|(TxRef::Block(block), _)| block.0)
 }

@@ -5,6 +5,7 @@ use super::*;
 use crate::{
     domain::{
         outgoing::LOCK,
+        rail::TxRef,
         settlement::CallOutcome,
         window::{DEDUP_WINDOW, FORGOTTEN},
     },
@@ -24,7 +25,7 @@ use icrc_ledger_types::{
 use std::{pin::pin, task::Poll};
 
 const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
-const KEY: NonceKey = NonceKey([7; 16]);
+const KEY: ClaimKey = ClaimKey([7; 16]);
 
 type Reply = Result<Nat, TransferError>;
 
@@ -63,12 +64,17 @@ fn settled(to: Account) -> ScriptedRuntime {
     };
     let new = NewPayment {
         payment,
-        valid_before: None,
+        valid_before: 0,
         known_block: None,
     };
     storage::payments::record(&KEY, Change::Open(Box::new(new)), NOW).unwrap();
     let block = BlockIndex(3);
-    happens(Event::Moved { block }, NOW);
+    happens(
+        Event::Moved {
+            tx: TxRef::Block(block),
+        },
+        NOW,
+    );
     runtime
 }
 
@@ -77,7 +83,7 @@ fn merchant() -> Account {
 }
 
 fn state() -> State {
-    storage::payments::by_nonce(&KEY).unwrap().state
+    storage::payments::by_key(&KEY).unwrap().state
 }
 
 fn problem() -> RefundProblem {
@@ -89,7 +95,10 @@ fn problem() -> RefundProblem {
 
 fn refunded_in() -> BlockIndex {
     match state() {
-        State::Refunded { refund_block, .. } => refund_block,
+        State::Refunded {
+            refund_tx: TxRef::Block(refund_block),
+            ..
+        } => refund_block,
         other => panic!("expected a refund that is made, got {other:?}"),
     }
 }
@@ -154,7 +163,7 @@ fn should_pay_what_was_paid_to_the_account_that_paid_once() {
     let runtime = owing(merchant());
     answered(&runtime, Ok(Nat::from(9u8)));
     assert_eq!(refunded_in(), BlockIndex(9));
-    let payment = storage::payments::by_nonce(&KEY).unwrap();
+    let payment = storage::payments::by_key(&KEY).unwrap();
     let transfer = asked(&runtime, 0);
     assert_eq!(
         (transfer.to, transfer.from_subaccount),
@@ -192,18 +201,18 @@ fn should_not_pay_the_fee_with_what_another_payer_is_owed() {
         subaccount: Some([5; 32]),
     };
     let runtime = owing(own);
-    let another = NonceKey([8; 16]);
+    let another = ClaimKey([8; 16]);
     let payment = Payment {
         to: own,
         ..examples::payment(2, 2)
     };
     let new = NewPayment {
         payment,
-        valid_before: None,
+        valid_before: 0,
         known_block: None,
     };
     storage::payments::record(&another, Change::Open(Box::new(new)), NOW).unwrap();
-    let ledger = storage::payments::by_nonce(&KEY).unwrap().ledger;
+    let ledger = storage::payments::by_key(&KEY).unwrap().ledger;
     let owed = liabilities::owed_by(&ledger, &own).total(Amount(0)).0;
     runtime.will_reply(Nat::from(owed + 9));
     run(step(&runtime));
@@ -318,7 +327,7 @@ fn should_learn_a_new_fee_from_a_ledger_that_looks_at_the_balance_first() {
 #[test]
 fn should_try_no_refund_that_is_not_covered_though_nobody_else_is_owed() {
     let runtime = owing(merchant());
-    let owed = storage::payments::by_nonce(&KEY).unwrap().amount.0 + 10;
+    let owed = storage::payments::by_key(&KEY).unwrap().amount.0 + 10;
     for balance in [0, owed - 1] {
         later(&runtime, Seconds(3_600));
         runtime.will_reply(Nat::from(balance));
@@ -374,7 +383,7 @@ fn attack_40_the_block_of_another_transfer_is_not_believed() {
 
 /// The block of the refund that is in doubt, and others.
 fn log(blocks: std::ops::Range<u64>, ours: u64, others_at: TimestampNs) -> Vec<(u64, ICRC3Value)> {
-    let payment = storage::payments::by_nonce(&KEY).unwrap();
+    let payment = storage::payments::by_key(&KEY).unwrap();
     let doubt = liabilities::refund(&KEY).unwrap().doubt.unwrap();
     let refund = Transfer {
         memo: refund_memo(&payment.id),
@@ -442,7 +451,7 @@ fn attack_39_a_block_that_was_named_too_high_hides_no_refund() {
 #[test]
 fn controllers_owe_refunds_of_what_is_settled_and_not_delivered() {
     let runtime = owing(merchant());
-    let id = storage::payments::by_nonce(&KEY).unwrap().id;
+    let id = storage::payments::by_key(&KEY).unwrap().id;
     assert_eq!(owe(&runtime, &id), Err(RefundError::NotRefundable));
     let unknown = PaymentId([99; 32]);
     assert_eq!(owe(&runtime, &unknown), Err(RefundError::UnknownPayment));

@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     domain::{
         payment::{Event, Payment, RefundCause},
+        rail::TxRef,
         settlement::CallOutcome,
     },
     runtime::scripted::{ScriptedRuntime, poll, run},
@@ -10,7 +11,7 @@ use crate::{
         ledgers::tests::ledger,
         payments::{Change, NewPayment, tests as examples},
     },
-    types::{BlockIndex, NonceKey, TimestampNs},
+    types::{BlockIndex, ClaimKey, TimestampNs},
 };
 use candid::Nat;
 use std::{pin::pin, task::Poll};
@@ -33,28 +34,33 @@ pub(crate) fn own(subaccount: Option<[u8; 32]>) -> Account {
 }
 
 /// The n-th payment, of 10,000 to this account, whose ledger has been asked.
-pub(crate) fn open(n: u8, to: Account) -> NonceKey {
-    let key = NonceKey([n; 16]);
+pub(crate) fn open(n: u8, to: Account) -> ClaimKey {
+    let key = ClaimKey([n; 16]);
     let payment = Payment {
         to,
         ..examples::payment(n.into(), 1)
     };
     let new = NewPayment {
         payment,
-        valid_before: None,
+        valid_before: 0,
         known_block: None,
     };
     storage::payments::record(&key, Change::Open(Box::new(new)), NOW).unwrap();
     key
 }
 
-pub(crate) fn happens(key: &NonceKey, event: Event) {
+pub(crate) fn happens(key: &ClaimKey, event: Event) {
     storage::payments::record(key, Change::Event(event), NOW).unwrap();
 }
 
-pub(crate) fn settle(key: &NonceKey) {
+pub(crate) fn settle(key: &ClaimKey) {
     let block = BlockIndex(3);
-    happens(key, Event::Moved { block });
+    happens(
+        key,
+        Event::Moved {
+            tx: TxRef::Block(block),
+        },
+    );
 }
 
 pub(crate) fn has(runtime: &ScriptedRuntime, balance: u128) {
@@ -158,7 +164,12 @@ fn solvency_is_not_said_of_a_balance_that_money_has_left() {
     let mut asking = pin!(solvency(&runtime));
     assert!(poll(asking.as_mut()).is_pending());
     let block = BlockIndex(9);
-    happens(&refunding, Event::RefundMoved { block });
+    happens(
+        &refunding,
+        Event::RefundMoved {
+            tx: TxRef::Block(block),
+        },
+    );
     runtime.hold.set(false);
     has(&runtime, 15_000);
     let Poll::Ready(Ok(known)) = poll(asking.as_mut()) else {

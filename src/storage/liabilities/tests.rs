@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
     domain::payment::{Event, RefundCause, tests::arb_event},
+    domain::rail::TxRef,
     storage::{
         ledgers::tests::ledger,
         payments::{self, Change, NewPayment, tests as examples},
@@ -19,13 +20,13 @@ fn set_up() {
     set_canister(Principal::from_slice(&CANISTER));
 }
 
-fn key(n: u32) -> NonceKey {
-    NonceKey([n as u8; 16])
+fn key(n: u32) -> ClaimKey {
+    ClaimKey([n as u8; 16])
 }
 
 /// Puts down where the refund of the n-th payment stands.
 fn put(n: u32, refund: &Outgoing) {
-    let payment = payments::by_nonce(&key(n)).unwrap();
+    let payment = payments::by_key(&key(n)).unwrap();
     put_refund(&key(n), &payment, refund);
 }
 
@@ -46,7 +47,7 @@ fn open(n: u32) -> Change {
     payment.amount = Amount(10u128.pow(n % 39));
     Change::Open(Box::new(NewPayment {
         payment,
-        valid_before: None,
+        valid_before: 0,
         known_block: None,
     }))
 }
@@ -55,7 +56,7 @@ fn open(n: u32) -> Change {
 fn recomputed() -> BTreeMap<(Principal, Account), Owed> {
     let canister = Principal::from_slice(&CANISTER);
     let mut all: BTreeMap<_, Owed> = BTreeMap::new();
-    for payment in (0..PAYMENTS).filter_map(|n| payments::by_nonce(&key(n))) {
+    for payment in (0..PAYMENTS).filter_map(|n| payments::by_key(&key(n))) {
         let account = paying_account(&payment.to, &canister);
         let owed = all.entry((payment.ledger, account)).or_default();
         owed.add(
@@ -81,12 +82,12 @@ fn happen(events: Vec<(u32, Event)>) -> Result<(), TestCaseError> {
     for (n, event) in events {
         let change = match event {
             // Who opens payments looks first whether the nonce is used.
-            Event::Opened if payments::by_nonce(&key(n)).is_none() => open(n),
+            Event::Opened if payments::by_key(&key(n)).is_none() => open(n),
             event => Change::Event(event),
         };
         let _ = payments::record(&key(n), change, NOW);
         prop_assert_eq!(totals(), recomputed());
-        let refunding = payments::by_nonce(&key(n)).is_some_and(
+        let refunding = payments::by_key(&key(n)).is_some_and(
             |payment| matches!(payment.state, State::Refunding { problem, .. } if !problem.waits()),
         );
         prop_assert_eq!(refund(&key(n)).is_some(), refunding);
@@ -116,7 +117,9 @@ fn a_payment_to_somebody_else_burdens_nothing_until_it_is_to_be_refunded() {
     payments::record(&key(4), open(4), NOW).unwrap();
     assert_eq!(totals(), BTreeMap::new());
     let block = BlockIndex(3);
-    happens(Event::Moved { block });
+    happens(Event::Moved {
+        tx: TxRef::Block(block),
+    });
     assert_eq!(totals(), BTreeMap::new());
     happens(Event::RefundDue {
         cause: RefundCause::NotFetched,
@@ -126,7 +129,9 @@ fn a_payment_to_somebody_else_burdens_nothing_until_it_is_to_be_refunded() {
     let owed = owed_by(&ledger(0).id, &treasury);
     assert_eq!(owed.refunds_with(Amount(10)), Amount(10_010));
     let before = outflows();
-    happens(Event::RefundMoved { block });
+    happens(Event::RefundMoved {
+        tx: TxRef::Block(block),
+    });
     assert_eq!((totals(), outflows()), (BTreeMap::new(), before + 1));
 }
 
@@ -147,7 +152,14 @@ fn what_is_put_down_is_read_back() {
     put(1, &outgoing);
     assert_eq!(refund(&key(1)), None, "no refund is owed");
     let block = BlockIndex(3);
-    payments::record(&key(1), Change::Event(Event::Moved { block }), NOW).unwrap();
+    payments::record(
+        &key(1),
+        Change::Event(Event::Moved {
+            tx: TxRef::Block(block),
+        }),
+        NOW,
+    )
+    .unwrap();
     let due = Event::RefundDue {
         cause: RefundCause::NotFetched,
         approved: true,
@@ -174,7 +186,9 @@ fn what_refunds_in_doubt_may_take_is_counted() {
         }
         change(new);
         let block = BlockIndex(n.into());
-        change(Change::Event(Event::Moved { block }));
+        change(Change::Event(Event::Moved {
+            tx: TxRef::Block(block),
+        }));
         change(Change::Event(due.clone()));
     }
     let (id, account) = (ledger(1).id, pay_to(1));
@@ -199,7 +213,14 @@ fn what_refunds_in_doubt_may_take_is_counted() {
     put(2, &Outgoing::default());
     assert_eq!(may_take(), Amount(10_020));
     let block = BlockIndex(9);
-    payments::record(&key(1), Change::Event(Event::RefundMoved { block }), NOW).unwrap();
+    payments::record(
+        &key(1),
+        Change::Event(Event::RefundMoved {
+            tx: TxRef::Block(block),
+        }),
+        NOW,
+    )
+    .unwrap();
     assert_eq!(may_take(), Amount(0));
     assert_eq!(owed_by(&id, &account).refunds, 1);
 }

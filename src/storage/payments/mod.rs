@@ -2,11 +2,11 @@
 //!
 //! | table | key | what | size |
 //! |---|---|---|---|
-//! | journal | nonce key | being settled or unknown | at most [`MAX_OPEN`](capacity::MAX_OPEN), and [`MAX_LAPSED`](capacity::MAX_LAPSED) that have lapsed |
+//! | journal | claim key | being settled or unknown | at most [`MAX_OPEN`](capacity::MAX_OPEN), and [`MAX_LAPSED`](capacity::MAX_LAPSED) that have lapsed |
 //! | books | sequence | the money moved; append-only, never changed | at most `max_payments` |
 //! | fates | sequence | those of them that were not delivered at once: what became of them | as the books |
 //! | by nonce, by id | 16 bytes | sequence in the books | as the books |
-//! | failures | nonce key | the latest failures, for whoever asks why | [`MAX_FAILURES`], and those whose authorizations are good |
+//! | failures | claim key | the latest failures, for whoever asks why | [`MAX_FAILURES`], and those whose authorizations are good |
 //!
 //! A payment costs one entry and one removal in the small journal, one append to the books (constant
 //! work), one insertion into each of two indexes of 24-byte entries (logarithmic, with a small factor), and its
@@ -16,6 +16,7 @@
 //!
 //! Beside the tables, the heap keeps a schedule of what is due for which payment ([`due`], [`postpone`]).
 
+mod counts;
 mod rows;
 mod schedule;
 mod tables;
@@ -26,7 +27,7 @@ use crate::{
         payment::{Event, IllegalTransition, Payment, State},
     },
     storage::ledgers,
-    types::{BlockIndex, NonceKey, PaymentId, TimestampNs},
+    types::{BlockIndex, ClaimKey, PaymentId, TimestampNs},
 };
 use candid::Principal;
 use rows::{FailureRow, OpenRow};
@@ -47,7 +48,7 @@ pub struct NewPayment {
     /// The payment.
     pub payment: Payment,
     /// `validBefore` of the authorization, in seconds.
-    pub valid_before: Option<u64>,
+    pub valid_before: u64,
     /// The highest block of the ledger that is known.
     pub known_block: Option<BlockIndex>,
 }
@@ -55,8 +56,8 @@ pub struct NewPayment {
 /// What is known of an open payment besides the payment itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opening {
-    /// `validBefore` of the authorization, in seconds; `None` in rows of older versions.
-    pub valid_before: Option<u64>,
+    /// `validBefore` of the authorization, in seconds.
+    pub valid_before: u64,
     /// The highest block of the ledger that was booked when the payment was opened, if any was.
     pub known_block: Option<BlockIndex>,
     /// When the ledger was asked last, or when its answer was found unclear.
@@ -113,15 +114,15 @@ fn with<T>(f: impl FnOnce(&Tables) -> T) -> T {
 ///
 /// Runs the state machine, writes the tables the new state belongs to, and notes the transition in the
 /// audit log. Returns the payment as it is now.
-pub fn record(key: &NonceKey, change: Change, now: TimestampNs) -> Result<Payment, RecordError> {
+pub fn record(key: &ClaimKey, change: Change, now: TimestampNs) -> Result<Payment, RecordError> {
     TABLES.with_borrow_mut(|tables| tables.record(key, change, now))
 }
 
 /// The payment that uses this nonce.
-pub fn by_nonce(key: &NonceKey) -> Option<Payment> {
+pub fn by_key(key: &ClaimKey) -> Option<Payment> {
     with(|tables| match tables.journal.get(&key.0) {
         Some(row) => Some(OpenRow::payment(row)),
-        None => match tables.by_nonce.get(&key.0) {
+        None => match tables.by_key.get(&key.0) {
             Some(index) => tables.booked(index),
             None => tables.failures.get(&key.0).map(FailureRow::payment),
         },
@@ -145,16 +146,16 @@ pub fn by_id(id: &PaymentId) -> Option<Payment> {
     (payment.id == *id).then_some(payment)
 }
 
-/// The nonce key of an open payment with this id.
-pub fn open_key(id: &PaymentId) -> Option<NonceKey> {
+/// The claim key of an open payment with this id.
+pub fn open_key(id: &PaymentId) -> Option<ClaimKey> {
     with(|tables| {
         let (key, _) = tables.open.iter().find(|(_, info)| info.id == *id)?;
-        Some(NonceKey(*key))
+        Some(ClaimKey(*key))
     })
 }
 
-/// The nonce key of a payment that was settled and not delivered at once.
-pub fn key_of(id: &PaymentId) -> Option<NonceKey> {
+/// The claim key of a payment that was settled and not delivered at once.
+pub fn key_of(id: &PaymentId) -> Option<ClaimKey> {
     with(|tables| {
         let index = tables.by_id.get(&half(id))?;
         let key = tables.fates.get(&index)?.key();
@@ -202,8 +203,8 @@ pub fn open(skip: usize, limit: usize) -> Vec<Payment> {
 }
 
 /// The place of this payment in the books, from 0, if it is settled.
-pub fn book_index(key: &NonceKey) -> Option<u64> {
-    with(|tables| tables.by_nonce.get(&key.0))
+pub fn book_index(key: &ClaimKey) -> Option<u64> {
+    with(|tables| tables.by_key.get(&key.0))
 }
 
 /// The latest failures with a number greater than `after`, with their number.
@@ -268,14 +269,14 @@ pub fn awaits(response: u32) -> bool {
     with(|tables| tables.awaited.contains_key(&response))
 }
 
-/// The nonce keys of the payments that are being settled now.
-pub fn settling() -> Vec<NonceKey> {
+/// The claim keys of the payments that are being settled now.
+pub fn settling() -> Vec<ClaimKey> {
     with(|tables| {
         tables
             .journal
             .iter()
             .filter(|entry| matches!(entry.value().payment().state, State::Settling { .. }))
-            .map(|entry| NonceKey(*entry.key()))
+            .map(|entry| ClaimKey(*entry.key()))
             .collect()
     })
 }
@@ -299,23 +300,23 @@ pub fn opened_since(openings: u64) -> Vec<Payment> {
 }
 
 /// An open payment with what is known of it besides.
-pub fn opened(key: &NonceKey) -> Option<(Payment, Opening)> {
+pub fn opened(key: &ClaimKey) -> Option<(Payment, Opening)> {
     let row = with(|tables| tables.journal.get(&key.0))?;
     let opening = row.opening();
     Some((row.payment(), opening))
 }
 
 /// The first payments in this lane for which something is due, longest due first.
-pub fn due(lane: Lane, now: TimestampNs, limit: usize) -> Vec<NonceKey> {
+pub fn due(lane: Lane, now: TimestampNs, limit: usize) -> Vec<ClaimKey> {
     with(|tables| tables.schedule.due(lane, now, limit))
 }
 
 /// The open payments of this ledger for which something is due, longest due first. Those of others do not hide them,
 /// and are not read.
-pub fn due_in_ledger(ledger: &Principal, now: TimestampNs) -> Vec<NonceKey> {
+pub fn due_in_ledger(ledger: &Principal, now: TimestampNs) -> Vec<ClaimKey> {
     with(|tables| {
         let mut due = tables.schedule.due(Lane::Open, now, usize::MAX);
-        let in_ledger = |key: &NonceKey| tables.open.get(&key.0).map(|info| info.ledger);
+        let in_ledger = |key: &ClaimKey| tables.open.get(&key.0).map(|info| info.ledger);
         due.retain(|key| in_ledger(key) == Some(*ledger));
         due
     })
@@ -323,25 +324,25 @@ pub fn due_in_ledger(ledger: &Principal, now: TimestampNs) -> Vec<NonceKey> {
 
 /// Whether something is due for this payment. A payment that is settling is due when its answer can come
 /// no more: it counts as unknown then.
-pub fn is_due(key: &NonceKey, now: TimestampNs) -> bool {
+pub fn is_due(key: &ClaimKey, now: TimestampNs) -> bool {
     due_at(key).is_some_and(|due| due <= now)
 }
 
 /// When something is due for this payment.
-pub fn due_at(key: &NonceKey) -> Option<TimestampNs> {
+pub fn due_at(key: &ClaimKey) -> Option<TimestampNs> {
     with(|tables| tables.schedule.due_at(&key.0))
 }
 
 /// Leaves this payment alone until then, or until its state changes. Forgotten by an upgrade.
-pub fn postpone(key: &NonceKey, until: TimestampNs) {
+pub fn postpone(key: &ClaimKey, until: TimestampNs) {
     TABLES.with_borrow_mut(|tables| tables.schedule.postpone(key.0, until));
 }
 
 /// All payments in this lane, page by page in the order of their keys, due or not.
-pub fn in_lane(lane: Lane, after: Option<&NonceKey>, limit: usize) -> Vec<(NonceKey, Payment)> {
+pub fn in_lane(lane: Lane, after: Option<&ClaimKey>, limit: usize) -> Vec<(ClaimKey, Payment)> {
     let keys = with(|tables| tables.schedule.page(lane, after.map(|key| key.0), limit));
     keys.into_iter()
-        .filter_map(|key| Some((key, by_nonce(&key)?)))
+        .filter_map(|key| Some((key, by_key(&key)?)))
         .collect()
 }
 

@@ -2,13 +2,22 @@
 
 use super::Opening;
 use crate::{
+    domain::fulfilment::Fulfilment,
+    domain::fulfilment::FulfilmentKind,
     domain::payment::{Doubt, Failure, FailureKind, Payment, RefundCause, RefundProblem, State},
+    domain::purchase::Purchase,
+    domain::purchase::PurchaseKind,
+    domain::rail::Rail,
+    domain::rail::TxRef,
+    domain::scheme::Scheme,
     storable_row,
+    storage::codec::StoredTxRef,
     storage::{
         codec::{StoredAccount, StoredU128},
         config, ledgers,
     },
-    types::{BlockIndex, Fingerprint, Method, NonceKey, PaymentId, Proof, RouteKey, TimestampNs},
+    types::MerchantId,
+    types::{BlockIndex, ClaimKey, Fingerprint, Method, PaymentId, Proof, RouteKey, TimestampNs},
 };
 use candid::Principal;
 use minicbor::{Decode, Encode};
@@ -19,30 +28,43 @@ struct TermsRow {
     #[cbor(n(0), with = "minicbor::bytes")]
     id: [u8; 32],
     #[n(1)]
-    network: u8,
+    scheme: u8,
     #[n(2)]
-    ledger: u8,
+    rail: u8,
     #[n(3)]
-    from: StoredAccount,
+    network: u8,
+    /// The index of the ledger.
     #[n(4)]
-    to: StoredAccount,
+    asset: u8,
     #[n(5)]
-    amount: StoredU128,
+    merchant: u32,
     #[n(6)]
-    fee: StoredU128,
+    from: StoredAccount,
     #[n(7)]
-    method: u8,
+    to: StoredAccount,
     #[n(8)]
-    path: String,
-    #[cbor(n(9), with = "minicbor::bytes")]
-    fingerprint: [u8; 16],
-    #[cbor(n(10), with = "minicbor::bytes")]
-    proof: [u8; 16],
+    amount: StoredU128,
+    #[n(9)]
+    fee: StoredU128,
+    /// The kind of purchase.
+    #[n(10)]
+    purchase: u8,
     #[n(11)]
-    created_at: u64,
-    /// Absent in rows older than stored responses.
+    method: u8,
     #[n(12)]
-    response: Option<u32>,
+    path: String,
+    #[cbor(n(13), with = "minicbor::bytes")]
+    fingerprint: [u8; 16],
+    #[cbor(n(14), with = "minicbor::bytes")]
+    proof: [u8; 16],
+    #[n(15)]
+    created_at: u64,
+    /// The kind of fulfilment.
+    #[n(16)]
+    fulfilment: u8,
+    /// The number of the stored response.
+    #[n(17)]
+    response: u32,
 }
 
 impl TermsRow {
@@ -50,35 +72,43 @@ impl TermsRow {
     fn new(payment: &Payment) -> Option<Self> {
         Some(TermsRow {
             id: payment.id.0,
+            scheme: number_in(&Scheme::ALL, payment.scheme),
+            rail: number_in(&Rail::ALL, payment.rail),
             network: config::network_number(&payment.network),
-            ledger: ledgers::index(&payment.ledger)?,
+            asset: ledgers::index(&payment.ledger)?,
+            merchant: payment.merchant.0,
             from: StoredAccount(payment.from),
             to: StoredAccount(payment.to),
             amount: payment.amount.into(),
             fee: payment.fee.into(),
-            method: method_number(payment.request.method),
-            path: payment.request.path.clone(),
+            purchase: number_in(&PurchaseKind::ALL, payment.purchase.kind()),
+            method: method_number(payment.purchase.request().method),
+            path: payment.purchase.request().path.clone(),
             fingerprint: payment.fingerprint.0,
             proof: payment.proof.0,
             created_at: payment.created_at.0,
-            response: payment.response,
+            fulfilment: number_in(&FulfilmentKind::ALL, payment.fulfilment.kind()),
+            response: payment.fulfilment.response(),
         })
     }
 
     fn payment(self, state: State) -> Payment {
         Payment {
             id: PaymentId(self.id),
+            scheme: of_number(&Scheme::ALL, self.scheme),
+            rail: of_number(&Rail::ALL, self.rail),
+            merchant: MerchantId(self.merchant),
             network: config::network(self.network),
-            ledger: ledgers::by_index(self.ledger).unwrap_or(Principal::management_canister()),
+            ledger: ledgers::by_index(self.asset).unwrap_or(Principal::management_canister()),
             from: self.from.0,
             to: self.to.0,
             amount: self.amount.into(),
             fee: self.fee.into(),
-            request: RouteKey::new(method(self.method), self.path),
+            purchase: Purchase::Route(RouteKey::new(method(self.method), self.path)),
             fingerprint: Fingerprint(self.fingerprint),
             proof: Proof(self.proof),
             created_at: TimestampNs(self.created_at),
-            response: self.response,
+            fulfilment: Fulfilment::Stored(self.response),
             state,
         }
     }
@@ -98,15 +128,11 @@ pub struct OpenRow {
     /// Of the doubt, or of the try that is under way.
     #[n(3)]
     since: u64,
-    /// The route's template, in rows of older versions.
     #[n(4)]
-    template: Option<String>,
-    /// Absent in older rows, as is what follows.
+    valid_before: u64,
     #[n(5)]
-    valid_before: Option<u64>,
-    #[n(6)]
     known_block: Option<u64>,
-    #[n(7)]
+    #[n(6)]
     in_vain: bool,
 }
 
@@ -131,7 +157,6 @@ impl OpenRow {
             attempt,
             doubt,
             since: since.0,
-            template: None,
             valid_before: opening.valid_before,
             known_block: opening.known_block.map(|block| block.0),
             in_vain,
@@ -170,7 +195,7 @@ pub struct BookRow {
     #[n(0)]
     terms: TermsRow,
     #[n(1)]
-    block: u64,
+    tx: StoredTxRef,
     #[n(2)]
     settled_at: u64,
 }
@@ -180,29 +205,29 @@ storable_row!(BookRow);
 impl BookRow {
     /// `None` if the ledger is not registered, or the payment not settled.
     pub fn new(payment: &Payment) -> Option<Self> {
-        let (block, at) = payment.state.moved()?;
+        let (tx, at) = payment.state.moved()?;
         Some(BookRow {
             terms: TermsRow::new(payment)?,
-            block: block.0,
+            tx: StoredTxRef(tx),
             settled_at: at.0,
         })
     }
 
     pub fn ledger(&self) -> u8 {
-        self.terms.ledger
+        self.terms.asset
     }
 
-    pub fn block(&self) -> u64 {
-        self.block
+    pub fn tx(&self) -> TxRef {
+        self.tx.0
     }
 
     /// The payment with what became of it; without a word on that it was delivered at once.
     pub fn payment(self, fate: Option<FateRow>) -> Payment {
-        let (block, settled_at) = (BlockIndex(self.block), TimestampNs(self.settled_at));
+        let (tx, settled_at) = (self.tx.0, TimestampNs(self.settled_at));
         let state = match fate {
-            Some(fate) => fate.state(block, settled_at),
+            Some(fate) => fate.state(tx, settled_at),
             None => State::Delivered {
-                block,
+                tx,
                 settled_at,
                 at: settled_at,
             },
@@ -228,7 +253,7 @@ pub struct FateRow {
     #[n(5)]
     problem: u8,
     #[n(6)]
-    refund_block: u64,
+    refund_tx: Option<StoredTxRef>,
 }
 
 storable_row!(FateRow);
@@ -240,7 +265,7 @@ impl FateRow {
     }
 
     /// `None` if the payment is not in the books, or was delivered at once.
-    pub fn new(key: &NonceKey, state: &State) -> Option<Self> {
+    pub fn new(key: &ClaimKey, state: &State) -> Option<Self> {
         let mut row = FateRow {
             kind: 0,
             key: key.0,
@@ -248,7 +273,7 @@ impl FateRow {
             attempts: 0,
             cause: 0,
             problem: 0,
-            refund_block: 0,
+            refund_tx: None,
         };
         match state {
             State::Settled { .. } => {}
@@ -266,32 +291,25 @@ impl FateRow {
                 row.cause = cause_number(*cause);
                 row.problem = problem_number(*problem);
             }
-            State::Refunded {
-                refund_block, at, ..
-            } => (row.kind, row.at, row.refund_block) = (3, at.0, refund_block.0),
+            State::Refunded { refund_tx, at, .. } => {
+                (row.kind, row.at, row.refund_tx) = (3, at.0, Some(StoredTxRef(*refund_tx)));
+            }
             _ => return None,
         }
         Some(row)
     }
 
-    pub fn key(&self) -> NonceKey {
-        NonceKey(self.key)
+    pub fn key(&self) -> ClaimKey {
+        ClaimKey(self.key)
     }
 
-    fn state(self, block: BlockIndex, settled_at: TimestampNs) -> State {
+    fn state(self, tx: TxRef, settled_at: TimestampNs) -> State {
         let at = TimestampNs(self.at);
         match self.kind {
-            0 => State::Settled {
-                block,
-                at: settled_at,
-            },
-            1 => State::Delivered {
-                block,
-                settled_at,
-                at,
-            },
+            0 => State::Settled { tx, at: settled_at },
+            1 => State::Delivered { tx, settled_at, at },
             2 => State::Refunding {
-                block,
+                tx,
                 settled_at,
                 since: at,
                 attempts: self.attempts,
@@ -299,9 +317,9 @@ impl FateRow {
                 problem: of_number(&RefundProblem::ALL, self.problem),
             },
             _ => State::Refunded {
-                block,
+                tx,
                 settled_at,
-                refund_block: BlockIndex(self.refund_block),
+                refund_tx: self.refund_tx.map_or(tx, |stored| stored.0),
                 at,
             },
         }
@@ -321,16 +339,15 @@ pub struct FailureRow {
     failed_at: u64,
     #[n(4)]
     number: u64,
-    /// Absent in rows of older versions.
     #[n(5)]
-    valid_before: Option<u64>,
+    valid_before: u64,
 }
 
 storable_row!(FailureRow);
 
 impl FailureRow {
     /// `None` if the ledger is not registered, or the payment did not fail.
-    pub fn new(payment: &Payment, number: u64, valid_before: Option<u64>) -> Option<Self> {
+    pub fn new(payment: &Payment, number: u64, valid_before: u64) -> Option<Self> {
         let State::Failed { failure, at } = &payment.state else {
             return None;
         };
@@ -364,7 +381,7 @@ impl FailureRow {
 
     /// Whether somebody could present the authorization again if its failure were forgotten.
     pub fn is_valid(&self, now: TimestampNs) -> bool {
-        self.valid_before.is_some_and(|end| now.seconds() < end)
+        now.seconds() < self.valid_before
     }
 }
 

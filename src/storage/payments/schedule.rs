@@ -2,7 +2,7 @@
 
 use crate::{
     domain::payment::State,
-    types::{NonceKey, Seconds, TimestampNs},
+    types::{ClaimKey, Seconds, TimestampNs},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,22 +81,22 @@ impl Schedule {
     }
 
     /// The first in this lane that are due.
-    pub fn due(&self, lane: Lane, now: TimestampNs, limit: usize) -> Vec<NonceKey> {
+    pub fn due(&self, lane: Lane, now: TimestampNs, limit: usize) -> Vec<ClaimKey> {
         self.by_time
             .range((lane, TimestampNs(0), [0; 16])..=(lane, now, [255; 16]))
             .take(limit)
-            .map(|(_, _, key)| NonceKey(*key))
+            .map(|(_, _, key)| ClaimKey(*key))
             .collect()
     }
 
     /// The payments in this lane after `after`, in the order of their keys.
-    pub fn page(&self, lane: Lane, after: Option<[u8; 16]>, limit: usize) -> Vec<NonceKey> {
+    pub fn page(&self, lane: Lane, after: Option<[u8; 16]>, limit: usize) -> Vec<ClaimKey> {
         use std::ops::Bound::{Excluded, Unbounded};
         self.by_key
             .range((after.map_or(Unbounded, Excluded), Unbounded))
             .filter(|(_, (of, _))| *of == lane)
             .take(limit)
-            .map(|(key, _)| NonceKey(*key))
+            .map(|(key, _)| ClaimKey(*key))
             .collect()
     }
 
@@ -120,7 +120,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::BlockIndex;
+    use crate::{domain::rail::TxRef, types::BlockIndex};
 
     #[test]
     fn a_payment_is_due_once_and_in_one_lane() {
@@ -138,29 +138,32 @@ mod tests {
         );
         assert_eq!(schedule.due(Lane::Open, now, 9), vec![]);
         let late = now.plus(NO_ANSWER);
-        assert_eq!(schedule.due(Lane::Open, late, 9), vec![NonceKey(key)]);
+        assert_eq!(schedule.due(Lane::Open, late, 9), vec![ClaimKey(key)]);
         assert_eq!(schedule.next(), Some(late));
         schedule.postpone(key, late.plus(Seconds(1)));
         assert_eq!(schedule.due(Lane::Open, late, 9), vec![]);
         assert_eq!(schedule.due_at(&key), Some(late.plus(Seconds(1))));
 
         let block = BlockIndex(1);
-        let settled = State::Settled { block, at: now };
+        let settled = State::Settled {
+            tx: TxRef::Block(block),
+            at: now,
+        };
         schedule.note(key, &settled, now, Seconds::DAY);
         schedule.note(key, &settled, now, Seconds::DAY);
         assert_eq!(schedule.page(Lane::Open, None, 9), vec![]);
         assert_eq!(
             schedule.page(Lane::Undelivered, None, 9),
-            vec![NonceKey(key)]
+            vec![ClaimKey(key)]
         );
         assert_eq!(schedule.page(Lane::Undelivered, Some(key), 9), vec![]);
         let over = now.plus(Seconds::DAY);
         assert_eq!(
             schedule.due(Lane::Undelivered, over, 9),
-            vec![NonceKey(key)]
+            vec![ClaimKey(key)]
         );
         let delivered = State::Delivered {
-            block,
+            tx: TxRef::Block(block),
             settled_at: now,
             at: now,
         };

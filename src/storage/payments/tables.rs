@@ -9,38 +9,39 @@ use crate::{
     domain::{
         capacity::{FailingPayers, LedgerHealth},
         payment::{Event, IllegalTransition, Payment, RefundCause, State, step},
+        rail::TxRef,
         settlement::Claimant,
     },
     storage::{
         audit::{self, Transition},
         claims, config, counters, liabilities, memory,
     },
-    types::{BlockIndex, NonceKey, PaymentId, TimestampNs},
+    types::{ClaimKey, PaymentId, TimestampNs},
 };
 use candid::Principal;
 use ic_stable_structures::{StableBTreeMap, StableLog};
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the heap knows of an open payment.
 #[derive(Clone, Copy)]
 pub struct OpenInfo {
     pub id: PaymentId,
-    payer: Principal,
+    pub payer: Principal,
     /// Its number in the order of opening, counted since the last upgrade.
     pub number: u64,
     pub ledger: Principal,
-    lapsed: bool,
+    pub lapsed: bool,
 }
 
 pub struct Tables {
     pub journal: StableBTreeMap<[u8; 16], OpenRow, memory::Memory>,
     pub books: StableLog<BookRow, memory::Memory, memory::Memory>,
     pub fates: StableBTreeMap<u64, FateRow, memory::Memory>,
-    pub by_nonce: StableBTreeMap<[u8; 16], u64, memory::Memory>,
+    pub by_key: StableBTreeMap<[u8; 16], u64, memory::Memory>,
     pub by_id: StableBTreeMap<[u8; 16], u64, memory::Memory>,
     pub failures: StableBTreeMap<[u8; 16], FailureRow, memory::Memory>,
     pub failures_by_number: StableBTreeMap<u64, [u8; 16], memory::Memory>,
-    /// The nonce keys of the failures, by the first half of the payment id.
+    /// The claim keys of the failures, by the first half of the payment id.
     pub failed_ids: BTreeMap<[u8; 16], [u8; 16]>,
     /// One entry for each in the journal.
     pub open: BTreeMap<[u8; 16], OpenInfo>,
@@ -74,16 +75,6 @@ enum Place {
     Books(u64),
 }
 
-/// Takes one away from this count; a count of none is no entry.
-fn one_less<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K) {
-    if let Entry::Occupied(mut count) = counts.entry(key) {
-        *count.get_mut() -= 1;
-        if *count.get() == 0 {
-            count.remove();
-        }
-    }
-}
-
 pub fn half(id: &PaymentId) -> [u8; 16] {
     let mut half = [0; 16];
     half.copy_from_slice(&id.0[..16]);
@@ -98,7 +89,7 @@ impl Tables {
                 memory::get(memory::BOOKS_DATA),
             ),
             fates: StableBTreeMap::init(memory::get(memory::FATES)),
-            by_nonce: StableBTreeMap::init(memory::get(memory::BOOKS_BY_NONCE)),
+            by_key: StableBTreeMap::init(memory::get(memory::BOOKS_BY_KEY)),
             by_id: StableBTreeMap::init(memory::get(memory::BOOKS_BY_ID)),
             failures: StableBTreeMap::init(memory::get(memory::FAILURES)),
             failures_by_number: StableBTreeMap::init(memory::get(memory::FAILURES_BY_NUMBER)),
@@ -125,8 +116,8 @@ impl Tables {
             let tried_at = row.opening().tried_at;
             let payment = row.payment();
             tables.remember(key, &payment);
-            tables.plan(&NonceKey(key), &payment.state, tried_at);
-            tables.count(payment.response, false, &payment.state);
+            tables.plan(&ClaimKey(key), &payment.state, tried_at);
+            tables.count(payment.fulfilment, false, &payment.state);
         }
         let booked: Vec<_> = tables
             .fates
@@ -141,7 +132,7 @@ impl Tables {
                     _ => TimestampNs::default(),
                 };
                 tables.plan(&key, &payment.state, at);
-                tables.count(payment.response, false, &payment.state);
+                tables.count(payment.fulfilment, false, &payment.state);
                 tables.note_waiting(index, &payment.state);
             }
         }
@@ -153,94 +144,13 @@ impl Tables {
         tables
     }
 
-    fn plan(&mut self, key: &NonceKey, state: &State, at: TimestampNs) {
+    fn plan(&mut self, key: &ClaimKey, state: &State, at: TimestampNs) {
         // Only what is settled and not delivered depends on it, and few payments are.
         let retention = match state {
             State::Settled { .. } => config::read().limits.retention,
             _ => Default::default(),
         };
         self.schedule.note(key.0, state, at, retention);
-    }
-
-    /// Takes in whether the payment waits for its response now.
-    fn count(&mut self, response: Option<u32>, did_wait: bool, state: &State) {
-        let Some(response) = response else {
-            return;
-        };
-        match (did_wait, state.is_owed()) {
-            (false, true) => *self.awaited.entry(response).or_default() += 1,
-            (true, false) => one_less(&mut self.awaited, response),
-            _ => {}
-        }
-    }
-
-    /// Takes in whether a payment of this payer waits for an answer now.
-    fn count_settling(&mut self, payer: Principal, was_settling: bool, state: &State) {
-        let settles = matches!(state, State::Settling { .. });
-        match (was_settling, settles) {
-            (false, true) => *self.settling_per_payer.entry(payer).or_default() += 1,
-            (true, false) => one_less(&mut self.settling_per_payer, payer),
-            _ => {}
-        }
-    }
-
-    fn remember(&mut self, key: [u8; 16], payment: &Payment) {
-        let payer = payment.from.owner;
-        let (id, ledger) = (payment.id, payment.ledger);
-        self.openings = self.openings.saturating_add(1);
-        let info = OpenInfo {
-            id,
-            payer,
-            number: self.openings,
-            ledger,
-            lapsed: payment.state.has_lapsed(),
-        };
-        self.add_to_counts(info);
-        self.open.insert(key, info);
-    }
-
-    /// Takes in whether an open payment has lapsed by now.
-    fn count_lapsed(&mut self, key: &[u8; 16], lapsed: bool) {
-        let info = self.open.get(key).copied();
-        if let Some(before) = info.filter(|info| info.lapsed != lapsed) {
-            let info = OpenInfo { lapsed, ..before };
-            self.open.insert(*key, info);
-            self.take_from_counts(before);
-            self.add_to_counts(info);
-        }
-    }
-
-    fn add_to_counts(&mut self, info: OpenInfo) {
-        if info.lapsed {
-            *self.lapsed_per_ledger.entry(info.ledger).or_default() += 1;
-        } else {
-            *self.open_per_payer.entry(info.payer).or_default() += 1;
-            *self.open_per_ledger.entry(info.ledger).or_default() += 1;
-        }
-    }
-
-    fn take_from_counts(&mut self, info: OpenInfo) {
-        if info.lapsed {
-            one_less(&mut self.lapsed_per_ledger, info.ledger);
-        } else {
-            one_less(&mut self.open_per_payer, info.payer);
-            one_less(&mut self.open_per_ledger, info.ledger);
-        }
-    }
-
-    /// How many payments have lapsed: in all, and in this ledger.
-    pub fn lapsed(&self, ledger: &Principal) -> (u64, u32) {
-        // There are few ledgers.
-        let all = self.lapsed_per_ledger.values().map(|n| u64::from(*n)).sum();
-        let of_ledger = self.lapsed_per_ledger.get(ledger).copied();
-        (all, of_ledger.unwrap_or_default())
-    }
-
-    fn forget(&mut self, key: &[u8; 16]) {
-        self.journal.remove(key);
-        if let Some(info) = self.open.remove(key) {
-            self.take_from_counts(info);
-        }
     }
 
     pub fn booked(&self, index: u64) -> Option<Payment> {
@@ -250,7 +160,7 @@ impl Tables {
 
     pub fn record(
         &mut self,
-        key: &NonceKey,
+        key: &ClaimKey,
         change: Change,
         now: TimestampNs,
     ) -> Result<Payment, RecordError> {
@@ -272,7 +182,7 @@ impl Tables {
                 (change.events(), Place::Journal, payment, Some(opening))
             }
             (change, None) => {
-                let index = self.by_nonce.get(&key.0);
+                let index = self.by_key.get(&key.0);
                 let booked = index.and_then(|index| Some((index, self.booked(index)?)));
                 let events = change.events();
                 let Some((index, payment)) = booked else {
@@ -298,7 +208,12 @@ impl Tables {
         };
         payment.state = state;
         // One block, one transfer. What a log shows is not questioned.
-        if let [Some(Event::Moved { block }), _] = &events
+        if let [
+            Some(Event::Moved {
+                tx: TxRef::Block(block),
+            }),
+            _,
+        ] = &events
             && claims::of(&payment.ledger, *block).is_some()
         {
             return Err(RecordError::Claimed);
@@ -310,7 +225,7 @@ impl Tables {
         let transition = self.write(key, &payment, place, opening, last, now)?;
         self.plan(key, &payment.state, now);
         liabilities::note(key, earlier.as_ref(), &payment);
-        self.count(payment.response, did_wait, &payment.state);
+        self.count(payment.fulfilment, did_wait, &payment.state);
         let health = self.health.entry(payment.ledger).or_default();
         health.note(was_settling, &payment.state, now);
         self.count_settling(payment.from.owner, was_settling, &payment.state);
@@ -322,7 +237,7 @@ impl Tables {
     /// Writes the payment to the tables its state belongs to. Fails before it writes anything.
     fn write(
         &mut self,
-        key: &NonceKey,
+        key: &ClaimKey,
         payment: &Payment,
         place: Place,
         opening: Option<Opening>,
@@ -339,7 +254,7 @@ impl Tables {
             }
         } else if let State::Failed { .. } = &payment.state {
             let number = counters::next_failure();
-            let valid_before = opening.and_then(|opening| opening.valid_before);
+            let valid_before = opening.map_or(0, |opening| opening.valid_before);
             let row = FailureRow::new(payment, number, valid_before);
             let row = row.ok_or(RecordError::UnknownLedger)?;
             self.forget(&key.0);
@@ -363,8 +278,14 @@ impl Tables {
             State::Settling { .. } => Transition::Retried,
             State::Unknown { doubt, .. } => Transition::Unknown(rows::doubt_number(*doubt)),
             State::Failed { failure, .. } => Transition::Failed(rows::failure_number(failure.kind)),
-            State::Settled { block, .. } => Transition::Settled(block.0),
-            State::Delivered { block, .. } => Transition::Delivered(block.0),
+            State::Settled {
+                tx: TxRef::Block(block),
+                ..
+            } => Transition::Settled(block.0),
+            State::Delivered {
+                tx: TxRef::Block(block),
+                ..
+            } => Transition::Delivered(block.0),
             State::Refunding { cause, problem, .. } => match last {
                 Some(Event::RefundDue { .. }) => Transition::RefundDue(rows::cause_number(*cause)),
                 Some(Event::RefundApproved) => {
@@ -373,25 +294,28 @@ impl Tables {
                 Some(Event::RefundTried) => Transition::RefundTried,
                 _ => Transition::RefundFailed(rows::problem_number(*problem)),
             },
-            State::Refunded { refund_block, .. } => Transition::Refunded(refund_block.0),
+            State::Refunded {
+                refund_tx: TxRef::Block(refund_block),
+                ..
+            } => Transition::Refunded(refund_block.0),
         })
     }
 
     /// Moves a payment from the journal to the books. Fails before it writes anything.
     fn book(
         &mut self,
-        key: &NonceKey,
+        key: &ClaimKey,
         payment: &Payment,
         last: Option<&Event>,
         now: TimestampNs,
     ) -> Result<u64, RecordError> {
         let row = BookRow::new(payment).ok_or(RecordError::UnknownLedger)?;
         let index = self.books.append(&row).map_err(|_| RecordError::Full)?;
-        self.by_nonce.insert(key.0, index);
+        self.by_key.insert(key.0, index);
         self.by_id.insert(half(&payment.id), index);
         // A block that the ledger itself named: a controller may have mistyped it.
         if !matches!(last, Some(Event::ResolvedMoved { .. })) {
-            let block = BlockIndex(row.block());
+            let TxRef::Block(block) = row.tx();
             claims::take_index(row.ledger(), block, Claimant::Payment(index), now);
         }
         self.forget(&key.0);

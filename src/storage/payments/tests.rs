@@ -6,7 +6,12 @@ use super::{
     *,
 };
 use crate::{
+    domain::fulfilment::Fulfilment,
     domain::payment::{Doubt, Failure, FailureKind, RefundCause, RefundProblem, tests::arb_state},
+    domain::purchase::Purchase,
+    domain::rail::Rail,
+    domain::rail::TxRef,
+    domain::scheme::Scheme,
     storage::{
         audit::{self, Transition},
         claims,
@@ -17,6 +22,7 @@ use crate::{
         ledgers::tests::ledger,
         memory,
     },
+    types::MerchantId,
     types::{Account, Amount, BlockIndex, Fingerprint, Method, Proof, RouteKey, Seconds},
 };
 use ic_stable_structures::Storable;
@@ -37,17 +43,20 @@ pub(crate) fn payment(n: u32, payer: u8) -> Payment {
     let owner = Principal::from_slice(&[payer; 29]);
     Payment {
         id: PaymentId(id),
+        scheme: Scheme::Exact,
+        rail: Rail::Icrc2,
+        merchant: MerchantId::DEPLOYER,
         network: "icp:1".into(),
         ledger: ledger(0).id,
         from: Account::from(owner),
         to: Account::from(Principal::from_slice(&[9; 29])),
         amount: Amount(10_000),
         fee: Amount(10),
-        request: RouteKey::new(Method::Get, "/articles/forty-two"),
+        purchase: Purchase::Route(RouteKey::new(Method::Get, "/articles/forty-two")),
         fingerprint: Fingerprint([1; 16]),
         proof: Proof([2; 16]),
         created_at: NOW,
-        response: Some(3),
+        fulfilment: Fulfilment::Stored(3),
         state: State::Settling {
             attempt: 1,
             in_vain: true,
@@ -68,26 +77,31 @@ pub(crate) fn settled_in(ledger: Principal, block: u64) {
     };
     let new = NewPayment {
         payment,
-        valid_before: None,
+        valid_before: 0,
         known_block: None,
     };
     record(&key(1), Change::Open(Box::new(new)), NOW).unwrap();
     let block = BlockIndex(block);
-    let paid = Change::Both(Event::Moved { block }, Event::Delivered);
+    let paid = Change::Both(
+        Event::Moved {
+            tx: TxRef::Block(block),
+        },
+        Event::Delivered,
+    );
     record(&key(1), paid, NOW).unwrap();
 }
 
-fn key(n: u32) -> NonceKey {
+fn key(n: u32) -> ClaimKey {
     let mut key = [0; 16];
     key[..4].copy_from_slice(&n.wrapping_mul(2_654_435_761).to_be_bytes());
-    NonceKey(key)
+    ClaimKey(key)
 }
 
 fn new(n: u32) -> Change {
     let payment = payment(n, 1);
     Change::Open(Box::new(NewPayment {
         payment,
-        valid_before: Some(1_800_000_300),
+        valid_before: 1_800_000_300,
         known_block: Some(BlockIndex(4)),
     }))
 }
@@ -99,7 +113,12 @@ fn event(event: Event) -> Change {
 fn settle(n: u32) {
     record(&key(n), new(n), NOW).unwrap();
     let block = BlockIndex(n.into());
-    let paid = Change::Both(Event::Moved { block }, Event::Delivered);
+    let paid = Change::Both(
+        Event::Moved {
+            tx: TxRef::Block(block),
+        },
+        Event::Delivered,
+    );
     record(&key(n), paid, NOW).unwrap();
 }
 
@@ -132,9 +151,16 @@ fn a_payment_settled_and_delivered_in_one_round_is_not_left_undelivered() {
     set_up();
     record(&key(1), new(1), NOW).unwrap();
     let block = BlockIndex(1);
-    record(&key(1), event(Event::Moved { block }), NOW).unwrap();
+    record(
+        &key(1),
+        event(Event::Moved {
+            tx: TxRef::Block(block),
+        }),
+        NOW,
+    )
+    .unwrap();
     let delivered = record(&key(1), event(Event::Delivered), NOW).unwrap();
-    assert_eq!(by_nonce(&key(1)), Some(delivered));
+    assert_eq!(by_key(&key(1)), Some(delivered));
     assert!(!has_work());
 }
 
@@ -182,7 +208,14 @@ fn payments_that_wait_for_an_answer_are_counted_by_payer() {
     assert_eq!(of_payer(), (3, 3));
     record(&key(1), event(Event::InDoubt(Doubt::Reject)), NOW).unwrap();
     let block = BlockIndex(7);
-    record(&key(2), event(Event::Moved { block }), NOW).unwrap();
+    record(
+        &key(2),
+        event(Event::Moved {
+            tx: TxRef::Block(block),
+        }),
+        NOW,
+    )
+    .unwrap();
     assert_eq!(of_payer(), (2, 1));
     // An upgrade ends every waiting.
     reload();
@@ -205,7 +238,14 @@ fn open_payments_are_counted_by_ledger() {
     assert_eq!((in_ledger(0), in_ledger(1)), (3, 0));
     record(&key(1), event(Event::ResolvedNotMoved(failure())), NOW).unwrap();
     let block = BlockIndex(7);
-    record(&key(2), event(Event::Moved { block }), NOW).unwrap();
+    record(
+        &key(2),
+        event(Event::Moved {
+            tx: TxRef::Block(block),
+        }),
+        NOW,
+    )
+    .unwrap();
     assert_eq!((in_ledger(0), in_ledger(1)), (1, 0));
 }
 
@@ -234,7 +274,14 @@ fn payments_that_have_lapsed_are_counted_apart() {
     record(&key(1), event(Event::Retried), NOW).unwrap();
     assert_eq!(counts(), (1, 2, 2, 2));
     let block = BlockIndex(7);
-    record(&key(2), event(Event::ResolvedMoved { block }), NOW).unwrap();
+    record(
+        &key(2),
+        event(Event::ResolvedMoved {
+            tx: TxRef::Block(block),
+        }),
+        NOW,
+    )
+    .unwrap();
     assert_eq!(counts(), (0, 2, 2, 2));
     record(&key(1), event(Event::InDoubt(Doubt::LedgerError)), NOW).unwrap();
     record(&key(1), event(Event::Lapsed), NOW).unwrap();
@@ -248,7 +295,7 @@ fn a_payment_takes_at_most_400_bytes() {
     // Measured as growth of the tables themselves over many payments, indexes and audit log included.
     let used = || {
         with(|tables| tables.books.log_size_bytes() + tables.books.index_size_bytes())
-            + memory_bytes(memory::BOOKS_BY_NONCE)
+            + memory_bytes(memory::BOOKS_BY_KEY)
             + memory_bytes(memory::BOOKS_BY_ID)
             + memory_bytes(memory::JOURNAL)
             + memory_bytes(memory::AUDIT_PAYMENTS)
@@ -290,12 +337,12 @@ proptest! {
             fingerprint: Fingerprint(bytes.0),
             proof: Proof(bytes.1),
             created_at: TimestampNs(created_at),
-            request: RouteKey::new(Method::ALL[method], path),
+            purchase: Purchase::Route(RouteKey::new(Method::ALL[method], path)),
             state,
             ..payment(1, 1)
         };
         let opening = Opening {
-            valid_before: Some(amounts.0 as u64),
+            valid_before: amounts.0 as u64,
             known_block: (amounts.1 % 2 == 0).then_some(BlockIndex(7)),
             tried_at: NOW,
         };
@@ -310,7 +357,7 @@ proptest! {
                 row.payment()
             }
             State::Failed { .. } => {
-                FailureRow::from_bytes(FailureRow::new(&payment, 7, Some(8)).unwrap().to_bytes()).payment()
+                FailureRow::from_bytes(FailureRow::new(&payment, 7, 8).unwrap().to_bytes()).payment()
             }
             state => {
                 let fate = FateRow::new(&key(1), state).map(|fate| {

@@ -6,9 +6,15 @@ use crate::{
         http_request_update, response,
         types::{HttpResponse, HttpUpdateRequest},
     },
+    domain::fulfilment::Fulfilment,
     domain::payment::{Doubt, Failure, FailureKind, Payment, RefundCause, RefundProblem, State},
+    domain::purchase::Purchase,
+    domain::rail::Rail,
+    domain::rail::TxRef,
+    domain::scheme::Scheme,
     runtime::scripted::{ScriptedRuntime, run},
     storage::{self, config::tests::config},
+    types::MerchantId,
     types::{Amount, BlockIndex, Fingerprint, Method, PaymentId, Proof, RouteKey, TimestampNs},
 };
 use candid::Principal;
@@ -45,17 +51,20 @@ fn shown(state: State) -> Value {
     let account = Principal::from_slice(&[3]).into();
     let payment = Payment {
         id: PaymentId([5; 32]),
+        scheme: Scheme::Exact,
+        rail: Rail::Icrc2,
+        merchant: MerchantId::DEPLOYER,
         network: "icp:1".into(),
         ledger: Principal::from_slice(&[7]),
         from: account,
         to: account,
         amount: Amount(10_000),
         fee: Amount(10),
-        request: RouteKey::new(Method::Get, "/secret"),
+        purchase: Purchase::Route(RouteKey::new(Method::Get, "/secret")),
         fingerprint: Fingerprint([1; 16]),
         proof: Proof([2; 16]),
         created_at: TimestampNs(1),
-        response: None,
+        fulfilment: Fulfilment::Stored(1),
         state,
     };
     let response = response::payment(&payment);
@@ -106,12 +115,15 @@ fn should_say_where_a_payment_stands_and_no_more() {
             json!({ "status": "failed", "error": "insufficient_funds" }),
         ),
         (
-            State::Settled { block, at },
+            State::Settled {
+                tx: TxRef::Block(block),
+                at,
+            },
             json!({ "status": "settled", "transaction": "7" }),
         ),
         (
             State::Delivered {
-                block,
+                tx: TxRef::Block(block),
                 settled_at,
                 at,
             },
@@ -119,7 +131,7 @@ fn should_say_where_a_payment_stands_and_no_more() {
         ),
         (
             State::Refunding {
-                block,
+                tx: TxRef::Block(block),
                 settled_at,
                 since,
                 attempts: 3,
@@ -130,9 +142,9 @@ fn should_say_where_a_payment_stands_and_no_more() {
         ),
         (
             State::Refunded {
-                block,
+                tx: TxRef::Block(block),
                 settled_at,
-                refund_block: BlockIndex(9),
+                refund_tx: TxRef::Block(BlockIndex(9)),
                 at,
             },
             json!({ "status": "refunded", "transaction": "7", "refundTransaction": "9" }),

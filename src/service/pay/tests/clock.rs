@@ -14,7 +14,7 @@ fn should_charge_once_when_time_goes_backwards_between_messages() {
     shop.runtime.now.set(TimestampNs(NOW.0 - HOUR_NS));
     shop.will(block(7));
     let receipt = paid(shop.settle(&request));
-    assert_eq!(receipt.block_index, BlockIndex(7));
+    assert_eq!(receipt.tx, TxRef::Block(BlockIndex(7)));
     assert_eq!(
         shop.asked(1),
         shop.asked(0),
@@ -22,7 +22,7 @@ fn should_charge_once_when_time_goes_backwards_between_messages() {
     );
     for hours in [48, 1, 0] {
         shop.runtime.now.set(TimestampNs(NOW.0 - hours * HOUR_NS));
-        assert_eq!(paid(shop.settle(&request)).block_index, BlockIndex(7));
+        assert_eq!(paid(shop.settle(&request)).tx, TxRef::Block(BlockIndex(7)));
     }
     shop.runtime.now.set(TimestampNs(0));
     shop.settle(&request);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::purchase::Purchase;
 
 #[test]
 fn should_settle_with_one_ledger_call() {
@@ -18,7 +19,7 @@ fn should_settle_with_one_ledger_call() {
     assert_eq!(asked.spender_subaccount, None);
 
     assert_eq!(receipt.payment_id, id(&request));
-    assert_eq!(receipt.block_index, BlockIndex(7));
+    assert_eq!(receipt.tx, TxRef::Block(BlockIndex(7)));
     assert_eq!(payments::receipt(&id(&request)), Some(receipt));
     assert_eq!(storage::payments::settled_count(), 1);
 }
@@ -81,10 +82,7 @@ fn should_refuse_another_request_with_the_same_payment() {
         PayOutcome::Duplicate { .. }
     ));
     let other_path = PaymentRequest {
-        purchase: Purchase::Route {
-            route: request.purchase.route().clone(),
-            path: "/b".into(),
-        },
+        purchase: Purchase::Route(RouteKey::new(Method::Get, "/b")),
         ..request.clone()
     };
     assert!(matches!(

@@ -181,7 +181,7 @@ fn should_free_an_identifier_when_the_block_log_proves_that_nothing_moved() {
         kind: FailureKind::LedgerUnavailable,
         message: String::new(),
     });
-    let key = nonce_key(&first.payment);
+    let key = claim_key(&first.payment);
     storage::payments::record(&key, Change::Event(proved), NOW).unwrap();
     paid(shop.named(&second).unwrap());
     assert_eq!(shop.named(&first), Err(Rejection::Conflict));
@@ -229,7 +229,7 @@ fn should_take_no_more_identifiers_than_there_is_room_for() {
     let later = NOW.plus(Seconds(60));
     for n in 0..storage::identifiers::MAX_IDENTIFIERS {
         let bound = storage::identifiers::Bound {
-            nonce: NonceKey([n as u8; 16]),
+            nonce: ClaimKey([n as u8; 16]),
             proof: Proof([0; 16]),
         };
         let name = crate::types::PaymentName([n as u8; 16]);

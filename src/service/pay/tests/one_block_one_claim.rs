@@ -31,7 +31,10 @@ fn answered(waiting: &mut Waiting<'_>) -> PayOutcome {
 
 fn goods_of(outcome: PayOutcome) -> (Vec<u8>, u64) {
     match outcome {
-        PayOutcome::Paid { goods, receipt } => (goods.body, receipt.block_index.0),
+        PayOutcome::Paid { goods, receipt } => {
+            let TxRef::Block(block) = receipt.tx;
+            (goods.body, block.0)
+        }
         other => panic!("expected goods, got {other:?}"),
     }
 }
@@ -57,7 +60,7 @@ impl Shop {
     /// Has the payment settled by the canister itself.
     fn recovered(&self, request: &PaymentRequest, reply: Reply) -> State {
         self.will(reply);
-        let key = nonce_key(&request.payment);
+        let key = claim_key(&request.payment);
         run(ask_again(&self.runtime, key)).unwrap().state
     }
 }
@@ -81,7 +84,7 @@ fn attack_40_two_first_tries_answered_with_one_block_are_not_both_booked() {
     shop.will(duplicate(9));
     assert!(is_pending(&shop.settle(&b)));
     shop.will(duplicate(10));
-    assert_eq!(paid(shop.settle(&b)).block_index, BlockIndex(10));
+    assert_eq!(paid(shop.settle(&b)).tx, TxRef::Block(BlockIndex(10)));
     assert_eq!(shop.claimant(10), Some(Claimant::Payment(2)));
 }
 
@@ -93,7 +96,7 @@ fn answers_that_overtake_each_other_settle_both() {
     let mut second = shop.waiting(&shop.request(2, 2));
     for (waiting, index) in [(&mut second, 10), (&mut first, 9)] {
         shop.will(block(index));
-        assert_eq!(paid(answered(waiting)).block_index, BlockIndex(index));
+        assert_eq!(paid(answered(waiting)).tx, TxRef::Block(BlockIndex(index)));
     }
 }
 
@@ -112,10 +115,16 @@ fn attack_40_the_block_of_another_payment_is_not_believed_for_a_duplicate() {
     // A canister that forgot payments meets duplicates of blocks that nobody claims.
     let forgotten = shop.request(2, 2);
     shop.will(duplicate(3));
-    assert_eq!(paid(shop.settle(&forgotten)).block_index, BlockIndex(3));
+    assert_eq!(
+        paid(shop.settle(&forgotten)).tx,
+        TxRef::Block(BlockIndex(3))
+    );
     assert!(is_implausible(&shop.recovered(&request, duplicate(3))));
     let state = shop.recovered(&request, duplicate(5));
-    assert_eq!(state.moved().map(|(block, _)| block), Some(BlockIndex(5)));
+    assert_eq!(
+        state.moved().map(|(tx, _)| tx),
+        Some(TxRef::Block(BlockIndex(5)))
+    );
 }
 
 #[test]
@@ -156,7 +165,7 @@ fn overdue<'a>(shop: &'a Shop, request: &PaymentRequest) -> Waiting<'a> {
     let waiting = shop.waiting(request);
     let later = shop.runtime.now().plus(storage::payments::NO_ANSWER);
     shop.runtime.now.set(later);
-    let key = nonce_key(&request.payment);
+    let key = claim_key(&request.payment);
     known::payment(&key, shop.runtime.now());
     assert!(matches!(shop.state(request), State::Unknown { .. }));
     waiting
@@ -225,8 +234,8 @@ fn a_late_lie_is_answered_as_pending_and_a_refund_as_used() {
     let mut waiting = overdue(&shop, &request);
     let settled = shop.recovered(&request, duplicate(8));
     assert!(matches!(settled, State::Settled { .. }));
-    let key = nonce_key(&request.payment);
-    let payment = storage::payments::by_nonce(&key).unwrap();
+    let key = claim_key(&request.payment);
+    let payment = storage::payments::by_key(&key).unwrap();
     let due = crate::service::refund::due(&shop.runtime, &payment, RefundCause::Merchant);
     storage::payments::record(&key, Change::Event(due), shop.runtime.now()).unwrap();
     shop.will(duplicate(8));
@@ -247,7 +256,10 @@ fn what_is_owed_is_never_called_a_duplicate() {
             attempt: 1,
             in_vain: true,
         },
-        State::Settled { block, at },
+        State::Settled {
+            tx: TxRef::Block(block),
+            at,
+        },
         State::Unknown {
             doubt: Doubt::NoAnswer,
             since: NOW,

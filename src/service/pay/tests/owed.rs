@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    domain::fulfilment::Fulfilment,
     domain::payment::{RefundCause, RefundProblem},
     service::refund::{self, RefundError},
     storage::payments::Lane,
@@ -10,10 +11,16 @@ fn settled_by_itself(shop: &Shop, request: &PaymentRequest, n: u64) {
     shop.will_reject(6);
     assert!(is_pending(&shop.settle(request)));
     shop.will(block(n));
-    let payment = run(ask_again(&shop.runtime, nonce_key(&request.payment))).unwrap();
+    let payment = run(ask_again(&shop.runtime, claim_key(&request.payment))).unwrap();
     let at = shop.runtime.now();
     let block = BlockIndex(n);
-    assert_eq!(payment.state, State::Settled { block, at });
+    assert_eq!(
+        payment.state,
+        State::Settled {
+            tx: TxRef::Block(block),
+            at
+        }
+    );
 }
 
 #[test]
@@ -92,7 +99,7 @@ fn should_owe_what_settled_while_nobody_waited_until_the_payer_fetches_it() {
     assert_eq!(
         shop.state(&request),
         State::Delivered {
-            block: BlockIndex(7),
+            tx: TxRef::Block(BlockIndex(7)),
             settled_at: NOW,
             at
         }
@@ -121,7 +128,7 @@ fn should_owe_a_refund_for_what_nobody_fetched_in_time() {
     assert_eq!((cause, since), (RefundCause::NotFetched, over));
     assert_eq!(
         storage::payments::due(Lane::Refund, over, 9),
-        [nonce_key(&request.payment)]
+        [claim_key(&request.payment)]
     );
     // Not both: who asks now gets the money back and no goods.
     let late = shop.settle(&request);
@@ -167,7 +174,7 @@ fn should_owe_what_a_stranger_was_paid_for_until_a_controller_refunds_it() {
     assert_eq!(shop.fetch(&fetched), b"goods");
     let at = shop.runtime.now();
     let delivered = State::Delivered {
-        block: BlockIndex(7),
+        tx: TxRef::Block(BlockIndex(7)),
         settled_at: NOW,
         at,
     };
@@ -300,41 +307,30 @@ fn should_let_a_route_go_whose_payments_are_open() {
     assert_eq!(shop.fetch(&request), b"goods");
 }
 
-/// Payments of versions that did not say what was bought.
-fn forget_response(request: &PaymentRequest) {
-    let key = nonce_key(&request.payment);
-    let mut payment = storage::payments::by_nonce(&key).unwrap();
-    payment.response = None;
-    let change = Change::Open(Box::new(NewPayment {
-        payment,
-        valid_before: None,
-        known_block: None,
-    }));
-    let key = NonceKey([9; 16]);
-    storage::payments::record(&key, change, NOW).unwrap();
-}
-
 #[test]
-fn should_pay_back_what_an_older_version_took_for_a_route_that_is_gone() {
+fn should_pay_back_what_is_owed_and_not_stored() {
     let shop = shop();
     let request = shop.request(1, 1);
     shop.will_reject(6);
     assert!(is_pending(&shop.settle(&request)));
-    forget_response(&request);
-    let key = NonceKey([9; 16]);
+    let mut payment = storage::payments::by_key(&claim_key(&request.payment)).unwrap();
+    payment.fulfilment = Fulfilment::Stored(99);
+    let change = Change::Open(Box::new(NewPayment {
+        payment,
+        valid_before: 0,
+        known_block: None,
+    }));
+    let key = ClaimKey([9; 16]);
+    storage::payments::record(&key, change, NOW).unwrap();
     let moved = Event::Moved {
-        block: BlockIndex(1),
+        tx: TxRef::Block(BlockIndex(1)),
     };
     let payment = storage::payments::record(&key, Change::Event(moved), NOW).unwrap();
-    let deliver = |route: &RouteKey| {
-        let payment = storage::payments::by_nonce(&key).unwrap();
-        deliver(&shop.runtime, &key, payment, route)
-    };
-    assert_eq!(goods(&payment, &shop.route).unwrap().body, b"goods");
-    catalogue::remove(&shop.runtime, &shop.route).unwrap();
-    assert!(matches!(deliver(&shop.route), PayOutcome::Duplicate { .. }));
+    assert_eq!(goods(&payment), None);
+    let outcome = deliver(&shop.runtime, &key, payment);
+    assert!(matches!(outcome, PayOutcome::Duplicate { .. }));
     assert!(matches!(
-        storage::payments::by_nonce(&key).unwrap().state,
+        storage::payments::by_key(&key).unwrap().state,
         State::Refunding {
             cause: RefundCause::NotDeliverable,
             ..
@@ -399,7 +395,7 @@ fn should_lose_nothing_when_an_upgrade_cuts_off_any_await() {
                 let request = shop.request(1, 1);
                 before(&shop, &request);
                 shop.runtime.hold.set(true);
-                let key = nonce_key(&request.payment);
+                let key = claim_key(&request.payment);
                 if by_itself {
                     let mut waiting = Box::pin(ask_again(&shop.runtime, key));
                     assert!(poll(waiting.as_mut()).is_pending());

@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::purchase::Purchase;
 
 /// What a refused payment must not change.
 fn books() -> (Vec<Payment>, u64, usize, usize) {
@@ -25,10 +26,8 @@ fn should_store_nothing_and_call_nobody() {
     wrong.payment.payload.accepted.amount = "1".into();
     refuse(&shop, &wrong, Code::AmountMismatch);
     let nowhere = PaymentRequest {
-        purchase: Purchase::Route {
-            route: RouteKey::new(Method::Post, "/a"),
-            path: "/a".into(),
-        },
+        purchase: Purchase::Route(RouteKey::new(Method::Post, "/a")),
+        route: RouteKey::new(Method::Post, "/a"),
         ..request.clone()
     };
     refuse(&shop, &nowhere, Code::OfferMismatch);
@@ -73,7 +72,7 @@ fn should_cancel_a_failed_authorization() {
         cancel::cancel(&shop.runtime, Nonce([1; 32]), before),
         Ok(())
     );
-    assert!(storage::cancellations::contains(&nonce_key(
+    assert!(storage::cancellations::contains(&claim_key(
         &request.payment
     )));
 }

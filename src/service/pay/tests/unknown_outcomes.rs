@@ -44,7 +44,7 @@ fn should_ask_the_same_again_until_the_ledger_knows() {
             duplicate_of: Nat::from(40 + n),
         }));
         let receipt = paid(shop.settle(&request));
-        assert_eq!(receipt.block_index, BlockIndex(40 + u64::from(n)));
+        assert_eq!(receipt.tx, TxRef::Block(BlockIndex(40 + u64::from(n))));
         let first = shop.asked(0);
         assert_eq!((shop.asked(1), shop.asked(2)), (first.clone(), first));
     }
@@ -141,7 +141,7 @@ fn should_leave_a_payment_unknown_when_the_callback_traps() {
     shop.will(Err(TransferFromError::Duplicate {
         duplicate_of: Nat::from(8u8),
     }));
-    assert_eq!(paid(shop.settle(&request)).block_index, BlockIndex(8));
+    assert_eq!(paid(shop.settle(&request)).tx, TxRef::Block(BlockIndex(8)));
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn should_survive_an_upgrade_in_flight() {
     ));
     shop.runtime.hold.set(false);
     shop.will(block(9));
-    assert_eq!(paid(shop.settle(&request)).block_index, BlockIndex(9));
+    assert_eq!(paid(shop.settle(&request)).tx, TxRef::Block(BlockIndex(9)));
 }
 
 #[test]
@@ -241,12 +241,12 @@ fn one_ledgers_unknown_payments_do_not_take_other_ledgers_places() {
         key[..4].copy_from_slice(&n.to_be_bytes());
         let new = NewPayment {
             payment,
-            valid_before: None,
+            valid_before: 0,
             known_block: None,
         };
-        storage::payments::record(&NonceKey(key), Change::Open(Box::new(new)), NOW).unwrap();
+        storage::payments::record(&ClaimKey(key), Change::Open(Box::new(new)), NOW).unwrap();
         let unknown = Change::Event(Event::InDoubt(Doubt::NoAnswer));
-        storage::payments::record(&NonceKey(key), unknown, NOW).unwrap();
+        storage::payments::record(&ClaimKey(key), unknown, NOW).unwrap();
     }
     let refusal = shop.settle(&shop.request(1, 1));
     assert_eq!(refused(refusal), Code::LedgerUnavailable);

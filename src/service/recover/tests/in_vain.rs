@@ -94,7 +94,10 @@ fn keys_without_money_leave_nothing_held_after_the_window_though_the_log_cannot_
     shop.tick();
     for (n, request) in requests.iter().enumerate() {
         match shop.state(request) {
-            State::Settled { block, .. } => assert_eq!((n, block.0), (3, 0)),
+            State::Settled {
+                tx: TxRef::Block(block),
+                ..
+            } => assert_eq!((n, block.0), (3, 0)),
             State::Failed { .. } => assert_ne!(n, 3),
             other => panic!("{other:?}"),
         }

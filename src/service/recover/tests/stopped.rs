@@ -176,7 +176,7 @@ fn left_behind(shop: &Shop, like: &PaymentRequest, numbers: std::ops::Range<u32>
         payment.from = Account::from(Principal::from_slice(&n.to_be_bytes()));
         let new = storage::payments::NewPayment {
             payment,
-            valid_before: Some(shop.runtime.now().seconds() + 200),
+            valid_before: shop.runtime.now().seconds() + 200,
             known_block: None,
         };
         let now = shop.runtime.now();
@@ -187,14 +187,14 @@ fn left_behind(shop: &Shop, like: &PaymentRequest, numbers: std::ops::Range<u32>
     }
 }
 
-fn key_of(n: u32) -> NonceKey {
+fn key_of(n: u32) -> ClaimKey {
     let mut key = [0xee; 16];
     key[..4].copy_from_slice(&n.to_be_bytes());
-    NonceKey(key)
+    ClaimKey(key)
 }
 
 fn lapsed(numbers: std::ops::Range<u32>) -> usize {
-    let state = |n| storage::payments::by_nonce(&key_of(n)).unwrap().state;
+    let state = |n| storage::payments::by_key(&key_of(n)).unwrap().state;
     numbers.filter(|n| state(*n).has_lapsed()).count()
 }
 

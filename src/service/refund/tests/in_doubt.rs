@@ -7,7 +7,7 @@ use crate::{
 };
 
 fn said(runtime: &ScriptedRuntime, outcome: Outcome) -> Result<State, ResolveError> {
-    let id = storage::payments::by_nonce(&KEY).unwrap().id;
+    let id = storage::payments::by_key(&KEY).unwrap().id;
     resolve(runtime, &id, outcome).map(|payment| payment.state)
 }
 
@@ -76,7 +76,7 @@ fn should_take_the_refund_for_made_when_it_was() {
     let state = said(&runtime, Outcome::Moved { block }).unwrap();
     assert_eq!(refunded_in(), block);
     assert_eq!(said(&runtime, Outcome::Moved { block }), Ok(state));
-    let hex = storage::payments::by_nonce(&KEY).unwrap().id.to_string();
+    let hex = storage::payments::by_key(&KEY).unwrap().id.to_string();
     assert_eq!(notes(), [format!("{} moved in block 40", &hex[..32])]);
     assert_eq!(liabilities::owed(&ledger(0).id), vec![]);
     later(&runtime, Seconds::DAY);

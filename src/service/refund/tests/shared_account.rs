@@ -5,7 +5,7 @@ use crate::domain::{ledger::Ledger, payment::FailureKind};
 
 /// What the payment [`KEY`] was, which is to be refunded.
 const AMOUNT: u128 = 10_000;
-const OTHER: NonceKey = NonceKey([8; 16]);
+const OTHER: ClaimKey = ClaimKey([8; 16]);
 
 fn own() -> Account {
     Account {
@@ -14,12 +14,12 @@ fn own() -> Account {
     }
 }
 
-fn happens_to(key: &NonceKey, event: Event) {
+fn happens_to(key: &ClaimKey, event: Event) {
     storage::payments::record(key, Change::Event(event), NOW).unwrap();
 }
 
 /// Another payment to the same account, of so much, for which the ledger has been asked.
-fn open(key: NonceKey, amount: u128) {
+fn open(key: ClaimKey, amount: u128) {
     let payment = Payment {
         to: own(),
         amount: Amount(amount),
@@ -27,7 +27,7 @@ fn open(key: NonceKey, amount: u128) {
     };
     let new = NewPayment {
         payment,
-        valid_before: None,
+        valid_before: 0,
         known_block: None,
     };
     storage::payments::record(&key, Change::Open(Box::new(new)), NOW).unwrap();
@@ -36,7 +36,12 @@ fn open(key: NonceKey, amount: u128) {
 fn settled(amount: u128) {
     open(OTHER, amount);
     let block = BlockIndex(4);
-    happens_to(&OTHER, Event::Moved { block });
+    happens_to(
+        &OTHER,
+        Event::Moved {
+            tx: TxRef::Block(block),
+        },
+    );
 }
 
 fn due(amount: u128) {
@@ -67,7 +72,7 @@ fn should_not_be_held_up_by_one_that_is_larger_than_the_account() {
     has(&runtime, 0);
     run(step(&runtime));
     assert_eq!(refunded_in(), BlockIndex(9));
-    let other = storage::payments::by_nonce(&OTHER).unwrap().state;
+    let other = storage::payments::by_key(&OTHER).unwrap().state;
     let State::Refunding { problem, .. } = other else {
         panic!("it waits for money");
     };
@@ -128,7 +133,7 @@ fn should_not_wait_for_a_stream_of_unfunded_payments() {
         };
         happens_to(&OTHER, Event::NotMoved(failed));
         for n in 20..40 {
-            open(NonceKey([n; 16]), 1_000_000);
+            open(ClaimKey([n; 16]), 1_000_000);
         }
         has(&runtime, AMOUNT + 10);
         pays(&runtime);
@@ -147,7 +152,12 @@ fn should_ask_for_the_balance_again_when_money_left_meanwhile() {
     let mut asking = pin!(super::super::step(&runtime, &KEY));
     assert!(poll(asking.as_mut()).is_pending());
     let block = BlockIndex(8);
-    happens_to(&OTHER, Event::RefundMoved { block });
+    happens_to(
+        &OTHER,
+        Event::RefundMoved {
+            tx: TxRef::Block(block),
+        },
+    );
     has(&runtime, AMOUNT + 10 + 5_010);
     has(&runtime, AMOUNT + 10);
     assert!(poll(asking.as_mut()).is_ready());
@@ -157,8 +167,13 @@ fn should_ask_for_the_balance_again_when_money_left_meanwhile() {
 
 /// What the account holds for somebody else: 5,000.
 fn settle_and_hold() {
-    let third = NonceKey([9; 16]);
+    let third = ClaimKey([9; 16]);
     open(third, 5_000);
     let block = BlockIndex(5);
-    happens_to(&third, Event::Moved { block });
+    happens_to(
+        &third,
+        Event::Moved {
+            tx: TxRef::Block(block),
+        },
+    );
 }

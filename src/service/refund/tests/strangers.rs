@@ -32,7 +32,7 @@ fn owed_refunds() -> u64 {
 }
 
 fn approve(runtime: &ScriptedRuntime) -> Result<Payment, RefundError> {
-    owe(runtime, &storage::payments::by_nonce(&KEY).unwrap().id)
+    owe(runtime, &storage::payments::by_key(&KEY).unwrap().id)
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_merchant_with_an_own_account_and_a_payer_who_never_fetches_do_not_drain_the
     // Nothing asks for it: not the timer, not an operator, not an upgrade, not the time.
     assert!(!storage::payments::has_work());
     runtime.caller.set(config::read().operators[0]);
-    let id = storage::payments::by_nonce(&KEY).unwrap().id;
+    let id = storage::payments::by_key(&KEY).unwrap().id;
     let rechecked = run(recover::recheck(&runtime, &id)).unwrap();
     assert!(matches!(rechecked.state, State::Refunding { .. }));
     examples::reload();
@@ -88,7 +88,7 @@ fn a_controller_approves_and_the_refund_goes_out_once() {
 #[test]
 fn a_merchant_who_paid_back_himself_is_believed_at_once_and_nothing_is_paid_twice() {
     let runtime = never_fetched(merchant());
-    let id = storage::payments::by_nonce(&KEY).unwrap().id;
+    let id = storage::payments::by_key(&KEY).unwrap().id;
     let block = BlockIndex(40);
     let moved = Outcome::Moved { block };
     let of_another = BlockIndex(39);
@@ -174,7 +174,7 @@ fn what_went_to_the_canister_is_refunded_by_itself() {
 }
 
 fn left(runtime: &ScriptedRuntime) -> Result<Payment, RefundError> {
-    leave_to_merchant(runtime, &storage::payments::by_nonce(&KEY).unwrap().id)
+    leave_to_merchant(runtime, &storage::payments::by_key(&KEY).unwrap().id)
 }
 
 /// How many refunds wait, and what they come to: as the totals say, and as the list does.
@@ -219,15 +219,17 @@ fn what_waits_is_listed_page_by_page_in_the_order_of_the_books() {
     };
     happens(due(false), NOW);
     for n in 2..=6u8 {
-        let key = NonceKey([100 + n; 16]);
+        let key = ClaimKey([100 + n; 16]);
         let change = |change| storage::payments::record(&key, change, NOW).unwrap();
         change(Change::Open(Box::new(NewPayment {
             payment: examples::payment(n.into(), n),
-            valid_before: None,
+            valid_before: 0,
             known_block: None,
         })));
         let block = BlockIndex(100 + u64::from(n));
-        change(Change::Event(Event::Moved { block }));
+        change(Change::Event(Event::Moved {
+            tx: TxRef::Block(block),
+        }));
         // The fourth is owed, the fifth was delivered.
         match n {
             5 => change(Change::Event(Event::Delivered)),
@@ -269,7 +271,7 @@ fn a_refund_that_is_left_to_the_merchant_waits_for_his_block_and_the_canister_pa
 }
 
 fn left_to_the_merchant(runtime: &ScriptedRuntime) {
-    let id = storage::payments::by_nonce(&KEY).unwrap().id;
+    let id = storage::payments::by_key(&KEY).unwrap().id;
     let first = left(runtime).unwrap();
     assert_eq!(problem(), RefundProblem::MerchantPays);
     assert_eq!(left(runtime), Ok(first), "said again");

@@ -8,25 +8,25 @@ fn should_move_a_settled_payment_from_the_journal_to_the_books() {
     set_up();
     record(&key(1), new(1), NOW).unwrap();
     assert_eq!(counts(), (0, 1, 1, 1));
-    assert_eq!(by_nonce(&key(1)), Some(payment(1, 1)));
+    assert_eq!(by_key(&key(1)), Some(payment(1, 1)));
     assert!(awaits(3) && !awaits(4));
     assert_eq!(open_key(&payment(1, 1).id), Some(key(1)));
     let (_, opening) = opened(&key(1)).unwrap();
-    assert_eq!(opening.valid_before, Some(1_800_000_300));
+    assert_eq!(opening.valid_before, 1_800_000_300);
     assert_eq!(opening.known_block, Some(BlockIndex(4)));
     assert_eq!(opening.tried_at, NOW);
     assert!(!is_due(&key(1), NOW));
     assert!(is_due(&key(1), NOW.plus(NO_ANSWER)));
 
     let moved = Event::Moved {
-        block: BlockIndex(5),
+        tx: TxRef::Block(BlockIndex(5)),
     };
     let paid = Change::Both(moved, Event::Delivered);
     let settled = record(&key(1), paid, NOW).unwrap();
     assert!(!has_work() && !awaits(3));
     with(|tables| assert_eq!(tables.fates.len(), 0));
-    assert_eq!(settled.receipt().unwrap().block_index, BlockIndex(5));
-    assert_eq!(by_nonce(&key(1)), Some(settled.clone()));
+    assert_eq!(settled.receipt().unwrap().tx, TxRef::Block(BlockIndex(5)));
+    assert_eq!(by_key(&key(1)), Some(settled.clone()));
     assert_eq!(by_id(&settled.id), Some(settled.clone()));
     assert_eq!(page(0, 10), vec![(1, settled)]);
     assert_eq!(claims::highest_block(&ledger(0).id), Some(BlockIndex(5)));
@@ -47,7 +47,7 @@ fn should_keep_the_nonce_of_a_failed_payment() {
     record(&key(1), event(Event::NotMoved(failure())), NOW).unwrap();
     let found = by_id(&payment(1, 1).id).unwrap();
     assert!(matches!(found.state, State::Failed { .. }));
-    assert_eq!(by_nonce(&key(1)), Some(found));
+    assert_eq!(by_key(&key(1)), Some(found));
     assert_eq!(failures(0, 10).len(), 1);
 }
 
@@ -56,7 +56,7 @@ fn should_keep_an_unknown_payment_in_the_journal() {
     set_up();
     record(&key(1), new(1), NOW).unwrap();
     record(&key(1), event(Event::InDoubt(Doubt::Reject)), NOW).unwrap();
-    let unknown = by_nonce(&key(1)).unwrap();
+    let unknown = by_key(&key(1)).unwrap();
     assert!(matches!(unknown.state, State::Unknown { attempts: 1, .. }));
     assert_eq!(by_id(&unknown.id), Some(unknown));
     assert!(settling().is_empty());
@@ -66,7 +66,7 @@ fn should_keep_an_unknown_payment_in_the_journal() {
     assert_eq!(settling(), vec![key(1)]);
     record(&key(1), event(Event::NotMoved(failure())), NOW).unwrap();
     assert!(matches!(
-        by_nonce(&key(1)).unwrap().state,
+        by_key(&key(1)).unwrap().state,
         State::Unknown {
             doubt: Doubt::NoFunds,
             attempts: 2,
@@ -84,11 +84,25 @@ fn should_remember_what_is_owed_until_it_is_delivered_or_refunded() {
         record(&key(n), event(Event::InDoubt(Doubt::Reject)), NOW).unwrap();
         let retried = Change::Event(Event::Retried);
         record(&key(n), retried, NOW).unwrap();
-        record(&key(n), event(Event::Moved { block: block(n) }), NOW).unwrap();
+        record(
+            &key(n),
+            event(Event::Moved {
+                tx: TxRef::Block(block(n)),
+            }),
+            NOW,
+        )
+        .unwrap();
     }
     // Delivered by another message, which the system ran at the same time.
     record(&key(3), new(3), NOW).unwrap();
-    record(&key(3), event(Event::Moved { block: block(3) }), NOW).unwrap();
+    record(
+        &key(3),
+        event(Event::Moved {
+            tx: TxRef::Block(block(3)),
+        }),
+        NOW,
+    )
+    .unwrap();
     record(&key(3), event(Event::Delivered), NOW).unwrap();
     with(|tables| assert_eq!(tables.fates.len(), 2));
     assert!(awaits(3));
@@ -98,7 +112,7 @@ fn should_remember_what_is_owed_until_it_is_delivered_or_refunded() {
     assert_eq!(
         stands(1),
         State::Settled {
-            block: block(1),
+            tx: TxRef::Block(block(1)),
             at: NOW
         }
     );
@@ -110,7 +124,7 @@ fn should_remember_what_is_owed_until_it_is_delivered_or_refunded() {
 
     record(&key(1), event(Event::Delivered), later).unwrap();
     let delivered = State::Delivered {
-        block: block(1),
+        tx: TxRef::Block(block(1)),
         settled_at,
         at: later,
     };
@@ -130,7 +144,7 @@ fn should_remember_what_is_owed_until_it_is_delivered_or_refunded() {
     let problem = Event::RefundFailed(RefundProblem::InsufficientFunds);
     record(&key(2), event(problem), later).unwrap();
     let refunding = State::Refunding {
-        block: block(2),
+        tx: TxRef::Block(block(2)),
         settled_at,
         since: later,
         attempts: 1,
@@ -141,23 +155,23 @@ fn should_remember_what_is_owed_until_it_is_delivered_or_refunded() {
     assert_eq!((stands(1), stands(2)), (delivered, refunding));
     assert_eq!(in_lane(Lane::Refund, None, 9).len(), 1);
     let refund = Event::RefundMoved {
-        block: BlockIndex(11),
+        tx: TxRef::Block(BlockIndex(11)),
     };
     record(&key(2), event(refund.clone()), later).unwrap();
     assert!(record(&key(2), event(refund), later).is_err());
     let refunded = State::Refunded {
-        block: block(2),
+        tx: TxRef::Block(block(2)),
         settled_at,
-        refund_block: BlockIndex(11),
+        refund_tx: TxRef::Block(BlockIndex(11)),
         at: later,
     };
     assert_eq!(stands(2), refunded);
-    assert_eq!(by_nonce(&key(2)).unwrap().receipt(), None);
+    assert_eq!(by_key(&key(2)).unwrap().receipt(), None);
     assert!(!has_work() && !awaits(3));
     assert_eq!(
         stands(3),
         State::Delivered {
-            block: block(3),
+            tx: TxRef::Block(block(3)),
             settled_at: NOW,
             at: NOW
         }
@@ -171,7 +185,7 @@ fn should_refuse_what_does_not_fit_and_change_nothing() {
     set_up();
     let moved = || {
         event(Event::Moved {
-            block: BlockIndex(1),
+            tx: TxRef::Block(BlockIndex(1)),
         })
     };
     assert!(matches!(
@@ -187,18 +201,18 @@ fn should_refuse_what_does_not_fit_and_change_nothing() {
         record(&key(1), event(Event::Retried), NOW),
         Err(RecordError::Illegal(_))
     ));
-    assert_eq!(by_nonce(&key(1)), Some(payment(1, 1)));
+    assert_eq!(by_key(&key(1)), Some(payment(1, 1)));
     assert_eq!(audit::payments_after(0, 10).len(), 1);
     let mut foreign = payment(2, 1);
     foreign.ledger = Principal::from_slice(&[99]);
     let change = Change::Open(Box::new(NewPayment {
         payment: foreign,
-        valid_before: None,
+        valid_before: 0,
         known_block: None,
     }));
     assert_eq!(
         record(&key(2), change, NOW),
         Err(RecordError::UnknownLedger)
     );
-    assert_eq!(by_nonce(&key(2)), None);
+    assert_eq!(by_key(&key(2)), None);
 }

@@ -1,0 +1,85 @@
+//! The supported combinations of scheme, rail, purchase and fulfilment.
+
+use crate::domain::{
+    fulfilment::FulfilmentKind, purchase::PurchaseKind, rail::Rail, scheme::Scheme,
+};
+
+/// A way to pay, a thing to buy, and what is owed for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Combination {
+    /// The name of scheme and rail in the registry: protocol version, chain, scheme, method.
+    pub name: &'static str,
+    /// What the payer promises.
+    pub scheme: Scheme,
+    /// How the money moves.
+    pub rail: Rail,
+    /// What is bought.
+    pub purchase: PurchaseKind,
+    /// What is owed in return.
+    pub fulfilment: FulfilmentKind,
+}
+
+/// A route with stored content, paid by `exact` from an ICRC-2 allowance.
+pub const ROUTE_BY_ICRC2: Combination = Combination {
+    name: "v2-icp-exact-icrc2",
+    scheme: Scheme::Exact,
+    rail: Rail::Icrc2,
+    purchase: PurchaseKind::Route,
+    fulfilment: FulfilmentKind::Stored,
+};
+
+/// Every combination that is offered and taken. A stored payment of another one cannot be read.
+pub const SUPPORTED: [Combination; 1] = [ROUTE_BY_ICRC2];
+
+/// Whether these four can be combined.
+pub fn is_supported(
+    scheme: Scheme,
+    rail: Rail,
+    purchase: PurchaseKind,
+    fulfilment: FulfilmentKind,
+) -> bool {
+    SUPPORTED.iter().any(|combination| {
+        combination.scheme == scheme
+            && combination.rail == rail
+            && combination.purchase == purchase
+            && combination.fulfilment == fulfilment
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARCHITECTURE: &str = include_str!("../../docs/architecture.md");
+    const BINDING: &str = include_str!("../../docs/scheme_exact_icp.md");
+
+    /// docs/architecture.md has one line for each, and the binding names scheme and method.
+    #[test]
+    fn the_documents_name_every_combination() {
+        for combination in SUPPORTED {
+            let line = format!(
+                "| `{}` | `{}` | `{}` | `{}` | `{}` |",
+                combination.name,
+                combination.scheme.name(),
+                combination.rail.name(),
+                combination.purchase.name(),
+                combination.fulfilment.name(),
+            );
+            assert!(ARCHITECTURE.contains(&line), "no line {line}");
+            assert!(BINDING.contains(combination.name), "{}", combination.name);
+        }
+    }
+
+    #[test]
+    fn no_combination_is_listed_twice() {
+        for (n, one) in SUPPORTED.iter().enumerate() {
+            let same = |other: &Combination| {
+                Combination {
+                    name: one.name,
+                    ..*other
+                } == *one
+            };
+            assert_eq!(SUPPORTED.iter().position(same), Some(n));
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Rails: how money moves, and what proves that it moved.
+//!
+//! Whatever the rail, the outcome of a try is one of three, and the state machine of a payment knows no others:
+//! moved with a [`TxRef`] (`Event::Moved`), not moved (`Event::NotMoved`), in doubt (`Event::InDoubt`).
+
+use crate::types::BlockIndex;
+use std::fmt;
+
+/// How money moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rail {
+    /// The canister pulls it with `icrc2_transfer_from`, out of an allowance of the payer.
+    Icrc2,
+}
+
+impl Rail {
+    /// Every rail, in the order of their numbers in storage.
+    pub const ALL: [Rail; 1] = [Rail::Icrc2];
+
+    /// The asset transfer method on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Rail::Icrc2 => x402_icp::wire::METHOD_ICRC2,
+        }
+    }
+}
+
+/// The transaction that proves that money moved.
+///
+/// Storage keeps a number as a CBOR integer. A byte string of 32 bytes is reserved for the hash of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TxRef {
+    /// A block of the ledger that the payment is made in.
+    Block(BlockIndex),
+}
+
+/// As on the wire: the member `transaction` of the x402 answers.
+impl fmt::Display for TxRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TxRef::Block(block) => write!(f, "{}", block.0),
+        }
+    }
+}
