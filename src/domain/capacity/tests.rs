@@ -1,5 +1,8 @@
 use super::*;
-use crate::{domain::payment::Failure, domain::rail::TxRef, types::BlockIndex};
+use crate::{
+    domain::{payment::Failure, rail::TxRef},
+    types::BlockIndex,
+};
 
 const NOW: TimestampNs = TimestampNs(1_000_000_000_000);
 

@@ -54,8 +54,10 @@ pub(super) fn step(
 #[cfg(test)]
 mod tests {
     use crate::{
-        domain::payment::{self, Event, RefundCause, RefundProblem, State},
-        domain::rail::TxRef,
+        domain::{
+            payment::{self, Event, RefundCause, RefundProblem, State},
+            rail::TxRef,
+        },
         types::{BlockIndex, TimestampNs},
     };
 

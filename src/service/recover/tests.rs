@@ -10,8 +10,7 @@ mod stopped;
 
 use super::*;
 use crate::{
-    domain::rail::TxRef,
-    domain::settlement::CallOutcome,
+    domain::{rail::TxRef, settlement::CallOutcome},
     runtime::{
         scripted::{ScriptedRuntime, poll, run},
         with_spare,

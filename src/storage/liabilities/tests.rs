@@ -1,7 +1,9 @@
 use super::*;
 use crate::{
-    domain::payment::{Event, RefundCause, tests::arb_event},
-    domain::rail::TxRef,
+    domain::{
+        payment::{Event, RefundCause, tests::arb_event},
+        rail::TxRef,
+    },
     storage::{
         ledgers::tests::ledger,
         payments::{self, Change, NewPayment, tests as examples},

@@ -2,22 +2,26 @@
 
 use super::Opening;
 use crate::{
-    domain::fulfilment::Fulfilment,
-    domain::fulfilment::FulfilmentKind,
-    domain::payment::{Doubt, Failure, FailureKind, Payment, RefundCause, RefundProblem, State},
-    domain::purchase::Purchase,
-    domain::purchase::PurchaseKind,
-    domain::rail::Rail,
-    domain::rail::TxRef,
-    domain::scheme::Scheme,
+    domain::{
+        fulfilment::Fulfilment,
+        fulfilment::FulfilmentKind,
+        payment::{Doubt, Failure, FailureKind, Payment, RefundCause, RefundProblem, State},
+        purchase::Purchase,
+        purchase::PurchaseKind,
+        rail::Rail,
+        rail::TxRef,
+        scheme::Scheme,
+    },
     storable_row,
-    storage::codec::StoredTxRef,
     storage::{
+        codec::StoredTxRef,
         codec::{StoredAccount, StoredU128},
         config, ledgers,
     },
-    types::MerchantId,
-    types::{BlockIndex, ClaimKey, Fingerprint, Method, PaymentId, Proof, RouteKey, TimestampNs},
+    types::{
+        BlockIndex, ClaimKey, Fingerprint, MerchantId, Method, PaymentId, Proof, RouteKey,
+        TimestampNs,
+    },
 };
 use candid::Principal;
 use minicbor::{Decode, Encode};

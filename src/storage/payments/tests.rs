@@ -6,12 +6,14 @@ use super::{
     *,
 };
 use crate::{
-    domain::fulfilment::Fulfilment,
-    domain::payment::{Doubt, Failure, FailureKind, RefundCause, RefundProblem, tests::arb_state},
-    domain::purchase::Purchase,
-    domain::rail::Rail,
-    domain::rail::TxRef,
-    domain::scheme::Scheme,
+    domain::{
+        fulfilment::Fulfilment,
+        payment::{Doubt, Failure, FailureKind, RefundCause, RefundProblem, tests::arb_state},
+        purchase::Purchase,
+        rail::Rail,
+        rail::TxRef,
+        scheme::Scheme,
+    },
     storage::{
         audit::{self, Transition},
         claims,
@@ -22,8 +24,9 @@ use crate::{
         ledgers::tests::ledger,
         memory,
     },
-    types::MerchantId,
-    types::{Account, Amount, BlockIndex, Fingerprint, Method, Proof, RouteKey, Seconds},
+    types::{
+        Account, Amount, BlockIndex, Fingerprint, MerchantId, Method, Proof, RouteKey, Seconds,
+    },
 };
 use ic_stable_structures::Storable;
 use proptest::prelude::*;

@@ -6,16 +6,20 @@ use crate::{
         http_request_update, response,
         types::{HttpResponse, HttpUpdateRequest},
     },
-    domain::fulfilment::Fulfilment,
-    domain::payment::{Doubt, Failure, FailureKind, Payment, RefundCause, RefundProblem, State},
-    domain::purchase::Purchase,
-    domain::rail::Rail,
-    domain::rail::TxRef,
-    domain::scheme::Scheme,
+    domain::{
+        fulfilment::Fulfilment,
+        payment::{Doubt, Failure, FailureKind, Payment, RefundCause, RefundProblem, State},
+        purchase::Purchase,
+        rail::Rail,
+        rail::TxRef,
+        scheme::Scheme,
+    },
     runtime::scripted::{ScriptedRuntime, run},
     storage::{self, config::tests::config},
-    types::MerchantId,
-    types::{Amount, BlockIndex, Fingerprint, Method, PaymentId, Proof, RouteKey, TimestampNs},
+    types::{
+        Amount, BlockIndex, Fingerprint, MerchantId, Method, PaymentId, Proof, RouteKey,
+        TimestampNs,
+    },
 };
 use candid::Principal;
 use serde_json::{Value, json};

@@ -1,7 +1,9 @@
 use super::*;
 use crate::{
-    domain::fulfilment::Fulfilment,
-    domain::payment::{RefundCause, RefundProblem},
+    domain::{
+        fulfilment::Fulfilment,
+        payment::{RefundCause, RefundProblem},
+    },
     service::refund::{self, RefundError},
     storage::payments::Lane,
 };
