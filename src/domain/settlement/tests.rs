@@ -1,5 +1,5 @@
 use super::*;
-use crate::{storage::payments::tests::payment, types::PaymentId};
+use crate::{domain::rail::TxRef, storage::payments::tests::payment, types::PaymentId};
 use candid::Encode;
 use icrc_ledger_types::icrc1::transfer::TransferError;
 use proptest::prelude::*;
