@@ -140,7 +140,7 @@ fn config() -> Config {
 
 #[update(decode_with = "of_update::pay_to_set", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
-fn pay_to_set(pay_to: Account) -> Result<(), RouteError> {
+fn pay_to_set(pay_to: AccountArg) -> Result<(), RouteError> {
     endpoints::pay_to_set(&IcRuntime, pay_to)
 }
 

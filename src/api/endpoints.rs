@@ -4,11 +4,12 @@ use crate::{
     api::{
         http::certify_changes,
         types::{
-            Account, AdminAudit, CancelArgs, CancelError, Config, Content, ContentBegin,
+            self, AccountArg, AdminAudit, CancelArgs, CancelError, Config, Content, ContentBegin,
             ContentChunk, ContentCommit, ContentError, InvalidArgument, Ledger, LedgerError, Offer,
             PageArgs, Payment, PaymentAudit, PaymentStatus, PaymentsError, Receipt, RecheckError,
             RefundError, ResolveArgs, ResolveError, Route, RouteArgs, RouteError, RouteKey,
-            Solvency, TollkeeperArgs, WithdrawArgs, WithdrawError, block,
+            Solvency, TollkeeperArgs, WithdrawArgs, WithdrawError, block, booked_payment, draft,
+            init_changes, public_payment, public_receipt, resolution, route_key, withdrawal,
         },
     },
     domain::{config::Changes, validate, validate::InvalidArgument as Invalid},
@@ -28,7 +29,9 @@ use candid::{Nat, Principal};
 pub fn init<R: Runtime>(runtime: &R, args: Option<TollkeeperArgs>) -> Result<(), String> {
     let changes = match args {
         None => Changes::default(),
-        Some(TollkeeperArgs::Init(args)) => args.changes().map_err(|error| error.to_string())?,
+        Some(TollkeeperArgs::Init(args)) => {
+            init_changes(args).map_err(|error| error.to_string())?
+        }
         Some(TollkeeperArgs::Upgrade(_)) => {
             return Err("an installation takes Init arguments, not Upgrade".into());
         }
@@ -40,7 +43,9 @@ pub fn init<R: Runtime>(runtime: &R, args: Option<TollkeeperArgs>) -> Result<(),
 pub fn post_upgrade<R: Runtime>(runtime: &R, args: Option<TollkeeperArgs>) -> Result<(), String> {
     let changes = match args {
         None => Changes::default(),
-        Some(TollkeeperArgs::Upgrade(args)) => args.changes().map_err(|error| error.to_string())?,
+        Some(TollkeeperArgs::Upgrade(args)) => {
+            init_changes(args).map_err(|error| error.to_string())?
+        }
         Some(TollkeeperArgs::Init(_)) => {
             return Err("an upgrade takes Upgrade arguments, not Init".into());
         }
@@ -54,8 +59,8 @@ pub fn config() -> Config {
 }
 
 /// `pay_to_set`
-pub fn pay_to_set<R: Runtime>(runtime: &R, pay_to: Account) -> Result<(), RouteError> {
-    let pay_to = pay_to.check("pay_to")?;
+pub fn pay_to_set<R: Runtime>(runtime: &R, pay_to: AccountArg) -> Result<(), RouteError> {
+    let pay_to = types::account("pay_to", &pay_to)?;
     certified(
         runtime,
         admin::set_pay_to(runtime, pay_to).map_err(RouteError::from),
@@ -123,10 +128,10 @@ pub fn all_ledgers() -> Vec<Ledger> {
 
 /// `route_put`
 pub fn route_put<R: Runtime>(runtime: &R, args: RouteArgs) -> Result<Route, RouteError> {
-    let route = catalogue::put(runtime, args.draft()?).map_err(RouteError::from);
+    let route = catalogue::put(runtime, draft(args)?).map_err(RouteError::from);
     certified(
         runtime,
-        route.map(|route| Route::new(&route, &storage::config::read())),
+        route.map(|put| types::route(&put, &storage::config::read())),
     )
 }
 
@@ -134,14 +139,14 @@ pub fn route_put<R: Runtime>(runtime: &R, args: RouteArgs) -> Result<Route, Rout
 pub fn route_remove<R: Runtime>(runtime: &R, key: RouteKey) -> Result<(), RouteError> {
     certified(
         runtime,
-        catalogue::remove(runtime, &key.check()?).map_err(RouteError::from),
+        catalogue::remove(runtime, &route_key(&key)?).map_err(RouteError::from),
     )
 }
 
 /// `route`
 pub fn route(key: RouteKey) -> Option<Route> {
-    let route = storage::routes::get(&key.check().ok()?)?;
-    Some(Route::new(&route, &storage::config::read()))
+    let route = storage::routes::get(&route_key(&key).ok()?)?;
+    Some(types::route(&route, &storage::config::read()))
 }
 
 /// `routes`
@@ -150,30 +155,32 @@ pub fn routes(page: PageArgs) -> Result<Vec<Route>, InvalidArgument> {
     let routes = catalogue::page(Page::from(page))?;
     Ok(routes
         .iter()
-        .map(|route| Route::new(route, &config))
+        .map(|known| types::route(known, &config))
         .collect())
 }
 
 /// `offers`
 pub fn offers<R: Runtime>(runtime: &R, key: RouteKey) -> Vec<Offer> {
-    let Some(route) = key.check().ok().and_then(|key| storage::routes::get(&key)) else {
+    let Some(route) = route_key(&key)
+        .ok()
+        .and_then(|key| storage::routes::get(&key))
+    else {
         return vec![];
     };
     let spender = runtime.canister_id();
     let offers = catalogue::detailed_offers(&route, spender);
     offers
         .into_iter()
-        .map(|offer| Offer::new(offer, spender))
+        .map(|offer| types::offer(offer, spender))
         .collect()
 }
 
 /// `content_begin`
 pub fn content_begin<R: Runtime>(runtime: &R, args: ContentBegin) -> Result<u64, ContentError> {
-    let key = RouteKey {
+    let key = route_key(&RouteKey {
         method: args.method,
         path: args.path,
-    }
-    .check()?;
+    })?;
     let sha256 = validate::bytes32("sha256", &args.sha256)?;
     content::begin(runtime, key, args.bytes, sha256).map_err(ContentError::from)
 }
@@ -199,8 +206,12 @@ pub fn content_commit<R: Runtime>(
 pub fn payment<R: Runtime>(runtime: &R, id: &[u8]) -> Option<Payment> {
     let payment = payments::payment(&PaymentId(id.try_into().ok()?))?;
     let all = payments::knows_who_paid(runtime, &payment.from, &payment.to);
-    let payment = Payment::new(None, payment);
-    Some(if all { payment } else { payment.public() })
+    let payment = booked_payment(None, payment);
+    Some(if all {
+        payment
+    } else {
+        public_payment(payment)
+    })
 }
 
 /// `receipt`
@@ -208,7 +219,11 @@ pub fn receipt<R: Runtime>(runtime: &R, id: &[u8]) -> Option<Receipt> {
     let receipt = payments::receipt(&PaymentId(id.try_into().ok()?))?;
     let all = payments::knows_who_paid(runtime, &receipt.payer, &receipt.pay_to);
     let receipt = Receipt::from(receipt);
-    Some(if all { receipt } else { receipt.public() })
+    Some(if all {
+        receipt
+    } else {
+        public_receipt(receipt)
+    })
 }
 
 /// `payments`
@@ -219,7 +234,7 @@ pub fn settled_payments<R: Runtime>(
     let page = payments::settled(runtime, page.into())?;
     Ok(page
         .into_iter()
-        .map(|(n, payment)| Payment::new(Some(n), payment))
+        .map(|(n, payment)| booked_payment(Some(n), payment))
         .collect())
 }
 
@@ -231,7 +246,7 @@ pub fn waiting_payments<R: Runtime>(
     let page = payments::waiting(runtime, page.into())?;
     Ok(page
         .into_iter()
-        .map(|(n, payment)| Payment::new(Some(n), payment))
+        .map(|(n, payment)| booked_payment(Some(n), payment))
         .collect())
 }
 
@@ -243,7 +258,7 @@ pub fn open_payments<R: Runtime>(
     let open = payments::open(runtime, page.unwrap_or_default().into())?;
     Ok(open
         .into_iter()
-        .map(|payment| Payment::new(None, payment))
+        .map(|payment| booked_payment(None, payment))
         .collect())
 }
 
@@ -255,7 +270,7 @@ pub fn failed_payments<R: Runtime>(
     let page = payments::failed(runtime, page.into())?;
     Ok(page
         .into_iter()
-        .map(|(n, payment)| Payment::new(Some(n), payment))
+        .map(|(n, payment)| booked_payment(Some(n), payment))
         .collect())
 }
 
@@ -321,7 +336,7 @@ pub fn payment_resolve<R: Runtime>(
     runtime: &R,
     args: ResolveArgs,
 ) -> Result<PaymentStatus, ResolveError> {
-    let (id, outcome) = args.check()?;
+    let (id, outcome) = resolution(args)?;
     let payment = resolve::resolve(runtime, &id, outcome)?;
     Ok(payment.state.into())
 }
@@ -335,7 +350,7 @@ pub async fn solvency<R: Runtime>(runtime: &R) -> Result<Vec<Solvency>, Payments
 
 /// `withdraw`
 pub async fn withdraw<R: Runtime>(runtime: &R, args: WithdrawArgs) -> Result<Nat, WithdrawError> {
-    let done = withdraw::withdraw(runtime, args.check()?).await;
+    let done = withdraw::withdraw(runtime, withdrawal(args)?).await;
     // The ledger may have named a new fee.
     certified(runtime, done.map(block).map_err(WithdrawError::from))
 }

@@ -24,10 +24,10 @@ fn reinstalled_canister_takes_no_authorization_of_its_predecessor() {
     let sale = setup.sell("/article", PRICE);
     let unused = payer.sign(&sale.offer(), setup.now());
     let paid = sale.pay(&payer).send().expect_settled().signed;
-    let args = TollkeeperArgs::Init(InstallArgs {
-        pay_to: Some(merchant()),
+    let args = TollkeeperArgs::Init(InitArgs {
+        pay_to: Some(merchant().into()),
         operators: Some(vec![operator()]),
-        ..InstallArgs::default()
+        ..InitArgs::default()
     });
     // Revisions begin at the microsecond of the installation; rounds of the test network take less.
     setup.advance(1);

@@ -60,10 +60,13 @@ fn largest_challenge_fits_into_the_header_budget() {
         description: "d".repeat(256),
         mime_type: format!("text/{}", "m".repeat(100)),
         payment_identifier: Some(crate::support::interface::PaymentIdentifier::Required),
-        pay_to: Some(Account {
-            owner: Principal::self_authenticating([9; 32]),
-            subaccount: Some([255; 32]),
-        }),
+        pay_to: Some(
+            Account {
+                owner: Principal::self_authenticating([9; 32]),
+                subaccount: Some([255; 32]),
+            }
+            .into(),
+        ),
         ..free("GET", &format!("/{}", "p".repeat(200)))
     };
     let put: Result<Route, RouteError> = setup.update(controller(), "route_put", (route.clone(),));

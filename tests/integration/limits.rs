@@ -2,7 +2,7 @@
 
 use crate::support::{
     Setup,
-    interface::{InstallArgs, LimitsArg, RouteError, TollkeeperArgs},
+    interface::{InitArgs, LimitsArg, RouteError, TollkeeperArgs},
     setup::free,
 };
 use candid::Nat;
@@ -11,9 +11,9 @@ use x402_icp::Code;
 const PRICE: u128 = 30_000;
 
 fn set_limits(setup: &Setup, limits: LimitsArg) {
-    let args = InstallArgs {
+    let args = InitArgs {
         limits: Some(limits),
-        ..InstallArgs::default()
+        ..InitArgs::default()
     };
     setup
         .try_upgrade(Some(TollkeeperArgs::Upgrade(args)))

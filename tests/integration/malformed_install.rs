@@ -12,7 +12,7 @@ use candid::Principal;
 fn installation_arguments_that_are_none_are_refused() {
     use crate::support::environment::tollkeeper_wasm;
     let setup = Setup::new();
-    let install = |args: InstallArgs| {
+    let install = |args: InitArgs| {
         let id = setup
             .pic
             .create_canister_with_settings(Some(controller()), None);
@@ -25,7 +25,7 @@ fn installation_arguments_that_are_none_are_refused() {
         }))
         .is_ok()
     };
-    assert!(install(InstallArgs::default()));
+    assert!(install(InitArgs::default()));
     for network in [
         "",
         "icp",
@@ -34,9 +34,9 @@ fn installation_arguments_that_are_none_are_refused() {
         "icp:a b",
         &format!("icp:{}", "x".repeat(33)),
     ] {
-        let args = InstallArgs {
+        let args = InitArgs {
             network: Some(network.into()),
-            ..InstallArgs::default()
+            ..InitArgs::default()
         };
         assert!(!install(args), "{network:?}");
     }
@@ -44,21 +44,21 @@ fn installation_arguments_that_are_none_are_refused() {
         max_timeout_seconds: Some(0),
         ..LimitsArg::default()
     };
-    assert!(!install(InstallArgs {
+    assert!(!install(InitArgs {
         limits: Some(limits),
-        ..InstallArgs::default()
+        ..InitArgs::default()
     }));
     let operators = (0..100)
         .map(|n| Principal::self_authenticating([n]))
         .collect();
-    assert!(!install(InstallArgs {
+    assert!(!install(InitArgs {
         operators: Some(operators),
-        ..InstallArgs::default()
+        ..InitArgs::default()
     }));
     let pay_to = Some(Principal::anonymous().into());
-    assert!(!install(InstallArgs {
+    assert!(!install(InitArgs {
         pay_to,
-        ..InstallArgs::default()
+        ..InitArgs::default()
     }));
 }
 
@@ -67,12 +67,12 @@ fn upgrade_with_init_arguments_is_refused_and_changes_nothing() {
     let setup = Setup::new();
     setup.sell("/article", 1_000);
     let before = state(&setup);
-    let done = setup.try_upgrade(Some(TollkeeperArgs::Init(InstallArgs::default())));
+    let done = setup.try_upgrade(Some(TollkeeperArgs::Init(InitArgs::default())));
     assert!(done.is_err());
     assert_eq!(state(&setup), before);
-    let args = InstallArgs {
+    let args = InitArgs {
         operators: Some(vec![]),
-        ..InstallArgs::default()
+        ..InitArgs::default()
     };
     setup
         .try_upgrade(Some(TollkeeperArgs::Upgrade(args)))

@@ -34,7 +34,7 @@ impl Setup {
     /// A route that is paid to this account.
     fn sell_for(&self, path: &str, pay_to: Account) {
         let route = RouteArgs {
-            pay_to: Some(pay_to),
+            pay_to: Some(pay_to.into()),
             ..self.priced("GET", path, PRICE)
         };
         let route: Result<Route, RouteError> = self.update(controller(), "route_put", (route,));

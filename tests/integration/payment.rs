@@ -198,7 +198,7 @@ fn a_route_of_its_own_account_pays_there() {
         subaccount: Some([3; 32]),
     };
     let mut route = setup.priced("GET", "/article", PRICE);
-    route.pay_to = Some(author);
+    route.pay_to = Some(author.into());
     let put: Result<crate::support::interface::Route, crate::support::interface::RouteError> =
         setup.update(crate::support::setup::controller(), "route_put", (route,));
     assert_eq!(put.unwrap().pay_to, author);

@@ -28,7 +28,7 @@ impl Setup {
             subaccount,
         };
         let route = RouteArgs {
-            pay_to: Some(pay_to),
+            pay_to: Some(pay_to.into()),
             ..self.priced("GET", "/own", PRICE)
         };
         let route: Result<Route, RouteError> = self.update(controller(), "route_put", (route,));

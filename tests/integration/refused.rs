@@ -4,9 +4,7 @@
 use crate::support::{
     Setup,
     flow::Sale,
-    interface::{
-        CancelArgs, CancelError, InstallArgs, LimitsArg, PaymentIdentifier, TollkeeperArgs,
-    },
+    interface::{CancelArgs, CancelError, InitArgs, LimitsArg, PaymentIdentifier, TollkeeperArgs},
     payer::{Payer, Signed},
     setup::{FEE, stranger},
 };
@@ -86,9 +84,9 @@ fn timeout_edited_by_who_saw_the_first_charges_nothing() {
                 max_timeout_seconds: Some(3_599),
                 ..LimitsArg::default()
             };
-            let stricter = TollkeeperArgs::Upgrade(InstallArgs {
+            let stricter = TollkeeperArgs::Upgrade(InitArgs {
                 limits: Some(limits),
-                ..InstallArgs::default()
+                ..InitArgs::default()
             });
             setup.try_upgrade(Some(stricter)).unwrap();
         },

@@ -31,7 +31,7 @@ impl Setup {
     /// A route that is paid to this account.
     fn sell_to(&self, path: &str, pay_to: Account) {
         let route = RouteArgs {
-            pay_to: Some(pay_to),
+            pay_to: Some(pay_to.into()),
             ..self.priced("GET", path, PRICE)
         };
         let route: Result<Route, RouteError> = self.update(controller(), "route_put", (route,));

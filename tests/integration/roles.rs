@@ -180,7 +180,7 @@ fn operator_cannot_redirect_money() {
     // Nor by changing a route that a controller directed somewhere.
     let author: Account = Principal::self_authenticating([66; 32]).into();
     let mut route = setup.priced("GET", "/article", 1_000);
-    route.pay_to = Some(author);
+    route.pay_to = Some(author.into());
     let put: Result<Route, RouteError> = setup.update(controller(), "route_put", (route,));
     assert_eq!(put.unwrap().pay_to, author);
     let put = setup

@@ -3,9 +3,7 @@
 use crate::support::{
     Answer, Request, Setup,
     flow::GOODS,
-    interface::{
-        ContentBegin, ContentError, InstallArgs, LimitsArg, PaymentStatus, TollkeeperArgs,
-    },
+    interface::{ContentBegin, ContentError, InitArgs, LimitsArg, PaymentStatus, TollkeeperArgs},
     setup::{free, operator},
 };
 use candid::Principal;
@@ -17,9 +15,9 @@ const PRICE: u128 = 30_000;
 const DAY: u64 = 86_400;
 
 fn set_limits(setup: &Setup, limits: LimitsArg) {
-    let args = InstallArgs {
+    let args = InitArgs {
         limits: Some(limits),
-        ..InstallArgs::default()
+        ..InitArgs::default()
     };
     setup
         .try_upgrade(Some(TollkeeperArgs::Upgrade(args)))

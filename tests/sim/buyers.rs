@@ -40,7 +40,7 @@ impl World {
             method: request.method.clone(),
             url: request.url.clone(),
             headers: request.headers.clone(),
-            body: ByteBuf::from(request.body.clone()),
+            body: request.body.clone(),
             certificate_version: Some(2),
         };
         let mut response: HttpResponse = self.ask("http_request", (argument,))?;
@@ -54,7 +54,7 @@ impl World {
         let answer = crate::support::Answer {
             status: response.status_code,
             headers: response.headers,
-            body: response.body.into_vec(),
+            body: response.body,
             upgraded: false,
         };
         let offers = answer.payment_required()?.accepts;

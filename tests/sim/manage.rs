@@ -2,7 +2,7 @@
 
 use crate::{
     support::{
-        interface::{InstallArgs, TollkeeperArgs},
+        interface::{InitArgs, TollkeeperArgs},
         management::RunningStatus,
         setup::controller,
     },
@@ -200,7 +200,7 @@ impl World {
     }
 
     fn try_install(&mut self, trapping: bool) -> Result<(), RejectResponse> {
-        let args = Some(TollkeeperArgs::Upgrade(InstallArgs::default()));
+        let args = Some(TollkeeperArgs::Upgrade(InitArgs::default()));
         match trapping {
             true => {
                 let file = "quick/tollkeeper+traps.wasm.gz";

@@ -342,7 +342,7 @@ impl World {
                 })
                 .collect(),
             max_timeout_seconds: Some(3_600),
-            pay_to: Some(model.pay_to),
+            pay_to: Some(model.pay_to.into()),
             on_sale: model.on_sale,
             ..free(model.method, model.template)
         }

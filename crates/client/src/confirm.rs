@@ -13,6 +13,7 @@ use crate::{
 use candid::{CandidType, Nat, Principal, encode_one, utils::encode_args};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
+use tollkeeper_types::{CancelArgs, CancelError};
 use x402_icp::{
     Account, Amount, Nonce, PaymentId,
     values::{parse_account, parse_principal},
@@ -48,30 +49,8 @@ pub enum Resolution {
     },
 }
 
-#[derive(CandidType)]
-struct CancelArgs {
-    nonce: ByteBuf,
-    valid_before_seconds: u64,
-}
-
-#[derive(CandidType, Deserialize)]
-struct InvalidArgument {
-    field: String,
-    problem: String,
-    limit: Option<Nat>,
-}
-
-#[derive(CandidType, Deserialize)]
-enum CancelError {
-    InvalidArgument(InvalidArgument),
-    AnonymousCaller,
-    AlreadyUsed { payment_id: ByteBuf },
-    TooManyCancellations { limit: u32 },
-    Expired { now_seconds: u64 },
-    TooFarAhead { limit_seconds: u64 },
-}
-
-/// The part of a payment's record that is read.
+/// The part of a payment's record that is read: other canisters that collect may say less, and later versions of this one
+/// more.
 #[derive(CandidType, Deserialize)]
 struct Payment {
     status: Status,

@@ -12,10 +12,10 @@ use crate::{
     plain_text::plain_text,
     required::natural,
 };
-use candid::{CandidType, Nat, Principal, decode_one, encode_one};
+use candid::{Principal, decode_one, encode_one};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use x402_icp::{Account, PaymentId, decode::decode_json};
+use x402_icp::{PaymentId, decode::decode_json};
 
 /// A settled payment as the canister recorded it. Amounts, block index and time are decimal text; what is not said is
 /// empty. A canister says who paid for what to the payer and to the merchant only.
@@ -161,7 +161,7 @@ impl Receipt {
             .query(canister, "receipt", arg)
             .await
             .map_err(|e| failed(e.to_string()))?;
-        let receipt: Option<CandidReceipt> =
+        let receipt: Option<tollkeeper_types::Receipt> =
             decode_one(&reply).map_err(|e| failed(e.to_string()))?;
         let receipt = receipt.map(Receipt::from).ok_or_else(|| {
             ReceiptError::NotFound(format!("canister {canister} has none for payment {id}"))
@@ -219,24 +219,8 @@ fn read(body: &[u8]) -> Result<Receipt, ReceiptError> {
     }
 }
 
-/// `Receipt` of canister.did.
-#[derive(Clone, Debug, CandidType, Deserialize)]
-struct CandidReceipt {
-    payment_id: Vec<u8>,
-    network: String,
-    ledger: Principal,
-    block_index: Nat,
-    payer: Option<Account>,
-    pay_to: Account,
-    amount: Nat,
-    fee: Nat,
-    method: Option<String>,
-    path: Option<String>,
-    settled_at: u64,
-}
-
-impl From<CandidReceipt> for Receipt {
-    fn from(receipt: CandidReceipt) -> Self {
+impl From<tollkeeper_types::Receipt> for Receipt {
+    fn from(receipt: tollkeeper_types::Receipt) -> Self {
         Receipt {
             payment_id: hex::encode(receipt.payment_id),
             network: receipt.network,

@@ -7,7 +7,8 @@ use super::*;
 use crate::api::{
     http::{HttpRequest, HttpUpdateRequest},
     types::{
-        Account, ContentBegin, PageArgs, PaymentIdentifier, RouteArgs, TollkeeperArgs, WithdrawArgs,
+        AccountArg, ContentBegin, PageArgs, PaymentIdentifier, RouteArgs, TollkeeperArgs,
+        WithdrawArgs,
     },
 };
 use candid::{
@@ -168,7 +169,7 @@ fn arguments_are_taken_as_every_encoder_writes_them() {
     let owner = Principal::from_slice(&[1, 2, 3]);
     let account = format!("opt record {{ owner = principal \"{owner}\" }}");
     let mut args = args;
-    args.pay_to = Some(Account {
+    args.pay_to = Some(AccountArg {
         owner,
         subaccount: None,
     });

@@ -1,6 +1,5 @@
 //! Conversions. Those from the outside validate; those to the outside cannot fail.
 
-use super::*;
 use crate::{
     domain::{
         config as settings,
@@ -15,27 +14,17 @@ use crate::{
     types as domain,
     types::{Amount, Cycles, Seconds},
 };
+use candid::{Nat, Principal};
+use serde_bytes::ByteBuf;
+use tollkeeper_types::{
+    AccountArg, CancelError, Config, Content, ContentError, InitArgs, InvalidArgument, Ledger,
+    LedgerError, Limits, Offer, PaymentIdentifier, Price, Route, RouteArgs, RouteError, RouteKey,
+};
 
-impl Account {
-    /// The account, if it is one.
-    pub fn check(&self, field: &str) -> Result<domain::Account, Invalid> {
-        validate::account(
-            field,
-            self.owner,
-            self.subaccount.as_ref().map(|blob| blob.as_slice()),
-        )
-    }
-}
-
-impl From<domain::Account> for Account {
-    fn from(account: domain::Account) -> Self {
-        Account {
-            owner: account.owner,
-            subaccount: account
-                .subaccount
-                .map(|subaccount| ByteBuf::from(subaccount.to_vec())),
-        }
-    }
+/// The account of a field, if it is one.
+pub fn account(field: &str, account: &AccountArg) -> Result<domain::Account, Invalid> {
+    let subaccount = account.subaccount.as_ref();
+    validate::account(field, account.owner, subaccount.map(|blob| blob.as_slice()))
 }
 
 impl From<Invalid> for InvalidArgument {
@@ -48,29 +37,28 @@ impl From<Invalid> for InvalidArgument {
     }
 }
 
-impl InitArgs {
-    /// The changes asked for; each is checked against its limit later.
-    pub fn changes(self) -> Result<settings::Changes, Invalid> {
-        let limits = self.limits.unwrap_or_default();
-        Ok(settings::Changes {
-            network: self.network,
-            pay_to: self
-                .pay_to
-                .map(|account| account.check("pay_to"))
-                .transpose()?,
-            operators: self.operators,
-            max_routes: limits.max_routes,
-            max_content_total_bytes: limits.max_content_total_bytes,
-            max_payments: limits.max_payments,
-            max_timeout: limits.max_timeout_seconds.map(Seconds),
-            cycles_floor: limits
-                .cycles_floor
-                .map(|cycles| validate::bounded_nat("limits.cycles_floor", &cycles, u128::MAX))
-                .transpose()?
-                .map(Cycles),
-            retention: limits.retention_seconds.map(Seconds),
-        })
-    }
+/// The changes that the arguments of installation or an upgrade ask for; each is checked against its limit later.
+pub fn init_changes(args: InitArgs) -> Result<settings::Changes, Invalid> {
+    let limits = args.limits.unwrap_or_default();
+    Ok(settings::Changes {
+        network: args.network,
+        pay_to: pay_to(args.pay_to.as_ref())?,
+        operators: args.operators,
+        max_routes: limits.max_routes,
+        max_content_total_bytes: limits.max_content_total_bytes,
+        max_payments: limits.max_payments,
+        max_timeout: limits.max_timeout_seconds.map(Seconds),
+        cycles_floor: limits
+            .cycles_floor
+            .map(|cycles| validate::bounded_nat("limits.cycles_floor", &cycles, u128::MAX))
+            .transpose()?
+            .map(Cycles),
+        retention: limits.retention_seconds.map(Seconds),
+    })
+}
+
+fn pay_to(given: Option<&AccountArg>) -> Result<Option<domain::Account>, Invalid> {
+    given.map(|given| account("pay_to", given)).transpose()
 }
 
 impl From<settings::Config> for Config {
@@ -79,7 +67,7 @@ impl From<settings::Config> for Config {
         Config {
             network: config.network,
             version: crate::types::VERSION.into(),
-            pay_to: config.pay_to.into(),
+            pay_to: config.pay_to,
             operators: config.operators,
             limits: Limits {
                 max_routes: limits.max_routes,
@@ -129,41 +117,35 @@ fn key(method: &str, path: &str) -> Result<domain::RouteKey, Invalid> {
     Ok(domain::RouteKey::new(method, path))
 }
 
-impl RouteKey {
-    /// The key, if it is one.
-    pub fn check(&self) -> Result<domain::RouteKey, Invalid> {
-        key(&self.method, &self.path)
-    }
+/// The key of a route, if it is one.
+pub fn route_key(of: &RouteKey) -> Result<domain::RouteKey, Invalid> {
+    key(&of.method, &of.path)
 }
 
-impl RouteArgs {
-    /// The draft; its fields are checked against their limits later.
-    pub fn draft(self) -> Result<routes::RouteDraft, Invalid> {
-        let prices = self.prices.iter().enumerate().map(|(i, price)| {
-            let field = format!("prices[{i}].amount");
-            let amount = validate::bounded_nat(&field, &price.amount, MAX_AMOUNT)?;
-            Ok(routes::Price {
-                ledger: price.ledger,
-                amount: Amount(amount),
-            })
-        });
-        Ok(routes::RouteDraft {
-            key: key(&self.method, &self.path)?,
-            description: self.description,
-            mime_type: self.mime_type,
-            prices: prices.collect::<Result<_, Invalid>>()?,
-            pay_to: self
-                .pay_to
-                .map(|account| account.check("pay_to"))
-                .transpose()?,
-            max_timeout: self.max_timeout_seconds.map(Seconds),
-            on_sale: self.on_sale,
-            payment_identifier: self.payment_identifier.map(|policy| match policy {
-                PaymentIdentifier::Optional => Policy::Optional,
-                PaymentIdentifier::Required => Policy::Required,
-            }),
+/// The draft of a route; its fields are checked against their limits later.
+pub fn draft(args: RouteArgs) -> Result<routes::RouteDraft, Invalid> {
+    let prices = args.prices.iter().enumerate().map(|(i, price)| {
+        let field = format!("prices[{i}].amount");
+        let amount = validate::bounded_nat(&field, &price.amount, MAX_AMOUNT)?;
+        Ok(routes::Price {
+            ledger: price.ledger,
+            amount: Amount(amount),
         })
-    }
+    });
+    Ok(routes::RouteDraft {
+        key: key(&args.method, &args.path)?,
+        description: args.description,
+        mime_type: args.mime_type,
+        prices: prices.collect::<Result<_, Invalid>>()?,
+
+        pay_to: pay_to(args.pay_to.as_ref())?,
+        max_timeout: args.max_timeout_seconds.map(Seconds),
+        on_sale: args.on_sale,
+        payment_identifier: args.payment_identifier.map(|policy| match policy {
+            PaymentIdentifier::Optional => Policy::Optional,
+            PaymentIdentifier::Required => Policy::Required,
+        }),
+    })
 }
 
 impl From<routes::ContentMeta> for Content {
@@ -175,32 +157,30 @@ impl From<routes::ContentMeta> for Content {
     }
 }
 
-impl Route {
-    /// The route as the settings complete it.
-    pub fn new(route: &routes::Route, config: &settings::Config) -> Self {
-        Route {
-            method: route.key.method.to_string(),
-            path: route.key.path.clone(),
-            description: route.description.clone(),
-            mime_type: route.mime_type.clone(),
-            prices: route
-                .prices
-                .iter()
-                .map(|price| Price {
-                    ledger: price.ledger,
-                    amount: Nat::from(price.amount.0),
-                })
-                .collect(),
-            pay_to: route.pay_to(config).into(),
-            max_timeout_seconds: route.max_timeout.0,
-            on_sale: route.on_sale,
-            price_revision: route.price_revision,
-            content: route.content.map(Content::from),
-            payment_identifier: route.payment_identifier.map(|policy| match policy {
-                Policy::Optional => PaymentIdentifier::Optional,
-                Policy::Required => PaymentIdentifier::Required,
-            }),
-        }
+/// The route as the settings complete it.
+pub fn route(route: &routes::Route, config: &settings::Config) -> Route {
+    Route {
+        method: route.key.method.to_string(),
+        path: route.key.path.clone(),
+        description: route.description.clone(),
+        mime_type: route.mime_type.clone(),
+        prices: route
+            .prices
+            .iter()
+            .map(|price| Price {
+                ledger: price.ledger,
+                amount: Nat::from(price.amount.0),
+            })
+            .collect(),
+        pay_to: route.pay_to(config),
+        max_timeout_seconds: route.max_timeout.0,
+        on_sale: route.on_sale,
+        price_revision: route.price_revision,
+        content: route.content.map(Content::from),
+        payment_identifier: route.payment_identifier.map(|policy| match policy {
+            Policy::Optional => PaymentIdentifier::Optional,
+            Policy::Required => PaymentIdentifier::Required,
+        }),
     }
 }
 
@@ -259,23 +239,21 @@ impl From<Invalid> for ContentError {
     }
 }
 
-impl Offer {
-    /// The offer, with the canister that needs the allowance.
-    pub fn new(offer: FullOffer, spender: Principal) -> Self {
-        let requirements = offer.requirements;
-        Offer {
-            scheme: requirements.scheme,
-            network: requirements.network,
-            ledger: offer.price.ledger,
-            amount: Nat::from(offer.price.amount.0),
-            pay_to: offer.pay_to.into(),
-            spender,
-            offer: requirements.extra.offer,
-            fee: Nat::from(offer.ledger.fee.0),
-            symbol: offer.ledger.symbol,
-            decimals: offer.ledger.decimals,
-            max_timeout_seconds: requirements.max_timeout_seconds,
-        }
+/// The offer, with the canister that needs the allowance.
+pub fn offer(offer: FullOffer, spender: Principal) -> Offer {
+    let requirements = offer.requirements;
+    Offer {
+        scheme: requirements.scheme,
+        network: requirements.network,
+        ledger: offer.price.ledger,
+        amount: Nat::from(offer.price.amount.0),
+        pay_to: offer.pay_to,
+        spender,
+        offer: requirements.extra.offer,
+        fee: Nat::from(offer.ledger.fee.0),
+        symbol: offer.ledger.symbol,
+        decimals: offer.ledger.decimals,
+        max_timeout_seconds: requirements.max_timeout_seconds,
     }
 }
 

@@ -1,6 +1,5 @@
 //! Payments and the audit log, and how they become records of `canister.did`.
 
-use super::{Account, InvalidArgument};
 use crate::{
     domain::{
         payment::{
@@ -15,172 +14,12 @@ use crate::{
     },
     storage::audit::{AdminEntry, PaymentEntry, Transition},
 };
-use candid::{CandidType, Deserialize, Nat, Principal};
+use candid::Nat;
 use serde_bytes::ByteBuf;
-
-/// Where a payment stands.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-#[allow(missing_docs)]
-pub enum PaymentStatus {
-    Settling,
-    Settled {
-        block_index: Nat,
-        settled_at: u64,
-    },
-    Failed {
-        code: String,
-        message: String,
-        failed_at: u64,
-    },
-    Unknown {
-        reason: String,
-        since: u64,
-    },
-    Delivered {
-        block_index: Nat,
-        settled_at: u64,
-        delivered_at: u64,
-    },
-    Refunding {
-        block_index: Nat,
-        settled_at: u64,
-        since: u64,
-        attempts: u16,
-        problem: String,
-    },
-    Refunded {
-        block_index: Nat,
-        settled_at: u64,
-        refund_block_index: Nat,
-        refunded_at: u64,
-    },
-}
-
-/// A payment.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-pub struct Payment {
-    /// SHA-256 of the signed message.
-    pub id: ByteBuf,
-    /// Its number in the list it was read from.
-    pub sequence: Option<u64>,
-    /// CAIP-2 network id.
-    pub network: String,
-    /// The ledger.
-    pub ledger: Principal,
-    /// Who pays. None for whom it does not concern.
-    pub payer: Option<Account>,
-    /// Who is paid.
-    pub pay_to: Account,
-    /// What the merchant gets.
-    pub amount: Nat,
-    /// What the ledger gets on top.
-    pub fee: Nat,
-    /// The request's method; as `payer`.
-    pub method: Option<String>,
-    /// The request's path; as `payer`.
-    pub path: Option<String>,
-    /// When it was journalled.
-    pub created_at: u64,
-    /// Where it stands.
-    pub status: PaymentStatus,
-}
-
-/// Proof of a settled payment.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-pub struct Receipt {
-    /// Which payment.
-    pub payment_id: ByteBuf,
-    /// CAIP-2 network id.
-    pub network: String,
-    /// The ledger.
-    pub ledger: Principal,
-    /// The block that shows the transfer.
-    pub block_index: Nat,
-    /// Who paid. None for whom it does not concern.
-    pub payer: Option<Account>,
-    /// Who was paid.
-    pub pay_to: Account,
-    /// What the merchant got.
-    pub amount: Nat,
-    /// What the ledger got on top.
-    pub fee: Nat,
-    /// The request's method; as `payer`.
-    pub method: Option<String>,
-    /// The request's path; as `payer`.
-    pub path: Option<String>,
-    /// When it settled.
-    pub settled_at: u64,
-}
-
-/// Which page of a list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, CandidType, Deserialize)]
-pub struct PageArgs {
-    /// The number of the last item of the page before.
-    pub after: Option<u64>,
-    /// How many items at most, up to 100.
-    pub limit: Option<u32>,
-}
-
-/// Why a page is not given.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-#[allow(missing_docs)]
-pub enum PaymentsError {
-    Unauthorized,
-    InvalidArgument(InvalidArgument),
-}
-
-/// Why a payment is not looked at.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-#[allow(missing_docs)]
-pub enum RecheckError {
-    Unauthorized,
-    InvalidArgument(InvalidArgument),
-    UnknownPayment,
-}
-
-/// What happened to a payment.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-#[allow(missing_docs)]
-pub enum PaymentTransition {
-    Opened,
-    Retried,
-    Settled { block_index: Nat },
-    Delivered { block_index: Nat },
-    Failed { code: String },
-    Unknown { reason: String },
-    RefundDue { cause: String },
-    RefundTried,
-    RefundFailed { problem: String },
-    Refunded { block_index: Nat },
-}
-
-/// An entry of the audit log about a payment.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-pub struct PaymentAudit {
-    /// Its number, from 1.
-    pub number: u64,
-    /// When.
-    pub at: u64,
-    /// The first 16 bytes of the payment id.
-    pub payment: ByteBuf,
-    /// What happened.
-    pub transition: PaymentTransition,
-}
-
-/// An entry of the audit log about an administrative action.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-pub struct AdminAudit {
-    /// Its number, from 1.
-    pub number: u64,
-    /// When.
-    pub at: u64,
-    /// Who.
-    pub caller: Principal,
-    /// What.
-    pub action: String,
-    /// On what.
-    pub subject: String,
-}
+use tollkeeper_types::{
+    AdminAudit, PageArgs, Payment, PaymentAudit, PaymentStatus, PaymentTransition, PaymentsError,
+    Receipt, RecheckError,
+};
 
 impl From<State> for PaymentStatus {
     fn from(state: State) -> Self {
@@ -242,45 +81,41 @@ impl From<recover::RecheckError> for RecheckError {
     }
 }
 
-impl Payment {
-    /// The payment, with its number in the list it was read from.
-    pub fn new(sequence: Option<u64>, payment: BookedPayment) -> Self {
-        Payment {
-            id: ByteBuf::from(payment.id.0.to_vec()),
-            sequence,
-            network: payment.network,
-            ledger: payment.ledger,
-            payer: Some(payment.from.into()),
-            pay_to: payment.to.into(),
-            amount: Nat::from(payment.amount.0),
-            fee: Nat::from(payment.fee.0),
-            method: Some(payment.purchase.request().method.to_string()),
-            path: Some(payment.purchase.request().path.clone()),
-            created_at: payment.created_at.0,
-            status: payment.state.into(),
-        }
-    }
-
-    /// For whoever knows the id: not who paid for what.
-    pub fn public(self) -> Self {
-        Payment {
-            payer: None,
-            method: None,
-            path: None,
-            ..self
-        }
+/// The payment, with its number in the list it was read from.
+pub fn booked_payment(sequence: Option<u64>, payment: BookedPayment) -> Payment {
+    Payment {
+        id: ByteBuf::from(payment.id.0.to_vec()),
+        sequence,
+        network: payment.network,
+        ledger: payment.ledger,
+        payer: Some(payment.from),
+        pay_to: payment.to,
+        amount: Nat::from(payment.amount.0),
+        fee: Nat::from(payment.fee.0),
+        method: Some(payment.purchase.request().method.to_string()),
+        path: Some(payment.purchase.request().path.clone()),
+        created_at: payment.created_at.0,
+        status: payment.state.into(),
     }
 }
 
-impl Receipt {
-    /// For whoever knows the id: not who paid for what.
-    pub fn public(self) -> Self {
-        Receipt {
-            payer: None,
-            method: None,
-            path: None,
-            ..self
-        }
+/// A payment for whoever knows the id: not who paid for what.
+pub fn public_payment(payment: Payment) -> Payment {
+    Payment {
+        payer: None,
+        method: None,
+        path: None,
+        ..payment
+    }
+}
+
+/// A receipt for whoever knows the id: not who paid for what.
+pub fn public_receipt(receipt: Receipt) -> Receipt {
+    Receipt {
+        payer: None,
+        method: None,
+        path: None,
+        ..receipt
     }
 }
 
@@ -297,8 +132,8 @@ impl From<BookedReceipt> for Receipt {
             network: receipt.network,
             ledger: receipt.ledger,
             block_index: number(receipt.tx),
-            payer: Some(receipt.payer.into()),
-            pay_to: receipt.pay_to.into(),
+            payer: Some(receipt.payer),
+            pay_to: receipt.pay_to,
             amount: Nat::from(receipt.amount.0),
             fee: Nat::from(receipt.fee.0),
             method: Some(receipt.request.method.to_string()),

@@ -1,63 +1,29 @@
 //! What a controller says of a doubt, and how it becomes a record of `canister.did`.
 
-use super::InvalidArgument;
 use crate::{
     domain::validate::{self, InvalidArgument as Invalid},
     service::recover::resolve::{Outcome, ResolveError as CannotResolve},
     types::{BlockIndex, PaymentId},
 };
-use candid::{CandidType, Deserialize, Nat};
-use serde_bytes::ByteBuf;
-
-/// What became of the transfer that is in doubt.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-#[allow(missing_docs)]
-pub enum ResolvedOutcome {
-    Moved { block_index: Nat },
-    NotMoved,
-}
-
-/// Which doubt ends how.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-pub struct ResolveArgs {
-    /// The payment's id.
-    pub id: ByteBuf,
-    /// What became of its transfer, or of its refund's.
-    pub outcome: ResolvedOutcome,
-}
-
-/// Why a doubt is not resolved.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-#[allow(missing_docs)]
-pub enum ResolveError {
-    Unauthorized,
-    InvalidArgument(InvalidArgument),
-    UnknownPayment,
-    NotInDoubt,
-    TooEarly { from: u64 },
-    LogDecides { until: u64 },
-    BooksFull,
-}
+use tollkeeper_types::{ResolveArgs, ResolveError, ResolvedOutcome};
 
 /// The field of the block.
 const BLOCK: &str = "outcome.Moved.block_index";
 
-impl ResolveArgs {
-    /// The payment and what is said of it, if the fields are acceptable.
-    pub fn check(self) -> Result<(PaymentId, Outcome), Invalid> {
-        let id = PaymentId(validate::bytes32("id", &self.id)?);
-        let outcome = match self.outcome {
-            ResolvedOutcome::NotMoved => Outcome::NotMoved,
-            ResolvedOutcome::Moved { block_index } => {
-                let block = validate::bounded_nat(BLOCK, &block_index, u64::MAX.into())?;
-                Outcome::Moved {
-                    // It is in the bound.
-                    block: BlockIndex(block as u64),
-                }
+/// The payment and what is said of it, if the fields are acceptable.
+pub fn resolution(args: ResolveArgs) -> Result<(PaymentId, Outcome), Invalid> {
+    let id = PaymentId(validate::bytes32("id", &args.id)?);
+    let outcome = match args.outcome {
+        ResolvedOutcome::NotMoved => Outcome::NotMoved,
+        ResolvedOutcome::Moved { block_index } => {
+            let block = validate::bounded_nat(BLOCK, &block_index, u64::MAX.into())?;
+            Outcome::Moved {
+                // It is in the bound.
+                block: BlockIndex(block as u64),
             }
-        };
-        Ok((id, outcome))
-    }
+        }
+    };
+    Ok((id, outcome))
 }
 
 impl From<Invalid> for ResolveError {

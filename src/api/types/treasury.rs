@@ -1,6 +1,6 @@
 //! What the canister has and owes, withdrawals and refunds.
 
-use super::{Account, InvalidArgument};
+use super::convert::account;
 use crate::{
     domain::{
         ledger::MAX_AMOUNT,
@@ -13,34 +13,8 @@ use crate::{
     },
     types::{BlockIndex, TimestampNs},
 };
-use candid::{CandidType, Deserialize, Nat, Principal};
-use serde_bytes::ByteBuf;
-
-/// What the canister has and owes in one ledger.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-pub struct Solvency {
-    /// The ledger.
-    pub ledger: Principal,
-    /// What it has.
-    pub balance: Option<Nat>,
-    /// Refunds that are due, with fees.
-    pub owed_refunds: Nat,
-    /// Payments that are not delivered.
-    pub held: Nat,
-    /// Refunds that wait for a controller or are left to a merchant: they are not owed.
-    pub waiting: Waiting,
-    /// Whether it can pay what it owes.
-    pub solvent: Option<bool>,
-}
-
-/// Refunds that nobody makes before a controller has said something.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-pub struct Waiting {
-    /// How many.
-    pub refunds: u64,
-    /// What they come to, without fees.
-    pub amount: Nat,
-}
+use candid::Nat;
+use tollkeeper_types::{RefundError, Solvency, Waiting, WithdrawArgs, WithdrawError};
 
 impl From<Known> for Solvency {
     fn from(known: Known) -> Self {
@@ -58,51 +32,20 @@ impl From<Known> for Solvency {
     }
 }
 
-/// What to take out.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-pub struct WithdrawArgs {
-    /// The ledger.
-    pub ledger: Principal,
-    /// Which account of the canister.
-    pub from_subaccount: Option<ByteBuf>,
-    /// To whom.
-    pub to: Account,
-    /// What arrives.
-    pub amount: Nat,
-    /// Makes it repeatable.
-    pub created_at_time: Option<u64>,
-}
-
-impl WithdrawArgs {
-    /// The request, if its fields are acceptable.
-    pub fn check(self) -> Result<WithdrawRequest, Invalid> {
-        let subaccount = self.from_subaccount.as_ref();
-        let from_subaccount = subaccount
-            .map(|bytes| validate::bytes32("from_subaccount", bytes))
-            .transpose()?;
-        let amount = validate::bounded_nat("amount", &self.amount, MAX_AMOUNT)?;
-        Ok(WithdrawRequest {
-            ledger: self.ledger,
-            from_subaccount,
-            to: self.to.check("to")?,
-            amount: amount.into(),
-            created_at: self.created_at_time.map(TimestampNs),
-        })
-    }
-}
-
-/// Why nothing is known to be taken out.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-#[allow(missing_docs)]
-pub enum WithdrawError {
-    Unauthorized,
-    InvalidArgument(InvalidArgument),
-    UnknownLedger,
-    InsufficientFree { available: Nat },
-    InProgress { created_at_time: u64 },
-    TooMany { limit: u32, from: u64 },
-    NotMoved { problem: String },
-    Unknown { created_at_time: u64 },
+/// What to withdraw, if its fields are acceptable.
+pub fn withdrawal(args: WithdrawArgs) -> Result<WithdrawRequest, Invalid> {
+    let subaccount = args.from_subaccount.as_ref();
+    let from_subaccount = subaccount
+        .map(|bytes| validate::bytes32("from_subaccount", bytes))
+        .transpose()?;
+    let amount = validate::bounded_nat("amount", &args.amount, MAX_AMOUNT)?;
+    Ok(WithdrawRequest {
+        ledger: args.ledger,
+        from_subaccount,
+        to: account("to", &args.to)?,
+        amount: amount.into(),
+        created_at: args.created_at_time.map(TimestampNs),
+    })
 }
 
 impl From<CannotWithdraw> for WithdrawError {
@@ -138,15 +81,6 @@ impl From<Invalid> for WithdrawError {
 /// The block of a withdrawal.
 pub fn block(block: BlockIndex) -> Nat {
     Nat::from(block.0)
-}
-
-/// Why a refund is not owed.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-#[allow(missing_docs)]
-pub enum RefundError {
-    Unauthorized,
-    UnknownPayment,
-    NotRefundable,
 }
 
 impl From<CannotRefund> for RefundError {

@@ -7,7 +7,6 @@ use ic_http_certification as http;
 use ic_response_verification::verify_request_response_pair;
 use pocket_ic::PocketIc;
 use serde::de::DeserializeOwned;
-use serde_bytes::ByteBuf;
 use x402_icp::{
     decode::decode_header,
     wire::{
@@ -74,7 +73,7 @@ impl Request {
             method: self.method.clone(),
             url: self.url.clone(),
             headers: self.headers.clone(),
-            body: ByteBuf::from(self.body.clone()),
+            body: self.body.clone(),
             certificate_version: Some(2),
         };
         let reply = pic
@@ -94,7 +93,7 @@ impl Request {
             method: self.method.clone(),
             url: self.url.clone(),
             headers: self.headers.clone(),
-            body: ByteBuf::from(self.body.clone()),
+            body: self.body.clone(),
         })
         .unwrap()
     }
@@ -168,7 +167,7 @@ impl Request {
         Answer {
             status: response.status_code,
             headers: response.headers,
-            body: response.body.into_vec(),
+            body: response.body,
             upgraded: false,
         }
     }
@@ -182,7 +181,7 @@ impl Answer {
         Self {
             status: response.status_code,
             headers: response.headers,
-            body: response.body.into_vec(),
+            body: response.body,
             upgraded: true,
         }
     }

@@ -99,10 +99,10 @@ impl Setup {
             init = init.with_faults();
         }
         pic.install_canister(ledger, ledger_wasm, init.encode(), Some(controller()));
-        let args = TollkeeperArgs::Init(InstallArgs {
-            pay_to: Some(merchant()),
+        let args = TollkeeperArgs::Init(InitArgs {
+            pay_to: Some(merchant().into()),
             operators: Some(vec![operator()]),
-            ..InstallArgs::default()
+            ..InitArgs::default()
         });
         pic.install_canister(
             canister,
@@ -147,10 +147,10 @@ impl Setup {
             .pic
             .create_canister_on_subnet(Some(controller()), None, subnet);
         self.pic.add_cycles(id, CYCLES);
-        let args = TollkeeperArgs::Init(InstallArgs {
-            pay_to: Some(merchant()),
+        let args = TollkeeperArgs::Init(InitArgs {
+            pay_to: Some(merchant().into()),
             operators: Some(vec![operator()]),
-            ..InstallArgs::default()
+            ..InitArgs::default()
         });
         self.pic.install_canister(
             id,
@@ -322,9 +322,9 @@ impl Setup {
             cycles_floor: Some(Nat::from(cycles)),
             ..LimitsArg::default()
         };
-        self.upgrade_with(Some(TollkeeperArgs::Upgrade(InstallArgs {
+        self.upgrade_with(Some(TollkeeperArgs::Upgrade(InitArgs {
             limits: Some(limits),
-            ..InstallArgs::default()
+            ..InitArgs::default()
         })));
     }
 

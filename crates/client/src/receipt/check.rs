@@ -1,9 +1,10 @@
 //! Comparing a receipt with what others say: the ledger's block, and the canister that collected.
 
-use super::{CandidReceipt, Receipt, ReceiptError};
+use super::{Receipt, ReceiptError};
 use crate::{ledger::Block, network::Network};
 use candid::{Nat, Principal, encode_one};
 use serde::Serialize;
+use tollkeeper_types::Receipt as CandidReceipt;
 use x402_icp::{
     Account, Amount, PaymentId,
     values::{ValueError, parse_account, parse_principal},

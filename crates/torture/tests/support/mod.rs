@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use torture::program::{self, Op};
 
+#[allow(unused_imports, reason = "the live tests ask for no status")]
 pub use status::status_of;
 
 /// Cycles every test canister starts with.

@@ -1,0 +1,205 @@
+//! Ledgers, routes, content and offers.
+
+use crate::{Account, AccountArg, InvalidArgument};
+use candid::{CandidType, Nat, Principal};
+use serde::Deserialize;
+use serde_bytes::ByteBuf;
+
+/// A registered ledger.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Ledger {
+    /// Its canister id.
+    pub ledger: Principal,
+    /// The token's symbol.
+    pub symbol: String,
+    /// The token's decimals.
+    pub decimals: u8,
+    /// The fee of one transfer.
+    pub fee: Nat,
+    /// The standards it says it supports.
+    pub standards: Vec<String>,
+    /// Whether new payments are accepted.
+    pub enabled: bool,
+}
+
+/// Why a ledger is not registered or changed.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+#[allow(missing_docs)]
+pub enum LedgerError {
+    Unauthorized,
+    InvalidArgument(InvalidArgument),
+    LedgerUnavailable { problem: String },
+    NotALedger { problem: String },
+    TooManyLedgers { limit: u32 },
+    UnknownLedger,
+}
+
+/// One way to pay.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Price {
+    /// The ledger.
+    pub ledger: Principal,
+    /// The amount, without the ledger's fee.
+    pub amount: Nat,
+}
+
+/// Names a route.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct RouteKey {
+    /// The HTTP method.
+    pub method: String,
+    /// The path template.
+    pub path: String,
+}
+
+/// What a route makes of the x402 extension `payment-identifier`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub enum PaymentIdentifier {
+    /// It is advertised, and heeded where a payment has one.
+    Optional,
+    /// A payment without one is refused.
+    Required,
+}
+
+/// What a route is to be.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct RouteArgs {
+    /// The HTTP method.
+    pub method: String,
+    /// The path template.
+    pub path: String,
+    /// For a reader.
+    pub description: String,
+    /// The content's MIME type.
+    pub mime_type: String,
+    /// The ways to pay; none: free.
+    pub prices: Vec<Price>,
+    /// An account of its own.
+    pub pay_to: Option<AccountArg>,
+    /// How long an authorization is good for.
+    pub max_timeout_seconds: Option<u32>,
+    /// Whether it is on sale.
+    pub on_sale: bool,
+    /// What it makes of payment identifiers; none: nothing.
+    pub payment_identifier: Option<PaymentIdentifier>,
+}
+
+/// Stored content.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Content {
+    /// Its length.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: ByteBuf,
+}
+
+/// A route.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Route {
+    /// The HTTP method.
+    pub method: String,
+    /// The path template.
+    pub path: String,
+    /// For a reader.
+    pub description: String,
+    /// The content's MIME type.
+    pub mime_type: String,
+    /// The ways to pay.
+    pub prices: Vec<Price>,
+    /// Where the money goes.
+    pub pay_to: Account,
+    /// How long an authorization is good for.
+    pub max_timeout_seconds: u32,
+    /// Whether it is on sale.
+    pub on_sale: bool,
+    /// Changes with the terms.
+    pub price_revision: u64,
+    /// What is delivered.
+    pub content: Option<Content>,
+    /// What it makes of payment identifiers.
+    pub payment_identifier: Option<PaymentIdentifier>,
+}
+
+/// Why a route or a setting is not changed.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+#[allow(missing_docs)]
+pub enum RouteError {
+    Unauthorized,
+    InvalidArgument(InvalidArgument),
+    UnknownRoute,
+    UnknownLedger(Principal),
+    TooManyRoutes { limit: u32 },
+}
+
+/// Announces content.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct ContentBegin {
+    /// The route's HTTP method.
+    pub method: String,
+    /// The route's path template.
+    pub path: String,
+    /// The length.
+    pub bytes: u64,
+    /// The SHA-256 of the whole.
+    pub sha256: ByteBuf,
+}
+
+/// A chunk of content.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct ContentChunk {
+    /// The upload.
+    pub upload: u64,
+    /// Where the last chunk ended.
+    pub offset: u64,
+    /// The chunk.
+    pub bytes: ByteBuf,
+}
+
+/// The end of an upload.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct ContentCommit {
+    /// The upload.
+    pub upload: u64,
+}
+
+/// Why an upload does not go on.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+#[allow(missing_docs)]
+pub enum ContentError {
+    Unauthorized,
+    InvalidArgument(InvalidArgument),
+    UnknownRoute,
+    UnknownUpload,
+    TooManyUploads { limit: u32 },
+    StorageFull { limit: u64 },
+    WrongOffset { expected: u64 },
+    HashMismatch { expected: ByteBuf, actual: ByteBuf },
+    Incomplete { received: u64, expected: u64 },
+}
+
+/// The terms of one offer.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Offer {
+    /// `exact`.
+    pub scheme: String,
+    /// CAIP-2 network id.
+    pub network: String,
+    /// The ledger.
+    pub ledger: Principal,
+    /// The amount, without the ledger's fee.
+    pub amount: Nat,
+    /// Where the money goes.
+    pub pay_to: Account,
+    /// Who needs the allowance.
+    pub spender: Principal,
+    /// The offer id.
+    pub offer: String,
+    /// The ledger's fee.
+    pub fee: Nat,
+    /// The token's symbol.
+    pub symbol: String,
+    /// The token's decimals.
+    pub decimals: u8,
+    /// How long an authorization is good for.
+    pub max_timeout_seconds: u32,
+}

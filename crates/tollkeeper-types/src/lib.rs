@@ -1,0 +1,21 @@
+//! The Candid types of Tollkeeper's interface, `canister.did`, for the canister itself and for whoever calls it.
+//!
+//! Amounts are in atomic token units, times in nanoseconds since 1970 unless the name says seconds. A test of the
+//! canister holds these types to `canister.did`.
+
+#![deny(missing_docs)]
+
+mod account;
+mod catalogue;
+mod http;
+mod payments;
+mod settings;
+mod treasury;
+
+pub use account::{Account as AccountArg, InvalidArgument};
+pub use catalogue::*;
+pub use http::*;
+pub use icrc_ledger_types::icrc1::account::Account;
+pub use payments::*;
+pub use settings::*;
+pub use treasury::*;
