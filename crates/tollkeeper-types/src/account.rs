@@ -1,6 +1,7 @@
 //! Accounts, and what is wrong with arguments.
 
 use candid::{CandidType, Nat, Principal};
+// Messages about arguments name this type as `canister.did` does.
 use icrc_ledger_types::icrc1::account::Account as LedgerAccount;
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
