@@ -364,6 +364,23 @@ mod tests {
         assert!(read >= 30, "{read}");
     }
 
+    /// The scripts' JavaScript of the interface is made from `canister.did`: `WRITE_IDL=1 cargo test --lib idl` writes it.
+    #[test]
+    fn idl_of_the_scripts_is_that_of_canister_did() {
+        let did = include_str!("../canister.did");
+        let (env, actor) = CandidSource::Text(did).load().unwrap();
+        let made = candid_parser::bindings::javascript::compile(&env, &actor);
+        let file = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/scripts/tools/tollkeeper.did.mjs"
+        );
+        if std::env::var_os("WRITE_IDL").is_some() {
+            std::fs::write(file, &made).unwrap();
+        }
+        let known = std::fs::read_to_string(file).unwrap_or_default();
+        assert!(known == made, "{file} is not what canister.did says");
+    }
+
     #[test]
     fn canister_did_says_what_the_code_does() {
         candid::export_service!();

@@ -1,7 +1,8 @@
 // Candid of the methods the demo and the client tests call, no more.
 import { IDL } from "@icp-sdk/core/candid";
+import { idlFactory, init } from "./tollkeeper.did.mjs";
 
-const { Record, Variant, Opt, Vec, Nat, Nat8, Nat32, Nat64, Text, Bool, Null, Principal, Func, Service, Tuple, Rec } = IDL;
+const { Record, Variant, Opt, Vec, Nat, Nat8, Nat64, Text, Bool, Null, Principal, Func, Service, Tuple, Rec } = IDL;
 const Blob = Vec(Nat8);
 export const Account = Record({ owner: Principal, subaccount: Opt(Blob) });
 const result = (ok, err) => Variant({ Ok: ok, Err: err });
@@ -67,51 +68,6 @@ export const transfer = () =>
     ),
   });
 
-const InvalidArgument = Record({ field: Text, problem: Text, limit: Opt(Nat) });
-export const tollkeeperInit = Opt(
-  Variant({ Init: Record({ network: Opt(Text), pay_to: Opt(Account), operators: Opt(Vec(Principal)), limits: Opt(Record({})) }) }),
-);
-const routeArgs = Record({
-  method: Text,
-  path: Text,
-  description: Text,
-  mime_type: Text,
-  prices: Vec(Record({ ledger: Principal, amount: Nat })),
-  pay_to: Opt(Account),
-  max_timeout_seconds: Opt(Nat32),
-  on_sale: Bool,
-  payment_identifier: Opt(Variant({ Optional: Null, Required: Null })),
-});
-const receipt = Record({
-  payment_id: Blob,
-  network: Text,
-  ledger: Principal,
-  block_index: Nat,
-  payer: Opt(Account),
-  pay_to: Account,
-  amount: Nat,
-  fee: Nat,
-  method: Opt(Text),
-  path: Opt(Text),
-  settled_at: Nat64,
-});
-// Errors are only shown: every variant with its payload left out decodes as the `Err` of one method.
-const shownError = Variant({
-  Unauthorized: Null,
-  InvalidArgument,
-  LedgerUnavailable: Record({ problem: Text }),
-  NotALedger: Record({ problem: Text }),
-  UnknownLedger: Null,
-  UnknownRoute: Null,
-});
-export const tollkeeper = () =>
-  Service({
-    config: Func([], [Record({ network: Text, version: Text })], ["query"]),
-    ledger_add: Func([Principal], [result(Record({ symbol: Text, decimals: Nat8, fee: Nat }), shownError)], []),
-    route_put: Func([routeArgs], [result(Record({ path: Text }), shownError)], []),
-    content_begin: Func([Record({ method: Text, path: Text, bytes: Nat64, sha256: Blob })], [result(Nat64, shownError)], []),
-    content_chunk: Func([Record({ upload: Nat64, offset: Nat64, bytes: Blob })], [result(Null, shownError)], []),
-    content_commit: Func([Record({ upload: Nat64 })], [result(Record({ bytes: Nat64, sha256: Blob }), shownError)], []),
-    receipt: Func([Blob], [Opt(receipt)], ["query"]),
-    origin_set: Func([Opt(Text)], [result(Null, shownError)], []),
-  });
+/** The canister's interface and its init argument, as made from canister.did. */
+export const tollkeeper = idlFactory;
+export const [tollkeeperInit] = init({ IDL });

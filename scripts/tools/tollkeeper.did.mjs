@@ -1,0 +1,494 @@
+export const idlFactory = ({ IDL }) => {
+  const LimitsArg = IDL.Record({
+    'max_timeout_seconds' : IDL.Opt(IDL.Nat32),
+    'max_payments' : IDL.Opt(IDL.Nat64),
+    'retention_seconds' : IDL.Opt(IDL.Nat32),
+    'max_routes' : IDL.Opt(IDL.Nat32),
+    'max_content_total_bytes' : IDL.Opt(IDL.Nat64),
+    'cycles_floor' : IDL.Opt(IDL.Nat),
+  });
+  const Account = IDL.Record({
+    'owner' : IDL.Principal,
+    'subaccount' : IDL.Opt(IDL.Vec(IDL.Nat8)),
+  });
+  const UpgradeArgs = IDL.Record({
+    'network' : IDL.Opt(IDL.Text),
+    'operators' : IDL.Opt(IDL.Vec(IDL.Principal)),
+    'limits' : IDL.Opt(LimitsArg),
+    'pay_to' : IDL.Opt(Account),
+  });
+  const InitArgs = IDL.Record({
+    'network' : IDL.Opt(IDL.Text),
+    'operators' : IDL.Opt(IDL.Vec(IDL.Principal)),
+    'limits' : IDL.Opt(LimitsArg),
+    'pay_to' : IDL.Opt(Account),
+  });
+  const TollkeeperArgs = IDL.Variant({
+    'Upgrade' : UpgradeArgs,
+    'Init' : InitArgs,
+  });
+  const PageArgs = IDL.Record({
+    'after' : IDL.Opt(IDL.Nat64),
+    'limit' : IDL.Opt(IDL.Nat32),
+  });
+  const AdminAudit = IDL.Record({
+    'at' : IDL.Nat64,
+    'action' : IDL.Text,
+    'subject' : IDL.Text,
+    'number' : IDL.Nat64,
+    'caller' : IDL.Principal,
+  });
+  const InvalidArgument = IDL.Record({
+    'field' : IDL.Text,
+    'limit' : IDL.Opt(IDL.Nat),
+    'problem' : IDL.Text,
+  });
+  const PaymentsError = IDL.Variant({
+    'Unauthorized' : IDL.Null,
+    'InvalidArgument' : InvalidArgument,
+  });
+  const PaymentAudit = IDL.Record({
+    'at' : IDL.Nat64,
+    'transition' : IDL.Variant({
+      'RefundDue' : IDL.Record({ 'cause' : IDL.Text }),
+      'Failed' : IDL.Record({ 'code' : IDL.Text }),
+      'Refunded' : IDL.Record({ 'block_index' : IDL.Nat }),
+      'Delivered' : IDL.Record({ 'block_index' : IDL.Nat }),
+      'Opened' : IDL.Null,
+      'Unknown' : IDL.Record({ 'reason' : IDL.Text }),
+      'Retried' : IDL.Null,
+      'RefundTried' : IDL.Null,
+      'RefundFailed' : IDL.Record({ 'problem' : IDL.Text }),
+      'Settled' : IDL.Record({ 'block_index' : IDL.Nat }),
+    }),
+    'number' : IDL.Nat64,
+    'payment' : IDL.Vec(IDL.Nat8),
+  });
+  const CancelArgs = IDL.Record({
+    'valid_before_seconds' : IDL.Nat64,
+    'nonce' : IDL.Vec(IDL.Nat8),
+  });
+  const CancelError = IDL.Variant({
+    'TooManyCancellations' : IDL.Record({ 'limit' : IDL.Nat32 }),
+    'InvalidArgument' : InvalidArgument,
+    'TooFarAhead' : IDL.Record({ 'limit_seconds' : IDL.Nat64 }),
+    'Expired' : IDL.Record({ 'now_seconds' : IDL.Nat64 }),
+    'AnonymousCaller' : IDL.Null,
+    'AlreadyUsed' : IDL.Record({ 'payment_id' : IDL.Vec(IDL.Nat8) }),
+  });
+  const Limits = IDL.Record({
+    'max_timeout_seconds' : IDL.Nat32,
+    'max_payments' : IDL.Nat64,
+    'retention_seconds' : IDL.Nat32,
+    'max_content_bytes' : IDL.Nat32,
+    'max_routes' : IDL.Nat32,
+    'max_content_total_bytes' : IDL.Nat64,
+    'cycles_floor' : IDL.Nat,
+  });
+  const Config = IDL.Record({
+    'network' : IDL.Text,
+    'version' : IDL.Text,
+    'operators' : IDL.Vec(IDL.Principal),
+    'limits' : Limits,
+    'pay_to' : Account,
+  });
+  const ContentBegin = IDL.Record({
+    'method' : IDL.Text,
+    'sha256' : IDL.Vec(IDL.Nat8),
+    'path' : IDL.Text,
+    'bytes' : IDL.Nat64,
+  });
+  const ContentError = IDL.Variant({
+    'StorageFull' : IDL.Record({ 'limit' : IDL.Nat64 }),
+    'UnknownUpload' : IDL.Null,
+    'Unauthorized' : IDL.Null,
+    'HashMismatch' : IDL.Record({
+      'actual' : IDL.Vec(IDL.Nat8),
+      'expected' : IDL.Vec(IDL.Nat8),
+    }),
+    'InvalidArgument' : InvalidArgument,
+    'WrongOffset' : IDL.Record({ 'expected' : IDL.Nat64 }),
+    'UnknownRoute' : IDL.Null,
+    'Incomplete' : IDL.Record({
+      'expected' : IDL.Nat64,
+      'received' : IDL.Nat64,
+    }),
+    'TooManyUploads' : IDL.Record({ 'limit' : IDL.Nat32 }),
+  });
+  const Content = IDL.Record({
+    'sha256' : IDL.Vec(IDL.Nat8),
+    'bytes' : IDL.Nat64,
+  });
+  const HttpRequest = IDL.Record({
+    'url' : IDL.Text,
+    'method' : IDL.Text,
+    'body' : IDL.Vec(IDL.Nat8),
+    'headers' : IDL.Vec(IDL.Tuple(IDL.Text, IDL.Text)),
+    'certificate_version' : IDL.Opt(IDL.Nat16),
+  });
+  const HttpResponse = IDL.Record({
+    'body' : IDL.Vec(IDL.Nat8),
+    'headers' : IDL.Vec(IDL.Tuple(IDL.Text, IDL.Text)),
+    'upgrade' : IDL.Opt(IDL.Bool),
+    'status_code' : IDL.Nat16,
+  });
+  const HttpUpdateRequest = IDL.Record({
+    'url' : IDL.Text,
+    'method' : IDL.Text,
+    'body' : IDL.Vec(IDL.Nat8),
+    'headers' : IDL.Vec(IDL.Tuple(IDL.Text, IDL.Text)),
+  });
+  const Ledger = IDL.Record({
+    'fee' : IDL.Nat,
+    'decimals' : IDL.Nat8,
+    'standards' : IDL.Vec(IDL.Text),
+    'enabled' : IDL.Bool,
+    'ledger' : IDL.Principal,
+    'symbol' : IDL.Text,
+  });
+  const LedgerError = IDL.Variant({
+    'NotALedger' : IDL.Record({ 'problem' : IDL.Text }),
+    'TooManyLedgers' : IDL.Record({ 'limit' : IDL.Nat32 }),
+    'Unauthorized' : IDL.Null,
+    'UnknownLedger' : IDL.Null,
+    'LedgerUnavailable' : IDL.Record({ 'problem' : IDL.Text }),
+    'InvalidArgument' : InvalidArgument,
+  });
+  const RouteKey = IDL.Record({ 'method' : IDL.Text, 'path' : IDL.Text });
+  const Offer = IDL.Record({
+    'fee' : IDL.Nat,
+    'decimals' : IDL.Nat8,
+    'offer' : IDL.Text,
+    'scheme' : IDL.Text,
+    'max_timeout_seconds' : IDL.Nat32,
+    'network' : IDL.Text,
+    'ledger' : IDL.Principal,
+    'amount' : IDL.Nat,
+    'spender' : IDL.Principal,
+    'symbol' : IDL.Text,
+    'pay_to' : Account,
+  });
+  const RouteError = IDL.Variant({
+    'TooManyRoutes' : IDL.Record({ 'limit' : IDL.Nat32 }),
+    'Unauthorized' : IDL.Null,
+    'UnknownLedger' : IDL.Principal,
+    'InvalidArgument' : InvalidArgument,
+    'UnknownRoute' : IDL.Null,
+  });
+  const PaymentStatus = IDL.Variant({
+    'Refunding' : IDL.Record({
+      'block_index' : IDL.Nat,
+      'attempts' : IDL.Nat16,
+      'since' : IDL.Nat64,
+      'problem' : IDL.Text,
+      'settled_at' : IDL.Nat64,
+    }),
+    'Failed' : IDL.Record({
+      'code' : IDL.Text,
+      'failed_at' : IDL.Nat64,
+      'message' : IDL.Text,
+    }),
+    'Refunded' : IDL.Record({
+      'block_index' : IDL.Nat,
+      'refunded_at' : IDL.Nat64,
+      'refund_block_index' : IDL.Nat,
+      'settled_at' : IDL.Nat64,
+    }),
+    'Delivered' : IDL.Record({
+      'block_index' : IDL.Nat,
+      'delivered_at' : IDL.Nat64,
+      'settled_at' : IDL.Nat64,
+    }),
+    'Settling' : IDL.Null,
+    'Unknown' : IDL.Record({ 'since' : IDL.Nat64, 'reason' : IDL.Text }),
+    'Settled' : IDL.Record({
+      'block_index' : IDL.Nat,
+      'settled_at' : IDL.Nat64,
+    }),
+  });
+  const Payment = IDL.Record({
+    'id' : IDL.Vec(IDL.Nat8),
+    'fee' : IDL.Nat,
+    'status' : PaymentStatus,
+    'method' : IDL.Opt(IDL.Text),
+    'path' : IDL.Opt(IDL.Text),
+    'network' : IDL.Text,
+    'created_at' : IDL.Nat64,
+    'ledger' : IDL.Principal,
+    'payer' : IDL.Opt(Account),
+    'amount' : IDL.Nat,
+    'sequence' : IDL.Opt(IDL.Nat64),
+    'pay_to' : Account,
+  });
+  const RecheckError = IDL.Variant({
+    'UnknownPayment' : IDL.Null,
+    'Unauthorized' : IDL.Null,
+    'InvalidArgument' : InvalidArgument,
+  });
+  const ResolveArgs = IDL.Record({
+    'id' : IDL.Vec(IDL.Nat8),
+    'outcome' : IDL.Variant({
+      'NotMoved' : IDL.Null,
+      'Moved' : IDL.Record({ 'block_index' : IDL.Nat }),
+    }),
+  });
+  const ResolveError = IDL.Variant({
+    'TooEarly' : IDL.Record({ 'from' : IDL.Nat64 }),
+    'UnknownPayment' : IDL.Null,
+    'NotInDoubt' : IDL.Null,
+    'LogDecides' : IDL.Record({ 'until' : IDL.Nat64 }),
+    'BooksFull' : IDL.Null,
+    'Unauthorized' : IDL.Null,
+    'InvalidArgument' : InvalidArgument,
+  });
+  const Receipt = IDL.Record({
+    'fee' : IDL.Nat,
+    'method' : IDL.Opt(IDL.Text),
+    'block_index' : IDL.Nat,
+    'path' : IDL.Opt(IDL.Text),
+    'network' : IDL.Text,
+    'ledger' : IDL.Principal,
+    'payer' : IDL.Opt(Account),
+    'payment_id' : IDL.Vec(IDL.Nat8),
+    'amount' : IDL.Nat,
+    'pay_to' : Account,
+    'settled_at' : IDL.Nat64,
+  });
+  const RefundError = IDL.Variant({
+    'UnknownPayment' : IDL.Null,
+    'Unauthorized' : IDL.Null,
+    'NotRefundable' : IDL.Null,
+  });
+  const PaymentIdentifier = IDL.Variant({
+    'Required' : IDL.Null,
+    'Optional' : IDL.Null,
+  });
+  const Price = IDL.Record({ 'ledger' : IDL.Principal, 'amount' : IDL.Nat });
+  const Route = IDL.Record({
+    'on_sale' : IDL.Bool,
+    'method' : IDL.Text,
+    'content' : IDL.Opt(Content),
+    'path' : IDL.Text,
+    'max_timeout_seconds' : IDL.Nat32,
+    'mime_type' : IDL.Text,
+    'description' : IDL.Text,
+    'payment_identifier' : IDL.Opt(PaymentIdentifier),
+    'prices' : IDL.Vec(Price),
+    'pay_to' : Account,
+    'price_revision' : IDL.Nat64,
+  });
+  const RouteArgs = IDL.Record({
+    'on_sale' : IDL.Bool,
+    'method' : IDL.Text,
+    'path' : IDL.Text,
+    'max_timeout_seconds' : IDL.Opt(IDL.Nat32),
+    'mime_type' : IDL.Text,
+    'description' : IDL.Text,
+    'payment_identifier' : IDL.Opt(PaymentIdentifier),
+    'prices' : IDL.Vec(Price),
+    'pay_to' : IDL.Opt(Account),
+  });
+  const Solvency = IDL.Record({
+    'balance' : IDL.Opt(IDL.Nat),
+    'held' : IDL.Nat,
+    'solvent' : IDL.Opt(IDL.Bool),
+    'ledger' : IDL.Principal,
+    'owed_refunds' : IDL.Nat,
+    'waiting' : IDL.Record({ 'amount' : IDL.Nat, 'refunds' : IDL.Nat64 }),
+  });
+  const WithdrawArgs = IDL.Record({
+    'to' : Account,
+    'from_subaccount' : IDL.Opt(IDL.Vec(IDL.Nat8)),
+    'ledger' : IDL.Principal,
+    'created_at_time' : IDL.Opt(IDL.Nat64),
+    'amount' : IDL.Nat,
+  });
+  const WithdrawError = IDL.Variant({
+    'TooMany' : IDL.Record({ 'from' : IDL.Nat64, 'limit' : IDL.Nat32 }),
+    'NotMoved' : IDL.Record({ 'problem' : IDL.Text }),
+    'Unauthorized' : IDL.Null,
+    'UnknownLedger' : IDL.Null,
+    'Unknown' : IDL.Record({ 'created_at_time' : IDL.Nat64 }),
+    'InvalidArgument' : InvalidArgument,
+    'InProgress' : IDL.Record({ 'created_at_time' : IDL.Nat64 }),
+    'InsufficientFree' : IDL.Record({ 'available' : IDL.Nat }),
+  });
+  return IDL.Service({
+    'audit_admin' : IDL.Func(
+        [PageArgs],
+        [IDL.Variant({ 'Ok' : IDL.Vec(AdminAudit), 'Err' : PaymentsError })],
+        ['query'],
+      ),
+    'audit_payments' : IDL.Func(
+        [PageArgs],
+        [IDL.Variant({ 'Ok' : IDL.Vec(PaymentAudit), 'Err' : PaymentsError })],
+        ['query'],
+      ),
+    'cancel_authorization' : IDL.Func(
+        [CancelArgs],
+        [IDL.Variant({ 'Ok' : IDL.Null, 'Err' : CancelError })],
+        [],
+      ),
+    'config' : IDL.Func([], [Config], ['query']),
+    'content_begin' : IDL.Func(
+        [ContentBegin],
+        [IDL.Variant({ 'Ok' : IDL.Nat64, 'Err' : ContentError })],
+        [],
+      ),
+    'content_chunk' : IDL.Func(
+        [
+          IDL.Record({
+            'offset' : IDL.Nat64,
+            'upload' : IDL.Nat64,
+            'bytes' : IDL.Vec(IDL.Nat8),
+          }),
+        ],
+        [IDL.Variant({ 'Ok' : IDL.Null, 'Err' : ContentError })],
+        [],
+      ),
+    'content_commit' : IDL.Func(
+        [IDL.Record({ 'upload' : IDL.Nat64 })],
+        [IDL.Variant({ 'Ok' : Content, 'Err' : ContentError })],
+        [],
+      ),
+    'http_request' : IDL.Func([HttpRequest], [HttpResponse], ['query']),
+    'http_request_update' : IDL.Func([HttpUpdateRequest], [HttpResponse], []),
+    'ledger_add' : IDL.Func(
+        [IDL.Principal],
+        [IDL.Variant({ 'Ok' : Ledger, 'Err' : LedgerError })],
+        [],
+      ),
+    'ledger_enable' : IDL.Func(
+        [IDL.Principal, IDL.Bool],
+        [IDL.Variant({ 'Ok' : Ledger, 'Err' : LedgerError })],
+        [],
+      ),
+    'ledger_refresh' : IDL.Func(
+        [IDL.Principal],
+        [IDL.Variant({ 'Ok' : Ledger, 'Err' : LedgerError })],
+        [],
+      ),
+    'ledgers' : IDL.Func([], [IDL.Vec(Ledger)], ['query']),
+    'offers' : IDL.Func([RouteKey], [IDL.Vec(Offer)], ['query']),
+    'operator_add' : IDL.Func(
+        [IDL.Principal],
+        [IDL.Variant({ 'Ok' : IDL.Null, 'Err' : RouteError })],
+        [],
+      ),
+    'operator_remove' : IDL.Func(
+        [IDL.Principal],
+        [IDL.Variant({ 'Ok' : IDL.Null, 'Err' : RouteError })],
+        [],
+      ),
+    'origin' : IDL.Func([], [IDL.Opt(IDL.Text)], ['query']),
+    'origin_set' : IDL.Func(
+        [IDL.Opt(IDL.Text)],
+        [IDL.Variant({ 'Ok' : IDL.Null, 'Err' : RouteError })],
+        [],
+      ),
+    'pay_to_set' : IDL.Func(
+        [Account],
+        [IDL.Variant({ 'Ok' : IDL.Null, 'Err' : RouteError })],
+        [],
+      ),
+    'payment' : IDL.Func([IDL.Vec(IDL.Nat8)], [IDL.Opt(Payment)], ['query']),
+    'payment_recheck' : IDL.Func(
+        [IDL.Vec(IDL.Nat8)],
+        [IDL.Variant({ 'Ok' : PaymentStatus, 'Err' : RecheckError })],
+        [],
+      ),
+    'payment_resolve' : IDL.Func(
+        [ResolveArgs],
+        [IDL.Variant({ 'Ok' : PaymentStatus, 'Err' : ResolveError })],
+        [],
+      ),
+    'payments' : IDL.Func(
+        [PageArgs],
+        [IDL.Variant({ 'Ok' : IDL.Vec(Payment), 'Err' : PaymentsError })],
+        ['query'],
+      ),
+    'payments_failed' : IDL.Func(
+        [PageArgs],
+        [IDL.Variant({ 'Ok' : IDL.Vec(Payment), 'Err' : PaymentsError })],
+        ['query'],
+      ),
+    'payments_open' : IDL.Func(
+        [IDL.Opt(PageArgs)],
+        [IDL.Variant({ 'Ok' : IDL.Vec(Payment), 'Err' : PaymentsError })],
+        ['query'],
+      ),
+    'payments_waiting' : IDL.Func(
+        [PageArgs],
+        [IDL.Variant({ 'Ok' : IDL.Vec(Payment), 'Err' : PaymentsError })],
+        ['query'],
+      ),
+    'receipt' : IDL.Func([IDL.Vec(IDL.Nat8)], [IDL.Opt(Receipt)], ['query']),
+    'refund_by_merchant' : IDL.Func(
+        [IDL.Vec(IDL.Nat8)],
+        [IDL.Variant({ 'Ok' : PaymentStatus, 'Err' : RefundError })],
+        [],
+      ),
+    'refund_payment' : IDL.Func(
+        [IDL.Vec(IDL.Nat8)],
+        [IDL.Variant({ 'Ok' : PaymentStatus, 'Err' : RefundError })],
+        [],
+      ),
+    'route' : IDL.Func([RouteKey], [IDL.Opt(Route)], ['query']),
+    'route_put' : IDL.Func(
+        [RouteArgs],
+        [IDL.Variant({ 'Ok' : Route, 'Err' : RouteError })],
+        [],
+      ),
+    'route_remove' : IDL.Func(
+        [RouteKey],
+        [IDL.Variant({ 'Ok' : IDL.Null, 'Err' : RouteError })],
+        [],
+      ),
+    'routes' : IDL.Func(
+        [PageArgs],
+        [IDL.Variant({ 'Ok' : IDL.Vec(Route), 'Err' : InvalidArgument })],
+        ['query'],
+      ),
+    'solvency' : IDL.Func(
+        [],
+        [IDL.Variant({ 'Ok' : IDL.Vec(Solvency), 'Err' : PaymentsError })],
+        [],
+      ),
+    'withdraw' : IDL.Func(
+        [WithdrawArgs],
+        [IDL.Variant({ 'Ok' : IDL.Nat, 'Err' : WithdrawError })],
+        [],
+      ),
+  });
+};
+export const init = ({ IDL }) => {
+  const LimitsArg = IDL.Record({
+    'max_timeout_seconds' : IDL.Opt(IDL.Nat32),
+    'max_payments' : IDL.Opt(IDL.Nat64),
+    'retention_seconds' : IDL.Opt(IDL.Nat32),
+    'max_routes' : IDL.Opt(IDL.Nat32),
+    'max_content_total_bytes' : IDL.Opt(IDL.Nat64),
+    'cycles_floor' : IDL.Opt(IDL.Nat),
+  });
+  const Account = IDL.Record({
+    'owner' : IDL.Principal,
+    'subaccount' : IDL.Opt(IDL.Vec(IDL.Nat8)),
+  });
+  const UpgradeArgs = IDL.Record({
+    'network' : IDL.Opt(IDL.Text),
+    'operators' : IDL.Opt(IDL.Vec(IDL.Principal)),
+    'limits' : IDL.Opt(LimitsArg),
+    'pay_to' : IDL.Opt(Account),
+  });
+  const InitArgs = IDL.Record({
+    'network' : IDL.Opt(IDL.Text),
+    'operators' : IDL.Opt(IDL.Vec(IDL.Principal)),
+    'limits' : IDL.Opt(LimitsArg),
+    'pay_to' : IDL.Opt(Account),
+  });
+  const TollkeeperArgs = IDL.Variant({
+    'Upgrade' : UpgradeArgs,
+    'Init' : InitArgs,
+  });
+  return [IDL.Opt(TollkeeperArgs)];
+};
