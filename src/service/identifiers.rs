@@ -112,8 +112,11 @@ pub fn bound(request: &PaymentRequest) -> Bound {
 /// Until when an identifier stands for this payment; none if it is free.
 fn held_until(bound: &Bound, now: TimestampNs) -> Option<TimestampNs> {
     // A payment that is known no more has failed: failures are all that is ever forgotten.
-    let payment =
-        storage::payments::by_key(&bound.nonce).filter(|payment| payment.proof == bound.proof)?;
+    let Ok(payment) = storage::payments::find(&bound.nonce) else {
+        // Nobody knows what became of it.
+        return Some(now.plus(retention()));
+    };
+    let payment = payment.filter(|payment| payment.proof == bound.proof)?;
     let until = end_of(&payment)?.unwrap_or(now).plus(retention());
     (now <= until).then_some(until)
 }

@@ -47,6 +47,7 @@ pub fn install<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
 /// safe from it: stop the canister before an upgrade. It stops within a minute, because no call waits
 /// longer.
 pub fn upgrade<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidArgument> {
+    storage::load();
     storage::liabilities::set_canister(runtime.canister_id());
     let config = storage::config::read().changed(changes)?;
     storage::config::write(&config)?;
@@ -55,7 +56,7 @@ pub fn upgrade<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
         // Each of them was being settled a moment ago, which is the one state this event fits.
         let _ = storage::payments::record(&key, change, runtime.now());
     }
-    crate::storage::balance::rebuild();
+    storage::quarantine::report(runtime.now());
     storage::audit::admin(runtime.caller(), "upgrade", VERSION, runtime.now());
     schedule::arm(runtime);
     Ok(())

@@ -106,6 +106,8 @@ pub fn leave_to_merchant<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Paym
 pub async fn step<R: Runtime>(runtime: &R, key: &ClaimKey) {
     let now = runtime.now();
     let Some((payment, refund)) = owed(key) else {
+        // Made meanwhile, or its row cannot be read.
+        storage::payments::postpone(key, now.plus(Seconds::DAY));
         return;
     };
     let Some(ledger) = storage::ledgers::get(&payment.ledger) else {

@@ -106,10 +106,11 @@ struct AdminRow {
 
 storable_row!(AdminRow, max 176);
 
-impl From<(u64, PaymentRow)> for PaymentEntry {
-    fn from((number, row): (u64, PaymentRow)) -> Self {
+impl PaymentEntry {
+    /// `None` if this version does not know the kind of transition.
+    fn new((number, row): (u64, PaymentRow)) -> Option<Self> {
         let small = row.value as u8;
-        PaymentEntry {
+        Some(PaymentEntry {
             number,
             at: TimestampNs(row.at),
             payment: row.payment,
@@ -118,14 +119,15 @@ impl From<(u64, PaymentRow)> for PaymentEntry {
                 1 => Transition::Retried,
                 2 => Transition::Settled(row.value),
                 3 => Transition::Failed(small),
+                4 => Transition::Unknown(small),
                 5 => Transition::Delivered(row.value),
                 6 => Transition::RefundDue(small),
                 7 => Transition::RefundTried,
                 8 => Transition::RefundFailed(small),
                 9 => Transition::Refunded(row.value),
-                _ => Transition::Unknown(small),
+                _ => return None,
             },
-        }
+        })
     }
 }
 
@@ -271,7 +273,7 @@ pub fn admin(caller: Principal, action: &'static str, subject: &str, now: Timest
 pub fn payments_after(after: u64, limit: usize) -> Vec<PaymentEntry> {
     let (written, _) = counters::audited();
     let rows = PAYMENTS.with_borrow(|ring| page(ring, written, PAYMENT_ENTRIES, after, limit));
-    rows.into_iter().map(PaymentEntry::from).collect()
+    rows.into_iter().filter_map(PaymentEntry::new).collect()
 }
 
 /// Administrative actions after the one numbered `after`, oldest first.

@@ -1,15 +1,9 @@
 //! What a balance that a ledger was asked for is compared with.
 
 use crate::{
-    domain::{
-        liability::{Owed, burden, paying_account},
-        payment::Payment,
-    },
-    storage::{
-        liabilities,
-        payments::{self, Lane},
-    },
-    types::{Account, ClaimKey, canonical},
+    domain::liability::{Owed, burden, paying_account},
+    storage::{liabilities, payments},
+    types::{Account, canonical},
 };
 use candid::Principal;
 
@@ -57,16 +51,4 @@ pub fn owed_at(moment: Moment, ledger: &Principal, account: &Account) -> Owed {
         }
     }
     owed
-}
-
-/// Makes the totals of what is owed anew from the payments. Part of every upgrade: the heap keeps some of them.
-pub fn rebuild() {
-    let lanes = [Lane::Open, Lane::Undelivered, Lane::Refund];
-    let in_lanes = lanes
-        .into_iter()
-        .flat_map(|lane| payments::in_lane(lane, None, usize::MAX));
-    // Nothing is to be done for refunds that wait, so they are in no lane.
-    let waiting = payments::waiting(0, usize::MAX);
-    let in_lanes: Vec<(ClaimKey, Payment)> = in_lanes.collect();
-    liabilities::rebuild(&in_lanes, waiting.iter().map(|(_, payment)| payment));
 }

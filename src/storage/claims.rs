@@ -66,8 +66,8 @@ impl RunRow {
 struct Tables {
     /// The number of the log, which is another one after it began anew, and how many blocks it must have to hold all
     /// that were named.
-    logs: StableBTreeMap<u8, (u16, u64), memory::Memory>,
-    claims: StableBTreeMap<[u8; 11], RunRow, memory::Memory>,
+    logs: StableBTreeMap<u16, (u16, u64), memory::Memory>,
+    claims: StableBTreeMap<[u8; 12], RunRow, memory::Memory>,
 }
 
 thread_local! {
@@ -77,11 +77,11 @@ thread_local! {
     });
 }
 
-fn key(ledger: u8, log: u16, block: BlockIndex) -> [u8; 11] {
-    let mut key = [0; 11];
-    key[0] = ledger;
-    key[1..3].copy_from_slice(&log.to_be_bytes());
-    key[3..].copy_from_slice(&block.0.to_be_bytes());
+fn key(ledger: u16, log: u16, block: BlockIndex) -> [u8; 12] {
+    let mut key = [0; 12];
+    key[..2].copy_from_slice(&ledger.to_be_bytes());
+    key[2..4].copy_from_slice(&log.to_be_bytes());
+    key[4..].copy_from_slice(&block.0.to_be_bytes());
     key
 }
 
@@ -105,11 +105,11 @@ fn claimant(number: u64) -> Claimant {
 }
 
 impl Tables {
-    fn log(&self, ledger: u8) -> (u16, u64) {
+    fn log(&self, ledger: u16) -> (u16, u64) {
         self.logs.get(&ledger).unwrap_or_default()
     }
 
-    fn of(&self, ledger: u8, block: BlockIndex) -> Option<Claimant> {
+    fn of(&self, ledger: u16, block: BlockIndex) -> Option<Claimant> {
         let (log, end) = self.log(ledger);
         if block.0 >= end && block.0 != u64::MAX {
             return None;
@@ -120,7 +120,7 @@ impl Tables {
     }
 
     /// The run in which this block stands, or would stand, with its key.
-    fn run(&self, ledger: u8, log: u16, block: BlockIndex) -> Option<([u8; 11], Run)> {
+    fn run(&self, ledger: u16, log: u16, block: BlockIndex) -> Option<([u8; 12], Run)> {
         let first = key(ledger, log, BlockIndex(0));
         let range = first..=key(ledger, log, block);
         let entry = self.claims.range(range).next_back()?;
@@ -128,7 +128,7 @@ impl Tables {
     }
 
     /// Returns the number that claimed the block before.
-    fn claim(&mut self, ledger: u8, log: u16, block: BlockIndex, number: u64) -> Option<u64> {
+    fn claim(&mut self, ledger: u16, log: u16, block: BlockIndex, number: u64) -> Option<u64> {
         let new = (block.0, number);
         let Some((first, mut run)) = self.run(ledger, log, block) else {
             let key = key(ledger, log, block);
@@ -154,7 +154,7 @@ impl Tables {
     }
 
     /// Returns the number of the log.
-    fn reach(&mut self, ledger: u8, block: BlockIndex) -> u16 {
+    fn reach(&mut self, ledger: u16, block: BlockIndex) -> u16 {
         let (log, end) = self.log(ledger);
         let needed = block.0.saturating_add(1);
         if needed > end {
@@ -177,7 +177,7 @@ pub fn of(ledger: &Principal, block: BlockIndex) -> Option<Claimant> {
 }
 
 /// As [`of`], of the ledger with this number.
-pub(super) fn of_index(ledger: u8, block: BlockIndex) -> Option<Claimant> {
+pub(super) fn of_index(ledger: u16, block: BlockIndex) -> Option<Claimant> {
     TABLES.with_borrow(|tables| tables.of(ledger, block))
 }
 
@@ -190,7 +190,7 @@ pub fn take(ledger: &Principal, block: BlockIndex, claimant: Claimant, now: Time
 }
 
 /// As [`take`], of the ledger with this number.
-pub(super) fn take_index(ledger: u8, block: BlockIndex, taker: Claimant, now: TimestampNs) {
+pub(super) fn take_index(ledger: u16, block: BlockIndex, taker: Claimant, now: TimestampNs) {
     let before = TABLES.with_borrow_mut(|tables| {
         let log = tables.reach(ledger, block);
         let before = tables.claim(ledger, log, block, number(taker));

@@ -1,19 +1,22 @@
 //! How rows are written: one version byte, then CBOR with numbered fields.
 //!
-//! A row's fields are only ever added, as options, with new numbers. A change that this cannot express
-//! gets a new version byte, and the old one stays readable.
+//! Once a version is released, a row's fields are only ever added, as options, with new numbers. A change that this
+//! cannot express gets a new version byte, and the old one stays readable. A row that cannot be read is an error, never a
+//! row with other values: of payments it is kept in [`quarantine`](super::quarantine).
 
 use crate::{
     domain::rail::TxRef,
     types::{Account, Amount, BlockIndex},
 };
 use candid::Principal;
+use ic_stable_structures::{Storable, storable::Bound};
 use minicbor::{
     Decode, Decoder, Encode, Encoder,
     data::Type,
     decode::Error as DecodeError,
     encode::{Error as EncodeError, Write},
 };
+use std::borrow::Cow;
 
 /// The version of every row so far.
 pub const VERSION: u8 = 1;
@@ -70,6 +73,50 @@ macro_rules! storable_row {
             const BOUND: ic_stable_structures::storable::Bound = $bound;
         }
     };
+}
+
+/// A row of a table of payments: one that this version reads, or the bytes of one that it does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored<T> {
+    /// It can be read.
+    Row(T),
+    /// It cannot be read, and is written as it was.
+    Unreadable(Vec<u8>),
+}
+
+impl<T> Stored<T> {
+    /// The row, if it can be read.
+    pub fn row(self) -> Option<T> {
+        match self {
+            Stored::Row(row) => Some(row),
+            Stored::Unreadable(_) => None,
+        }
+    }
+}
+
+impl<T: Encode<()> + for<'b> Decode<'b, ()>> Storable for Stored<T> {
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        match self {
+            Stored::Row(row) => Cow::Owned(to_bytes(row)),
+            Stored::Unreadable(bytes) => Cow::Borrowed(bytes),
+        }
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Stored::Row(row) => to_bytes(&row),
+            Stored::Unreadable(bytes) => bytes,
+        }
+    }
+
+    fn from_bytes(bytes: Cow<'_, [u8]>) -> Self {
+        match from_bytes(&bytes) {
+            Ok(row) => Stored::Row(row),
+            Err(_) => Stored::Unreadable(bytes.into_owned()),
+        }
+    }
+
+    const BOUND: Bound = Bound::Unbounded;
 }
 
 /// A principal as a byte string.

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{
-        config::{Config, DEFAULT_RETENTION, Limits},
+        config::{Config, Limits},
         validate::InvalidArgument,
     },
     storable_row,
@@ -33,7 +33,7 @@ struct LimitsRow {
     #[n(4)]
     cycles_floor: StoredU128,
     #[n(5)]
-    retention_seconds: Option<u32>,
+    retention_seconds: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -50,7 +50,6 @@ struct ConfigRow {
     operators: Vec<StoredPrincipal>,
     #[n(4)]
     limits: LimitsRow,
-    /// Absent in rows of older versions.
     #[n(5)]
     origin: Option<String>,
 }
@@ -84,7 +83,7 @@ pub fn read() -> Config {
             .networks
             .get(usize::from(row.network))
             .cloned()
-            .unwrap_or_default(),
+            .expect("BUG: the settings name a network that is not among them"),
         pay_to: row.pay_to.0,
         operators: row.operators.iter().map(|operator| operator.0).collect(),
         limits: Limits {
@@ -93,10 +92,7 @@ pub fn read() -> Config {
             max_payments: row.limits.max_payments,
             max_timeout: Seconds(row.limits.max_timeout_seconds),
             cycles_floor: Cycles(row.limits.cycles_floor.0),
-            retention: row
-                .limits
-                .retention_seconds
-                .map_or(DEFAULT_RETENTION, Seconds),
+            retention: Seconds(row.limits.retention_seconds),
         },
         origin: row.origin.clone(),
     })
@@ -149,7 +145,7 @@ pub fn write(config: &Config) -> Result<(), InvalidArgument> {
                 max_payments: config.limits.max_payments,
                 max_timeout_seconds: config.limits.max_timeout.0,
                 cycles_floor: StoredU128(config.limits.cycles_floor.0),
-                retention_seconds: Some(config.limits.retention.0),
+                retention_seconds: config.limits.retention.0,
             },
             origin: config.origin.clone(),
         })));
@@ -161,23 +157,18 @@ pub fn write(config: &Config) -> Result<(), InvalidArgument> {
     Ok(())
 }
 
-/// The number by which the books name this network; the present one's if it was never ours.
-pub(super) fn network_number(network: &str) -> u8 {
+/// The number by which payments name this network, if it is or was this canister's.
+pub(super) fn network_number(network: &str) -> Option<u8> {
     with_row(|row| {
         let known = row.networks.iter().position(|known| known == network);
         // Less than MAX_NETWORKS.
-        known.map_or(row.network, |number| number as u8)
+        known.map(|number| number as u8)
     })
 }
 
 /// The network id with this number.
-pub(super) fn network(number: u8) -> String {
-    with_row(|row| {
-        row.networks
-            .get(usize::from(number))
-            .cloned()
-            .unwrap_or_default()
-    })
+pub(super) fn network(number: u8) -> Option<String> {
+    with_row(|row| row.networks.get(usize::from(number)).cloned())
 }
 
 #[cfg(test)]
@@ -239,17 +230,17 @@ pub(crate) mod tests {
     #[test]
     fn numbers_of_networks_stay() {
         write(&config()).unwrap();
-        let first = network_number("icp:1");
+        let first = network_number("icp:1").unwrap();
         write(&Config {
             network: "icp:2".into(),
             ..config()
         })
         .unwrap();
-        assert_ne!(network_number("icp:2"), first);
-        assert_eq!(network_number("icp:1"), first);
-        assert_eq!(network(first), "icp:1");
+        assert_ne!(network_number("icp:2"), Some(first));
+        assert_eq!(network_number("icp:1"), Some(first));
+        assert_eq!(network(first).as_deref(), Some("icp:1"));
         write(&config()).unwrap();
-        assert_eq!(network_number("unheard of"), first);
+        assert_eq!(network_number("unheard of"), None);
         for n in 3..=16 {
             write(&Config {
                 network: format!("icp:{n}"),

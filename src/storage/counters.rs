@@ -17,9 +17,8 @@ struct Counters {
     audit_payments: u64,
     #[n(4)]
     audit_admin: u64,
-    /// Absent in rows of older versions.
     #[n(5)]
-    responses: Option<u32>,
+    responses: u32,
 }
 
 storable_row!(Counters);
@@ -65,7 +64,7 @@ pub fn next_blob() -> u64 {
 
 /// The number of a response, that no other ever had, from 1.
 pub(super) fn next_response() -> u32 {
-    next(|counters| counters.responses.get_or_insert(0))
+    next(|counters| &mut counters.responses)
 }
 
 /// The number of the next failure, from 1.

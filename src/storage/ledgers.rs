@@ -60,7 +60,7 @@ impl From<LedgerRow> for Ledger {
 }
 
 struct Tables {
-    rows: StableBTreeMap<u8, LedgerRow, memory::Memory>,
+    rows: StableBTreeMap<u16, LedgerRow, memory::Memory>,
     /// All rows, by index; at most [`MAX_LEDGERS`].
     cache: Vec<Ledger>,
 }
@@ -119,7 +119,7 @@ pub fn put(ledger: &Ledger) -> Result<(), TooManyLedgers> {
             }
         };
         // Less than MAX_LEDGERS.
-        tables.rows.insert(index as u8, ledger.into());
+        tables.rows.insert(index as u16, ledger.into());
         Ok(offers_change)
     })?;
     if offers_change {
@@ -191,17 +191,17 @@ pub fn learn_asked_fee(id: &Principal, fee: Amount, now: TimestampNs) {
 }
 
 /// The number by which the books name this ledger.
-pub(super) fn index(id: &Principal) -> Option<u8> {
+pub(super) fn index(id: &Principal) -> Option<u16> {
     with_all(|ledgers| {
         ledgers
             .iter()
             .position(|ledger| ledger.id == *id)
-            .map(|index| index as u8)
+            .map(|index| index as u16)
     })
 }
 
 /// The ledger with this number.
-pub(super) fn by_index(index: u8) -> Option<Principal> {
+pub(super) fn by_index(index: u16) -> Option<Principal> {
     with_all(|ledgers| ledgers.get(usize::from(index)).map(|ledger| ledger.id))
 }
 

@@ -8,7 +8,7 @@
 //! Totals follow the states of payments: [`note`] is part of every change of state. A payment to somebody
 //! else's account that is never refunded costs nothing here.
 //!
-//! The heap keeps, for each account, what refunds in doubt may take. [`rebuild`] makes it anew after an upgrade.
+//! An upgrade finds the totals as they were.
 
 use crate::{
     domain::{
@@ -17,15 +17,19 @@ use crate::{
         payment::{Payment, State},
     },
     storable_row,
-    storage::{codec::StoredU128, ledgers, memory},
-    types::{Account, Amount, ClaimKey, TimestampNs},
+    storage::{
+        codec::{Stored, StoredU128},
+        ledgers, memory,
+        quarantine::{self, Row},
+    },
+    types::{Account, ClaimKey, TimestampNs},
 };
 use candid::Principal;
 use ic_stable_structures::StableBTreeMap;
 use minicbor::{Decode, Encode};
-use std::{cell::RefCell, collections::BTreeMap};
+use std::cell::RefCell;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 struct OwedRow {
     #[n(0)]
     refunds: u64,
@@ -37,6 +41,13 @@ struct OwedRow {
     waiting: u64,
     #[n(4)]
     waiting_amounts: SumRow,
+    /// Refunds in doubt.
+    #[n(5)]
+    doubtful: u64,
+    #[n(6)]
+    doubtful_amounts: SumRow,
+    #[n(7)]
+    doubtful_fee: StoredU128,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -45,12 +56,6 @@ struct SumRow {
     high: u64,
     #[n(1)]
     low: StoredU128,
-}
-
-impl Default for SumRow {
-    fn default() -> Self {
-        Sum::default().into()
-    }
 }
 
 impl From<Sum> for SumRow {
@@ -81,6 +86,9 @@ impl From<Owed> for OwedRow {
             held: owed.held.into(),
             waiting: owed.waiting,
             waiting_amounts: owed.waiting_amounts.into(),
+            doubtful: owed.doubtful.refunds,
+            doubtful_amounts: owed.doubtful.amounts.into(),
+            doubtful_fee: owed.doubtful.fee.into(),
         }
     }
 }
@@ -91,7 +99,11 @@ impl From<OwedRow> for Owed {
             refunds: row.refunds,
             refund_amounts: row.refund_amounts.into(),
             held: row.held.into(),
-            doubtful: Doubtful::default(),
+            doubtful: Doubtful {
+                refunds: row.doubtful,
+                amounts: row.doubtful_amounts.into(),
+                fee: row.doubtful_fee.into(),
+            },
             waiting: row.waiting,
             waiting_amounts: row.waiting_amounts.into(),
         }
@@ -148,19 +160,15 @@ impl From<OutgoingRow> for Outgoing {
 }
 
 /// A ledger's index and a subaccount.
-type OwedKey = [u8; 33];
+type OwedKey = [u8; 34];
 
 struct Tables {
     owed: StableBTreeMap<OwedKey, OwedRow, memory::Memory>,
-    refunds: StableBTreeMap<[u8; 16], OutgoingRow, memory::Memory>,
+    refunds: StableBTreeMap<[u8; 16], Stored<OutgoingRow>, memory::Memory>,
     /// This canister: whose accounts hold money for payers.
     canister: Option<Principal>,
     /// How often money left for good since the last upgrade.
     outflows: u64,
-    /// The refunds that are in doubt: out of which account, how much, with which fee.
-    doubts: BTreeMap<[u8; 16], (OwedKey, Amount, Amount)>,
-    /// Their totals.
-    doubtful: BTreeMap<OwedKey, Doubtful>,
 }
 
 thread_local! {
@@ -186,29 +194,6 @@ pub(super) fn note(key: &ClaimKey, before: Option<&State>, payment: &Payment) {
     with_mut(|tables| tables.note(key, before, payment));
 }
 
-/// Makes the totals anew from the payments that count in them; `waiting` are those whose refunds wait.
-pub(super) fn rebuild<'a>(
-    payments: &[(ClaimKey, Payment)],
-    waiting: impl Iterator<Item = &'a Payment>,
-) {
-    with_mut(|tables| {
-        tables.owed.clear_new();
-        (tables.doubts, tables.doubtful) = Default::default();
-        for (key, payment) in payments {
-            let refund = tables.refunds.get(&key.0).map(Outgoing::from);
-            tables.doubt(key, payment, refund.and_then(|refund| refund.doubt));
-            tables.burden(
-                payment,
-                Burden::None,
-                tables.burden_of(&payment.state, payment),
-            );
-        }
-        for payment in waiting {
-            tables.burden(payment, Burden::None, Burden::Waiting);
-        }
-    });
-}
-
 /// What is owed in this ledger, by the account that it would be paid from.
 pub fn owed(ledger: &Principal) -> Vec<(Account, Owed)> {
     with(|tables| tables.owed_in(ledger))
@@ -227,19 +212,26 @@ pub(super) fn canister() -> Option<Principal> {
     with(|tables| tables.canister)
 }
 
-/// Where the refund of this payment stands, if it is owed.
+/// Where the refund of this payment stands, if it is owed. One that cannot be read is not made.
 pub fn refund(key: &ClaimKey) -> Option<Outgoing> {
-    with(|tables| tables.refunds.get(&key.0)).map(Outgoing::from)
+    match with(|tables| tables.refunds.get(&key.0))? {
+        Stored::Row(row) => Some(row.into()),
+        Stored::Unreadable(_) => {
+            quarantine::note(Row::Refund(*key));
+            None
+        }
+    }
 }
 
 /// Puts down where the refund of this payment stands. Does nothing if it is not owed.
 pub fn put_refund(key: &ClaimKey, payment: &Payment, refund: &Outgoing) {
     with_mut(|tables| {
-        if !tables.refunds.contains_key(&key.0) {
+        let known = tables.refunds.get(&key.0).and_then(Stored::row);
+        let Some(known) = known.map(Outgoing::from) else {
             return;
-        }
-        tables.refunds.insert(key.0, refund.into());
-        tables.doubt(key, payment, refund.doubt);
+        };
+        tables.refunds.insert(key.0, Stored::Row(refund.into()));
+        tables.doubt(payment, known.doubt, refund.doubt);
     });
 }
 
@@ -256,9 +248,9 @@ pub(super) fn note_outflow() {
 
 /// `None` if the ledger is not registered.
 fn owed_key(ledger: &Principal, account: &Account) -> Option<OwedKey> {
-    let mut key = [0; 33];
-    key[0] = ledgers::index(ledger)?;
-    key[1..].copy_from_slice(&account.subaccount.unwrap_or_default());
+    let mut key = [0; 34];
+    key[..2].copy_from_slice(&ledgers::index(ledger)?.to_be_bytes());
+    key[2..].copy_from_slice(&account.subaccount.unwrap_or_default());
     Some(key)
 }
 
@@ -269,33 +261,29 @@ impl Tables {
             refunds: StableBTreeMap::init(memory::get(memory::REFUNDS)),
             canister: None,
             outflows: 0,
-            doubts: BTreeMap::new(),
-            doubtful: BTreeMap::new(),
         }
     }
 
     fn owed_by(&self, key: &OwedKey) -> Owed {
-        Owed {
-            doubtful: self.doubtful.get(key).copied().unwrap_or_default(),
-            ..self.owed.get(key).unwrap_or_default().into()
-        }
+        self.owed.get(key).map(Owed::from).unwrap_or_default()
     }
 
     fn owed_in(&self, ledger: &Principal) -> Vec<(Account, Owed)> {
         let (Some(index), Some(owner)) = (ledgers::index(ledger), self.canister) else {
             return vec![];
         };
-        let (mut first, mut last) = ([0; 33], [255; 33]);
-        (first[0], last[0]) = (index, index);
+        let (mut first, mut last) = ([0; 34], [255; 34]);
+        for end in [&mut first, &mut last] {
+            end[..2].copy_from_slice(&index.to_be_bytes());
+        }
         let rows = self.owed.range(first..=last).map(|entry| {
             let mut subaccount = [0; 32];
-            subaccount.copy_from_slice(&entry.key()[1..]);
+            subaccount.copy_from_slice(&entry.key()[2..]);
             let account = Account {
                 owner,
                 subaccount: Some(subaccount),
             };
-            let owed = self.owed_by(entry.key());
-            (crate::types::canonical(account), owed)
+            (crate::types::canonical(account), entry.value().into())
         });
         rows.collect()
     }
@@ -306,39 +294,40 @@ impl Tables {
         if old == new {
             return;
         }
-        self.burden(payment, old, new);
+        self.change(payment, |owed| {
+            owed.remove(old, payment.amount);
+            owed.add(new, payment.amount);
+        });
+        let known = self.refunds.get(&key.0);
+        // What cannot be read is neither overwritten nor removed.
+        if matches!(known, Some(Stored::Unreadable(_))) {
+            return;
+        }
         if new == Burden::Refund {
-            self.refunds.insert(key.0, (&Outgoing::default()).into());
+            let row = OutgoingRow::from(&Outgoing::default());
+            self.refunds.insert(key.0, Stored::Row(row));
         } else if old == Burden::Refund {
             self.outflows = self.outflows.wrapping_add(1);
             self.refunds.remove(&key.0);
-            self.doubt(key, payment, None);
+            let known = known.and_then(Stored::row).map(Outgoing::from);
+            self.doubt(payment, known.and_then(|known| known.doubt), None);
         }
     }
 
-    /// What this payment's refund may take from now on, if it is in doubt.
-    fn doubt(&mut self, key: &ClaimKey, payment: &Payment, written: Option<Written>) {
-        if let Some((account, amount, fee)) = self.doubts.get(&key.0).copied() {
-            if written.is_some_and(|written| written.fee == fee) {
-                return;
-            }
-            self.doubts.remove(&key.0);
-            if let Some(doubtful) = self.doubtful.get_mut(&account) {
-                doubtful.remove(amount);
-                if doubtful.refunds == 0 {
-                    self.doubtful.remove(&account);
-                }
-            }
+    /// What is in doubt of this payment's refund changes: `before` was, `after` is from now on.
+    fn doubt(&mut self, payment: &Payment, before: Option<Written>, after: Option<Written>) {
+        let fee = |written: Option<Written>| written.map(|written| written.fee);
+        if fee(before) == fee(after) {
+            return;
         }
-        let account = self
-            .canister
-            .map(|canister| paying_account(&payment.to, &canister))
-            .and_then(|account| owed_key(&payment.ledger, &account));
-        if let (Some(account), Some(Written { fee, .. })) = (account, written) {
-            let doubtful = self.doubtful.entry(account).or_default();
-            doubtful.add(payment.amount, fee);
-            self.doubts.insert(key.0, (account, payment.amount, fee));
-        }
+        self.change(payment, |owed| {
+            if before.is_some() {
+                owed.doubtful.remove(payment.amount);
+            }
+            if let Some(Written { fee, .. }) = after {
+                owed.doubtful.add(payment.amount, fee);
+            }
+        });
     }
 
     fn burden_of(&self, state: &State, payment: &Payment) -> Burden {
@@ -347,8 +336,8 @@ impl Tables {
         })
     }
 
-    /// This payment burdens its account in another way from now on.
-    fn burden(&mut self, payment: &Payment, old: Burden, new: Burden) {
+    /// Changes what is owed out of the account that this payment burdens.
+    fn change(&mut self, payment: &Payment, change: impl FnOnce(&mut Owed)) {
         let Some(canister) = self.canister else {
             return;
         };
@@ -357,10 +346,8 @@ impl Tables {
         let Some(owed_key) = owed_key(&payment.ledger, &account) else {
             return;
         };
-        let row = self.owed.get(&owed_key).unwrap_or_default();
-        let mut owed = Owed::from(row);
-        owed.remove(old, payment.amount);
-        owed.add(new, payment.amount);
+        let mut owed = self.owed_by(&owed_key);
+        change(&mut owed);
         if owed == Owed::default() {
             self.owed.remove(&owed_key);
         } else {
@@ -370,4 +357,4 @@ impl Tables {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -63,6 +63,8 @@ pub const IDENTIFIERS: MemoryId = MemoryId::new(25);
 pub const IDENTIFIERS_BY_DUE: MemoryId = MemoryId::new(26);
 /// Whose transfer a block shows, by ledger and block: [`super::claims`].
 pub const CLAIMS: MemoryId = MemoryId::new(27);
+/// Accounts that were paid, by number: [`super::accounts`].
+pub const ACCOUNTS: MemoryId = MemoryId::new(28);
 
 /// 1 MiB a bucket: at most 32 GiB in all, and little waste for many small tables.
 const BUCKET_PAGES: u16 = 16;

@@ -64,12 +64,12 @@ impl WithdrawalRow {
 }
 
 /// A ledger's index and a time.
-type Key = (u8, u64);
+type Key = (u16, u64);
 
 struct Tables {
     all: StableBTreeMap<Key, WithdrawalRow, memory::Memory>,
     /// The latest of each ledger of which nobody knows whether it was made.
-    in_doubt: BTreeMap<u8, u64>,
+    in_doubt: BTreeMap<u16, u64>,
 }
 
 thread_local! {
@@ -182,7 +182,7 @@ pub fn forget_old(ledger: &Principal, now: TimestampNs) {
     });
 }
 
-fn of_ledger(index: u8) -> RangeInclusive<Key> {
+fn of_ledger(index: u16) -> RangeInclusive<Key> {
     (index, 0)..=(index, u64::MAX)
 }
 

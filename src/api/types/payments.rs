@@ -163,9 +163,11 @@ impl From<PageError> for PaymentsError {
 
 /// The text of the value with this number in storage.
 fn named<T: Copy>(all: &[T], number: u8, text: fn(T) -> &'static str) -> String {
-    all.get(usize::from(number))
-        .map_or("", |value| text(*value))
-        .into()
+    let known = all.get(usize::from(number));
+    known.map_or_else(
+        || format!("number {number}, of a newer version"),
+        |value| text(*value).into(),
+    )
 }
 
 impl From<Transition> for PaymentTransition {

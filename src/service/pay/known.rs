@@ -6,7 +6,7 @@ use crate::{
         request::{PayOutcome, PaymentRequest, same_request},
         window::DEDUP_WINDOW,
     },
-    storage::{self, payments::Change},
+    storage::{self, payments::Change, quarantine::Unreadable},
     types::{ClaimKey, Proof, Seconds, TimestampNs},
 };
 
@@ -29,15 +29,17 @@ pub enum Answer {
     OtherProof,
 }
 
-/// The payment that uses this nonce. One that has been settling for so long that its answer can come no
+/// The payment that uses this key, unless it cannot be read. One that has been settling for so long that its answer can come no
 /// more is unknown from now on.
-pub fn payment(key: &ClaimKey, now: TimestampNs) -> Option<Payment> {
-    let payment = storage::payments::by_key(key)?;
+pub fn payment(key: &ClaimKey, now: TimestampNs) -> Result<Option<Payment>, Unreadable> {
+    let Some(payment) = storage::payments::find(key)? else {
+        return Ok(None);
+    };
     if matches!(payment.state, State::Settling { .. }) && storage::payments::is_due(key, now) {
         let change = Change::Event(Event::InDoubt(Doubt::NoAnswer));
-        return storage::payments::record(key, change, now).ok();
+        return Ok(storage::payments::record(key, change, now).ok());
     }
-    Some(payment)
+    Ok(Some(payment))
 }
 
 /// Whether the ledger may be asked again for the transfer of an unknown payment: it would know a

@@ -29,6 +29,7 @@ use crate::{
     storage::{
         self,
         payments::{Change, NewPayment, RecordError},
+        quarantine::Unreadable,
     },
     types::{BlockIndex, ClaimKey, Fingerprint, MerchantId, Proof, TimestampNs},
 };
@@ -47,7 +48,7 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
     let proof = proof(&request.payment);
     let known = known::payment(&key, runtime.now());
     let begun = match known {
-        Some(payment) => match known::answer(&payment, &request, proof, runtime.now()) {
+        Ok(Some(payment)) => match known::answer(&payment, &request, proof, runtime.now()) {
             known::Answer::Final(outcome) => return *outcome,
             known::Answer::Deliver => {
                 return deliver(runtime, &key, payment);
@@ -58,7 +59,9 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
             known::Answer::AskAgain => retry(runtime, &key).map_err(unavailable),
             known::Answer::OtherProof => open(runtime, &key, &request, proof, true),
         },
-        None => open(runtime, &key, &request, proof, false),
+        Ok(None) => open(runtime, &key, &request, proof, false),
+        // Whatever became of it: nobody pays with this key again.
+        Err(Unreadable) => open(runtime, &key, &request, proof, true),
     };
     match begun {
         Ok(asked) => {

@@ -9,6 +9,7 @@ mod one_payment_many_requests;
 mod owed;
 mod refusals;
 mod unknown_outcomes;
+mod unreadable;
 
 use super::{conclusion::goods, *};
 pub(crate) use crate::domain::{

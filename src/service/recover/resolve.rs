@@ -77,7 +77,9 @@ impl From<RecordError> for ResolveError {
             RecordError::Full => ResolveError::BooksFull,
             RecordError::Claimed => ResolveError::OtherBlock,
             // The ledger of a payment that is known was registered, and no ledger is removed.
-            RecordError::Illegal(_) | RecordError::UnknownLedger => ResolveError::NotInDoubt,
+            RecordError::Illegal(_) | RecordError::UnknownLedger | RecordError::Unreadable(_) => {
+                ResolveError::NotInDoubt
+            }
         }
     }
 }

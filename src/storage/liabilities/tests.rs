@@ -16,6 +16,20 @@ use std::collections::BTreeMap;
 const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
 const CANISTER: [u8; 10] = [8; 10];
 
+/// As after an upgrade.
+pub(crate) fn reload() {
+    let canister = canister();
+    TABLES.with_borrow_mut(|tables| *tables = Tables::load());
+    canister.into_iter().for_each(set_canister);
+}
+
+/// Replaces where this refund stands by a row that cannot be read.
+pub(crate) fn corrupt(key: &ClaimKey) {
+    crate::storage::quarantine::tests::expect_unreadable();
+    let later = Stored::Unreadable(vec![2]);
+    with_mut(|tables| tables.refunds.insert(key.0, later));
+}
+
 fn set_up() {
     examples::set_up();
     ledgers::put(&ledger(1)).unwrap();
@@ -94,7 +108,7 @@ fn happen(events: Vec<(u32, Event)>) -> Result<(), TestCaseError> {
         );
         prop_assert_eq!(refund(&key(n)).is_some(), refunding);
     }
-    crate::storage::balance::rebuild();
+    crate::storage::liabilities::tests::reload();
     prop_assert_eq!(totals(), recomputed());
     Ok(())
 }
@@ -210,7 +224,7 @@ fn what_refunds_in_doubt_may_take_is_counted() {
     put(2, &doubtful(10));
     assert_eq!(may_take(), Amount(20_040));
     assert_eq!(owed(&id)[0].1.doubtful.refunds, 2);
-    crate::storage::balance::rebuild();
+    crate::storage::liabilities::tests::reload();
     assert_eq!(may_take(), Amount(20_040));
     put(2, &Outgoing::default());
     assert_eq!(may_take(), Amount(10_020));

@@ -26,11 +26,10 @@ use crate::{
         capacity::{self, Load, MAX_VALID_FAILURES},
         payment::{Event, IllegalTransition, Payment, State},
     },
-    storage::ledgers,
+    storage::{ledgers, quarantine::Unreadable},
     types::{BlockIndex, ClaimKey, PaymentId, TimestampNs},
 };
 use candid::Principal;
-use rows::{FailureRow, OpenRow};
 pub use schedule::{Lane, NO_ANSWER, backoff};
 use std::cell::RefCell;
 use tables::{Tables, half};
@@ -100,6 +99,9 @@ pub enum RecordError {
     /// Stable memory is full.
     #[error("stable memory is full")]
     Full,
+    /// What is stored of the payment cannot be read, and stays as it is.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
 }
 
 thread_local! {
@@ -120,27 +122,25 @@ pub fn record(key: &ClaimKey, change: Change, now: TimestampNs) -> Result<Paymen
 
 /// The payment that uses this nonce.
 pub fn by_key(key: &ClaimKey) -> Option<Payment> {
-    with(|tables| match tables.journal.get(&key.0) {
-        Some(row) => Some(OpenRow::payment(row)),
-        None => match tables.by_key.get(&key.0) {
-            Some(index) => tables.booked(index),
-            None => tables.failures.get(&key.0).map(FailureRow::payment),
-        },
-    })
+    find(key).ok().flatten()
+}
+
+/// As [`by_key`]. The key is used, too, if the payment cannot be read.
+pub fn find(key: &ClaimKey) -> Result<Option<Payment>, Unreadable> {
+    with(|tables| tables.find(key))
 }
 
 /// The payment with this id; the latest failure if it is neither settled nor open.
 pub fn by_id(id: &PaymentId) -> Option<Payment> {
     let half = half(id);
     let payment = with(|tables| {
-        if let Some(payment) = tables.by_id.get(&half).and_then(|n| tables.booked(n)) {
-            return Some(payment);
+        if let Some(index) = tables.by_id.get(&half) {
+            return tables.booked(index).ok();
         }
-        if let Some((key, _)) = tables.open.iter().find(|(_, info)| info.id == *id) {
-            return tables.journal.get(key).map(OpenRow::payment);
-        }
-        let key = tables.failed_ids.get(&half)?;
-        tables.failures.get(key).map(FailureRow::payment)
+        let open = tables.open.iter().find(|(_, info)| info.id == *id);
+        let key = open.map(|(key, _)| key);
+        let key = key.or_else(|| tables.failed_ids.get(&half))?;
+        tables.find(&ClaimKey(*key)).ok().flatten()
     })?;
     // Two ids may share their first half; only one of them is asked for.
     (payment.id == *id).then_some(payment)
@@ -158,8 +158,8 @@ pub fn open_key(id: &PaymentId) -> Option<ClaimKey> {
 pub fn key_of(id: &PaymentId) -> Option<ClaimKey> {
     with(|tables| {
         let index = tables.by_id.get(&half(id))?;
-        let key = tables.fates.get(&index)?.key();
-        (tables.booked(index)?.id == *id).then_some(key)
+        let key = tables.fates.get(&index)?.row()?.key();
+        (tables.booked(index).ok()?.id == *id).then_some(key)
     })
 }
 
@@ -168,7 +168,7 @@ pub fn page(after: u64, limit: usize) -> Vec<(u64, Payment)> {
     with(|tables| {
         (after..tables.books.len())
             .take(limit)
-            .filter_map(|index| Some((index + 1, tables.booked(index)?)))
+            .filter_map(|index| Some((index + 1, tables.booked(index).ok()?)))
             .collect()
     })
 }
@@ -189,7 +189,7 @@ pub fn waiting(after: u64, limit: usize) -> Vec<(u64, Payment)> {
     with(|tables| {
         let waiting = tables.waiting.range(after..).take(limit);
         waiting
-            .filter_map(|index| Some((index + 1, tables.booked(*index)?)))
+            .filter_map(|index| Some((index + 1, tables.booked(*index).ok()?)))
             .collect()
     })
 }
@@ -197,8 +197,9 @@ pub fn waiting(after: u64, limit: usize) -> Vec<(u64, Payment)> {
 /// A page of the payments that are being settled or unknown, in no order that means anything.
 pub fn open(skip: usize, limit: usize) -> Vec<Payment> {
     with(|tables| {
-        let page = tables.journal.values().skip(skip).take(limit);
-        page.map(|row| row.payment()).collect()
+        let page = tables.journal.keys().skip(skip).take(limit);
+        page.filter_map(|key| Some(tables.opened(&ClaimKey(key)).ok()??.0))
+            .collect()
     })
 }
 
@@ -215,8 +216,8 @@ pub fn failures(after: u64, limit: usize) -> Vec<(u64, Payment)> {
             .range(after.saturating_add(1)..)
             .take(limit)
             .filter_map(|entry| {
-                let row = tables.failures.get(&entry.value())?;
-                Some((*entry.key(), row.payment()))
+                let payment = tables.failed(&ClaimKey(entry.value())).ok()??;
+                Some((*entry.key(), payment))
             })
             .collect()
     })
@@ -274,9 +275,12 @@ pub fn settling() -> Vec<ClaimKey> {
     with(|tables| {
         tables
             .journal
-            .iter()
-            .filter(|entry| matches!(entry.value().payment().state, State::Settling { .. }))
-            .map(|entry| ClaimKey(*entry.key()))
+            .keys()
+            .map(ClaimKey)
+            .filter(|key| {
+                let opened = tables.opened(key).ok().flatten();
+                opened.is_some_and(|(payment, _)| matches!(payment.state, State::Settling { .. }))
+            })
             .collect()
     })
 }
@@ -294,16 +298,14 @@ pub fn opened_since(openings: u64) -> Vec<Payment> {
             .iter()
             .filter(|(_, info)| info.number > openings);
         since
-            .filter_map(|(key, _)| Some(tables.journal.get(key)?.payment()))
+            .filter_map(|(key, _)| Some(tables.opened(&ClaimKey(*key)).ok()??.0))
             .collect()
     })
 }
 
 /// An open payment with what is known of it besides.
 pub fn opened(key: &ClaimKey) -> Option<(Payment, Opening)> {
-    let row = with(|tables| tables.journal.get(&key.0))?;
-    let opening = row.opening();
-    Some((row.payment(), opening))
+    with(|tables| tables.opened(key)).ok().flatten()
 }
 
 /// The first payments in this lane for which something is due, longest due first.

@@ -14,7 +14,10 @@ use crate::{
     },
     storage::{
         audit::{self, Transition},
-        claims, config, counters, liabilities, memory,
+        claims,
+        codec::Stored,
+        config, counters, liabilities, memory,
+        quarantine::{self, Row, Unreadable},
     },
     types::{ClaimKey, PaymentId, TimestampNs},
 };
@@ -34,12 +37,12 @@ pub struct OpenInfo {
 }
 
 pub struct Tables {
-    pub journal: StableBTreeMap<[u8; 16], OpenRow, memory::Memory>,
-    pub books: StableLog<BookRow, memory::Memory, memory::Memory>,
-    pub fates: StableBTreeMap<u64, FateRow, memory::Memory>,
+    pub journal: StableBTreeMap<[u8; 16], Stored<OpenRow>, memory::Memory>,
+    pub books: StableLog<Stored<BookRow>, memory::Memory, memory::Memory>,
+    pub fates: StableBTreeMap<u64, Stored<FateRow>, memory::Memory>,
     pub by_key: StableBTreeMap<[u8; 16], u64, memory::Memory>,
     pub by_id: StableBTreeMap<[u8; 16], u64, memory::Memory>,
-    pub failures: StableBTreeMap<[u8; 16], FailureRow, memory::Memory>,
+    pub failures: StableBTreeMap<[u8; 16], Stored<FailureRow>, memory::Memory>,
     pub failures_by_number: StableBTreeMap<u64, [u8; 16], memory::Memory>,
     /// The claim keys of the failures, by the first half of the payment id.
     pub failed_ids: BTreeMap<[u8; 16], [u8; 16]>,
@@ -81,6 +84,17 @@ pub fn half(id: &PaymentId) -> [u8; 16] {
     half
 }
 
+/// Reads the row of an open payment.
+fn open_payment(key: ClaimKey, row: Stored<OpenRow>) -> Result<(Payment, Opening), Unreadable> {
+    let payment = row.row().and_then(OpenRow::payment);
+    payment.ok_or_else(|| quarantine::note(Row::Open(key)))
+}
+
+/// Reads the row of a failure.
+fn failure(key: ClaimKey, row: Stored<FailureRow>) -> Result<FailureRow, Unreadable> {
+    row.row().ok_or_else(|| quarantine::note(Row::Failure(key)))
+}
+
 impl Tables {
     pub fn load() -> Self {
         let mut tables = Tables {
@@ -110,23 +124,30 @@ impl Tables {
         let open: Vec<_> = tables
             .journal
             .iter()
-            .map(|entry| (*entry.key(), entry.value()))
+            .filter_map(|entry| {
+                let key = ClaimKey(*entry.key());
+                Some((key, open_payment(key, entry.value()).ok()?))
+            })
             .collect();
-        for (key, row) in open {
-            let tried_at = row.opening().tried_at;
-            let payment = row.payment();
-            tables.remember(key, &payment);
-            tables.plan(&ClaimKey(key), &payment.state, tried_at);
+        for (key, (payment, opening)) in open {
+            tables.remember(key.0, &payment);
+            tables.plan(&key, &payment.state, opening.tried_at);
             tables.count(payment.fulfilment, false, &payment.state);
         }
         let booked: Vec<_> = tables
             .fates
             .iter()
-            .filter(|entry| !entry.value().is_final())
-            .map(|entry| (*entry.key(), entry.value().key()))
+            .filter_map(|entry| {
+                let index = *entry.key();
+                let Some(fate) = entry.value().row() else {
+                    quarantine::note(Row::Settled(index));
+                    return None;
+                };
+                (!fate.is_final()).then(|| (index, fate.key()))
+            })
             .collect();
         for (index, key) in booked {
-            if let Some(payment) = tables.booked(index) {
+            if let Ok(payment) = tables.booked(index) {
                 let at = match payment.state {
                     State::Refunding { since, .. } => since,
                     _ => TimestampNs::default(),
@@ -136,10 +157,10 @@ impl Tables {
                 tables.note_waiting(index, &payment.state);
             }
         }
-        let failed = tables
-            .failures
-            .iter()
-            .map(|entry| (half(&entry.value().payment().id), *entry.key()));
+        let failed = tables.failures.iter().filter_map(|entry| {
+            let row = failure(ClaimKey(*entry.key()), entry.value()).ok()?;
+            Some((half(&row.id()), *entry.key()))
+        });
         tables.failed_ids = failed.collect();
         tables
     }
@@ -153,9 +174,42 @@ impl Tables {
         self.schedule.note(key.0, state, at, retention);
     }
 
-    pub fn booked(&self, index: u64) -> Option<Payment> {
-        let fate = self.fates.get(&index);
-        self.books.get(index).map(|row| row.payment(fate))
+    /// The settled payment in this place.
+    pub fn booked(&self, index: u64) -> Result<Payment, Unreadable> {
+        let row = self.books.get(index).and_then(Stored::row);
+        let payment = match self.fates.get(&index) {
+            None => row.and_then(|row| row.payment(None)),
+            Some(Stored::Row(fate)) => row.and_then(|row| row.payment(Some(fate))),
+            Some(Stored::Unreadable(_)) => None,
+        };
+        payment.ok_or_else(|| quarantine::note(Row::Settled(index)))
+    }
+
+    /// The open payment with this key.
+    pub fn opened(&self, key: &ClaimKey) -> Result<Option<(Payment, Opening)>, Unreadable> {
+        let row = self.journal.get(&key.0);
+        row.map(|row| open_payment(*key, row)).transpose()
+    }
+
+    /// The failure with this key.
+    pub fn failed(&self, key: &ClaimKey) -> Result<Option<Payment>, Unreadable> {
+        let Some(row) = self.failures.get(&key.0) else {
+            return Ok(None);
+        };
+        let payment = failure(*key, row)?.payment();
+        let unreadable = || quarantine::note(Row::Failure(*key));
+        payment.map(Some).ok_or_else(unreadable)
+    }
+
+    /// The payment with this key, wherever it is.
+    pub fn find(&self, key: &ClaimKey) -> Result<Option<Payment>, Unreadable> {
+        if let Some((payment, _)) = self.opened(key)? {
+            return Ok(Some(payment));
+        }
+        match self.by_key.get(&key.0) {
+            Some(index) => self.booked(index).map(Some),
+            None => self.failed(key),
+        }
     }
 
     pub fn record(
@@ -164,7 +218,7 @@ impl Tables {
         change: Change,
         now: TimestampNs,
     ) -> Result<Payment, RecordError> {
-        let known = self.journal.get(&key.0);
+        let known = self.opened(key)?;
         let (events, place, mut payment, mut opening) = match (change, known) {
             (Change::Open(new), None) => (
                 [Some(Event::Opened), Some(Event::Asked)],
@@ -176,21 +230,18 @@ impl Tables {
                     tried_at: now,
                 }),
             ),
-            (change, Some(row)) => {
-                let opening = row.opening();
-                let payment = row.payment();
+            (change, Some((payment, opening))) => {
                 (change.events(), Place::Journal, payment, Some(opening))
             }
             (change, None) => {
                 let index = self.by_key.get(&key.0);
-                let booked = index.and_then(|index| Some((index, self.booked(index)?)));
                 let events = change.events();
-                let Some((index, payment)) = booked else {
+                let Some(index) = index else {
                     let [event, _] = events;
                     let (state, event) = (None, event.unwrap_or(Event::Opened));
                     return Err(IllegalTransition { state, event }.into());
                 };
-                (events, Place::Books(index), payment, None)
+                (events, Place::Books(index), self.booked(index)?, None)
             }
         };
         let earlier = match place {
@@ -231,6 +282,7 @@ impl Tables {
         self.count_settling(payment.from.owner, was_settling, &payment.state);
         self.failing.note(payment.from.owner, &payment.state, now);
         audit::payment(&payment.id, transition, now);
+        quarantine::report(now);
         Ok(payment)
     }
 
@@ -247,7 +299,7 @@ impl Tables {
         if payment.state.is_open() {
             let row = opening.and_then(|opening| OpenRow::new(payment, &opening));
             let row = row.ok_or(RecordError::UnknownLedger)?;
-            if self.journal.insert(key.0, row).is_none() {
+            if self.journal.insert(key.0, Stored::Row(row)).is_none() {
                 self.remember(key.0, payment);
             } else {
                 self.count_lapsed(&key.0, payment.state.has_lapsed());
@@ -266,7 +318,7 @@ impl Tables {
             };
             self.note_waiting(index, &payment.state);
             match (FateRow::new(key, &payment.state), place) {
-                (Some(fate), _) => drop(self.fates.insert(index, fate)),
+                (Some(fate), _) => drop(self.fates.insert(index, Stored::Row(fate))),
                 // Delivered by another message than the one that settled it, but at the same time.
                 (None, Place::Books(_)) => drop(self.fates.remove(&index)),
                 (None, _) => {}
@@ -310,13 +362,14 @@ impl Tables {
         now: TimestampNs,
     ) -> Result<u64, RecordError> {
         let row = BookRow::new(payment).ok_or(RecordError::UnknownLedger)?;
-        let index = self.books.append(&row).map_err(|_| RecordError::Full)?;
+        let (ledger, TxRef::Block(block)) = (row.ledger(), row.tx());
+        let appended = self.books.append(&Stored::Row(row));
+        let index = appended.map_err(|_| RecordError::Full)?;
         self.by_key.insert(key.0, index);
         self.by_id.insert(half(&payment.id), index);
         // A block that the ledger itself named: a controller may have mistyped it.
         if !matches!(last, Some(Event::ResolvedMoved { .. })) {
-            let TxRef::Block(block) = row.tx();
-            claims::take_index(row.ledger(), block, Claimant::Payment(index), now);
+            claims::take_index(ledger, block, Claimant::Payment(index), now);
         }
         self.forget(&key.0);
         Ok(index)
@@ -330,7 +383,8 @@ impl Tables {
         row: FailureRow,
         now: TimestampNs,
     ) {
-        if let Some(earlier) = self.failures.insert(key, row) {
+        let earlier = self.failures.insert(key, Stored::Row(row));
+        if let Some(earlier) = earlier.and_then(Stored::row) {
             self.failures_by_number.remove(&earlier.number());
         }
         self.failed_ids.insert(id, key);
@@ -340,19 +394,26 @@ impl Tables {
             if self.failures_by_number.len() <= MAX_FAILURES || self.oldest_failure_is_valid(now) {
                 return;
             }
-            let Some((_, oldest)) = self.failures_by_number.pop_first() else {
-                return;
-            };
-            if let Some(row) = self.failures.remove(&oldest) {
-                self.failed_ids.remove(&half(&row.payment().id));
-            }
+            self.forget_failure();
+        }
+    }
+
+    /// Forgets the oldest failure. One that cannot be read stays: it is only not in the order any more.
+    pub fn forget_failure(&mut self) {
+        let Some((_, oldest)) = self.failures_by_number.pop_first() else {
+            return;
+        };
+        let row = self.failures.get(&oldest);
+        if let Some(row) = row.and_then(|row| failure(ClaimKey(oldest), row).ok()) {
+            self.failures.remove(&oldest);
+            self.failed_ids.remove(&half(&row.id()));
         }
     }
 
     /// Whether the failure that would be forgotten next is of an authorization that is still good.
     pub fn oldest_failure_is_valid(&self, now: TimestampNs) -> bool {
         let oldest = self.failures_by_number.first_key_value();
-        let row = oldest.and_then(|(_, key)| self.failures.get(&key));
+        let row = oldest.and_then(|(_, key)| failure(ClaimKey(key), self.failures.get(&key)?).ok());
         row.is_some_and(|row| row.is_valid(now))
     }
 }

@@ -166,7 +166,7 @@ fn overdue<'a>(shop: &'a Shop, request: &PaymentRequest) -> Waiting<'a> {
     let later = shop.runtime.now().plus(storage::payments::NO_ANSWER);
     shop.runtime.now.set(later);
     let key = claim_key(&request.payment);
-    known::payment(&key, shop.runtime.now());
+    known::payment(&key, shop.runtime.now()).unwrap();
     assert!(matches!(shop.state(request), State::Unknown { .. }));
     waiting
 }

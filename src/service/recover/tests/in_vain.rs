@@ -74,7 +74,7 @@ fn keys_without_money_leave_nothing_held_after_the_window_without_a_log() {
     );
     // As after an upgrade.
     storage::payments::tests::reload();
-    crate::storage::balance::rebuild();
+    crate::storage::liabilities::tests::reload();
     assert_eq!(held(&shop), 0);
     assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
 }
@@ -168,7 +168,7 @@ fn an_upgrade_between_tries_changes_nothing_and_one_during_a_try_does() {
     let upgrade = |shop: &Shop| {
         lifecycle::upgrade(&shop.runtime, Default::default()).unwrap();
         storage::payments::tests::reload();
-        crate::storage::balance::rebuild();
+        crate::storage::liabilities::tests::reload();
     };
     for during in [false, true] {
         std::thread::spawn(move || {

@@ -158,7 +158,7 @@ fn what_was_in_vain_is_known_after_an_upgrade_but_not_of_a_try_that_it_interrupt
             }
             lifecycle::upgrade(&shop.runtime, Default::default()).unwrap();
             storage::payments::tests::reload();
-            crate::storage::balance::rebuild();
+            crate::storage::liabilities::tests::reload();
             to_the_end_of_the_window(&shop, &request);
             shop.later(HOUR).tick();
             assert_eq!(has_lapsed(&shop, &request), !during);

@@ -28,6 +28,25 @@ fn notes() -> Vec<String> {
 }
 
 #[test]
+fn should_not_make_a_refund_whose_row_cannot_be_read() {
+    let runtime = owing(merchant());
+    let owed = || liabilities::owed(&ledger(0).id);
+    let before = owed();
+    assert_eq!(before[0].1.refunds, 1);
+    liabilities::tests::corrupt(&KEY);
+    run(step(&runtime));
+    assert_eq!(runtime.made(), 0);
+    assert_eq!(owed(), before);
+    assert!(storage::payments::due_at(&KEY).unwrap() > runtime.now());
+    liabilities::put_refund(
+        &KEY,
+        &storage::payments::by_key(&KEY).unwrap(),
+        &Default::default(),
+    );
+    assert_eq!(liabilities::refund(&KEY), None, "it stays as it is");
+}
+
+#[test]
 fn should_make_the_refund_once_more_and_exactly_once_when_it_was_not_made() {
     let (runtime, _) = lost();
     runtime.will(CallOutcome::Rejected {

@@ -48,7 +48,7 @@ fn a_merchant_with_an_own_account_and_a_payer_who_never_fetches_do_not_drain_the
     let rechecked = run(recover::recheck(&runtime, &id)).unwrap();
     assert!(matches!(rechecked.state, State::Refunding { .. }));
     examples::reload();
-    crate::storage::balance::rebuild();
+    crate::storage::liabilities::tests::reload();
     for _ in 0..10 {
         later(&runtime, Seconds::DAY);
         run(recover::tick(&runtime));
@@ -111,7 +111,7 @@ fn a_merchant_who_paid_back_himself_is_believed_at_once_and_nothing_is_paid_twic
     assert_eq!(approve(&runtime), Err(RefundError::NotRefundable));
     assert_eq!((owed_refunds(), liabilities::refund(&KEY)), (0, None));
     examples::reload();
-    crate::storage::balance::rebuild();
+    crate::storage::liabilities::tests::reload();
     assert_eq!((owed_refunds(), refunded_in()), (0, block));
     for _ in 0..3 {
         later(&runtime, Seconds::DAY);
@@ -145,7 +145,7 @@ fn the_host_answers_for_the_account_that_is_his_when_the_refund_becomes_due() {
     assert_eq!((problem(), owed_refunds()), (RefundProblem::NotTried, 1));
     of_host(payer());
     examples::reload();
-    crate::storage::balance::rebuild();
+    crate::storage::liabilities::tests::reload();
     assert_eq!((problem(), owed_refunds()), (RefundProblem::NotTried, 1));
     answered(&runtime, Ok(Nat::from(9u8)));
     assert_eq!(refunded_in(), BlockIndex(9));
@@ -189,7 +189,7 @@ fn waiting(runtime: &ScriptedRuntime) -> (u64, Amount) {
 
 fn upgraded() {
     examples::reload();
-    crate::storage::balance::rebuild();
+    crate::storage::liabilities::tests::reload();
 }
 
 #[test]

@@ -1,0 +1,103 @@
+//! Rows of payments that this version cannot read.
+//!
+//! Such a row is in quarantine: it stays as it is, bytes and all, until a version comes that reads it. Nothing overwrites
+//! or removes it, lists leave it out, its claim key stays used, and what it holds of the totals stays held. How a row
+//! comes to be unreadable: a newer version wrote it and was replaced by this one, or this version has a fault.
+//!
+//! The settings and the small tables (counters, ledgers, routes, responses, accounts) have no quarantine. Each upgrade
+//! reads them whole, traps if it cannot read a row, and is undone by that.
+
+use crate::{
+    storage::audit,
+    types::{ClaimKey, TimestampNs},
+};
+use candid::Principal;
+use std::{cell::RefCell, collections::BTreeMap, fmt};
+
+/// The most rows that are named in the audit log between two upgrades.
+const MAX_NAMED: usize = 256;
+
+/// A row cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this version cannot read the payment's row")]
+pub struct Unreadable;
+
+/// A row of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Row {
+    /// Of an open payment.
+    Open(ClaimKey),
+    /// Of a settled payment, with its place, from 0; or what became of it.
+    Settled(u64),
+    /// Of a failure.
+    Failure(ClaimKey),
+    /// Of a refund.
+    Refund(ClaimKey),
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, key) = match self {
+            Row::Open(key) => ("open payment", key),
+            // Whoever reads the list counts from 1.
+            Row::Settled(index) => return write!(f, "settled payment {}", index.saturating_add(1)),
+            Row::Failure(key) => ("failure", key),
+            Row::Refund(key) => ("refund", key),
+        };
+        write!(f, "{what} ")?;
+        key.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+thread_local! {
+    /// Rows that were found since the last upgrade, and whether the audit log names them.
+    static FOUND: RefCell<BTreeMap<Row, bool>> = RefCell::default();
+}
+
+/// Puts a row in quarantine.
+pub(super) fn note(row: Row) -> Unreadable {
+    #[cfg(test)]
+    tests::panic_unless_expected(row);
+    FOUND.with_borrow_mut(|found| {
+        if found.len() < MAX_NAMED {
+            found.entry(row).or_insert(false);
+        }
+    });
+    Unreadable
+}
+
+/// Whether no such row was found since the last upgrade.
+pub fn is_empty() -> bool {
+    FOUND.with_borrow(BTreeMap::is_empty)
+}
+
+/// Names in the audit log (action `row_unreadable`) what was found and is not named there since the last upgrade. What a
+/// query finds is forgotten with the query.
+pub fn report(now: TimestampNs) {
+    FOUND.with_borrow_mut(|found| {
+        for (row, named) in found.iter_mut().filter(|(_, named)| !**named) {
+            let nobody = Principal::management_canister();
+            audit::admin(nobody, "row_unreadable", &row.to_string(), now);
+            *named = true;
+        }
+    });
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::Row;
+    use std::cell::Cell;
+
+    thread_local! {
+        static EXPECTED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// From now on this test expects rows that cannot be read.
+    pub(crate) fn expect_unreadable() {
+        EXPECTED.set(true);
+    }
+
+    pub(super) fn panic_unless_expected(row: Row) {
+        assert!(EXPECTED.get(), "BUG: the row of {row} cannot be read");
+    }
+}
