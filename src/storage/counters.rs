@@ -83,7 +83,7 @@ pub(super) fn next_audit_admin() -> u64 {
 }
 
 /// How many transitions and how many administrative actions were ever logged.
-pub(super) fn audited() -> (u64, u64) {
+pub fn audited() -> (u64, u64) {
     COUNTERS.with_borrow(|cell| (cell.get().audit_payments, cell.get().audit_admin))
 }
 

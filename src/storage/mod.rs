@@ -28,14 +28,3 @@ pub mod routes;
 pub mod signatures;
 pub mod uploads;
 pub mod withdrawals;
-
-/// Reads every table that has no [`quarantine`] and is read whole anyway. An upgrade calls it, traps if a row cannot be
-/// read, and so is undone: the version that can read it goes on.
-pub fn load() {
-    config::read();
-    counters::audited();
-    ledgers::with_all(|_| ());
-    accounts::load();
-    routes::count();
-    responses::kept_bytes();
-}
