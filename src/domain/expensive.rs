@@ -4,8 +4,8 @@
 //! money, or even a key, to present one. Therefore:
 //!
 //! - Verifications of more than [`EXPENSIVE`] instructions take from a [budget]: of a minute, and of a day. Without
-//!   budget they have to wait, before any cryptography. Payments with other keys never touch it. What a payment took is
-//!   given back when its money moved.
+//!   budget they have to wait, before any cryptography. Payments with other keys never touch it. What the last
+//!   verification of a payment took is given back when its money moved.
 //! - A chain that was verified is remembered until it expires: the next payment of the same session costs the
 //!   signature of its session key. Chains that have paid are kept apart from those that have not, so that chains
 //!   without money push out none that paid.
@@ -148,7 +148,7 @@ impl ExpensiveSignatures {
         Ok(())
     }
 
-    /// The money of this payment moved: gives back what its verification took, and keeps its chain among those that
+    /// The money of this payment moved: gives back what its last verification took, and keeps its chain among those that
     /// have paid.
     pub fn paid(&mut self, payment: &ClaimKey, now: TimestampNs) {
         self.budget.give_back(payment);

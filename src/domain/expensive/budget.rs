@@ -55,7 +55,7 @@ pub(super) struct Budget {
 struct Taken {
     at: TimestampNs,
     cost: u64,
-    /// The payment that was verified, if its proof holds.
+    /// The payment that gives it back when its money moves, if there is one. A payment gives back one verification.
     by: Option<ClaimKey>,
 }
 
@@ -86,8 +86,14 @@ impl Budget {
         Ok(())
     }
 
-    /// Notes that the last verification is that of this payment, whose proof holds.
+    /// Notes that the last verification is that of this payment, whose proof holds. Earlier ones of the same payment,
+    /// which was not taken then, stay taken: else one payment would give back any number of them.
     pub(super) fn last_is_of(&mut self, payment: ClaimKey) {
+        for earlier in &mut self.taken {
+            if earlier.by == Some(payment) {
+                earlier.by = None;
+            }
+        }
         if let Some(taken) = self.taken.back_mut() {
             taken.by = Some(payment);
         }
@@ -100,9 +106,9 @@ impl Budget {
         }
     }
 
-    /// Gives back what the verification of this payment took.
+    /// Gives back what the last verification of this payment took.
     pub(super) fn give_back(&mut self, payment: &ClaimKey) {
-        while let Some(at) = self.taken.iter().position(|t| t.by == Some(*payment))
+        if let Some(at) = self.taken.iter().position(|t| t.by == Some(*payment))
             && let Some(taken) = self.taken.remove(at)
         {
             self.uncount(&taken);
@@ -229,6 +235,27 @@ mod tests {
         budget.pass_time(later(80_600));
         budget.give_back(&payment);
         assert_eq!(budget.hours.values().sum::<u64>(), MAX_CHAIN_COST);
+    }
+
+    /// Ten verifications a minute of one payment, which is paid in the end.
+    #[test]
+    fn attack_31_one_payment_does_not_give_a_day_of_verifications_back() {
+        let budget = &mut Budget::default();
+        let payment = ClaimKey([1; 16]);
+        let spare = Cycles(5_000_000_000_000);
+        let mut chains = 0;
+        for minute in 0..24 * 60 {
+            while budget.take(CHAIN, spare, later(60 * minute)).is_ok() {
+                budget.last_is_of(payment);
+                chains += 1;
+            }
+            if minute % 10 == 9 {
+                budget.give_back(&payment);
+            }
+        }
+        let given_back = 24 * 6;
+        let cycles = u128::from((chains - given_back) * CHAIN) * CYCLES_PER_INSTRUCTION;
+        assert!(cycles <= spare.0 / 10, "{chains} chains");
     }
 
     #[test]

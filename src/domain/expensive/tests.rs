@@ -289,6 +289,23 @@ fn what_a_payment_took_is_given_back_when_its_money_moved() {
     assert_eq!(signatures.budget.verifications(), 1);
 }
 
+/// Each verification before the last was of the same payment, which was then refused for want of a place.
+#[test]
+fn attack_31_one_payment_gives_back_one_verification_however_often_it_was_verified() {
+    let signatures = &mut ExpensiveSignatures::default();
+    let direct = Proof::by(&canister(1));
+    for minute in 0..5 {
+        let at = later(60 * minute);
+        assert_eq!(direct.check(signatures, at), Ok(()));
+        assert_eq!(direct.check(signatures, at), Ok(()));
+    }
+    assert_eq!(signatures.budget.verifications(), 10);
+    for _ in 0..2 {
+        signatures.paid(&ClaimKey([7; 16]), later(301));
+        assert_eq!(signatures.budget.verifications(), 9);
+    }
+}
+
 /// The chain of this number: two keys of which anybody can have as many as he likes, and the session's payment.
 fn cheap_chain(signatures: &mut ExpensiveSignatures, n: u32) {
     let mut id = [0; 32];
