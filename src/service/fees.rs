@@ -3,7 +3,8 @@
 //! A ledger that checks the fee first answers `BadFee` with the new one (`domain::settlement`). A ledger that checks
 //! allowance or balance first answers `InsufficientAllowance` or `InsufficientFunds` to a payer who has exactly
 //! what the offer asks for, and never names the new fee. So after a refusal that another fee would explain, the
-//! ledger is asked for its fee ([`renew`]). A payer without money can cause such refusals free of charge, and
+//! ledger is asked for its fee ([`renew`]), in a request whose payment moved no money: what was paid for does not wait
+//! for a second call. A payer without money can cause such refusals free of charge, and
 //! anybody may call [`refresh`], so each ledger is asked at most once in [`PAUSE`](storage::fees::PAUSE).
 
 use crate::{

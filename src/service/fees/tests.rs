@@ -176,6 +176,24 @@ fn a_fee_that_changes_in_the_pause_is_learnt_after_it() {
     assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("25", 2));
 }
 
+/// A stranger without money left the fee in doubt: whoever pays is not kept waiting for it.
+#[test]
+fn attack_41_what_was_paid_for_does_not_wait_until_the_ledger_names_its_fee() {
+    let shop = new_shop();
+    for n in [1, 2] {
+        shop.refuses(&shop.request(n, n), no_allowance());
+    }
+    shop.after_the_pause();
+    shop.runtime.will_name_fee(Nat::from(25u8));
+    let request = shop.request(3, 3);
+    shop.will(Ok(Nat::from(7u8)));
+    assert_eq!(shop.fetch(&request), b"goods");
+    assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("10", 1));
+    // The doubt is left to the next refusal.
+    shop.refuses(&shop.request(4, 4), no_allowance());
+    assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("25", 2));
+}
+
 #[test]
 fn a_ledger_that_does_not_answer_or_answers_nonsense_changes_nothing() {
     let shop = new_shop();

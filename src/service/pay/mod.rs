@@ -239,8 +239,10 @@ async fn ask<R: Runtime>(
     if !concluded.0.state.is_final() {
         schedule::arm(runtime);
     }
-    // All is booked; what comes now decides about later offers.
-    fees::renew(runtime, &ledger).await;
+    // All is booked; what comes now decides about later offers. What was paid for does not wait for it.
+    if concluded.0.state.moved().is_none() {
+        fees::renew(runtime, &ledger).await;
+    }
     concluded
 }
 
