@@ -6,9 +6,9 @@ use crate::{
         settlement::CallOutcome,
         window::BLOCK_DRIFT,
     },
-    runtime::Runtime,
+    runtime::{CALL_TIMEOUT_SECONDS, Runtime},
     storage::{self, recovery::Progress},
-    types::{BlockIndex, TimestampNs},
+    types::{BlockIndex, Seconds, TimestampNs},
 };
 use candid::Principal;
 use std::collections::BTreeSet;
@@ -17,6 +17,9 @@ use std::collections::BTreeSet;
 pub const STANDARD: &str = "ICRC-3";
 /// The most calls of one reading.
 pub const MAX_CALLS: usize = 8;
+/// A reading takes less time.
+pub const READING: Seconds = Seconds(600);
+const _: () = assert!(MAX_CALLS as u32 * CALL_TIMEOUT_SECONDS < READING.0);
 /// The most doubtful blocks that one search passes; it stops at the next one.
 pub const MAX_DOUBTFUL: usize = 8;
 /// The most doubtful blocks that are asked for again in one reading.
@@ -83,13 +86,13 @@ impl Search {
         }
     }
 
-    /// How far it has come, after `searches` looks.
-    pub fn progress(&self, searches: u16) -> Progress {
+    /// How far it has come. `before`: what was known when it was resumed.
+    pub fn progress(&self, before: Progress) -> Progress {
         Progress {
             cursor: self.hint.is_none().then_some(self.cursor),
             doubtful: self.doubtful.clone(),
             short: self.short,
-            searches,
+            ..before
         }
     }
 

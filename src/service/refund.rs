@@ -21,17 +21,19 @@ use crate::{
     },
     runtime::Runtime,
     service::{
-        block_log::{self, End, Search},
+        block_log::{self, End, READING, Search},
         fees,
         payout::{self, Journal, Payout, Sent},
         role, schedule,
     },
-    storage::{self, liabilities, payments::Change, recovery::RefundProgress},
+    storage::{
+        self, liabilities,
+        payments::Change,
+        recovery::{Progress, RefundProgress},
+    },
     types::{Account, BlockIndex, ClaimKey, PaymentId, Seconds},
 };
 
-/// A reading of the block log takes less.
-const READING: Seconds = Seconds(600);
 /// A reading that had to stop goes on after this.
 const TURN: Seconds = Seconds(5);
 
@@ -265,7 +267,7 @@ async fn look_up<R: Runtime>(
     let over = search.found.is_some() || search.absent_at.is_some();
     let progress = RefundProgress {
         created_at: written.created_at,
-        progress: search.progress(0),
+        progress: search.progress(Progress::default()),
     };
     storage::recovery::note_refund(key, Some(progress).filter(|_| !over));
     if let Some(block) = search.found {

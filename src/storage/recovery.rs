@@ -8,7 +8,7 @@ use crate::{
 use candid::Principal;
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
 };
 
 /// What the search for one payment has come to.
@@ -22,6 +22,8 @@ pub struct Progress {
     pub short: bool,
     /// How often the log was looked at.
     pub searches: u16,
+    /// How many readings told nothing that began when no ledger took the transfer any more.
+    pub failed: u16,
 }
 
 /// What the search for one refund has come to.
@@ -37,7 +39,7 @@ pub struct RefundProgress {
 struct Heap {
     progress: BTreeMap<ClaimKey, Progress>,
     refunds: BTreeMap<ClaimKey, RefundProgress>,
-    reading: BTreeSet<Principal>,
+    reading: BTreeMap<Principal, TimestampNs>,
     said: BTreeSet<(Principal, BlockIndex)>,
 }
 
@@ -106,9 +108,19 @@ pub struct Reading(Principal);
 
 impl Reading {
     /// Begins to read this ledger's log; `None` if it is being read.
-    pub fn begin(ledger: Principal) -> Option<Self> {
-        let begun = HEAP.with_borrow_mut(|heap| heap.reading.insert(ledger));
-        begun.then_some(Reading(ledger))
+    pub fn begin(ledger: Principal, now: TimestampNs) -> Option<Self> {
+        HEAP.with_borrow_mut(|heap| match heap.reading.entry(ledger) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(entry) => {
+                entry.insert(now);
+                Some(Reading(ledger))
+            }
+        })
+    }
+
+    /// Since when this ledger's log is being read, if it is.
+    pub fn since(ledger: &Principal) -> Option<TimestampNs> {
+        HEAP.with_borrow(|heap| heap.reading.get(ledger).copied())
     }
 }
 

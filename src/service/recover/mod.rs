@@ -10,8 +10,9 @@
 //! 3. If the complete log lacks it at a time when the ledger takes it no more, the payment has failed. A log that ends
 //!    before a block which the ledger named is not complete.
 //! 4. If every try was in vain (refused, or ended by an error of the ledger's own), or a repetition was refused because
-//!    the payer had no funds, nothing is held for it from that time on: where the ledger has a log, once it was read as
-//!    far as it can be; and what no log tells a controller may decide ([`resolve`]).
+//!    the payer had no funds, nothing is held for it from that time on: where the ledger has a log, once three readings
+//!    of it told nothing, and while no block of it might be the transfer. What no log tells a controller may decide
+//!    ([`resolve`]).
 //!
 //! A tick does a bounded number of things, for each payment at most one at a time (the state of the
 //! payment is the lock), and for all of them at one time: a ledger that does not answer holds up nobody
@@ -52,6 +53,8 @@ const MAX_PER_TICK: usize = 64;
 const MAX_RETRIES_PER_LEDGER: usize = 16;
 /// So many searches share one reading of a log.
 const MAX_SEARCHES: usize = 500;
+/// After so many readings that told nothing, and began when no ledger took the transfer any more, a payment lapses.
+const READINGS: u16 = 3;
 /// What had to wait for its turn is looked at again after this.
 const TURN: Seconds = Seconds(5);
 /// Does what is due.
@@ -74,8 +77,8 @@ pub enum RecheckError {
     UnknownPayment,
 }
 
-/// Does for this payment now what the next tick would do for it, and says how it stands then. Nothing can
-/// be decided this way that the ledger does not prove.
+/// Does for this payment now what the next tick would do for it, and says how it stands then. No outcome is decided
+/// this way that the ledger does not prove; but a payment may lapse.
 pub async fn recheck<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Payment, RecheckError> {
     role(runtime, &runtime.caller()).may_operate()?;
     let known = || storage::payments::by_id(id).ok_or(RecheckError::UnknownPayment);
@@ -184,10 +187,13 @@ fn plan<R: Runtime>(runtime: &R, key: &ClaimKey) -> Option<Work> {
 
 /// Holds nothing any more for a payment that was tried in vain, and that no ledger makes any more: anybody can have keys
 /// without money, and what they pay must not bind what is there. `looked_at`: when whatever could tell more of it began
-/// to be looked at. What would be too many waits until fewer have lapsed.
+/// to be looked at. What would be too many waits until fewer have lapsed. Nothing lapses while a block of the log might
+/// be it: nobody makes such a block without money.
 fn lapse(key: &ClaimKey, payment: &Payment, looked_at: TimestampNs, now: TimestampNs) {
     let too_late = looked_at > payment.created_at.plus(FORGOTTEN);
-    if too_late && payment.state.can_lapse() && storage::payments::may_lapse(&payment.ledger) {
+    let shown = || !storage::recovery::progress(key).doubtful.is_empty();
+    let may_lapse = || storage::payments::may_lapse(&payment.ledger);
+    if too_late && payment.state.can_lapse() && !shown() && may_lapse() {
         let due = storage::payments::due_at(key);
         let lapsed = storage::payments::record(key, Change::Event(Event::Lapsed), now);
         // It is looked at no sooner than it would have been.
@@ -231,10 +237,10 @@ async fn read<R: Runtime>(runtime: &R, ledger: Principal) {
     if !runtime.can_call(&ledger, blocklog::METHOD, blocklog::MAX_ARGUMENT_BYTES) {
         return;
     }
-    let Some(_reading) = Reading::begin(ledger) else {
+    let begun = runtime.now();
+    let Some(_reading) = Reading::begin(ledger, begun) else {
         return;
     };
-    let begun = runtime.now();
     let (keys, mut searches) = begin_searches(runtime, &ledger);
     if searches.is_empty() {
         return;
@@ -247,8 +253,8 @@ async fn read<R: Runtime>(runtime: &R, ledger: Principal) {
             storage::payments::postpone(key, now.plus(TURN));
         }
         let more_to_read = end == End::OutOfCalls && !search.held_up;
-        if !more_to_read && let Some((payment, _)) = storage::payments::opened(key) {
-            lapse(key, &payment, begun, now);
+        if !more_to_read && search.found.is_none() {
+            told_nothing(key, begun, now);
         }
     }
 }
@@ -289,6 +295,24 @@ fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<ClaimKey>
     searches.take(MAX_SEARCHES).unzip()
 }
 
+/// Counts a reading that told nothing of this payment, if it is still open. The ledger may have been stopped just then:
+/// the payment lapses after a few such readings.
+fn told_nothing(key: &ClaimKey, begun: TimestampNs, now: TimestampNs) {
+    let Some((payment, _)) = storage::payments::opened(key) else {
+        return;
+    };
+    if begun <= payment.created_at.plus(FORGOTTEN) {
+        return;
+    }
+    let mut progress = storage::recovery::progress(key);
+    progress.failed = progress.failed.saturating_add(1);
+    let enough = progress.failed >= READINGS;
+    storage::recovery::note(*key, progress);
+    if enough {
+        lapse(key, &payment, begun, now);
+    }
+}
+
 /// The transfer that a payment is.
 fn transfer<R: Runtime>(runtime: &R, payment: &Payment) -> Transfer {
     Transfer {
@@ -312,8 +336,8 @@ fn conclude(key: &ClaimKey, search: &Search, now: TimestampNs) {
             Event::ProvedNotMoved(failure("the ledger's block log does not hold the transfer"))
         }
         _ => {
-            let searches = storage::recovery::progress(key).searches;
-            storage::recovery::note(*key, search.progress(searches));
+            let before = storage::recovery::progress(key);
+            storage::recovery::note(*key, search.progress(before));
             return;
         }
     };

@@ -84,8 +84,8 @@ fn keys_without_money_leave_nothing_held_after_the_window_though_the_log_cannot_
     let shop = own_shop(true);
     let requests = in_vain(&shop);
     to_the_end_of_the_window(&shop, &requests[0]);
-    shop.later(1).will_reject(5);
-    shop.tick();
+    shop.later(1);
+    unread(&shop);
     assert_eq!(held(&shop), 0);
     assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
     // The log is believed as soon as it can be read.
@@ -215,6 +215,34 @@ fn the_log_is_read_before_anything_lapses() {
     assert_eq!(shop.fetch(&requests[3]), b"goods");
 }
 
+/// Lets the last reading fail before what was tried in vain lapses.
+pub(super) fn unread(shop: &Shop) {
+    for _ in 0..READINGS {
+        assert!(held(shop) > 0);
+        shop.will_reject(5).tick();
+        shop.later(HOUR);
+    }
+}
+
+/// The ledger is stopped for the time of two readings, of which the first comes right after the window.
+#[test]
+fn attack_42_nothing_lapses_because_a_log_could_not_be_read_for_a_while() {
+    let shop = own_shop(true);
+    let requests = in_vain(&shop);
+    let ours = shop.block(&requests[3]);
+    to_the_end_of_the_window(&shop, &requests[0]);
+    shop.later(1);
+    for _ in 1..READINGS {
+        shop.will_reject(5).tick();
+        assert!(!requests.iter().any(|request| has_lapsed(&shop, request)));
+        assert_eq!(held(&shop), 50_000);
+        shop.later(HOUR);
+    }
+    shop.will_show(1, vec![(0, ours)]).tick();
+    assert_eq!(settled_in(&shop.state(&requests[3])), Some(0));
+    assert_eq!(held(&shop), 10_000);
+}
+
 /// Serves one tick with as many pages of this log as it may read.
 fn read_some(shop: &Shop, served: &mut u64, length: u64) {
     for _ in 0..MAX_CALLS {
@@ -261,6 +289,10 @@ fn payments_lapse_when_a_log_is_read_that_proves_nothing() {
     assert_eq!(held(&shop), 50_000);
     shop.later(TURN.0);
     read_some(&shop, &mut served, 900);
+    for _ in 1..READINGS {
+        assert_eq!(held(&shop), 50_000);
+        shop.later(HOUR).will_show(900, vec![]).tick();
+    }
     assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
     assert_eq!(held(&shop), 0);
 }

@@ -1,6 +1,9 @@
 //! Blocks that cannot be read: which payments they keep unknown, and for how long.
 
-use super::*;
+use super::{
+    in_vain::{has_lapsed, held, own_shop},
+    *,
+};
 use crate::service::block_log::MAX_DOUBTFUL;
 use icrc_ledger_types::icrc::generic_value::ICRC3Value;
 
@@ -121,6 +124,30 @@ fn a_payment_is_unknown_only_as_long_as_the_block_might_be_it() {
         .will_show(2, vec![(0, other_block(NOW))])
         .tick();
     assert!(is_failed(&shop.state(&request)));
+}
+
+/// Nobody without money can make such a block: the ledger moved the money, wrote it in another way, and rejected.
+#[test]
+fn attack_42_nothing_lapses_while_a_block_of_the_log_might_be_it() {
+    let shop = own_shop(true);
+    let (shown, other) = (shop.rejected(1, 1, 4), shop.rejected(2, 2, 4));
+    let odd = || without_amount(shop.block(&shown));
+    shop.later(AFTER_THE_WINDOW);
+    shop.will_show(1, vec![(0, odd())]).tick();
+    for _ in 0..2 * READINGS {
+        shop.later(HOUR).will_show(1, vec![(0, odd())]).tick();
+        shop.later(HOUR).will_reject(5);
+        shop.will_reject(5).tick();
+    }
+    assert!(is_failed(&shop.state(&other)));
+    assert!(is_unknown(&shop.state(&shown)) && !has_lapsed(&shop, &shown));
+    assert_eq!(held(&shop), 10_000);
+    // Nor when the ledger lists no log any more.
+    storage::ledgers::put(&ledger(0)).unwrap();
+    shop.later(HOUR).tick();
+    shop.later(HOUR).tick();
+    assert!(!has_lapsed(&shop, &shown));
+    assert_eq!(held(&shop), 10_000);
 }
 
 #[test]
