@@ -15,10 +15,15 @@ use crate::{
         window::FORGOTTEN,
     },
     runtime::Runtime,
-    service::{block_log::has_log, role, schedule::arm},
+    service::{
+        block_log::{READING, has_log},
+        role,
+        schedule::arm,
+    },
     storage::{
         self, liabilities,
         payments::{Change, RecordError},
+        recovery::Reading,
     },
     types::{BlockIndex, ClaimKey, PaymentId, Seconds, TimestampNs},
 };
@@ -48,16 +53,16 @@ pub enum ResolveError {
     /// No payment has this id.
     #[error("no payment has this id")]
     UnknownPayment,
-    /// The block is known, or was said, to show another transfer.
+    /// The block is known, or was said, to show another transfer: the payment, if its refund is in doubt.
     #[error("the block is known, or was said, to show another transfer")]
     OtherBlock,
     /// Neither the payment nor its refund is in doubt.
     #[error("nothing of the payment is in doubt")]
     NotInDoubt,
-    /// The ledger may still make the transfer.
-    #[error("the ledger may still make the transfer")]
+    /// The ledger may still make the transfer, or its log is being read.
+    #[error("the ledger may still make the transfer, or its log is being read")]
     TooEarly {
-        /// From then on it does not.
+        /// From then on neither is so.
         from: TimestampNs,
     },
     /// The ledger has a log, which is waited for.
@@ -99,7 +104,7 @@ pub fn resolve<R: Runtime>(
         return Ok(payment);
     }
     if let Outcome::Moved { block } = outcome
-        && is_taken(&payment.ledger, block)
+        && (is_taken(&payment.ledger, block) || is_its_own(&payment, block))
     {
         return Err(ResolveError::OtherBlock);
     }
@@ -141,9 +146,9 @@ fn stands_so(payment: &Payment, outcome: Outcome) -> bool {
             },
             Outcome::Moved { block },
         ) if *refund_block == block => true,
-        (state, Outcome::Moved { block }) => state
-            .moved()
-            .is_some_and(|(known, _)| known == TxRef::Block(block)),
+        // What is said of it is said of the refund.
+        (State::Refunding { .. }, Outcome::Moved { .. }) => false,
+        (_, Outcome::Moved { block }) => is_its_own(payment, block),
         _ => false,
     }
 }
@@ -156,6 +161,11 @@ fn resolve_payment<R: Runtime>(
     let now = runtime.now();
     let over = payment.created_at.plus(FORGOTTEN);
     may_be_said(&payment.ledger, over, now)?;
+    let read = Reading::since(&payment.ledger).map(|since| since.plus(READING));
+    if let Some(from) = read.filter(|until| now < *until) {
+        // What it shows is not known yet.
+        return Err(ResolveError::TooEarly { from });
+    }
     let key = storage::payments::open_key(&payment.id).ok_or(ResolveError::NotInDoubt)?;
     let event = match outcome {
         Outcome::Moved { block } => Event::ResolvedMoved {
@@ -247,6 +257,13 @@ fn may_be_said(
 /// one transfer. But a controller's word claims none: it may be mistyped.
 fn is_taken(ledger: &Principal, block: BlockIndex) -> bool {
     storage::claims::of(ledger, block).is_some() || storage::recovery::was_said(ledger, block)
+}
+
+/// Whether this block shows the payment itself, and so not its refund. A payment that is booked by a controller's word
+/// claims no block.
+fn is_its_own(payment: &Payment, block: BlockIndex) -> bool {
+    let moved = payment.state.moved();
+    moved.is_some_and(|(known, _)| known == TxRef::Block(block))
 }
 
 fn recorded(key: &ClaimKey, change: Change, now: TimestampNs) -> Result<Payment, ResolveError> {

@@ -1,7 +1,10 @@
 //! A controller's word: when it counts, and when not.
 
 use super::{resolve::LOG_DECIDES, *};
-use crate::storage::{audit, liabilities};
+use crate::{
+    service::block_log::READING,
+    storage::{audit, liabilities},
+};
 use resolve::{Outcome, ResolveError, resolve};
 
 const MOVED: Outcome = Outcome::Moved {
@@ -129,6 +132,37 @@ fn should_let_the_log_decide_where_there_is_one() {
     }
     // A log that did not tell in all that time.
     let state = said(at(&shop, until), &request, Outcome::NotMoved).unwrap();
+    assert!(matches!(state, State::Failed { .. }));
+}
+
+/// The page that shows the transfer is on its way.
+#[test]
+fn attack_40_a_controller_does_not_overtake_a_reading_of_the_log() {
+    let shop = shop();
+    let (request, over) = in_doubt(&shop);
+    let ours = shop.block(&request);
+    at(&shop, over.plus(LOG_DECIDES));
+    shop.runtime.hold.set(true);
+    let mut reading = Box::pin(tick(&shop.runtime));
+    assert!(poll(reading.as_mut()).is_pending());
+    let from = shop.runtime.now().plus(READING);
+    for outcome in [MOVED, Outcome::NotMoved] {
+        let refused = said(&shop, &request, outcome);
+        assert_eq!(refused, Err(ResolveError::TooEarly { from }));
+    }
+    shop.will_show(1, vec![(0, ours)]);
+    assert!(poll(reading.as_mut()).is_ready());
+    assert_eq!(settled_in(&shop.state(&request)), Some(0));
+    assert_eq!(entries(), [""; 0]);
+}
+
+#[test]
+fn should_take_a_controllers_word_when_the_reading_is_over() {
+    let shop = shop();
+    let (request, over) = in_doubt(&shop);
+    at(&shop, over.plus(LOG_DECIDES)).will_reject(5);
+    shop.tick();
+    let state = said(&shop, &request, Outcome::NotMoved).unwrap();
     assert!(matches!(state, State::Failed { .. }));
 }
 

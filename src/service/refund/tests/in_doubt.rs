@@ -104,6 +104,16 @@ fn should_take_the_refund_for_made_when_it_was() {
 }
 
 #[test]
+fn attack_40_the_block_of_the_payment_is_not_that_of_a_refund_in_doubt() {
+    let (runtime, _) = lost();
+    let block = BlockIndex(3);
+    let refused = said(&runtime, Outcome::Moved { block });
+    assert_eq!(refused, Err(ResolveError::OtherBlock));
+    assert_eq!(problem(), RefundProblem::Unclear);
+    assert_eq!(notes(), [""; 0]);
+}
+
+#[test]
 fn should_refuse_while_the_ledger_may_still_make_the_refund() {
     let (runtime, over) = lost();
     runtime.now.set(over);

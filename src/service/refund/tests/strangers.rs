@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    domain::config::Config,
+    domain::{config::Config, payment::Doubt},
     service::{
         payments::{self, Page},
         recover::{
@@ -296,6 +296,59 @@ fn left_to_the_merchant(runtime: &ScriptedRuntime) {
     assert_eq!(left(runtime), Err(RefundError::NotRefundable));
     assert_eq!(approve(runtime), Err(RefundError::NotRefundable));
     assert_eq!(runtime.made(), 0, "the ledger was never asked");
+}
+
+/// A controller copies the block of the payment out of its status, and means the refund's.
+#[test]
+fn attack_40_the_block_of_the_payment_is_not_that_of_its_refund() {
+    for waits in [never_fetched, left_to_him, said_to_have_moved] {
+        // Tables belong to threads.
+        let refused = move || {
+            let runtime = waits(merchant());
+            let id = storage::payments::by_key(&KEY).unwrap().id;
+            let before = problem();
+            assert!(before.waits());
+            let block = BlockIndex(3);
+            for _ in 0..2 {
+                let refused = resolve(&runtime, &id, Outcome::Moved { block });
+                assert_eq!(refused, Err(ResolveError::OtherBlock));
+                assert_eq!(problem(), before);
+                upgraded();
+            }
+            let block = BlockIndex(4);
+            assert!(resolve(&runtime, &id, Outcome::Moved { block }).is_ok());
+            assert_eq!(refunded_in(), block);
+        };
+        std::thread::spawn(refused).join().unwrap();
+    }
+}
+
+fn left_to_him(to: Account) -> ScriptedRuntime {
+    let runtime = settled(to);
+    left(&runtime).unwrap();
+    runtime
+}
+
+/// A payment that is in the books by a controller's word, which claims no block.
+fn said_to_have_moved(to: Account) -> ScriptedRuntime {
+    examples::set_up();
+    let runtime = ScriptedRuntime::new(NOW);
+    let payment = Payment {
+        from: payer(),
+        to,
+        ..examples::payment(1, 1)
+    };
+    let new = NewPayment {
+        payment,
+        valid_before: 0,
+        known_block: None,
+    };
+    storage::payments::record(&KEY, Change::Open(Box::new(new)), NOW).unwrap();
+    happens(Event::InDoubt(Doubt::Reject), NOW);
+    let tx = TxRef::Block(BlockIndex(3));
+    happens(Event::ResolvedMoved { tx }, NOW);
+    left(&runtime).unwrap();
+    runtime
 }
 
 #[test]
