@@ -70,9 +70,17 @@ pub const ACCOUNTS: MemoryId = MemoryId::new(28);
 const BUCKET_PAGES: u16 = 16;
 
 thread_local! {
+    /// All of stable memory.
+    static WHOLE: DefaultMemoryImpl = DefaultMemoryImpl::default();
     static MANAGER: RefCell<MemoryManager<DefaultMemoryImpl>> = RefCell::new(
-        MemoryManager::init_with_bucket_size(DefaultMemoryImpl::default(), BUCKET_PAGES),
+        MemoryManager::init_with_bucket_size(WHOLE.with(Clone::clone), BUCKET_PAGES),
     );
+}
+
+/// All of stable memory, byte by byte.
+#[cfg(test)]
+pub(crate) fn whole() -> DefaultMemoryImpl {
+    WHOLE.with(Clone::clone)
 }
 
 /// The memory with this id.

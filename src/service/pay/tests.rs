@@ -1,6 +1,7 @@
 mod clock;
 mod cycles;
 mod expensive;
+mod golden;
 mod happy_path;
 mod identifiers;
 mod known_failures;
