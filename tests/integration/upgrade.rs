@@ -7,6 +7,7 @@ use crate::support::{
     setup::{controller, stranger},
 };
 use candid::Principal;
+use pocket_ic::common::rest::BlobCompression;
 use test_ledger::testing::Fault;
 use x402_icp::Code;
 
@@ -61,6 +62,41 @@ fn routes(setup: &Setup) -> Vec<Route> {
     let page: Result<Vec<Route>, crate::support::interface::InvalidArgument> =
         setup.query(stranger(), "routes", (PageArgs::default(),));
     page.expect("a good page")
+}
+
+/// The wasm reads what the unit tests of the golden state wrote natively (`src/service/pay/tests/golden.rs`).
+#[test]
+fn golden_state_is_loaded_by_the_wasm() {
+    let setup = Setup::new();
+    let golden = concat!("tests/golden/", env!("CARGO_PKG_VERSION"), ".bin.gz");
+    let golden = std::fs::read(golden).expect("this version has a snapshot");
+    setup
+        .pic
+        .set_stable_memory(setup.canister, golden, BlobCompression::Gzip);
+    setup.upgrade();
+    assert_eq!(
+        setup.config().origin.as_deref(),
+        Some("https://shop.example")
+    );
+    assert_eq!(routes(&setup).len(), 4);
+    let mut statuses: Vec<String> = setup
+        .payments()
+        .iter()
+        .map(|payment| format!("{:?}", payment.status))
+        .map(|status| status.split(' ').next().unwrap_or_default().to_string())
+        .collect();
+    statuses.sort();
+    let counts = statuses.chunk_by(|a, b| a == b);
+    let counts: Vec<(&str, usize)> = counts.map(|of| (of[0].as_str(), of.len())).collect();
+    let expected = [
+        ("Delivered", 3),
+        ("Failed", 1),
+        ("Refunded", 1),
+        ("Refunding", 3),
+        ("Settled", 1),
+        ("Unknown", 3),
+    ];
+    assert_eq!(counts, expected);
 }
 
 #[test]
