@@ -74,10 +74,8 @@ fn golden_state_is_loaded_by_the_wasm() {
         .pic
         .set_stable_memory(setup.canister, golden, BlobCompression::Gzip);
     setup.upgrade();
-    assert_eq!(
-        setup.config().origin.as_deref(),
-        Some("https://shop.example")
-    );
+    let origin: Option<String> = setup.query(stranger(), "origin", ());
+    assert_eq!(origin.as_deref(), Some("https://shop.example"));
     assert_eq!(routes(&setup).len(), 4);
     let mut statuses: Vec<String> = setup
         .payments()
