@@ -74,15 +74,13 @@ pub fn answer(
             State::Settled { .. } => return Answer::Deliver,
             State::Delivered { at, .. } if now <= at.plus(retention()) => return Answer::Deliver,
             // The money was not given back, and nobody has agreed to it.
-            state
-                if state.waits_for_controller() && super::conclusion::goods(payment).is_some() =>
-            {
+            state if state.waits_for_controller() && super::fulfil::goods(payment).is_some() => {
                 return Answer::Deliver;
             }
             state if state.moved().is_some() => duplicate(),
             State::Unknown {
                 since, attempts, ..
-            } if super::conclusion::bought(payment).is_some()
+            } if super::fulfil::bought(payment).is_some()
                 && (*attempts < EAGER_TRIES || now >= since.plus(RETRY_PAUSE))
                 && may_ask(payment, request.payment.authorization.valid_before, now) =>
             {

@@ -12,7 +12,7 @@ mod refusals;
 mod unknown_outcomes;
 mod unreadable;
 
-use super::{conclusion::goods, *};
+use super::{fulfil::goods, verify::admit, *};
 pub(crate) use crate::domain::{
     purchase::Purchase,
     request::{PayOutcome, PaymentRequest},
@@ -20,26 +20,37 @@ pub(crate) use crate::domain::{
 use crate::{
     domain::{
         capacity::{DOUBT_PAUSE, MAX_DOUBTS, MAX_OPEN_PER_LEDGER, MAX_OPEN_PER_PAYER},
-        config::Limits,
-        payment::{Doubt, FailureKind, Receipt},
+        config::{Config, Limits},
+        payment::{Doubt, Event, FailureKind, Payment, Receipt, State},
         rail::TxRef,
         route::{Price, Route, tests::draft},
         settlement::{CallOutcome, Claimant},
+        verify::Refusal,
     },
     runtime::{
         scripted::{ScriptedRuntime, poll, run},
         with_spare,
     },
     service::{cancel, catalogue, content, lifecycle, payments, retention},
-    storage::{config::tests::config, ledgers::tests::ledger},
-    types::{Account, Amount, Cycles, Method, Nonce, PaymentId, RouteKey, Seconds},
+    storage::{
+        self,
+        config::tests::config,
+        ledgers::tests::ledger,
+        payments::{Change, NewPayment},
+    },
+    types::{
+        Account, Amount, BlockIndex, ClaimKey, Cycles, Method, Nonce, PaymentId, Proof, RouteKey,
+        Seconds, TimestampNs,
+    },
 };
-use candid::{Decode, Nat};
+use candid::{Decode, Nat, Principal};
 use ic_ed25519::PrivateKey;
 use icrc_ledger_types::icrc2::transfer_from::{TransferFromArgs, TransferFromError};
 use sha2::{Digest, Sha256};
 use std::{pin::pin, task::Poll};
-use x402_icp::{Terms, authorization::authorize, decode::DecodedPayment, wire::PaymentPayload};
+use x402_icp::{
+    Code, Terms, authorization::authorize, decode::DecodedPayment, wire::PaymentPayload,
+};
 
 pub(crate) const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
 

@@ -329,8 +329,12 @@ fn should_pay_back_what_is_owed_and_not_stored() {
     };
     let payment = storage::payments::record(&key, Change::Event(moved), NOW).unwrap();
     assert_eq!(goods(&payment), None);
-    let outcome = deliver(&shop.runtime, &key, payment);
-    assert!(matches!(outcome, PayOutcome::Duplicate { .. }));
+    let (payment, delivered) = deliver(&shop.runtime, &key, payment);
+    assert_eq!(delivered, None);
+    assert!(matches!(
+        outcome(payment, delivered),
+        PayOutcome::Duplicate { .. }
+    ));
     assert!(matches!(
         storage::payments::by_key(&key).unwrap().state,
         State::Refunding {

@@ -1,0 +1,127 @@
+//! A payment that is new: verified against what is stored, and journalled.
+
+use super::{means, transfer::Asked};
+use crate::{
+    domain::{
+        combination::ROUTE_BY_ICRC2,
+        config::Config,
+        fulfilment::Fulfilment,
+        payment::{Payment, State},
+        request::PaymentRequest,
+        verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
+    },
+    runtime::Runtime,
+    service::{catalogue, identifiers},
+    storage::{
+        self,
+        payments::{Change, NewPayment, RecordError},
+    },
+    types::{ClaimKey, Fingerprint, MerchantId, Proof, TimestampNs},
+};
+use candid::Principal;
+use x402_icp::Code;
+
+/// Verifies the payment and journals that the ledger is about to be asked for it.
+pub fn open<R: Runtime>(
+    runtime: &R,
+    key: &ClaimKey,
+    request: &PaymentRequest,
+    proof: Proof,
+    nonce_used: bool,
+) -> Result<Asked, Refusal> {
+    let new = admit(runtime, request, proof, nonce_used)?;
+    let known_block = new.known_block;
+    let change = Change::Open(Box::new(new));
+    let payment = storage::payments::record(key, change, runtime.now()).map_err(unavailable)?;
+    identifiers::bind(request, runtime.now());
+    Ok(Asked {
+        payment,
+        known_block,
+    })
+}
+
+/// Why a payment is refused that cannot be journalled.
+pub fn unavailable(error: RecordError) -> Refusal {
+    Refusal::new(Code::LedgerUnavailable, error.to_string())
+}
+
+/// Steps 2 to 8 of the verification, against what is stored.
+pub(super) fn admit<R: Runtime>(
+    runtime: &R,
+    request: &PaymentRequest,
+    proof: Proof,
+    nonce_used: bool,
+) -> Result<NewPayment, Refusal> {
+    let config = storage::config::read();
+    let route = storage::routes::get(&request.route)
+        .ok_or_else(|| Refusal::new(Code::OfferMismatch, "nothing is for sale under this path"))?;
+    let offers = catalogue::all_offers(&route, &config, runtime.canister_id());
+    let root_key = runtime.root_key();
+    let sale = Sale {
+        route: &route,
+        offers: &offers,
+        network: &config.network,
+        spender: runtime.canister_id(),
+        now: runtime.now(),
+        spare: means::spare(runtime, &config.limits),
+        root_key: &root_key,
+    };
+    let nonce_state = |key: &ClaimKey| {
+        if nonce_used {
+            NonceState::Used
+        } else if storage::cancellations::contains(key) {
+            NonceState::Cancelled
+        } else {
+            NonceState::Free
+        }
+    };
+    let capacity = |payer: &Principal, ledger: &Principal| {
+        means::capacity(runtime, &config.limits, payer, ledger)
+    };
+    let verified = storage::signatures::with(|expensive| {
+        verify(&request.payment, &sale, nonce_state, expensive, capacity)
+    })?;
+    // Verification refuses a route without content; so does this.
+    let content = route
+        .content
+        .ok_or_else(|| Refusal::new(Code::OfferMismatch, "nothing is for sale under this path"))?;
+    let response = storage::responses::number(&content, &route.mime_type);
+    Ok(NewPayment {
+        known_block: storage::claims::highest_block(&verified.offer.price.ledger),
+        payment: new_payment(
+            &verified,
+            &config,
+            request,
+            proof,
+            Fulfilment::Stored(response),
+        ),
+        valid_before: request.payment.authorization.valid_before,
+    })
+}
+
+fn new_payment(
+    verified: &VerifiedPayment<'_>,
+    config: &Config,
+    request: &PaymentRequest,
+    proof: Proof,
+    fulfilment: Fulfilment,
+) -> Payment {
+    Payment {
+        id: verified.id,
+        scheme: ROUTE_BY_ICRC2.scheme,
+        rail: ROUTE_BY_ICRC2.rail,
+        merchant: MerchantId::DEPLOYER,
+        network: config.network.clone(),
+        ledger: verified.offer.price.ledger,
+        from: verified.from,
+        to: verified.offer.pay_to,
+        amount: verified.offer.price.amount,
+        fee: verified.offer.ledger.fee,
+        purchase: request.purchase.clone(),
+        fingerprint: Fingerprint::from(request.fingerprint),
+        proof,
+        created_at: TimestampNs::from_seconds(request.payment.authorization.valid_after),
+        fulfilment,
+        state: State::Reserved,
+    }
+}
