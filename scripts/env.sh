@@ -41,6 +41,20 @@ need_npm() {
   touch "$stamp"
 }
 
+# The tool that shrinks canisters and writes their metadata, always of the same version: npm has it built for Linux on
+# x64, elsewhere cargo builds it.
+IC_WASM_VERSION=0.11.1
+need_ic_wasm() {
+  [ -x "${IC_WASM:-}" ] && return
+  need_npm "$ROOT/scripts/tools"
+  export IC_WASM=$ROOT/scripts/tools/node_modules/@icp-sdk/ic-wasm-linux-x64/bin/ic-wasm
+  [ -x "$IC_WASM" ] && return
+  IC_WASM=$ROOT/target/ic-wasm-$IC_WASM_VERSION/bin/ic-wasm
+  [ -x "$IC_WASM" ] && return
+  step "Building ic-wasm"
+  RUSTC_WORKSPACE_WRAPPER="" cargo install --quiet --locked --root "$ROOT/target/ic-wasm-$IC_WASM_VERSION" "ic-wasm@$IC_WASM_VERSION" >&2
+}
+
 need_js_client() {
   need_npm "$ROOT/clients/js"
   local built=$ROOT/clients/js/dist/src/index.js
