@@ -4,14 +4,12 @@
 use crate::{
     Code,
     authorization::Authorization,
-    json::{self, Json},
+    json, number,
     values::{ValueError, parse_base64},
     wire::{PAYMENT_SIGNATURE, PaymentPayload, X402_VERSION},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-
-mod payment;
 
 /// The longest payment header that is read, in bytes of base64: clients refuse to sign what would be longer. A
 /// chain with an Internet Identity signature needs about 7,000.
@@ -161,10 +159,12 @@ pub struct DecodedPayment {
 /// where the rest cannot be read either, another version is the error.
 pub fn decode_payment(header: &[u8]) -> Result<DecodedPayment, DecodeError> {
     const NAME: &str = PAYMENT_SIGNATURE;
-    let json = unwrap_header(NAME, header)?;
-    let json = parse_json(NAME, &json)?;
-    let version = payment::version(&json);
-    let read = payment::read(NAME, json).and_then(|payload| {
+    let json = parse_json(NAME, &unwrap_header(NAME, header)?)?;
+    let version = match &json["x402Version"] {
+        Value::Number(version) => number::natural(version),
+        _ => None,
+    };
+    let read = read_payment(NAME, json).and_then(|payload| {
         let authorization = payload.payload.parse()?;
         Ok(DecodedPayment {
             payload,
@@ -204,25 +204,86 @@ fn unwrap_header(name: &str, header: &[u8]) -> Result<Vec<u8>, DecodeError> {
     })
 }
 
-fn parse_json<'a>(name: &str, bytes: &'a [u8]) -> Result<Json<'a>, DecodeError> {
+fn parse_json(name: &str, bytes: &[u8]) -> Result<Value, DecodeError> {
     let text =
         std::str::from_utf8(bytes).map_err(|_| DecodeError::NotUtf8 { field: name.into() })?;
     json::parse(name, text, MAX_JSON_DEPTH)
 }
 
+/// Reads a payment; `name` stands for it as a whole in errors.
+fn read_payment(name: &str, mut json: Value) -> Result<PaymentPayload, DecodeError> {
+    for key in ["accepted", "payload"] {
+        drop_nulls(&mut json[key]);
+    }
+    if let Some(members) = json.as_object_mut() {
+        members.retain(|_, value| !value.is_null());
+    }
+    // The derived readers take a list of values for an object.
+    for path in ["accepted", "accepted.extra", "payload"] {
+        let value = json.pointer(&format!("/{}", path.replace('.', "/")));
+        if value.is_some_and(|value| !value.is_object()) {
+            return Err(DecodeError::WrongType {
+                field: path.into(),
+                problem: "must be an object".into(),
+            });
+        }
+    }
+    if let Some(chain) = json["payload"]["delegations"].as_array()
+        && let Some(at) = chain.iter().position(|delegation| !delegation.is_object())
+    {
+        return Err(DecodeError::WrongType {
+            field: format!("payload.delegations[{at}]"),
+            problem: "must be an object".into(),
+        });
+    }
+    read(name, &json)
+}
+
+/// A member of the signed parts that is `null` is absent.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, value| !value.is_null());
+            members.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(values) => values.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
 /// Reads JSON from a stranger as strictly as [`decode_header`] does; the caller has limited its size.
 pub fn decode_json<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, DecodeError> {
-    let value = Value::from(parse_json(name, bytes)?);
+    read(name, &parse_json(name, bytes)?)
+}
+
+fn read<T: DeserializeOwned>(name: &str, json: &Value) -> Result<T, DecodeError> {
     // The path is worth its price only when there is an error to report.
-    T::deserialize(&value).or_else(|_| {
-        serde_path_to_error::deserialize(&value).map_err(|e| DecodeError::WrongType {
-            field: match e.path().to_string() {
-                path if path == "." => name.into(),
-                path => path,
-            },
-            problem: e.inner().to_string(),
+    T::deserialize(json).or_else(|_| {
+        serde_path_to_error::deserialize(json).map_err(|error| {
+            let path = error.path().to_string();
+            wrong_type(name, path, &error.into_inner().to_string())
         })
     })
+}
+
+/// The error that serde reports at a path, without the value that was found there: it may be a signature.
+fn wrong_type(name: &str, path: String, problem: &str) -> DecodeError {
+    let missing = problem
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'));
+    let (field, problem) = match (missing, problem.rsplit_once(", expected ")) {
+        (Some(key), _) if path == "." => (key.to_string(), "is missing".to_string()),
+        (Some(key), _) => (format!("{path}.{key}"), "is missing".to_string()),
+        (None, Some((_, expected))) => (path, format!("must be {expected}")),
+        (None, None) => (path, problem.to_string()),
+    };
+    DecodeError::WrongType {
+        field: match field.as_str() {
+            "." => name.into(),
+            _ => field,
+        },
+        problem,
+    }
 }
 
 #[cfg(test)]

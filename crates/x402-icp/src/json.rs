@@ -1,50 +1,13 @@
 //! JSON from strangers: refuses what parsers disagree about (duplicate keys) and what makes them slow
-//! or overflow the stack (deep nesting).
+//! or overflow the stack (deep nesting). `serde_json` reads both.
 
 use crate::decode::DecodeError;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
-use std::{borrow::Cow, cell::RefCell, collections::BTreeSet, fmt};
-
-/// JSON as it stands in the text: what needs no unescaping is not copied.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Json<'a> {
-    Null,
-    Bool(bool),
-    Number(Number),
-    Text(Cow<'a, str>),
-    List(Vec<Json<'a>>),
-    Object(Object<'a>),
-}
-
-/// Keys, each of them once, and their values in the order of the text.
-pub(crate) type Object<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
-
-impl From<Json<'_>> for Value {
-    fn from(json: Json<'_>) -> Self {
-        match json {
-            Json::Null => Value::Null,
-            Json::Bool(value) => Value::Bool(value),
-            Json::Number(number) => Value::Number(number),
-            Json::Text(text) => Value::String(text.into_owned()),
-            Json::List(list) => list.into_iter().map(Value::from).collect(),
-            Json::Object(object) => Value::Object(to_map(object)),
-        }
-    }
-}
-
-/// The object as the type of the wire types.
-pub(crate) fn to_map(object: Object<'_>) -> Map<String, Value> {
-    let entry = |(key, value): (Cow<'_, str>, Json<'_>)| (key.into_owned(), value.into());
-    object.into_iter().map(entry).collect()
-}
+use std::{cell::RefCell, fmt};
 
 /// Reads one JSON object. Anything else at the top is refused, as are trailing characters.
-pub(crate) fn parse<'a>(
-    name: &str,
-    text: &'a str,
-    max_depth: usize,
-) -> Result<Json<'a>, DecodeError> {
+pub(crate) fn parse(name: &str, text: &str, max_depth: usize) -> Result<Value, DecodeError> {
     let refusal = RefCell::new(None);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let strict = Strict {
@@ -65,7 +28,7 @@ pub(crate) fn parse<'a>(
             field,
             problem: e.to_string(),
         }),
-        (Ok(value @ Json::Object(_)), None) => Ok(value),
+        (Ok(value @ Value::Object(_)), None) => Ok(value),
         (Ok(_), None) => Err(DecodeError::WrongType {
             field,
             problem: "must be a JSON object".into(),
@@ -103,109 +66,63 @@ impl Strict<'_> {
 }
 
 impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Json<'de>;
+    type Value = Value;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Json<'de>;
+    type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Json<'de>, E> {
-        Ok(Json::Bool(value))
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(value.into()))
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(value.into()))
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Json<'de>, E> {
-        Ok(Number::from_f64(value).map_or(Json::Null, Json::Number))
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
     }
 
-    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Json<'de>, E> {
-        Ok(Json::Text(Cow::Borrowed(value)))
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Json<'de>, E> {
-        Ok(Json::Text(Cow::Owned(value.into())))
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Json<'de>, E> {
-        Ok(Json::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json<'de>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let deeper = self.deeper()?;
         let mut values = Vec::new();
         while let Some(value) = seq.next_element_seed(deeper)? {
             values.push(value);
         }
-        Ok(Json::List(values))
+        Ok(Value::Array(values))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let deeper = self.deeper()?;
-        let mut values = Object::new();
-        // All keys, once there are so many that comparing with each of them takes long.
-        let mut many = BTreeSet::new();
-        while let Some(key) = map.next_key_seed(Key)? {
-            let known = match many.is_empty() {
-                true => values.iter().any(|(other, _)| *other == key),
-                false => many.contains(&key),
-            };
-            if known {
-                return Err(self.refuse(Refusal::DuplicateKey(key.into_owned())));
-            }
-            if values.len() == FEW_KEYS {
-                many.extend(values.iter().map(|(other, _)| other.clone()));
-            }
-            if values.len() >= FEW_KEYS {
-                many.insert(key.clone());
+        let mut values = Map::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if values.contains_key(&key) {
+                return Err(self.refuse(Refusal::DuplicateKey(key)));
             }
             let value = map.next_value_seed(deeper)?;
-            values.push((key, value));
+            values.insert(key, value);
         }
-        Ok(Json::Object(values))
-    }
-}
-
-/// Up to so many keys are compared one by one.
-const FEW_KEYS: usize = 32;
-
-/// An object's key.
-struct Key;
-
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, key: &'de str) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Borrowed(key))
-    }
-
-    fn visit_str<E: Error>(self, key: &str) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Owned(key.into()))
+        Ok(Value::Object(values))
     }
 }

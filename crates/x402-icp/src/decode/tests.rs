@@ -326,6 +326,41 @@ fn a_delegation_with_unknown_restrictions_is_refused() {
 }
 
 #[test]
+fn a_list_is_no_object() {
+    for (pointer, field) in [
+        ("/accepted", "accepted"),
+        ("/accepted/extra", "accepted.extra"),
+        ("/payload", "payload"),
+        ("/payload/delegations/0", "payload.delegations[0]"),
+    ] {
+        let mut value = payment();
+        let place = value.pointer_mut(pointer).unwrap();
+        let members = place.as_object().unwrap().values().cloned().collect();
+        *place = Value::Array(members);
+        let e = error(&value);
+        assert!(matches!(e, DecodeError::WrongType { .. }), "{e}");
+        assert_eq!(e.field(), field);
+    }
+}
+
+#[test]
+fn errors_do_not_repeat_what_was_sent() {
+    for (pointer, field) in [
+        ("/payload", "payload"),
+        ("/payload/delegations", "payload.delegations"),
+        ("/payload/delegations/0", "payload.delegations[0]"),
+        ("/accepted/maxTimeoutSeconds", "accepted.maxTimeoutSeconds"),
+        ("/accepted/extra/decimals", "accepted.extra.decimals"),
+    ] {
+        let mut value = payment();
+        *value.pointer_mut(pointer).unwrap() = json!("c2lnbmF0dXJl, expected ");
+        let e = error(&value);
+        assert_eq!(e.field(), field);
+        assert!(!e.to_string().contains("c2lnbmF0dXJl"), "{e}");
+    }
+}
+
+#[test]
 fn the_chain_is_limited() {
     let mut value = payment();
     let one = value["payload"]["delegations"][0].clone();
@@ -340,9 +375,9 @@ fn the_chain_is_limited() {
     );
 }
 
-/// The payment is read by hand, other headers by the derived deserializers: both must agree.
+/// A payment is read as any header, but for members that are `null`.
 #[test]
-fn the_derived_reader_reads_the_same() {
+fn payments_are_read_as_other_headers_are() {
     for pointer in [
         "",
         "/resource",
