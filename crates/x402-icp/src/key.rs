@@ -1,6 +1,6 @@
 //! Public keys in DER, each in exactly one form (section 6.1), and the signatures they verify.
 
-mod canister;
+use ic_signature_verification::verify_canister_sig;
 
 /// SubjectPublicKeyInfo of an Ed25519 key (RFC 8410) up to the 32 bytes of the key.
 const ED25519_FRAME: &[u8] = &[
@@ -71,28 +71,30 @@ pub fn kind(public_key_der: &[u8]) -> Option<KeyKind> {
         Some(KeyKind::Secp256k1)
     } else if is(P256_FRAME, 65) && public_key_der.get(P256_FRAME.len()) == Some(&UNCOMPRESSED) {
         Some(KeyKind::P256)
-    } else if canister_key(public_key_der).is_some() {
+    } else if is_canister_key(public_key_der) {
         Some(KeyKind::Canister)
     } else {
         None
     }
 }
 
-/// The canister's id and the seed of a canister's key:
+/// Whether this is the key of a canister that signs:
 /// `SEQUENCE { algorithm, BIT STRING { length of canister id, canister id, seed } }` with short lengths.
-fn canister_key(der: &[u8]) -> Option<(&[u8], &[u8])> {
+fn is_canister_key(der: &[u8]) -> bool {
     let [0x30, total, rest @ ..] = der else {
-        return None;
+        return false;
     };
-    let [0x03, bits, 0x00, raw @ ..] = rest.strip_prefix(CANISTER_ALGORITHM)? else {
-        return None;
+    let Some([0x03, bits, 0x00, raw @ ..]) = rest.strip_prefix(CANISTER_ALGORITHM) else {
+        return false;
     };
-    let (id_length, id_and_seed) = raw.split_first()?;
-    let good = *total < 0x80
+    let Some((id_length, id_and_seed)) = raw.split_first() else {
+        return false;
+    };
+    *total < 0x80
         && usize::from(*total) == rest.len()
         && usize::from(*bits) == raw.len() + 1
-        && *id_length <= 29;
-    good.then(|| id_and_seed.split_at_checked((*id_length).into()))?
+        && *id_length <= 29
+        && usize::from(*id_length) <= id_and_seed.len()
 }
 
 /// The 96 bytes of a BLS12-381 key.
@@ -131,15 +133,23 @@ pub(crate) fn verify(
             .verify_signature(message, signature),
         KeyKind::Canister => {
             let root_key = bls_key(root_key_der).ok_or(Failure::RootKey)?;
-            let (canister, seed) = canister_key(public_key_der).ok_or(Failure::Key)?;
-            return canister::verify(canister, seed, message, signature, root_key)
-                .map_err(Failure::CanisterSignature);
+            // Follows CBOR to 128 levels, for which it takes 70 kB of the stack.
+            return verify_canister_sig(message, signature, public_key_der, root_key)
+                .map_err(|problem| Failure::CanisterSignature(without_input(problem)));
         }
     };
     if holds {
         Ok(())
     } else {
         Err(Failure::Mismatch)
+    }
+}
+
+/// The library's message up to where it quotes what it could not read.
+fn without_input(problem: String) -> String {
+    match problem.split_once("CBOR:") {
+        Some((what, _)) => format!("{what}CBOR"),
+        None => problem,
     }
 }
 

@@ -17,7 +17,10 @@ fn a_delegation_hangs_on_the_root_alone() {
             ("certificate", bytes(&inner)),
         ]),
     ));
-    refused(&delegated_by(&tagged(&map(&entries))), "another delegation");
+    refused(
+        &delegated_by(&tagged(&map(&entries))),
+        "multiple delegations",
+    );
     let own = tagged(&map(&certificate(&good, &subnet_key())));
     refused(&delegated_by(&own), "BLS signature");
     let foreign = certificate(&state_tree(&sig_tree().digest()), &subnet_key());
@@ -31,7 +34,7 @@ fn a_delegation_hangs_on_the_root_alone() {
 
 #[test]
 fn a_subnet_signs_for_the_canisters_in_its_ranges() {
-    let outside = "not in the canister_ranges";
+    let outside = "not in canister_ranges";
     for (here, wanted) in [
         (vec![range(7, 7)], true),
         (vec![range(0, 3), range(5, 9)], true),
@@ -53,7 +56,7 @@ fn a_subnet_signs_for_the_canisters_in_its_ranges() {
 
 #[test]
 fn of_the_shards_the_last_that_can_have_the_canister_counts() {
-    let outside = "not in the canister_ranges";
+    let outside = "not in canister_ranges";
     let (low, all) = (ranges(&[range(0, 3)]), ranges(&[range(0, 9)]));
     let hidden = pruned([7; 32]);
     for (shards, wanted) in [
@@ -73,7 +76,6 @@ fn of_the_shards_the_last_that_can_have_the_canister_counts() {
         (shard(8, all.clone()), false),
         (hidden, false),
         (empty(), false),
-        (labeled(id(0), shard(0, all.clone())), false),
     ] {
         match wanted {
             true => assert_eq!(check(&delegated(&sharded(shards))), Ok(())),
@@ -93,10 +95,13 @@ fn of_the_shards_the_last_that_can_have_the_canister_counts() {
 
 #[test]
 fn a_delegation_without_ranges_or_key_is_none() {
-    refused(&delegated(&subnet_tree(None)), "canister_ranges are not in");
+    refused(
+        &delegated(&subnet_tree(None)),
+        "canister_ranges-entry not found",
+    );
     let shards = labeled(subnet_id().as_slice(), shard(0, ranges(&[range(0, 9)])));
     let keyless = labeled("canister_ranges", shards);
-    refused(&delegated(&keyless), "the subnet's key is not in");
+    refused(&delegated(&keyless), "subnet public key not found");
     let with_key = |der: &[u8]| {
         let key = labeled("public_key", leaf(der));
         let key = labeled("subnet", labeled(subnet_id().as_slice(), key));
@@ -104,8 +109,8 @@ fn a_delegation_without_ranges_or_key_is_none() {
     };
     let der = bls_der(&subnet_key());
     assert_eq!(check(&delegated(&with_key(&der))), Ok(()));
-    refused(&delegated(&with_key(&der[1..])), "the subnet's key is not");
-    refused(&delegated(&with_key(&der[37..])), "the subnet's key is not");
+    refused(&delegated(&with_key(&der[1..])), "invalid root pk length");
+    refused(&delegated(&with_key(&der[37..])), "invalid root pk length");
     let other = bls_der(&BlsKey::deserialize(&[9; 32]).unwrap());
     refused(&delegated(&with_key(&other)), "BLS signature");
 }
@@ -114,23 +119,22 @@ fn a_delegation_without_ranges_or_key_is_none() {
 fn ranges_are_pairs_of_principals() {
     let good = ranges(&[range(0, 9)]);
     for (bent, because) in [
-        ([&good[..], &[0]].concat(), "something follows"),
-        (good[..good.len() - 1].to_vec(), "end of input"),
-        (Vec::new(), "end of input"),
-        (ranges(&[[head(4, 1), bytes(&id(0))].concat()]), "two ends"),
+        ([&good[..], &[0]].concat(), "invalid canister range"),
+        (good[..good.len() - 1].to_vec(), "invalid canister range"),
+        (Vec::new(), "invalid canister range"),
+        (
+            ranges(&[[head(4, 1), bytes(&id(0))].concat()]),
+            "invalid canister range",
+        ),
         (
             ranges(&[[head(4, 3), [bytes(&id(0)), bytes(&id(9))].concat(), vec![0]].concat()]),
-            "too many elements",
+            "invalid canister range",
         ),
         (
             ranges(&[[head(4, 2), bytes(&id(0)), bytes(&[1; 30])].concat()]),
-            "not a principal",
+            "invalid canister range",
         ),
-        (
-            ranges(&[[head(4, 2), text("aaaaa-aa"), bytes(&id(9))].concat()]),
-            "unexpected type",
-        ),
-        (map(&[]), "unexpected type"),
+        (map(&[]), "invalid canister range"),
     ] {
         refused(&delegated(&flat(bent.clone())), because);
         refused(&delegated(&sharded(shard(0, bent))), because);
