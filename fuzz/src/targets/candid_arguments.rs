@@ -7,10 +7,11 @@
 
 use crate::world::Controller;
 use candid::{
-    DecoderConfig, IDLArgs, Principal,
+    CandidType, DecoderConfig, IDLArgs, Principal,
     types::value::{IDLField, IDLValue, VariantValue},
     utils::{ArgumentDecoder, ArgumentEncoder, decode_args_with_config, encode_args},
 };
+use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 use std::fmt::Debug;
 use tollkeeper::{
@@ -40,8 +41,8 @@ pub fn run(data: &[u8]) {
         let _ = inspect::accept(&runtime, name, argument.len(), || argument.to_vec());
     }
     match method % 13 {
-        0 => drop(decode::<(HttpRequest,)>(argument)),
-        1 => drop(decode::<(HttpUpdateRequest,)>(argument)),
+        0 => request::<HttpRequest>(argument),
+        1 => request::<HttpUpdateRequest>(argument),
         2 => {
             let Some((args,)) = decode::<(RouteArgs,)>(argument) else {
                 return;
@@ -83,6 +84,15 @@ pub fn run(data: &[u8]) {
             let _ = decode::<(Principal, bool)>(argument);
         }
     }
+}
+
+/// What is read of a gateway's request can be written, and is then read as the same.
+fn request<T: CandidType + DeserializeOwned + Debug + PartialEq>(argument: &[u8]) {
+    let Ok(decoded) = arguments::read_request::<T>(argument) else {
+        return;
+    };
+    let encoded = candid::encode_one(&decoded).expect("what was decoded can be encoded");
+    assert_eq!(arguments::read_request::<T>(&encoded), Ok(decoded));
 }
 
 /// As the entry points of the canister decode.

@@ -22,7 +22,6 @@ use proptest::{prelude::*, test_runner::TestRunner};
 fn tolerance(method: &Method) -> Tolerance {
     match method.name.as_str() {
         "installation" => INSTALLATION,
-        "http_request_update" => QUERY,
         _ if method.is_query => QUERY,
         _ => UPDATE,
     }
@@ -50,7 +49,10 @@ fn checked(interface: &Interface, method: &Method, argument: &[u8]) -> Result<()
 }
 
 fn everything(interface: &Interface) -> impl Iterator<Item = &Method> {
-    std::iter::once(&interface.installation).chain(&interface.methods)
+    let methods = interface.methods.iter();
+    // Requests of gateways are read without comparing types.
+    let methods = methods.filter(|method| !method.name.starts_with("http_request"));
+    std::iter::once(&interface.installation).chain(methods)
 }
 
 #[test]
@@ -95,7 +97,6 @@ fn every_optional_value_of_every_method_that_is_mistyped_is_refused_by_name() {
         "withdraw to.subaccount",
         "payments_open ",
         "payments after",
-        "http_request certificate_version",
     ] {
         assert!(places.contains(known), "{known} of {places:?}");
     }
@@ -211,7 +212,7 @@ fn requests_are_taken_from_every_gateway() {
     bytes.extend(b"\xef\xd6\xe4\x02\x71\xe1\xed\xeb\x4a\x71");
     bytes.extend(b"\xa2\xf5\xed\x88\x04\x00\xc6\xa4\xa1\x98\x06\x02\x01\x03");
     bytes.extend(b"\x02/x\x03GET\x01!\x01\x01a\x01b");
-    assert_eq!(read(&bytes, QUERY), Ok((request.clone(),)));
+    assert_eq!(read_request(&bytes), Ok(request.clone()));
     // A member that the method does not know is passed over.
     let with_version = HttpRequest {
         method: request.method.clone(),
@@ -221,7 +222,23 @@ fn requests_are_taken_from_every_gateway() {
         certificate_version: Some(2),
     };
     let bytes = Encode!(&with_version).unwrap();
-    assert_eq!(read(&bytes, QUERY), Ok((request,)));
+    assert_eq!(read_request(&bytes), Ok(request));
+}
+
+#[test]
+fn requests_are_read_within_bounds() {
+    let request = |headers: usize, body: usize| {
+        let request = HttpUpdateRequest {
+            method: "GET".into(),
+            url: "/x".into(),
+            headers: vec![(String::new(), String::new()); headers],
+            body: vec![7; body],
+        };
+        read_request::<HttpUpdateRequest>(&Encode!(&request).unwrap())
+    };
+    assert!(request(50_000, 0).is_ok());
+    assert!(request(0, 2_000_000).is_ok());
+    assert!(request(1_000_000, 0).is_err(), "two megabytes of nothing");
 }
 
 #[test]
