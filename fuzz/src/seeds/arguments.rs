@@ -6,7 +6,7 @@ use serde_bytes::ByteBuf;
 use tollkeeper::api::{
     http::{HttpRequest, HttpUpdateRequest},
     types::{
-        Account, CancelArgs, ContentBegin, ContentChunk, ContentCommit, InitArgs, LimitsArg,
+        AccountArg, CancelArgs, ContentBegin, ContentChunk, ContentCommit, InitArgs, LimitsArg,
         PageArgs, Price, RouteArgs, RouteKey, TollkeeperArgs,
     },
 };
@@ -15,7 +15,7 @@ use x402_icp::encode_header;
 /// One of each method, behind its number.
 pub fn candid_arguments() -> Vec<Vec<u8>> {
     let me = Principal::from_slice(&[1, 2, 3]);
-    let account = Account {
+    let account = AccountArg {
         owner: me,
         subaccount: Some(ByteBuf::from(vec![7; 32])),
     };

@@ -20,8 +20,8 @@ use tollkeeper::{
         http::{HttpRequest, HttpUpdateRequest},
         inspect,
         types::{
-            Account, CancelArgs, ContentBegin, ContentChunk, ContentCommit, PageArgs, RouteArgs,
-            RouteKey, TollkeeperArgs,
+            self, AccountArg, CancelArgs, ContentBegin, ContentChunk, ContentCommit, PageArgs,
+            RouteArgs, RouteKey, TollkeeperArgs,
         },
     },
     domain::{route::MAX_PRICES, template::MAX_PATH_BYTES},
@@ -47,7 +47,7 @@ pub fn run(data: &[u8]) {
             let Some((args,)) = decode::<(RouteArgs,)>(argument) else {
                 return;
             };
-            if let Ok(draft) = args.draft() {
+            if let Ok(draft) = types::draft(args) {
                 assert!(draft.key.path.len() <= MAX_PATH_BYTES);
                 assert!(draft.prices.len() <= MAX_PRICES);
             }
@@ -56,19 +56,19 @@ pub fn run(data: &[u8]) {
             if let Some((Some(TollkeeperArgs::Init(args) | TollkeeperArgs::Upgrade(args)),)) =
                 decode::<(Option<TollkeeperArgs>,)>(argument)
             {
-                let _ = args.changes();
+                let _ = types::init_changes(args);
             }
         }
         4 => {
             if let Some((key,)) = decode::<(RouteKey,)>(argument)
-                && let Ok(key) = key.check()
+                && let Ok(key) = types::route_key(&key)
             {
                 assert!(key.path.len() <= MAX_PATH_BYTES);
             }
         }
         5 => {
-            if let Some((account,)) = decode::<(Account,)>(argument)
-                && let Ok(checked) = account.check("pay_to")
+            if let Some((account,)) = decode::<(AccountArg,)>(argument)
+                && let Ok(checked) = types::account("pay_to", &account)
             {
                 assert_eq!(checked.owner, account.owner);
             }

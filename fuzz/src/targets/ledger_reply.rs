@@ -9,6 +9,7 @@ use icrc_ledger_types::icrc2::transfer_from::TransferFromError;
 use tollkeeper::{
     domain::{
         payment::Event,
+        rail::TxRef,
         settlement::{CallOutcome, MAX_REPLY_BYTES, judge},
     },
     types::BlockIndex,
@@ -34,7 +35,10 @@ pub fn run(data: &[u8]) {
     let reply = reader.0.to_vec();
     let outcome = CallOutcome::Reply(reply.clone());
     let verdict = judge(&outcome, known);
-    if let Event::Moved { block } = verdict.event {
+    if let Event::Moved {
+        tx: TxRef::Block(block),
+    } = verdict.event
+    {
         assert!(reply.len() <= MAX_REPLY_BYTES);
         let said: Result<Nat, TransferFromError> =
             candid::decode_one(&reply).expect("only a reply proves that money moved");
