@@ -69,6 +69,8 @@ fn load_tables() {
     storage::counters::audited();
     storage::ledgers::with_all(|_| ());
     storage::accounts::load();
+    storage::withdrawals::load();
+    storage::cancellations::load();
     storage::routes::count();
     storage::responses::kept_bytes();
 }

@@ -4,8 +4,9 @@
 //! or removes it, lists leave it out, its claim key stays used, and what it holds of the totals stays held. How a row
 //! comes to be unreadable: a newer version wrote it and was replaced by this one, or this version has a fault.
 //!
-//! The settings and the small tables (counters, ledgers, routes, responses, accounts) have no quarantine. Each upgrade
-//! reads them whole, traps if it cannot read a row, and is undone by that.
+//! The settings and the small tables (counters, ledgers, routes, responses, accounts, withdrawals, cancellations) have no
+//! quarantine. Each upgrade reads them whole, traps if it cannot read a row, and is undone by that. Of the other tables
+//! the message that needs the row traps, and changes nothing.
 
 use crate::{
     storage::audit,

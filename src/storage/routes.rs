@@ -11,7 +11,7 @@ use crate::{
         codec::{StoredAccount, StoredPrincipal, StoredU128},
         memory,
     },
-    types::{Method, RouteKey, Seconds},
+    types::{MerchantId, Method, RouteKey, Seconds},
 };
 use candid::Principal;
 use ic_stable_structures::StableBTreeMap;
@@ -61,6 +61,9 @@ struct RouteRow {
     /// Whether payments need an identifier; none: identifiers mean nothing.
     #[n(10)]
     identifier_required: Option<bool>,
+    /// Whose route it is.
+    #[n(11)]
+    merchant: u32,
 }
 
 storable_row!(RouteRow);
@@ -92,6 +95,7 @@ impl From<&Route> for RouteRow {
             identifier_required: route
                 .payment_identifier
                 .map(|policy| policy == Policy::Required),
+            merchant: MerchantId::DEPLOYER.0,
         }
     }
 }
@@ -102,6 +106,12 @@ impl From<RouteRow> for Route {
             .method
             .parse()
             .expect("BUG: a stored route has an unknown method");
+        let merchant = MerchantId(row.merchant);
+        assert_eq!(
+            merchant,
+            MerchantId::DEPLOYER,
+            "BUG: a stored route is an unknown merchant's"
+        );
         Route {
             key: RouteKey::new(method, row.path),
             description: row.description,
@@ -131,9 +141,10 @@ impl From<RouteRow> for Route {
     }
 }
 
-/// A path has no zero byte, so this keeps the order of [`RouteKey`].
+/// The merchant, path and method. A path has no zero byte, so this keeps the order of [`RouteKey`].
 fn stable_key(key: &RouteKey) -> String {
-    format!("{}\0{}", key.path, key.method)
+    let merchant = MerchantId::DEPLOYER.0;
+    format!("{merchant:08x}{}\0{}", key.path, key.method)
 }
 
 struct Tables {

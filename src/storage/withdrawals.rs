@@ -110,6 +110,11 @@ fn with<T>(f: impl FnOnce(&Tables) -> T) -> T {
     TABLES.with_borrow(f)
 }
 
+/// Reads the whole table.
+pub fn load() {
+    with(|_| ());
+}
+
 /// The withdrawal from this ledger with this time.
 pub fn get(ledger: &Principal, created_at: TimestampNs) -> Option<Withdrawal> {
     let index = ledgers::index(ledger)?;
