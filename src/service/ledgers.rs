@@ -57,7 +57,7 @@ struct Standard {
 }
 
 /// Registers a ledger after asking it what it is, or refreshes what is known of it. The latter also
-/// forgets its highest block if its log ends before that: a ledger of a test network, installed anew.
+/// forgets the blocks that it named beyond the end of its log: it lied, or it was installed anew on a test network.
 pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, LedgerError> {
     let caller = runtime.caller();
     role(runtime, &caller).may_administer()?;
@@ -81,11 +81,11 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
     let mut ledger = description
         .check(id)
         .map_err(|problem| LedgerError::NotALedger { problem })?;
-    let ends_earlier = match storage::claims::highest_block(&id) {
+    let shorter = match storage::claims::highest_block(&id) {
         Some(highest) => log_length(runtime, id)
             .await
-            .is_some_and(|length| length <= highest.0),
-        None => false,
+            .filter(|length| *length <= highest.0),
+        None => None,
     };
     // As it is now, after the awaits.
     if let Some(known) = storage::ledgers::get(&id) {
@@ -101,9 +101,9 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
     })?;
     storage::fees::forget(&id);
     storage::audit::admin(caller, "ledger_add", &id.to_text(), runtime.now());
-    if ends_earlier {
-        storage::claims::begin_anew(&id);
-        let subject = format!("{id}: its log begins anew");
+    if let Some(length) = shorter {
+        storage::claims::shorten(&id, length);
+        let subject = format!("{id}: its log has {length} blocks");
         storage::audit::admin(caller, "highest_block_forgotten", &subject, runtime.now());
     }
     Ok(ledger)

@@ -24,6 +24,8 @@ use std::cell::RefCell;
 
 /// So many blocks stand in one row.
 const RUN: usize = 32;
+/// No more rows are removed at once. A log that lost more than these is another one.
+const MAX_REMOVED_ROWS: usize = 4_096;
 
 /// Claims of blocks that follow each other: for each the difference to the block before and to the number before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -64,7 +66,7 @@ impl RunRow {
 }
 
 struct Tables {
-    /// The number of the log, which is another one after it began anew, and how many blocks it must have to hold all
+    /// The number of the log, which is another one after it lost very much, and how many blocks it must have to hold all
     /// that were named.
     logs: StableBTreeMap<u16, (u16, u64), memory::Memory>,
     claims: StableBTreeMap<[u8; 12], RunRow, memory::Memory>,
@@ -153,6 +155,27 @@ impl Tables {
         before
     }
 
+    /// Forgets the claims from this block on. Those before it stay, unless there are too many to remove the others.
+    fn shorten(&mut self, ledger: u16, length: u64) {
+        let (log, _) = self.log(ledger);
+        let from = key(ledger, log, BlockIndex(length));
+        let range = from..=key(ledger, log, BlockIndex(u64::MAX));
+        let gone = self.claims.keys_range(range).take(MAX_REMOVED_ROWS + 1);
+        let gone: Vec<_> = gone.collect();
+        if gone.len() > MAX_REMOVED_ROWS {
+            self.logs.insert(ledger, (log.wrapping_add(1), length));
+            return;
+        }
+        for key in gone {
+            self.claims.remove(&key);
+        }
+        if let Some((first, mut run)) = self.run(ledger, log, BlockIndex(length)) {
+            run.retain(|(block, _)| *block < length);
+            self.claims.insert(first, RunRow::new(&run));
+        }
+        self.logs.insert(ledger, (log, length));
+    }
+
     /// Returns the number of the log.
     fn reach(&mut self, ledger: u16, block: BlockIndex) -> u16 {
         let (log, end) = self.log(ledger);
@@ -212,13 +235,11 @@ pub fn acknowledge(ledger: &Principal, block: BlockIndex) {
     }
 }
 
-/// Forgets what this ledger named: its log begins anew, or it named an absurd block.
-pub fn begin_anew(ledger: &Principal) {
+/// The log of this ledger has so many blocks only: forgets what it named beyond them, of a log before or as a lie. What
+/// it named among them stays claimed, so that a lie about one block sets no other free.
+pub fn shorten(ledger: &Principal, length: u64) {
     if let Some(index) = ledgers::index(ledger) {
-        TABLES.with_borrow_mut(|tables| {
-            let (log, _) = tables.log(index);
-            tables.logs.insert(index, (log.wrapping_add(1), 0));
-        });
+        TABLES.with_borrow_mut(|tables| tables.shorten(index, length));
     }
 }
 
@@ -280,7 +301,7 @@ pub(crate) mod tests {
                 assert_eq!(claimant, Some(Claimant::Payment(n)));
             }
         }
-        begin_anew(&id);
+        shorten(&id, 0);
         for n in 0..500 {
             take(&id, BlockIndex(scattered(n)), Claimant::Refund(n), NOW);
         }
@@ -309,13 +330,43 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_log_that_begins_anew_has_claims_of_its_own() {
+    fn a_log_that_became_shorter_keeps_the_claims_of_its_blocks() {
         let id = set_up();
-        take(&id, BlockIndex(9), Claimant::Payment(0), NOW);
-        begin_anew(&id);
-        assert_eq!((highest_block(&id), of(&id, BlockIndex(9))), (None, None));
-        take(&id, BlockIndex(9), Claimant::Payment(1), NOW);
-        assert_eq!(of(&id, BlockIndex(9)), Some(Claimant::Payment(1)));
+        // 70 is in the middle of a run, 64 at its beginning, 0 before everything.
+        for (length, highest) in [(70, Some(69)), (64, Some(63)), (0, None)] {
+            for n in 0..100 {
+                take(&id, BlockIndex(n), Claimant::Payment(n), NOW);
+            }
+            take(&ledger(0).id, BlockIndex(99), Claimant::Payment(7), NOW);
+            take(&id, BlockIndex(u64::MAX), Claimant::Refund(0), NOW);
+            shorten(&id, length);
+            reload();
+            assert_eq!(highest_block(&id), highest.map(BlockIndex));
+            acknowledge(&id, BlockIndex(u64::MAX));
+            for n in (0..100).chain([u64::MAX]) {
+                let kept = (n < length).then_some(Claimant::Payment(n));
+                assert_eq!(of(&id, BlockIndex(n)), kept, "{n} of {length}");
+            }
+            shorten(&id, length);
+            let other = of(&ledger(0).id, BlockIndex(99));
+            assert_eq!(other, Some(Claimant::Payment(7)));
+        }
+        assert_eq!(audit::admin_after(0, 9), []);
+    }
+
+    #[test]
+    fn a_log_that_lost_very_much_begins_anew() {
+        let id = set_up();
+        let far = (RUN * (MAX_REMOVED_ROWS + 2)) as u64;
+        for n in 0..far {
+            take(&id, BlockIndex(n), Claimant::Payment(n), NOW);
+        }
+        shorten(&id, 9);
+        assert_eq!(highest_block(&id), Some(BlockIndex(8)));
+        take(&id, BlockIndex(far), Claimant::Payment(far), NOW);
+        for n in [3, 9, far - 1] {
+            assert_eq!(of(&id, BlockIndex(n)), None);
+        }
         assert_eq!(audit::admin_after(0, 9), []);
     }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    domain::settlement::Claimant,
     runtime::scripted::{ScriptedRuntime, run},
     storage::config::tests::config,
     types::{Amount, BlockIndex, TimestampNs},
@@ -126,7 +127,7 @@ fn a_refresh_does_not_forget_blocks_that_the_ledger_still_has() {
     run(add(&runtime, id)).unwrap();
     payments::tests::settled_in(id, 41);
     assert_eq!(claims::highest_block(&id), Some(BlockIndex(41)));
-    for (length, kept) in [(42u8, true), (41, false)] {
+    for (length, highest) in [(42u8, 41), (41, 40)] {
         describe(&runtime, 10_000);
         runtime.will_reply(Log {
             log_length: Nat::from(length),
@@ -134,8 +135,34 @@ fn a_refresh_does_not_forget_blocks_that_the_ledger_still_has() {
             archived_blocks: vec![],
         });
         run(add(&runtime, id)).unwrap();
-        assert_eq!(claims::highest_block(&id).is_some(), kept, "{length}");
+        assert_eq!(claims::highest_block(&id), Some(BlockIndex(highest)));
+        let kept = claims::of(&id, BlockIndex(41)).is_some();
+        assert_eq!(kept, length == 42);
     }
+}
+
+/// A lie about one block does not set the others free.
+#[test]
+fn attack_40_a_refresh_after_an_absurd_block_keeps_the_claims_of_real_ones() {
+    use crate::storage::{claims, payments};
+    let (runtime, id) = set_up();
+    describe(&runtime, 10_000);
+    run(add(&runtime, id)).unwrap();
+    payments::tests::settled_in(id, 7);
+    let (real, absurd) = (BlockIndex(7), BlockIndex(1_132));
+    let claimant = claims::of(&id, real);
+    assert!(claimant.is_some());
+    claims::take(&id, absurd, Claimant::Payment(1), runtime.now());
+    describe(&runtime, 10_000);
+    runtime.will_reply(Log {
+        log_length: Nat::from(20u8),
+        blocks: vec![],
+        archived_blocks: vec![],
+    });
+    run(add(&runtime, id)).unwrap();
+    assert_eq!(claims::of(&id, real), claimant);
+    assert_eq!(claims::of(&id, absurd), None);
+    assert_eq!(claims::highest_block(&id), Some(BlockIndex(19)));
 }
 
 #[test]

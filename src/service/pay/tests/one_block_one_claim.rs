@@ -146,6 +146,25 @@ fn attack_40_the_block_of_a_refund_or_a_withdrawal_is_not_believed() {
     ));
 }
 
+/// The ledger named an absurd block, and a controller added it again.
+#[test]
+fn attack_40_claims_outlive_a_lie_that_was_forgotten() {
+    let shop = shop();
+    shop.sold(1, 7);
+    shop.will(duplicate(916));
+    paid(shop.settle(&shop.request(1, 1)));
+    storage::claims::shorten(&ledger(0).id, 20);
+    let request = shop.request(2, 2);
+    shop.will(duplicate(7));
+    assert!(is_pending(&shop.settle(&request)));
+    assert!(is_implausible(&shop.state(&request)));
+    shop.will(block(20));
+    assert_eq!(
+        paid(shop.settle(&shop.request(2, 3))).tx,
+        TxRef::Block(BlockIndex(20))
+    );
+}
+
 #[test]
 fn attack_40_claims_outlive_an_upgrade() {
     let shop = shop();
