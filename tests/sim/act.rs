@@ -153,10 +153,7 @@ impl World {
                 let id = self.ledgers[ledger % self.ledgers.len()].id;
                 self.admin(controller(), "ledger_enable", (id, *enabled))
             }
-            Step::LedgerAdd { ledger } => {
-                let id = self.ledgers[ledger % self.ledgers.len()].id;
-                self.admin(controller(), "ledger_add", (id,))
-            }
+            Step::LedgerAdd { ledger } => self.add_again(ledger % self.ledgers.len()),
             Step::Operator { add } => {
                 let method = if *add {
                     "operator_add"
@@ -311,6 +308,17 @@ impl World {
         let arg = candid::encode_args(args).expect("Candid");
         self.send(sender, method, arg, What::Admin);
         self.settle_down(Send::AndWait)
+    }
+
+    /// A controller adds a ledger that is known.
+    pub fn add_again(&mut self, ledger: usize) -> Checked {
+        let model = &mut self.ledgers[ledger];
+        if model.lied {
+            let length = model.chain.blocks.len() as u64;
+            model.forgotten = Some(model.forgotten.unwrap_or(length).min(length));
+        }
+        let id = model.id;
+        self.admin(controller(), "ledger_add", (id,))
     }
 
     pub fn put_route(&mut self, route: usize) -> Checked {

@@ -61,15 +61,26 @@ impl Status {
         }
     }
 
-    /// Every block that is booked for it.
-    pub fn blocks(&self) -> Vec<u64> {
-        let refund = match self {
+    /// Every block that is booked for it, and since when.
+    pub fn booked(&self) -> Vec<(u64, u64)> {
+        let settled = match self {
+            Status::Settled { settled_at, .. }
+            | Status::Delivered { settled_at, .. }
+            | Status::Refunding { settled_at, .. }
+            | Status::Refunded { settled_at, .. } => self.block().map(|block| (block, *settled_at)),
+            Status::Settling | Status::Unknown { .. } | Status::Failed { .. } => None,
+        };
+        let refunded = match self {
             Status::Refunded {
-                refund_block_index, ..
-            } => u64::try_from(&refund_block_index.0).ok(),
+                refund_block_index,
+                refunded_at,
+                ..
+            } => u64::try_from(&refund_block_index.0)
+                .ok()
+                .map(|block| (block, *refunded_at)),
             _ => None,
         };
-        self.block().into_iter().chain(refund).collect()
+        settled.into_iter().chain(refunded).collect()
     }
 
     /// Whether nobody knows yet.

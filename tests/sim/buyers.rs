@@ -238,7 +238,7 @@ impl World {
                     5_000
                 };
                 self.play(&Step::LedgerFee { ledger, fee })?;
-                self.admin(controller(), "ledger_add", (id,))?;
+                self.add_again(ledger)?;
                 self.present(auth, 1, Send::AndWait)
             }
         }

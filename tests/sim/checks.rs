@@ -6,7 +6,7 @@ use crate::{
     world::{Checked, WITH_MONEY, What, World, violation},
 };
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How far a ledger's clock goes wrong.
 const MAX_SKEW_SECONDS: u64 = 120;
@@ -202,13 +202,9 @@ impl World {
 
     /// The books say what the ledgers show, and take nothing back.
     fn check_books(&mut self, books: &[Payment], all_read: bool) -> Checked {
-        let (mut seen, mut blocks) = (BTreeSet::new(), BTreeSet::new());
+        self.check_blocks(books, all_read)?;
+        let mut seen = BTreeSet::new();
         for payment in books {
-            for block in payment.status.blocks() {
-                if !blocks.insert((payment.ledger, block)) {
-                    return violation("one block, booked twice", format!("{payment:?}"));
-                }
-            }
             let Some(auth) = self.by_id.get(payment.id.as_slice()).copied() else {
                 return violation("a payment nobody signed", format!("{payment:?}"));
             };
@@ -228,6 +224,40 @@ impl World {
             }
             if auth.block.is_some() {
                 return violation("paid and forgotten", id.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// No block is booked for two. Of what a ledger lied about, the block is booked again for the transfer that is in
+    /// it; and for any, if the ledger was added again when it did not have that block.
+    fn check_blocks(&self, books: &[Payment], all_read: bool) -> Checked {
+        let booked = books.iter().flat_map(|payment| {
+            let booked = payment.status.booked().into_iter();
+            booked.map(move |(block, at)| (at, block, payment))
+        });
+        let mut booked: Vec<_> = booked.collect();
+        booked.sort_by_key(|(at, ..)| *at);
+        let mut true_ones = BTreeMap::new();
+        for (_, block, payment) in booked {
+            let auth = self.by_id.get(payment.id.as_slice());
+            let is_true = auth.is_some_and(|auth| {
+                let auth = &self.auths[*auth];
+                [auth.block, auth.refund].contains(&Some(block))
+            });
+            let before = true_ones.insert((payment.ledger, block), is_true);
+            let Some(was_true) = before else {
+                continue;
+            };
+            let mut lied = self.ledgers.iter().filter(|ledger| ledger.lied);
+            let excused = lied
+                .find(|ledger| ledger.id == payment.ledger)
+                .is_some_and(|ledger| {
+                    let forgotten = ledger.forgotten.is_some_and(|from| block >= from);
+                    !all_read || (!was_true && (is_true || forgotten))
+                });
+            if !excused {
+                return violation("one block, booked twice", format!("{payment:?}"));
             }
         }
         Ok(())

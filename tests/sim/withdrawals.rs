@@ -97,8 +97,7 @@ impl World {
         let second = self.new_withdrawal(ledger, from, amount, Some(now));
         self.ask_to_withdraw(second)?;
         self.play(&Step::LedgerFee { ledger, fee })?;
-        let id = self.ledgers[ledger].id;
-        self.admin(controller(), "ledger_add", (id,))?;
+        self.add_again(ledger)?;
         self.check()?;
         self.count_repetition(first);
         self.ask_to_withdraw(first)

@@ -49,6 +49,8 @@ pub struct LedgerModel {
     pub frozen: bool,
     /// It may have told something that is not so.
     pub lied: bool,
+    /// It was added again after it lied: what it named of this block and those after it may be forgotten.
+    pub forgotten: Option<u64>,
     /// Where its old blocks are.
     pub archive: Option<Principal>,
     pub archive_stopped: bool,
@@ -218,6 +220,7 @@ impl World {
             stopped: false,
             frozen: false,
             lied: false,
+            forgotten: None,
             archive: None,
             archive_stopped: false,
             holds_by_time: false,
