@@ -38,7 +38,7 @@ pub fn retry<R: Runtime>(runtime: &R, key: &ClaimKey) -> Result<Asked, RecordErr
 /// Asks the ledger once more for a payment that is unknown, for nobody who waits: if the money moved, the
 /// payment is settled, and what was bought waits for its payer.
 ///
-/// The caller makes sure that the ledger may be asked at all ([`may_ask`]). A call that cannot be made now is
+/// The caller makes sure that the ledger may be asked at all ([`known::may_ask`]). A call that cannot be made now is
 /// put off. Returns the payment as it is
 /// then.
 pub async fn ask_again<R: Runtime>(runtime: &R, key: ClaimKey) -> Result<Payment, RecordError> {
