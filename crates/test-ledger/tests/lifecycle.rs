@@ -16,9 +16,7 @@ use test_ledger::testing::LedgerInit;
 
 fn upgrade(ledger: &Pocket, args: Option<UpgradeArgs>) -> Result<(), RejectResponse> {
     let arg = candid::encode_one(LedgerArg::Upgrade(args)).expect("encodes");
-    ledger
-        .pic
-        .upgrade_canister(ledger.id, own_wasm(), arg, None)
+    ledger.upgrade(arg)
 }
 
 /// The message of a refused installation.
@@ -118,10 +116,7 @@ fn should_refuse_upgrades_it_cannot_honour() {
         assert!(reject.reject_message.contains(field), "{reject:?}");
     }
     let init = LedgerInit::icp(minter()).encode();
-    let reject = ledger
-        .pic
-        .upgrade_canister(ledger.id, own_wasm(), init, None);
-    assert!(reject.is_err());
+    assert!(ledger.upgrade(init).is_err());
     assert_eq!(ledger.balance(payer()), FUNDS);
 }
 

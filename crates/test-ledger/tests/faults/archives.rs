@@ -2,7 +2,6 @@ use super::*;
 use icrc_ledger_types::icrc::generic_value::ICRC3Value;
 use icrc_ledger_types::icrc3::archive::{GetArchivesArgs, ICRC3ArchiveInfo};
 use icrc_ledger_types::icrc3::blocks::{BlockWithId, GetBlocksRequest, GetBlocksResult};
-use support::pocket::own_wasm;
 use test_ledger::testing::{LedgerInit, decode_moved, log_reply, move_to_archive};
 
 /// A ledger of `blocks` blocks.
@@ -115,13 +114,7 @@ fn should_keep_one_log_over_two_archives() {
         ledger.update(payer(), "icrc1_transfer", (transfer_arg(merchant(), 1),));
     assert_eq!(sent, Ok(Nat::from(130_u8)));
     ledger
-        .pic
-        .upgrade_canister(
-            ledger.id,
-            own_wasm(),
-            candid::encode_args(()).unwrap(),
-            None,
-        )
+        .upgrade(candid::encode_args(()).unwrap())
         .expect("an upgrade");
     let after = whole_log(&ledger);
     assert_eq!(after.len(), 131);

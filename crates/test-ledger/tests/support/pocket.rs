@@ -10,7 +10,7 @@ use icrc_ledger_types::icrc2::allowance::{Allowance, AllowanceArgs};
 use icrc_ledger_types::icrc2::approve::{ApproveArgs, ApproveError};
 use icrc_ledger_types::icrc2::transfer_from::{TransferFromArgs, TransferFromError};
 use icrc_ledger_types::icrc3::blocks::{GetBlocksRequest, GetBlocksResult};
-use pocket_ic::{PocketIc, PocketIcBuilder, RejectResponse};
+use pocket_ic::{ErrorCode, PocketIc, PocketIcBuilder, RejectResponse};
 use serde::de::DeserializeOwned;
 use test_ledger::testing::{Fault, FaultStatus, LedgerInit, decode_queued, queue_fault};
 
@@ -76,6 +76,22 @@ pub struct Pocket {
 }
 
 impl Pocket {
+    /// Upgrades the ledger, when the server has room again for the instructions of an installation.
+    pub fn upgrade(&self, arg: Vec<u8>) -> Result<(), RejectResponse> {
+        for _ in 0..100 {
+            match self
+                .pic
+                .upgrade_canister(self.id, own_wasm(), arg.clone(), None)
+            {
+                Err(reject) if reject.error_code == ErrorCode::CanisterInstallCodeRateLimited => {
+                    self.pic.tick();
+                }
+                done => return done,
+            }
+        }
+        panic!("installing is rate limited for good");
+    }
+
     /// A ckUSDC-like ledger that honours the test interface if it is ours.
     pub fn new() -> Self {
         let init = LedgerInit::ckusdc(minter()).balance(payer(), FUNDS);
