@@ -2,6 +2,7 @@ use super::*;
 use icrc_ledger_types::icrc::generic_value::ICRC3Value;
 use icrc_ledger_types::icrc3::archive::{GetArchivesArgs, ICRC3ArchiveInfo};
 use icrc_ledger_types::icrc3::blocks::{BlockWithId, GetBlocksRequest, GetBlocksResult};
+use support::pocket::own_wasm;
 use test_ledger::testing::{LedgerInit, decode_moved, log_reply, move_to_archive};
 
 /// A ledger of `blocks` blocks.
