@@ -62,13 +62,7 @@ fn certified_data_may_be_set_while_installing_and_upgrading() {
     let canister = Canister::empty(&pic);
     pic.install_canister(canister.id, torture_wasm(), encode(&[set(MARK)]), None);
     assert!(holds(&canister, MARK));
-    pic.upgrade_canister(
-        canister.id,
-        torture_wasm(),
-        encode(&[set(b"upgraded")]),
-        None,
-    )
-    .expect("upgraded");
+    crate::upgrade_with(&pic, canister.id, &encode(&[set(b"upgraded")]));
     assert!(holds(&canister, b"upgraded"));
 }
 

@@ -36,3 +36,18 @@ mod system_calls;
 mod timers;
 mod versions;
 mod wild_modules;
+
+/// Upgrades to the same code, when the server has room again for the instructions of an installation.
+fn upgrade_with(pic: &pocket_ic::PocketIc, id: candid::Principal, arg: &[u8]) {
+    for _ in 0..100 {
+        match pic.upgrade_canister(id, support::torture_wasm(), arg.to_vec(), None) {
+            Err(reject)
+                if reject.error_code == pocket_ic::ErrorCode::CanisterInstallCodeRateLimited =>
+            {
+                pic.tick();
+            }
+            done => return done.expect("upgraded"),
+        }
+    }
+    panic!("installing is rate limited for good");
+}

@@ -121,8 +121,7 @@ fn post_upgrade_may_set_timers_again() {
     let pic = one_subnet();
     let canister = Canister::torture(&pic);
     let arg = torture::program::encode(&[Op::After(10 * SECOND, note("x"))]);
-    pic.upgrade_canister(canister.id, torture_wasm(), arg, None)
-        .expect("upgraded");
+    crate::upgrade_with(&pic, canister.id, &arg);
     pass(&pic, 10);
     assert_eq!(fired(&canister), 1);
 }
