@@ -70,7 +70,7 @@ fn is<T: Arguments>(argument: &[u8]) -> bool {
 /// Whether the argument names a ledger that may be asked for its fee now.
 fn is_to_be_asked<R: Runtime>(runtime: &R, argument: &[u8]) -> bool {
     arguments::read(argument, arguments::UPDATE).is_ok_and(|(id,)| {
-        storage::ledgers::get(&id).is_some() && storage::fees::may_ask(&id, runtime.now())
+        storage::ledgers::get(&id).is_some() && storage::fees::may_query(&id, runtime.now())
     })
 }
 

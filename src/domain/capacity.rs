@@ -225,7 +225,7 @@ pub enum NoCapacity {
     Places,
     /// The books have reached `max_payments`.
     #[error("no new payments: the books are full")]
-    Books,
+    Settled,
     /// Too many payments are open.
     #[error("too many payments are under way, try again later")]
     Open,
@@ -301,7 +301,7 @@ fn check_public(
     // What has lapsed may come into the books, too.
     let unsettled = load.open.saturating_add(load.lapsed);
     if load.settled.saturating_add(unsettled) >= limits.max_payments {
-        return Err(NoCapacity::Books);
+        return Err(NoCapacity::Settled);
     }
     if load.open >= MAX_OPEN {
         return Err(NoCapacity::Open);

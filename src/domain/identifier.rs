@@ -1,7 +1,7 @@
 //! The x402 extension `payment-identifier`: a name that a client gives to a purchase, so that asking for
 //! it again, even with a payment signed anew, does not buy twice.
 
-use crate::types::{PaymentName, RouteKey};
+use crate::types::{IdentifierKey, RouteKey};
 use candid::Principal;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -78,14 +78,14 @@ fn is_identifier(text: &str) -> bool {
 
 /// Under which name a purchase is known: one identifier names one purchase of one route by one payer. Nobody else's
 /// payment, funded or not, can take it.
-pub fn name(route: &RouteKey, payer: &Principal, id: &str) -> PaymentName {
+pub fn key(route: &RouteKey, payer: &Principal, id: &str) -> IdentifierKey {
     let mut hash = Sha256::new();
     let route = [route.method.as_str().as_bytes(), route.path.as_bytes()];
     for part in [route[0], route[1], payer.as_slice(), id.as_bytes()] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    PaymentName::from(<[u8; 32]>::from(hash.finalize()))
+    IdentifierKey::from(<[u8; 32]>::from(hash.finalize()))
 }
 
 #[cfg(test)]
@@ -155,19 +155,16 @@ mod tests {
     fn names_differ_by_route_payer_and_identifier() {
         let route = |method, path: &str| RouteKey::new(method, path);
         let me = Principal::from_slice(&[1]);
-        let one = name(&route(Method::Get, "/a"), &me, "0123456789abcdef");
-        assert_eq!(
-            one,
-            name(&route(Method::Get, "/a"), &me, "0123456789abcdef")
-        );
+        let one = key(&route(Method::Get, "/a"), &me, "0123456789abcdef");
+        assert_eq!(one, key(&route(Method::Get, "/a"), &me, "0123456789abcdef"));
         let other = Principal::from_slice(&[2]);
         let longer = Principal::from_slice(b"\x010");
         for other in [
-            name(&route(Method::Post, "/a"), &me, "0123456789abcdef"),
-            name(&route(Method::Get, "/a0"), &me, "123456789abcdef0"),
-            name(&route(Method::Get, "/a"), &me, "0123456789abcdeF"),
-            name(&route(Method::Get, "/a"), &other, "0123456789abcdef"),
-            name(&route(Method::Get, "/a"), &longer, "123456789abcdef0"),
+            key(&route(Method::Post, "/a"), &me, "0123456789abcdef"),
+            key(&route(Method::Get, "/a0"), &me, "123456789abcdef0"),
+            key(&route(Method::Get, "/a"), &me, "0123456789abcdeF"),
+            key(&route(Method::Get, "/a"), &other, "0123456789abcdef"),
+            key(&route(Method::Get, "/a"), &longer, "123456789abcdef0"),
         ] {
             assert_ne!(one, other);
         }

@@ -1,6 +1,6 @@
 //! Pure rules: arguments in, results out. No clock, no storage, no calls.
 
-pub mod blocklog;
+pub mod block_log;
 pub mod capacity;
 pub mod challenge;
 pub mod combination;
@@ -24,6 +24,7 @@ pub mod settlement;
 pub mod template;
 pub mod upload;
 pub mod validate;
+pub mod verdict;
 pub mod verify;
 pub mod window;
 pub mod withdrawal;

@@ -2,7 +2,7 @@
 //!
 //! Ledgers know duplicates by everything that stands in the transfer: accounts, amount, memo,
 //! `created_at_time` *and the fee*. The first four of one refund never change; the other two are what is
-//! [`Written`].
+//! [`TransferTerms`].
 //!
 //! 1. A transfer is written down before the ledger is asked: from then on it is in doubt.
 //! 2. `Ok` or `Duplicate`: the money moved. Final.
@@ -16,8 +16,7 @@
 
 use crate::{
     domain::{
-        payment::Event,
-        rail::TxRef,
+        verdict::Verdict,
         window::{DEDUP_WINDOW, FORGOTTEN},
     },
     types::{Amount, BlockIndex, PaymentId, Seconds, TimestampNs},
@@ -29,7 +28,7 @@ pub const LOCK: Seconds = Seconds(90);
 
 /// What may change between tries, as it stands in the transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct TransferTerms {
     /// `created_at_time`
     pub created_at: TimestampNs,
     /// The ledger's fee.
@@ -40,7 +39,7 @@ pub struct Written {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outgoing {
     /// The ledger was asked for this, and nothing proves yet what became of it.
-    pub doubt: Option<Written>,
+    pub doubt: Option<TransferTerms>,
     /// How often the ledger was asked.
     pub tries: u32,
     /// A try is under way until this at most.
@@ -57,44 +56,41 @@ pub enum Step {
     /// Ask the ledger for this transfer; if it is `fresh`, for the first time.
     Ask {
         /// The transfer.
-        written: Written,
+        terms: TransferTerms,
         /// Whether nothing like it was asked for before.
         fresh: bool,
     },
     /// Look for this transfer in the block log.
-    LookUp(Written),
+    LookUp(TransferTerms),
 }
 
 impl Outgoing {
     /// What to do now; `fresh` is what would be written anew.
-    pub fn step(&self, fresh: Written, now: TimestampNs) -> Step {
+    pub fn step(&self, fresh: TransferTerms, now: TimestampNs) -> Step {
         if now < self.busy_until {
             return Step::Wait(self.busy_until);
         }
         let doubt = self.doubt;
-        let Some(written) = doubt else {
-            let written = fresh;
-            return Step::Ask {
-                written,
-                fresh: true,
-            };
+        let Some(terms) = doubt else {
+            let terms = fresh;
+            return Step::Ask { terms, fresh: true };
         };
-        let forgotten = written.created_at.plus(FORGOTTEN);
-        if now <= written.created_at.plus(DEDUP_WINDOW) {
+        let forgotten = terms.created_at.plus(FORGOTTEN);
+        if now <= terms.created_at.plus(DEDUP_WINDOW) {
             Step::Ask {
-                written,
+                terms,
                 fresh: false,
             }
         } else if now <= forgotten {
             Step::Wait(TimestampNs(forgotten.0.saturating_add(1)))
         } else {
-            Step::LookUp(written)
+            Step::LookUp(terms)
         }
     }
 
     /// Journals a try or a look into the block log. It is known by its number, [`Outgoing::tries`].
-    pub fn begin(&mut self, written: Written, now: TimestampNs) {
-        self.doubt = Some(written);
+    pub fn begin(&mut self, terms: TransferTerms, now: TimestampNs) {
+        self.doubt = Some(terms);
         self.tries = self.tries.saturating_add(1);
         self.busy_until = now.plus(LOCK);
     }
@@ -104,18 +100,15 @@ impl Outgoing {
         &mut self,
         number: u32,
         fresh: bool,
-        event: &Event,
+        verdict: &Verdict,
         now: TimestampNs,
     ) -> Option<BlockIndex> {
-        if let Event::Moved {
-            tx: TxRef::Block(block),
-        } = event
-        {
-            return Some(*block);
+        if let Some(block) = verdict.block() {
+            return Some(block);
         }
         // If somebody else has asked since, this answer proves nothing about that.
         if number == self.tries {
-            if fresh && matches!(event, Event::NotMoved(_)) {
+            if fresh && matches!(verdict, Verdict::NotMoved(_)) {
                 self.doubt = None;
             }
             self.busy_until = now;
@@ -142,30 +135,33 @@ pub fn refund_memo(id: &PaymentId) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::payment::{Doubt, Failure, FailureKind};
+    use crate::domain::{
+        payment::{Doubt, Failure, FailureKind},
+        rail::TxRef,
+    };
 
     const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
 
-    fn written(at: TimestampNs, fee: u128) -> Written {
-        Written {
+    fn terms(at: TimestampNs, fee: u128) -> TransferTerms {
+        TransferTerms {
             created_at: at,
             fee: Amount(fee),
         }
     }
 
-    fn refused() -> Event {
-        Event::NotMoved(Failure {
+    fn refused() -> Verdict {
+        Verdict::NotMoved(Failure {
             kind: FailureKind::FeeChanged,
             message: "no".into(),
         })
     }
 
     /// Asks for what is due at `now`, with this fee if it may.
-    fn ask(outgoing: &mut Outgoing, fee: u128, now: TimestampNs) -> (Written, bool, u32) {
-        match outgoing.step(written(now, fee), now) {
-            Step::Ask { written, fresh } => {
-                outgoing.begin(written, now);
-                (written, fresh, outgoing.tries)
+    fn ask(outgoing: &mut Outgoing, fee: u128, now: TimestampNs) -> (TransferTerms, bool, u32) {
+        match outgoing.step(terms(now, fee), now) {
+            Step::Ask { terms, fresh } => {
+                outgoing.begin(terms, now);
+                (terms, fresh, outgoing.tries)
             }
             other => panic!("expected to ask, got {other:?}"),
         }
@@ -175,12 +171,12 @@ mod tests {
     fn a_refused_first_try_is_written_anew() {
         let mut refund = Outgoing::default();
         let (first, fresh, number) = ask(&mut refund, 10, NOW);
-        assert_eq!((first, fresh), (written(NOW, 10), true));
+        assert_eq!((first, fresh), (terms(NOW, 10), true));
         let later = NOW.plus(Seconds(1));
         assert_eq!(refund.end(number, fresh, &refused(), later), None);
         assert_eq!(refund.doubt, None);
         let (second, fresh, _) = ask(&mut refund, 20, later);
-        assert_eq!((second, fresh), (written(later, 20), true));
+        assert_eq!((second, fresh), (terms(later, 20), true));
     }
 
     /// A ledger whose fee changed says so before it looks for duplicates.
@@ -188,7 +184,7 @@ mod tests {
     fn a_refusal_after_an_unclear_answer_does_not_rewrite_the_transfer() {
         let mut refund = Outgoing::default();
         let (first, fresh, number) = ask(&mut refund, 10, NOW);
-        refund.end(number, fresh, &Event::InDoubt(Doubt::Reject), NOW);
+        refund.end(number, fresh, &Verdict::InDoubt(Doubt::Reject), NOW);
         for _ in 0..5 {
             let at = NOW.plus(Seconds(60));
             let (again, fresh, number) = ask(&mut refund, 20, at);
@@ -204,7 +200,7 @@ mod tests {
         let (_, fresh, first) = ask(&mut refund, 10, NOW);
         let later = NOW.plus(LOCK);
         assert_eq!(
-            refund.step(written(NOW, 10), NOW.plus(Seconds(89))),
+            refund.step(terms(NOW, 10), NOW.plus(Seconds(89))),
             Step::Wait(later)
         );
         let before = {
@@ -215,14 +211,7 @@ mod tests {
         assert_eq!(refund, before, "the second try is still in doubt");
         let block = BlockIndex(7);
         assert_eq!(
-            refund.end(
-                first,
-                fresh,
-                &Event::Moved {
-                    tx: TxRef::Block(block)
-                },
-                later
-            ),
+            refund.end(first, fresh, &Verdict::Moved(TxRef::Block(block)), later),
             Some(block)
         );
     }
@@ -231,7 +220,7 @@ mod tests {
     fn what_is_in_doubt_is_looked_up_before_it_is_written_anew() {
         let mut refund = Outgoing::default();
         let (first, ..) = ask(&mut refund, 10, NOW);
-        let step = |refund: &Outgoing, at: TimestampNs| refund.step(written(at, 20), at);
+        let step = |refund: &Outgoing, at: TimestampNs| refund.step(terms(at, 20), at);
         let last = NOW.plus(DEDUP_WINDOW);
         assert!(matches!(
             step(&refund, last),
@@ -247,7 +236,7 @@ mod tests {
         assert_eq!(step(&refund, just_after), Step::LookUp(first));
         refund.never_made(just_after);
         let (second, fresh, _) = ask(&mut refund, 20, just_after);
-        assert_eq!((second, fresh), (written(just_after, 20), true));
+        assert_eq!((second, fresh), (terms(just_after, 20), true));
     }
 
     #[test]

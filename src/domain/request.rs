@@ -6,7 +6,9 @@ use crate::{
         purchase::Purchase,
         verify::Refusal,
     },
-    types::{Account, ClaimKey, Fingerprint, PaymentId, PaymentName, Proof, RouteKey},
+    types::{
+        Account, AuthorizationDigest, ClaimKey, Fingerprint, IdentifierKey, PaymentId, RouteKey,
+    },
 };
 use sha2::{Digest, Sha256};
 use x402_icp::{Code, decode::DecodedPayment};
@@ -23,12 +25,12 @@ pub struct PaymentRequest {
     /// SHA-256 over everything of the request that the answer depends on.
     pub fingerprint: [u8; 32],
     /// The identifier that comes to stand for this payment when it is journalled.
-    pub name: Option<PaymentName>,
+    pub identifier: Option<IdentifierKey>,
 }
 
 /// What a payer gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Goods {
+pub struct Resource {
     /// The MIME type of the body.
     pub mime_type: String,
     /// The body.
@@ -43,7 +45,7 @@ pub enum PayOutcome {
         /// Proof of it.
         receipt: Receipt,
         /// What was bought.
-        goods: Goods,
+        resource: Resource,
     },
     /// Verification failed. Nothing was stored, nothing moved.
     Refused(Refusal),
@@ -95,7 +97,7 @@ pub fn claim_key(payment: &DecodedPayment) -> ClaimKey {
 /// Of a signature of 64 bytes only the first half counts (`R`, or `r`), which is another one in each
 /// signature. The second half has two good forms on some curves, and who changes the one into the other
 /// must not be able to make the payer's own repetition look like somebody else's.
-pub fn proof(payment: &DecodedPayment) -> Proof {
+pub fn authorization_digest(payment: &DecodedPayment) -> AuthorizationDigest {
     let authorization = &payment.authorization;
     let signature = match authorization.signature.as_slice() {
         both if both.len() == 64 => &both[..32],
@@ -107,5 +109,5 @@ pub fn proof(payment: &DecodedPayment) -> Proof {
         .chain_update(signature)
         .finalize()
         .into();
-    Proof::from(hash)
+    AuthorizationDigest::from(hash)
 }

@@ -3,8 +3,9 @@
 use crate::{
     domain::{
         ledger,
-        payment::{Doubt, Event, Failure, FailureKind, Payment, message},
-        rail::TxRef,
+        payment::{Doubt, Failure, FailureKind, Payment, message},
+        rail::{Rail, TxRef},
+        verdict::Verdict,
     },
     types::{Account, Amount, BlockIndex, TimestampNs},
 };
@@ -51,12 +52,12 @@ impl fmt::Display for Claimant {
 
 /// What an answer proves about a transfer of `asker` if the block that it names is already known to show that of
 /// `claimed`: nothing, unless both are the same.
-pub fn unless_claimed(event: Event, claimed: Option<Claimant>, asker: Claimant) -> Event {
-    match event {
-        Event::Moved { .. } if claimed.is_some_and(|claimant| claimant != asker) => {
-            Event::InDoubt(Doubt::ImplausibleBlock)
+pub fn unless_claimed(verdict: Verdict, claimed: Option<Claimant>, asker: Claimant) -> Verdict {
+    match verdict {
+        Verdict::Moved(_) if claimed.is_some_and(|claimant| claimant != asker) => {
+            Verdict::InDoubt(Doubt::ImplausibleBlock)
         }
-        event => event,
+        verdict => verdict,
     }
 }
 
@@ -76,11 +77,11 @@ pub enum CallOutcome {
     },
 }
 
-/// What an answer proves, and what else it tells.
+/// What the end of a call proves, and what it tells of the ledger's fee.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// What happens to the payment.
-    pub event: Event,
+pub struct Judgement {
+    /// Whether the money moved.
+    pub verdict: Verdict,
     /// The ledger's fee, where the ledger said that ours is wrong.
     pub fee: Option<Amount>,
     /// Whether the ledger refused in a way that another fee would explain, without naming one that can be
@@ -89,35 +90,49 @@ pub struct Verdict {
     pub fee_in_doubt: bool,
 }
 
-impl Verdict {
-    fn plain(event: Event) -> Self {
-        Verdict {
-            event,
+impl Judgement {
+    fn plain(verdict: Verdict) -> Self {
+        Judgement {
+            verdict,
             fee: None,
             fee_in_doubt: false,
         }
     }
 
-    fn fee_in_doubt(event: Event) -> Self {
-        Verdict {
+    fn fee_in_doubt(verdict: Verdict) -> Self {
+        Judgement {
             fee_in_doubt: true,
-            ..Verdict::plain(event)
+            ..Judgement::plain(verdict)
         }
     }
 }
 
-/// The encoded argument of the call. The same payment makes the same argument in every try: the ledger
-/// knows duplicates by it.
-pub fn argument(payment: &Payment) -> Vec<u8> {
-    encode(&TransferFromArgs {
-        spender_subaccount: None,
-        from: payment.from,
-        to: payment.to,
-        amount: payment.amount.0.into(),
-        fee: Some(payment.fee.0.into()),
-        memo: Some(Memo::from(payment.id.0.to_vec())),
-        created_at_time: Some(payment.created_at.0),
-    })
+/// How a verified payment is settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// The canister takes the money with one call of the ledger, [`METHOD`], whose outcome [`judge`] reads.
+    Pull {
+        /// The encoded argument. The same payment makes the same argument in every try: the ledger knows duplicates
+        /// by it.
+        argument: Vec<u8>,
+    },
+}
+
+/// What the payment's rail needs.
+pub fn plan(payment: &Payment) -> Plan {
+    match payment.rail {
+        Rail::Icrc2 => Plan::Pull {
+            argument: encode(&TransferFromArgs {
+                spender_subaccount: None,
+                from: payment.from,
+                to: payment.to,
+                amount: payment.amount.0.into(),
+                fee: Some(payment.fee.0.into()),
+                memo: Some(Memo::from(payment.id.0.to_vec())),
+                created_at_time: Some(payment.created_at.0),
+            }),
+        },
+    }
 }
 
 fn encode(argument: &impl CandidType) -> Vec<u8> {
@@ -162,7 +177,7 @@ pub fn balance_argument(account: &Account) -> Vec<u8> {
 }
 
 #[derive(CandidType, Deserialize)]
-enum Answer {
+enum TransferReply {
     Ok(Nat),
     Err(TransferFromError),
 }
@@ -180,16 +195,16 @@ enum Answer {
 /// `known_block` is the highest block that this ledger had named when the call was made: `Ok` with a
 /// block that is not above it names somebody else's transfer. Whether the block is known to show another transfer
 /// of ours is not looked at here ([`unless_claimed`]).
-pub fn judge(outcome: &CallOutcome, known_block: Option<BlockIndex>) -> Verdict {
-    let plain = Verdict::plain;
+pub fn judge(outcome: &CallOutcome, known_block: Option<BlockIndex>) -> Judgement {
+    let plain = Judgement::plain;
     match outcome {
         CallOutcome::Reply(reply) => judge_reply(reply, known_block),
         CallOutcome::NotSent(problem) => plain(unavailable(problem.clone())),
         CallOutcome::Rejected { code, message } if did_not_run(*code) => plain(unavailable(
             format!("the ledger cannot be reached: {message}"),
         )),
-        CallOutcome::Rejected { code: 4..=5, .. } => plain(Event::InDoubt(Doubt::LedgerError)),
-        CallOutcome::Rejected { .. } => plain(Event::InDoubt(Doubt::Reject)),
+        CallOutcome::Rejected { code: 4..=5, .. } => plain(Verdict::InDoubt(Doubt::LedgerError)),
+        CallOutcome::Rejected { .. } => plain(Verdict::InDoubt(Doubt::Reject)),
     }
 }
 
@@ -198,33 +213,31 @@ fn did_not_run(code: u32) -> bool {
     matches!(code, 1..=3)
 }
 
-fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>) -> Verdict {
-    let plain = Verdict::plain;
-    let fresh = |event| match event {
-        Event::Moved {
-            tx: TxRef::Block(block),
-        } if known_block.is_some_and(|known| block <= known) => {
-            Event::InDoubt(Doubt::ImplausibleBlock)
+fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>) -> Judgement {
+    let plain = Judgement::plain;
+    let fresh = |verdict| match verdict {
+        Verdict::Moved(TxRef::Block(block)) if known_block.is_some_and(|known| block <= known) => {
+            Verdict::InDoubt(Doubt::ImplausibleBlock)
         }
-        event => event,
+        verdict => verdict,
     };
     match decode(reply) {
-        Some(Answer::Ok(index)) => plain(fresh(moved(&index))),
-        Some(Answer::Err(error)) => match error {
+        Some(TransferReply::Ok(index)) => plain(fresh(moved(&index))),
+        Some(TransferReply::Err(error)) => match error {
             TransferFromError::Duplicate { duplicate_of } => plain(moved(&duplicate_of)),
             TransferFromError::BadFee { expected_fee } => {
                 let fee = ledger::fee(&expected_fee);
-                Verdict {
-                    event: failed(FailureKind::FeeChanged, "the ledger's fee has changed"),
+                Judgement {
+                    verdict: failed(FailureKind::FeeChanged, "the ledger's fee has changed"),
                     fee,
                     fee_in_doubt: fee.is_none_or(|fee| fee.0 == 0),
                 }
             }
-            TransferFromError::InsufficientFunds { .. } => Verdict::fee_in_doubt(failed(
+            TransferFromError::InsufficientFunds { .. } => Judgement::fee_in_doubt(failed(
                 FailureKind::InsufficientFunds,
                 "the balance does not cover the amount and the ledger's fee",
             )),
-            TransferFromError::InsufficientAllowance { .. } => Verdict::fee_in_doubt(failed(
+            TransferFromError::InsufficientAllowance { .. } => Judgement::fee_in_doubt(failed(
                 FailureKind::InsufficientAllowance,
                 "the allowance does not cover the amount and the ledger's fee",
             )),
@@ -241,15 +254,15 @@ fn judge_reply(reply: &[u8], known_block: Option<BlockIndex>) -> Verdict {
                 plain(unavailable("the ledger is temporarily unavailable"))
             }
             TransferFromError::GenericError { message, .. } => {
-                Verdict::fee_in_doubt(unavailable(format!("the ledger says: {message}")))
+                Judgement::fee_in_doubt(unavailable(format!("the ledger says: {message}")))
             }
         },
-        None => plain(Event::InDoubt(Doubt::UnreadableReply)),
+        None => plain(Verdict::InDoubt(Doubt::UnreadableReply)),
     }
 }
 
 /// Reads a reply, with bounds on its size and on the work.
-fn decode(reply: &[u8]) -> Option<Answer> {
+fn decode(reply: &[u8]) -> Option<TransferReply> {
     if reply.len() > MAX_REPLY_BYTES {
         return None;
     }
@@ -261,23 +274,21 @@ fn decode(reply: &[u8]) -> Option<Answer> {
 }
 
 /// A block index that is no sensible number proves nothing either.
-fn moved(index: &Nat) -> Event {
+fn moved(index: &Nat) -> Verdict {
     match u64::try_from(&index.0) {
-        Ok(block) => Event::Moved {
-            tx: TxRef::Block(BlockIndex(block)),
-        },
-        Err(_) => Event::InDoubt(Doubt::UnreadableReply),
+        Ok(block) => Verdict::Moved(TxRef::Block(BlockIndex(block))),
+        Err(_) => Verdict::InDoubt(Doubt::UnreadableReply),
     }
 }
 
-fn failed(kind: FailureKind, text: impl Into<String>) -> Event {
-    Event::NotMoved(Failure {
+fn failed(kind: FailureKind, text: impl Into<String>) -> Verdict {
+    Verdict::NotMoved(Failure {
         kind,
         message: message(text),
     })
 }
 
-fn unavailable(text: impl Into<String>) -> Event {
+fn unavailable(text: impl Into<String>) -> Verdict {
     failed(FailureKind::LedgerUnavailable, text)
 }
 

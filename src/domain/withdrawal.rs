@@ -6,8 +6,8 @@
 
 use crate::{
     domain::{
-        outgoing::{Outgoing, Written},
-        payment::Event,
+        outgoing::{Outgoing, TransferTerms},
+        verdict::Verdict,
         window::{DEDUP_WINDOW, FORGOTTEN},
     },
     types::{Account, Amount, BlockIndex, TimestampNs},
@@ -43,7 +43,7 @@ pub enum Standing {
     /// Nothing was moved: it may be asked for as for the first time, with the present fee.
     Refused,
     /// Nobody knows: this same transfer may be asked for again.
-    InDoubt(Written),
+    InDoubt(TransferTerms),
     /// Nobody knows, and nobody may ask now: a try is under way, or the ledger is about to forget.
     Busy,
 }
@@ -66,8 +66,8 @@ impl Withdrawal {
         match (self.block, self.outgoing.doubt) {
             (Some(block), _) => Standing::Made(block),
             (None, None) => Standing::Refused,
-            (None, Some(written)) if now >= self.outgoing.busy_until && is_fresh(written, now) => {
-                Standing::InDoubt(written)
+            (None, Some(terms)) if now >= self.outgoing.busy_until && is_fresh(terms, now) => {
+                Standing::InDoubt(terms)
             }
             (None, Some(_)) => Standing::Busy,
         }
@@ -75,24 +75,24 @@ impl Withdrawal {
 
     /// Takes in how the try with this number ended; `fresh`: no try before it may have moved anything. Who knows the
     /// block learns nothing more.
-    pub fn end(&mut self, number: u32, fresh: bool, event: &Event, now: TimestampNs) {
+    pub fn end(&mut self, number: u32, fresh: bool, verdict: &Verdict, now: TimestampNs) {
         if self.block.is_none() {
-            self.block = self.outgoing.end(number, fresh, event, now);
+            self.block = self.outgoing.end(number, fresh, verdict, now);
         }
     }
 
     /// What it may still take out of its account, while nobody knows whether it did: after the ledger's
     /// window it cannot any more, and what it took is missing in the balance.
     pub fn reserved(&self, now: TimestampNs) -> Option<Amount> {
-        let written = self.outgoing.doubt?;
+        let terms = self.outgoing.doubt?;
         let pending = self.block.is_none() && !is_forgotten(self.created_at, now);
-        pending.then_some(Amount(self.amount.0.saturating_add(written.fee.0)))
+        pending.then_some(Amount(self.amount.0.saturating_add(terms.fee.0)))
     }
 }
 
 /// Only so long does the ledger know that it is the same one.
-fn is_fresh(written: Written, now: TimestampNs) -> bool {
-    now <= written.created_at.plus(DEDUP_WINDOW)
+fn is_fresh(terms: TransferTerms, now: TimestampNs) -> bool {
+    now <= terms.created_at.plus(DEDUP_WINDOW)
 }
 
 /// Whether no ledger takes a transfer of this time any more.
@@ -126,15 +126,15 @@ mod tests {
         Withdrawal::new(account(1), account(2), Amount(5), NOW)
     }
 
-    fn written(fee: u128) -> Written {
-        Written {
+    fn terms(fee: u128) -> TransferTerms {
+        TransferTerms {
             created_at: NOW,
             fee: Amount(fee),
         }
     }
 
-    fn refused() -> Event {
-        Event::NotMoved(Failure {
+    fn refused() -> Verdict {
+        Verdict::NotMoved(Failure {
             kind: FailureKind::FeeChanged,
             message: "no".into(),
         })
@@ -144,15 +144,15 @@ mod tests {
     fn what_is_in_doubt_is_repeated_with_its_fee_until_the_ledger_forgets() {
         let mut known = withdrawal();
         assert_eq!(known.standing(NOW), Standing::Refused);
-        known.outgoing.begin(written(10), NOW);
+        known.outgoing.begin(terms(10), NOW);
         let later = NOW.plus(LOCK);
         assert_eq!(known.standing(NOW), Standing::Busy);
-        assert_eq!(known.standing(later), Standing::InDoubt(written(10)));
-        known.end(1, true, &Event::InDoubt(Doubt::Reject), NOW);
-        assert_eq!(known.standing(NOW), Standing::InDoubt(written(10)));
+        assert_eq!(known.standing(later), Standing::InDoubt(terms(10)));
+        known.end(1, true, &Verdict::InDoubt(Doubt::Reject), NOW);
+        assert_eq!(known.standing(NOW), Standing::InDoubt(terms(10)));
         assert_eq!(known.reserved(NOW), Some(Amount(15)));
         let end = NOW.plus(DEDUP_WINDOW);
-        assert_eq!(known.standing(end), Standing::InDoubt(written(10)));
+        assert_eq!(known.standing(end), Standing::InDoubt(terms(10)));
         let after = end.plus(Seconds(1));
         assert_eq!(known.standing(after), Standing::Busy);
         assert_eq!(known.reserved(NOW.plus(FORGOTTEN)), Some(Amount(15)));
@@ -180,7 +180,7 @@ mod tests {
         #[test]
         fn one_withdrawal_is_one_transfer(happenings in prop::collection::vec(arb_happening(), 0..60)) {
             let (mut known, mut now) = (withdrawal(), NOW);
-            let mut waiting: Vec<(u32, bool, Written)> = vec![];
+            let mut waiting: Vec<(u32, bool, TransferTerms)> = vec![];
             // What the ledger made: it knows duplicates by the fee.
             let mut made: Vec<u128> = vec![];
             for happening in happenings {
@@ -188,30 +188,30 @@ mod tests {
                 let before = known.block;
                 match happening {
                     Happening::Begin { fee } => {
-                        let (written, fresh) = match known.standing(now) {
-                            Standing::Refused => (written(fee), true),
-                            Standing::InDoubt(written) => (written, false),
+                        let (terms, fresh) = match known.standing(now) {
+                            Standing::Refused => (terms(fee), true),
+                            Standing::InDoubt(terms) => (terms, false),
                             Standing::Made(_) | Standing::Busy => continue,
                         };
-                        known.outgoing.begin(written, now);
-                        waiting.push((known.outgoing.tries, fresh, written));
+                        known.outgoing.begin(terms, now);
+                        waiting.push((known.outgoing.tries, fresh, terms));
                     }
                     Happening::Answer { of, moved } => {
                         if waiting.is_empty() {
                             continue;
                         }
-                        let (number, fresh, written) = waiting.remove(of % waiting.len());
-                        let duplicate = made.contains(&written.fee.0);
+                        let (number, fresh, terms) = waiting.remove(of % waiting.len());
+                        let duplicate = made.contains(&terms.fee.0);
                         // 0: refused without a look; 1, 2: done, and lost; 3: done.
                         if moved > 0 && !duplicate {
-                            made.push(written.fee.0);
+                            made.push(terms.fee.0);
                         }
-                        let event = match moved {
+                        let verdict = match moved {
                             0 => refused(),
-                            3 => Event::Moved { tx: TxRef::Block(BlockIndex(written.fee.0 as u64)) },
-                            _ => Event::InDoubt(Doubt::NoAnswer),
+                            3 => Verdict::Moved(TxRef::Block(BlockIndex(terms.fee.0 as u64))),
+                            _ => Verdict::InDoubt(Doubt::NoAnswer),
                         };
-                        known.end(number, fresh, &event, now);
+                        known.end(number, fresh, &verdict, now);
                     }
                 }
                 prop_assert!(made.len() <= 1, "{made:?}");

@@ -102,13 +102,13 @@ impl ScriptedRuntime {
     }
 }
 
-struct Answer<'a> {
+struct ScriptedReply<'a> {
     runtime: &'a ScriptedRuntime,
     canister: Principal,
     fixed: Option<CallOutcome>,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> ScriptedReply<'a> {
     /// Takes what the call costs. `fixed`: how it is answered, if not from the queue.
     fn begin(
         runtime: &'a ScriptedRuntime,
@@ -118,7 +118,7 @@ impl<'a> Answer<'a> {
         let left = runtime.cycles.get().0 - ScriptedRuntime::CALL_COST.0;
         runtime.cycles.set(Cycles(left));
         *runtime.waiting.borrow_mut().entry(canister).or_default() += 1;
-        Answer {
+        ScriptedReply {
             runtime,
             canister,
             fixed,
@@ -126,7 +126,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-impl Drop for Answer<'_> {
+impl Drop for ScriptedReply<'_> {
     fn drop(&mut self) {
         let back = self.runtime.cycles.get().0 + ScriptedRuntime::CALL_COST.0;
         self.runtime.cycles.set(Cycles(back));
@@ -136,7 +136,7 @@ impl Drop for Answer<'_> {
     }
 }
 
-impl Future for Answer<'_> {
+impl Future for ScriptedReply<'_> {
     type Output = CallOutcome;
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<CallOutcome> {
@@ -224,7 +224,7 @@ impl Runtime for ScriptedRuntime {
                 argument,
             });
         }
-        let call = affordable.then(|| Answer::begin(self, canister, fixed));
+        let call = affordable.then(|| ScriptedReply::begin(self, canister, fixed));
         async move {
             match call {
                 Some(call) => call.await,

@@ -11,7 +11,7 @@
 //! An upgrade forgets timers: `post_upgrade` has to ask to be woken again.
 
 use crate::{
-    domain::blocklog::MAX_ARGUMENT_BYTES,
+    domain::block_log::MAX_ARGUMENT_BYTES,
     runtime::{
         in_flight::{InFlight, timer_runs},
         with_spare,

@@ -10,7 +10,7 @@
 use crate::{
     domain::{
         ledger::{self, Ledger},
-        settlement::Verdict,
+        settlement::Judgement,
     },
     runtime::Runtime,
     service::ledgers::{self, LedgerError},
@@ -22,11 +22,11 @@ use candid::{Nat, Principal};
 const METHOD: &str = "icrc1_fee";
 
 /// Notes what a ledger's answer says of its fee. To be called before [`renew`].
-pub fn note<R: Runtime>(runtime: &R, id: &Principal, verdict: &Verdict) {
-    if let Some(fee) = verdict.fee {
+pub fn note<R: Runtime>(runtime: &R, id: &Principal, judgement: &Judgement) {
+    if let Some(fee) = judgement.fee {
         storage::ledgers::learn_fee(id, fee, runtime.now());
     }
-    if verdict.fee_in_doubt {
+    if judgement.fee_in_doubt {
         storage::fees::doubt(id);
     }
 }
@@ -34,9 +34,9 @@ pub fn note<R: Runtime>(runtime: &R, id: &Principal, verdict: &Verdict) {
 /// Asks the ledger for its fee, if there is reason to and it was not asked lately. To be called when the
 /// refusal that raised the doubt is booked.
 pub async fn renew<R: Runtime>(runtime: &R, id: &Principal) {
-    if storage::fees::is_doubted(id) && storage::fees::may_ask(id, runtime.now()) {
+    if storage::fees::is_doubted(id) && storage::fees::may_query(id, runtime.now()) {
         // Without an answer the fee stays what it was.
-        let _ = ask(runtime, id).await;
+        let _ = renew_now(runtime, id).await;
     }
 }
 
@@ -45,20 +45,20 @@ pub async fn renew<R: Runtime>(runtime: &R, id: &Principal) {
 pub async fn refresh<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, LedgerError> {
     let known = || storage::ledgers::get(&id).ok_or(LedgerError::UnknownLedger);
     known()?;
-    if storage::fees::may_ask(&id, runtime.now()) {
-        ask(runtime, &id).await?;
+    if storage::fees::may_query(&id, runtime.now()) {
+        renew_now(runtime, &id).await?;
     }
     known()
 }
 
-async fn ask<R: Runtime>(runtime: &R, id: &Principal) -> Result<(), LedgerError> {
+async fn renew_now<R: Runtime>(runtime: &R, id: &Principal) -> Result<(), LedgerError> {
     storage::fees::begin(id, runtime.now());
-    let fee: Nat = ledgers::ask(runtime, *id, METHOD, ledgers::nothing()).await?;
+    let fee: Nat = ledgers::query(runtime, *id, METHOD, ledgers::nothing()).await?;
     let problem = || LedgerError::NotALedger {
         problem: "its fee is not a sensible number".into(),
     };
     let fee = ledger::fee(&fee).ok_or_else(problem)?;
-    storage::ledgers::learn_asked_fee(id, fee, runtime.now());
+    storage::ledgers::learn_queried_fee(id, fee, runtime.now());
     Ok(())
 }
 

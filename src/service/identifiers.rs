@@ -10,14 +10,14 @@ use crate::{
     domain::{
         identifier::{self, Policy},
         payment::{Payment, State},
-        request::{PaymentRequest, claim_key, proof, same_request},
+        request::{PaymentRequest, authorization_digest, claim_key, same_request},
         route::Route,
     },
     storage::{
         self,
         identifiers::{Bound, has_room},
     },
-    types::{PaymentName, Seconds, TimestampNs},
+    types::{IdentifierKey, Seconds, TimestampNs},
 };
 
 /// How many of those that are due are looked at when a new one comes.
@@ -46,12 +46,13 @@ pub fn check(
     route: &Route,
     request: &PaymentRequest,
     now: TimestampNs,
-) -> Result<Option<PaymentName>, Rejection> {
+) -> Result<Option<IdentifierKey>, Rejection> {
     let Some(policy) = route.payment_identifier.filter(|_| !route.is_free()) else {
         return Ok(None);
     };
     let ours = bound(request);
-    let known = storage::payments::by_key(&ours.nonce).filter(|known| known.proof == ours.proof);
+    let known = storage::payments::by_key(&ours.nonce)
+        .filter(|known| known.authorization_digest == ours.authorization_digest);
     let id = match identifier::given(request.payment.payload.extensions.as_ref()) {
         Ok(Some(id)) => id,
         // Who has begun to pay gets the outcome, whatever the route wants by now.
@@ -61,8 +62,8 @@ pub fn check(
         Err(identifier::Malformed) => return Err(Rejection::Malformed),
     };
     let payer = &request.payment.authorization.from.owner;
-    let name = identifier::name(&route.key, payer, id);
-    match storage::identifiers::get(&name) {
+    let key = identifier::key(&route.key, payer, id);
+    match storage::identifiers::get(&key) {
         Some(other) if other != ours && held_until(&other, now).is_some() => {
             return Err(Rejection::Conflict);
         }
@@ -83,21 +84,21 @@ pub fn check(
         }
         None => {}
     }
-    Ok(known.is_none().then_some(name))
+    Ok(known.is_none().then_some(key))
 }
 
 /// Lets the name of a payment that has just been journalled stand for it, if it has one.
 pub(super) fn bind(request: &PaymentRequest, now: TimestampNs) {
-    if let Some(name) = request.name {
+    if let Some(key) = request.identifier {
         sweep(now);
-        storage::identifiers::put(name, bound(request), now.plus(retention()));
+        storage::identifiers::put(key, bound(request), now.plus(retention()));
     }
 }
 
 /// Lets go of the name of a payment that has just failed, unless another payment has it by now.
-pub fn release(name: &PaymentName, ours: &Bound) {
-    if storage::identifiers::get(name).as_ref() == Some(ours) {
-        storage::identifiers::remove(name);
+pub fn release(key: &IdentifierKey, ours: &Bound) {
+    if storage::identifiers::get(key).as_ref() == Some(ours) {
+        storage::identifiers::remove(key);
     }
 }
 
@@ -105,7 +106,7 @@ pub fn release(name: &PaymentName, ours: &Bound) {
 pub fn bound(request: &PaymentRequest) -> Bound {
     Bound {
         nonce: claim_key(&request.payment),
-        proof: proof(&request.payment),
+        authorization_digest: authorization_digest(&request.payment),
     }
 }
 
@@ -116,7 +117,8 @@ fn held_until(bound: &Bound, now: TimestampNs) -> Option<TimestampNs> {
         // Nobody knows what became of it.
         return Some(now.plus(retention()));
     };
-    let payment = payment.filter(|payment| payment.proof == bound.proof)?;
+    let payment =
+        payment.filter(|payment| payment.authorization_digest == bound.authorization_digest)?;
     let until = end_of(&payment)?.unwrap_or(now).plus(retention());
     (now <= until).then_some(until)
 }
@@ -136,10 +138,10 @@ fn retention() -> Seconds {
 
 /// Forgets some of those that stand for nothing any more.
 fn sweep(now: TimestampNs) {
-    for (name, bound) in storage::identifiers::due(now, SWEEP) {
+    for (key, bound) in storage::identifiers::due(now, SWEEP) {
         match held_until(&bound, now) {
-            Some(until) => storage::identifiers::put(name, bound, until),
-            None => storage::identifiers::remove(&name),
+            Some(until) => storage::identifiers::put(key, bound, until),
+            None => storage::identifiers::remove(&key),
         }
     }
 }

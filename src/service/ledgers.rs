@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{
-        blocklog,
+        block_log,
         ledger::{Description, Ledger, MAX_LEDGERS},
         roles::Unauthorized,
         settlement::CallOutcome,
@@ -65,14 +65,15 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
     if id == runtime.canister_id() {
         return Err(InvalidArgument::new("ledger", "is this canister").into());
     }
-    let standards: Vec<Standard> = ask(runtime, id, "icrc1_supported_standards", nothing()).await?;
+    let standards: Vec<Standard> =
+        query(runtime, id, "icrc1_supported_standards", nothing()).await?;
     let description = Description {
         symbol: {
             let (method, limit) = ("icrc1_symbol", MAX_SYMBOL_REPLY_BYTES);
             ask_up_to(runtime, id, method, nothing(), limit).await?
         },
-        decimals: ask(runtime, id, "icrc1_decimals", nothing()).await?,
-        fee: ask::<_, Nat>(runtime, id, "icrc1_fee", nothing()).await?,
+        decimals: query(runtime, id, "icrc1_decimals", nothing()).await?,
+        fee: query::<_, Nat>(runtime, id, "icrc1_fee", nothing()).await?,
         standards: standards
             .into_iter()
             .map(|standard| standard.name)
@@ -133,10 +134,10 @@ pub fn enable<R: Runtime>(
 
 /// How many blocks the ledger's log has; none if it does not say so.
 async fn log_length<R: Runtime>(runtime: &R, ledger: Principal) -> Option<u64> {
-    let argument = blocklog::argument(&[]);
+    let argument = block_log::argument(&[]);
     match runtime.call(ledger, "icrc3_get_blocks", argument).await {
         CallOutcome::Reply(reply) => {
-            let page = blocklog::read(&reply, &[], true).ok()?;
+            let page = block_log::read(&reply, &[], true).ok()?;
             Some(page.log_length)
         }
         _ => None,
@@ -149,7 +150,7 @@ pub(super) fn nothing() -> Vec<u8> {
 }
 
 /// Asks a question.
-pub(super) async fn ask<R, T>(
+pub(super) async fn query<R, T>(
     runtime: &R,
     ledger: Principal,
     method: &str,

@@ -1,7 +1,6 @@
 //! What the canister does: each function is one operation, whoever asks for it and however.
 
 pub mod admin;
-pub mod block_log;
 pub mod cancel;
 pub mod catalogue;
 pub mod content;
@@ -9,6 +8,7 @@ pub mod fees;
 pub mod identifiers;
 pub mod ledgers;
 pub mod lifecycle;
+pub mod log_search;
 pub mod pay;
 pub mod payments;
 pub mod payout;

@@ -11,10 +11,10 @@
 use crate::{
     domain::{
         liability::Owed,
-        outgoing::{Outgoing, Written},
-        payment::{Event, Failure},
-        rail::TxRef,
+        outgoing::{Outgoing, TransferTerms},
+        payment::Failure,
         settlement::{self, Claimant, OwnTransfer},
+        verdict::Verdict,
     },
     runtime::Runtime,
     service::{fees, ledgers},
@@ -48,7 +48,7 @@ pub struct Payout<'a> {
 }
 
 /// Where it is put down how a payout stands.
-pub trait Journal {
+pub trait PayoutRecord {
     /// How it stands by now; `None` if nobody waits for it any more.
     fn load(&self) -> Option<Outgoing>;
 
@@ -84,32 +84,27 @@ pub fn can_send<R: Runtime>(runtime: &R, ledger: &Principal) -> bool {
 pub async fn send<R: Runtime>(
     runtime: &R,
     payout: &Payout<'_>,
-    journal: &impl Journal,
+    record: &impl PayoutRecord,
     mut outgoing: Outgoing,
-    written: Written,
+    terms: TransferTerms,
     fresh: bool,
 ) -> Sent {
-    outgoing.begin(written, runtime.now());
-    journal.store(&outgoing, None);
-    let event = ask(runtime, payout, written).await;
-    let Some(mut known) = journal.load() else {
-        return match event {
-            Event::Moved {
-                tx: TxRef::Block(block),
-            } => Sent::Moved(block),
-            _ => Sent::Overtaken,
-        };
+    outgoing.begin(terms, runtime.now());
+    record.store(&outgoing, None);
+    let verdict = call_ledger(runtime, payout, terms).await;
+    let Some(mut known) = record.load() else {
+        return verdict.block().map_or(Sent::Overtaken, Sent::Moved);
     };
-    if let Some(block) = known.end(outgoing.tries, fresh, &event, runtime.now()) {
-        journal.store(&known, Some(block));
+    if let Some(block) = known.end(outgoing.tries, fresh, &verdict, runtime.now()) {
+        record.store(&known, Some(block));
         return Sent::Moved(block);
     }
     if known.tries != outgoing.tries {
         return Sent::Overtaken;
     }
-    journal.store(&known, None);
-    match event {
-        Event::NotMoved(failure) => Sent::NotMoved {
+    record.store(&known, None);
+    match verdict {
+        Verdict::NotMoved(failure) => Sent::NotMoved {
             failure,
             in_doubt: known.doubt.is_some(),
         },
@@ -118,37 +113,35 @@ pub async fn send<R: Runtime>(
 }
 
 /// Asks the ledger for the transfer, judges the answer, and claims the block that it names.
-async fn ask<R: Runtime>(runtime: &R, payout: &Payout<'_>, written: Written) -> Event {
+async fn call_ledger<R: Runtime>(
+    runtime: &R,
+    payout: &Payout<'_>,
+    terms: TransferTerms,
+) -> Verdict {
     let transfer = OwnTransfer {
         from: payout.from,
         to: payout.to,
         amount: payout.amount,
-        fee: written.fee,
+        fee: terms.fee,
         memo: payout.memo,
-        created_at: written.created_at,
+        created_at: terms.created_at,
     };
     let (ledger, claimant) = (payout.ledger, payout.claimant);
     let known_block = storage::claims::highest_block(&ledger);
     let outcome = runtime
         .call(ledger, settlement::TRANSFER, transfer.argument())
         .await;
-    let verdict = settlement::judge(&outcome, known_block);
-    fees::note(runtime, &ledger, &verdict);
-    let Event::Moved {
-        tx: TxRef::Block(block),
-    } = verdict.event
-    else {
-        return verdict.event;
+    let judgement = settlement::judge(&outcome, known_block);
+    fees::note(runtime, &ledger, &judgement);
+    let Some(block) = judgement.verdict.block() else {
+        return judgement.verdict;
     };
     let claimed = storage::claims::of(&ledger, block);
-    let event = settlement::unless_claimed(verdict.event, claimed, claimant);
-    if let Event::Moved {
-        tx: TxRef::Block(block),
-    } = event
-    {
+    let verdict = settlement::unless_claimed(judgement.verdict, claimed, claimant);
+    if matches!(verdict, Verdict::Moved(_)) {
         storage::claims::take(&ledger, block, claimant, runtime.now());
     }
-    event
+    verdict
 }
 
 /// What the account has, and what may be in that of what is owed out of it by now; asked anew while money leaves.
@@ -212,7 +205,7 @@ pub async fn balance<R: Runtime>(
     account: &Account,
 ) -> Option<Amount> {
     let argument = settlement::balance_argument(account);
-    let balance: Nat = ledgers::ask(runtime, ledger, "icrc1_balance_of", argument)
+    let balance: Nat = ledgers::query(runtime, ledger, "icrc1_balance_of", argument)
         .await
         .ok()?;
     // More than fits covers everything.

@@ -40,7 +40,7 @@ pub struct ResourceRequest {
 
 /// What a request with a payment comes to.
 #[derive(Debug)]
-pub enum Answer {
+pub enum PurchaseOutcome {
     /// No payment is asked for here, and none is known: the request is as one without a payment.
     NothingToPay,
     /// The path is longer than the books take.
@@ -60,7 +60,7 @@ pub fn is_known(payment: &DecodedPayment) -> bool {
 }
 
 /// Decides what becomes of a request with a payment, and does it.
-pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest) -> Answer {
+pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest) -> PurchaseOutcome {
     let ResourceRequest {
         method,
         template,
@@ -72,21 +72,21 @@ pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest) -> Answe
         template.and_then(|template| storage::routes::get(&RouteKey::new(method, template)));
     let priced = route.clone().filter(|route| !route.is_free());
     if priced.is_none() && !payment.as_ref().is_ok_and(is_known) {
-        return Answer::NothingToPay;
+        return PurchaseOutcome::NothingToPay;
     }
     // A payment in the books may be presented anywhere, but not be booked for such a path.
     if path.len() > MAX_PATH_BYTES {
-        return Answer::PathTooLong;
+        return PurchaseOutcome::PathTooLong;
     }
     let payment = match (payment, priced.clone()) {
         (Ok(payment), _) => payment,
-        (Err(code), Some(route)) => return Answer::Unreadable(route, code),
-        (Err(_), None) => return Answer::NothingToPay,
+        (Err(code), Some(route)) => return PurchaseOutcome::Unreadable(route, code),
+        (Err(_), None) => return PurchaseOutcome::NothingToPay,
     };
     // Nothing to deliver, nothing to charge for.
     let deliverable = route.as_ref().is_some_and(|route| route.content.is_some());
     if !deliverable && !is_known(&payment) {
-        return Answer::NothingToPay;
+        return PurchaseOutcome::NothingToPay;
     }
     let key = match &route {
         Some(route) => route.key.clone(),
@@ -97,11 +97,11 @@ pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest) -> Answe
         route: key,
         payment,
         fingerprint,
-        name: None,
+        identifier: None,
     };
     match settle(runtime, route.as_deref(), request).await {
-        Ok(outcome) => Answer::Processed(Box::new(outcome), priced),
-        Err(rejection) => Answer::Rejected(rejection, priced),
+        Ok(outcome) => PurchaseOutcome::Processed(Box::new(outcome), priced),
+        Err(rejection) => PurchaseOutcome::Rejected(rejection, priced),
     }
 }
 
@@ -113,9 +113,9 @@ pub async fn settle<R: Runtime>(
     mut request: PaymentRequest,
 ) -> Result<PayOutcome, Rejection> {
     if let Some(route) = route {
-        request.name = identifiers::check(route, &request, runtime.now())?;
+        request.identifier = identifiers::check(route, &request, runtime.now())?;
     }
-    let (name, ours) = (request.name, identifiers::bound(&request));
+    let (name, ours) = (request.identifier, identifiers::bound(&request));
     let outcome = pay::settle(runtime, request).await;
     if let (PayOutcome::Failed { .. }, Some(name)) = (&outcome, name) {
         identifiers::release(&name, &ours);

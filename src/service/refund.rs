@@ -11,9 +11,9 @@
 
 use crate::{
     domain::{
-        blocklog::Transfer,
+        block_log::Transfer,
         liability::{paying_account, refunds_by_itself},
-        outgoing::{LOCK, Outgoing, Step, Written, refund_memo},
+        outgoing::{LOCK, Outgoing, Step, TransferTerms, refund_memo},
         payment::{Event, FailureKind, Payment, RefundCause, RefundProblem, State},
         rail::TxRef,
         roles::Unauthorized,
@@ -21,9 +21,9 @@ use crate::{
     },
     runtime::Runtime,
     service::{
-        block_log::{self, End, READING, Search},
         fees,
-        payout::{self, Journal, Payout, Sent},
+        log_search::{self, End, READING, Search},
+        payout::{self, Payout, PayoutRecord, Sent},
         role, schedule,
     },
     storage::{
@@ -115,7 +115,7 @@ pub async fn step<R: Runtime>(runtime: &R, key: &ClaimKey) {
     let Some(ledger) = storage::ledgers::get(&payment.ledger) else {
         return;
     };
-    let anew = Written {
+    let anew = TransferTerms {
         created_at: now,
         fee: ledger.fee,
     };
@@ -125,8 +125,8 @@ pub async fn step<R: Runtime>(runtime: &R, key: &ClaimKey) {
         _ if !payout::can_send(runtime, &payment.ledger) => {
             storage::payments::postpone(key, now.plus(TURN));
         }
-        Step::Ask { written, fresh } => ask(runtime, key, &payment, refund, written, fresh).await,
-        Step::LookUp(written) => look_up(runtime, key, &payment, refund, written).await,
+        Step::Ask { terms, fresh } => send(runtime, key, &payment, refund, terms, fresh).await,
+        Step::LookUp(terms) => look_up(runtime, key, &payment, refund, terms).await,
     }
 }
 
@@ -140,12 +140,12 @@ fn source<R: Runtime>(runtime: &R, payment: &Payment) -> Account {
     paying_account(&payment.to, &runtime.canister_id())
 }
 
-async fn ask<R: Runtime>(
+async fn send<R: Runtime>(
     runtime: &R,
     key: &ClaimKey,
     payment: &Payment,
     mut refund: Outgoing,
-    written: Written,
+    terms: TransferTerms,
     fresh: bool,
 ) {
     let tried = Change::Event(Event::RefundTried);
@@ -163,7 +163,7 @@ async fn ask<R: Runtime>(
             &payment.ledger,
             &account,
             payment.amount,
-            written.fee,
+            terms.fee,
         )
         .await;
         if owed(key).map(|(_, known)| known) != Some(refund) {
@@ -196,8 +196,8 @@ async fn ask<R: Runtime>(
         memo: &refund_memo(&payment.id),
         claimant: Claimant::Refund(index),
     };
-    let journal = RefundRow { key, payment };
-    let change = match payout::send(runtime, &payout, &journal, refund, written, fresh).await {
+    let record = RefundRow { key, payment };
+    let change = match payout::send(runtime, &payout, &record, refund, terms, fresh).await {
         Sent::Moved(block) => Event::RefundMoved {
             tx: TxRef::Block(block),
         },
@@ -219,7 +219,7 @@ struct RefundRow<'a> {
     payment: &'a Payment,
 }
 
-impl Journal for RefundRow<'_> {
+impl PayoutRecord for RefundRow<'_> {
     fn load(&self) -> Option<Outgoing> {
         owed(self.key).map(|(_, refund)| refund)
     }
@@ -241,10 +241,10 @@ async fn look_up<R: Runtime>(
     key: &ClaimKey,
     payment: &Payment,
     mut refund: Outgoing,
-    written: Written,
+    terms: TransferTerms,
 ) {
     let begun = runtime.now();
-    refund.begin(written, begun);
+    refund.begin(terms, begun);
     refund.busy_until = begun.plus(READING);
     liabilities::put_refund(key, payment, &refund);
     storage::payments::postpone(key, refund.busy_until);
@@ -254,19 +254,19 @@ async fn look_up<R: Runtime>(
         to: payment.from,
         spender: None,
         amount: payment.amount,
-        created_at: written.created_at,
+        created_at: terms.created_at,
     };
     let known = storage::recovery::refund_progress(key)
-        .filter(|known| known.created_at == written.created_at)
+        .filter(|known| known.created_at == terms.created_at)
         .map(|known| known.progress);
     // The ledger's word for where the log ended; the log has to say that it is so.
     let hint = refund.cursor.checked_sub(1).map(BlockIndex);
     let mut search = Search::resume(known.unwrap_or_default(), hint, wanted);
-    let end = block_log::read(runtime, payment.ledger, std::slice::from_mut(&mut search)).await;
+    let end = log_search::read(runtime, payment.ledger, std::slice::from_mut(&mut search)).await;
     let now = runtime.now();
     let over = search.found.is_some() || search.absent_at.is_some();
     let progress = RefundProgress {
-        created_at: written.created_at,
+        created_at: terms.created_at,
         progress: search.progress(Progress::default()),
     };
     storage::recovery::note_refund(key, Some(progress).filter(|_| !over));
@@ -286,7 +286,7 @@ async fn look_up<R: Runtime>(
         return;
     }
     refund.busy_until = now;
-    let pause = if search.absent_at.is_some() && block_log::has_log(&payment.ledger) {
+    let pause = if search.absent_at.is_some() && log_search::has_log(&payment.ledger) {
         refund.never_made(now);
         Seconds(0)
     } else if end == End::OutOfCalls {

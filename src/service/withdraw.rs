@@ -6,7 +6,7 @@
 
 use crate::{
     domain::{
-        outgoing::{Outgoing, Written},
+        outgoing::{Outgoing, TransferTerms},
         roles::Unauthorized,
         settlement::Claimant,
         validate::InvalidArgument,
@@ -16,7 +16,7 @@ use crate::{
     runtime::Runtime,
     service::{
         fees,
-        payout::{self, Journal, Payout, Sent},
+        payout::{self, Payout, PayoutRecord, Sent},
         role,
     },
     storage::{self, withdrawals},
@@ -92,7 +92,7 @@ enum Plan {
     /// The ledger is asked for this; if it is `fresh`, nothing like it can have been made before.
     Ask {
         withdrawal: Box<Withdrawal>,
-        written: Written,
+        terms: TransferTerms,
         fresh: bool,
     },
 }
@@ -113,13 +113,13 @@ pub async fn withdraw<R: Runtime>(
     let caller = runtime.caller();
     role(runtime, &caller).may_administer()?;
     let ledger = request.ledger;
-    let (withdrawal, written, fresh) = match plan(runtime, &request).await? {
+    let (withdrawal, terms, fresh) = match plan(runtime, &request).await? {
         Plan::Made(block) => return Ok(block),
         Plan::Ask {
             withdrawal,
-            written,
+            terms,
             fresh,
-        } => (withdrawal, written, fresh),
+        } => (withdrawal, terms, fresh),
     };
     if !payout::can_send(runtime, &ledger) {
         // Nothing is put down. What is in doubt stays so.
@@ -138,14 +138,14 @@ pub async fn withdraw<R: Runtime>(
         to,
         amount,
         memo: WITHDRAWAL_MEMO,
-        claimant: Claimant::Withdrawal(written.created_at),
+        claimant: Claimant::Withdrawal(terms.created_at),
     };
-    let journal = WithdrawalRow {
+    let record = WithdrawalRow {
         ledger,
         asked: &withdrawal,
     };
     let outgoing = withdrawal.outgoing;
-    let sent = payout::send(runtime, &payout, &journal, outgoing, written, fresh).await;
+    let sent = payout::send(runtime, &payout, &record, outgoing, terms, fresh).await;
     let created_at = withdrawal.created_at;
     // Another try may have shown meanwhile that it was made.
     let made = withdrawals::get(&ledger, created_at).and_then(|known| known.block);
@@ -173,7 +173,7 @@ struct WithdrawalRow<'a> {
     asked: &'a Withdrawal,
 }
 
-impl Journal for WithdrawalRow<'_> {
+impl PayoutRecord for WithdrawalRow<'_> {
     /// `None` if it was forgotten: the answer took more than a day.
     fn load(&self) -> Option<Outgoing> {
         let known = withdrawals::get(&self.ledger, self.asked.created_at)?;
@@ -222,7 +222,7 @@ async fn plan<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Plan
     let created_at = withdrawal.created_at;
     Ok(Plan::Ask {
         withdrawal,
-        written: Written { created_at, fee },
+        terms: TransferTerms { created_at, fee },
         fresh: true,
     })
 }
@@ -254,10 +254,10 @@ fn known<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Known, Wi
         }
         match known.standing(now) {
             Standing::Made(block) => return Ok(Known::Plan(Plan::Made(block))),
-            Standing::InDoubt(written) => {
+            Standing::InDoubt(terms) => {
                 return Ok(Known::Plan(Plan::Ask {
                     withdrawal: Box::new(*known),
-                    written,
+                    terms,
                     fresh: false,
                 }));
             }

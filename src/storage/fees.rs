@@ -44,7 +44,7 @@ pub fn doubt(ledger: &Principal) {
 }
 
 /// Whether this ledger's fee may be asked for now.
-pub fn may_ask(ledger: &Principal, now: TimestampNs) -> bool {
+pub fn may_query(ledger: &Principal, now: TimestampNs) -> bool {
     KNOWN.with_borrow(|all| all.get(ledger).is_none_or(|known| known.may_be_asked(now)))
 }
 
@@ -102,16 +102,16 @@ mod tests {
     #[test]
     fn a_ledger_is_asked_once_in_the_pause() {
         let start = TimestampNs(1_000_000_000_000);
-        assert!(may_ask(&ledger(), start));
+        assert!(may_query(&ledger(), start));
         doubt(&ledger());
         begin(&ledger(), start);
         assert!(!is_doubted(&ledger()));
         for later in [0, 1, PAUSE.0 - 1] {
             doubt(&ledger());
-            assert!(!may_ask(&ledger(), start.plus(Seconds(later))), "{later}");
+            assert!(!may_query(&ledger(), start.plus(Seconds(later))), "{later}");
         }
-        assert!(may_ask(&ledger(), start.plus(PAUSE)));
-        assert!(may_ask(&Principal::from_slice(&[2]), start));
+        assert!(may_query(&ledger(), start.plus(PAUSE)));
+        assert!(may_query(&Principal::from_slice(&[2]), start));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::{
     storable_row,
     storage::memory,
-    types::{ClaimKey, PaymentName, Proof, TimestampNs},
+    types::{AuthorizationDigest, ClaimKey, IdentifierKey, TimestampNs},
 };
 use ic_stable_structures::StableBTreeMap;
 use minicbor::{Decode, Encode};
@@ -18,7 +18,7 @@ pub struct Bound {
     /// Which nonce of which payer it uses.
     pub nonce: ClaimKey,
     /// Its proof: another authorization with this nonce is another payment.
-    pub proof: Proof,
+    pub authorization_digest: AuthorizationDigest,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -26,7 +26,7 @@ struct Row {
     #[cbor(n(0), with = "minicbor::bytes")]
     nonce: [u8; 16],
     #[cbor(n(1), with = "minicbor::bytes")]
-    proof: [u8; 16],
+    authorization_digest: [u8; 16],
     /// When to look whether it may be forgotten.
     #[n(2)]
     due: u64,
@@ -38,7 +38,7 @@ impl Row {
     fn bound(&self) -> Bound {
         Bound {
             nonce: ClaimKey(self.nonce),
-            proof: Proof(self.proof),
+            authorization_digest: AuthorizationDigest(self.authorization_digest),
         }
     }
 }
@@ -56,8 +56,8 @@ thread_local! {
 }
 
 /// The payment that `name` stands for.
-pub fn get(name: &PaymentName) -> Option<Bound> {
-    TABLES.with_borrow(|tables| tables.rows.get(&name.0).map(|row| row.bound()))
+pub fn get(key: &IdentifierKey) -> Option<Bound> {
+    TABLES.with_borrow(|tables| tables.rows.get(&key.0).map(|row| row.bound()))
 }
 
 /// Whether there is room for one more.
@@ -66,37 +66,37 @@ pub fn has_room() -> bool {
 }
 
 /// Lets `name` stand for a payment, instead of whatever it stood for, and be looked at again at `due`.
-pub fn put(name: PaymentName, bound: Bound, due: TimestampNs) {
+pub fn put(key: IdentifierKey, bound: Bound, due: TimestampNs) {
     TABLES.with_borrow_mut(|tables| {
         let row = Row {
             nonce: bound.nonce.0,
-            proof: bound.proof.0,
+            authorization_digest: bound.authorization_digest.0,
             due: due.0,
         };
-        if let Some(old) = tables.rows.insert(name.0, row) {
-            tables.by_due.remove(&(old.due, name.0));
+        if let Some(old) = tables.rows.insert(key.0, row) {
+            tables.by_due.remove(&(old.due, key.0));
         }
-        tables.by_due.insert((due.0, name.0), ());
+        tables.by_due.insert((due.0, key.0), ());
     });
 }
 
 /// Forgets what `name` stands for.
-pub fn remove(name: &PaymentName) {
+pub fn remove(key: &IdentifierKey) {
     TABLES.with_borrow_mut(|tables| {
-        if let Some(old) = tables.rows.remove(&name.0) {
-            tables.by_due.remove(&(old.due, name.0));
+        if let Some(old) = tables.rows.remove(&key.0) {
+            tables.by_due.remove(&(old.due, key.0));
         }
     });
 }
 
 /// Those that are to be looked at, at most `limit`, the longest due first.
-pub fn due(now: TimestampNs, limit: usize) -> Vec<(PaymentName, Bound)> {
+pub fn due(now: TimestampNs, limit: usize) -> Vec<(IdentifierKey, Bound)> {
     TABLES.with_borrow(|tables| {
         tables
             .by_due
             .keys_range(..=(now.0, [u8::MAX; 16]))
             .take(limit)
-            .filter_map(|(_, name)| Some((PaymentName(name), tables.rows.get(&name)?.bound())))
+            .filter_map(|(_, key)| Some((IdentifierKey(key), tables.rows.get(&key)?.bound())))
             .collect()
     })
 }
@@ -105,37 +105,37 @@ pub fn due(now: TimestampNs, limit: usize) -> Vec<(PaymentName, Bound)> {
 mod tests {
     use super::*;
 
-    fn name(n: u8) -> PaymentName {
-        PaymentName([n; 16])
+    fn key(n: u8) -> IdentifierKey {
+        IdentifierKey([n; 16])
     }
 
     fn bound(n: u8) -> Bound {
         Bound {
             nonce: ClaimKey([n; 16]),
-            proof: Proof([n; 16]),
+            authorization_digest: AuthorizationDigest([n; 16]),
         }
     }
 
     #[test]
     fn names_stand_for_one_payment_each_and_come_due_in_order() {
-        put(name(1), bound(1), TimestampNs(30));
-        put(name(2), bound(2), TimestampNs(20));
-        put(name(3), bound(3), TimestampNs(u64::MAX));
-        assert_eq!(get(&name(1)), Some(bound(1)));
-        assert_eq!(get(&name(4)), None);
+        put(key(1), bound(1), TimestampNs(30));
+        put(key(2), bound(2), TimestampNs(20));
+        put(key(3), bound(3), TimestampNs(u64::MAX));
+        assert_eq!(get(&key(1)), Some(bound(1)));
+        assert_eq!(get(&key(4)), None);
         assert!(due(TimestampNs(19), 10).is_empty());
         assert_eq!(
             due(TimestampNs(30), 10),
-            [(name(2), bound(2)), (name(1), bound(1))]
+            [(key(2), bound(2)), (key(1), bound(1))]
         );
-        assert_eq!(due(TimestampNs(30), 1), [(name(2), bound(2))]);
+        assert_eq!(due(TimestampNs(30), 1), [(key(2), bound(2))]);
         // Bound anew, it comes due anew and only then.
-        put(name(2), bound(4), TimestampNs(40));
-        assert_eq!(get(&name(2)), Some(bound(4)));
-        assert_eq!(due(TimestampNs(30), 10), [(name(1), bound(1))]);
-        remove(&name(1));
-        remove(&name(1));
-        assert_eq!(get(&name(1)), None);
+        put(key(2), bound(4), TimestampNs(40));
+        assert_eq!(get(&key(2)), Some(bound(4)));
+        assert_eq!(due(TimestampNs(30), 10), [(key(1), bound(1))]);
+        remove(&key(1));
+        remove(&key(1));
+        assert_eq!(get(&key(1)), None);
         assert!(due(TimestampNs(39), 10).is_empty());
         assert_eq!(due(TimestampNs(u64::MAX), 10).len(), 2);
         assert!(has_room());

@@ -166,7 +166,7 @@ pub fn learn_fee(id: &Principal, fee: Amount, now: TimestampNs) {
 
 /// Remembers the fee that the ledger named when it was asked. One that is not plausible is noted, and the ledger
 /// stays as it is: nobody has seen it want that fee.
-pub fn learn_asked_fee(id: &Principal, fee: Amount, now: TimestampNs) {
+pub fn learn_queried_fee(id: &Principal, fee: Amount, now: TimestampNs) {
     let Some(mut ledger) = get(id) else {
         return;
     };

@@ -13,7 +13,7 @@
 use crate::{
     domain::{
         liability::{Burden, Doubtful, Owed, Sum, burden, paying_account},
-        outgoing::{Outgoing, Written},
+        outgoing::{Outgoing, TransferTerms},
         payment::{Payment, State},
     },
     storable_row,
@@ -131,10 +131,10 @@ storable_row!(OutgoingRow);
 impl From<&Outgoing> for OutgoingRow {
     fn from(outgoing: &Outgoing) -> Self {
         OutgoingRow {
-            created_at: outgoing.doubt.map(|written| written.created_at.0),
+            created_at: outgoing.doubt.map(|terms| terms.created_at.0),
             fee: outgoing
                 .doubt
-                .map(|written| written.fee)
+                .map(|terms| terms.fee)
                 .unwrap_or_default()
                 .into(),
             tries: outgoing.tries,
@@ -148,7 +148,7 @@ impl From<OutgoingRow> for Outgoing {
     fn from(row: OutgoingRow) -> Self {
         let fee = row.fee.into();
         Outgoing {
-            doubt: row.created_at.map(|created_at| Written {
+            doubt: row.created_at.map(|created_at| TransferTerms {
                 created_at: TimestampNs(created_at),
                 fee,
             }),
@@ -315,8 +315,13 @@ impl Tables {
     }
 
     /// What is in doubt of this payment's refund changes: `before` was, `after` is from now on.
-    fn doubt(&mut self, payment: &Payment, before: Option<Written>, after: Option<Written>) {
-        let fee = |written: Option<Written>| written.map(|written| written.fee);
+    fn doubt(
+        &mut self,
+        payment: &Payment,
+        before: Option<TransferTerms>,
+        after: Option<TransferTerms>,
+    ) {
+        let fee = |terms: Option<TransferTerms>| terms.map(|terms| terms.fee);
         if fee(before) == fee(after) {
             return;
         }
@@ -324,7 +329,7 @@ impl Tables {
             if before.is_some() {
                 owed.doubtful.remove(payment.amount);
             }
-            if let Some(Written { fee, .. }) = after {
+            if let Some(TransferTerms { fee, .. }) = after {
                 owed.doubtful.add(payment.amount, fee);
             }
         });

@@ -22,15 +22,15 @@ pub const CONTENT: MemoryId = MemoryId::new(4);
 /// Unfinished uploads by id: [`super::uploads`].
 pub const UPLOADS: MemoryId = MemoryId::new(5);
 /// Payments that are being settled or unknown, by claim key: [`super::payments`].
-pub const JOURNAL: MemoryId = MemoryId::new(6);
+pub const OPEN_PAYMENTS: MemoryId = MemoryId::new(6);
 /// Offsets of settled payments by sequence: [`super::payments`].
-pub const BOOKS_INDEX: MemoryId = MemoryId::new(7);
+pub const SETTLED_INDEX: MemoryId = MemoryId::new(7);
 /// Settled payments: [`super::payments`].
-pub const BOOKS_DATA: MemoryId = MemoryId::new(8);
+pub const SETTLED_DATA: MemoryId = MemoryId::new(8);
 /// Sequence of a settled payment by claim key: [`super::payments`].
-pub const BOOKS_BY_KEY: MemoryId = MemoryId::new(9);
+pub const SETTLED_BY_KEY: MemoryId = MemoryId::new(9);
 /// Sequence of a settled payment by the first half of its id: [`super::payments`].
-pub const BOOKS_BY_ID: MemoryId = MemoryId::new(10);
+pub const SETTLED_BY_ID: MemoryId = MemoryId::new(10);
 /// The latest failures by claim key: [`super::payments`].
 pub const FAILURES: MemoryId = MemoryId::new(11);
 /// The order of the failures: [`super::payments`].
@@ -47,7 +47,7 @@ pub const AUDIT_ADMIN: MemoryId = MemoryId::new(16);
 /// How far the log of each ledger must reach: [`super::claims`].
 pub const LOGS: MemoryId = MemoryId::new(17);
 /// What became of booked payments that were not delivered at once, by sequence: [`super::payments`].
-pub const FATES: MemoryId = MemoryId::new(18);
+pub const DELIVERIES: MemoryId = MemoryId::new(18);
 /// What payments bought, by number: [`super::responses`].
 pub const RESPONSES: MemoryId = MemoryId::new(19);
 

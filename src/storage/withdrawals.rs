@@ -195,7 +195,7 @@ fn of_ledger(index: u16) -> RangeInclusive<Key> {
 mod tests {
     use super::*;
     use crate::{
-        domain::{outgoing::Written, window::FORGOTTEN},
+        domain::{outgoing::TransferTerms, window::FORGOTTEN},
         storage::{ledgers::tests::ledger, payments::tests::set_up},
         types::{Account, Amount, Seconds},
     };
@@ -206,7 +206,7 @@ mod tests {
         let account = |n| Account::from(Principal::from_slice(&[n]));
         let mut new = Withdrawal::new(account(1), account(2), Amount(5), created_at);
         let fee = Amount(u128::MAX);
-        new.outgoing.begin(Written { created_at, fee }, NOW);
+        new.outgoing.begin(TransferTerms { created_at, fee }, NOW);
         new
     }
 

@@ -42,22 +42,22 @@ impl From<[u8; 32]> for Fingerprint {
 ///
 /// Payment ids are public (they stand in the ledger's memo); a proof is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Proof(pub [u8; 16]);
+pub struct AuthorizationDigest(pub [u8; 16]);
 
-impl From<[u8; 32]> for Proof {
+impl From<[u8; 32]> for AuthorizationDigest {
     fn from(hash: [u8; 32]) -> Self {
-        Proof(first_half(hash))
+        AuthorizationDigest(first_half(hash))
     }
 }
 
 /// A route and the identifier that a client gave to a purchase there, hashed: the first 16 bytes of
 /// SHA-256.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PaymentName(pub [u8; 16]);
+pub struct IdentifierKey(pub [u8; 16]);
 
-impl From<[u8; 32]> for PaymentName {
+impl From<[u8; 32]> for IdentifierKey {
     fn from(hash: [u8; 32]) -> Self {
-        PaymentName(first_half(hash))
+        IdentifierKey(first_half(hash))
     }
 }
 

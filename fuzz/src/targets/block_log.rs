@@ -7,7 +7,7 @@ use crate::bytes::Reader;
 use candid::{CandidType, DecoderConfig, Deserialize, Int, Nat};
 use serde_bytes::ByteBuf;
 use tollkeeper::{
-    domain::blocklog::{Range, Transfer, advance, doubtful, find, keeper, read, tail},
+    domain::block_log::{Range, Transfer, advance, doubtful, find, keeper, read, tail},
     types::TimestampNs,
 };
 

@@ -1,6 +1,6 @@
 //! From the catalogue's routes to what the site answers.
 
-use super::{answer::Answer, site::SiteRoute};
+use super::{site::SiteRoute, static_response::StaticResponse};
 use crate::{
     domain::{challenge, route::Route},
     service,
@@ -67,13 +67,13 @@ impl Seller {
     }
 
     /// The answer to a request without a payment; none while there is nothing to deliver or to sell.
-    fn unpaid(&self, route: &Route) -> Option<Answer> {
+    fn unpaid(&self, route: &Route) -> Option<StaticResponse> {
         let content = route.content.as_ref().filter(|_| route.on_sale)?;
         if route.is_free() {
-            return Some(Answer::content(*content, &route.mime_type));
+            return Some(StaticResponse::content(*content, &route.mime_type));
         }
         self.payment_required(route, None)
-            .map(|offers| Answer::payment_required(&offers))
+            .map(|offers| StaticResponse::payment_required(&offers))
     }
 }
 

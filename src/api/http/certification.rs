@@ -4,9 +4,9 @@
 //! A change of one route replaces the entries of that route (the stale ones go first) and the bytes.
 
 use super::{
-    answer::{Answer, Body},
     catalogue::Seller,
     site::{Found, Site},
+    static_response::{Body, StaticResponse},
     types::HttpResponse,
 };
 use crate::{runtime::Runtime, storage};
@@ -78,7 +78,7 @@ pub fn with_site<T>(look: impl FnOnce(&Site) -> T) -> T {
 }
 
 /// The answer to a request without a payment, not proven: for update calls.
-pub fn unpaid(method: &str, path: &str) -> Rc<Answer> {
+pub fn unpaid(method: &str, path: &str) -> Rc<StaticResponse> {
     with_site(|site| site.answer(method, path))
 }
 
@@ -117,7 +117,7 @@ pub(super) fn certify_response(
 }
 
 /// An answer as a response, its body read; none if the body is gone.
-pub fn plain_response(answer: &Answer) -> Option<HttpResponse> {
+pub fn plain_response(answer: &StaticResponse) -> Option<HttpResponse> {
     let body = match &answer.body {
         Body::Empty => Vec::new(),
         Body::Json(text) => text.as_bytes().to_vec(),

@@ -15,7 +15,6 @@
 //! | request larger than an update takes ([`size`]) | proven 413 or 431 | the same |
 //! | URL that cannot be read, or is too long to be paid for | upgrade | 400 or 414 |
 
-mod answer;
 mod catalogue;
 pub mod certification;
 mod layout;
@@ -25,6 +24,7 @@ mod request;
 mod response;
 mod site;
 pub mod size;
+mod static_response;
 pub mod types;
 mod update;
 mod url;

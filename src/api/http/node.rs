@@ -1,6 +1,6 @@
 //! The places of the certification tree and what they prove.
 
-use super::{answer::Answer, proof, size::TooLarge};
+use super::{proof, size::TooLarge, static_response::StaticResponse};
 use ic_http_certification::{
     CERTIFICATE_EXPRESSION_HEADER_NAME, DefaultCelBuilder, DefaultFullCelExpression,
     DefaultResponseCertification, DefaultResponseOnlyCelExpression, HttpCertification,
@@ -46,7 +46,7 @@ pub struct Proven {
     /// What of the request is certified with it.
     pub binding: Binding,
     /// The answer.
-    pub answer: Rc<Answer>,
+    pub answer: Rc<StaticResponse>,
     /// What stands in the tree.
     pub certification: HttpCertification,
 }
@@ -162,7 +162,7 @@ impl Default for Expressions {
             refused: Vec::new(),
             shared: BTreeMap::new(),
         };
-        let answer = Answer::not_found();
+        let answer = StaticResponse::not_found();
         expressions.not_found = vec![
             expressions.preflight(Binding::Request),
             expressions.prove(Some("HEAD"), Binding::Request, answer.head()),
@@ -205,13 +205,13 @@ impl Expressions {
 
     /// The answer to a preflight.
     pub fn preflight(&mut self, binding: Binding) -> Proven {
-        self.shared(("OPTIONS", binding, ""), Answer::preflight)
+        self.shared(("OPTIONS", binding, ""), StaticResponse::preflight)
     }
 
     /// What a path that allows these methods answers to another one.
     pub fn refusal(&mut self, method: &'static str, binding: Binding, allow: &str) -> Proven {
         self.shared((method, binding, allow), || {
-            let answer = Answer::method_not_allowed(allow);
+            let answer = StaticResponse::method_not_allowed(allow);
             match method {
                 "HEAD" => answer.head(),
                 _ => answer,
@@ -222,7 +222,7 @@ impl Expressions {
     fn shared(
         &mut self,
         (method, binding, allow): (&'static str, Binding, &str),
-        answer: impl FnOnce() -> Answer,
+        answer: impl FnOnce() -> StaticResponse,
     ) -> Proven {
         let key = (method, binding, allow.to_string());
         if let Some(proven) = self.shared.get(&key) {
@@ -250,7 +250,12 @@ impl Expressions {
     }
 
     /// Certifies an answer: for one method, or without one for any.
-    pub fn prove(&self, method: Option<&'static str>, binding: Binding, answer: Answer) -> Proven {
+    pub fn prove(
+        &self,
+        method: Option<&'static str>,
+        binding: Binding,
+        answer: StaticResponse,
+    ) -> Proven {
         let (body, hash) = answer.body.certified();
         let mut headers = answer.headers.clone();
         headers.push((

@@ -1,9 +1,9 @@
 //! Responses of update calls: those that depend on a payment.
 
 use super::{
-    answer::{Answer, PRIVATE, cors, header},
     catalogue::Seller,
     certification::plain_response,
+    static_response::{PRIVATE, StaticResponse, cors, header},
     types::HttpResponse,
 };
 use crate::{
@@ -22,11 +22,11 @@ use x402_icp::{
 
 /// A refusal in JSON that is the same for everybody.
 pub fn refusal(status: u16, json: &'static str) -> HttpResponse {
-    uncertified(&Answer::json(status, json))
+    uncertified(&StaticResponse::json(status, json))
 }
 
 /// An answer that was prepared for the query. Its content may have been replaced since.
-pub fn uncertified(answer: &Answer) -> HttpResponse {
+pub fn uncertified(answer: &StaticResponse) -> HttpResponse {
     plain_response(answer).unwrap_or_else(|| HttpResponse {
         status_code: 503,
         headers: cors().to_vec(),
@@ -38,8 +38,8 @@ pub fn uncertified(answer: &Answer) -> HttpResponse {
 /// 402 with fresh offers and the reason why the payment was not good; 404 if nothing is offered any more.
 pub fn refused(seller: &Seller, route: &Route, code: Code) -> HttpResponse {
     let answer = match seller.payment_required(route, Some(code.as_str())) {
-        Some(offers) => Answer::payment_required(&offers),
-        None => Answer::not_found(),
+        Some(offers) => StaticResponse::payment_required(&offers),
+        None => StaticResponse::not_found(),
     };
     uncertified(&answer)
 }
@@ -63,7 +63,7 @@ pub fn not_settled(
         network: seller.network.clone(),
         ..SettleResponse::default()
     };
-    let answer = Answer::json(402, "{}").with(PAYMENT_RESPONSE, &encode_header(&outcome));
+    let answer = StaticResponse::json(402, "{}").with(PAYMENT_RESPONSE, &encode_header(&outcome));
     uncertified(&answer)
 }
 

@@ -18,12 +18,12 @@
 //! `docs/certification.md` has the reasoning.
 
 use super::{
-    answer::Answer,
     layout::{self, Templates, Under},
     node::{Binding, Expressions, Node, Proven, Show},
     proof,
     request::{PAYMENTS, RECEIPTS},
     size::TooLarge,
+    static_response::StaticResponse,
 };
 use ic_http_certification::{
     HttpCertificationPath, HttpCertificationTree, HttpCertificationTreeEntry,
@@ -44,7 +44,7 @@ pub struct SiteRoute {
     /// Whether a payment can be accepted (or delivered again) for it.
     pub priced: bool,
     /// The answer to a request without a payment; none while the route is not to be seen.
-    pub unpaid: Option<Answer>,
+    pub unpaid: Option<StaticResponse>,
 }
 
 /// The routes of one path template and their answers, by method.
@@ -64,7 +64,7 @@ pub struct Found<'a> {
 
 impl<'a> Found<'a> {
     /// The answer.
-    pub fn answer(&self) -> &'a Answer {
+    pub fn answer(&self) -> &'a StaticResponse {
         &self.proven.answer
     }
 
@@ -194,7 +194,7 @@ impl Site {
     }
 
     /// The answer to a request without a payment, proven or not.
-    pub fn answer(&self, method: &str, path: &str) -> Rc<Answer> {
+    pub fn answer(&self, method: &str, path: &str) -> Rc<StaticResponse> {
         let slot = self
             .template_of(path)
             .and_then(|template| self.slots.get(template))
@@ -205,10 +205,12 @@ impl Site {
                 .iter()
                 .find(|proven| proven.method == Some(method))
                 .map(|proven| proven.answer.clone())
-                .unwrap_or_else(|| Rc::new(Answer::method_not_allowed(&allowed(&slot.routes)))),
-            (None, "OPTIONS") => Rc::new(Answer::preflight()),
-            (None, "HEAD") => Rc::new(Answer::not_found().head()),
-            (None, _) => Rc::new(Answer::not_found()),
+                .unwrap_or_else(|| {
+                    Rc::new(StaticResponse::method_not_allowed(&allowed(&slot.routes)))
+                }),
+            (None, "OPTIONS") => Rc::new(StaticResponse::preflight()),
+            (None, "HEAD") => Rc::new(StaticResponse::not_found().head()),
+            (None, _) => Rc::new(StaticResponse::not_found()),
         }
     }
 

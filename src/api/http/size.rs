@@ -1,7 +1,7 @@
 //! How large a request may be: one rule for the query, the filter on messages and the update, so that whatever
 //! is offered can also be paid for.
 
-use super::{answer::Answer, types::HeaderField};
+use super::{static_response::StaticResponse, types::HeaderField};
 use x402_icp::{decode::MAX_HEADER_BYTES, wire::PAYMENT_SIGNATURE};
 
 /// The most bytes of a request besides its payment header: method, URL, headers and body. Each byte of a message
@@ -34,11 +34,13 @@ impl TooLarge {
     }
 
     /// 413 or 431.
-    pub fn answer(self) -> Answer {
+    pub fn answer(self) -> StaticResponse {
         match self {
-            TooLarge::Body => Answer::json(413, r#"{"error":"request_too_large","limit":65536}"#),
+            TooLarge::Body => {
+                StaticResponse::json(413, r#"{"error":"request_too_large","limit":65536}"#)
+            }
             TooLarge::Headers => {
-                Answer::json(431, r#"{"error":"headers_too_large","limit":65536}"#)
+                StaticResponse::json(431, r#"{"error":"headers_too_large","limit":65536}"#)
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::{
     service::{
         self,
         identifiers::Rejection,
-        purchase::{self, Answer, ResourceRequest},
+        purchase::{self, PurchaseOutcome, ResourceRequest},
     },
 };
 use std::rc::Rc;
@@ -98,11 +98,13 @@ async fn paid<R: Runtime>(
     certification::certify_changes(runtime);
     let seller = seller(runtime);
     match answer {
-        Answer::NothingToPay => None,
-        Answer::PathTooLong => Some(response::refusal(414, r#"{"error":"url_too_long"}"#)),
-        Answer::Unreadable(route, code) => Some(response::refused(&seller, &route, code)),
-        Answer::Rejected(rejection, route) => Some(rejected(&seller, rejection, route.as_ref())),
-        Answer::Processed(outcome, route) => processed(&seller, *outcome, route.as_ref()),
+        PurchaseOutcome::NothingToPay => None,
+        PurchaseOutcome::PathTooLong => Some(response::refusal(414, r#"{"error":"url_too_long"}"#)),
+        PurchaseOutcome::Unreadable(route, code) => Some(response::refused(&seller, &route, code)),
+        PurchaseOutcome::Rejected(rejection, route) => {
+            Some(rejected(&seller, rejection, route.as_ref()))
+        }
+        PurchaseOutcome::Processed(outcome, route) => processed(&seller, *outcome, route.as_ref()),
     }
 }
 
@@ -113,8 +115,8 @@ fn processed(
     route: Option<&Rc<Route>>,
 ) -> Option<HttpResponse> {
     Some(match outcome {
-        PayOutcome::Paid { receipt, goods } => {
-            response::delivered(&receipt, &goods.mime_type, goods.body)
+        PayOutcome::Paid { receipt, resource } => {
+            response::delivered(&receipt, &resource.mime_type, resource.body)
         }
         // A payment that is none, sent to a route that asks for none by now.
         PayOutcome::Refused(refusal) => response::refused(seller, route?, refusal.code),

@@ -53,14 +53,14 @@ fn every_limit_has_its_reason() {
         open: 2,
         ..none
     };
-    assert_eq!(at(&few, &full, CYCLES, NOW), Err(NoCapacity::Books));
+    assert_eq!(at(&few, &full, CYCLES, NOW), Err(NoCapacity::Settled));
     let full_if_found = Load {
         settled: 5,
         lapsed: 2,
         ..none
     };
     let refused = at(&few, &full_if_found, CYCLES, NOW);
-    assert_eq!(refused, Err(NoCapacity::Books));
+    assert_eq!(refused, Err(NoCapacity::Settled));
     assert_eq!(
         checked(Load {
             open: MAX_OPEN,

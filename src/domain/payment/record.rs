@@ -8,7 +8,10 @@ use crate::{
         rail::{Rail, TxRef},
         scheme::Scheme,
     },
-    types::{Account, Amount, Fingerprint, MerchantId, PaymentId, Proof, RouteKey, TimestampNs},
+    types::{
+        Account, Amount, AuthorizationDigest, Fingerprint, MerchantId, PaymentId, RouteKey,
+        TimestampNs,
+    },
 };
 use candid::Principal;
 
@@ -40,7 +43,7 @@ pub struct Payment {
     /// The request, hashed.
     pub fingerprint: Fingerprint,
     /// The authorization as presented, hashed.
-    pub proof: Proof,
+    pub authorization_digest: AuthorizationDigest,
     /// `created_at_time` of the transfer in every try: the authorization's `validAfter`. Memo and time
     /// follow from what the payer signed alone, so that the ledger takes the transfer for a duplicate
     /// even if this canister has forgotten that it asked (an old snapshot was loaded).

@@ -462,8 +462,8 @@ mod step {
                     continue;
                 };
                 if matches!(next, State::Failed { .. }) {
-                    let proof = matches!(event, Event::ProvedNotMoved(_) | Event::ResolvedNotMoved(_));
-                    prop_assert!(proof, "failed by {:?}", event);
+                    let proved = matches!(event, Event::ProvedNotMoved(_) | Event::ResolvedNotMoved(_));
+                    prop_assert!(proved, "failed by {:?}", event);
                 }
                 state = next;
             }

@@ -4,26 +4,29 @@ use candid::Encode;
 use icrc_ledger_types::icrc1::transfer::TransferError;
 use proptest::prelude::*;
 
-fn reply(answer: Result<Nat, TransferFromError>) -> Event {
-    judged(&CallOutcome::Reply(Encode!(&answer).unwrap())).event
+fn reply(answer: Result<Nat, TransferFromError>) -> Verdict {
+    judged(&CallOutcome::Reply(Encode!(&answer).unwrap())).verdict
 }
 
-fn judged(outcome: &CallOutcome) -> Verdict {
+fn argument_of(payment: &Payment) -> Vec<u8> {
+    let Plan::Pull { argument } = plan(payment);
+    argument
+}
+
+fn judged(outcome: &CallOutcome) -> Judgement {
     judge(outcome, None)
 }
 
-fn kind(event: Event) -> FailureKind {
-    match event {
-        Event::NotMoved(failure) => failure.kind,
+fn kind(verdict: Verdict) -> FailureKind {
+    match verdict {
+        Verdict::NotMoved(failure) => failure.kind,
         other => panic!("expected a failure, got {other:?}"),
     }
 }
 
 #[test]
 fn ok_and_duplicate_prove_that_money_moved() {
-    let moved = Event::Moved {
-        tx: TxRef::Block(BlockIndex(12)),
-    };
+    let moved = Verdict::Moved(TxRef::Block(BlockIndex(12)));
     assert_eq!(reply(Ok(Nat::from(12u8))), moved);
     assert_eq!(
         reply(Err(TransferFromError::Duplicate {
@@ -37,17 +40,15 @@ fn ok_and_duplicate_prove_that_money_moved() {
 fn a_block_that_was_known_before_is_no_new_transfer() {
     let known = Some(BlockIndex(12));
     let judged = |answer: Result<Nat, TransferFromError>| {
-        judge(&CallOutcome::Reply(Encode!(&answer).unwrap()), known).event
+        judge(&CallOutcome::Reply(Encode!(&answer).unwrap()), known).verdict
     };
-    let doubt = Event::InDoubt(Doubt::ImplausibleBlock);
+    let doubt = Verdict::InDoubt(Doubt::ImplausibleBlock);
     assert_eq!(judged(Ok(Nat::from(12u8))), doubt);
     assert_eq!(judged(Ok(Nat::from(0u8))), doubt);
     let block = BlockIndex(13);
     assert_eq!(
         judged(Ok(Nat::from(13u8))),
-        Event::Moved {
-            tx: TxRef::Block(block)
-        }
+        Verdict::Moved(TxRef::Block(block))
     );
     // A duplicate is an old block by its nature.
     let duplicate = Err(TransferFromError::Duplicate {
@@ -55,9 +56,7 @@ fn a_block_that_was_known_before_is_no_new_transfer() {
     });
     assert_eq!(
         judged(duplicate),
-        Event::Moved {
-            tx: TxRef::Block(BlockIndex(5))
-        }
+        Verdict::Moved(TxRef::Block(BlockIndex(5)))
     );
 }
 
@@ -111,18 +110,11 @@ fn replies_of_a_plain_transfer_are_read_alike() {
         |answer: Result<Nat, TransferError>| judged(&CallOutcome::Reply(Encode!(&answer).unwrap()));
     let n = || Nat::from(5u8);
     let block = BlockIndex(5);
-    assert_eq!(
-        reply(Ok(n())).event,
-        Event::Moved {
-            tx: TxRef::Block(block)
-        }
-    );
+    assert_eq!(reply(Ok(n())).verdict, Verdict::Moved(TxRef::Block(block)));
     let duplicate_of = n();
     assert_eq!(
-        reply(Err(TransferError::Duplicate { duplicate_of })).event,
-        Event::Moved {
-            tx: TxRef::Block(block)
-        }
+        reply(Err(TransferError::Duplicate { duplicate_of })).verdict,
+        Verdict::Moved(TxRef::Block(block))
     );
     let bad_fee = reply(Err(TransferError::BadFee { expected_fee: n() }));
     assert_eq!(bad_fee.fee, Some(Amount(5)));
@@ -159,7 +151,11 @@ fn replies_of_a_plain_transfer_are_read_alike() {
         ),
     ];
     for (error, expected) in errors {
-        assert_eq!(kind(reply(Err(error.clone())).event), expected, "{error:?}");
+        assert_eq!(
+            kind(reply(Err(error.clone())).verdict),
+            expected,
+            "{error:?}"
+        );
     }
 }
 
@@ -184,24 +180,24 @@ fn only_rejects_of_the_system_prove_that_the_ledger_did_not_run() {
             code,
             message: "m".into(),
         })
-        .event
+        .verdict
     };
     for code in [1, 2, 3] {
         assert_eq!(kind(rejected(code)), FailureKind::LedgerUnavailable);
     }
     for code in [4, 5] {
-        assert_eq!(rejected(code), Event::InDoubt(Doubt::LedgerError));
+        assert_eq!(rejected(code), Verdict::InDoubt(Doubt::LedgerError));
     }
     for code in [0, 6, 7, u32::MAX] {
-        assert_eq!(rejected(code), Event::InDoubt(Doubt::Reject));
+        assert_eq!(rejected(code), Verdict::InDoubt(Doubt::Reject));
     }
-    let not_sent = judged(&CallOutcome::NotSent("no cycles".into())).event;
+    let not_sent = judged(&CallOutcome::NotSent("no cycles".into())).verdict;
     assert_eq!(kind(not_sent), FailureKind::LedgerUnavailable);
 }
 
 #[test]
 fn unreadable_replies_prove_nothing() {
-    let doubt = Event::InDoubt(Doubt::UnreadableReply);
+    let doubt = Verdict::InDoubt(Doubt::UnreadableReply);
     let long_error: Result<Nat, TransferFromError> = Err(TransferFromError::GenericError {
         error_code: Nat::from(1u8),
         message: "x".repeat(2_000_000),
@@ -216,17 +212,17 @@ fn unreadable_replies_prove_nothing() {
         Encode!(&huge_index).unwrap(),
         Encode!(&Some(1u64)).unwrap(),
     ] {
-        assert_eq!(judged(&CallOutcome::Reply(bytes)).event, doubt);
+        assert_eq!(judged(&CallOutcome::Reply(bytes)).verdict, doubt);
     }
 }
 
 #[test]
 fn a_long_message_is_cut() {
-    let event = reply(Err(TransferFromError::GenericError {
+    let verdict = reply(Err(TransferFromError::GenericError {
         error_code: Nat::from(1u8),
         message: "x".repeat(10_000),
     }));
-    let Event::NotMoved(failure) = event else {
+    let Verdict::NotMoved(failure) = verdict else {
         panic!("a typed error is a failure")
     };
     assert!(failure.message.len() <= crate::domain::payment::MAX_MESSAGE_BYTES);
@@ -236,8 +232,8 @@ proptest! {
     /// No reply makes the judge panic, and no garbage proves anything.
     #[test]
     fn any_reply_is_judged(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let event = judged(&CallOutcome::Reply(bytes)).event;
-        prop_assert_eq!(event, Event::InDoubt(Doubt::UnreadableReply));
+        let verdict = judged(&CallOutcome::Reply(bytes)).verdict;
+        prop_assert_eq!(verdict, Verdict::InDoubt(Doubt::UnreadableReply));
     }
 
     #[test]
@@ -274,13 +270,13 @@ fn no_argument_is_longer_than_what_its_cost_is_computed_for() {
         created_at: TimestampNs(u64::MAX),
         ..payment(1, 1)
     };
-    assert!(argument(&pulled).len() <= MAX_ARGUMENT_BYTES);
+    assert!(argument_of(&pulled).len() <= MAX_ARGUMENT_BYTES);
 }
 
 #[test]
 fn the_ledger_reads_the_payment_in_the_argument() {
     let payment = payment(1, 1);
-    let read: TransferFromArgs = candid::decode_one(&argument(&payment)).unwrap();
+    let read: TransferFromArgs = candid::decode_one(&argument_of(&payment)).unwrap();
     assert_eq!((read.from, read.to), (payment.from, payment.to));
     assert_eq!(read.spender_subaccount, None);
     assert_eq!(read.amount, Nat::from(payment.amount.0));

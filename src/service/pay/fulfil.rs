@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         payment::{Event, Payment, RefundCause, State},
-        request::Goods,
+        request::Resource,
     },
     runtime::Runtime,
     service::refund,
@@ -17,10 +17,10 @@ pub fn bought(payment: &Payment) -> Option<Response> {
 }
 
 /// What the payment bought, if it is still there.
-pub fn goods(payment: &Payment) -> Option<Goods> {
+pub fn resource(payment: &Payment) -> Option<Resource> {
     let Response { content, mime_type } = bought(payment)?;
     let body = storage::content::read(&content)?;
-    Some(Goods { mime_type, body })
+    Some(Resource { mime_type, body })
 }
 
 /// Notes that what the payment bought was delivered now.
@@ -35,22 +35,22 @@ pub fn deliver<R: Runtime>(
     runtime: &R,
     key: &ClaimKey,
     payment: Payment,
-) -> (Payment, Option<Goods>) {
-    let goods = goods(&payment);
+) -> (Payment, Option<Resource>) {
+    let resource = resource(&payment);
     if matches!(payment.state, State::Delivered { .. }) {
-        return (payment, goods);
+        return (payment, resource);
     }
     let now = runtime.now();
-    let event = match goods {
+    let event = match resource {
         Some(_) => Event::Delivered,
         None => refund::due(runtime, &payment, RefundCause::NotDeliverable),
     };
     match storage::payments::record(key, Change::Event(event), now) {
         Ok(payment) => {
-            if goods.is_some() {
+            if resource.is_some() {
                 note_delivery(&payment, now);
             }
-            (payment, goods)
+            (payment, resource)
         }
         Err(_) => (payment, None),
     }

@@ -7,7 +7,7 @@ use crate::{
         window::DEDUP_WINDOW,
     },
     storage::{self, payments::Change, quarantine::Unreadable},
-    types::{ClaimKey, Proof, Seconds, TimestampNs},
+    types::{AuthorizationDigest, ClaimKey, Seconds, TimestampNs},
 };
 
 /// So many tries follow each other without a pause.
@@ -18,15 +18,15 @@ pub const RETRY_PAUSE: Seconds = Seconds(5);
 
 /// What to do with the repetition.
 #[derive(Debug, PartialEq)]
-pub enum Answer {
-    /// Answer so.
+pub enum Decision {
+    /// Decision so.
     Final(Box<PayOutcome>),
     /// Deliver what was bought, for the first time or again.
     Deliver,
     /// Ask the ledger the same thing again.
-    AskAgain,
+    CallAgain,
     /// It is no repetition: another authorization uses the nonce. Verification will say so.
-    OtherProof,
+    OtherAuthorization,
 }
 
 /// The payment that uses this key, unless it cannot be read. One that has been settling for so long that its answer can come no
@@ -45,20 +45,20 @@ pub fn payment(key: &ClaimKey, now: TimestampNs) -> Result<Option<Payment>, Unre
 /// Whether the ledger may be asked again for the transfer of an unknown payment: it would know a
 /// duplicate, and the window that the payer signed is not over, even if an earlier try may have been made
 /// in it.
-pub fn may_ask(payment: &Payment, valid_before: u64, now: TimestampNs) -> bool {
+pub fn may_retry(payment: &Payment, valid_before: u64, now: TimestampNs) -> bool {
     now <= payment.created_at.plus(DEDUP_WINDOW) && now.seconds() < valid_before
 }
 
 /// Decides what a request gets whose nonce `payment` uses.
-pub fn answer(
+pub fn decide(
     payment: &Payment,
     request: &PaymentRequest,
-    proof: Proof,
+    digest: AuthorizationDigest,
     now: TimestampNs,
-) -> Answer {
+) -> Decision {
     // Ids are public; only who has the signature too is answered as the payer.
-    if payment.proof != proof {
-        return Answer::OtherProof;
+    if payment.authorization_digest != digest {
+        return Decision::OtherAuthorization;
     }
     let (payment_id, payer) = (payment.id, payment.from);
     let duplicate = || PayOutcome::Duplicate {
@@ -71,20 +71,20 @@ pub fn answer(
         duplicate()
     } else {
         match &payment.state {
-            State::Settled { .. } => return Answer::Deliver,
-            State::Delivered { at, .. } if now <= at.plus(retention()) => return Answer::Deliver,
+            State::Settled { .. } => return Decision::Deliver,
+            State::Delivered { at, .. } if now <= at.plus(retention()) => return Decision::Deliver,
             // The money was not given back, and nobody has agreed to it.
-            state if state.waits_for_controller() && super::fulfil::goods(payment).is_some() => {
-                return Answer::Deliver;
+            state if state.waits_for_controller() && super::fulfil::resource(payment).is_some() => {
+                return Decision::Deliver;
             }
             state if state.moved().is_some() => duplicate(),
             State::Unknown {
                 since, attempts, ..
             } if super::fulfil::bought(payment).is_some()
                 && (*attempts < EAGER_TRIES || now >= since.plus(RETRY_PAUSE))
-                && may_ask(payment, request.payment.authorization.valid_before, now) =>
+                && may_retry(payment, request.payment.authorization.valid_before, now) =>
             {
-                return Answer::AskAgain;
+                return Decision::CallAgain;
             }
             // One authorization, one outcome: a payer who signed anew after a failure is not charged for
             // both because somebody repeats the first.
@@ -97,5 +97,5 @@ pub fn answer(
             _ => PayOutcome::Pending { payment_id, payer },
         }
     };
-    Answer::Final(Box::new(outcome))
+    Decision::Final(Box::new(outcome))
 }

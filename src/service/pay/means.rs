@@ -14,7 +14,7 @@ use candid::Principal;
 
 /// Whether a ledger can be asked for a transfer now. If not, nothing may be journalled for it: a first try
 /// would fail for want of our cycles, and a repetition would leave its trace for nothing.
-pub fn can_ask<R: Runtime>(runtime: &R, ledger: &Principal) -> bool {
+pub fn can_call_ledger<R: Runtime>(runtime: &R, ledger: &Principal) -> bool {
     runtime.can_call(ledger, METHOD, MAX_ARGUMENT_BYTES)
 }
 
@@ -34,7 +34,7 @@ pub fn capacity<R: Runtime>(
         spare: Cycles(with_spare(call).0 - call.0),
     };
     let mut capacity = capacity::check(limits, &load, &means, runtime.now());
-    if capacity.public.is_ok() && !can_ask(runtime, ledger) {
+    if capacity.public.is_ok() && !can_call_ledger(runtime, ledger) {
         capacity.public = Err(NoCapacity::Ledger);
     }
     capacity

@@ -11,26 +11,26 @@
 //!
 //! Between 4 and 5 anything can happen; `guard` leaves the payment unknown, never lost.
 
-mod answer;
 mod fulfil;
 mod guard;
 mod known;
 mod means;
+mod outcome;
 mod transfer;
 mod verify;
 
 use crate::{
-    domain::request::{PayOutcome, PaymentRequest, claim_key, proof},
+    domain::request::{PayOutcome, PaymentRequest, authorization_digest, claim_key},
     runtime::Runtime,
     service::schedule,
     storage::quarantine::Unreadable,
 };
-use answer::{answer_as_it_stands, outcome};
 use fulfil::deliver;
-pub use known::may_ask;
-use means::can_ask;
-pub use transfer::ask_again;
-use transfer::{ask, retry};
+pub use known::may_retry;
+use means::can_call_ledger;
+use outcome::{answer_as_it_stands, outcome};
+pub use transfer::call_again;
+use transfer::{retry, transfer};
 use verify::{open, unavailable};
 
 /// Takes a payment: verifies, settles and books it.
@@ -38,32 +38,32 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
     // A timer is lost when the canister is frozen at its time: who comes next sees to what is due.
     schedule::catch_up(runtime);
     let key = claim_key(&request.payment);
-    let proof = proof(&request.payment);
+    let digest = authorization_digest(&request.payment);
     let known = known::payment(&key, runtime.now());
     let begun = match known {
-        Ok(Some(payment)) => match known::answer(&payment, &request, proof, runtime.now()) {
-            known::Answer::Final(outcome) => return *outcome,
-            known::Answer::Deliver => {
-                let (payment, goods) = deliver(runtime, &key, payment);
-                return outcome(payment, goods);
+        Ok(Some(payment)) => match known::decide(&payment, &request, digest, runtime.now()) {
+            known::Decision::Final(outcome) => return *outcome,
+            known::Decision::Deliver => {
+                let (payment, resource) = deliver(runtime, &key, payment);
+                return outcome(payment, resource);
             }
-            known::Answer::AskAgain if !can_ask(runtime, &payment.ledger) => {
+            known::Decision::CallAgain if !can_call_ledger(runtime, &payment.ledger) => {
                 return outcome(payment, None);
             }
-            known::Answer::AskAgain => retry(runtime, &key).map_err(unavailable),
-            known::Answer::OtherProof => open(runtime, &key, &request, proof, true),
+            known::Decision::CallAgain => retry(runtime, &key).map_err(unavailable),
+            known::Decision::OtherAuthorization => open(runtime, &key, &request, digest, true),
         },
-        Ok(None) => open(runtime, &key, &request, proof, false),
+        Ok(None) => open(runtime, &key, &request, digest, false),
         // Whatever became of it: nobody pays with this key again.
-        Err(Unreadable) => open(runtime, &key, &request, proof, true),
+        Err(Unreadable) => open(runtime, &key, &request, digest, true),
     };
     match begun {
-        Ok(asked) => {
-            let (payment, goods) = ask(runtime, key, asked, true).await;
-            if goods.is_some() {
-                return outcome(payment, goods);
+        Ok(call) => {
+            let (payment, resource) = transfer(runtime, key, call, true).await;
+            if resource.is_some() {
+                return outcome(payment, resource);
             }
-            answer_as_it_stands(runtime, &key, payment, &request, proof)
+            answer_as_it_stands(runtime, &key, payment, &request, digest)
         }
         Err(refusal) => PayOutcome::Refused(refusal),
     }

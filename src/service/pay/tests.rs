@@ -12,7 +12,7 @@ mod refusals;
 mod unknown_outcomes;
 mod unreadable;
 
-use super::{fulfil::goods, verify::admit, *};
+use super::{fulfil::resource, verify::verified, *};
 pub(crate) use crate::domain::{
     purchase::Purchase,
     request::{PayOutcome, PaymentRequest},
@@ -39,8 +39,8 @@ use crate::{
         payments::{Change, NewPayment},
     },
     types::{
-        Account, Amount, BlockIndex, ClaimKey, Cycles, Method, Nonce, PaymentId, Proof, RouteKey,
-        Seconds, TimestampNs,
+        Account, Amount, AuthorizationDigest, BlockIndex, ClaimKey, Cycles, Method, Nonce,
+        PaymentId, RouteKey, Seconds, TimestampNs,
     },
 };
 use candid::{Decode, Nat, Principal};
@@ -102,7 +102,7 @@ impl Shop {
     /// Settles, and returns what is delivered.
     pub(crate) fn fetch(&self, request: &PaymentRequest) -> Vec<u8> {
         match self.settle(request) {
-            PayOutcome::Paid { goods, .. } => goods.body,
+            PayOutcome::Paid { resource, .. } => resource.body,
             other => panic!("expected goods, got {other:?}"),
         }
     }
@@ -145,7 +145,7 @@ impl Shop {
             route: self.route.clone(),
             payment: self.payment(n, nonce),
             fingerprint: [1; 32],
-            name: None,
+            identifier: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! A payment that is new: verified against what is stored, and journalled.
 
-use super::{means, transfer::Asked};
+use super::{means, transfer::LedgerCall};
 use crate::{
     domain::{
         combination::ROUTE_BY_ICRC2,
@@ -16,7 +16,7 @@ use crate::{
         self,
         payments::{Change, NewPayment, RecordError},
     },
-    types::{ClaimKey, Fingerprint, MerchantId, Proof, TimestampNs},
+    types::{AuthorizationDigest, ClaimKey, Fingerprint, MerchantId, TimestampNs},
 };
 use candid::Principal;
 use x402_icp::Code;
@@ -26,15 +26,15 @@ pub fn open<R: Runtime>(
     runtime: &R,
     key: &ClaimKey,
     request: &PaymentRequest,
-    proof: Proof,
+    digest: AuthorizationDigest,
     nonce_used: bool,
-) -> Result<Asked, Refusal> {
-    let new = admit(runtime, request, proof, nonce_used)?;
+) -> Result<LedgerCall, Refusal> {
+    let new = verified(runtime, request, digest, nonce_used)?;
     let known_block = new.known_block;
     let change = Change::Open(Box::new(new));
     let payment = storage::payments::record(key, change, runtime.now()).map_err(unavailable)?;
     identifiers::bind(request, runtime.now());
-    Ok(Asked {
+    Ok(LedgerCall {
         payment,
         known_block,
     })
@@ -46,10 +46,10 @@ pub fn unavailable(error: RecordError) -> Refusal {
 }
 
 /// Steps 2 to 8 of the verification, against what is stored.
-pub(super) fn admit<R: Runtime>(
+pub(super) fn verified<R: Runtime>(
     runtime: &R,
     request: &PaymentRequest,
-    proof: Proof,
+    digest: AuthorizationDigest,
     nonce_used: bool,
 ) -> Result<NewPayment, Refusal> {
     let config = storage::config::read();
@@ -92,7 +92,7 @@ pub(super) fn admit<R: Runtime>(
             &verified,
             &config,
             request,
-            proof,
+            digest,
             Fulfilment::Stored(response),
         ),
         valid_before: request.payment.authorization.valid_before,
@@ -103,7 +103,7 @@ fn new_payment(
     verified: &VerifiedPayment<'_>,
     config: &Config,
     request: &PaymentRequest,
-    proof: Proof,
+    digest: AuthorizationDigest,
     fulfilment: Fulfilment,
 ) -> Payment {
     Payment {
@@ -119,7 +119,7 @@ fn new_payment(
         fee: verified.offer.ledger.fee,
         purchase: request.purchase.clone(),
         fingerprint: Fingerprint::from(request.fingerprint),
-        proof,
+        authorization_digest: digest,
         created_at: TimestampNs::from_seconds(request.payment.authorization.valid_after),
         fulfilment,
         state: State::Reserved,

@@ -24,7 +24,7 @@ pub mod resolve;
 
 use crate::{
     domain::{
-        blocklog::{self, Transfer},
+        block_log::{self, Transfer},
         capacity::{DOUBT_PAUSE, MAX_DOUBTS},
         payment::{Doubt, Event, Failure, FailureKind, Payment, State, message},
         rail::TxRef,
@@ -33,7 +33,7 @@ use crate::{
     },
     runtime::Runtime,
     service::{
-        block_log::{self, End, Search, has_log},
+        log_search::{self, End, Search, has_log},
         pay, refund, retention, role,
         schedule::{SHARED, arm},
     },
@@ -112,7 +112,7 @@ async fn perform<R: Runtime>(runtime: &R, work: Work) {
     match work {
         Work::Retry(key) => {
             // If the payment's state does not allow it, somebody else is asking.
-            let _ = pay::ask_again(runtime, key).await;
+            let _ = pay::call_again(runtime, key).await;
         }
         Work::Read(ledger) => read(runtime, ledger).await,
         Work::Refund(key) => refund::step(runtime, &key).await,
@@ -210,7 +210,7 @@ fn lapse(key: &ClaimKey, payment: &Payment, looked_at: TimestampNs, now: Timesta
 /// made, and one whose word cannot be true may show the truth. The log says so at once; if it does not hold the
 /// transfer, the next turn is the transfer's again.
 fn wants_log(key: &ClaimKey, payment: &Payment, opening: &Opening, now: TimestampNs) -> bool {
-    if !pay::may_ask(payment, opening.valid_before, now) {
+    if !pay::may_retry(payment, opening.valid_before, now) {
         return true;
     }
     let searches = storage::recovery::progress(key).searches;
@@ -234,7 +234,7 @@ fn failure(text: &str) -> Failure {
 /// Reads the log of this ledger for every payment that needs it about now.
 async fn read<R: Runtime>(runtime: &R, ledger: Principal) {
     // No search has begun if the first call cannot be made.
-    if !runtime.can_call(&ledger, blocklog::METHOD, blocklog::MAX_ARGUMENT_BYTES) {
+    if !runtime.can_call(&ledger, block_log::METHOD, block_log::MAX_ARGUMENT_BYTES) {
         return;
     }
     let begun = runtime.now();
@@ -245,16 +245,16 @@ async fn read<R: Runtime>(runtime: &R, ledger: Principal) {
     if searches.is_empty() {
         return;
     }
-    let end = block_log::read(runtime, ledger, &mut searches).await;
+    let end = log_search::read(runtime, ledger, &mut searches).await;
     let now = runtime.now();
     for (key, search) in keys.iter().zip(&searches) {
-        conclude(key, search, now);
+        record_result(key, search, now);
         if end == End::OutOfCalls && search.absent_at.is_none() {
             storage::payments::postpone(key, now.plus(TURN));
         }
         let more_to_read = end == End::OutOfCalls && !search.held_up;
         if !more_to_read && search.found.is_none() {
-            told_nothing(key, begun, now);
+            record_silence(key, begun, now);
         }
     }
 }
@@ -297,7 +297,7 @@ fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<ClaimKey>
 
 /// Counts a reading that told nothing of this payment, if it is still open. The ledger may have been stopped just then:
 /// the payment lapses after a few such readings.
-fn told_nothing(key: &ClaimKey, begun: TimestampNs, now: TimestampNs) {
+fn record_silence(key: &ClaimKey, begun: TimestampNs, now: TimestampNs) {
     let Some((payment, _)) = storage::payments::opened(key) else {
         return;
     };
@@ -326,7 +326,7 @@ fn transfer<R: Runtime>(runtime: &R, payment: &Payment) -> Transfer {
 }
 
 /// Books what the log proves.
-fn conclude(key: &ClaimKey, search: &Search, now: TimestampNs) {
+fn record_result(key: &ClaimKey, search: &Search, now: TimestampNs) {
     let too_late = |sent: TimestampNs| sent > search.wanted.created_at.plus(FORGOTTEN);
     let event = match (search.found, search.absent_at) {
         (Some(block), _) => Event::ProvedMoved {

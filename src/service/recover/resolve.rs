@@ -16,7 +16,7 @@ use crate::{
     },
     runtime::Runtime,
     service::{
-        block_log::{READING, has_log},
+        log_search::{READING, has_log},
         role,
         schedule::arm,
     },
@@ -189,8 +189,8 @@ fn resolve_refund<R: Runtime>(
     let now = runtime.now();
     let key = storage::payments::key_of(&payment.id).ok_or(ResolveError::NotInDoubt)?;
     let mut refund = liabilities::refund(&key).ok_or(ResolveError::NotInDoubt)?;
-    let written = refund.doubt.ok_or(ResolveError::NotInDoubt)?;
-    let over = written.created_at.plus(FORGOTTEN);
+    let terms = refund.doubt.ok_or(ResolveError::NotInDoubt)?;
+    let over = terms.created_at.plus(FORGOTTEN);
     may_be_said(&payment.ledger, over, now)?;
     if now < refund.busy_until {
         // The log is being read for it.

@@ -16,8 +16,8 @@ use crate::{
         with_spare,
     },
     service::{
-        block_log::{MAX_CALLS, STANDARD},
         lifecycle,
+        log_search::{MAX_CALLS, STANDARD},
         pay::tests::{NOW, PaymentRequest, Shop, id},
         payments,
     },

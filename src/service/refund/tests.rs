@@ -468,14 +468,14 @@ fn attack_33_a_refund_that_cannot_be_paid_for_leaves_no_trace() {
         &ScriptedRuntime::CANISTER,
     )));
     let trace = || storage::audit::payments_after(0, 10_000).len();
-    let (before, written) = (trace(), liabilities::refund(&KEY));
+    let (before, terms) = (trace(), liabilities::refund(&KEY));
     let cycles = runtime.cycles.replace(Default::default());
     for _ in 0..5 {
         later(&runtime, Seconds(3_600));
         run(step(&runtime));
     }
     assert_eq!((trace(), runtime.made()), (before, 0));
-    assert_eq!(liabilities::refund(&KEY), written);
+    assert_eq!(liabilities::refund(&KEY), terms);
     // One that is in doubt is not repeated either.
     runtime.cycles.set(cycles);
     covered(&runtime);
@@ -485,14 +485,14 @@ fn attack_33_a_refund_that_cannot_be_paid_for_leaves_no_trace() {
     });
     later(&runtime, Seconds(60));
     run(step(&runtime));
-    let (before, written, made) = (trace(), liabilities::refund(&KEY), runtime.made());
+    let (before, terms, made) = (trace(), liabilities::refund(&KEY), runtime.made());
     runtime.cycles.set(Default::default());
     for _ in 0..5 {
         later(&runtime, Seconds(3_600));
         run(step(&runtime));
     }
     assert_eq!((trace(), runtime.made()), (before, made));
-    assert_eq!(liabilities::refund(&KEY), written);
+    assert_eq!(liabilities::refund(&KEY), terms);
     runtime.cycles.set(cycles);
     answered(&runtime, Ok(Nat::from(9u8)));
     assert_eq!(refunded_in(), BlockIndex(9));

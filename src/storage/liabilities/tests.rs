@@ -154,12 +154,12 @@ fn a_payment_to_somebody_else_burdens_nothing_until_it_is_to_be_refunded() {
 #[test]
 fn what_is_put_down_is_read_back() {
     set_up();
-    let written = Written {
+    let terms = TransferTerms {
         created_at: NOW,
         fee: Amount(u128::MAX),
     };
     let outgoing = Outgoing {
-        doubt: Some(written),
+        doubt: Some(terms),
         tries: 7,
         busy_until: NOW,
         cursor: u64::MAX,
@@ -212,7 +212,7 @@ fn what_refunds_in_doubt_may_take_is_counted() {
     let doubtful = |fee| {
         let mut refund = Outgoing::default();
         let (created_at, fee) = (NOW, Amount(fee));
-        refund.begin(Written { created_at, fee }, NOW);
+        refund.begin(TransferTerms { created_at, fee }, NOW);
         refund
     };
     assert_eq!(may_take(), Amount(0));

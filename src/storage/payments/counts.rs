@@ -92,7 +92,7 @@ impl Tables {
     }
 
     pub fn forget(&mut self, key: &[u8; 16]) {
-        self.journal.remove(key);
+        self.open_payments.remove(key);
         if let Some(info) = self.open.remove(key) {
             self.take_from_counts(info);
         }

@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | journal | claim key | being settled or unknown | at most [`MAX_OPEN`](capacity::MAX_OPEN), and [`MAX_LAPSED`](capacity::MAX_LAPSED) that have lapsed |
 //! | books | sequence | the money moved; append-only, never changed | at most `max_payments` |
-//! | fates | sequence | those of them that were not delivered at once: what became of them | as the books |
+//! | deliveries | sequence | those of them that were not delivered at once: what became of them | as the books |
 //! | by nonce, by id | 16 bytes | sequence in the books | as the books |
 //! | failures | claim key | the latest failures, for whoever asks why | [`MAX_FAILURES`], and those whose authorizations are good |
 //!
@@ -158,7 +158,7 @@ pub fn open_key(id: &PaymentId) -> Option<ClaimKey> {
 pub fn key_of(id: &PaymentId) -> Option<ClaimKey> {
     with(|tables| {
         let index = tables.by_id.get(&half(id))?;
-        let key = tables.fates.get(&index)?.row()?.key();
+        let key = tables.deliveries.get(&index)?.row()?.key();
         (tables.booked(index).ok()?.id == *id).then_some(key)
     })
 }
@@ -166,7 +166,7 @@ pub fn key_of(id: &PaymentId) -> Option<ClaimKey> {
 /// Settled payments with a sequence greater than `after` (from 1), with their sequence.
 pub fn page(after: u64, limit: usize) -> Vec<(u64, Payment)> {
     with(|tables| {
-        (after..tables.books.len())
+        (after..tables.settled.len())
             .take(limit)
             .filter_map(|index| Some((index + 1, tables.booked(index).ok()?)))
             .collect()
@@ -197,7 +197,7 @@ pub fn waiting(after: u64, limit: usize) -> Vec<(u64, Payment)> {
 /// A page of the payments that are being settled or unknown, in no order that means anything.
 pub fn open(skip: usize, limit: usize) -> Vec<Payment> {
     with(|tables| {
-        let page = tables.journal.keys().skip(skip).take(limit);
+        let page = tables.open_payments.keys().skip(skip).take(limit);
         page.filter_map(|key| Some(tables.opened(&ClaimKey(key)).ok()??.0))
             .collect()
     })
@@ -225,7 +225,7 @@ pub fn failures(after: u64, limit: usize) -> Vec<(u64, Payment)> {
 
 /// How many payments are settled.
 pub fn settled_count() -> u64 {
-    with(|tables| tables.books.len())
+    with(|tables| tables.settled.len())
 }
 
 /// What a new payment of this payer in this ledger would come on top of.
@@ -235,7 +235,7 @@ pub fn load(payer: &Principal, ledger: &Principal, now: TimestampNs) -> Load {
         lapsed,
         failures_full: tables.failures_by_number.len() >= MAX_VALID_FAILURES
             && tables.oldest_failure_is_valid(now),
-        settled: tables.books.len(),
+        settled: tables.settled.len(),
         open: (tables.open.len() as u64).saturating_sub(lapsed),
         open_of_payer: tables
             .open_per_payer
@@ -274,7 +274,7 @@ pub fn awaits(response: u32) -> bool {
 pub fn settling() -> Vec<ClaimKey> {
     with(|tables| {
         tables
-            .journal
+            .open_payments
             .keys()
             .map(ClaimKey)
             .filter(|key| {

@@ -88,7 +88,7 @@ impl OpenRow {
 
 /// A settled payment.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct BookRow {
+pub struct SettledRow {
     #[n(0)]
     terms: TermsRow,
     #[n(1)]
@@ -97,11 +97,11 @@ pub struct BookRow {
     settled_at: u64,
 }
 
-impl BookRow {
+impl SettledRow {
     /// `None` if the payment is not settled, or its terms cannot be stored.
     pub fn new(payment: &Payment) -> Option<Self> {
         let (tx, at) = payment.state.moved()?;
-        Some(BookRow {
+        Some(SettledRow {
             terms: TermsRow::new(payment)?,
             tx: StoredTxRef(tx),
             settled_at: at.0,
@@ -118,10 +118,10 @@ impl BookRow {
 
     /// The payment with what became of it; without a word on that it was delivered at once. `None` if this version
     /// cannot read it.
-    pub fn payment(self, fate: Option<FateRow>) -> Option<Payment> {
+    pub fn payment(self, delivery: Option<DeliveryRow>) -> Option<Payment> {
         let (tx, settled_at) = (self.tx.0, TimestampNs(self.settled_at));
-        let state = match fate {
-            Some(fate) => fate.state(tx, settled_at)?,
+        let state = match delivery {
+            Some(delivery) => delivery.state(tx, settled_at)?,
             None => State::Delivered {
                 tx,
                 settled_at,
@@ -134,15 +134,15 @@ impl BookRow {
 
 /// What became of a payment in the books that was not delivered at once.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct FateRow {
+pub struct DeliveryRow {
     #[cbor(n(0), with = "minicbor::bytes")]
     key: [u8; 16],
     #[n(1)]
-    fate: Fate,
+    delivery: Delivery,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-enum Fate {
+enum Delivery {
     #[n(0)]
     Undelivered,
     #[n(1)]
@@ -167,36 +167,44 @@ enum Fate {
     },
 }
 
-impl FateRow {
+impl DeliveryRow {
     /// Whether nothing more becomes of the payment: delivered or refunded.
     pub fn is_final(&self) -> bool {
-        matches!(self.fate, Fate::Delivered(_) | Fate::Refunded { .. })
+        matches!(
+            self.delivery,
+            Delivery::Delivered(_) | Delivery::Refunded { .. }
+        )
     }
 
     /// `None` if the payment is not in the books, or was delivered at once.
     pub fn new(key: &ClaimKey, state: &State) -> Option<Self> {
-        let fate = match state {
-            State::Settled { .. } => Fate::Undelivered,
-            State::Delivered { settled_at, at, .. } if at != settled_at => Fate::Delivered(at.0),
+        let delivery = match state {
+            State::Settled { .. } => Delivery::Undelivered,
+            State::Delivered { settled_at, at, .. } if at != settled_at => {
+                Delivery::Delivered(at.0)
+            }
             State::Refunding {
                 since,
                 attempts,
                 cause,
                 problem,
                 ..
-            } => Fate::Refunding {
+            } => Delivery::Refunding {
                 since: since.0,
                 attempts: *attempts,
                 cause: cause_number(*cause),
                 problem: problem_number(*problem),
             },
-            State::Refunded { refund_tx, at, .. } => Fate::Refunded {
+            State::Refunded { refund_tx, at, .. } => Delivery::Refunded {
                 tx: StoredTxRef(*refund_tx),
                 at: at.0,
             },
             _ => return None,
         };
-        Some(FateRow { key: key.0, fate })
+        Some(DeliveryRow {
+            key: key.0,
+            delivery,
+        })
     }
 
     pub fn key(&self) -> ClaimKey {
@@ -204,14 +212,14 @@ impl FateRow {
     }
 
     fn state(self, tx: TxRef, settled_at: TimestampNs) -> Option<State> {
-        Some(match self.fate {
-            Fate::Undelivered => State::Settled { tx, at: settled_at },
-            Fate::Delivered(at) => State::Delivered {
+        Some(match self.delivery {
+            Delivery::Undelivered => State::Settled { tx, at: settled_at },
+            Delivery::Delivered(at) => State::Delivered {
                 tx,
                 settled_at,
                 at: TimestampNs(at),
             },
-            Fate::Refunding {
+            Delivery::Refunding {
                 since,
                 attempts,
                 cause,
@@ -224,7 +232,7 @@ impl FateRow {
                 cause: of_number(&RefundCause::ALL, cause)?,
                 problem: of_number(&RefundProblem::ALL, problem)?,
             },
-            Fate::Refunded { tx: refund_tx, at } => State::Refunded {
+            Delivery::Refunded { tx: refund_tx, at } => State::Refunded {
                 tx,
                 settled_at,
                 refund_tx: refund_tx.0,

@@ -2,7 +2,7 @@
 
 use super::{
     Change, MAX_FAILURES, MAX_FORGOTTEN_AT_ONCE, Opening, RecordError, rows,
-    rows::{BookRow, FailureRow, FateRow, OpenRow},
+    rows::{DeliveryRow, FailureRow, OpenRow, SettledRow},
     schedule::Schedule,
 };
 use crate::{
@@ -37,9 +37,9 @@ pub struct OpenInfo {
 }
 
 pub struct Tables {
-    pub journal: StableBTreeMap<[u8; 16], Stored<OpenRow>, memory::Memory>,
-    pub books: StableLog<Stored<BookRow>, memory::Memory, memory::Memory>,
-    pub fates: StableBTreeMap<u64, Stored<FateRow>, memory::Memory>,
+    pub open_payments: StableBTreeMap<[u8; 16], Stored<OpenRow>, memory::Memory>,
+    pub settled: StableLog<Stored<SettledRow>, memory::Memory, memory::Memory>,
+    pub deliveries: StableBTreeMap<u64, Stored<DeliveryRow>, memory::Memory>,
     pub by_key: StableBTreeMap<[u8; 16], u64, memory::Memory>,
     pub by_id: StableBTreeMap<[u8; 16], u64, memory::Memory>,
     pub failures: StableBTreeMap<[u8; 16], Stored<FailureRow>, memory::Memory>,
@@ -74,8 +74,8 @@ pub struct Tables {
 #[derive(Clone, Copy)]
 enum Place {
     Nowhere,
-    Journal,
-    Books(u64),
+    Open,
+    Settled(u64),
 }
 
 pub fn half(id: &PaymentId) -> [u8; 16] {
@@ -98,13 +98,13 @@ fn failure(key: ClaimKey, row: Stored<FailureRow>) -> Result<FailureRow, Unreada
 impl Tables {
     pub fn load() -> Self {
         let mut tables = Tables {
-            books: StableLog::init(
-                memory::get(memory::BOOKS_INDEX),
-                memory::get(memory::BOOKS_DATA),
+            settled: StableLog::init(
+                memory::get(memory::SETTLED_INDEX),
+                memory::get(memory::SETTLED_DATA),
             ),
-            fates: StableBTreeMap::init(memory::get(memory::FATES)),
-            by_key: StableBTreeMap::init(memory::get(memory::BOOKS_BY_KEY)),
-            by_id: StableBTreeMap::init(memory::get(memory::BOOKS_BY_ID)),
+            deliveries: StableBTreeMap::init(memory::get(memory::DELIVERIES)),
+            by_key: StableBTreeMap::init(memory::get(memory::SETTLED_BY_KEY)),
+            by_id: StableBTreeMap::init(memory::get(memory::SETTLED_BY_ID)),
             failures: StableBTreeMap::init(memory::get(memory::FAILURES)),
             failures_by_number: StableBTreeMap::init(memory::get(memory::FAILURES_BY_NUMBER)),
             failed_ids: BTreeMap::new(),
@@ -119,10 +119,10 @@ impl Tables {
             schedule: Schedule::default(),
             awaited: BTreeMap::new(),
             waiting: BTreeSet::new(),
-            journal: StableBTreeMap::init(memory::get(memory::JOURNAL)),
+            open_payments: StableBTreeMap::init(memory::get(memory::OPEN_PAYMENTS)),
         };
         let open: Vec<_> = tables
-            .journal
+            .open_payments
             .iter()
             .filter_map(|entry| {
                 let key = ClaimKey(*entry.key());
@@ -135,15 +135,15 @@ impl Tables {
             tables.count(payment.fulfilment, false, &payment.state);
         }
         let booked: Vec<_> = tables
-            .fates
+            .deliveries
             .iter()
             .filter_map(|entry| {
                 let index = *entry.key();
-                let Some(fate) = entry.value().row() else {
+                let Some(delivery) = entry.value().row() else {
                     quarantine::note(Row::Settled(index));
                     return None;
                 };
-                (!fate.is_final()).then(|| (index, fate.key()))
+                (!delivery.is_final()).then(|| (index, delivery.key()))
             })
             .collect();
         for (index, key) in booked {
@@ -176,10 +176,10 @@ impl Tables {
 
     /// The settled payment in this place.
     pub fn booked(&self, index: u64) -> Result<Payment, Unreadable> {
-        let row = self.books.get(index).and_then(Stored::row);
-        let payment = match self.fates.get(&index) {
+        let row = self.settled.get(index).and_then(Stored::row);
+        let payment = match self.deliveries.get(&index) {
             None => row.and_then(|row| row.payment(None)),
-            Some(Stored::Row(fate)) => row.and_then(|row| row.payment(Some(fate))),
+            Some(Stored::Row(delivery)) => row.and_then(|row| row.payment(Some(delivery))),
             Some(Stored::Unreadable(_)) => None,
         };
         payment.ok_or_else(|| quarantine::note(Row::Settled(index)))
@@ -187,7 +187,7 @@ impl Tables {
 
     /// The open payment with this key.
     pub fn opened(&self, key: &ClaimKey) -> Result<Option<(Payment, Opening)>, Unreadable> {
-        let row = self.journal.get(&key.0);
+        let row = self.open_payments.get(&key.0);
         row.map(|row| open_payment(*key, row)).transpose()
     }
 
@@ -231,7 +231,7 @@ impl Tables {
                 }),
             ),
             (change, Some((payment, opening))) => {
-                (change.events(), Place::Journal, payment, Some(opening))
+                (change.events(), Place::Open, payment, Some(opening))
             }
             (change, None) => {
                 let index = self.by_key.get(&key.0);
@@ -241,7 +241,7 @@ impl Tables {
                     let (state, event) = (None, event.unwrap_or(Event::Opened));
                     return Err(IllegalTransition { state, event }.into());
                 };
-                (events, Place::Books(index), self.booked(index)?, None)
+                (events, Place::Settled(index), self.booked(index)?, None)
             }
         };
         let earlier = match place {
@@ -299,7 +299,7 @@ impl Tables {
         if payment.state.is_open() {
             let row = opening.and_then(|opening| OpenRow::new(payment, &opening));
             let row = row.ok_or(RecordError::UnknownLedger)?;
-            if self.journal.insert(key.0, Stored::Row(row)).is_none() {
+            if self.open_payments.insert(key.0, Stored::Row(row)).is_none() {
                 self.remember(key.0, payment);
             } else {
                 self.count_lapsed(&key.0, payment.state.has_lapsed());
@@ -313,14 +313,14 @@ impl Tables {
             self.remember_failure(key.0, half(&payment.id), number, row, now);
         } else {
             let index = match place {
-                Place::Books(index) => index,
+                Place::Settled(index) => index,
                 _ => self.book(key, payment, last, now)?,
             };
             self.note_waiting(index, &payment.state);
-            match (FateRow::new(key, &payment.state), place) {
-                (Some(fate), _) => drop(self.fates.insert(index, Stored::Row(fate))),
+            match (DeliveryRow::new(key, &payment.state), place) {
+                (Some(delivery), _) => drop(self.deliveries.insert(index, Stored::Row(delivery))),
                 // Delivered by another message than the one that settled it, but at the same time.
-                (None, Place::Books(_)) => drop(self.fates.remove(&index)),
+                (None, Place::Settled(_)) => drop(self.deliveries.remove(&index)),
                 (None, _) => {}
             }
         }
@@ -361,9 +361,9 @@ impl Tables {
         last: Option<&Event>,
         now: TimestampNs,
     ) -> Result<u64, RecordError> {
-        let row = BookRow::new(payment).ok_or(RecordError::UnknownLedger)?;
+        let row = SettledRow::new(payment).ok_or(RecordError::UnknownLedger)?;
         let (ledger, TxRef::Block(block)) = (row.ledger(), row.tx());
-        let appended = self.books.append(&Stored::Row(row));
+        let appended = self.settled.append(&Stored::Row(row));
         let index = appended.map_err(|_| RecordError::Full)?;
         self.by_key.insert(key.0, index);
         self.by_id.insert(half(&payment.id), index);

@@ -3,7 +3,7 @@ pub(crate) mod quarantine;
 mod record;
 
 use super::{
-    rows::{BookRow, FailureRow, FateRow, OpenRow},
+    rows::{DeliveryRow, FailureRow, OpenRow, SettledRow},
     *,
 };
 use crate::{
@@ -26,7 +26,8 @@ use crate::{
         memory,
     },
     types::{
-        Account, Amount, BlockIndex, Fingerprint, MerchantId, Method, Proof, RouteKey, Seconds,
+        Account, Amount, AuthorizationDigest, BlockIndex, Fingerprint, MerchantId, Method,
+        RouteKey, Seconds,
     },
 };
 use proptest::prelude::*;
@@ -57,7 +58,7 @@ pub(crate) fn payment(n: u32, payer: u8) -> Payment {
         fee: Amount(10),
         purchase: Purchase::Route(RouteKey::new(Method::Get, "/articles/forty-two")),
         fingerprint: Fingerprint([1; 16]),
-        proof: Proof([2; 16]),
+        authorization_digest: AuthorizationDigest([2; 16]),
         created_at: NOW,
         fulfilment: Fulfilment::Stored(3),
         state: State::Settling {
@@ -297,10 +298,10 @@ fn a_payment_takes_at_most_400_bytes() {
     set_up();
     // Measured as growth of the tables themselves over many payments, indexes and audit log included.
     let used = || {
-        with(|tables| tables.books.log_size_bytes() + tables.books.index_size_bytes())
-            + memory_bytes(memory::BOOKS_BY_KEY)
-            + memory_bytes(memory::BOOKS_BY_ID)
-            + memory_bytes(memory::JOURNAL)
+        with(|tables| tables.settled.log_size_bytes() + tables.settled.index_size_bytes())
+            + memory_bytes(memory::SETTLED_BY_KEY)
+            + memory_bytes(memory::SETTLED_BY_ID)
+            + memory_bytes(memory::OPEN_PAYMENTS)
             + memory_bytes(memory::AUDIT_PAYMENTS)
             + memory_bytes(memory::CLAIMS)
     };
@@ -343,7 +344,7 @@ proptest! {
             amount: Amount(amounts.0),
             fee: Amount(amounts.1),
             fingerprint: Fingerprint(bytes.0),
-            proof: Proof(bytes.1),
+            authorization_digest: AuthorizationDigest(bytes.1),
             created_at: TimestampNs(created_at),
             purchase: Purchase::Route(RouteKey::new(Method::ALL[method], path)),
             state,
@@ -371,9 +372,9 @@ proptest! {
             }
             State::Failed { .. } => again(FailureRow::new(&payment, 7, 8).unwrap()).payment().unwrap(),
             state => {
-                let fate = FateRow::new(&key(1), state).map(again);
-                assert!(fate.as_ref().is_none_or(|fate| fate.key() == key(1)));
-                again(BookRow::new(&payment).unwrap()).payment(fate).unwrap()
+                let delivery = DeliveryRow::new(&key(1), state).map(again);
+                assert!(delivery.as_ref().is_none_or(|delivery| delivery.key() == key(1)));
+                again(SettledRow::new(&payment).unwrap()).payment(delivery).unwrap()
             }
         };
         // Accounts are compared exactly, not up to the default subaccount.

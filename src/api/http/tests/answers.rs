@@ -231,7 +231,7 @@ fn should_allow_and_expose_whatever_the_gateway_would() {
         (of_the_gateway("ALLOW_HEADERS"), allowed),
         (
             of_the_gateway("EXPOSE_HEADERS"),
-            names(super::super::answer::EXPOSED),
+            names(super::super::static_response::EXPOSED),
         ),
     ];
     for (gateway, ours) in of_the_gateway {

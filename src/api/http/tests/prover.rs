@@ -1,9 +1,9 @@
 //! A subnet of one key that signs certificates, and a gateway that verifies answers with its root key.
 
 use crate::api::http::{
-    answer::{Answer, Body},
     certification::certify_response,
     site::{Found, Site, SiteRoute},
+    static_response::{Body, StaticResponse},
     types::HttpResponse,
 };
 use crate::{domain::route::ContentMeta, runtime::scripted::ScriptedRuntime};
@@ -158,7 +158,7 @@ impl Prover {
     }
 }
 
-fn plain(answer: &Answer) -> HttpResponse {
+fn plain(answer: &StaticResponse) -> HttpResponse {
     HttpResponse {
         status_code: answer.status,
         headers: answer.headers.clone(),
@@ -176,7 +176,9 @@ pub fn priced(method: &'static str, path: &str) -> SiteRoute {
     SiteRoute {
         method,
         priced: true,
-        unpaid: Some(Answer::payment_required(&format!("{method}+{path}"))),
+        unpaid: Some(StaticResponse::payment_required(&format!(
+            "{method}+{path}"
+        ))),
     }
 }
 
@@ -191,7 +193,7 @@ pub fn free(method: &'static str) -> SiteRoute {
     SiteRoute {
         method,
         priced: false,
-        unpaid: Some(Answer::content(content, "text/plain")),
+        unpaid: Some(StaticResponse::content(content, "text/plain")),
     }
 }
 

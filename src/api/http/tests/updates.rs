@@ -17,8 +17,8 @@ use crate::{
     runtime::scripted::{ScriptedRuntime, run},
     storage::{self, config::tests::config},
     types::{
-        Amount, BlockIndex, Fingerprint, MerchantId, Method, PaymentId, Proof, RouteKey,
-        TimestampNs,
+        Amount, AuthorizationDigest, BlockIndex, Fingerprint, MerchantId, Method, PaymentId,
+        RouteKey, TimestampNs,
     },
 };
 use candid::Principal;
@@ -66,7 +66,7 @@ fn shown(state: State) -> Value {
         fee: Amount(10),
         purchase: Purchase::Route(RouteKey::new(Method::Get, "/secret")),
         fingerprint: Fingerprint([1; 16]),
-        proof: Proof([2; 16]),
+        authorization_digest: AuthorizationDigest([2; 16]),
         created_at: TimestampNs(1),
         fulfilment: Fulfilment::Stored(1),
         state,

@@ -11,7 +11,7 @@ mod scenario;
 
 use super::*;
 use crate::{
-    domain::{config::Changes, liability::Sum, outgoing::Written},
+    domain::{config::Changes, liability::Sum, outgoing::TransferTerms},
     service::{refund, withdraw},
     storage::{
         liabilities, memory,
@@ -185,10 +185,10 @@ fn doubts_end(shop: &Shop) {
 fn refunds_go_on(shop: &Shop) {
     let runtime = &shop.runtime;
     let doubtful = key(shop, REFUND_IN_DOUBT);
-    let written = liabilities::refund(&doubtful).unwrap().doubt;
+    let terms = liabilities::refund(&doubtful).unwrap().doubt;
     let fee = Amount(10);
     let created_at = at(REFUND_IN_DOUBT);
-    assert_eq!(written, Some(Written { created_at, fee }));
+    assert_eq!(terms, Some(TransferTerms { created_at, fee }));
     runtime.now.set(END.plus(Seconds(3_600)));
     let duplicate_of = Nat::from(152u8);
     runtime.will_reply(Transferred::Err(TransferError::Duplicate { duplicate_of }));

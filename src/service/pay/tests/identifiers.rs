@@ -30,7 +30,7 @@ impl Shop {
     /// Whether it stands for a payment of the first payer.
     fn bound(&self, id: &str) -> bool {
         let payer = self.request(1, 1).payment.authorization.from.owner;
-        storage::identifiers::get(&identifier::name(&self.route, &payer, id)).is_some()
+        storage::identifiers::get(&identifier::key(&self.route, &payer, id)).is_some()
     }
 }
 
@@ -230,9 +230,9 @@ fn should_take_no_more_identifiers_than_there_is_room_for() {
     for n in 0..storage::identifiers::MAX_IDENTIFIERS {
         let bound = storage::identifiers::Bound {
             nonce: ClaimKey([n as u8; 16]),
-            proof: Proof([0; 16]),
+            authorization_digest: AuthorizationDigest([0; 16]),
         };
-        let name = crate::types::PaymentName([n as u8; 16]);
+        let name = crate::types::IdentifierKey([n as u8; 16]);
         storage::identifiers::put(name, bound, later);
     }
     let named = with_id(shop.request(1, 1), ID);

@@ -31,9 +31,9 @@ fn answered(waiting: &mut Waiting<'_>) -> PayOutcome {
 
 fn goods_of(outcome: PayOutcome) -> (Vec<u8>, u64) {
     match outcome {
-        PayOutcome::Paid { goods, receipt } => {
+        PayOutcome::Paid { resource, receipt } => {
             let TxRef::Block(block) = receipt.tx;
-            (goods.body, block.0)
+            (resource.body, block.0)
         }
         other => panic!("expected goods, got {other:?}"),
     }
@@ -61,7 +61,7 @@ impl Shop {
     fn recovered(&self, request: &PaymentRequest, reply: Reply) -> State {
         self.will(reply);
         let key = claim_key(&request.payment);
-        run(ask_again(&self.runtime, key)).unwrap().state
+        run(call_again(&self.runtime, key)).unwrap().state
     }
 }
 
@@ -267,7 +267,13 @@ fn a_late_lie_is_answered_as_pending_and_a_refund_as_used() {
 fn what_is_owed_is_never_called_a_duplicate() {
     let shop = shop();
     let request = shop.request(1, 1);
-    let payment = admit(&shop.runtime, &request, proof(&request.payment), false).unwrap();
+    let payment = verified(
+        &shop.runtime,
+        &request,
+        authorization_digest(&request.payment),
+        false,
+    )
+    .unwrap();
     let (block, at) = (BlockIndex(1), NOW);
     for state in [
         State::Reserved,

@@ -13,7 +13,7 @@ fn settled_by_itself(shop: &Shop, request: &PaymentRequest, n: u64) {
     shop.will_reject(6);
     assert!(is_pending(&shop.settle(request)));
     shop.will(block(n));
-    let payment = run(ask_again(&shop.runtime, claim_key(&request.payment))).unwrap();
+    let payment = run(call_again(&shop.runtime, claim_key(&request.payment))).unwrap();
     let at = shop.runtime.now();
     let block = BlockIndex(n);
     assert_eq!(
@@ -328,7 +328,7 @@ fn should_pay_back_what_is_owed_and_not_stored() {
         tx: TxRef::Block(BlockIndex(1)),
     };
     let payment = storage::payments::record(&key, Change::Event(moved), NOW).unwrap();
-    assert_eq!(goods(&payment), None);
+    assert_eq!(resource(&payment), None);
     let (payment, delivered) = deliver(&shop.runtime, &key, payment);
     assert_eq!(delivered, None);
     assert!(matches!(
@@ -403,7 +403,7 @@ fn should_lose_nothing_when_an_upgrade_cuts_off_any_await() {
                 shop.runtime.hold.set(true);
                 let key = claim_key(&request.payment);
                 if by_itself {
-                    let mut waiting = Box::pin(ask_again(&shop.runtime, key));
+                    let mut waiting = Box::pin(call_again(&shop.runtime, key));
                     assert!(poll(waiting.as_mut()).is_pending());
                     if trap {
                         drop(waiting);

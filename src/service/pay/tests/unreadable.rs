@@ -42,5 +42,5 @@ fn should_keep_what_a_payment_that_cannot_be_read_may_have_bought() {
     catalogue::remove(&shop.runtime, &shop.route).unwrap();
     shop.runtime.now.set(NOW.plus(Seconds(30 * Seconds::DAY.0)));
     retention::sweep(&shop.runtime);
-    assert_eq!(goods(&payment).unwrap().body, b"goods");
+    assert_eq!(resource(&payment).unwrap().body, b"goods");
 }

@@ -243,7 +243,7 @@ fn should_look_up_any_transfer() {
     let looked_up = || {
         let mut search = Search::from(10, wanted.clone());
         let searches = std::slice::from_mut(&mut search);
-        run(crate::service::block_log::read(
+        run(crate::service::log_search::read(
             &shop.runtime,
             ledger(0).id,
             searches,

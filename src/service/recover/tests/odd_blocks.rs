@@ -4,7 +4,7 @@ use super::{
     in_vain::{has_lapsed, held, own_shop},
     *,
 };
-use crate::service::block_log::MAX_DOUBTFUL;
+use crate::service::log_search::MAX_DOUBTFUL;
 use icrc_ledger_types::icrc::generic_value::ICRC3Value;
 
 const HOUR: u32 = 3_600;

@@ -2,7 +2,7 @@
 
 use super::{resolve::LOG_DECIDES, *};
 use crate::{
-    service::block_log::READING,
+    service::log_search::READING,
     storage::{audit, liabilities},
 };
 use resolve::{Outcome, ResolveError, resolve};

@@ -28,12 +28,12 @@ fn attack_33_a_withdrawal_that_cannot_be_paid_for_leaves_no_trace() {
     lost(&runtime);
     let unknown = Err(WithdrawError::Unknown { created_at: NOW });
     assert_eq!(run(withdraw(&runtime, wanted)), unknown);
-    let (before, written) = (trace(), withdrawals::get(&wanted.ledger, NOW));
+    let (before, terms) = (trace(), withdrawals::get(&wanted.ledger, NOW));
     runtime.now.set(NOW.plus(Seconds(600)));
     runtime.cycles.set(one);
     assert_eq!(run(withdraw(&runtime, wanted)), unknown);
     assert_eq!((trace(), transfers(&runtime).len()), (before, 1));
-    assert_eq!(withdrawals::get(&wanted.ledger, NOW), written);
+    assert_eq!(withdrawals::get(&wanted.ledger, NOW), terms);
     runtime.cycles.set(cycles);
     runtime.will_reply(Reply::Ok(Nat::from(7u8)));
     assert_eq!(run(withdraw(&runtime, wanted)), Ok(BlockIndex(7)));

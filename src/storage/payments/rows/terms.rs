@@ -14,7 +14,9 @@ use crate::{
         codec::{StoredAccount, StoredU128},
         config, ledgers,
     },
-    types::{Fingerprint, MerchantId, Method, PaymentId, Proof, RouteKey, TimestampNs},
+    types::{
+        AuthorizationDigest, Fingerprint, MerchantId, Method, PaymentId, RouteKey, TimestampNs,
+    },
 };
 use minicbor::{Decode, Encode};
 
@@ -53,7 +55,7 @@ pub struct TermsRow {
     #[cbor(n(13), with = "minicbor::bytes")]
     fingerprint: [u8; 16],
     #[cbor(n(14), with = "minicbor::bytes")]
-    proof: [u8; 16],
+    authorization_digest: [u8; 16],
     #[n(15)]
     created_at: u64,
     /// The kind of fulfilment.
@@ -83,7 +85,7 @@ impl TermsRow {
             method: number_in(&Method::ALL, request.method),
             path: request.path.clone(),
             fingerprint: payment.fingerprint.0,
-            proof: payment.proof.0,
+            authorization_digest: payment.authorization_digest.0,
             created_at: payment.created_at.0,
             fulfilment: number_in(&FulfilmentKind::ALL, payment.fulfilment.kind()),
             response: payment.fulfilment.response(),
@@ -119,7 +121,7 @@ impl TermsRow {
                 }
             },
             fingerprint: Fingerprint(self.fingerprint),
-            proof: Proof(self.proof),
+            authorization_digest: AuthorizationDigest(self.authorization_digest),
             created_at: TimestampNs(self.created_at),
             fulfilment: match fulfilment {
                 FulfilmentKind::Stored => Fulfilment::Stored(self.response),

@@ -16,10 +16,12 @@ pub(crate) fn corrupt(key: &ClaimKey) {
     expect_unreadable();
     TABLES.with_borrow_mut(|tables| {
         let later = LATER.to_vec();
-        if tables.journal.contains_key(&key.0) {
-            tables.journal.insert(key.0, Stored::Unreadable(later));
+        if tables.open_payments.contains_key(&key.0) {
+            tables
+                .open_payments
+                .insert(key.0, Stored::Unreadable(later));
         } else if let Some(index) = tables.by_key.get(&key.0) {
-            tables.fates.insert(index, Stored::Unreadable(later));
+            tables.deliveries.insert(index, Stored::Unreadable(later));
         } else {
             tables.failures.insert(key.0, Stored::Unreadable(later));
         }
@@ -31,8 +33,8 @@ fn is_kept(key: &ClaimKey) -> bool {
     with(|tables| {
         let index = tables.by_key.get(&key.0).unwrap_or(u64::MAX);
         let rows = [
-            tables.journal.get(&key.0).map(|row| row.into_bytes()),
-            tables.fates.get(&index).map(|row| row.into_bytes()),
+            tables.open_payments.get(&key.0).map(|row| row.into_bytes()),
+            tables.deliveries.get(&index).map(|row| row.into_bytes()),
             tables.failures.get(&key.0).map(|row| row.into_bytes()),
         ];
         rows.into_iter().flatten().eq([LATER.to_vec()])

@@ -24,7 +24,7 @@ fn should_move_a_settled_payment_from_the_journal_to_the_books() {
     let paid = Change::Both(moved, Event::Delivered);
     let settled = record(&key(1), paid, NOW).unwrap();
     assert!(!has_work() && !awaits(3));
-    with(|tables| assert_eq!(tables.fates.len(), 0));
+    with(|tables| assert_eq!(tables.deliveries.len(), 0));
     assert_eq!(settled.receipt().unwrap().tx, TxRef::Block(BlockIndex(5)));
     assert_eq!(by_key(&key(1)), Some(settled.clone()));
     assert_eq!(by_id(&settled.id), Some(settled.clone()));
@@ -104,7 +104,7 @@ fn should_remember_what_is_owed_until_it_is_delivered_or_refunded() {
     )
     .unwrap();
     record(&key(3), event(Event::Delivered), NOW).unwrap();
-    with(|tables| assert_eq!(tables.fates.len(), 2));
+    with(|tables| assert_eq!(tables.deliveries.len(), 2));
     assert!(awaits(3));
     let stands = |n: u32| by_id(&payment(n, 1).id).unwrap().state;
     let later = NOW.plus(Seconds::DAY);

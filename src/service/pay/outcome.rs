@@ -4,18 +4,18 @@ use super::{fulfil::deliver, known};
 use crate::{
     domain::{
         payment::{Payment, State},
-        request::{Goods, PayOutcome, PaymentRequest},
+        request::{PayOutcome, PaymentRequest, Resource},
     },
     runtime::Runtime,
     storage,
-    types::{ClaimKey, Proof},
+    types::{AuthorizationDigest, ClaimKey},
 };
 
 /// What a request gets that asked the ledger or delivers. While what was bought is owed, it is to come again.
-pub fn outcome(payment: Payment, goods: Option<Goods>) -> PayOutcome {
+pub fn outcome(payment: Payment, resource: Option<Resource>) -> PayOutcome {
     let (payment_id, payer) = (payment.id, payment.from);
-    match (payment.receipt(), goods, payment.state) {
-        (Some(receipt), Some(goods), _) => PayOutcome::Paid { receipt, goods },
+    match (payment.receipt(), resource, payment.state) {
+        (Some(receipt), Some(resource), _) => PayOutcome::Paid { receipt, resource },
         (_, _, State::Failed { failure, .. }) => PayOutcome::Failed {
             code: failure.kind.code(),
             message: failure.message,
@@ -41,18 +41,18 @@ pub fn answer_as_it_stands<R: Runtime>(
     key: &ClaimKey,
     asked: Payment,
     request: &PaymentRequest,
-    proof: Proof,
+    digest: AuthorizationDigest,
 ) -> PayOutcome {
     let payment = storage::payments::by_key(key).unwrap_or(asked);
     if payment.state.moved().is_none() {
         return outcome(payment, None);
     }
-    match known::answer(&payment, request, proof, runtime.now()) {
-        known::Answer::Deliver => {
-            let (payment, goods) = deliver(runtime, key, payment);
-            outcome(payment, goods)
+    match known::decide(&payment, request, digest, runtime.now()) {
+        known::Decision::Deliver => {
+            let (payment, resource) = deliver(runtime, key, payment);
+            outcome(payment, resource)
         }
-        known::Answer::Final(outcome) => *outcome,
-        known::Answer::AskAgain | known::Answer::OtherProof => outcome(payment, None),
+        known::Decision::Final(outcome) => *outcome,
+        known::Decision::CallAgain | known::Decision::OtherAuthorization => outcome(payment, None),
     }
 }

@@ -1,7 +1,7 @@
 //! Generic values of ICRC-3, and what may be an identifier in them.
 
 use crate::{
-    domain::blocklog::wire::{self, Value},
+    domain::block_log::wire::{self, Value},
     types::Account,
 };
 use candid::Principal;

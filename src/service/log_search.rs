@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{
-        blocklog::{self, Page, Range, Transfer},
+        block_log::{self, Page, Range, Transfer},
         settlement::CallOutcome,
         window::BLOCK_DRIFT,
     },
@@ -108,14 +108,14 @@ impl Search {
 
     fn take(&mut self, page: &Page, look: Look) {
         let created_at = self.wanted.created_at;
-        self.found = blocklog::find(page, &self.wanted);
-        self.cursor = blocklog::advance(self.cursor, created_at, page);
-        let first = blocklog::first_possible(created_at, page);
+        self.found = block_log::find(page, &self.wanted);
+        self.cursor = block_log::advance(self.cursor, created_at, page);
+        let first = block_log::first_possible(created_at, page);
         let shown = |index: &u64| page.blocks.iter().any(|block| block.index == *index);
         // What is shown again is judged again.
         self.doubtful
             .retain(|index| *index >= first && !shown(index));
-        for index in blocklog::doubtful(page, &self.wanted) {
+        for index in block_log::doubtful(page, &self.wanted) {
             if (first..self.cursor).contains(&index) {
                 if self.doubtful.len() >= MAX_DOUBTFUL {
                     self.cursor = index;
@@ -188,9 +188,9 @@ pub async fn read<R: Runtime>(runtime: &R, ledger: Principal, searches: &mut [Se
         let hinted = searches.iter().any(|search| search.hint.is_some());
         let range = Range {
             start: from,
-            length: blocklog::PAGE,
+            length: block_log::PAGE,
         };
-        let (page, look) = match reader.ask_ledger(&[range]).await {
+        let (page, look) = match reader.read_ledger(&[range]).await {
             Ok(answer) => answer,
             Err(end) => return end,
         };
@@ -220,8 +220,8 @@ pub async fn read<R: Runtime>(runtime: &R, ledger: Principal, searches: &mut [Se
         let left = page.log_length.saturating_sub(cursor);
         if left > FAR && !tail_read && !is_recent(&page, cursor, searches) {
             tail_read = true;
-            let tail = blocklog::tail(cursor, page.log_length);
-            match reader.ask_ledger(&tail).await {
+            let tail = block_log::tail(cursor, page.log_length);
+            match reader.read_ledger(&tail).await {
                 Ok((page, look)) => take(searches, &page, look),
                 Err(end) => return end,
             }
@@ -300,7 +300,7 @@ impl<R: Runtime> Reader<'_, R> {
             length: 1,
         };
         let ranges: Vec<Range> = doubtful.iter().map(one).collect();
-        let Ok((page, look)) = self.ask_ledger(&ranges).await else {
+        let Ok((page, look)) = self.read_ledger(&ranges).await else {
             return;
         };
         take(searches, &page, look);
@@ -321,23 +321,23 @@ impl<R: Runtime> Reader<'_, R> {
         searches: &mut [Search],
         look: Look,
     ) -> Result<bool, End> {
-        let Some((archive, method, range)) = blocklog::keeper(page, block) else {
+        let Some((archive, method, range)) = block_log::keeper(page, block) else {
             return Ok(false);
         };
         if !may_be_asked(self.runtime, &self.ledger, &archive) {
             let problem = "the ledger names an archive that cannot be one";
             return Err(End::Unclear(problem.into()));
         }
-        let theirs = self.ask(archive, method, &[range], false).await?;
+        let theirs = self.call(archive, method, &[range], false).await?;
         take(searches, &theirs, look);
         Ok(true)
     }
 
-    async fn ask_ledger(&mut self, ranges: &[Range]) -> Result<(Page, Look), End> {
+    async fn read_ledger(&mut self, ranges: &[Range]) -> Result<(Page, Look), End> {
         let (sent, ledger) = (self.runtime.now(), self.ledger);
         // What it named before it was asked is in its log.
         let named = storage::claims::highest_block(&ledger);
-        let page = self.ask(ledger, blocklog::METHOD, ranges, true).await?;
+        let page = self.call(ledger, block_log::METHOD, ranges, true).await?;
         let look = Look {
             sent,
             named,
@@ -346,7 +346,7 @@ impl<R: Runtime> Reader<'_, R> {
         Ok((page, look))
     }
 
-    async fn ask(
+    async fn call(
         &mut self,
         canister: Principal,
         method: &str,
@@ -357,7 +357,7 @@ impl<R: Runtime> Reader<'_, R> {
             return Err(End::OutOfCalls);
         }
         self.calls += 1;
-        let argument = blocklog::argument(ranges);
+        let argument = block_log::argument(ranges);
         let who = if canister == self.ledger {
             "the ledger"
         } else {
@@ -365,7 +365,7 @@ impl<R: Runtime> Reader<'_, R> {
         };
         let unclear = |problem: String| End::Unclear(format!("{who}: {problem}"));
         match self.runtime.call(canister, method, argument).await {
-            CallOutcome::Reply(reply) => blocklog::read(&reply, ranges, of_ledger)
+            CallOutcome::Reply(reply) => block_log::read(&reply, ranges, of_ledger)
                 .map_err(|problem| unclear(problem.to_string())),
             CallOutcome::NotSent(problem) => Err(unclear(problem)),
             CallOutcome::Rejected { code, message } => {

@@ -19,7 +19,7 @@ pub const ALLOWED_HEADERS: &str = "Content-Type, PAYMENT-SIGNATURE, X-PAYMENT, S
 /// Request methods that scripts of other origins may use.
 pub const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/// The body of an [`Answer`].
+/// The body of an [`StaticResponse`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
     /// No bytes.
@@ -43,7 +43,7 @@ impl Body {
 
 /// A response that is the same for every client.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub struct StaticResponse {
     /// The HTTP status.
     pub status: u16,
     /// All headers but the two of response verification.
@@ -65,7 +65,7 @@ pub fn cors() -> [HeaderField; 2] {
     ]
 }
 
-impl Answer {
+impl StaticResponse {
     /// A JSON answer that no cache keeps.
     pub fn json(status: u16, json: &'static str) -> Self {
         let mut headers = vec![
