@@ -4,7 +4,7 @@ use crate::{
     plan::{Mishap, Send, Step},
     support::{
         Request,
-        interface::{CancelArgs, HttpRequest, HttpResponse},
+        interface::{CancelArgs, HttpRequest, HttpResponse, Payment, PaymentStatus},
         setup::controller,
     },
     world::{Auth, Checked, What, World},
@@ -253,18 +253,16 @@ impl World {
             return Fate::Dead;
         }
         let id = self.auths[auth].signed.id.0.to_vec();
-        let known: Option<Option<crate::books::Payment>> =
-            self.ask("payment", (ByteBuf::from(id),));
+        let known: Option<Option<Payment>> = self.ask("payment", (ByteBuf::from(id),));
         let Some(known) = known.filter(|_| self.answers()) else {
             return Fate::Nobody;
         };
-        use crate::books::Status;
         match known.map(|payment| payment.status) {
-            Some(Status::Failed { .. }) => {
+            Some(PaymentStatus::Failed { .. }) => {
                 self.stats.note("dead by a failure");
                 Fate::Dead
             }
-            Some(Status::Refunded { .. } | Status::Refunding { .. }) => Fate::Over,
+            Some(PaymentStatus::Refunded { .. } | PaymentStatus::Refunding { .. }) => Fate::Over,
             Some(_) => Fate::Good,
             None if self.setup.now() <= self.auths[auth].valid_before + 1 => Fate::Good,
             None => {

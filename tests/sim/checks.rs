@@ -1,8 +1,9 @@
 //! The laws that hold after every step.
 
 use crate::{
-    books::{Payment, Status},
     chain::Block,
+    payments::StatusFacts,
+    support::interface::{Payment, PaymentStatus},
     world::{Checked, WITH_MONEY, What, World, violation},
 };
 use sha2::{Digest, Sha256};
@@ -37,7 +38,7 @@ impl World {
             self.check_held()?;
             self.check_withdrawals()?;
         }
-        match self.books() {
+        match self.payments() {
             Some(books) => self.check_books(&books, all_read),
             None => Ok(()),
         }
@@ -282,7 +283,7 @@ impl World {
         {
             return violation("history changed", format!("{last:?}, then {payment:?}"));
         }
-        if auth.last.as_ref() != Some(status) && matches!(status, Status::Unknown { .. }) {
+        if auth.last.as_ref() != Some(status) && matches!(status, PaymentStatus::Unknown { .. }) {
             self.stats.unknown += 1;
             if auth.payer >= WITH_MONEY {
                 self.stats.note("in doubt without money");
@@ -292,7 +293,7 @@ impl World {
         if ledger.lied || !all_read {
             return Ok(());
         }
-        match (status.block(), auth.block) {
+        match (status.block_number(), auth.block) {
             (Some(booked), block) if block != Some(booked) => violation(
                 "booked without a block",
                 format!("{payment:?}, but the ledger shows {block:?}"),

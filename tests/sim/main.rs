@@ -8,13 +8,13 @@ mod support;
 
 mod act;
 mod answers;
-mod books;
 mod buyers;
 mod chain;
 mod checks;
 mod faults;
 mod kinds;
 mod manage;
+mod payments;
 mod plan;
 mod quiet;
 mod rng;

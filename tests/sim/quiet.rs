@@ -1,10 +1,10 @@
 //! After the storm: nothing is left open, and everybody has what was paid for, or the money back.
 
 use crate::{
-    books::{Solvency, Status},
+    payments::StatusFacts,
     plan::{Send, Step},
     support::{
-        interface::PaymentsError,
+        interface::{PaymentStatus, PaymentsError, Solvency},
         ledger::TestLedger,
         setup::{FUNDS, controller, minter},
     },
@@ -98,7 +98,7 @@ impl World {
     }
 
     /// A payment of which the books say this; what lying ledgers did is anybody's guess.
-    fn find(&self, which: impl Fn(&Status) -> bool) -> Option<&Auth> {
+    fn find(&self, which: impl Fn(&PaymentStatus) -> bool) -> Option<&Auth> {
         self.auths
             .iter()
             .find(|auth| !self.ledgers[auth.ledger].lied && auth.last.as_ref().is_some_and(&which))
@@ -107,12 +107,12 @@ impl World {
     /// Whatever is open in a ledger with a log comes to an end by itself.
     fn resolve(&mut self) -> Checked {
         for _ in 0..HOURS {
-            if self.find(Status::is_open).is_none() {
+            if self.find(StatusFacts::is_open).is_none() {
                 return Ok(());
             }
             self.wait(3_600)?;
         }
-        let open = |auth: &&Auth| auth.last.as_ref().is_some_and(Status::is_open);
+        let open = |auth: &&Auth| auth.last.as_ref().is_some_and(StatusFacts::is_open);
         let mut left = self.auths.iter().filter(open).filter(|auth| {
             let ledger = &self.ledgers[auth.ledger];
             !ledger.lied && !ledger.hides_log
@@ -129,7 +129,7 @@ impl World {
             self.new_content(route)?;
         }
         let owed: Vec<usize> = (0..self.auths.len())
-            .filter(|auth| matches!(self.auths[*auth].last, Some(Status::Settled { .. })))
+            .filter(|auth| matches!(self.auths[*auth].last, Some(PaymentStatus::Settled { .. })))
             .filter(|auth| !self.auths[*auth].misused)
             .collect();
         for auth in owed.into_iter().step_by(2) {
@@ -158,8 +158,12 @@ impl World {
         for _ in 0..=RETENTION_DAYS {
             self.wait(86_400)?;
         }
-        let owed =
-            |status: &Status| matches!(status, Status::Settled { .. } | Status::Refunding { .. });
+        let owed = |status: &PaymentStatus| {
+            matches!(
+                status,
+                PaymentStatus::Settled { .. } | PaymentStatus::Refunding { .. }
+            )
+        };
         for _ in 0..HOURS {
             if self.find(owed).is_none() {
                 return Ok(());
@@ -181,9 +185,13 @@ impl World {
             }
             let (delivered, refunded) = (!auth.delivered.is_empty(), auth.refund.is_some());
             let fits = match &auth.last {
-                Some(Status::Delivered { .. }) => auth.block.is_some() && delivered && !refunded,
-                Some(Status::Refunded { .. }) => auth.block.is_some() && !delivered && refunded,
-                Some(Status::Failed { .. }) | None => {
+                Some(PaymentStatus::Delivered { .. }) => {
+                    auth.block.is_some() && delivered && !refunded
+                }
+                Some(PaymentStatus::Refunded { .. }) => {
+                    auth.block.is_some() && !delivered && refunded
+                }
+                Some(PaymentStatus::Failed { .. }) | None => {
                     auth.block.is_none() && !delivered && !refunded
                 }
                 Some(_) => false,

@@ -1,11 +1,14 @@
 //! What controllers decide about payments, and what must be free when nobody is owed it.
 
 use crate::{
-    books::{Outcome, ResolveArgs, ResolveError, Status},
     kinds::Kind,
+    payments::StatusFacts,
     plan::{Send, Step},
     support::{
-        interface::{PaymentsError, RefundError},
+        interface::{
+            PaymentStatus, PaymentsError, RefundError, ResolveArgs, ResolveError, ResolvedOutcome,
+            Solvency,
+        },
         setup::{FUNDS, controller, minter},
     },
     world::{Checked, WITH_MONEY, What, World, violation},
@@ -37,7 +40,7 @@ impl World {
     /// A controller who knows the ledgers says what became of a payment, mostly of one that is in doubt.
     pub fn resolve_any(&mut self, number: usize) -> Checked {
         let open: Vec<usize> = (0..self.auths.len())
-            .filter(|auth| matches!(self.auths[*auth].last, Some(Status::Unknown { .. })))
+            .filter(|auth| matches!(self.auths[*auth].last, Some(PaymentStatus::Unknown { .. })))
             .filter(|auth| !self.waits_for(*auth))
             .collect();
         let auth = match open.as_slice() {
@@ -57,14 +60,14 @@ impl World {
             return Ok(());
         }
         let block = match &model.last {
-            Some(Status::Refunding { .. }) => model.refund,
+            Some(PaymentStatus::Refunding { .. }) => model.refund,
             _ => model.block,
         };
         let outcome = match block {
-            Some(block) => Outcome::Moved {
+            Some(block) => ResolvedOutcome::Moved {
                 block_index: Nat::from(block),
             },
-            None => Outcome::NotMoved,
+            None => ResolvedOutcome::NotMoved,
         };
         let moved = block.is_some();
         let id = ByteBuf::from(model.signed.id.0);
@@ -76,13 +79,13 @@ impl World {
 
     /// What the canister says to that.
     pub fn resolved(&mut self, auth: usize, moved: bool, reply: &[u8]) -> Checked {
-        let result: Result<Status, ResolveError> =
+        let result: Result<PaymentStatus, ResolveError> =
             candid::decode_one(reply).expect("a reply of payment_resolve");
         let model = &self.auths[auth];
-        let in_doubt = matches!(model.last, Some(Status::Unknown { .. }));
+        let in_doubt = matches!(model.last, Some(PaymentStatus::Unknown { .. }));
         let early = self.setup.now() < model.valid_after + WINDOW_SECONDS;
         match result {
-            Ok(Status::Failed { .. }) if in_doubt && early && !moved => {
+            Ok(PaymentStatus::Failed { .. }) if in_doubt && early && !moved => {
                 let text = format!("{}: it may be charged yet", model.signed.id);
                 violation("resolved too early", text)
             }
@@ -101,7 +104,7 @@ impl World {
     /// A payment that failed was asked for: what could not be asked is refused before it is written down.
     pub fn check_failure(&mut self, auth: usize) -> Checked {
         let model = &self.auths[auth];
-        let Some(Status::Failed { code, .. }) = model.last.clone() else {
+        let Some(PaymentStatus::Failed { code, .. }) = model.last.clone() else {
             return Ok(());
         };
         if self.failures.contains(&auth) {
@@ -137,7 +140,7 @@ impl World {
         for auth in 0..self.auths.len() {
             let model = &self.auths[auth];
             let ledger = &self.ledgers[model.ledger];
-            let open = model.last.as_ref().is_some_and(Status::is_open);
+            let open = model.last.as_ref().is_some_and(StatusFacts::is_open);
             if !open || ledger.lied || !ledger.hides_log {
                 continue;
             }
@@ -145,7 +148,7 @@ impl World {
             self.tell(auth)?;
             self.check()?;
             let model = &self.auths[auth];
-            if model.last.as_ref().is_some_and(Status::is_open) {
+            if model.last.as_ref().is_some_and(StatusFacts::is_open) {
                 let text = format!("{}: {:?}", model.signed.id, model.last);
                 return violation("left open by a controller", text);
             }
@@ -158,7 +161,7 @@ impl World {
     pub fn refund_by_hand(&mut self) -> Checked {
         for auth in 0..self.auths.len() {
             let model = &self.auths[auth];
-            let due = matches!(model.last, Some(Status::Refunding { .. }));
+            let due = matches!(model.last, Some(PaymentStatus::Refunding { .. }));
             if !due || self.ledgers[model.ledger].lied {
                 continue;
             }
@@ -232,7 +235,7 @@ impl World {
                     if model.ledger != ledger || self.source(auth) != Some(from) {
                         continue;
                     }
-                    let open = model.last.as_ref().is_some_and(Status::is_open);
+                    let open = model.last.as_ref().is_some_and(StatusFacts::is_open);
                     let paid = model.block.is_some()
                         && model.refund.is_none()
                         && model.delivered.is_empty();
@@ -295,7 +298,7 @@ impl World {
         if late && self.withdrawals[number].busy {
             return Ok(false);
         }
-        let solvency: Result<Vec<crate::books::Solvency>, PaymentsError> =
+        let solvency: Result<Vec<Solvency>, PaymentsError> =
             self.setup.update(controller(), "solvency", ());
         let args = &self.withdrawals[number].args;
         violation("money that is frozen", format!("{args:?}: {solvency:?}"))

@@ -1,10 +1,12 @@
 //! Withdrawals: asked for, asked for again, and what must come of it.
 
 use crate::{
-    books::{WithdrawArgs, WithdrawError},
     chain::Block,
     plan::{Again, Step},
-    support::setup::controller,
+    support::{
+        interface::{AccountArg, WithdrawArgs, WithdrawError},
+        setup::controller,
+    },
     world::{Checked, What, World, violation},
 };
 use candid::{Nat, Principal};
@@ -138,7 +140,7 @@ impl World {
         let args = WithdrawArgs {
             ledger: self.ledgers[ledger].id,
             from_subaccount: from.subaccount.map(|bytes| ByteBuf::from(bytes.to_vec())),
-            to,
+            to: to.into(),
             amount: Nat::from(amount),
             created_at_time,
         };
@@ -204,7 +206,8 @@ impl World {
     /// A block that shows a withdrawal; false if there is none that looks like it.
     pub fn check_withdrawal(&mut self, ledger: usize, block: &Block) -> Checked<bool> {
         let wanted = self.withdrawals.iter_mut().find(|model| {
-            (model.ledger, Some(model.args.to)) == (ledger, block.to)
+            (model.ledger, Some(&model.args.to))
+                == (ledger, block.to.map(AccountArg::from).as_ref())
                 && block.from == Some(model.from)
                 && model.args.amount == block.amount
         });

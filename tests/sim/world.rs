@@ -7,7 +7,7 @@ use crate::{
     stats::Stats,
     support::{
         Payer, Request, Setup, Signed,
-        interface::{Ledger, LedgerError, Price, Route, RouteArgs, RouteError},
+        interface::{Ledger, LedgerError, PaymentStatus, Price, Route, RouteArgs, RouteError},
         ledger::TestLedger,
         setup::{CYCLES, FEE, FUNDS, controller, free, merchant, minter},
     },
@@ -111,7 +111,7 @@ pub struct Auth {
     /// The last answer to it.
     pub answered: String,
     /// What the books said last.
-    pub last: Option<crate::books::Status>,
+    pub last: Option<PaymentStatus>,
 }
 
 /// A request on its way.
