@@ -15,7 +15,7 @@ pub mod types;
 
 use api::{
     arguments::{self, Arguments, Tolerance},
-    endpoints,
+    call, endpoints,
     http::{self, HttpRequest, HttpResponse, HttpUpdateRequest},
     inspect,
     types::*,
@@ -77,11 +77,11 @@ macro_rules! readers {
 readers! { of_update, UPDATE,
     pay_to_set origin_set operator_add operator_remove ledger_add ledger_refresh route_put route_remove content_begin
     content_chunk content_commit payment_recheck cancel_authorization refund_payment refund_by_merchant payment_resolve
-    withdraw
+    withdraw pay
 }
 
 readers! { of_query, QUERY,
-    route routes offers payment receipt payments payments_waiting payments_open payments_failed audit_payments
+    route routes offers quote payment receipt payments payments_waiting payments_open payments_failed audit_payments
     audit_admin
 }
 
@@ -216,6 +216,18 @@ fn route(key: RouteKey) -> Option<Route> {
 #[cfg_attr(test, candid::candid_method(query))]
 fn routes(page: PageArgs) -> Result<Vec<Route>, InvalidArgument> {
     endpoints::routes(page)
+}
+
+#[query(decode_with = "of_query::quote", hidden = true)]
+#[cfg_attr(test, candid::candid_method(query))]
+fn quote(key: RouteKey) -> Option<Quote> {
+    call::quote(&IcRuntime, key)
+}
+
+#[update(decode_with = "of_update::pay", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
+async fn pay(args: PayArgs) -> Result<Purchased, PayError> {
+    call::pay(&IcRuntime, args).await
 }
 
 #[query(decode_with = "of_query::offers", hidden = true)]

@@ -175,6 +175,50 @@ export const idlFactory = ({ IDL }) => {
     'InvalidArgument' : InvalidArgument,
     'UnknownRoute' : IDL.Null,
   });
+  const PayArgs = IDL.Record({
+    'id' : IDL.Vec(IDL.Nat8),
+    'fee' : IDL.Nat,
+    'method' : IDL.Text,
+    'path' : IDL.Text,
+    'from_subaccount' : IDL.Opt(IDL.Vec(IDL.Nat8)),
+    'ledger' : IDL.Principal,
+    'created_at_time' : IDL.Opt(IDL.Nat64),
+    'amount' : IDL.Nat,
+    'pay_to' : Account,
+  });
+  const Receipt = IDL.Record({
+    'fee' : IDL.Nat,
+    'method' : IDL.Opt(IDL.Text),
+    'block_index' : IDL.Nat,
+    'path' : IDL.Opt(IDL.Text),
+    'network' : IDL.Text,
+    'ledger' : IDL.Principal,
+    'payer' : IDL.Opt(Account),
+    'payment_id' : IDL.Vec(IDL.Nat8),
+    'amount' : IDL.Nat,
+    'pay_to' : Account,
+    'settled_at' : IDL.Nat64,
+  });
+  const Purchased = IDL.Record({
+    'receipt' : Receipt,
+    'body' : IDL.Vec(IDL.Nat8),
+    'mime_type' : IDL.Text,
+  });
+  const PayError = IDL.Variant({
+    'Failed' : IDL.Record({
+      'code' : IDL.Text,
+      'message' : IDL.Text,
+      'payment_id' : IDL.Vec(IDL.Nat8),
+    }),
+    'Duplicate' : IDL.Record({
+      'receipt' : IDL.Opt(Receipt),
+      'payment_id' : IDL.Vec(IDL.Nat8),
+    }),
+    'InvalidArgument' : InvalidArgument,
+    'Refused' : IDL.Record({ 'code' : IDL.Text, 'message' : IDL.Text }),
+    'AnonymousCaller' : IDL.Null,
+    'Pending' : IDL.Record({ 'payment_id' : IDL.Vec(IDL.Nat8) }),
+  });
   const PaymentStatus = IDL.Variant({
     'Refunding' : IDL.Record({
       'block_index' : IDL.Nat,
@@ -241,18 +285,10 @@ export const idlFactory = ({ IDL }) => {
     'Unauthorized' : IDL.Null,
     'InvalidArgument' : InvalidArgument,
   });
-  const Receipt = IDL.Record({
-    'fee' : IDL.Nat,
-    'method' : IDL.Opt(IDL.Text),
-    'block_index' : IDL.Nat,
-    'path' : IDL.Opt(IDL.Text),
-    'network' : IDL.Text,
-    'ledger' : IDL.Principal,
-    'payer' : IDL.Opt(Account),
-    'payment_id' : IDL.Vec(IDL.Nat8),
-    'amount' : IDL.Nat,
-    'pay_to' : Account,
-    'settled_at' : IDL.Nat64,
+  const Quote = IDL.Record({
+    'mime_type' : IDL.Text,
+    'description' : IDL.Text,
+    'offers' : IDL.Vec(Offer),
   });
   const RefundError = IDL.Variant({
     'UnknownPayment' : IDL.Null,
@@ -386,6 +422,11 @@ export const idlFactory = ({ IDL }) => {
         [IDL.Variant({ 'Ok' : IDL.Null, 'Err' : RouteError })],
         [],
       ),
+    'pay' : IDL.Func(
+        [PayArgs],
+        [IDL.Variant({ 'Ok' : Purchased, 'Err' : PayError })],
+        [],
+      ),
     'pay_to_set' : IDL.Func(
         [Account],
         [IDL.Variant({ 'Ok' : IDL.Null, 'Err' : RouteError })],
@@ -422,6 +463,7 @@ export const idlFactory = ({ IDL }) => {
         [IDL.Variant({ 'Ok' : IDL.Vec(Payment), 'Err' : PaymentsError })],
         ['query'],
       ),
+    'quote' : IDL.Func([RouteKey], [IDL.Opt(Quote)], ['query']),
     'receipt' : IDL.Func([IDL.Vec(IDL.Nat8)], [IDL.Opt(Receipt)], ['query']),
     'refund_by_merchant' : IDL.Func(
         [IDL.Vec(IDL.Nat8)],

@@ -6,7 +6,7 @@ use crate::{
     api::{
         arguments::{self, Arguments},
         http::{self, size::MAX_ARGUMENT_BYTES},
-        types::{CancelArgs, PageArgs, RouteKey},
+        types::{CancelArgs, PageArgs, PayArgs, RouteKey},
     },
     domain::roles::Role,
     runtime::Runtime,
@@ -28,6 +28,9 @@ const ID_BYTES: usize = 100;
 const CANCEL_BYTES: usize = 200;
 /// The longest argument of methods that take a method and a path, which has 256 bytes at most.
 const KEY_BYTES: usize = 400;
+
+/// The longest argument of `pay`, which takes 800 bytes at most, half of them the types.
+const PAY_BYTES: usize = 1_000;
 
 /// Whether a call of `method` with this argument is worth an execution. `argument` is read only where
 /// the answer depends on it.
@@ -53,11 +56,12 @@ pub fn accept<R: Runtime>(
         // What anybody with a key may call takes what it needs and nothing else.
         "ledger_refresh" => length <= ID_BYTES && is_to_be_asked(runtime, &argument()),
         "cancel_authorization" => length <= CANCEL_BYTES && is::<(CancelArgs,)>(&argument()),
+        "pay" => length <= PAY_BYTES && is::<(PayArgs,)>(&argument()),
         // Queries that somebody may want certified by consensus.
         "config" | "origin" | "ledgers" => length <= NO_BYTES && is::<()>(&argument()),
         "payment" | "receipt" => length <= ID_BYTES && is::<(ByteBuf,)>(&argument()),
         "routes" => length <= ID_BYTES && is::<(PageArgs,)>(&argument()),
-        "route" | "offers" => length <= KEY_BYTES && is::<(RouteKey,)>(&argument()),
+        "route" | "offers" | "quote" => length <= KEY_BYTES && is::<(RouteKey,)>(&argument()),
         _ => false,
     }
 }
@@ -81,6 +85,7 @@ fn wants_update(argument: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::types::AccountArg;
     use crate::{
         runtime::scripted::ScriptedRuntime, storage::config::tests::config, types::TimestampNs,
     };
@@ -125,6 +130,20 @@ mod tests {
             path: format!("/{}", "x".repeat(255)),
         };
         let key = Encode!(&key).unwrap();
+        let pay = PayArgs {
+            id: ByteBuf::from(vec![7; 32]),
+            method: "DELETE".into(),
+            path: format!("/{}", "x".repeat(255)),
+            ledger: Principal::from_slice(&[7; 29]),
+            amount: u128::MAX.into(),
+            fee: u128::MAX.into(),
+            pay_to: AccountArg {
+                owner: Principal::from_slice(&[7; 29]),
+                subaccount: Some(ByteBuf::from(vec![7; 32])),
+            },
+            from_subaccount: Some(ByteBuf::from(vec![7; 32])),
+            created_at_time: Some(u64::MAX),
+        };
         vec![
             ("config", nothing.clone()),
             ("origin", nothing.clone()),
@@ -134,7 +153,9 @@ mod tests {
             ("cancel_authorization", Encode!(&cancel).unwrap()),
             ("routes", Encode!(&page).unwrap()),
             ("route", key.clone()),
-            ("offers", key),
+            ("offers", key.clone()),
+            ("quote", key),
+            ("pay", Encode!(&pay).unwrap()),
         ]
     }
 

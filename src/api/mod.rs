@@ -1,6 +1,7 @@
 //! Translation between the outside and the services: Candid here, HTTP in [`http`].
 
 pub mod arguments;
+pub mod call;
 pub mod endpoints;
 pub mod http;
 pub mod inspect;

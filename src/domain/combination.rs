@@ -28,8 +28,14 @@ pub const ROUTE_BY_ICRC2: Combination = Combination {
     fulfilment: FulfilmentKind::Stored,
 };
 
+/// The same, bought by a Candid call.
+pub const CALL_BY_ICRC2: Combination = Combination {
+    purchase: PurchaseKind::Call,
+    ..ROUTE_BY_ICRC2
+};
+
 /// Every combination that is offered and taken. A stored payment of another one cannot be read.
-pub const SUPPORTED: [Combination; 1] = [ROUTE_BY_ICRC2];
+pub const SUPPORTED: [Combination; 2] = [ROUTE_BY_ICRC2, CALL_BY_ICRC2];
 
 /// Whether these four can be combined.
 pub fn is_supported(

@@ -1,6 +1,7 @@
 //! Pure rules: arguments in, results out. No clock, no storage, no calls.
 
 pub mod block_log;
+pub mod call;
 pub mod capacity;
 pub mod challenge;
 pub mod combination;

@@ -8,13 +8,15 @@ pub enum Purchase {
     /// An HTTP resource: the method and the path of the request, not the template of the route. The path is at most
     /// [`MAX_PATH_BYTES`](crate::domain::template::MAX_PATH_BYTES) long.
     Route(RouteKey),
+    /// The same, bought by a call of the Candid method `pay`.
+    Call(RouteKey),
 }
 
 impl Purchase {
     /// The method and the path that were asked for.
     pub fn request(&self) -> &RouteKey {
         match self {
-            Purchase::Route(request) => request,
+            Purchase::Route(request) | Purchase::Call(request) => request,
         }
     }
 
@@ -22,6 +24,7 @@ impl Purchase {
     pub const fn kind(&self) -> PurchaseKind {
         match self {
             Purchase::Route(_) => PurchaseKind::Route,
+            Purchase::Call(_) => PurchaseKind::Call,
         }
     }
 }
@@ -31,16 +34,19 @@ impl Purchase {
 pub enum PurchaseKind {
     /// An HTTP resource.
     Route,
+    /// An HTTP resource, bought by a Candid call.
+    Call,
 }
 
 impl PurchaseKind {
     /// Every kind, in the order of their numbers in storage.
-    pub const ALL: [PurchaseKind; 1] = [PurchaseKind::Route];
+    pub const ALL: [PurchaseKind; 2] = [PurchaseKind::Route, PurchaseKind::Call];
 
     /// The name in documents.
     pub const fn name(self) -> &'static str {
         match self {
             PurchaseKind::Route => "Route",
+            PurchaseKind::Call => "Call",
         }
     }
 }

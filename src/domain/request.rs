@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{
+        call::CallTerms,
         payment::{Payment, Receipt},
         purchase::Purchase,
         verify::Refusal,
@@ -20,8 +21,8 @@ pub struct PaymentRequest {
     pub purchase: Purchase,
     /// The route that the request matched, by method and template: it sells what is bought.
     pub route: RouteKey,
-    /// The payment.
-    pub payment: DecodedPayment,
+    /// How the payer agreed to it.
+    pub credential: Credential,
     /// SHA-256 over everything of the request that the answer depends on.
     pub fingerprint: [u8; 32],
     /// The identifier that comes to stand for this payment when it is journalled.
@@ -84,7 +85,44 @@ pub fn same_request(payment: &Payment, request: &PaymentRequest) -> bool {
         && payment.purchase == request.purchase
 }
 
-/// What the payment uses up.
+/// How a payer agreed to a payment.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// By a signed authorization, which anybody may deliver.
+    Signed(Box<DecodedPayment>),
+    /// By calling the canister.
+    Call(CallTerms),
+}
+
+impl PaymentRequest {
+    /// What the payment uses up.
+    pub fn claim_key(&self) -> ClaimKey {
+        match &self.credential {
+            Credential::Signed(payment) => claim_key(payment),
+            Credential::Call(terms) => terms.claim_key(),
+        }
+    }
+
+    /// What only the payer, and whom the payer sent it to, can present. Of a call these are its terms: the system has
+    /// authenticated the caller.
+    pub fn authorization_digest(&self) -> AuthorizationDigest {
+        match &self.credential {
+            Credential::Signed(payment) => authorization_digest(payment),
+            Credential::Call(_) => AuthorizationDigest::from(self.fingerprint),
+        }
+    }
+
+    /// No transfer is repeated for this request from this second on. A caller asks for the repetition itself, so
+    /// only the ledger's window bounds it.
+    pub fn valid_before(&self) -> u64 {
+        match &self.credential {
+            Credential::Signed(payment) => payment.authorization.valid_before,
+            Credential::Call(_) => u64::MAX,
+        }
+    }
+}
+
+/// What the signed payment uses up.
 pub fn claim_key(payment: &DecodedPayment) -> ClaimKey {
     ClaimKey::icrc2(
         &payment.authorization.from.owner,
@@ -97,7 +135,7 @@ pub fn claim_key(payment: &DecodedPayment) -> ClaimKey {
 /// Of a signature of 64 bytes only the first half counts (`R`, or `r`), which is another one in each
 /// signature. The second half has two good forms on some curves, and who changes the one into the other
 /// must not be able to make the payer's own repetition look like somebody else's.
-pub fn authorization_digest(payment: &DecodedPayment) -> AuthorizationDigest {
+fn authorization_digest(payment: &DecodedPayment) -> AuthorizationDigest {
     let authorization = &payment.authorization;
     let signature = match authorization.signature.as_slice() {
         both if both.len() == 64 => &both[..32],

@@ -91,6 +91,10 @@ pub struct VerifiedPayment<'a> {
     pub claim_key: ClaimKey,
     /// Who pays.
     pub from: Account,
+    /// `created_at_time` of the transfer.
+    pub created_at: TimestampNs,
+    /// No transfer is asked for from this second on.
+    pub valid_before: u64,
     /// The offer that is paid.
     pub offer: &'a Offer,
 }
@@ -147,11 +151,7 @@ pub fn verify<'a>(
 
     let unavailable = |problem: &str| Refusal::new(Code::LedgerUnavailable, problem);
     if !offer::on_sale(sale.route, offer) {
-        return Err(unavailable(if offer.ledger.enabled {
-            "the resource is not on sale"
-        } else {
-            "the ledger is not accepted at present"
-        }));
+        return Err(unavailable(offer::why_not_on_sale(offer)));
     }
     let capacity = capacity(&authorization.from.owner, &offer.ledger.id);
     let busy = |reason: NoCapacity| unavailable(&reason.to_string());
@@ -166,6 +166,8 @@ pub fn verify<'a>(
         id: payment_id(&message),
         claim_key,
         from: crate::types::canonical(authorization.from),
+        created_at: TimestampNs::from_seconds(authorization.valid_after),
+        valid_before: authorization.valid_before,
         offer,
     })
 }

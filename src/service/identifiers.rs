@@ -10,7 +10,7 @@ use crate::{
     domain::{
         identifier::{self, Policy},
         payment::{Payment, State},
-        request::{PaymentRequest, authorization_digest, claim_key, same_request},
+        request::{Credential, PaymentRequest, same_request},
         route::Route,
     },
     storage::{
@@ -47,13 +47,17 @@ pub fn check(
     request: &PaymentRequest,
     now: TimestampNs,
 ) -> Result<Option<IdentifierKey>, Rejection> {
+    // A caller of `pay` gives an id in any case.
+    let Credential::Signed(signed) = &request.credential else {
+        return Ok(None);
+    };
     let Some(policy) = route.payment_identifier.filter(|_| !route.is_free()) else {
         return Ok(None);
     };
     let ours = bound(request);
     let known = storage::payments::by_key(&ours.nonce)
         .filter(|known| known.authorization_digest == ours.authorization_digest);
-    let id = match identifier::given(request.payment.payload.extensions.as_ref()) {
+    let id = match identifier::given(signed.payload.extensions.as_ref()) {
         Ok(Some(id)) => id,
         // Who has begun to pay gets the outcome, whatever the route wants by now.
         _ if known.is_some() => return Ok(None),
@@ -61,7 +65,7 @@ pub fn check(
         Ok(None) => return Err(Rejection::Missing),
         Err(identifier::Malformed) => return Err(Rejection::Malformed),
     };
-    let payer = &request.payment.authorization.from.owner;
+    let payer = &signed.authorization.from.owner;
     let key = identifier::key(&route.key, payer, id);
     match storage::identifiers::get(&key) {
         Some(other) if other != ours && held_until(&other, now).is_some() => {
@@ -105,8 +109,8 @@ pub fn release(key: &IdentifierKey, ours: &Bound) {
 /// What a name that this payment comes with stands for.
 pub fn bound(request: &PaymentRequest) -> Bound {
     Bound {
-        nonce: claim_key(&request.payment),
-        authorization_digest: authorization_digest(&request.payment),
+        nonce: request.claim_key(),
+        authorization_digest: request.authorization_digest(),
     }
 }
 

@@ -7,8 +7,9 @@
 
 use crate::{
     domain::{
+        call::CallTerms,
         purchase::Purchase,
-        request::{PayOutcome, PaymentRequest, claim_key},
+        request::{Credential, PayOutcome, PaymentRequest, claim_key},
         route::Route,
         template::MAX_PATH_BYTES,
     },
@@ -95,7 +96,7 @@ pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest) -> Purch
     let request = PaymentRequest {
         purchase: Purchase::Route(RouteKey::new(method, path)),
         route: key,
-        payment,
+        credential: Credential::Signed(Box::new(payment)),
         fingerprint,
         identifier: None,
     };
@@ -103,6 +104,26 @@ pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest) -> Purch
         Ok(outcome) => PurchaseOutcome::Processed(Box::new(outcome), priced),
         Err(rejection) => PurchaseOutcome::Rejected(rejection, priced),
     }
+}
+
+/// Decides what becomes of a payment by call, and does it. `route`: the key of the route that serves the request, if one
+/// does.
+pub async fn call<R: Runtime>(
+    runtime: &R,
+    request: RouteKey,
+    route: Option<RouteKey>,
+    terms: CallTerms,
+) -> PayOutcome {
+    let purchase = Purchase::Call(request.clone());
+    let fingerprint = terms.payment_id(runtime.canister_id(), &purchase).0;
+    let request = PaymentRequest {
+        purchase,
+        route: route.unwrap_or(request),
+        credential: Credential::Call(terms),
+        fingerprint,
+        identifier: None,
+    };
+    pay::settle(runtime, request).await
 }
 
 /// Takes a payment as [`pay::settle`] does, if its identifier allows it. `route` is the one that the request

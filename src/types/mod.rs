@@ -90,6 +90,17 @@ impl ClaimKey {
             .into();
         ClaimKey(first_half(hash))
     }
+
+    /// The key of an id that this caller chose for a payment by call.
+    pub fn call(caller: &Principal, id: &Nonce) -> Self {
+        let hash: [u8; 32] = Sha256::new()
+            .chain_update(b"call\0")
+            .chain_update(id.0)
+            .chain_update(caller.as_slice())
+            .finalize()
+            .into();
+        ClaimKey(first_half(hash))
+    }
 }
 
 fn first_half(hash: [u8; 32]) -> [u8; 16] {

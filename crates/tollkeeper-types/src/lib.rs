@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 mod account;
+mod call;
 mod catalogue;
 mod http;
 mod payments;
@@ -13,6 +14,7 @@ mod settings;
 mod treasury;
 
 pub use account::{Account as AccountArg, InvalidArgument};
+pub use call::*;
 pub use catalogue::*;
 pub use http::*;
 pub use icrc_ledger_types::icrc1::account::Account;

@@ -36,7 +36,12 @@ pub use certification::{certify_all, certify_changes};
 pub use types::{HttpRequest, HttpResponse, HttpUpdateRequest};
 pub use update::http_request_update;
 
-use crate::{domain::template::MAX_PATH_BYTES, runtime::Runtime, service::purchase, types::Method};
+use crate::{
+    domain::template::MAX_PATH_BYTES,
+    runtime::Runtime,
+    service::purchase,
+    types::{Method, RouteKey},
+};
 use request::PaymentHeader;
 use site::{Found, Site};
 use types::HeaderField;
@@ -56,6 +61,20 @@ pub fn http_request<R: Runtime>(runtime: &R, request: HttpRequest) -> HttpRespon
             .and_then(|(found, url)| certification::respond(runtime, site, &found, &url.path))
             .unwrap_or_else(HttpResponse::upgrade)
     })
+}
+
+/// The key of the route that serves a request, on sale or not.
+pub fn route_of(request: &RouteKey) -> Option<RouteKey> {
+    certification::with_site(|site| {
+        let template = site.template_of(&request.path)?;
+        Some(RouteKey::new(request.method, template.to_string()))
+    })
+}
+
+/// Whether this is a path as requests have it: decoded, without a query, and not longer than what is bought may be.
+pub fn is_path(path: &str) -> bool {
+    path.len() <= MAX_PATH_BYTES
+        && RequestUrl::parse(path).is_ok_and(|url| url.path == path && url.query.is_empty())
 }
 
 /// Whether the query leaves this request to an update call: `inspect_message` may drop the others, which cost

@@ -82,7 +82,7 @@ pub fn decide(
                 since, attempts, ..
             } if super::fulfil::bought(payment).is_some()
                 && (*attempts < EAGER_TRIES || now >= since.plus(RETRY_PAUSE))
-                && may_retry(payment, request.payment.authorization.valid_before, now) =>
+                && may_retry(payment, request.valid_before(), now) =>
             {
                 return Decision::CallAgain;
             }

@@ -20,7 +20,7 @@ mod transfer;
 mod verify;
 
 use crate::{
-    domain::request::{PayOutcome, PaymentRequest, authorization_digest, claim_key},
+    domain::request::{PayOutcome, PaymentRequest},
     runtime::Runtime,
     service::schedule,
     storage::quarantine::Unreadable,
@@ -37,8 +37,8 @@ use verify::{open, unavailable};
 pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutcome {
     // A timer is lost when the canister is frozen at its time: who comes next sees to what is due.
     schedule::catch_up(runtime);
-    let key = claim_key(&request.payment);
-    let digest = authorization_digest(&request.payment);
+    let key = request.claim_key();
+    let digest = request.authorization_digest();
     let known = known::payment(&key, runtime.now());
     let begun = match known {
         Ok(Some(payment)) => match known::decide(&payment, &request, digest, runtime.now()) {

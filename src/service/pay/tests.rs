@@ -15,7 +15,7 @@ mod unreadable;
 use super::{fulfil::resource, verify::verified, *};
 pub(crate) use crate::domain::{
     purchase::Purchase,
-    request::{PayOutcome, PaymentRequest},
+    request::{Credential, PayOutcome, PaymentRequest},
 };
 use crate::{
     domain::{
@@ -143,7 +143,7 @@ impl Shop {
         PaymentRequest {
             purchase: Purchase::Route(RouteKey::new(Method::Get, "/a")),
             route: self.route.clone(),
-            payment: self.payment(n, nonce),
+            credential: Credential::Signed(Box::new(self.payment(n, nonce))),
             fingerprint: [1; 32],
             identifier: None,
         }
@@ -176,11 +176,27 @@ impl Shop {
     }
 }
 
+impl PaymentRequest {
+    pub(crate) fn signed(&self) -> &DecodedPayment {
+        match &self.credential {
+            Credential::Signed(payment) => payment,
+            Credential::Call(_) => panic!("a payment by call"),
+        }
+    }
+
+    fn signed_mut(&mut self) -> &mut DecodedPayment {
+        match &mut self.credential {
+            Credential::Signed(payment) => payment,
+            Credential::Call(_) => panic!("a payment by call"),
+        }
+    }
+}
+
 pub(crate) fn id(request: &PaymentRequest) -> PaymentId {
-    let terms = Terms::from(&request.payment.payload.accepted);
+    let terms = Terms::from(&request.signed().payload.accepted);
     x402_icp::authorization::payment_id(&x402_icp::authorization::signed_message(
         &terms,
-        &request.payment.payload.payload,
+        &request.signed().payload.payload,
     ))
 }
 

@@ -3,11 +3,12 @@
 use super::{means, transfer::LedgerCall};
 use crate::{
     domain::{
+        call::{self, CallSale},
         combination::ROUTE_BY_ICRC2,
         config::Config,
         fulfilment::Fulfilment,
         payment::{Payment, State},
-        request::PaymentRequest,
+        request::{Credential, PaymentRequest},
         verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
     },
     runtime::Runtime,
@@ -16,7 +17,7 @@ use crate::{
         self,
         payments::{Change, NewPayment, RecordError},
     },
-    types::{AuthorizationDigest, ClaimKey, Fingerprint, MerchantId, TimestampNs},
+    types::{AuthorizationDigest, ClaimKey, Fingerprint, MerchantId},
 };
 use candid::Principal;
 use x402_icp::Code;
@@ -56,31 +57,46 @@ pub(super) fn verified<R: Runtime>(
     let route = storage::routes::get(&request.route)
         .ok_or_else(|| Refusal::new(Code::OfferMismatch, "nothing is for sale under this path"))?;
     let offers = catalogue::all_offers(&route, &config, runtime.canister_id());
-    let root_key = runtime.root_key();
-    let sale = Sale {
-        route: &route,
-        offers: &offers,
-        network: &config.network,
-        spender: runtime.canister_id(),
-        now: runtime.now(),
-        spare: means::spare(runtime, &config.limits),
-        root_key: &root_key,
-    };
-    let nonce_state = |key: &ClaimKey| {
-        if nonce_used {
-            NonceState::Used
-        } else if storage::cancellations::contains(key) {
-            NonceState::Cancelled
-        } else {
-            NonceState::Free
-        }
-    };
     let capacity = |payer: &Principal, ledger: &Principal| {
         means::capacity(runtime, &config.limits, payer, ledger)
     };
-    let verified = storage::signatures::with(|expensive| {
-        verify(&request.payment, &sale, nonce_state, expensive, capacity)
-    })?;
+    let root_key;
+    let verified = match &request.credential {
+        Credential::Signed(payment) => {
+            root_key = runtime.root_key();
+            let sale = Sale {
+                route: &route,
+                offers: &offers,
+                network: &config.network,
+                spender: runtime.canister_id(),
+                now: runtime.now(),
+                spare: means::spare(runtime, &config.limits),
+                root_key: &root_key,
+            };
+            let nonce_state = |key: &ClaimKey| {
+                if nonce_used {
+                    NonceState::Used
+                } else if storage::cancellations::contains(key) {
+                    NonceState::Cancelled
+                } else {
+                    NonceState::Free
+                }
+            };
+            storage::signatures::with(|expensive| {
+                verify(payment, &sale, nonce_state, expensive, capacity)
+            })?
+        }
+        Credential::Call(terms) => {
+            let sale = CallSale {
+                route: &route,
+                offers: &offers,
+                canister: runtime.canister_id(),
+                now: runtime.now(),
+                id_used: nonce_used,
+            };
+            call::verify(terms, &request.purchase, &sale, capacity)?
+        }
+    };
     // Verification refuses a route without content; so does this.
     let content = route
         .content
@@ -95,7 +111,7 @@ pub(super) fn verified<R: Runtime>(
             digest,
             Fulfilment::Stored(response),
         ),
-        valid_before: request.payment.authorization.valid_before,
+        valid_before: verified.valid_before,
     })
 }
 
@@ -120,7 +136,7 @@ fn new_payment(
         purchase: request.purchase.clone(),
         fingerprint: Fingerprint::from(request.fingerprint),
         authorization_digest: digest,
-        created_at: TimestampNs::from_seconds(request.payment.authorization.valid_after),
+        created_at: verified.created_at,
         fulfilment,
         state: State::Reserved,
     }

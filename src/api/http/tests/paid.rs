@@ -47,10 +47,10 @@ fn a_request_is_offered_paid_and_delivered_through_the_http_door() {
     let offers: PaymentRequired = decoded(&offered, "PAYMENT-REQUIRED");
 
     let request = shop.request(1, 1);
-    assert_eq!(offers.accepts[0], request.payment.payload.accepted);
+    assert_eq!(offers.accepts[0], request.signed().payload.accepted);
     let signed = vec![(
         "PAYMENT-SIGNATURE".to_string(),
-        encode_header(&request.payment.payload),
+        encode_header(&request.signed().payload),
     )];
     assert_eq!(query(&shop, signed.clone()).upgrade, Some(true));
 

@@ -42,7 +42,7 @@ fn attack_33_a_repetition_that_cannot_be_paid_for_leaves_no_trace() {
         .set(Cycles(ScriptedRuntime::CALL_COST.0 - 1));
     for _ in 0..3 {
         assert!(is_pending(&shop.settle(&request)));
-        let asked = run(call_again(&shop.runtime, claim_key(&request.payment)));
+        let asked = run(call_again(&shop.runtime, request.claim_key()));
         assert_eq!(asked.unwrap().state, state);
     }
     assert_eq!(shop.state(&request), state);

@@ -39,7 +39,7 @@ fn session(root: &dyn Signer, key: u8) -> Delegated<PrivateKey> {
 impl Shop {
     fn request_by(&self, signer: &dyn Signer, nonce: u8) -> PaymentRequest {
         let mut request = self.request(1, nonce);
-        let payment = &mut request.payment;
+        let payment = request.signed_mut();
         let now = self.runtime.now().seconds();
         let terms = Terms::from(&payment.payload.accepted);
         payment.payload.payload =

@@ -222,7 +222,7 @@ fn the_rest_goes_on(shop: &Shop) {
     );
     // Another payment under the identifier.
     let other = PaymentRequest {
-        payment: shop.payment(NAMED, CANCELLED + 1),
+        credential: Credential::Signed(Box::new(shop.payment(NAMED, CANCELLED + 1))),
         ..request(shop, NAMED)
     };
     let route = storage::routes::get(&other.route);

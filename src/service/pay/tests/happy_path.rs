@@ -9,12 +9,12 @@ fn should_settle_with_one_ledger_call() {
     let receipt = paid(shop.settle(&request));
     assert_eq!(shop.runtime.made(), 1);
     let asked = shop.asked(0);
-    assert_eq!(asked.from, request.payment.authorization.from);
+    assert_eq!(asked.from, request.signed().authorization.from);
     assert_eq!(asked.to, config().pay_to);
     assert_eq!(asked.amount, 10_000u32);
     assert_eq!(asked.fee, Some(Nat::from(10u8)));
     assert_eq!(asked.memo.unwrap().0.to_vec(), id(&request).0.to_vec());
-    let valid_after = request.payment.authorization.valid_after;
+    let valid_after = request.signed().authorization.valid_after;
     assert_eq!(asked.created_at_time, Some(valid_after * 1_000_000_000));
     assert_eq!(asked.spender_subaccount, None);
 
@@ -99,8 +99,8 @@ fn should_not_deliver_to_who_knows_only_the_id() {
     shop.will(block(7));
     paid(shop.settle(&request));
     let mut forged = request.clone();
-    forged.payment.payload.payload.signature = x402_icp::values::to_base64(&[1; 64]);
-    forged.payment.authorization = forged.payment.payload.payload.parse().unwrap();
+    forged.signed_mut().payload.payload.signature = x402_icp::values::to_base64(&[1; 64]);
+    forged.signed_mut().authorization = forged.signed().payload.payload.parse().unwrap();
     assert_eq!(refused(shop.settle(&forged)), Code::NonceUsed);
 }
 
@@ -109,7 +109,7 @@ fn should_know_a_signature_in_its_other_form() {
     let shop = shop();
     let request = shop.request(1, 1);
     let mut bent = request.clone();
-    let signature = &mut bent.payment.authorization.signature;
+    let signature = &mut bent.signed_mut().authorization.signature;
     assert_eq!(signature.len(), 64);
     signature[63] ^= 1;
     assert!(

@@ -29,14 +29,14 @@ impl Shop {
 
     /// Whether it stands for a payment of the first payer.
     fn bound(&self, id: &str) -> bool {
-        let payer = self.request(1, 1).payment.authorization.from.owner;
+        let payer = self.request(1, 1).signed().authorization.from.owner;
         storage::identifiers::get(&identifier::key(&self.route, &payer, id)).is_some()
     }
 }
 
 fn with_id(mut request: PaymentRequest, id: &str) -> PaymentRequest {
     let extensions = json!({ identifier::KEY: { "info": { "required": false, "id": id } } });
-    request.payment.payload.extensions = extensions.as_object().cloned();
+    request.signed_mut().payload.extensions = extensions.as_object().cloned();
     request
 }
 
@@ -92,7 +92,7 @@ fn should_look_up_before_verifying() {
     shop.runtime.now.set(NOW.plus(Seconds(3_600)));
     paid(shop.named(&first).unwrap());
     let mut other = with_id(shop.request(1, 2), ID);
-    other.payment.payload.accepted.amount = "1".into();
+    other.signed_mut().payload.accepted.amount = "1".into();
     assert_eq!(shop.named(&other), Err(Rejection::Conflict));
 }
 
@@ -181,7 +181,7 @@ fn should_free_an_identifier_when_the_block_log_proves_that_nothing_moved() {
         kind: FailureKind::LedgerUnavailable,
         message: String::new(),
     });
-    let key = claim_key(&first.payment);
+    let key = first.claim_key();
     storage::payments::record(&key, Change::Event(proved), NOW).unwrap();
     paid(shop.named(&second).unwrap());
     assert_eq!(shop.named(&first), Err(Rejection::Conflict));
@@ -191,7 +191,7 @@ fn should_free_an_identifier_when_the_block_log_proves_that_nothing_moved() {
 fn should_bind_nothing_to_a_payment_that_is_refused() {
     let shop = shop().with(Policy::Optional);
     let mut bad = with_id(shop.request(1, 1), ID);
-    bad.payment.authorization.signature[0] ^= 1;
+    bad.signed_mut().authorization.signature[0] ^= 1;
     assert_eq!(refused(shop.named(&bad).unwrap()), Code::Signature);
     assert!(!shop.bound(ID));
     // A stranger cannot take the identifier with a payment that is none.

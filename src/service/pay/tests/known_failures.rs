@@ -86,7 +86,7 @@ fn should_learn_a_new_fee_and_want_the_offer_accepted_again() {
     // The payer agreed to the old fee only, in this authorization and in others.
     assert_eq!(failed(shop.settle(&request)), Code::OfferMismatch);
     let mut stale = shop.request(1, 3);
-    stale.payment.payload.accepted.extra.fee = "10".into();
+    stale.signed_mut().payload.accepted.extra.fee = "10".into();
     assert_eq!(refused(shop.settle(&stale)), Code::OfferMismatch);
     let again = shop.request(1, 2);
     shop.will(block(1));

@@ -60,7 +60,7 @@ impl Shop {
     /// Has the payment settled by the canister itself.
     fn recovered(&self, request: &PaymentRequest, reply: Reply) -> State {
         self.will(reply);
-        let key = claim_key(&request.payment);
+        let key = request.claim_key();
         run(call_again(&self.runtime, key)).unwrap().state
     }
 }
@@ -184,7 +184,7 @@ fn overdue<'a>(shop: &'a Shop, request: &PaymentRequest) -> Waiting<'a> {
     let waiting = shop.waiting(request);
     let later = shop.runtime.now().plus(storage::payments::NO_ANSWER);
     shop.runtime.now.set(later);
-    let key = claim_key(&request.payment);
+    let key = request.claim_key();
     known::payment(&key, shop.runtime.now()).unwrap();
     assert!(matches!(shop.state(request), State::Unknown { .. }));
     waiting
@@ -253,7 +253,7 @@ fn a_late_lie_is_answered_as_pending_and_a_refund_as_used() {
     let mut waiting = overdue(&shop, &request);
     let settled = shop.recovered(&request, duplicate(8));
     assert!(matches!(settled, State::Settled { .. }));
-    let key = claim_key(&request.payment);
+    let key = request.claim_key();
     let payment = storage::payments::by_key(&key).unwrap();
     let due = crate::service::refund::due(&shop.runtime, &payment, RefundCause::Merchant);
     storage::payments::record(&key, Change::Event(due), shop.runtime.now()).unwrap();
@@ -270,7 +270,7 @@ fn what_is_owed_is_never_called_a_duplicate() {
     let payment = verified(
         &shop.runtime,
         &request,
-        authorization_digest(&request.payment),
+        request.authorization_digest(),
         false,
     )
     .unwrap();

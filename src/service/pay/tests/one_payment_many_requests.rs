@@ -12,7 +12,7 @@ fn should_make_one_call_for_identical_requests_in_flight() {
             shop.settle(&request),
             PayOutcome::Pending {
                 payment_id: id(&request),
-                payer: request.payment.authorization.from
+                payer: request.signed().authorization.from
             }
         );
     }

@@ -13,7 +13,7 @@ fn settled_by_itself(shop: &Shop, request: &PaymentRequest, n: u64) {
     shop.will_reject(6);
     assert!(is_pending(&shop.settle(request)));
     shop.will(block(n));
-    let payment = run(call_again(&shop.runtime, claim_key(&request.payment))).unwrap();
+    let payment = run(call_again(&shop.runtime, request.claim_key())).unwrap();
     let at = shop.runtime.now();
     let block = BlockIndex(n);
     assert_eq!(
@@ -130,7 +130,7 @@ fn should_owe_a_refund_for_what_nobody_fetched_in_time() {
     assert_eq!((cause, since), (RefundCause::NotFetched, over));
     assert_eq!(
         storage::payments::due(Lane::Refund, over, 9),
-        [claim_key(&request.payment)]
+        [request.claim_key()]
     );
     // Not both: who asks now gets the money back and no goods.
     let late = shop.settle(&request);
@@ -315,7 +315,7 @@ fn should_pay_back_what_is_owed_and_not_stored() {
     let request = shop.request(1, 1);
     shop.will_reject(6);
     assert!(is_pending(&shop.settle(&request)));
-    let mut payment = storage::payments::by_key(&claim_key(&request.payment)).unwrap();
+    let mut payment = storage::payments::by_key(&request.claim_key()).unwrap();
     payment.fulfilment = Fulfilment::Stored(99);
     let change = Change::Open(Box::new(NewPayment {
         payment,
@@ -401,7 +401,7 @@ fn should_lose_nothing_when_an_upgrade_cuts_off_any_await() {
                 let request = shop.request(1, 1);
                 before(&shop, &request);
                 shop.runtime.hold.set(true);
-                let key = claim_key(&request.payment);
+                let key = request.claim_key();
                 if by_itself {
                     let mut waiting = Box::pin(call_again(&shop.runtime, key));
                     assert!(poll(waiting.as_mut()).is_pending());

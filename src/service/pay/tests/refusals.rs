@@ -23,7 +23,7 @@ fn should_store_nothing_and_call_nobody() {
     let shop = shop();
     let request = shop.request(1, 1);
     let mut wrong = request.clone();
-    wrong.payment.payload.accepted.amount = "1".into();
+    wrong.signed_mut().payload.accepted.amount = "1".into();
     refuse(&shop, &wrong, Code::AmountMismatch);
     let nowhere = PaymentRequest {
         purchase: Purchase::Route(RouteKey::new(Method::Post, "/a")),
@@ -39,9 +39,9 @@ fn should_store_nothing_and_call_nobody() {
 fn should_refuse_a_cancelled_authorization() {
     let shop = shop();
     let request = shop.request(1, 1);
-    let owner = request.payment.authorization.from.owner;
+    let owner = request.signed().authorization.from.owner;
     shop.runtime.caller.set(owner);
-    let before = request.payment.authorization.valid_before;
+    let before = request.signed().authorization.valid_before;
     cancel::cancel(&shop.runtime, Nonce([1; 32]), before).unwrap();
     refuse(&shop, &request, Code::Cancelled);
     // Another of the same payer is good.
@@ -66,15 +66,13 @@ fn should_cancel_a_failed_authorization() {
     failed(shop.settle(&request));
     shop.runtime
         .caller
-        .set(request.payment.authorization.from.owner);
-    let before = request.payment.authorization.valid_before;
+        .set(request.signed().authorization.from.owner);
+    let before = request.signed().authorization.valid_before;
     assert_eq!(
         cancel::cancel(&shop.runtime, Nonce([1; 32]), before),
         Ok(())
     );
-    assert!(storage::cancellations::contains(&claim_key(
-        &request.payment
-    )));
+    assert!(storage::cancellations::contains(&request.claim_key()));
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn should_never_ask_for_a_transfer_after_the_signed_expiry() {
     let request = shop.request(1, 1);
     shop.will_reject(6);
     assert!(is_pending(&shop.settle(&request)));
-    let expiry = request.payment.authorization.valid_before;
+    let expiry = request.signed().authorization.valid_before;
     shop.runtime.now.set(TimestampNs(expiry * 1_000_000_000));
     assert!(is_pending(&shop.settle(&request)));
     assert_eq!(shop.runtime.calls.borrow().len(), 1);

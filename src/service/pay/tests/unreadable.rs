@@ -18,7 +18,7 @@ fn should_not_charge_again_for_a_payment_that_cannot_be_read() {
     assert!(is_pending(&shop.settle(&unknown)));
     let made = shop.runtime.made();
     for request in [settled, failed, unknown] {
-        corrupt(&claim_key(&request.payment));
+        corrupt(&request.claim_key());
         assert_eq!(refused(shop.settle(&request)), Code::NonceUsed);
     }
     assert_eq!(shop.runtime.made(), made);
@@ -37,8 +37,8 @@ fn should_keep_what_a_payment_that_cannot_be_read_may_have_bought() {
     let request = shop.request(1, 1);
     shop.will_reject(6);
     assert!(is_pending(&shop.settle(&request)));
-    let payment = storage::payments::by_key(&claim_key(&request.payment)).unwrap();
-    corrupt(&claim_key(&request.payment));
+    let payment = storage::payments::by_key(&request.claim_key()).unwrap();
+    corrupt(&request.claim_key());
     catalogue::remove(&shop.runtime, &shop.route).unwrap();
     shop.runtime.now.set(NOW.plus(Seconds(30 * Seconds::DAY.0)));
     retention::sweep(&shop.runtime);

@@ -171,7 +171,7 @@ fn should_refuse_everybody_but_controllers() {
     let shop = pay::tests::shop();
     let (request, over) = in_doubt(&shop);
     let operator = storage::config::read().operators[0];
-    let payer = request.payment.authorization.from.owner;
+    let payer = request.signed().authorization.from.owner;
     for caller in [operator, payer, Principal::anonymous()] {
         shop.runtime.caller.set(caller);
         let refused = said(at(&shop, after(over)), &request, MOVED);

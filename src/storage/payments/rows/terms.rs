@@ -103,6 +103,7 @@ impl TermsRow {
         if !combination::is_supported(scheme, rail, purchase, fulfilment) {
             return None;
         }
+        let request = RouteKey::new(of_number(&Method::ALL, self.method)?, self.path);
         Some(Payment {
             id: PaymentId(self.id),
             scheme,
@@ -115,10 +116,8 @@ impl TermsRow {
             amount: self.amount.into(),
             fee: self.fee.into(),
             purchase: match purchase {
-                PurchaseKind::Route => {
-                    let method = of_number(&Method::ALL, self.method)?;
-                    Purchase::Route(RouteKey::new(method, self.path))
-                }
+                PurchaseKind::Route => Purchase::Route(request),
+                PurchaseKind::Call => Purchase::Call(request),
             },
             fingerprint: Fingerprint(self.fingerprint),
             authorization_digest: AuthorizationDigest(self.authorization_digest),
@@ -160,7 +159,7 @@ mod tests {
             |row| row.network = 1,
             |row| row.asset = 1,
             |row| row.to = 1,
-            |row| row.purchase = 1,
+            |row| row.purchase = 2,
             |row| row.method = 5,
             |row| row.fulfilment = 1,
         ];

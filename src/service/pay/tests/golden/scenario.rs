@@ -81,12 +81,12 @@ pub fn request(shop: &Shop, n: u8) -> PaymentRequest {
 pub fn named(mut request: PaymentRequest) -> PaymentRequest {
     let info = json!({ "required": true, "id": "pay_7d5d747be160e280504c099d984bcfe0" });
     let extensions = json!({ identifier::KEY: { "info": info } });
-    request.payment.payload.extensions = extensions.as_object().cloned();
+    request.signed_mut().payload.extensions = extensions.as_object().cloned();
     request
 }
 
 pub fn key(shop: &Shop, n: u8) -> ClaimKey {
-    claim_key(&request(shop, n).payment)
+    request(shop, n).claim_key()
 }
 
 pub fn withdrawal(n: u8) -> WithdrawRequest {
@@ -140,7 +140,7 @@ pub fn scenario() {
     runtime.will_reply(Nat::from(1_000_000u32));
     shop.will_reject(6);
     run(withdraw::withdraw(runtime, withdrawal(DOUBTFUL))).unwrap_err();
-    let request = request(&shop, CANCELLED).payment.authorization;
+    let request = request(&shop, CANCELLED).signed().authorization.clone();
     runtime.caller.set(request.from.owner);
     cancel::cancel(runtime, request.nonce, request.valid_before + 600).unwrap();
     // Some time passes until the snapshot is taken.

@@ -1,0 +1,180 @@
+//! Payments by call: the payer calls the canister itself, so the system has authenticated the payer, and nothing is
+//! signed besides.
+//!
+//! The caller chooses an id of 32 bytes. Caller and id are the claim key: the same call again is the same payment,
+//! and a call with the same id and other terms is refused. Verification follows [`verify`](super::verify) without the
+//! signature: offer, time, id, sale and capacity, in this order.
+
+use crate::{
+    domain::{
+        capacity::{Capacity, NoCapacity},
+        offer::{self, Offer},
+        purchase::Purchase,
+        verify::{Refusal, VerifiedPayment},
+    },
+    types::{Account, Amount, ClaimKey, Nonce, PaymentId, TimestampNs, canonical},
+};
+use candid::Principal;
+use sha2::{Digest, Sha256};
+use x402_icp::Code;
+
+/// What separates these payment ids from everything else that is hashed.
+const DOMAIN: &[u8] = b"x402-icp-call";
+
+/// What the caller agrees to pay, and under which id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallTerms {
+    /// Whose id it is: never anonymous.
+    pub caller: Principal,
+    /// Chosen by the caller.
+    pub id: Nonce,
+    /// An account of the caller, out of whose allowance the canister takes the money.
+    pub from: Account,
+    /// The ledger.
+    pub ledger: Principal,
+    /// What the merchant gets.
+    pub amount: Amount,
+    /// What the ledger gets on top.
+    pub fee: Amount,
+    /// The merchant's account.
+    pub pay_to: Account,
+    /// `created_at_time` of the transfer, if the caller wants to fix it.
+    pub created_at: Option<TimestampNs>,
+}
+
+impl CallTerms {
+    /// What the payment uses up.
+    pub fn claim_key(&self) -> ClaimKey {
+        ClaimKey::call(&self.caller, &self.id)
+    }
+
+    /// SHA-256 over the terms, what is bought, and this canister: the payment's id and the memo of its transfer.
+    /// Every part has a fixed length or its length before it.
+    pub fn payment_id(&self, canister: Principal, purchase: &Purchase) -> PaymentId {
+        let mut hash = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        part(DOMAIN);
+        part(canister.as_slice());
+        part(self.caller.as_slice());
+        part(&self.id.0);
+        for account in [canonical(self.from), canonical(self.pay_to)] {
+            part(account.owner.as_slice());
+            part(account.effective_subaccount());
+        }
+        part(self.ledger.as_slice());
+        part(&self.amount.0.to_be_bytes());
+        part(&self.fee.0.to_be_bytes());
+        let created_at = self.created_at.map(|time| time.0.to_be_bytes());
+        part(created_at.as_ref().map_or(&[], |time| &time[..]));
+        let request = purchase.request();
+        part(request.method.as_str().as_bytes());
+        part(request.path.as_bytes());
+        PaymentId(hash.finalize().into())
+    }
+}
+
+/// What a call is verified against.
+#[derive(Debug)]
+pub struct CallSale<'a> {
+    /// Whether the route sells anything now.
+    pub route: &'a crate::domain::route::Route,
+    /// Its offers, on sale or not.
+    pub offers: &'a [Offer],
+    /// This canister.
+    pub canister: Principal,
+    /// The time.
+    pub now: TimestampNs,
+    /// Whether a payment uses the id, failed ones included.
+    pub id_used: bool,
+}
+
+/// Verifies a payment by call. `capacity` is that of payer and ledger.
+pub fn verify<'a>(
+    terms: &CallTerms,
+    purchase: &Purchase,
+    sale: &CallSale<'a>,
+    capacity: impl FnOnce(&Principal, &Principal) -> Capacity,
+) -> Result<VerifiedPayment<'a>, Refusal> {
+    let offer = matching_offer(terms, sale.offers)?;
+
+    let created_at = terms.created_at.unwrap_or(sale.now);
+    if created_at > sale.now {
+        return Err(Refusal::new(
+            Code::NotYetValid,
+            format!("created_at_time is in the future: now is {}", sale.now.0),
+        ));
+    }
+    let valid_before = created_at
+        .seconds()
+        .saturating_add(u64::from(offer.requirements.max_timeout_seconds));
+    if sale.now.seconds() >= valid_before {
+        return Err(Refusal::new(
+            Code::Expired,
+            format!(
+                "created_at_time is more than {} seconds ago: now is {}",
+                offer.requirements.max_timeout_seconds, sale.now.0
+            ),
+        ));
+    }
+
+    if sale.id_used {
+        return Err(Refusal::new(
+            Code::NonceUsed,
+            "this caller used the id before, for a payment with other terms",
+        ));
+    }
+
+    let unavailable = |problem: &str| Refusal::new(Code::LedgerUnavailable, problem);
+    if !offer::on_sale(sale.route, offer) {
+        return Err(unavailable(offer::why_not_on_sale(offer)));
+    }
+    let capacity = capacity(&terms.caller, &offer.ledger.id);
+    let busy = |reason: NoCapacity| unavailable(&reason.to_string());
+    capacity.public.map_err(busy)?;
+    capacity.of_payer.map_err(busy)?;
+
+    Ok(VerifiedPayment {
+        id: terms.payment_id(sale.canister, purchase),
+        claim_key: terms.claim_key(),
+        from: canonical(terms.from),
+        created_at,
+        valid_before,
+        offer,
+    })
+}
+
+/// The offer that the caller agrees to; else the first member in which the terms are those of no offer.
+fn matching_offer<'a>(terms: &CallTerms, offers: &'a [Offer]) -> Result<&'a Offer, Refusal> {
+    let Some(offer) = offers.iter().find(|offer| offer.ledger.id == terms.ledger) else {
+        return Err(Refusal::new(
+            Code::AssetMismatch,
+            "ledger is not that of any offer",
+        ));
+    };
+    let wrong = |code, member: &str, offered: String| {
+        Err(Refusal::new(
+            code,
+            format!("{member} is not the offered one: {offered}"),
+        ))
+    };
+    if offer.price.amount != terms.amount {
+        return wrong(
+            Code::AmountMismatch,
+            "amount",
+            offer.price.amount.to_string(),
+        );
+    }
+    if canonical(offer.pay_to) != canonical(terms.pay_to) {
+        return wrong(Code::RecipientMismatch, "pay_to", offer.pay_to.to_string());
+    }
+    if offer.ledger.fee != terms.fee {
+        return wrong(Code::OfferMismatch, "fee", offer.ledger.fee.to_string());
+    }
+    Ok(offer)
+}
+
+#[cfg(test)]
+mod tests;
