@@ -91,7 +91,7 @@ pub enum Credential {
     /// By a signed authorization, which anybody may deliver.
     Signed(Box<DecodedPayment>),
     /// By calling the canister.
-    Call(CallTerms),
+    Call(Box<CallTerms>),
 }
 
 impl PaymentRequest {

@@ -119,7 +119,7 @@ pub async fn call<R: Runtime>(
     let request = PaymentRequest {
         purchase,
         route: route.unwrap_or(request),
-        credential: Credential::Call(terms),
+        credential: Credential::Call(Box::new(terms)),
         fingerprint,
         identifier: None,
     };

@@ -25,6 +25,7 @@ mod merchants;
 mod mistyped;
 mod origin;
 mod parallel;
+mod pay;
 mod payment;
 mod payment_identifier;
 mod payment_state;
