@@ -4,8 +4,6 @@
 //! stands to its left: `types`, `domain`, `storage`, `service` (with `runtime`), `api`, and this file,
 //! which holds the entry points and nothing else.
 
-#![deny(missing_docs)]
-
 pub mod api;
 pub mod domain;
 pub mod runtime;

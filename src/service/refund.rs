@@ -185,7 +185,7 @@ async fn send<R: Runtime>(
         }
         refund.cursor = block_before(payment).map_or(0, |block| block.0.saturating_add(1));
     }
-    let Some(index) = storage::payments::book_index(key) else {
+    let Some(index) = storage::payments::settled_index(key) else {
         return;
     };
     let payout = Payout {
@@ -271,7 +271,7 @@ async fn look_up<R: Runtime>(
     };
     storage::recovery::note_refund(key, Some(progress).filter(|_| !over));
     if let Some(block) = search.found {
-        if let Some(index) = storage::payments::book_index(key) {
+        if let Some(index) = storage::payments::settled_index(key) {
             storage::claims::take(&payment.ledger, block, Claimant::Refund(index), now);
         }
         let moved = Change::Event(Event::RefundMoved {

@@ -1,6 +1,6 @@
-//! Accounts that were paid, by number: payments name them by it, because few accounts are paid often.
+//! Accounts that were paid, by number. Payments refer to them by number, because few accounts are paid often.
 //!
-//! None is ever removed. There are as many as merchants and routes ever had accounts of their own that were paid to.
+//! No row is ever removed. The table has at most one row for each account that a merchant or route was ever paid to.
 
 use crate::{
     storable_row,
@@ -19,8 +19,8 @@ storable_row!(AccountRow);
 
 struct Tables {
     rows: StableBTreeMap<u32, AccountRow, memory::Memory>,
-    /// The same by owner and subaccount. Accounts themselves are equal up to the default subaccount, and a transfer must
-    /// stay as it was signed.
+    /// The same by owner and subaccount. `Account` compares equal up to the default subaccount, and a transfer must
+    /// keep the account as it was signed.
     numbers: BTreeMap<Parts, u32>,
 }
 
@@ -48,13 +48,13 @@ thread_local! {
     static TABLES: RefCell<Tables> = RefCell::new(Tables::load());
 }
 
-/// The number of this account; it gets one if it has none.
+/// The number of this account; a new one if it has none.
 pub(super) fn number(account: &Account) -> u32 {
     TABLES.with_borrow_mut(|tables| {
         if let Some(number) = tables.numbers.get(&parts(account)) {
             return *number;
         }
-        // One entry costs dozens of bytes of the heap, and there is not that much heap.
+        // Each entry takes dozens of bytes of heap, so the heap is exhausted before `u32` is.
         let number = tables.numbers.len() as u32;
         tables
             .rows
@@ -64,7 +64,6 @@ pub(super) fn number(account: &Account) -> u32 {
     })
 }
 
-/// The account with this number.
 pub(super) fn get(number: u32) -> Option<Account> {
     TABLES.with_borrow(|tables| tables.rows.get(&number).map(|row| row.0.0))
 }

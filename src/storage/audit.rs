@@ -1,8 +1,8 @@
-//! The audit log: what happened to payments and what was done to the canister, in order.
+//! The audit log: transitions of payments and administrative actions, in order.
 //!
-//! Two rings of fixed size, because a log that only grows is a way to fill the canister: the newest
-//! 131,072 transitions of payments and the newest 8,192 administrative actions. Evidence, not the source
-//! of anything: nothing is ever computed from it. An entry's number says how many were written before it.
+//! It is two rings of fixed size, so that it cannot fill the canister: the newest 131,072 transitions of payments and
+//! the newest 8,192 administrative actions. It is evidence only: nothing is computed from it. The number of an entry is
+//! one more than the number of entries written before it.
 
 use crate::{
     storable_row,
@@ -14,63 +14,56 @@ use ic_stable_structures::{StableVec, Storable};
 use minicbor::{Decode, Encode};
 use std::{cell::RefCell, collections::BTreeMap};
 
-/// How many transitions of payments are kept.
+/// Transitions of payments that are kept.
 pub const PAYMENT_ENTRIES: u64 = 131_072;
-/// How many administrative actions are kept.
+/// Administrative actions that are kept.
 pub const ADMIN_ENTRIES: u64 = 8_192;
-/// How many of the actions that can be repeated without end one caller adds to the log in a day.
+/// Entries that one caller can add in a day with actions that can be repeated without limit.
 pub const DAILY_ENTRIES: u64 = 512;
 
-/// What happened to a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transition {
-    /// Journalled; the ledger is asked for the first time.
+    /// Recorded as open; the ledger is called for the first time.
     Opened,
-    /// The ledger is asked again.
+    /// The ledger is called again.
     Retried,
     /// Settled in this block, and not delivered yet.
     Settled(u64),
-    /// Failed with the failure of this number in storage.
+    /// Failed; the number is that of the failure in storage.
     Failed(u8),
-    /// Unknown, with the doubt of this number in storage.
+    /// Unknown; the number is that of the doubt in storage.
     Unknown(u8),
     /// Delivered; the payment is in this block.
     Delivered(u64),
-    /// To be refunded, for the cause of this number in storage.
+    /// To be refunded; the number is that of the cause in storage.
     RefundDue(u8),
-    /// The ledger is asked for the refund.
+    /// The ledger is called for the refund.
     RefundTried,
-    /// The refund was not made, for the problem of this number in storage.
+    /// The refund was not made; the number is that of the problem in storage.
     RefundFailed(u8),
     /// Refunded in this block.
     Refunded(u64),
 }
 
-/// An entry about a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PaymentEntry {
-    /// Its number, from 1.
+    /// From 1.
     pub number: u64,
-    /// When.
     pub at: TimestampNs,
     /// The first half of the payment id.
     pub payment: [u8; 16],
-    /// What happened.
     pub transition: Transition,
 }
 
-/// An administrative action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminEntry {
-    /// Its number, from 1.
+    /// From 1.
     pub number: u64,
-    /// When.
     pub at: TimestampNs,
-    /// Who did it.
     pub caller: Principal,
-    /// What: the name of the method, or `install` or `upgrade`.
+    /// The name of the method, or `install` or `upgrade`.
     pub action: String,
-    /// On what, cut to [`MAX_SUBJECT_BYTES`].
+    /// The object of the action, cut to [`MAX_SUBJECT_BYTES`].
     pub subject: String,
 }
 
@@ -153,11 +146,11 @@ thread_local! {
 }
 
 thread_local! {
-    /// Heap only: an upgrade, which is a controller's doing, begins the day anew.
+    /// Heap only: an upgrade resets the daily counts. Only a controller can upgrade.
     static TODAY: RefCell<BTreeMap<Principal, Today>> = RefCell::default();
 }
 
-/// Puts entry `number` (from 1) into a ring that keeps the newest `size`.
+/// Writes entry `number` (from 1) to a ring that keeps the newest `size`.
 fn write<T: Storable>(ring: &Ring<T>, number: u64, size: u64, row: &T) {
     let slot = (number - 1) % size;
     if slot < ring.len() {
@@ -182,7 +175,7 @@ fn page<T: Storable>(
         .collect()
 }
 
-/// Notes a transition of a payment.
+/// Records a transition of a payment.
 pub(super) fn payment(id: &PaymentId, transition: Transition, now: TimestampNs) {
     let (kind, value) = match transition {
         Transition::Opened => (0, 0),
@@ -208,7 +201,7 @@ pub(super) fn payment(id: &PaymentId, transition: Transition, now: TimestampNs) 
     PAYMENTS.with_borrow(|ring| write(ring, number, PAYMENT_ENTRIES, &row));
 }
 
-/// Whose actions these are that can be repeated without end: those of operators, and what ledgers say.
+/// Actions that can be repeated without limit: those of operators, and those caused by answers of ledgers.
 const REPEATABLE: [&str; 5] = [
     "route_put",
     "route_remove",
@@ -217,15 +210,15 @@ const REPEATABLE: [&str; 5] = [
     "fee_zero_named",
 ];
 
-/// What somebody added today of the actions that can be repeated.
+/// The repeatable actions that one caller added today.
 struct Today {
     day: u64,
     entries: u64,
-    /// The number of the latest.
+    /// The number of the latest entry.
     latest: u64,
 }
 
-/// The number for a caller's next action: a new one, or, when today's share is used up, that of the latest.
+/// The number for a caller's next action: a new one, or the caller's latest when the limit of the day is reached.
 fn next_number(caller: Principal, action: &str, now: TimestampNs) -> u64 {
     if !REPEATABLE.contains(&action) {
         return counters::next_audit_admin();
@@ -249,11 +242,11 @@ fn next_number(caller: Principal, action: &str, now: TimestampNs) -> u64 {
     })
 }
 
-/// Notes an administrative action.
+/// Records an administrative action.
 ///
-/// Of the actions that an operator (or a ledger) can repeat without end, each caller adds
-/// [`DAILY_ENTRIES`] a day; later ones of the day replace the caller's latest. So one
-/// operator needs sixteen days to roll out of the log what controllers did.
+/// Each caller adds at most [`DAILY_ENTRIES`] a day of the actions that can be repeated without limit. Later ones of
+/// the day replace the caller's latest. One operator therefore needs sixteen days to push the controllers' entries out
+/// of the ring.
 pub fn admin(caller: Principal, action: &'static str, subject: &str, now: TimestampNs) {
     let end = (0..=MAX_SUBJECT_BYTES.min(subject.len()))
         .rev()
@@ -322,7 +315,7 @@ mod tests {
         assert_eq!(entries[0].action, "pay_to_set");
         let latest = entries.last().map(|entry| entry.subject.clone());
         assert_eq!(latest, Some((2 * ADMIN_ENTRIES - 1).to_string()));
-        // Somebody else, and the next day, have their own share.
+        // Another caller, and the same caller on the next day, have their own limit.
         admin(controller, "route_put", "", now);
         admin(operator, "route_put", "", TimestampNs(2 * now.0));
         let (_, written) = counters::audited();

@@ -1,4 +1,4 @@
-//! What a balance that a ledger was asked for is compared with.
+//! The part of what is owed that a queried balance is compared with.
 
 use crate::{
     domain::liability::{Owed, burden, paying_account},
@@ -7,10 +7,10 @@ use crate::{
 };
 use candid::Principal;
 
-/// A moment at which a ledger is asked for a balance.
+/// The time at which a ledger is called for a balance.
 ///
-/// A ledger gets this canister's calls in the order in which they are made. So what the answer shows is all that came
-/// of calls before that moment, and nothing that came of calls after it.
+/// A ledger receives this canister's calls in the order in which they are made. The balance therefore includes the
+/// effects of all calls made before that time, and of none made after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     outflows: u64,
@@ -18,7 +18,7 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// Now, before the ledger is asked.
+    /// Now, before the call.
     pub fn now() -> Self {
         Moment {
             outflows: liabilities::outflows(),
@@ -26,17 +26,17 @@ impl Moment {
         }
     }
 
-    /// Whether a refund or a withdrawal is known to be made since: what is owed now is less by what it took, and the
-    /// balance was asked for before.
+    /// Whether a refund or a withdrawal has been confirmed since. What is owed is then lower by that amount, and the
+    /// balance is from before.
     pub fn is_past(self) -> bool {
         self.outflows != liabilities::outflows()
     }
 }
 
-/// What is owed out of this account, and may be in the balance that the ledger was asked for at that moment.
+/// What is owed out of this account, and may be part of the balance that the ledger reports for that moment.
 ///
-/// The money of a payment that was opened since, and is not known to have moved, is not in that balance, if it comes at
-/// all: payments that nobody can pay must not hold what is there.
+/// A payment opened since, and not known to have moved, cannot be part of that balance. It is not counted, so that
+/// payments without funds hold back nothing.
 pub fn owed_at(moment: Moment, ledger: &Principal, account: &Account) -> Owed {
     let mut owed = liabilities::owed_by(ledger, account);
     let Some(canister) = liabilities::canister() else {

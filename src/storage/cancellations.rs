@@ -1,9 +1,9 @@
-//! Cancelled authorizations, kept until they would have expired anyway.
+//! Cancelled authorizations, kept until they expire.
 //!
-//! None is ever dropped before, however many there are: it could still matter, and nothing tells a payer's
-//! from one of a throw-away key. What is shared out is the room that is left: the fuller the table, the
-//! fewer each principal may have, so that who fills it needs ever more keys and messages, and expiry,
-//! which is hours away at most ([`crate::storage::config`] has the longest timeout), makes room again.
+//! None is dropped before it expires, however many there are: the authorization could still be presented, and a payer's
+//! cancellation cannot be told from one of a throw-away key. The limit of each principal shrinks as the table fills.
+//! Filling the table therefore needs more and more keys and messages, and expiry makes room again within hours
+//! ([`crate::storage::config`] has the longest timeout).
 
 use crate::{
     storable_row,
@@ -15,18 +15,16 @@ use ic_stable_structures::StableBTreeMap;
 use minicbor::{Decode, Encode};
 use std::{cell::RefCell, collections::BTreeMap};
 
-/// The most cancellations in all.
 pub const MAX_CANCELLATIONS: u32 = 100_000;
-/// The most cancellations of one principal.
 pub const MAX_PER_PRINCIPAL: u32 = 200;
-/// How many one principal may have while there are fewer than so many in all.
+/// The limit of one principal while the table has fewer rows than the first number.
 const SHARES: [(u64, u32); 4] = [
     (50_000, MAX_PER_PRINCIPAL),
     (75_000, 20),
     (90_000, 5),
     (MAX_CANCELLATIONS as u64, 1),
 ];
-/// How many expired ones are dropped at most when a new one comes.
+/// The most expired cancellations that are dropped when one is added.
 const SWEEP: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -43,7 +41,7 @@ storable_row!(CancellationRow, max 48);
 struct Tables {
     by_key: StableBTreeMap<[u8; 16], CancellationRow, memory::Memory>,
     by_expiry: StableBTreeMap<(u64, [u8; 16]), (), memory::Memory>,
-    /// How many each principal has; at most [`MAX_CANCELLATIONS`] in all.
+    /// Cancellations of each principal; at most [`MAX_CANCELLATIONS`] in all.
     per_payer: BTreeMap<Principal, u32>,
 }
 
@@ -63,24 +61,21 @@ thread_local! {
     });
 }
 
-/// There is no room for another cancellation.
+/// The table is full, or the principal has reached its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyCancellations {
-    /// The limit that was reached.
     pub limit: u32,
 }
 
-/// Reads the whole table.
 pub fn load() {
     TABLES.with_borrow(|_| ());
 }
 
-/// Whether this nonce is cancelled.
 pub fn contains(key: &ClaimKey) -> bool {
     TABLES.with_borrow(|tables| tables.by_key.contains_key(&key.0))
 }
 
-/// Cancels a nonce until `valid_before_seconds`; cancelling again prolongs it, never shortens it.
+/// Cancels a nonce until `valid_before_seconds`. Cancelling again can move that time later, never earlier.
 pub fn insert(
     key: ClaimKey,
     payer: Principal,
@@ -93,7 +88,7 @@ pub fn insert(
         if known.is_some_and(|known| known.valid_before_seconds >= valid_before_seconds) {
             return Ok(());
         }
-        // One that is prolonged takes no room that it had not.
+        // Prolonging a cancellation adds no row.
         if known.is_none() {
             let Some(limit) = share(tables.by_key.len()) else {
                 return Err(TooManyCancellations {
@@ -116,7 +111,7 @@ pub fn insert(
     })
 }
 
-/// How many cancellations one principal may have while there are so many in all; none if there is no room.
+/// The limit of one principal when the table has `all` rows; `None` if it is full.
 fn share(all: u64) -> Option<u32> {
     let mut shares = SHARES.iter();
     let (_, share) = shares.find(|(below, _)| all < *below)?;
@@ -124,7 +119,7 @@ fn share(all: u64) -> Option<u32> {
 }
 
 impl Tables {
-    /// Drops a few of those whose authorization cannot be used any more.
+    /// Drops up to [`SWEEP`] cancellations of authorizations that have expired.
     fn drop_expired(&mut self, now: TimestampNs) {
         let expired: Vec<[u8; 16]> = self
             .by_expiry
@@ -200,7 +195,7 @@ mod tests {
 
     #[test]
     fn throw_away_keys_do_not_keep_a_payer_from_cancelling() {
-        // How many cancellations so many keys can make, and whether another payer then can make one.
+        // The cancellations that so many keys can make, and whether another payer can make one then.
         let taken = |keys: u64| {
             let mut all = 0;
             for _ in 0..keys {

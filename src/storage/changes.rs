@@ -1,18 +1,17 @@
-//! What changed about routes since the certified answers were last brought up to date.
+//! Changes of routes since the certified responses were last updated.
 //!
 //! Heap only: an upgrade certifies everything again.
 
 use crate::storage::offers;
 use std::{cell::RefCell, collections::BTreeSet};
 
-/// What has to be certified again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Settings changed: any route may be concerned.
+    /// A setting changed that any route may depend on.
     pub everything: bool,
-    /// Path templates at which some route was put, removed or given content.
+    /// Path templates at which a route was put, removed or given content.
     pub paths: BTreeSet<String>,
-    /// Path templates whose offers changed with something else, of which there may be very many.
+    /// Path templates whose offers changed for another reason. There may be very many.
     pub stale: BTreeSet<String>,
 }
 
@@ -20,13 +19,13 @@ thread_local! {
     static CHANGES: RefCell<Changes> = RefCell::default();
 }
 
-/// Takes what changed since the last call.
+/// Returns the changes since the last call.
 pub fn take() -> Changes {
     CHANGES.take()
 }
 
-/// Takes the path templates that changed, `limit` of the stale ones at most, and says whether some are
-/// left for another message. `all` gives every path template there is.
+/// Returns the path templates that changed, at most `limit` of the stale ones, and whether some are left for another
+/// message. `all` returns every path template.
 pub fn take_some(limit: usize, all: impl FnOnce() -> Vec<String>) -> (Vec<String>, bool) {
     CHANGES.with_borrow_mut(|changes| {
         if std::mem::take(&mut changes.everything) {
@@ -41,19 +40,19 @@ pub fn take_some(limit: usize, all: impl FnOnce() -> Vec<String>) -> (Vec<String
     })
 }
 
-/// Notes a change that any route may depend on.
+/// Records a change that any route may depend on.
 pub(super) fn note_everything() {
     offers::clear();
     CHANGES.with_borrow_mut(|changes| changes.everything = true);
 }
 
-/// Notes a change of the routes at a path.
+/// Records a change of the routes at a path.
 pub(super) fn note_path(path: &str) {
     offers::clear();
     CHANGES.with_borrow_mut(|changes| changes.paths.insert(path.to_string()));
 }
 
-/// Notes that the offers at these paths changed.
+/// Records that the offers at these paths changed.
 pub(super) fn note_stale(paths: impl Iterator<Item = String>) {
     offers::clear();
     CHANGES.with_borrow_mut(|changes| changes.stale.extend(paths));

@@ -1,15 +1,15 @@
-//! Which block shows which transfer, and how far the log of each ledger must reach.
+//! The transfer that each block shows, and the length that each ledger's log must have.
 //!
 //! | table | key | what | size |
 //! |---|---|---|---|
-//! | logs | ledger | the number of its log, and the end of what it ever named of that | one a ledger |
-//! | claims | ledger, log, first block | whose transfers a run of [`RUN`] blocks at most show | one entry a payment, refund and withdrawal |
+//! | logs | ledger | the number of its log, and one more than the highest block it named of that log | one row per ledger |
+//! | claims | ledger, log, first block | the transfers shown by a run of at most [`RUN`] blocks | one entry per payment, refund and withdrawal |
 //!
-//! One block shows one transfer. A ledger that names the block of another transfer in its answer has proved nothing.
-//! What its log shows is worth more than what it once said of a number: who is found in a block takes it.
+//! One block shows one transfer. If the ledger's answer names the block of another transfer, the answer proves nothing.
+//! The log outranks an earlier answer: a transfer that is found in a block takes over the claim on it.
 //!
-//! Blocks come in ascending order nearly always, so that runs are full and a claim takes a few bytes; and none above the
-//! highest is claimed, so that an ordinary payment looks up nothing.
+//! Blocks come in ascending order nearly always. Runs are therefore full, and a claim takes a few bytes. No block above
+//! the highest is claimed, so an ordinary payment needs no lookup.
 
 use crate::{
     domain::settlement::Claimant,
@@ -22,12 +22,12 @@ use ic_stable_structures::StableBTreeMap;
 use minicbor::{Decode, Encode};
 use std::cell::RefCell;
 
-/// So many blocks stand in one row.
+/// Blocks in one row.
 const RUN: usize = 32;
-/// No more rows are removed at once. A log that lost more than these is another one.
+/// The most rows that one message removes. A log that lost more than these gets a new number.
 const MAX_REMOVED_ROWS: usize = 4_096;
 
-/// Claims of blocks that follow each other: for each the difference to the block before and to the number before.
+/// Claims of consecutive blocks. Each is stored as the difference to the previous block and to the previous number.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 struct RunRow {
     #[n(0)]
@@ -36,7 +36,7 @@ struct RunRow {
 
 storable_row!(RunRow);
 
-/// Blocks in ascending order, with the numbers of who claims them.
+/// Blocks in ascending order, with the numbers of their claimants.
 type Run = Vec<(u64, u64)>;
 
 impl RunRow {
@@ -66,8 +66,8 @@ impl RunRow {
 }
 
 struct Tables {
-    /// The number of the log, which is another one after it lost very much, and how many blocks it must have to hold all
-    /// that were named.
+    /// The number of the log, and the length it must have to hold every block that the ledger named. The number changes
+    /// when the log lost more than [`MAX_REMOVED_ROWS`] rows.
     logs: StableBTreeMap<u16, (u16, u64), memory::Memory>,
     claims: StableBTreeMap<[u8; 12], RunRow, memory::Memory>,
 }
@@ -87,7 +87,7 @@ fn key(ledger: u16, log: u16, block: BlockIndex) -> [u8; 12] {
     key
 }
 
-/// The two highest bits say what it is, the others its number or its time. Both fit, the time until the year 2116.
+/// The two highest bits are the kind, the others the number or the time. Times fit until the year 2116.
 fn number(claimant: Claimant) -> u64 {
     let (kind, number) = match claimant {
         Claimant::Payment(number) => (0, number),
@@ -121,7 +121,7 @@ impl Tables {
         Some(claimant(run[place.ok()?].1))
     }
 
-    /// The run in which this block stands, or would stand, with its key.
+    /// The run that contains this block, or would contain it, with its key.
     fn run(&self, ledger: u16, log: u16, block: BlockIndex) -> Option<([u8; 12], Run)> {
         let first = key(ledger, log, BlockIndex(0));
         let range = first..=key(ledger, log, block);
@@ -129,7 +129,7 @@ impl Tables {
         Some((*entry.key(), entry.value().run()))
     }
 
-    /// Returns the number that claimed the block before.
+    /// Returns the number of the previous claimant.
     fn claim(&mut self, ledger: u16, log: u16, block: BlockIndex, number: u64) -> Option<u64> {
         let new = (block.0, number);
         let Some((first, mut run)) = self.run(ledger, log, block) else {
@@ -146,7 +146,7 @@ impl Tables {
             }
         };
         if run.len() > RUN {
-            // At its end a new one begins, so that runs are full; in the middle it is halved.
+            // At the end of the run a new one begins, so that runs are full. In the middle the run is halved.
             let rest = run.split_off(if place == Err(RUN) { RUN } else { RUN / 2 });
             let key = key(ledger, log, BlockIndex(rest[0].0));
             self.claims.insert(key, RunRow::new(&rest));
@@ -155,7 +155,8 @@ impl Tables {
         before
     }
 
-    /// Forgets the claims from this block on. Those before it stay, unless there are too many to remove the others.
+    /// Removes the claims from this block on. If there are too many to remove, the log gets a new number, and the
+    /// earlier claims are dropped with it.
     fn shorten(&mut self, ledger: u16, length: u64) {
         let (log, _) = self.log(ledger);
         let from = key(ledger, log, BlockIndex(length));
@@ -187,32 +188,32 @@ impl Tables {
     }
 }
 
-/// The highest block that this ledger ever named as that of a transfer of ours.
+/// The highest block that this ledger ever named for a transfer of this canister.
 pub fn highest_block(ledger: &Principal) -> Option<BlockIndex> {
     let index = ledgers::index(ledger)?;
     let (_, end) = TABLES.with_borrow(|tables| tables.log(index));
     end.checked_sub(1).map(BlockIndex)
 }
 
-/// Whose transfer this block shows, as far as anybody knows.
+/// The known claimant of this block.
 pub fn of(ledger: &Principal, block: BlockIndex) -> Option<Claimant> {
     of_index(ledgers::index(ledger)?, block)
 }
 
-/// As [`of`], of the ledger with this number.
+/// As [`of`], for the ledger with this number.
 pub(super) fn of_index(ledger: u16, block: BlockIndex) -> Option<Claimant> {
     TABLES.with_borrow(|tables| tables.of(ledger, block))
 }
 
-/// This block shows that transfer. Whoever claimed it before had only the ledger's word for it, and loses it: the
-/// audit log says so.
+/// Records that this block shows that transfer. An earlier claimant had only the ledger's answer for it, and loses the
+/// block. The audit log records that.
 pub fn take(ledger: &Principal, block: BlockIndex, claimant: Claimant, now: TimestampNs) {
     if let Some(index) = ledgers::index(ledger) {
         take_index(index, block, claimant, now);
     }
 }
 
-/// As [`take`], of the ledger with this number.
+/// As [`take`], for the ledger with this number.
 pub(super) fn take_index(ledger: u16, block: BlockIndex, taker: Claimant, now: TimestampNs) {
     let before = TABLES.with_borrow_mut(|tables| {
         let log = tables.reach(ledger, block);
@@ -228,15 +229,15 @@ pub(super) fn take_index(ledger: u16, block: BlockIndex, taker: Claimant, now: T
     }
 }
 
-/// The ledger named this block, although nothing could be booked.
+/// Records that the ledger named this block, although no payment could be settled with it.
 pub fn acknowledge(ledger: &Principal, block: BlockIndex) {
     if let Some(index) = ledgers::index(ledger) {
         TABLES.with_borrow_mut(|tables| tables.reach(index, block));
     }
 }
 
-/// The log of this ledger has so many blocks only: forgets what it named beyond them, of a log before or as a lie. What
-/// it named among them stays claimed, so that a lie about one block sets no other free.
+/// Records that the log of this ledger has only `length` blocks: the claims beyond them are removed. They were of an
+/// earlier log, or false. Claims within the log stay, so that a false answer about one block frees no other block.
 pub fn shorten(ledger: &Principal, length: u64) {
     if let Some(index) = ledgers::index(ledger) {
         TABLES.with_borrow_mut(|tables| tables.shorten(index, length));
@@ -256,7 +257,7 @@ pub(crate) mod tests {
         ledger(1).id
     }
 
-    /// As an upgrade does.
+    /// Reads the tables again, as after an upgrade.
     pub(crate) fn reload() {
         TABLES.with_borrow_mut(|tables| {
             tables.logs = StableBTreeMap::init(memory::get(memory::LOGS));
@@ -286,7 +287,7 @@ pub(crate) mod tests {
         assert_eq!(audit::admin_after(0, 9), []);
     }
 
-    /// In ascending order with some that overtake each other, and in no order at all.
+    /// In ascending order with a few out of order, and in random order.
     #[test]
     fn no_claim_is_lost_in_a_run() {
         let id = set_up();
@@ -332,7 +333,7 @@ pub(crate) mod tests {
     #[test]
     fn a_log_that_became_shorter_keeps_the_claims_of_its_blocks() {
         let id = set_up();
-        // 70 is in the middle of a run, 64 at its beginning, 0 before everything.
+        // 70 is in the middle of a run, 64 at its beginning, 0 before all runs.
         for (length, highest) in [(70, Some(69)), (64, Some(63)), (0, None)] {
             for n in 0..100 {
                 take(&id, BlockIndex(n), Claimant::Payment(n), NOW);
@@ -355,7 +356,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_log_that_lost_very_much_begins_anew() {
+    fn a_log_that_lost_many_blocks_gets_a_new_number() {
         let id = set_up();
         let far = (RUN * (MAX_REMOVED_ROWS + 2)) as u64;
         for n in 0..far {
@@ -371,7 +372,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn who_loses_a_block_is_in_the_audit_log() {
+    fn the_audit_log_names_the_claimant_that_loses_a_block() {
         let id = set_up();
         let block = BlockIndex(u64::MAX);
         take(&id, block, Claimant::Payment(0), NOW);

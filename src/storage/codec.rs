@@ -1,8 +1,8 @@
-//! How rows are written: one version byte, then CBOR with numbered fields.
+//! The encoding of rows: one version byte, then CBOR with numbered fields.
 //!
-//! Once a version is released, a row's fields are only ever added, as options, with new numbers. A change that this
-//! cannot express gets a new version byte, and the old one stays readable. A row that cannot be read is an error, never a
-//! row with other values: of payments it is kept in [`quarantine`](super::quarantine).
+//! Once a version is released, fields are only added to a row, as options, with new numbers. A change that this cannot
+//! express gets a new version byte, and the old version stays readable. A row that cannot be read is an error, never a
+//! row with other values. Unreadable rows of payments are kept in [`quarantine`](super::quarantine).
 
 use crate::{
     domain::rail::TxRef,
@@ -18,17 +18,15 @@ use minicbor::{
 };
 use std::borrow::Cow;
 
-/// The version of every row so far.
+/// The version of all rows so far.
 pub const VERSION: u8 = 1;
 
-/// Writes a row.
 pub fn to_bytes<T: Encode<()>>(row: &T) -> Vec<u8> {
     let mut bytes = vec![VERSION];
     minicbor::encode(row, &mut bytes).expect("BUG: writing to memory cannot fail");
     bytes
 }
 
-/// Reads a row.
 pub fn from_bytes<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, DecodeError> {
     match bytes.split_first() {
         Some((&VERSION, cbor)) => minicbor::decode(cbor),
@@ -39,7 +37,7 @@ pub fn from_bytes<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, DecodeErr
     }
 }
 
-/// Makes a row [`Storable`](ic_stable_structures::Storable), unbounded or with a largest size in bytes.
+/// Implements [`Storable`](ic_stable_structures::Storable) for a row, unbounded or with a largest size in bytes.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! storable_row {
@@ -75,17 +73,15 @@ macro_rules! storable_row {
     };
 }
 
-/// A row of a table of payments: one that this version reads, or the bytes of one that it does not.
+/// A row of a table of payments, or the bytes of one that this version cannot read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stored<T> {
-    /// It can be read.
     Row(T),
-    /// It cannot be read, and is written as it was.
+    /// Written back unchanged.
     Unreadable(Vec<u8>),
 }
 
 impl<T> Stored<T> {
-    /// The row, if it can be read.
     pub fn row(self) -> Option<T> {
         match self {
             Stored::Row(row) => Some(row),
@@ -139,7 +135,7 @@ fn principal(bytes: &[u8]) -> Result<Principal, DecodeError> {
     Principal::try_from_slice(bytes).map_err(|_| DecodeError::message("not a principal"))
 }
 
-/// An account as one byte string: the owner's length, the owner, and 32 bytes of subaccount or none.
+/// An account as one byte string: the owner's length, the owner, and the 32 bytes of the subaccount if it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredAccount(pub Account);
 
@@ -200,7 +196,7 @@ impl<'b, C> Decode<'b, C> for StoredU128 {
 }
 
 /// A transaction: the number of a block as a CBOR integer. A byte string of 32 bytes is reserved for the hash of a
-/// transaction, and no version reads one yet.
+/// transaction. No version reads one yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredTxRef(pub TxRef);
 

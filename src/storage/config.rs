@@ -17,7 +17,7 @@ use ic_stable_structures::StableCell;
 use minicbor::{Decode, Encode};
 use std::cell::RefCell;
 
-/// The most network ids that one canister can have had; the books name them by number.
+/// The most network ids that one canister can have had. Payments refer to them by number.
 const MAX_NETWORKS: usize = 16;
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -41,7 +41,7 @@ struct ConfigRow {
     /// Every network id this canister ever had, by number.
     #[n(0)]
     networks: Vec<String>,
-    /// The number of the present one.
+    /// The number of the current network id.
     #[n(1)]
     network: u8,
     #[n(2)]
@@ -54,7 +54,7 @@ struct ConfigRow {
     origin: Option<String>,
 }
 
-/// Before installation there is nothing.
+/// `None` before installation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 struct Settings(#[n(0)] Option<ConfigRow>);
 
@@ -76,7 +76,6 @@ fn with_row<T>(f: impl FnOnce(&ConfigRow) -> T) -> T {
     })
 }
 
-/// The settings.
 pub fn read() -> Config {
     with_row(|row| Config {
         network: row
@@ -157,7 +156,7 @@ pub fn write(config: &Config) -> Result<(), InvalidArgument> {
     Ok(())
 }
 
-/// The number by which payments name this network, if it is or was this canister's.
+/// The number by which payments refer to this network, if it is or was this canister's.
 pub(super) fn network_number(network: &str) -> Option<u8> {
     with_row(|row| {
         let known = row.networks.iter().position(|known| known == network);

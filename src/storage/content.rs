@@ -1,13 +1,12 @@
-//! Content in pieces, by blob and offset. Blob ids are never used again.
+//! Content in pieces, by blob and offset. A blob id is never reused.
 
 use crate::{domain::route::ContentMeta, storage::memory};
 use ic_stable_structures::{StableBTreeMap, Storable, storable::Bound};
 use std::{borrow::Cow, cell::RefCell};
 
-/// The longest piece, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// A piece of content, as it is.
+/// A piece of content. The row is its bytes.
 struct Piece(Vec<u8>);
 
 impl Storable for Piece {
@@ -34,7 +33,6 @@ thread_local! {
         RefCell::new(StableBTreeMap::init(memory::get(memory::CONTENT)));
 }
 
-/// Stores bytes of a blob from `offset` on.
 pub fn write(blob: u64, offset: u64, bytes: &[u8]) {
     PIECES.with_borrow_mut(|pieces| {
         let mut at = offset;
@@ -45,7 +43,7 @@ pub fn write(blob: u64, offset: u64, bytes: &[u8]) {
     });
 }
 
-/// The whole of a blob as far as it is stored, in order.
+/// Calls `f` on the stored pieces of a blob, in order.
 pub fn pieces(blob: u64, mut f: impl FnMut(&[u8])) {
     PIECES.with_borrow(|pieces| {
         for entry in pieces.range((blob, 0)..=(blob, u64::MAX)) {
@@ -54,14 +52,13 @@ pub fn pieces(blob: u64, mut f: impl FnMut(&[u8])) {
     });
 }
 
-/// The content, if it is still stored.
+/// The content, if all of it is still stored.
 pub fn read(content: &ContentMeta) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(usize::try_from(content.bytes).ok()?);
     pieces(content.blob, |piece| bytes.extend_from_slice(piece));
     (bytes.len() as u64 == content.bytes).then_some(bytes)
 }
 
-/// Removes a blob.
 pub fn remove(blob: u64) {
     PIECES.with_borrow_mut(|pieces| {
         let keys: Vec<(u64, u64)> = pieces.keys_range((blob, 0)..=(blob, u64::MAX)).collect();

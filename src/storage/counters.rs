@@ -1,4 +1,4 @@
-//! Numbers that only grow.
+//! Counters that only grow.
 
 use crate::{storable_row, storage::memory, types::TimestampNs};
 use ic_stable_structures::StableCell;
@@ -40,15 +40,15 @@ fn next<T: Copy + From<u8> + AddAssign>(counter: impl Fn(&mut Counters) -> &mut 
     })
 }
 
-/// A price revision that no route ever had, from 1 or from what [`begin_price_revisions`] says.
+/// A new price revision, from 1 or above the value set by [`begin_price_revisions`].
 pub fn next_price_revision() -> u64 {
     next(|counters| &mut counters.price_revisions)
 }
 
-/// Lets price revisions begin above the time of installation in microseconds. A canister that is installed
-/// anew has forgotten which nonces were used, and must not make offers for which its predecessor's payers
-/// have signed: it cannot have used as many revisions as microseconds passed. Offers carry the revision as a JSON
-/// number, which many parsers keep up to 2^53 only: microseconds reach that in the year 2255.
+/// Makes price revisions begin above the time of installation in microseconds. A canister that was reinstalled has lost
+/// its used nonces. It must not repeat an offer for which a payer signed before: the earlier installation cannot have
+/// used as many revisions as microseconds passed. Offers carry the revision as a JSON number, and many parsers are
+/// exact up to 2^53 only. Microseconds reach that in the year 2255.
 pub fn begin_price_revisions(installed_at: TimestampNs) {
     COUNTERS.with_borrow_mut(|cell| {
         let mut counters = cell.get().clone();
@@ -57,12 +57,12 @@ pub fn begin_price_revisions(installed_at: TimestampNs) {
     });
 }
 
-/// An id that no content ever had, from 1.
+/// A new blob id, from 1.
 pub fn next_blob() -> u64 {
     next(|counters| &mut counters.blobs)
 }
 
-/// The number of a response, that no other ever had, from 1.
+/// A new number of a response, from 1.
 pub(super) fn next_response() -> u32 {
     next(|counters| &mut counters.responses)
 }
@@ -82,7 +82,7 @@ pub(super) fn next_audit_admin() -> u64 {
     next(|counters| &mut counters.audit_admin)
 }
 
-/// How many transitions and how many administrative actions were ever logged.
+/// The transitions and the administrative actions that were ever logged.
 pub fn audited() -> (u64, u64) {
     COUNTERS.with_borrow(|cell| (cell.get().audit_payments, cell.get().audit_admin))
 }

@@ -1,25 +1,25 @@
-//! When ledgers were asked for their fee, on the heap: an upgrade forgets it, and they may be asked again.
+//! The fee queries of each ledger. Heap only: after an upgrade a ledger may be queried again at once.
 
 use crate::types::{Amount, Seconds, TimestampNs};
 use candid::Principal;
 use std::{cell::RefCell, collections::BTreeMap};
 
-/// A ledger is asked for its fee once in this time at most, whoever has reason to doubt the fee that is known.
+/// The least time between two fee queries of a ledger, whatever the reason.
 pub const PAUSE: Seconds = Seconds(300);
-/// How long a fee is not believed that the ledger named when it was asked and then refused in a transfer.
+/// For how long a fee is rejected after the ledger named it when queried and then refused it in a transfer.
 pub const REFUTED: Seconds = Seconds(3_600);
 
-/// What is known of how a ledger names its fee.
+/// The state of a ledger's fee queries.
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
     /// The ledger refused a transfer in a way that another fee would explain.
     doubted: bool,
     asked_at: Option<TimestampNs>,
-    /// The fee that it named when it was asked.
+    /// The latest fee that the ledger named when queried.
     named: Option<Amount>,
-    /// A fee that it named when it was asked, and then refused.
+    /// The latest fee that it named when queried and then refused.
     refuted: Option<(Amount, TimestampNs)>,
-    /// The last fee that was not believed.
+    /// The latest implausible fee.
     absurd: Option<Amount>,
 }
 
@@ -30,7 +30,7 @@ impl Known {
 }
 
 thread_local! {
-    /// Of registered ledgers, which are few.
+    /// One entry for each registered ledger at most.
     static KNOWN: RefCell<BTreeMap<Principal, Known>> = RefCell::default();
 }
 
@@ -38,30 +38,29 @@ fn with<T>(ledger: &Principal, change: impl FnOnce(&mut Known) -> T) -> T {
     KNOWN.with_borrow_mut(|known| change(known.entry(*ledger).or_default()))
 }
 
-/// Notes that this ledger's fee may be another one than is known.
+/// Records that this ledger's fee may have changed.
 pub fn doubt(ledger: &Principal) {
     with(ledger, |known| known.doubted = true);
 }
 
-/// Whether this ledger's fee may be asked for now.
+/// Whether this ledger may be queried for its fee now.
 pub fn may_query(ledger: &Principal, now: TimestampNs) -> bool {
     KNOWN.with_borrow(|all| all.get(ledger).is_none_or(|known| known.may_be_asked(now)))
 }
 
-/// Whether its fee is in doubt.
 pub fn is_doubted(ledger: &Principal) -> bool {
     KNOWN.with_borrow(|all| all.get(ledger).is_some_and(|known| known.doubted))
 }
 
-/// Notes that this ledger is asked now: that ends the doubt, whatever it answers.
+/// Records that this ledger is being queried. That ends the doubt, whatever it answers.
 pub fn begin(ledger: &Principal, now: TimestampNs) {
     with(ledger, |known| {
         (known.doubted, known.asked_at) = (false, Some(now));
     });
 }
 
-/// Notes what the ledger named when it was asked. `false` if it is not to be believed, because the ledger
-/// refused that fee in a transfer a short while ago.
+/// Records the fee that the ledger named when queried. `false` if it is rejected, because the ledger refused that fee
+/// in a transfer a short while ago.
 pub fn note_named(ledger: &Principal, fee: Amount, now: TimestampNs) -> bool {
     with(ledger, |known| {
         let refuted = known
@@ -72,7 +71,7 @@ pub fn note_named(ledger: &Principal, fee: Amount, now: TimestampNs) -> bool {
     })
 }
 
-/// Notes that the ledger refused this fee in a transfer.
+/// Records that the ledger refused this fee in a transfer.
 pub fn note_refused(ledger: &Principal, fee: Amount, now: TimestampNs) {
     with(ledger, |known| {
         if known.named == Some(fee) {
@@ -81,12 +80,12 @@ pub fn note_refused(ledger: &Principal, fee: Amount, now: TimestampNs) {
     });
 }
 
-/// Notes a fee that is not plausible; returns whether it is another one than the last.
+/// Records an implausible fee. Returns whether it differs from the last one.
 pub fn note_absurd(ledger: &Principal, fee: Amount) -> bool {
     with(ledger, |known| known.absurd.replace(fee) != Some(fee))
 }
 
-/// Forgets what the ledger said: a controller has added it again.
+/// Drops what is known of this ledger's fee, because a controller added the ledger again.
 pub fn forget(ledger: &Principal) {
     KNOWN.with_borrow_mut(|known| known.remove(ledger));
 }
@@ -121,7 +120,7 @@ mod tests {
         note_refused(&ledger(), Amount(7), start);
         assert!(
             note_named(&ledger(), Amount(7), start),
-            "it was not asked for"
+            "the ledger had not named it"
         );
         assert!(note_named(&ledger(), Amount(5), start));
         note_refused(&ledger(), Amount(5), start);

@@ -1,4 +1,4 @@
-//! Which payment the identifier of a purchase stands for, until it is forgotten.
+//! The payment that each payment identifier is bound to.
 
 use crate::{
     storable_row,
@@ -9,15 +9,15 @@ use ic_stable_structures::StableBTreeMap;
 use minicbor::{Decode, Encode};
 use std::cell::RefCell;
 
-/// The most identifiers. Unit tests want to see what happens when they are reached.
+/// The most identifiers. Unit tests reach the limit.
 pub const MAX_IDENTIFIERS: u64 = if cfg!(test) { 100 } else { 1_000_000 };
 
-/// The payment that an identifier stands for.
+/// The payment that an identifier is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound {
-    /// Which nonce of which payer it uses.
+    /// The payer and nonce of the payment.
     pub nonce: ClaimKey,
-    /// Its proof: another authorization with this nonce is another payment.
+    /// Another authorization with the same nonce is another payment.
     pub authorization_digest: AuthorizationDigest,
 }
 
@@ -27,7 +27,7 @@ struct Row {
     nonce: [u8; 16],
     #[cbor(n(1), with = "minicbor::bytes")]
     authorization_digest: [u8; 16],
-    /// When to look whether it may be forgotten.
+    /// When it is checked whether the row can be dropped.
     #[n(2)]
     due: u64,
 }
@@ -55,17 +55,16 @@ thread_local! {
     });
 }
 
-/// The payment that `name` stands for.
+/// The payment that the identifier is bound to.
 pub fn get(key: &IdentifierKey) -> Option<Bound> {
     TABLES.with_borrow(|tables| tables.rows.get(&key.0).map(|row| row.bound()))
 }
 
-/// Whether there is room for one more.
 pub fn has_room() -> bool {
     TABLES.with_borrow(|tables| tables.rows.len() < MAX_IDENTIFIERS)
 }
 
-/// Lets `name` stand for a payment, instead of whatever it stood for, and be looked at again at `due`.
+/// Binds the identifier to a payment, instead of any earlier one. It is checked again at `due`.
 pub fn put(key: IdentifierKey, bound: Bound, due: TimestampNs) {
     TABLES.with_borrow_mut(|tables| {
         let row = Row {
@@ -80,7 +79,6 @@ pub fn put(key: IdentifierKey, bound: Bound, due: TimestampNs) {
     });
 }
 
-/// Forgets what `name` stands for.
 pub fn remove(key: &IdentifierKey) {
     TABLES.with_borrow_mut(|tables| {
         if let Some(old) = tables.rows.remove(&key.0) {
@@ -89,7 +87,7 @@ pub fn remove(key: &IdentifierKey) {
     });
 }
 
-/// Those that are to be looked at, at most `limit`, the longest due first.
+/// Identifiers that are due to be checked, at most `limit`, the longest due first.
 pub fn due(now: TimestampNs, limit: usize) -> Vec<(IdentifierKey, Bound)> {
     TABLES.with_borrow(|tables| {
         tables
@@ -117,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn names_stand_for_one_payment_each_and_come_due_in_order() {
+    fn an_identifier_has_one_payment_and_comes_due_in_order() {
         put(key(1), bound(1), TimestampNs(30));
         put(key(2), bound(2), TimestampNs(20));
         put(key(3), bound(3), TimestampNs(u64::MAX));
@@ -129,7 +127,7 @@ mod tests {
             [(key(2), bound(2)), (key(1), bound(1))]
         );
         assert_eq!(due(TimestampNs(30), 1), [(key(2), bound(2))]);
-        // Bound anew, it comes due anew and only then.
+        // After it is bound again, it is due at the new time only.
         put(key(2), bound(4), TimestampNs(40));
         assert_eq!(get(&key(2)), Some(bound(4)));
         assert_eq!(due(TimestampNs(30), 10), [(key(1), bound(1))]);

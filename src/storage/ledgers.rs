@@ -1,4 +1,4 @@
-//! Ledgers by index. None is ever removed: the books name ledgers by index.
+//! Ledgers by index. None is ever removed: payments refer to ledgers by index.
 
 use crate::{
     domain::ledger::{Ledger, MAX_LEDGERS, fee_is_plausible},
@@ -73,7 +73,7 @@ thread_local! {
     });
 }
 
-/// Runs `f` on every ledger, in the order in which they were added.
+/// Calls `f` with every ledger, in the order in which they were added.
 pub fn with_all<T>(f: impl FnOnce(&[Ledger]) -> T) -> T {
     TABLES.with_borrow(|tables| f(&tables.cache))
 }
@@ -83,7 +83,6 @@ pub fn all() -> Vec<Ledger> {
     with_all(<[Ledger]>::to_vec)
 }
 
-/// The ledger with this canister id.
 pub fn get(id: &Principal) -> Option<Ledger> {
     with_all(|ledgers| ledgers.iter().find(|ledger| ledger.id == *id).cloned())
 }
@@ -93,18 +92,17 @@ pub fn only_one_is_enabled() -> bool {
     with_all(|ledgers| ledgers.iter().filter(|ledger| ledger.enabled).count() == 1)
 }
 
-/// There is no room for another ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyLedgers;
 
-/// Adds a ledger, or replaces what is known of it.
+/// Adds a ledger, or replaces its row.
 pub fn put(ledger: &Ledger) -> Result<(), TooManyLedgers> {
     let offers_change = TABLES.with_borrow_mut(|tables| {
         let mut offers_change = false;
         let index = match tables.cache.iter().position(|known| known.id == ledger.id) {
             Some(index) => {
                 let known = &mut tables.cache[index];
-                // Offers show nothing else of a ledger, and a new one is in no price.
+                // Offers show no other field of a ledger, and no price uses a new one.
                 offers_change = known.symbol != ledger.symbol
                     || known.decimals != ledger.decimals
                     || known.fee != ledger.fee
@@ -118,7 +116,7 @@ pub fn put(ledger: &Ledger) -> Result<(), TooManyLedgers> {
                 tables.cache.len() - 1
             }
         };
-        // Less than MAX_LEDGERS.
+        // Less than `MAX_LEDGERS`.
         tables.rows.insert(index as u16, ledger.into());
         Ok(offers_change)
     })?;
@@ -128,8 +126,8 @@ pub fn put(ledger: &Ledger) -> Result<(), TooManyLedgers> {
     Ok(())
 }
 
-/// Remembers the fee that the ledger says it wants now; disables a ledger whose fee is not plausible,
-/// until a controller enables it again.
+/// Stores the fee that the ledger named when it refused a transfer. Disables a ledger whose fee is implausible, until a
+/// controller enables it again.
 pub fn learn_fee(id: &Principal, fee: Amount, now: TimestampNs) {
     let Some(mut ledger) = get(id) else {
         return;
@@ -138,8 +136,8 @@ pub fn learn_fee(id: &Principal, fee: Amount, now: TimestampNs) {
         return;
     }
     fees::note_refused(id, ledger.fee, now);
-    // No fee at all is what a ledger wants for burning: a recipient's fault, not a new fee. If it is the
-    // ledger's fee all the same, it says so when it is asked.
+    // A ledger names a fee of 0 for burning, which is due to the recipient and no new fee. If 0 is the ledger's fee,
+    // the query says so.
     if fee.0 == 0 {
         let subject = format!(
             "{} -> 0: burning, unless the ledger confirms it",
@@ -160,12 +158,12 @@ pub fn learn_fee(id: &Principal, fee: Amount, now: TimestampNs) {
         audit::admin(*id, "fee_absurd_disabled", &subject, now);
         ledger.enabled = false;
     }
-    // Known, so there is room.
+    // The ledger has a row, so there is room.
     let _ = put(&ledger);
 }
 
-/// Remembers the fee that the ledger named when it was asked. One that is not plausible is noted, and the ledger
-/// stays as it is: nobody has seen it want that fee.
+/// Stores the fee that the ledger named when queried. An implausible fee is recorded in the audit log, and the ledger
+/// stays enabled: no transfer was refused for it.
 pub fn learn_queried_fee(id: &Principal, fee: Amount, now: TimestampNs) {
     let Some(mut ledger) = get(id) else {
         return;
@@ -186,11 +184,11 @@ pub fn learn_queried_fee(id: &Principal, fee: Amount, now: TimestampNs) {
     }
     audit::admin(*id, "fee_learnt", &subject, now);
     ledger.fee = fee;
-    // Known, so there is room.
+    // The ledger has a row, so there is room.
     let _ = put(&ledger);
 }
 
-/// The number by which the books name this ledger.
+/// The number by which payments refer to this ledger.
 pub(super) fn index(id: &Principal) -> Option<u16> {
     with_all(|ledgers| {
         ledgers
@@ -200,7 +198,6 @@ pub(super) fn index(id: &Principal) -> Option<u16> {
     })
 }
 
-/// The ledger with this number.
 pub(super) fn by_index(index: u16) -> Option<Principal> {
     with_all(|ledgers| ledgers.get(usize::from(index)).map(|ledger| ledger.id))
 }
@@ -239,7 +236,7 @@ pub(crate) mod tests {
         assert_eq!(all().len(), 32);
     }
 
-    /// The paths whose answers changed since the last call.
+    /// The paths whose responses changed since the last call.
     fn changed() -> Vec<String> {
         let changes = changes::take();
         assert!(!changes.everything);
@@ -266,7 +263,7 @@ pub(crate) mod tests {
         assert_eq!(learn(1, 100_000), ["/a"]);
         let disabled = get(&ledger(1).id).unwrap();
         assert_eq!((disabled.fee, disabled.enabled), (Amount(11), false));
-        // What is owed in a disabled ledger is still paid, so its fee still counts.
+        // What is owed in a disabled ledger is still paid, so its fee is kept up to date.
         learn(1, 12);
         let disabled = get(&ledger(1).id).unwrap();
         assert_eq!((disabled.fee, disabled.enabled), (Amount(12), false));

@@ -1,14 +1,12 @@
-//! What is owed, and the transfers that pay it.
+//! What the canister owes, and the refunds that pay it.
 //!
 //! | table | key | what | size |
 //! |---|---|---|---|
 //! | owed | ledger, subaccount | totals of what is owed out of this account of the canister, and of what waits for a controller | accounts with something owed |
-//! | refunds | claim key | where the refund of a payment stands | payments that are being refunded |
+//! | refunds | claim key | the state of the refund of a payment | payments that are being refunded |
 //!
-//! Totals follow the states of payments: [`note`] is part of every change of state. A payment to somebody
-//! else's account that is never refunded costs nothing here.
-//!
-//! An upgrade finds the totals as they were.
+//! Totals follow the states of payments: [`note`] is called for every change of state. A payment to an account that is
+//! not the canister's adds nothing, unless it is refunded.
 
 use crate::{
     domain::{
@@ -112,10 +110,10 @@ impl From<OwedRow> for Owed {
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct OutgoingRow {
-    /// `created_at_time` of what is in doubt.
+    /// `created_at_time` of the transfer in doubt.
     #[n(0)]
     created_at: Option<u64>,
-    /// Its fee.
+    /// The fee of the transfer in doubt.
     #[n(1)]
     fee: StoredU128,
     #[n(2)]
@@ -165,9 +163,9 @@ type OwedKey = [u8; 34];
 struct Tables {
     owed: StableBTreeMap<OwedKey, OwedRow, memory::Memory>,
     refunds: StableBTreeMap<[u8; 16], Stored<OutgoingRow>, memory::Memory>,
-    /// This canister: whose accounts hold money for payers.
+    /// This canister. Its accounts may hold payers' money.
     canister: Option<Principal>,
-    /// How often money left for good since the last upgrade.
+    /// Refunds and withdrawals confirmed since the last upgrade.
     outflows: u64,
 }
 
@@ -183,13 +181,12 @@ fn with_mut<T>(f: impl FnOnce(&mut Tables) -> T) -> T {
     TABLES.with_borrow_mut(f)
 }
 
-/// Says which canister this is. Part of installation and of every upgrade.
+/// Stores the canister's own id. Called at installation and at every upgrade.
 pub fn set_canister(canister: Principal) {
     with_mut(|tables| tables.canister = Some(canister));
 }
 
-/// Notes that `payment` has come to its state from `before`: the totals follow, and a refund that has
-/// become due is put down.
+/// Updates the totals after the state of `payment` changed from `before`, and adds a refund that has become due.
 pub(super) fn note(key: &ClaimKey, before: Option<&State>, payment: &Payment) {
     with_mut(|tables| tables.note(key, before, payment));
 }
@@ -199,7 +196,6 @@ pub fn owed(ledger: &Principal) -> Vec<(Account, Owed)> {
     with(|tables| tables.owed_in(ledger))
 }
 
-/// What is owed out of this account.
 pub fn owed_by(ledger: &Principal, account: &Account) -> Owed {
     let Some(key) = owed_key(ledger, account) else {
         return Owed::default();
@@ -207,12 +203,11 @@ pub fn owed_by(ledger: &Principal, account: &Account) -> Owed {
     with(|tables| tables.owed_by(&key))
 }
 
-/// This canister, once it is known.
 pub(super) fn canister() -> Option<Principal> {
     with(|tables| tables.canister)
 }
 
-/// Where the refund of this payment stands, if it is owed. One that cannot be read is not made.
+/// The state of the refund of this payment, if one is owed. A refund whose row cannot be read is not made.
 pub fn refund(key: &ClaimKey) -> Option<Outgoing> {
     match with(|tables| tables.refunds.get(&key.0))? {
         Stored::Row(row) => Some(row.into()),
@@ -223,7 +218,7 @@ pub fn refund(key: &ClaimKey) -> Option<Outgoing> {
     }
 }
 
-/// Puts down where the refund of this payment stands. Does nothing if it is not owed.
+/// Stores the state of the refund of this payment. Does nothing if no refund is owed.
 pub fn put_refund(key: &ClaimKey, payment: &Payment, refund: &Outgoing) {
     with_mut(|tables| {
         let known = tables.refunds.get(&key.0).and_then(Stored::row);
@@ -235,13 +230,13 @@ pub fn put_refund(key: &ClaimKey, payment: &Payment, refund: &Outgoing) {
     });
 }
 
-/// Changes whenever a refund or a withdrawal is known to be made: a balance that was asked for before may
-/// not be compared with what is owed after.
+/// Changes whenever a refund or a withdrawal is confirmed. A balance that was queried before must not be compared with
+/// what is owed afterwards.
 pub fn outflows() -> u64 {
     with(|tables| tables.outflows)
 }
 
-/// Notes that a withdrawal is known to be made.
+/// Records that a withdrawal is confirmed.
 pub(super) fn note_outflow() {
     with_mut(|tables| tables.outflows = tables.outflows.wrapping_add(1));
 }
@@ -299,7 +294,7 @@ impl Tables {
             owed.add(new, payment.amount);
         });
         let known = self.refunds.get(&key.0);
-        // What cannot be read is neither overwritten nor removed.
+        // An unreadable row is neither overwritten nor removed.
         if matches!(known, Some(Stored::Unreadable(_))) {
             return;
         }
@@ -314,7 +309,7 @@ impl Tables {
         }
     }
 
-    /// What is in doubt of this payment's refund changes: `before` was, `after` is from now on.
+    /// Replaces the doubtful amount of this payment's refund: `before` by `after`.
     fn doubt(
         &mut self,
         payment: &Payment,
@@ -341,13 +336,13 @@ impl Tables {
         })
     }
 
-    /// Changes what is owed out of the account that this payment burdens.
+    /// Changes the totals of the account that would pay this payment's refund.
     fn change(&mut self, payment: &Payment, change: impl FnOnce(&mut Owed)) {
         let Some(canister) = self.canister else {
             return;
         };
         let account = paying_account(&payment.to, &canister);
-        // A payment is only ever recorded in a ledger that is registered.
+        // Payments are recorded in registered ledgers only.
         let Some(owed_key) = owed_key(&payment.ledger, &account) else {
             return;
         };

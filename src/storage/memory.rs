@@ -1,4 +1,4 @@
-//! The ledger of memory ids. An id is never used for anything else, not even after its table is gone.
+//! The list of memory ids. An id is never reused, not even after its table was removed.
 
 use ic_stable_structures::{
     DefaultMemoryImpl,
@@ -6,7 +6,7 @@ use ic_stable_structures::{
 };
 use std::cell::RefCell;
 
-/// A table's share of stable memory.
+/// A table's memory within stable memory.
 pub type Memory = VirtualMemory<DefaultMemoryImpl>;
 
 /// Settings: [`super::config`].
@@ -33,7 +33,7 @@ pub const SETTLED_BY_KEY: MemoryId = MemoryId::new(9);
 pub const SETTLED_BY_ID: MemoryId = MemoryId::new(10);
 /// The latest failures by claim key: [`super::payments`].
 pub const FAILURES: MemoryId = MemoryId::new(11);
-/// The order of the failures: [`super::payments`].
+/// The failures by number: [`super::payments`].
 pub const FAILURES_BY_NUMBER: MemoryId = MemoryId::new(12);
 /// Cancelled nonces: [`super::cancellations`].
 pub const CANCELLATIONS: MemoryId = MemoryId::new(13);
@@ -44,33 +44,32 @@ pub const AUDIT_PAYMENTS: MemoryId = MemoryId::new(15);
 /// Ring of administrative actions: [`super::audit`].
 pub const AUDIT_ADMIN: MemoryId = MemoryId::new(16);
 
-/// How far the log of each ledger must reach: [`super::claims`].
+/// The number and the required length of each ledger's log: [`super::claims`].
 pub const LOGS: MemoryId = MemoryId::new(17);
-/// What became of booked payments that were not delivered at once, by sequence: [`super::payments`].
+/// Deliveries of settled payments that were not delivered at once, by sequence: [`super::payments`].
 pub const DELIVERIES: MemoryId = MemoryId::new(18);
-/// What payments bought, by number: [`super::responses`].
+/// Stored responses, by number: [`super::responses`].
 pub const RESPONSES: MemoryId = MemoryId::new(19);
 
 /// What is owed out of each account of the canister: [`super::liabilities`].
 pub const OWED: MemoryId = MemoryId::new(22);
-/// Where refunds stand, by claim key: [`super::liabilities`].
+/// Refunds by claim key: [`super::liabilities`].
 pub const REFUNDS: MemoryId = MemoryId::new(23);
 /// Withdrawals by ledger and time: [`super::withdrawals`].
 pub const WITHDRAWALS: MemoryId = MemoryId::new(24);
-/// Which payment a purchase's identifier stands for: [`super::identifiers`].
+/// The payment of each payment identifier: [`super::identifiers`].
 pub const IDENTIFIERS: MemoryId = MemoryId::new(25);
-/// When identifiers may be forgotten: [`super::identifiers`].
+/// Payment identifiers by the time at which they are checked: [`super::identifiers`].
 pub const IDENTIFIERS_BY_DUE: MemoryId = MemoryId::new(26);
-/// Whose transfer a block shows, by ledger and block: [`super::claims`].
+/// Claimants of blocks, by ledger and block: [`super::claims`].
 pub const CLAIMS: MemoryId = MemoryId::new(27);
 /// Accounts that were paid, by number: [`super::accounts`].
 pub const ACCOUNTS: MemoryId = MemoryId::new(28);
 
-/// 1 MiB a bucket: at most 32 GiB in all, and little waste for many small tables.
+/// 1 MiB per bucket: at most 32 GiB in all, and little waste for many small tables.
 const BUCKET_PAGES: u16 = 16;
 
 thread_local! {
-    /// All of stable memory.
     static WHOLE: DefaultMemoryImpl = DefaultMemoryImpl::default();
     static MANAGER: RefCell<MemoryManager<DefaultMemoryImpl>> = RefCell::new(
         MemoryManager::init_with_bucket_size(WHOLE.with(Clone::clone), BUCKET_PAGES),
@@ -83,7 +82,6 @@ pub(crate) fn whole() -> DefaultMemoryImpl {
     WHOLE.with(Clone::clone)
 }
 
-/// The memory with this id.
 pub fn get(id: MemoryId) -> Memory {
     MANAGER.with_borrow(|manager| manager.get(id))
 }

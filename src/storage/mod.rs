@@ -1,8 +1,8 @@
-//! Stable state: the only place with thread-local variables, memory ids and stable encodings.
+//! Stable state. No other module has thread-local variables, memory ids or stable encodings.
 //!
-//! Every table is a stable structure and the truth; heap caches beside them are small, rebuilt from them
-//! on first use after an upgrade, and say so. Functions here take the time as an argument and never call
-//! other canisters, so nothing is borrowed across an await.
+//! Every table is a stable structure and the source of truth. Heap caches beside the tables are small, documented as
+//! such, and rebuilt from the tables on first use after an upgrade. Functions here take the time as an argument and
+//! never call other canisters, so nothing is borrowed across an await.
 
 pub mod accounts;
 pub mod audit;

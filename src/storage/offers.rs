@@ -1,17 +1,17 @@
-//! Offers of routes that were paid for lately. Heap only; forgotten whenever anything that an offer is
-//! made of changes (see [`super::changes`]).
+//! Cached offers of routes that were paid for lately. Heap only. The cache is cleared whenever data changes that an
+//! offer is made from (see [`super::changes`]).
 
 use crate::{domain::offer::Offer, types::RouteKey};
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
-/// How many routes' offers are kept, a few kilobytes each.
+/// The most routes in the cache. Offers take a few kilobytes a route.
 const MAX_ROUTES: usize = 256;
 
 thread_local! {
     static OFFERS: RefCell<BTreeMap<RouteKey, Rc<[Offer]>>> = RefCell::default();
 }
 
-/// The offers of the stored route with this key; `make` makes them if they are not kept.
+/// The offers of the stored route with this key; `make` makes them if they are not cached.
 pub fn get(key: &RouteKey, make: impl FnOnce() -> Vec<Offer>) -> Rc<[Offer]> {
     if let Some(offers) = OFFERS.with_borrow(|kept| kept.get(key).cloned()) {
         return offers;
@@ -26,7 +26,6 @@ pub fn get(key: &RouteKey, make: impl FnOnce() -> Vec<Offer>) -> Rc<[Offer]> {
     offers
 }
 
-/// Forgets them all.
 pub(super) fn clear() {
     OFFERS.with_borrow_mut(BTreeMap::clear);
 }
@@ -43,7 +42,7 @@ mod tests {
     };
 
     #[test]
-    fn any_change_makes_them_anew() {
+    fn any_change_clears_the_cache() {
         config::write(&config()).unwrap();
         ledgers::put(&ledger(0)).unwrap();
         let mut route = draft("/a").apply(None, None, &Limits::default(), 1);

@@ -1,12 +1,12 @@
 //! Rows of payments that this version cannot read.
 //!
-//! Such a row is in quarantine: it stays as it is, bytes and all, until a version comes that reads it. Nothing overwrites
-//! or removes it, lists leave it out, its claim key stays used, and what it holds of the totals stays held. How a row
-//! comes to be unreadable: a newer version wrote it and was replaced by this one, or this version has a fault.
+//! Such a row is in quarantine: its bytes stay until a version is installed that reads it. Nothing overwrites or
+//! removes it. Lists leave it out, its claim key stays used, and its part of the totals stays counted. A row is
+//! unreadable if a newer version wrote it and was replaced by this one, or if this version has a fault.
 //!
-//! The settings and the small tables (counters, ledgers, routes, responses, accounts, withdrawals, cancellations) have no
-//! quarantine. Each upgrade reads them whole, traps if it cannot read a row, and is undone by that. Of the other tables
-//! the message that needs the row traps, and changes nothing.
+//! The settings and the small tables (counters, ledgers, routes, responses, accounts, withdrawals, cancellations) have
+//! no quarantine. Each upgrade reads them whole. If a row cannot be read, the upgrade traps and is undone. For the
+//! other tables, the message that needs the row traps and changes nothing.
 
 use crate::{
     storage::audit,
@@ -15,24 +15,19 @@ use crate::{
 use candid::Principal;
 use std::{cell::RefCell, collections::BTreeMap, fmt};
 
-/// The most rows that are named in the audit log between two upgrades.
+/// The most rows that are recorded in the audit log between two upgrades.
 const MAX_NAMED: usize = 256;
 
-/// A row cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this version cannot read the payment's row")]
 pub struct Unreadable;
 
-/// A row of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Row {
-    /// Of an open payment.
     Open(ClaimKey),
-    /// Of a settled payment, with its place, from 0; or what became of it.
+    /// A settled payment or its delivery, by index from 0.
     Settled(u64),
-    /// Of a failure.
     Failure(ClaimKey),
-    /// Of a refund.
     Refund(ClaimKey),
 }
 
@@ -40,7 +35,7 @@ impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, key) = match self {
             Row::Open(key) => ("open payment", key),
-            // Whoever reads the list counts from 1.
+            // Sequences in lists begin at 1.
             Row::Settled(index) => return write!(f, "settled payment {}", index.saturating_add(1)),
             Row::Failure(key) => ("failure", key),
             Row::Refund(key) => ("refund", key),
@@ -51,7 +46,7 @@ impl fmt::Display for Row {
 }
 
 thread_local! {
-    /// Rows that were found since the last upgrade, and whether the audit log names them.
+    /// Unreadable rows found since the last upgrade, and whether the audit log names them.
     static FOUND: RefCell<BTreeMap<Row, bool>> = RefCell::default();
 }
 
@@ -67,13 +62,13 @@ pub(super) fn note(row: Row) -> Unreadable {
     Unreadable
 }
 
-/// Whether no such row was found since the last upgrade.
+/// Whether no unreadable row was found since the last upgrade.
 pub fn is_empty() -> bool {
     FOUND.with_borrow(BTreeMap::is_empty)
 }
 
-/// Names in the audit log (action `row_unreadable`) what was found and is not named there since the last upgrade. What a
-/// query finds is forgotten with the query.
+/// Records new unreadable rows in the audit log (action `row_unreadable`). What a query finds is lost when the query
+/// ends.
 pub fn report(now: TimestampNs) {
     FOUND.with_borrow_mut(|found| {
         for (row, named) in found.iter_mut().filter(|(_, named)| !**named) {
@@ -93,7 +88,7 @@ pub(crate) mod tests {
         static EXPECTED: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// From now on this test expects rows that cannot be read.
+    /// Allows unreadable rows for the rest of this test.
     pub(crate) fn expect_unreadable() {
         EXPECTED.set(true);
     }

@@ -1,5 +1,5 @@
-//! How far the block logs of ledgers were read for unknown payments, on the heap: an upgrade forgets it,
-//! and the logs are read again. Besides, which blocks a controller named.
+//! Progress of searches in the ledgers' block logs. Heap only: after an upgrade the logs are read again. Also the
+//! blocks that a controller named.
 
 use crate::{
     domain::capacity::{MAX_LAPSED, MAX_OPEN},
@@ -11,27 +11,26 @@ use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
 };
 
-/// What the search for one payment has come to.
+/// The progress of the search for one payment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// The transfer is in no block below this one, but for the doubtful ones; `None` before the first reading.
+    /// The transfer is in no block below this one, except for the doubtful ones; `None` before the first search.
     pub cursor: Option<u64>,
     /// Blocks below the cursor that might be the transfer and cannot be read well enough to tell.
     pub doubtful: Vec<u64>,
-    /// Whether the cursor passed blocks of a log that ended before one that the ledger had named.
+    /// Whether the cursor passed blocks while the log ended before a block that the ledger had named.
     pub short: bool,
-    /// How often the log was looked at.
+    /// The number of searches so far.
     pub searches: u16,
-    /// How many readings told nothing that began when no ledger took the transfer any more.
+    /// The searches without a result that began after the ledger could no longer make the transfer.
     pub failed: u16,
 }
 
-/// What the search for one refund has come to.
+/// The progress of the search for one refund.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefundProgress {
-    /// `created_at_time` of the transfer that is looked for.
+    /// `created_at_time` of the transfer that is searched for.
     pub created_at: TimestampNs,
-    /// How far it has come.
     pub progress: Progress,
 }
 
@@ -40,22 +39,20 @@ struct Heap {
     progress: BTreeMap<ClaimKey, Progress>,
     refunds: BTreeMap<ClaimKey, RefundProgress>,
     reading: BTreeMap<Principal, TimestampNs>,
-    said: BTreeSet<(Principal, BlockIndex)>,
+    resolved: BTreeSet<(Principal, BlockIndex)>,
 }
 
 thread_local! {
     static HEAP: RefCell<Heap> = RefCell::default();
 }
 
-/// How far the search for this payment has come.
 pub fn progress(key: &ClaimKey) -> Progress {
     HEAP.with_borrow(|heap| heap.progress.get(key).cloned().unwrap_or_default())
 }
 
-/// Notes how far it has come.
 pub fn note(key: ClaimKey, progress: Progress) {
     HEAP.with_borrow_mut(|heap| {
-        // Payments that end otherwise leave their progress behind; reading again costs little.
+        // A payment that ends in another way leaves its entry behind. Reading the log again costs little.
         if heap.progress.len() as u64 > 2 * (MAX_OPEN + MAX_LAPSED) {
             heap.progress.clear();
         }
@@ -63,17 +60,17 @@ pub fn note(key: ClaimKey, progress: Progress) {
     });
 }
 
-/// The search for this payment is over.
+/// Drops the progress of a search that is over.
 pub fn forget(key: &ClaimKey) {
     HEAP.with_borrow_mut(|heap| heap.progress.remove(key));
 }
 
-/// How far the search for the refund of this payment has come, if it is not over.
+/// The progress of the search for the refund of this payment, if it is not over.
 pub fn refund_progress(key: &ClaimKey) -> Option<RefundProgress> {
     HEAP.with_borrow(|heap| heap.refunds.get(key).cloned())
 }
 
-/// Notes how far it has come, or that it is over.
+/// Stores the progress; `None` if the search is over.
 pub fn note_refund(key: &ClaimKey, progress: Option<RefundProgress>) {
     HEAP.with_borrow_mut(|heap| match progress {
         Some(progress) => {
@@ -86,28 +83,28 @@ pub fn note_refund(key: &ClaimKey, progress: Option<RefundProgress>) {
     });
 }
 
-/// A controller said that this block shows a transfer.
-pub fn note_said(ledger: &Principal, block: BlockIndex) {
+/// Records that a controller named this block as that of a transfer.
+pub fn note_resolved(ledger: &Principal, block: BlockIndex) {
     HEAP.with_borrow_mut(|heap| {
-        if heap.said.len() as u64 > 2 * MAX_OPEN {
-            heap.said.clear();
+        if heap.resolved.len() as u64 > 2 * MAX_OPEN {
+            heap.resolved.clear();
         }
-        heap.said.insert((*ledger, block));
+        heap.resolved.insert((*ledger, block));
     });
 }
 
-/// Whether a controller said so since the last upgrade.
-pub fn was_said(ledger: &Principal, block: BlockIndex) -> bool {
-    HEAP.with_borrow(|heap| heap.said.contains(&(*ledger, block)))
+/// Whether a controller named this block since the last upgrade.
+pub fn was_resolved(ledger: &Principal, block: BlockIndex) -> bool {
+    HEAP.with_borrow(|heap| heap.resolved.contains(&(*ledger, block)))
 }
 
-/// One reading of a ledger's log at a time; over when dropped.
+/// A search in a ledger's log. There is one at a time for each ledger. It ends when the value is dropped.
 #[derive(Debug)]
-#[must_use = "the reading is over when this is dropped"]
+#[must_use = "the search ends when this is dropped"]
 pub struct Reading(Principal);
 
 impl Reading {
-    /// Begins to read this ledger's log; `None` if it is being read.
+    /// Begins a search in this ledger's log; `None` if one is running.
     pub fn begin(ledger: Principal, now: TimestampNs) -> Option<Self> {
         HEAP.with_borrow_mut(|heap| match heap.reading.entry(ledger) {
             Entry::Occupied(_) => None,
@@ -118,7 +115,7 @@ impl Reading {
         })
     }
 
-    /// Since when this ledger's log is being read, if it is.
+    /// The time at which the running search in this ledger's log began.
     pub fn since(ledger: &Principal) -> Option<TimestampNs> {
         HEAP.with_borrow(|heap| heap.reading.get(ledger).copied())
     }

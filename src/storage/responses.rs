@@ -1,9 +1,8 @@
-//! What payments bought: a number for each content and MIME type that was ever paid for.
+//! Stored responses: a number for each combination of content and MIME type that was ever paid for.
 //!
-//! A response is current while a route delivers its content. When the content is replaced or the route
-//! removed, the response is *released*: it is kept for whoever paid for it, and its bytes count, until
-//! the retention is over. Rows are few (one for each content that was paid for and is still kept), so all
-//! of them are on the heap, too.
+//! A response is current while a route delivers its content. When the content is replaced or the route removed, the
+//! response is *released*: it is kept for the payers until the retention is over, and its bytes count in the limit.
+//! Rows are few (one for each content that was paid for and is still kept), so all of them are on the heap, too.
 
 use crate::{
     domain::route::ContentMeta,
@@ -18,12 +17,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-/// What a payment bought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// The body.
     pub content: ContentMeta,
-    /// Its MIME type when it was bought.
+    /// The MIME type at the time of the purchase.
     pub mime_type: String,
 }
 
@@ -37,8 +34,7 @@ struct ResponseRow {
     sha256: [u8; 32],
     #[n(3)]
     mime_type: String,
-    /// When it was released, or delivered for the first time to a payer after that. Absent while it is
-    /// current.
+    /// The time of its release, or of the first delivery to a payer after it. Absent while the response is current.
     #[n(4)]
     released_at: Option<u64>,
 }
@@ -48,7 +44,7 @@ storable_row!(ResponseRow);
 struct Tables {
     rows: StableBTreeMap<u32, ResponseRow, memory::Memory>,
     by_number: BTreeMap<u32, ResponseRow>,
-    /// Numbers by blob; a blob has one for each MIME type that it was sold with.
+    /// Numbers by blob. A blob has one for each MIME type that it was sold with.
     by_blob: BTreeSet<(u64, u32)>,
     released: BTreeSet<(TimestampNs, u32)>,
 }
@@ -57,13 +53,13 @@ thread_local! {
     static TABLES: RefCell<Tables> = RefCell::new(Tables::load());
 }
 
-/// The number of what a route with this content and MIME type delivers.
+/// The number of the response with this content and MIME type; a new one if there is none.
 pub fn number(content: &ContentMeta, mime_type: &str) -> u32 {
     TABLES.with_borrow_mut(|tables| {
         if let Some(number) = tables.find(content.blob, mime_type) {
             return number;
         }
-        // Never used again: the books name it for good.
+        // Never reused: settled payments refer to it for good.
         let number = counters::next_response();
         tables.put(
             number,
@@ -94,11 +90,10 @@ pub fn get(number: u32) -> Option<Response> {
     })
 }
 
-/// Takes in that this response is being delivered to a payer for the first time: it is kept for that long
-/// from now on.
+/// Records that this response is being delivered to a payer for the first time. The retention begins again.
 pub fn note_delivery(number: u32, now: TimestampNs) {
     TABLES.with_borrow_mut(|tables| {
-        // A current one is kept anyway.
+        // A current response is kept without it.
         if tables
             .by_number
             .get(&number)
@@ -109,8 +104,8 @@ pub fn note_delivery(number: u32, now: TimestampNs) {
     });
 }
 
-/// Takes in that no route delivers this content any more. It is removed at once if nobody ever paid for
-/// it, else when [`sweep`] finds that nobody can ask for it.
+/// Releases this content: no route delivers it any more. It is removed at once if no payment refers to it, else by
+/// [`sweep`] after the retention.
 pub fn release(blob: u64, now: TimestampNs) {
     TABLES.with_borrow_mut(|tables| {
         let numbers = tables.of_blob(blob);
@@ -123,7 +118,7 @@ pub fn release(blob: u64, now: TimestampNs) {
     });
 }
 
-/// Removes at most `limit` of the responses whose retention is over and for which nobody waits.
+/// Removes at most `limit` of the responses whose retention is over and that no open or undelivered payment refers to.
 pub fn sweep(now: TimestampNs, retention: Seconds, limit: usize, awaited: impl Fn(u32) -> bool) {
     TABLES.with_borrow_mut(|tables| {
         let over: Vec<u32> = tables
@@ -140,7 +135,7 @@ pub fn sweep(now: TimestampNs, retention: Seconds, limit: usize, awaited: impl F
     });
 }
 
-/// When [`sweep`] may find something.
+/// The earliest time at which [`sweep`] may remove something.
 pub fn next_sweep(retention: Seconds) -> Option<TimestampNs> {
     TABLES.with_borrow(|tables| {
         let (since, _) = tables.released.first()?;
@@ -148,7 +143,7 @@ pub fn next_sweep(retention: Seconds) -> Option<TimestampNs> {
     })
 }
 
-/// How many bytes are kept that no route delivers any more.
+/// The bytes of released responses.
 pub fn kept_bytes() -> u64 {
     TABLES.with_borrow(|tables| {
         let rows = tables.released.iter();
@@ -290,12 +285,12 @@ mod tests {
         assert_eq!(next_sweep(DAY), Some(day(2)));
         sweep(day(2), DAY, 9, |_| false);
         assert!(kept(1) && get(text).is_some());
-        // Fetched on the second day, by whom it was owed: good for a day from then on.
+        // Fetched on the second day by its payer: kept for a day from then on.
         note_delivery(html, day(2));
         reload();
         let after = |n: u32| TimestampNs(day(n).0 + 1);
         sweep(after(2), DAY, 9, |number| number == text);
-        assert!(get(text).is_some(), "somebody waits for it");
+        assert!(get(text).is_some(), "a payment waits for it");
         sweep(after(2), DAY, 9, |_| false);
         assert_eq!(get(text), None);
         assert!(kept(1) && get(html).is_some());

@@ -1,4 +1,4 @@
-//! Routes by path and method, with a copy of all of them on the heap (there are at most 10,000).
+//! Routes by path and method, with a copy of all of them on the heap (at most 10,000).
 
 use crate::{
     domain::{
@@ -58,10 +58,10 @@ struct RouteRow {
     price_revision: u64,
     #[n(9)]
     content: Option<ContentRow>,
-    /// Whether payments need an identifier; none: identifiers mean nothing.
+    /// Whether payments need an identifier. `None`: identifiers are ignored.
     #[n(10)]
     identifier_required: Option<bool>,
-    /// Whose route it is.
+    /// The merchant that the route belongs to.
     #[n(11)]
     merchant: u32,
 }
@@ -141,7 +141,7 @@ impl From<RouteRow> for Route {
     }
 }
 
-/// The merchant, path and method. A path has no zero byte, so this keeps the order of [`RouteKey`].
+/// The merchant, path and method. A path has no zero byte, so this has the order of [`RouteKey`].
 fn stable_key(key: &RouteKey) -> String {
     let merchant = MerchantId::DEPLOYER.0;
     format!("{merchant:08x}{}\0{}", key.path, key.method)
@@ -172,17 +172,15 @@ pub fn all() -> Vec<Rc<Route>> {
     TABLES.with_borrow(|tables| tables.cache.values().cloned().collect())
 }
 
-/// How many there are.
 pub fn count() -> usize {
     TABLES.with_borrow(|tables| tables.cache.len())
 }
 
-/// The route with this key.
 pub fn get(key: &RouteKey) -> Option<Rc<Route>> {
     TABLES.with_borrow(|tables| tables.cache.get(key).cloned())
 }
 
-/// The routes with this path template, whatever their method.
+/// The routes with this path template, of all methods.
 pub fn at_path(path: &str) -> Vec<Rc<Route>> {
     TABLES.with_borrow(|tables| {
         Method::ALL
@@ -192,7 +190,6 @@ pub fn at_path(path: &str) -> Vec<Rc<Route>> {
     })
 }
 
-/// A page of routes after the first `skip`.
 pub fn page(skip: usize, limit: usize) -> Vec<Rc<Route>> {
     TABLES.with_borrow(|tables| {
         tables
@@ -214,7 +211,7 @@ pub fn put(route: Route) {
     });
 }
 
-/// Removes a route; its content is the caller's to remove.
+/// Removes a route. The caller removes its content.
 pub fn remove(key: &RouteKey) -> Option<Rc<Route>> {
     TABLES.with_borrow_mut(|tables| {
         changes::note_path(&key.path);
@@ -223,12 +220,11 @@ pub fn remove(key: &RouteKey) -> Option<Rc<Route>> {
     })
 }
 
-/// Every path template.
 pub fn paths() -> Vec<String> {
     TABLES.with_borrow(|tables| tables.cache.keys().map(|key| key.path.clone()).collect())
 }
 
-/// Notes that what this ledger's prices look like changed.
+/// Records that the offers of routes with a price in this ledger changed.
 pub(super) fn note_priced_in(ledger: &Principal) {
     TABLES.with_borrow(|tables| {
         let priced = tables.cache.values().filter(|route| {
@@ -239,7 +235,7 @@ pub(super) fn note_priced_in(ledger: &Principal) {
     });
 }
 
-/// How many bytes of content all routes have together.
+/// The bytes of content of all routes.
 pub fn content_bytes() -> u64 {
     TABLES.with_borrow(|tables| {
         tables
@@ -283,7 +279,7 @@ mod tests {
         assert_eq!(page(1, 2)[1].key.path, "/a/");
         assert_eq!(count(), 4);
 
-        // The stable table has the same order, so that the cache can be rebuilt in one pass.
+        // The stable table has the same order, so the cache can be rebuilt in one pass.
         let stable: Vec<String> =
             TABLES.with_borrow(|tables| tables.rows.values().map(|row| row.path).collect());
         assert_eq!(stable, ["/a", "/a", "/a/", "/b"]);

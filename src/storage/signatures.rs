@@ -1,5 +1,4 @@
-//! What is known of expensive signatures. Heap only and bounded; an upgrade forgets it, and the next payments are
-//! verified anew.
+//! Results of verifying expensive signatures. Heap only and bounded. After an upgrade they are verified again.
 
 use crate::domain::expensive::ExpensiveSignatures;
 use std::cell::RefCell;
@@ -8,7 +7,6 @@ thread_local! {
     static EXPENSIVE: RefCell<ExpensiveSignatures> = RefCell::default();
 }
 
-/// Runs `use_it` with what is known.
 pub fn with<T>(use_it: impl FnOnce(&mut ExpensiveSignatures) -> T) -> T {
     EXPENSIVE.with_borrow_mut(use_it)
 }

@@ -71,7 +71,6 @@ thread_local! {
     static ROWS: RefCell<Rows> = RefCell::new(StableBTreeMap::init(memory::get(memory::UPLOADS)));
 }
 
-/// The upload with this id.
 pub fn get(id: u64) -> Option<Upload> {
     ROWS.with_borrow(|rows| rows.get(&id).map(Upload::from))
 }
@@ -86,18 +85,18 @@ pub fn put(upload: &Upload) {
     ROWS.with_borrow_mut(|rows| rows.insert(upload.id, upload.into()));
 }
 
-/// Takes an upload off the table; what was received stays stored, as content.
+/// Removes an upload. The received bytes stay stored, as content.
 pub fn finish(id: u64) {
     ROWS.with_borrow_mut(|rows| rows.remove(&id));
 }
 
-/// Drops an upload and what was received.
+/// Removes an upload and the received bytes.
 pub fn drop_upload(id: u64) {
     finish(id);
     content::remove(id);
 }
 
-/// Drops every upload that has rested for too long.
+/// Removes every upload that was idle for too long.
 pub fn drop_expired(now: TimestampNs) {
     for upload in all() {
         if upload.expired(now) {
@@ -106,7 +105,7 @@ pub fn drop_expired(now: TimestampNs) {
     }
 }
 
-/// Drops every upload for this route.
+/// Removes every upload for this route.
 pub fn drop_for(route: &RouteKey) {
     for upload in all() {
         if upload.route == *route {
@@ -115,7 +114,7 @@ pub fn drop_for(route: &RouteKey) {
     }
 }
 
-/// How many bytes all unfinished uploads announced.
+/// The announced bytes of all unfinished uploads.
 pub fn announced_bytes() -> u64 {
     all().iter().map(|upload| upload.bytes).sum()
 }

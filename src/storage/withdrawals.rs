@@ -1,10 +1,10 @@
-//! Withdrawals: what was ever asked for, until no ledger takes it any more.
+//! Withdrawals, kept until no ledger can make them any more.
 //!
 //! | table | key | what | size |
 //! |---|---|---|---|
-//! | withdrawals | ledger, `created_at_time` | what was asked for, and how it ended | at most [`MAX_WITHDRAWALS`] a ledger |
+//! | withdrawals | ledger, `created_at_time` | the request and its outcome | at most [`MAX_WITHDRAWALS`] a ledger |
 //!
-//! The heap keeps which one of each ledger is in doubt: there is one at a time.
+//! The heap keeps the withdrawal of each ledger that is in doubt. There is at most one at a time.
 
 use crate::{
     domain::withdrawal::{MAX_WITHDRAWALS, Withdrawal, forgotten_from, is_forgotten},
@@ -68,7 +68,7 @@ type Key = (u16, u64);
 
 struct Tables {
     all: StableBTreeMap<Key, WithdrawalRow, memory::Memory>,
-    /// The latest of each ledger of which nobody knows whether it was made.
+    /// The latest withdrawal of each ledger whose outcome is unknown.
     in_doubt: BTreeMap<u16, u64>,
 }
 
@@ -110,7 +110,6 @@ fn with<T>(f: impl FnOnce(&Tables) -> T) -> T {
     TABLES.with_borrow(f)
 }
 
-/// Reads the whole table.
 pub fn load() {
     with(|_| ());
 }
@@ -122,14 +121,14 @@ pub fn get(ledger: &Principal, created_at: TimestampNs) -> Option<Withdrawal> {
     Some(row.withdrawal(created_at))
 }
 
-/// The withdrawal from this ledger of which nobody knows yet whether it was made, if it may still be.
+/// The withdrawal from this ledger whose outcome is unknown, while the ledger may still make it.
 pub fn pending(ledger: &Principal, now: TimestampNs) -> Option<Withdrawal> {
     let index = ledgers::index(ledger)?;
     let time = with(|tables| tables.in_doubt.get(&index).copied())?;
     get(ledger, TimestampNs(time)).filter(|known| known.reserved(now).is_some())
 }
 
-/// Puts down what is known of a withdrawal. Whoever adds one has looked at [`full_until`].
+/// Stores a withdrawal. Before adding one, the caller has checked [`full_until`].
 pub fn put(ledger: &Principal, withdrawal: &Withdrawal) {
     let Some(index) = ledgers::index(ledger) else {
         return;
@@ -145,7 +144,7 @@ pub fn put(ledger: &Principal, withdrawal: &Withdrawal) {
     }
 }
 
-/// A time for a new withdrawal that none has: now, or just before.
+/// A `created_at_time` for a new withdrawal that no other has: now, or shortly before.
 pub fn free_time(ledger: &Principal, now: TimestampNs) -> TimestampNs {
     let mut time = now;
     while get(ledger, time).is_some() {
@@ -154,7 +153,8 @@ pub fn free_time(ledger: &Principal, now: TimestampNs) -> TimestampNs {
     time
 }
 
-/// From when on one more withdrawal from this ledger can be known, if there is no room now: [`forget_old`] drops one then.
+/// If there is no room for another withdrawal from this ledger: the time from which there is. [`forget_old`] then drops
+/// one.
 pub fn full_until(ledger: &Principal) -> Option<TimestampNs> {
     let index = ledgers::index(ledger)?;
     let times: Vec<u64> = with(|tables| {
@@ -167,7 +167,7 @@ pub fn full_until(ledger: &Principal) -> Option<TimestampNs> {
         .map(|time| forgotten_from(TimestampNs(*time)))
 }
 
-/// Drops the withdrawals from this ledger that no ledger takes any more.
+/// Drops the withdrawals that this ledger can no longer make.
 pub fn forget_old(ledger: &Principal, now: TimestampNs) {
     let Some(index) = ledgers::index(ledger) else {
         return;
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(pending(&id, later), None);
         let new = withdrawal(later);
         put(&id, &new);
-        // A late word about the old one.
+        // A late outcome of the old one.
         put(&id, &old);
         assert_eq!(pending(&id, later), Some(new));
         TABLES.with_borrow_mut(|tables| *tables = Tables::load());
@@ -261,10 +261,7 @@ mod tests {
         assert_eq!(full_until(&id), Some(later));
         forget_old(&id, forgotten);
         assert_eq!(full_until(&id), Some(later));
-        assert!(
-            get(&id, NOW).is_some(),
-            "asking whether there is room drops none"
-        );
+        assert!(get(&id, NOW).is_some(), "checking for room drops none");
         forget_old(&id, later);
         assert_eq!(full_until(&id), None);
         assert_eq!(get(&id, NOW), None);

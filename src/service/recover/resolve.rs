@@ -117,7 +117,7 @@ pub fn resolve<R: Runtime>(
         _ => return Err(ResolveError::NotInDoubt),
     };
     if let Outcome::Moved { block } = outcome {
-        storage::recovery::note_said(&payment.ledger, block);
+        storage::recovery::note_resolved(&payment.ledger, block);
     }
     // The whole id does not fit beside the outcome; entries about payments have this much of it, too.
     let half = &id.to_string()[..32];
@@ -256,7 +256,7 @@ fn may_be_said(
 /// Whether this block shows another transfer: a ledger said so, or a controller since the last upgrade. One block shows
 /// one transfer. But a controller's word claims none: it may be mistyped.
 fn is_taken(ledger: &Principal, block: BlockIndex) -> bool {
-    storage::claims::of(ledger, block).is_some() || storage::recovery::was_said(ledger, block)
+    storage::claims::of(ledger, block).is_some() || storage::recovery::was_resolved(ledger, block)
 }
 
 /// Whether this block shows the payment itself, and so not its refund. A payment that is booked by a controller's word

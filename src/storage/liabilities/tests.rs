@@ -16,14 +16,14 @@ use std::collections::BTreeMap;
 const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
 const CANISTER: [u8; 10] = [8; 10];
 
-/// As after an upgrade.
+/// Reads the tables again, as after an upgrade.
 pub(crate) fn reload() {
     let canister = canister();
     TABLES.with_borrow_mut(|tables| *tables = Tables::load());
     canister.into_iter().for_each(set_canister);
 }
 
-/// Replaces where this refund stands by a row that cannot be read.
+/// Replaces the row of this refund by one that cannot be read.
 pub(crate) fn corrupt(key: &ClaimKey) {
     crate::storage::quarantine::tests::expect_unreadable();
     let later = Stored::Unreadable(vec![2]);
@@ -40,13 +40,13 @@ fn key(n: u32) -> ClaimKey {
     ClaimKey([n as u8; 16])
 }
 
-/// Puts down where the refund of the n-th payment stands.
+/// Stores the state of the refund of the n-th payment.
 fn put(n: u32, refund: &Outgoing) {
     let payment = payments::by_key(&key(n)).unwrap();
     put_refund(&key(n), &payment, refund);
 }
 
-/// Where the n-th payment goes: to one of three accounts of the canister, or to a merchant.
+/// The recipient of the n-th payment: one of three accounts of the canister, or a merchant.
 fn pay_to(n: u32) -> Account {
     let own = !n.is_multiple_of(4);
     let owner = Principal::from_slice(if own { &CANISTER } else { &[9; 29] });
@@ -97,7 +97,7 @@ fn happen(events: Vec<(u32, Event)>) -> Result<(), TestCaseError> {
     set_up();
     for (n, event) in events {
         let change = match event {
-            // Who opens payments looks first whether the nonce is used.
+            // A payment is opened only if its nonce is unused.
             Event::Opened if payments::by_key(&key(n)).is_none() => open(n),
             event => Change::Event(event),
         };
@@ -115,13 +115,13 @@ fn happen(events: Vec<(u32, Event)>) -> Result<(), TestCaseError> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
-    /// Whatever happens to payments, in whatever order: the totals are the sums over the payments, and
-    /// there is a refund for each that is owed and for no other.
+    /// After any sequence of events the totals are the sums over the payments. There is a refund for each payment that
+    /// is owed one, and for no other.
     #[test]
     fn totals_are_what_the_payments_say(
         events in prop::collection::vec((0u32..PAYMENTS, arb_event()), 0..200),
     ) {
-        // Tables belong to threads.
+        // Each thread has its own tables.
         std::thread::spawn(|| happen(events)).join().unwrap()?;
     }
 }
@@ -152,7 +152,7 @@ fn a_payment_to_somebody_else_burdens_nothing_until_it_is_to_be_refunded() {
 }
 
 #[test]
-fn what_is_put_down_is_read_back() {
+fn refunds_are_read_back() {
     set_up();
     let terms = TransferTerms {
         created_at: NOW,

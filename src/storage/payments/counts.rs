@@ -1,4 +1,4 @@
-//! What the heap counts of open payments: by payer, by ledger, and by what they wait for.
+//! Counters of open payments on the heap: by payer, by ledger, and by stored response.
 
 use super::tables::{OpenInfo, Tables};
 use crate::domain::{
@@ -8,7 +8,7 @@ use crate::domain::{
 use candid::Principal;
 use std::collections::{BTreeMap, btree_map::Entry};
 
-/// Takes one away from this count; a count of none is no entry.
+/// Decrements this count; removes the entry at zero.
 fn one_less<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K) {
     if let Entry::Occupied(mut count) = counts.entry(key) {
         *count.get_mut() -= 1;
@@ -19,7 +19,7 @@ fn one_less<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K) {
 }
 
 impl Tables {
-    /// Takes in whether the payment waits for its response now.
+    /// Updates whether the payment waits for its stored response.
     pub fn count(&mut self, fulfilment: Fulfilment, did_wait: bool, state: &State) {
         let response = fulfilment.response();
         match (did_wait, state.is_owed()) {
@@ -29,7 +29,7 @@ impl Tables {
         }
     }
 
-    /// Takes in whether a payment of this payer waits for an answer now.
+    /// Updates whether a payment of this payer waits for the ledger.
     pub fn count_settling(&mut self, payer: Principal, was_settling: bool, state: &State) {
         let settles = matches!(state, State::Settling { .. });
         match (was_settling, settles) {
@@ -54,7 +54,7 @@ impl Tables {
         self.open.insert(key, info);
     }
 
-    /// Takes in whether an open payment has lapsed by now.
+    /// Updates whether an open payment has lapsed.
     pub fn count_lapsed(&mut self, key: &[u8; 16], lapsed: bool) {
         let info = self.open.get(key).copied();
         if let Some(before) = info.filter(|info| info.lapsed != lapsed) {
@@ -83,9 +83,8 @@ impl Tables {
         }
     }
 
-    /// How many payments have lapsed: in all, and in this ledger.
+    /// Payments that have lapsed: in all, and in this ledger.
     pub fn lapsed(&self, ledger: &Principal) -> (u64, u32) {
-        // There are few ledgers.
         let all = self.lapsed_per_ledger.values().map(|n| u64::from(*n)).sum();
         let of_ledger = self.lapsed_per_ledger.get(ledger).copied();
         (all, of_ledger.unwrap_or_default())

@@ -1,20 +1,21 @@
-//! Payments: the journal of open ones, the books of settled ones, and the latest failures.
+//! Payments: open, settled, and the latest failures.
 //!
 //! | table | key | what | size |
 //! |---|---|---|---|
-//! | journal | claim key | being settled or unknown | at most [`MAX_OPEN`](capacity::MAX_OPEN), and [`MAX_LAPSED`](capacity::MAX_LAPSED) that have lapsed |
-//! | books | sequence | the money moved; append-only, never changed | at most `max_payments` |
-//! | deliveries | sequence | those of them that were not delivered at once: what became of them | as the books |
-//! | by nonce, by id | 16 bytes | sequence in the books | as the books |
-//! | failures | claim key | the latest failures, for whoever asks why | [`MAX_FAILURES`], and those whose authorizations are good |
+//! | open payments | claim key | being settled or unknown | at most [`MAX_OPEN`](capacity::MAX_OPEN), and [`MAX_LAPSED`](capacity::MAX_LAPSED) that have lapsed |
+//! | settled payments | sequence | the money moved; append-only, never changed | at most `max_payments` |
+//! | deliveries | sequence | the state of settled payments that were not delivered at once | as the settled payments |
+//! | by nonce, by id | 16 bytes | sequence of the settled payment | as the settled payments |
+//! | failures | claim key | the latest failures, for payers who ask for the reason | [`MAX_FAILURES`], and those whose authorizations are valid |
 //!
-//! A payment costs one entry and one removal in the small journal, one append to the books (constant
-//! work), one insertion into each of two indexes of 24-byte entries (logarithmic, with a small factor), and its
-//! block is claimed for it (`storage::claims`).
-//! A nonce is used while the journal, the books or the failures hold it. Only the oldest failures are ever
-//! forgotten, and not before their authorizations have expired, so that they stay bounded.
+//! A payment takes one insertion into the small table of open payments and one removal from it, one append to the
+//! settled payments (constant work), one insertion into each of two indexes of 24-byte entries (logarithmic, with a
+//! small factor), and the claim of its block (`storage::claims`).
 //!
-//! Beside the tables, the heap keeps a schedule of what is due for which payment ([`due`], [`postpone`]).
+//! A nonce is used while an open payment, a settled payment or a failure holds it. Only the oldest failures are
+//! removed, and only after their authorizations have expired. The table therefore stays bounded.
+//!
+//! The heap keeps a schedule of the payments that something is due for ([`due`], [`postpone`]).
 
 mod counts;
 mod rows;
@@ -34,43 +35,41 @@ pub use schedule::{Lane, NO_ANSWER, backoff};
 use std::cell::RefCell;
 use tables::{Tables, half};
 
-/// How many failures are remembered. Those of authorizations that are still good are not forgotten:
-/// somebody could present them again, and a payer who signed anew would pay twice.
+/// The failures that are kept. Those of valid authorizations are kept beyond this number: they could be presented
+/// again, and a payer who signed a new one would pay twice.
 pub const MAX_FAILURES: u64 = 32_768;
-/// How many of them that have expired one more failure removes at most: the table shrinks, and no message runs out
-/// of instructions.
+/// The most expired failures that are removed when one is added. The table shrinks, and no message runs out of
+/// instructions.
 pub const MAX_FORGOTTEN_AT_ONCE: u64 = 8;
 
-/// A payment that is about to be journalled. Its state is not looked at.
+/// A payment that is about to be opened. Its state is ignored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewPayment {
-    /// The payment.
     pub payment: Payment,
     /// `validBefore` of the authorization, in seconds.
     pub valid_before: u64,
-    /// The highest block of the ledger that is known.
+    /// The highest known block of the ledger.
     pub known_block: Option<BlockIndex>,
 }
 
-/// What is known of an open payment besides the payment itself.
+/// The data of an open payment beside the payment itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opening {
     /// `validBefore` of the authorization, in seconds.
     pub valid_before: u64,
-    /// The highest block of the ledger that was booked when the payment was opened, if any was.
+    /// The highest block of the ledger that was known when the payment was opened, if any.
     pub known_block: Option<BlockIndex>,
-    /// When the ledger was asked last, or when its answer was found unclear.
+    /// The time of the latest call to the ledger, or of the latest unclear answer.
     pub tried_at: TimestampNs,
 }
 
-/// A change of payment state.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// The payment is journalled and the ledger about to be asked: [`Event::Opened`], [`Event::Asked`].
+    /// The payment is recorded as open before the ledger is called: [`Event::Opened`], [`Event::Asked`].
     Open(Box<NewPayment>),
-    /// Something happens to a payment.
+    /// One event.
     Event(Event),
-    /// Two things happen in one message, and take one write.
+    /// Two events in one message, recorded in one write.
     Both(Event, Event),
 }
 
@@ -87,19 +86,16 @@ impl Change {
 /// A change could not be recorded. Nothing changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// It does not fit the payment's state.
+    /// The event does not fit the payment's state.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
-    /// The ledger is not registered.
     #[error("the ledger is not registered")]
     UnknownLedger,
-    /// The block that the ledger named shows another transfer.
     #[error("the block shows another transfer")]
     Claimed,
-    /// Stable memory is full.
     #[error("stable memory is full")]
     Full,
-    /// What is stored of the payment cannot be read, and stays as it is.
+    /// The payment's row cannot be read, and stays as it is.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
 }
@@ -112,10 +108,10 @@ fn with<T>(f: impl FnOnce(&Tables) -> T) -> T {
     TABLES.with_borrow(f)
 }
 
-/// Records a change of payment state: the only way to make one.
+/// Records a change of a payment's state. There is no other way to change one.
 ///
-/// Runs the state machine, writes the tables the new state belongs to, and notes the transition in the
-/// audit log. Returns the payment as it is now.
+/// Runs the state machine, writes the tables that the new state belongs to, and records the transition in the audit
+/// log. Returns the payment in its new state.
 pub fn record(key: &ClaimKey, change: Change, now: TimestampNs) -> Result<Payment, RecordError> {
     TABLES.with_borrow_mut(|tables| tables.record(key, change, now))
 }
@@ -125,7 +121,7 @@ pub fn by_key(key: &ClaimKey) -> Option<Payment> {
     find(key).ok().flatten()
 }
 
-/// As [`by_key`]. The key is used, too, if the payment cannot be read.
+/// As [`by_key`], with an error if the payment's row cannot be read. The key is used in that case, too.
 pub fn find(key: &ClaimKey) -> Result<Option<Payment>, Unreadable> {
     with(|tables| tables.find(key))
 }
@@ -135,14 +131,14 @@ pub fn by_id(id: &PaymentId) -> Option<Payment> {
     let half = half(id);
     let payment = with(|tables| {
         if let Some(index) = tables.by_id.get(&half) {
-            return tables.booked(index).ok();
+            return tables.settled(index).ok();
         }
         let open = tables.open.iter().find(|(_, info)| info.id == *id);
         let key = open.map(|(key, _)| key);
         let key = key.or_else(|| tables.failed_ids.get(&half))?;
         tables.find(&ClaimKey(*key)).ok().flatten()
     })?;
-    // Two ids may share their first half; only one of them is asked for.
+    // Two ids may share their first half.
     (payment.id == *id).then_some(payment)
 }
 
@@ -159,7 +155,7 @@ pub fn key_of(id: &PaymentId) -> Option<ClaimKey> {
     with(|tables| {
         let index = tables.by_id.get(&half(id))?;
         let key = tables.deliveries.get(&index)?.row()?.key();
-        (tables.booked(index).ok()?.id == *id).then_some(key)
+        (tables.settled(index).ok()?.id == *id).then_some(key)
     })
 }
 
@@ -168,13 +164,13 @@ pub fn page(after: u64, limit: usize) -> Vec<(u64, Payment)> {
     with(|tables| {
         (after..tables.settled.len())
             .take(limit)
-            .filter_map(|index| Some((index + 1, tables.booked(index).ok()?)))
+            .filter_map(|index| Some((index + 1, tables.settled(index).ok()?)))
             .collect()
     })
 }
 
 impl Tables {
-    /// Takes in whether the refund of this payment in the books waits for a controller or is left to the merchant.
+    /// Updates whether the refund of this settled payment waits for a controller or is left to the merchant.
     fn note_waiting(&mut self, index: u64, state: &State) {
         match state.is_waiting() {
             true => self.waiting.insert(index),
@@ -189,12 +185,12 @@ pub fn waiting(after: u64, limit: usize) -> Vec<(u64, Payment)> {
     with(|tables| {
         let waiting = tables.waiting.range(after..).take(limit);
         waiting
-            .filter_map(|index| Some((index + 1, tables.booked(*index).ok()?)))
+            .filter_map(|index| Some((index + 1, tables.settled(*index).ok()?)))
             .collect()
     })
 }
 
-/// A page of the payments that are being settled or unknown, in no order that means anything.
+/// A page of the payments that are being settled or unknown, in no particular order.
 pub fn open(skip: usize, limit: usize) -> Vec<Payment> {
     with(|tables| {
         let page = tables.open_payments.keys().skip(skip).take(limit);
@@ -203,8 +199,8 @@ pub fn open(skip: usize, limit: usize) -> Vec<Payment> {
     })
 }
 
-/// The place of this payment in the books, from 0, if it is settled.
-pub fn book_index(key: &ClaimKey) -> Option<u64> {
+/// The index of this payment among the settled ones, from 0.
+pub fn settled_index(key: &ClaimKey) -> Option<u64> {
     with(|tables| tables.by_key.get(&key.0))
 }
 
@@ -223,12 +219,11 @@ pub fn failures(after: u64, limit: usize) -> Vec<(u64, Payment)> {
     })
 }
 
-/// How many payments are settled.
 pub fn settled_count() -> u64 {
     with(|tables| tables.settled.len())
 }
 
-/// What a new payment of this payer in this ledger would come on top of.
+/// The counts and limits that a new payment of this payer in this ledger is checked against.
 pub fn load(payer: &Principal, ledger: &Principal, now: TimestampNs) -> Load {
     let (lapsed, _) = with(|tables| tables.lapsed(ledger));
     with(|tables| Load {
@@ -265,7 +260,7 @@ pub fn may_lapse(ledger: &Principal) -> bool {
     capacity::may_lapse(all, of_ledger)
 }
 
-/// Whether a payment for this response is open or undelivered, with a refund that waits for a controller or without.
+/// Whether a payment for this response is open or undelivered, including those whose refund waits for a controller.
 pub fn awaits(response: u32) -> bool {
     with(|tables| tables.awaited.contains_key(&response))
 }
@@ -285,12 +280,12 @@ pub fn settling() -> Vec<ClaimKey> {
     })
 }
 
-/// How many payments were opened since the last upgrade.
+/// The number of payments opened since the last upgrade.
 pub fn openings() -> u64 {
     with(|tables| tables.openings)
 }
 
-/// The payments that were opened after so many, and are open still.
+/// The open payments that were opened after the first `openings`.
 pub fn opened_since(openings: u64) -> Vec<Payment> {
     with(|tables| {
         let since = tables
@@ -303,7 +298,7 @@ pub fn opened_since(openings: u64) -> Vec<Payment> {
     })
 }
 
-/// An open payment with what is known of it besides.
+/// An open payment with its opening data.
 pub fn opened(key: &ClaimKey) -> Option<(Payment, Opening)> {
     with(|tables| tables.opened(key)).ok().flatten()
 }
@@ -313,8 +308,8 @@ pub fn due(lane: Lane, now: TimestampNs, limit: usize) -> Vec<ClaimKey> {
     with(|tables| tables.schedule.due(lane, now, limit))
 }
 
-/// The open payments of this ledger for which something is due, longest due first. Those of others do not hide them,
-/// and are not read.
+/// The open payments of this ledger for which something is due, longest due first. Payments of other ledgers are not
+/// read, and do not displace them.
 pub fn due_in_ledger(ledger: &Principal, now: TimestampNs) -> Vec<ClaimKey> {
     with(|tables| {
         let mut due = tables.schedule.due(Lane::Open, now, usize::MAX);
@@ -324,8 +319,8 @@ pub fn due_in_ledger(ledger: &Principal, now: TimestampNs) -> Vec<ClaimKey> {
     })
 }
 
-/// Whether something is due for this payment. A payment that is settling is due when its answer can come
-/// no more: it counts as unknown then.
+/// Whether something is due for this payment. A settling payment is due when its reply can no longer arrive: it counts
+/// as unknown then.
 pub fn is_due(key: &ClaimKey, now: TimestampNs) -> bool {
     due_at(key).is_some_and(|due| due <= now)
 }
@@ -335,12 +330,12 @@ pub fn due_at(key: &ClaimKey) -> Option<TimestampNs> {
     with(|tables| tables.schedule.due_at(&key.0))
 }
 
-/// Leaves this payment alone until then, or until its state changes. Forgotten by an upgrade.
+/// Postpones what is due for this payment, until its state changes. An upgrade drops the postponement.
 pub fn postpone(key: &ClaimKey, until: TimestampNs) {
     TABLES.with_borrow_mut(|tables| tables.schedule.postpone(key.0, until));
 }
 
-/// All payments in this lane, page by page in the order of their keys, due or not.
+/// A page of the payments in this lane in the order of their keys, due or not.
 pub fn in_lane(lane: Lane, after: Option<&ClaimKey>, limit: usize) -> Vec<(ClaimKey, Payment)> {
     let keys = with(|tables| tables.schedule.page(lane, after.map(|key| key.0), limit));
     keys.into_iter()
@@ -353,7 +348,7 @@ pub fn has_work() -> bool {
     with(|tables| !tables.schedule.is_empty())
 }
 
-/// When something is due for some payment.
+/// The time at which something is due next for any payment.
 pub fn next_due() -> Option<TimestampNs> {
     with(|tables| tables.schedule.next())
 }

@@ -1,7 +1,7 @@
-//! How payments are stored. Networks, ledgers and accounts that are paid are numbers, hashes are half as long.
+//! The rows of payments. Networks, ledgers and paid accounts are stored as numbers, hashes are cut to half.
 //!
-//! A row of these tables may be unreadable ([`quarantine`](super::super::quarantine)): a value that this version does not
-//! know is an error, never another value.
+//! A row of these tables may be unreadable ([`quarantine`](super::super::quarantine)). A value that this version does
+//! not know is an error, never another value.
 
 mod terms;
 
@@ -25,10 +25,10 @@ pub struct OpenRow {
     /// From 1.
     #[n(1)]
     attempt: u16,
-    /// Absent while it is being settled.
+    /// Absent while the payment is being settled.
     #[n(2)]
     doubt: Option<u8>,
-    /// Of the doubt, or of the try that is under way.
+    /// The time of the doubt, or of the call that is under way.
     #[n(3)]
     since: u64,
     #[n(4)]
@@ -116,8 +116,8 @@ impl SettledRow {
         self.tx.0
     }
 
-    /// The payment with what became of it; without a word on that it was delivered at once. `None` if this version
-    /// cannot read it.
+    /// The payment with its delivery; without a delivery row it was delivered at once. `None` if this version cannot
+    /// read it.
     pub fn payment(self, delivery: Option<DeliveryRow>) -> Option<Payment> {
         let (tx, settled_at) = (self.tx.0, TimestampNs(self.settled_at));
         let state = match delivery {
@@ -132,7 +132,7 @@ impl SettledRow {
     }
 }
 
-/// What became of a payment in the books that was not delivered at once.
+/// The delivery of a settled payment that was not delivered at once.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct DeliveryRow {
     #[cbor(n(0), with = "minicbor::bytes")]
@@ -168,7 +168,7 @@ enum Delivery {
 }
 
 impl DeliveryRow {
-    /// Whether nothing more becomes of the payment: delivered or refunded.
+    /// Whether the payment is in a final state: delivered or refunded.
     pub fn is_final(&self) -> bool {
         matches!(
             self.delivery,
@@ -176,7 +176,7 @@ impl DeliveryRow {
         )
     }
 
-    /// `None` if the payment is not in the books, or was delivered at once.
+    /// `None` if the payment is not settled, or was delivered at once.
     pub fn new(key: &ClaimKey, state: &State) -> Option<Self> {
         let delivery = match state {
             State::Settled { .. } => Delivery::Undelivered,
@@ -295,7 +295,7 @@ impl FailureRow {
         PaymentId(self.terms.id)
     }
 
-    /// Whether somebody could present the authorization again if its failure were forgotten.
+    /// Whether the authorization could be presented again if its failure were removed.
     pub fn is_valid(&self, now: TimestampNs) -> bool {
         now.seconds() < self.valid_before
     }

@@ -1,4 +1,4 @@
-//! When which payment needs something done, on the heap: rebuilt from the tables on first use.
+//! The times at which something is due for payments. Heap only, rebuilt from the tables on first use.
 
 use crate::{
     domain::payment::State,
@@ -6,28 +6,29 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// After this long without an answer, none can come any more: calls wait a minute at most.
+/// After this time without a reply, none can arrive: calls wait a minute at most.
 pub const NO_ANSWER: Seconds = Seconds(600);
 
-/// How long a payment is left alone after its n-th try without a clear answer: 5 seconds after the first,
-/// then twice as long each time, up to an hour.
+/// The pause after the n-th try without a clear answer: 5 seconds after the first, then twice as long each time, up to
+/// an hour.
 pub fn backoff(tries: u16) -> Seconds {
     let doublings = tries.saturating_sub(1).min(10);
     Seconds((5u32 << doublings).min(3_600))
 }
 
-/// What is to be done for a payment.
+/// The kind of work that is due for a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
-    /// Find out whether the money moved: the answer never came, or is unknown.
+    /// Find out whether the money moved: the reply has not arrived, or the outcome is unknown.
     Open,
-    /// Refund what nobody fetched.
+    /// Refund a payment whose response was not fetched.
     Undelivered,
     /// Make the refund that is due.
     Refund,
 }
 
-/// Every payment that is open, undelivered or being refunded without a controller, by the time at which something is due.
+/// Every payment that is open, undelivered or being refunded without a controller, by the time at which something is
+/// due.
 #[derive(Default)]
 pub struct Schedule {
     by_key: BTreeMap<[u8; 16], (Lane, TimestampNs)>,
@@ -35,8 +36,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Takes in that the payment has come to this state. `at` is when: the time of the last try of one
-    /// that is settling or refunding.
+    /// Updates the schedule after the payment's state changed. `at` is the time of the change, or of the last try of a
+    /// payment that is settling or refunding.
     pub fn note(&mut self, key: [u8; 16], state: &State, at: TimestampNs, retention: Seconds) {
         let next = match state {
             State::Reserved | State::Settling { .. } => Some((Lane::Open, at.plus(NO_ANSWER))),
@@ -44,7 +45,7 @@ impl Schedule {
                 since, attempts, ..
             } => Some((Lane::Open, since.plus(backoff(*attempts)))),
             State::Settled { at, .. } => Some((Lane::Undelivered, at.plus(retention))),
-            // A controller has the word.
+            // A controller decides.
             state if state.is_waiting() => None,
             State::Refunding { attempts: 0, .. } => Some((Lane::Refund, at)),
             State::Refunding { attempts, .. } => Some((Lane::Refund, at.plus(backoff(*attempts)))),
@@ -68,19 +69,19 @@ impl Schedule {
         }
     }
 
-    /// Puts off what is to be done for this payment.
+    /// Postpones what is due for this payment.
     pub fn postpone(&mut self, key: [u8; 16], until: TimestampNs) {
         if let Some((lane, _)) = self.by_key.get(&key) {
             self.put(key, Some((*lane, until)));
         }
     }
 
-    /// When something is due for this payment.
+    /// The time at which something is due for this payment.
     pub fn due_at(&self, key: &[u8; 16]) -> Option<TimestampNs> {
         self.by_key.get(key).map(|(_, due)| *due)
     }
 
-    /// The first in this lane that are due.
+    /// The first payments in this lane that are due.
     pub fn due(&self, lane: Lane, now: TimestampNs, limit: usize) -> Vec<ClaimKey> {
         self.by_time
             .range((lane, TimestampNs(0), [0; 16])..=(lane, now, [255; 16]))
@@ -100,7 +101,7 @@ impl Schedule {
             .collect()
     }
 
-    /// When the next thing is due in any lane.
+    /// The time at which something is due next, in any lane.
     pub fn next(&self) -> Option<TimestampNs> {
         let first = |lane| {
             let mut times = self.by_time.range((lane, TimestampNs(0), [0; 16])..);
@@ -111,7 +112,6 @@ impl Schedule {
         lanes.into_iter().filter_map(first).min()
     }
 
-    /// Whether there is anything to do, now or later.
     pub fn is_empty(&self) -> bool {
         self.by_key.is_empty()
     }

@@ -1,4 +1,4 @@
-//! The tables of payments, and the one way to change them.
+//! The tables of payments, and the only function that changes them.
 
 use super::{
     Change, MAX_FAILURES, MAX_FORGOTTEN_AT_ONCE, Opening, RecordError, rows,
@@ -25,12 +25,12 @@ use candid::Principal;
 use ic_stable_structures::{StableBTreeMap, StableLog};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the heap knows of an open payment.
+/// The data of an open payment on the heap.
 #[derive(Clone, Copy)]
 pub struct OpenInfo {
     pub id: PaymentId,
     pub payer: Principal,
-    /// Its number in the order of opening, counted since the last upgrade.
+    /// Its number in the order of opening since the last upgrade.
     pub number: u64,
     pub ledger: Principal,
     pub lapsed: bool,
@@ -46,31 +46,30 @@ pub struct Tables {
     pub failures_by_number: StableBTreeMap<u64, [u8; 16], memory::Memory>,
     /// The claim keys of the failures, by the first half of the payment id.
     pub failed_ids: BTreeMap<[u8; 16], [u8; 16]>,
-    /// One entry for each in the journal.
+    /// One entry for each open payment.
     pub open: BTreeMap<[u8; 16], OpenInfo>,
-    /// How many were opened since the last upgrade, those that were open then included.
+    /// The payments opened since the last upgrade, including those that were open at the upgrade.
     pub openings: u64,
-    /// How many of them have lapsed, in each ledger.
+    /// The open payments that have lapsed, by ledger.
     pub lapsed_per_ledger: BTreeMap<Principal, u32>,
-    /// How many of the others each payer has.
+    /// The open payments that have not lapsed, by payer.
     pub open_per_payer: BTreeMap<Principal, u32>,
-    /// How many of those wait for an answer that was asked for since the last upgrade: before it none do.
+    /// The payments that wait for the ledger's reply, by payer. An upgrade resets them to none.
     pub settling_per_payer: BTreeMap<Principal, u32>,
-    /// How many of the open ones that have not lapsed there are in each ledger.
+    /// The open payments that have not lapsed, by ledger.
     pub open_per_ledger: BTreeMap<Principal, u32>,
     /// Payers whose latest payments failed since the last upgrade; bounded.
     pub failing: FailingPayers,
-    /// What was learnt of each ledger since the last upgrade; at most one entry a ledger.
+    /// The health of each ledger since the last upgrade; at most one entry a ledger.
     pub health: BTreeMap<Principal, LedgerHealth>,
-    /// What is due when.
     pub schedule: Schedule,
-    /// How many open or undelivered payments there are for each response.
+    /// The open or undelivered payments for each stored response.
     pub awaited: BTreeMap<u32, u32>,
-    /// Where in the books the payments are whose refunds wait for a controller or are left to the merchant.
+    /// The settled payments, by index, whose refunds wait for a controller or are left to the merchant.
     pub waiting: BTreeSet<u64>,
 }
 
-/// Where a payment is.
+/// The table that a payment's row is in.
 #[derive(Clone, Copy)]
 enum Place {
     Nowhere,
@@ -84,13 +83,11 @@ pub fn half(id: &PaymentId) -> [u8; 16] {
     half
 }
 
-/// Reads the row of an open payment.
 fn open_payment(key: ClaimKey, row: Stored<OpenRow>) -> Result<(Payment, Opening), Unreadable> {
     let payment = row.row().and_then(OpenRow::payment);
     payment.ok_or_else(|| quarantine::note(Row::Open(key)))
 }
 
-/// Reads the row of a failure.
 fn failure(key: ClaimKey, row: Stored<FailureRow>) -> Result<FailureRow, Unreadable> {
     row.row().ok_or_else(|| quarantine::note(Row::Failure(key)))
 }
@@ -134,7 +131,7 @@ impl Tables {
             tables.plan(&key, &payment.state, opening.tried_at);
             tables.count(payment.fulfilment, false, &payment.state);
         }
-        let booked: Vec<_> = tables
+        let settled: Vec<_> = tables
             .deliveries
             .iter()
             .filter_map(|entry| {
@@ -146,8 +143,8 @@ impl Tables {
                 (!delivery.is_final()).then(|| (index, delivery.key()))
             })
             .collect();
-        for (index, key) in booked {
-            if let Ok(payment) = tables.booked(index) {
+        for (index, key) in settled {
+            if let Ok(payment) = tables.settled(index) {
                 let at = match payment.state {
                     State::Refunding { since, .. } => since,
                     _ => TimestampNs::default(),
@@ -166,7 +163,7 @@ impl Tables {
     }
 
     fn plan(&mut self, key: &ClaimKey, state: &State, at: TimestampNs) {
-        // Only what is settled and not delivered depends on it, and few payments are.
+        // Only settled payments that are not delivered depend on the retention, and they are few.
         let retention = match state {
             State::Settled { .. } => config::read().limits.retention,
             _ => Default::default(),
@@ -174,8 +171,8 @@ impl Tables {
         self.schedule.note(key.0, state, at, retention);
     }
 
-    /// The settled payment in this place.
-    pub fn booked(&self, index: u64) -> Result<Payment, Unreadable> {
+    /// The settled payment with this index.
+    pub fn settled(&self, index: u64) -> Result<Payment, Unreadable> {
         let row = self.settled.get(index).and_then(Stored::row);
         let payment = match self.deliveries.get(&index) {
             None => row.and_then(|row| row.payment(None)),
@@ -185,13 +182,11 @@ impl Tables {
         payment.ok_or_else(|| quarantine::note(Row::Settled(index)))
     }
 
-    /// The open payment with this key.
     pub fn opened(&self, key: &ClaimKey) -> Result<Option<(Payment, Opening)>, Unreadable> {
         let row = self.open_payments.get(&key.0);
         row.map(|row| open_payment(*key, row)).transpose()
     }
 
-    /// The failure with this key.
     pub fn failed(&self, key: &ClaimKey) -> Result<Option<Payment>, Unreadable> {
         let Some(row) = self.failures.get(&key.0) else {
             return Ok(None);
@@ -201,13 +196,13 @@ impl Tables {
         payment.map(Some).ok_or_else(unreadable)
     }
 
-    /// The payment with this key, wherever it is.
+    /// The payment with this key, in any table.
     pub fn find(&self, key: &ClaimKey) -> Result<Option<Payment>, Unreadable> {
         if let Some((payment, _)) = self.opened(key)? {
             return Ok(Some(payment));
         }
         match self.by_key.get(&key.0) {
-            Some(index) => self.booked(index).map(Some),
+            Some(index) => self.settled(index).map(Some),
             None => self.failed(key),
         }
     }
@@ -241,7 +236,7 @@ impl Tables {
                     let (state, event) = (None, event.unwrap_or(Event::Opened));
                     return Err(IllegalTransition { state, event }.into());
                 };
-                (events, Place::Settled(index), self.booked(index)?, None)
+                (events, Place::Settled(index), self.settled(index)?, None)
             }
         };
         let earlier = match place {
@@ -258,7 +253,7 @@ impl Tables {
             return Ok(payment);
         };
         payment.state = state;
-        // One block, one transfer. What a log shows is not questioned.
+        // One block shows one transfer. A block found in the log is not checked.
         if let [
             Some(Event::Moved {
                 tx: TxRef::Block(block),
@@ -286,7 +281,7 @@ impl Tables {
         Ok(payment)
     }
 
-    /// Writes the payment to the tables its state belongs to. Fails before it writes anything.
+    /// Writes the payment to the tables that its state belongs to. Fails before it writes anything.
     fn write(
         &mut self,
         key: &ClaimKey,
@@ -314,7 +309,7 @@ impl Tables {
         } else {
             let index = match place {
                 Place::Settled(index) => index,
-                _ => self.book(key, payment, last, now)?,
+                _ => self.settle(key, payment, last, now)?,
             };
             self.note_waiting(index, &payment.state);
             match (DeliveryRow::new(key, &payment.state), place) {
@@ -353,8 +348,8 @@ impl Tables {
         })
     }
 
-    /// Moves a payment from the journal to the books. Fails before it writes anything.
-    fn book(
+    /// Moves a payment from the open to the settled ones. Fails before it writes anything.
+    fn settle(
         &mut self,
         key: &ClaimKey,
         payment: &Payment,
@@ -367,7 +362,7 @@ impl Tables {
         let index = appended.map_err(|_| RecordError::Full)?;
         self.by_key.insert(key.0, index);
         self.by_id.insert(half(&payment.id), index);
-        // A block that the ledger itself named: a controller may have mistyped it.
+        // A block that the ledger itself named. One that a controller named may be mistyped.
         if !matches!(last, Some(Event::ResolvedMoved { .. })) {
             claims::take_index(ledger, block, Claimant::Payment(index), now);
         }
@@ -389,7 +384,7 @@ impl Tables {
         }
         self.failed_ids.insert(id, key);
         self.failures_by_number.insert(number, key);
-        // Hundreds of thousands may expire at the same time: a message has room for a few.
+        // Hundreds of thousands may expire at the same time, and a message has instructions for a few.
         for _ in 0..MAX_FORGOTTEN_AT_ONCE {
             if self.failures_by_number.len() <= MAX_FAILURES || self.oldest_failure_is_valid(now) {
                 return;
@@ -398,7 +393,7 @@ impl Tables {
         }
     }
 
-    /// Forgets the oldest failure. One that cannot be read stays: it is only not in the order any more.
+    /// Removes the oldest failure. An unreadable one stays, and only loses its place in the order.
     pub fn forget_failure(&mut self) {
         let Some((_, oldest)) = self.failures_by_number.pop_first() else {
             return;
@@ -410,7 +405,7 @@ impl Tables {
         }
     }
 
-    /// Whether the failure that would be forgotten next is of an authorization that is still good.
+    /// Whether the failure that would be removed next belongs to a valid authorization.
     pub fn oldest_failure_is_valid(&self, now: TimestampNs) -> bool {
         let oldest = self.failures_by_number.first_key_value();
         let row = oldest.and_then(|(_, key)| failure(ClaimKey(key), self.failures.get(&key)?).ok());

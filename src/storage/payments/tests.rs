@@ -68,7 +68,7 @@ pub(crate) fn payment(n: u32, payer: u8) -> Payment {
     }
 }
 
-/// As after an upgrade.
+/// Reads the tables again, as after an upgrade.
 pub(crate) fn reload() {
     TABLES.with_borrow_mut(|tables| *tables = Tables::load());
 }
@@ -126,7 +126,7 @@ fn settle(n: u32) {
     record(&key(n), paid, NOW).unwrap();
 }
 
-/// Settled, open, open of the payer, waiting for the ledger.
+/// Settled payments, open payments, open payments of the payer, and those that wait for the ledger.
 fn counts() -> (u64, u64, u32, u32) {
     let load = load(&payment(1, 1).from.owner, &ledger(0).id, NOW);
     (
@@ -149,7 +149,7 @@ fn failure() -> Failure {
     }
 }
 
-/// Messages of one round have the same time: the payment was delivered, and would be refunded as well.
+/// Messages of one round have the same time: the payment was delivered, and would be refunded, too.
 #[test]
 fn a_payment_settled_and_delivered_in_one_round_is_not_left_undelivered() {
     set_up();
@@ -178,7 +178,7 @@ fn ids_that_share_their_first_half_are_told_apart() {
 }
 
 #[test]
-fn the_heap_is_rebuilt_from_the_journal() {
+fn the_heap_is_rebuilt_from_the_tables() {
     set_up();
     record(&key(1), new(1), NOW).unwrap();
     record(&key(2), new(2), NOW).unwrap();
@@ -221,7 +221,7 @@ fn payments_that_wait_for_an_answer_are_counted_by_payer() {
     )
     .unwrap();
     assert_eq!(of_payer(), (2, 1));
-    // An upgrade ends every waiting.
+    // After an upgrade no payment waits for a reply.
     reload();
     assert_eq!(of_payer(), (2, 0));
     record(&key(3), event(Event::InDoubt(Doubt::Upgraded)), NOW).unwrap();
@@ -274,7 +274,7 @@ fn payments_that_have_lapsed_are_counted_apart() {
     assert_eq!(counts(), (2, 1, 1, 1));
     reload();
     assert_eq!(counts(), (2, 1, 1, 1));
-    // Should one be asked for again after all, it takes a place again.
+    // If the ledger is called again for the payment, it counts again.
     record(&key(1), event(Event::Retried), NOW).unwrap();
     assert_eq!(counts(), (1, 2, 2, 2));
     let block = BlockIndex(7);
@@ -296,7 +296,7 @@ fn payments_that_have_lapsed_are_counted_apart() {
 #[test]
 fn a_payment_takes_at_most_400_bytes() {
     set_up();
-    // Measured as growth of the tables themselves over many payments, indexes and audit log included.
+    // Measured as the growth of the tables over many payments, indexes and audit log included.
     let used = || {
         with(|tables| tables.settled.log_size_bytes() + tables.settled.index_size_bytes())
             + memory_bytes(memory::SETTLED_BY_KEY)
@@ -320,7 +320,7 @@ fn memory_bytes(id: ic_stable_structures::memory_manager::MemoryId) -> u64 {
     memory::get(id).size() * 65_536
 }
 
-/// The row as it is read after it was written.
+/// The row after it was written and read.
 fn again<T: minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()>>(row: T) -> T {
     codec::from_bytes(&codec::to_bytes(&row)).unwrap()
 }

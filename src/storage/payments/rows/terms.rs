@@ -1,4 +1,4 @@
-//! What rows of payments have in common.
+//! The fields that all rows of payments have.
 
 use crate::{
     domain::{
@@ -20,7 +20,7 @@ use crate::{
 };
 use minicbor::{Decode, Encode};
 
-/// What never changes about a payment.
+/// The fields of a payment that never change.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct TermsRow {
     #[cbor(n(0), with = "minicbor::bytes")]
@@ -45,7 +45,7 @@ pub struct TermsRow {
     amount: StoredU128,
     #[n(9)]
     fee: StoredU128,
-    /// The kind of purchase. Method and path are those of a request.
+    /// The kind of purchase. Method and path are those of the request.
     #[n(10)]
     purchase: u8,
     #[n(11)]
@@ -92,7 +92,7 @@ impl TermsRow {
         })
     }
 
-    /// `None` if this version does not know one of the numbers, or the combination.
+    /// `None` if this version does not know one of the numbers, or their combination.
     pub fn payment(self, state: State) -> Option<Payment> {
         let (scheme, rail) = (
             of_number(&Scheme::ALL, self.scheme)?,
@@ -130,7 +130,7 @@ impl TermsRow {
     }
 }
 
-/// New values come after those that there are: numbers are stored.
+/// The index of `value` in `all`. Numbers are stored, so new values are appended to the list.
 pub fn number_in<T: PartialEq>(all: &[T], value: T) -> u8 {
     let number = all.iter().position(|other| *other == value);
     // The lists are short.
@@ -146,9 +146,9 @@ mod tests {
     use super::*;
     use crate::storage::payments::tests::{payment, set_up};
 
-    /// Never the first of a list, the management canister, or an empty name instead.
+    /// An unknown number is not read as the first of a list, the management canister, or an empty name.
     #[test]
-    fn what_is_not_known_is_not_read_as_something_else() {
+    fn unknown_values_are_not_read() {
         set_up();
         let payment = payment(1, 1);
         let row = || TermsRow::new(&payment).unwrap();

@@ -1,4 +1,4 @@
-//! How many failures are remembered, and for how long.
+//! The number of failures that are kept, and for how long.
 
 use super::*;
 
@@ -13,12 +13,12 @@ fn failures_are_bounded_and_not_forgotten_while_their_authorizations_are_good() 
     for n in 0..MAX + 5 {
         fail(n, NOW);
     }
-    // They are good for 300 seconds: none may be presented again and be paid after all.
+    // They are valid for 300 seconds: none may be presented again and be paid after all.
     assert!(by_id(&payment(0, 1).id).is_some());
     with(|tables| assert_eq!(tables.failures.len(), MAX_FAILURES + 5));
     let expired = NOW.plus(Seconds(300));
     fail(MAX + 5, expired);
-    // The same again takes no more room.
+    // A second failure of the same payment adds no row.
     fail(9, expired);
     assert_eq!(by_id(&payment(5, 1).id), None);
     assert!(by_id(&payment(6, 1).id).is_some());
@@ -29,8 +29,8 @@ fn failures_are_bounded_and_not_forgotten_while_their_authorizations_are_good() 
     assert_eq!(failures(MAX_FAILURES, 100).len(), 7);
 }
 
-/// Many failures that expire at the same time were all forgotten in the callback of the next one, which ran out
-/// of instructions then, and so did every later one.
+/// Failures that expire at the same time were once all removed in the callback of the next one. That callback, and
+/// every later one, ran out of instructions.
 #[test]
 fn failures_that_expire_together_are_forgotten_a_few_at_a_time() {
     set_up();

@@ -8,10 +8,10 @@ use crate::storage::{
 };
 use ic_stable_structures::Storable;
 
-/// A row of a version that comes one day.
+/// A row of a later version.
 const LATER: [u8; 3] = [2, 0xff, 0];
 
-/// Replaces what is stored of this payment by a row that cannot be read.
+/// Replaces the row of this payment by one that cannot be read.
 pub(crate) fn corrupt(key: &ClaimKey) {
     expect_unreadable();
     TABLES.with_borrow_mut(|tables| {
@@ -41,7 +41,7 @@ fn is_kept(key: &ClaimKey) -> bool {
     })
 }
 
-/// Open, settled and failed payments, each with one that can be read.
+/// Open, settled and failed payments: of each kind one that can be read and one that cannot.
 fn corrupted() -> [ClaimKey; 3] {
     set_up();
     for n in 1..=6 {
@@ -94,7 +94,7 @@ fn should_change_nothing_of_rows_in_quarantine() {
     assert_eq!(record(&open, new(1), NOW), Err(Unreadable.into()));
     let delivered = Change::Event(Event::Delivered);
     assert_eq!(record(&settled, delivered, NOW), Err(Unreadable.into()));
-    // Failures are forgotten one day; this one is not.
+    // Readable failures are removed in time; this one is not.
     assert_eq!(find(&failed), Err(Unreadable));
     TABLES.with_borrow_mut(|tables| {
         assert!(!tables.oldest_failure_is_valid(NOW));

@@ -1,10 +1,10 @@
-//! From table to table, as events have it.
+//! The tables that a payment passes through.
 
 use super::super::record;
 use super::*;
 
 #[test]
-fn should_move_a_settled_payment_from_the_journal_to_the_books() {
+fn should_move_a_payment_from_the_open_to_the_settled_ones() {
     set_up();
     record(&key(1), new(1), NOW).unwrap();
     assert_eq!(counts(), (0, 1, 1, 1));
@@ -52,7 +52,7 @@ fn should_keep_the_nonce_of_a_failed_payment() {
 }
 
 #[test]
-fn should_keep_an_unknown_payment_in_the_journal() {
+fn should_keep_an_unknown_payment_open() {
     set_up();
     record(&key(1), new(1), NOW).unwrap();
     record(&key(1), event(Event::InDoubt(Doubt::Reject)), NOW).unwrap();
@@ -93,7 +93,7 @@ fn should_remember_what_is_owed_until_it_is_delivered_or_refunded() {
         )
         .unwrap();
     }
-    // Delivered by another message, which the system ran at the same time.
+    // Delivered by another message of the same round.
     record(&key(3), new(3), NOW).unwrap();
     record(
         &key(3),
