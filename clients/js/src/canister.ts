@@ -6,18 +6,36 @@ import type { Certified, Network } from "./agents.js";
 const { Record, Variant, Opt, Vec, Nat, Nat8, Nat32, Nat64, Text, Null } = IDL;
 const Blob = Vec(Nat8);
 
-const cancelArgs = Record({ nonce: Blob, valid_before_seconds: Nat64 });
-const cancelResult = Variant({
-  Ok: Null,
-  Err: Variant({
-    InvalidArgument: Record({ field: Text, problem: Text, limit: Opt(Nat) }),
-    AnonymousCaller: Null,
-    AlreadyUsed: Record({ payment_id: Blob }),
-    TooManyCancellations: Record({ limit: Nat32 }),
-    Expired: Record({ now_seconds: Nat64 }),
-    TooFarAhead: Record({ limit_seconds: Nat64 }),
-  }),
+const cancelError = Variant({
+  InvalidArgument: Record({ field: Text, problem: Text, limit: Opt(Nat) }),
+  AnonymousCaller: Null,
+  AlreadyUsed: Record({ payment_id: Blob }),
+  TooManyCancellations: Record({ limit: Nat32 }),
+  Expired: Record({ now_seconds: Nat64 }),
+  TooFarAhead: Record({ limit_seconds: Nat64 }),
 });
+const status = Variant({
+  Settling: Null,
+  Settled: Record({}),
+  Failed: Record({}),
+  Unknown: Record({}),
+  Delivered: Record({}),
+  Refunding: Record({}),
+  Refunded: Record({}),
+});
+
+/**
+ * Their types: of records only the fields that are read. Other canisters that collect may say less, and later versions of
+ * this one more. A test holds them to canister.did.
+ */
+export const methods = {
+  cancel_authorization: {
+    argument: Record({ nonce: Blob, valid_before_seconds: Nat64 }),
+    reply: Variant({ Ok: Null, Err: cancelError }),
+  },
+  payment: { argument: Blob, reply: Opt(Record({ status })) },
+  origin: { reply: Opt(Text) },
+};
 
 /** What became of a cancellation. */
 export type Cancelled = "Ok" | "InvalidArgument" | "AnonymousCaller" | "AlreadyUsed" | "TooManyCancellations" | "Expired" | "TooFarAhead";
@@ -29,39 +47,25 @@ export async function cancelAuthorization(
   nonce: Uint8Array,
   validBefore: bigint,
 ): Promise<Certified<Cancelled>> {
+  const { argument, reply } = methods.cancel_authorization;
   const args = { nonce, valid_before_seconds: validBefore };
-  const { value, seconds } = await network.update<Record<string, unknown>>(
-    spender,
-    "cancel_authorization",
-    [[cancelArgs, args]],
-    cancelResult,
-  );
+  const { value, seconds } = await network.update<Record<string, unknown>>(spender, "cancel_authorization", [[argument, args]], reply);
   const name = "Err" in value ? Object.keys(value.Err as object)[0] : "Ok";
   return { value: name as Cancelled, seconds };
 }
-
-const status = Variant({
-  Settling: Null,
-  Settled: Record({}),
-  Failed: Record({}),
-  Unknown: Record({}),
-  Delivered: Record({}),
-  Refunding: Record({}),
-  Refunded: Record({}),
-});
 
 /** Where a payment stands; `null`: the canister never had it, or has forgotten it. */
 export type PaymentStatus = "Settling" | "Settled" | "Failed" | "Unknown" | "Delivered" | "Refunding" | "Refunded" | null;
 
 /** What the spender says of a payment, by update call. */
 export async function paymentStatus(network: Network, spender: Principal, paymentId: Uint8Array): Promise<Certified<PaymentStatus>> {
-  const reply = Opt(Record({ status }));
-  const { value, seconds } = await network.update<[] | [{ status: object }]>(spender, "payment", [[Blob, paymentId]], reply);
+  const { argument, reply } = methods.payment;
+  const { value, seconds } = await network.update<[] | [{ status: object }]>(spender, "payment", [[argument, paymentId]], reply);
   return { value: value[0] ? (Object.keys(value[0].status)[0] as PaymentStatus) : null, seconds };
 }
 
 /** The origin of which a canister says that it serves it; undefined if it says none. */
 export async function originOf(network: Network, canister: Principal): Promise<string | undefined> {
-  const { value } = await network.update<[] | [string]>(canister, "origin", [], Opt(Text));
+  const { value } = await network.update<[] | [string]>(canister, "origin", [], methods.origin.reply);
   return value[0];
 }

@@ -16,42 +16,26 @@ import {
 } from "../src/icrc.js";
 import { identity, SPENDER } from "./support.js";
 
-const { Record, Variant, Opt, Vec, Nat, Nat8, Nat32, Nat64, Text, Null } = IDL;
-const Blob = Vec(Nat8);
-const cancelArgs = Record({ nonce: Blob, valid_before_seconds: Nat64 });
-const cancelResult = Variant({
-  Ok: Null,
-  Err: Variant({
-    InvalidArgument: Record({ field: Text, problem: Text, limit: Opt(Nat) }),
-    AnonymousCaller: Null,
-    AlreadyUsed: Record({ payment_id: Blob }),
-    TooManyCancellations: Record({ limit: Nat32 }),
-    Expired: Record({ now_seconds: Nat64 }),
-    TooFarAhead: Record({ limit_seconds: Nat64 }),
-  }),
-});
-const settledRecord = Record({ block_index: Nat, settled_at: Nat64 });
-const status = Variant({
-  Settling: Null,
-  Settled: settledRecord,
-  Failed: Record({ code: Text, message: Text, failed_at: Nat64 }),
-  Unknown: Record({ reason: Text, since: Nat64 }),
-  Delivered: settledRecord,
-  Refunding: settledRecord,
-  Refunded: settledRecord,
-});
-const payment = Record({ id: Blob, network: Text, amount: Nat, status });
+/** The canister's methods, as made from canister.did. */
+export const canister = new Map<string, IDL.FuncClass>(await generated());
+const PAYMENT = { id: new Uint8Array(32), network: "", amount: 1n, fee: 1n, created_at: 1n, sequence: [], payer: [], method: [], path: [] };
+const SETTLED = { block_index: 1n, settled_at: 1n };
 
 /** What `payment` answers for a status, with the fields that the canister sends. */
 export const STATUSES: { [name: string]: object } = {
   Settling: { Settling: null },
-  Settled: { Settled: { block_index: 1n, settled_at: 1n } },
+  Settled: { Settled: SETTLED },
   Failed: { Failed: { code: "insufficient_funds", message: "", failed_at: 1n } },
   Unknown: { Unknown: { reason: "", since: 1n } },
-  Delivered: { Delivered: { block_index: 1n, settled_at: 1n } },
-  Refunding: { Refunding: { block_index: 1n, settled_at: 1n } },
-  Refunded: { Refunded: { block_index: 1n, settled_at: 1n } },
+  Delivered: { Delivered: { ...SETTLED, delivered_at: 1n } },
+  Refunding: { Refunding: { ...SETTLED, since: 1n, attempts: 1, problem: "" } },
+  Refunded: { Refunded: { ...SETTLED, refund_block_index: 2n, refunded_at: 1n } },
 };
+
+async function generated(): Promise<[string, IDL.FuncClass][]> {
+  const { idlFactory } = await import(new URL("../../../../scripts/tools/tollkeeper.did.mjs", import.meta.url).href);
+  return (idlFactory({ IDL }) as IDL.ServiceClass)._fields;
+}
 
 /** A transfer from the payer, as the ledgers of the mainnet log it. */
 export function transfer(
@@ -126,28 +110,31 @@ export class FakeNetwork {
   #reply(method: string, arg: Uint8Array): Uint8Array {
     if (this.broken.has(method)) throw new Error(`${method}\u001b[2J is broken`);
     const out = (type: IDL.Type, value: unknown) => IDL.encode([type], [value]);
+    const { argTypes, retTypes } = canister.get(method) ?? { argTypes: [], retTypes: [] };
+    const said = (value: unknown) => IDL.encode(retTypes, [value]);
     switch (method) {
       case "cancel_authorization": {
-        const { nonce } = IDL.decode([cancelArgs], arg)[0] as unknown as { nonce: Uint8Array };
-        return out(cancelResult, this.cancel(Buffer.from(nonce).toString("hex")));
+        const { nonce } = IDL.decode(argTypes, arg)[0] as unknown as { nonce: Uint8Array };
+        return said(this.cancel(Buffer.from(nonce).toString("hex")));
       }
       case "payment": {
-        const id = Buffer.from(IDL.decode([Blob], arg)[0] as unknown as Uint8Array);
-        const found = this.status(id.toString("hex"));
-        return out(Opt(payment), found === null ? [] : [{ id: new Uint8Array(id), network: "", amount: 1n, status: found }]);
+        const id = Buffer.from(IDL.decode(argTypes, arg)[0] as unknown as Uint8Array);
+        const status = this.status(id.toString("hex"));
+        const pay_to = { owner: Principal.anonymous(), subaccount: [] };
+        return said(status === null ? [] : [{ ...PAYMENT, ledger: Principal.anonymous(), pay_to, status }]);
       }
       case "origin":
-        return out(Opt(Text), this.origin === undefined ? [] : [this.origin]);
+        return said(this.origin === undefined ? [] : [this.origin]);
       case "icrc1_supported_standards":
         return out(
           standardsType,
           this.standards.map((name) => ({ name, url: "" })),
         );
       case "icrc1_fee":
-        return out(Nat, this.fee);
+        return out(IDL.Nat, this.fee);
       case "icrc1_balance_of":
         IDL.decode([accountType], arg);
-        return out(Nat, this.balance);
+        return out(IDL.Nat, this.balance);
       case "icrc2_allowance":
         IDL.decode([allowanceArgs], arg);
         return out(allowanceType, this.allowance);

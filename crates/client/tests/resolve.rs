@@ -10,7 +10,7 @@ use std::{
 use support::{
     CONTENT, FEE, FUNDS, PRICE, Shop,
     gateway::{Answer, Gateway},
-    handmade::{CancelError, Payment, Status, confirming},
+    handmade::{Payment, confirming},
     merchant,
     sellers::{identity, refusal, refusing, signed, take},
 };
@@ -18,6 +18,7 @@ use tokio::runtime::Runtime;
 use tollkeeper_client::{
     Amount, Network, Outcome, PayError, Payer, Quote, Request, Resolution, SpendControls,
 };
+use tollkeeper_types::{CancelError, PaymentStatus};
 
 fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -81,7 +82,7 @@ fn what_a_canister_says_of_a_good_authorization_does_not_make_it_dead() {
     let runtime = Runtime::new().unwrap();
     shop.fund(identity(1).account(), FUNDS);
     let settled = |block: u64| Payment {
-        status: Status::Settled {
+        status: PaymentStatus::Settled {
             block_index: block.into(),
             settled_at: 0,
         },

@@ -2,28 +2,12 @@
 
 use candid::{CandidType, Encode, Principal};
 use icrc_ledger_types::icrc2::allowance::Allowance;
-use serde_bytes::ByteBuf;
+use tollkeeper_types::{CancelError, PaymentStatus};
 
-/// What `cancel_authorization` answers.
-#[derive(CandidType)]
-pub enum CancelError {
-    AlreadyUsed { payment_id: ByteBuf },
-    Expired { now_seconds: u64 },
-    TooFarAhead { limit_seconds: u64 },
-}
-
-/// What `payment` answers.
+/// What `payment` answers: less than the canister's record. The client reads the status only.
 #[derive(CandidType)]
 pub struct Payment {
-    pub status: Status,
-}
-
-#[derive(CandidType)]
-pub enum Status {
-    Settled {
-        block_index: candid::Nat,
-        settled_at: u64,
-    },
+    pub status: PaymentStatus,
 }
 
 fn data(bytes: &[u8]) -> String {

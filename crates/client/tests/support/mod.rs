@@ -20,6 +20,9 @@ use test_ledger::testing::{
     Fault, LedgerInit, decode_moved, decode_queued, move_to_archive, queue_fault,
 };
 use tollkeeper_client::{Amount, Identity, Network, Payer, SpendControls};
+use tollkeeper_types::{
+    ContentBegin, ContentChunk, ContentCommit, InitArgs, LimitsArg, Price, RouteArgs, TollkeeperArgs,
+};
 
 pub mod gateway;
 pub mod handmade;
@@ -62,68 +65,6 @@ fn wasm(variable: &str, file: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; see scripts/build", path.display()))
 }
 
-#[derive(CandidType)]
-enum InstallArgs {
-    Init(Init),
-    Upgrade(Upgrade),
-}
-
-#[derive(CandidType)]
-struct Upgrade {
-    limits: Option<Limits>,
-}
-
-#[derive(CandidType)]
-struct Limits {
-    cycles_floor: Option<Nat>,
-}
-
-#[derive(CandidType)]
-struct Init {
-    network: Option<String>,
-    pay_to: Option<Account>,
-    operators: Option<Vec<Principal>>,
-    limits: Option<Limits>,
-}
-
-#[derive(CandidType)]
-struct Price {
-    ledger: Principal,
-    amount: Nat,
-}
-
-#[derive(CandidType)]
-struct RouteArgs {
-    method: String,
-    path: String,
-    description: String,
-    mime_type: String,
-    prices: Vec<Price>,
-    pay_to: Option<Account>,
-    max_timeout_seconds: Option<u32>,
-    on_sale: bool,
-}
-
-#[derive(CandidType)]
-struct ContentBegin {
-    method: String,
-    path: String,
-    bytes: u64,
-    sha256: ByteBuf,
-}
-
-#[derive(CandidType)]
-struct ContentChunk {
-    upload: u64,
-    offset: u64,
-    bytes: ByteBuf,
-}
-
-#[derive(CandidType)]
-struct ContentCommit {
-    upload: u64,
-}
-
 /// What a method answers, where only whether it worked is of interest.
 #[derive(CandidType, Deserialize, Debug)]
 enum Answer<T> {
@@ -163,11 +104,9 @@ impl Shop {
             init,
             Some(controller()),
         );
-        let init = InstallArgs::Init(Init {
-            network: None,
-            pay_to: Some(merchant()),
-            operators: None,
-            limits: None,
+        let init = TollkeeperArgs::Init(InitArgs {
+            pay_to: Some(merchant().into()),
+            ..InitArgs::default()
         });
         let init = Encode!(&Some(init)).unwrap();
         pic.install_canister(
@@ -237,6 +176,7 @@ impl Shop {
                 pay_to: None,
                 max_timeout_seconds: seconds,
                 on_sale: true,
+                payment_identifier: None,
             },),
         );
         let upload: u64 = self.admin(
@@ -333,11 +273,13 @@ impl Shop {
 
     /// Lets the canister take payments only while it has more cycles than this.
     pub fn set_floor(&self, cycles: u128) {
-        let limits = Limits {
+        let limits = LimitsArg {
             cycles_floor: Some(cycles.into()),
+            ..LimitsArg::default()
         };
-        let upgrade = InstallArgs::Upgrade(Upgrade {
+        let upgrade = TollkeeperArgs::Upgrade(InitArgs {
             limits: Some(limits),
+            ..InitArgs::default()
         });
         let arg = Encode!(&Some(upgrade)).unwrap();
         let wasm = wasm("TOLLKEEPER_WASM", "tollkeeper.wasm.gz");
