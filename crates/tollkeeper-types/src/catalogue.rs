@@ -62,7 +62,7 @@ pub enum PaymentIdentifier {
 }
 
 /// What a route is to be.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, CandidType, Deserialize)]
 pub struct RouteArgs {
     /// The HTTP method.
     pub method: String,

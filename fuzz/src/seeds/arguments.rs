@@ -41,7 +41,7 @@ pub fn candid_arguments() -> Vec<Vec<u8>> {
         pay_to: Some(account.clone()),
         max_timeout_seconds: Some(60),
         on_sale: true,
-        payment_identifier: None,
+        ..RouteArgs::default()
     };
     let init = InitArgs {
         network: Some("icp:1".into()),

@@ -133,11 +133,9 @@ fn route() -> RouteArgs {
         path: "/a".into(),
         description: String::new(),
         mime_type: "text/plain".into(),
-        prices: vec![],
-        pay_to: None,
-        max_timeout_seconds: None,
         on_sale: true,
         payment_identifier: Some(PaymentIdentifier::Required),
+        ..RouteArgs::default()
     }
 }
 

@@ -490,10 +490,7 @@ pub fn free(method: &str, path: &str) -> RouteArgs {
         path: path.into(),
         description: "a page".into(),
         mime_type: "text/plain".into(),
-        prices: vec![],
-        pay_to: None,
-        max_timeout_seconds: None,
         on_sale: true,
-        payment_identifier: None,
+        ..RouteArgs::default()
     }
 }

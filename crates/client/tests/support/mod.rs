@@ -173,10 +173,9 @@ impl Shop {
                 description: "for the tests".into(),
                 mime_type: "text/plain".into(),
                 prices: prices.into_iter().collect(),
-                pay_to: None,
                 max_timeout_seconds: seconds,
                 on_sale: true,
-                payment_identifier: None,
+                ..RouteArgs::default()
             },),
         );
         let upload: u64 = self.admin(
