@@ -21,7 +21,8 @@ use test_ledger::testing::{
 };
 use tollkeeper_client::{Amount, Identity, Network, Payer, SpendControls};
 use tollkeeper_types::{
-    ContentBegin, ContentChunk, ContentCommit, InitArgs, LimitsArg, Price, RouteArgs, TollkeeperArgs,
+    ContentBegin, ContentChunk, ContentCommit, InitArgs, LimitsArg, Price, RouteArgs,
+    TollkeeperArgs,
 };
 
 pub mod gateway;
