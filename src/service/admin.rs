@@ -13,18 +13,15 @@ use crate::{
 };
 use candid::Principal;
 
-/// A setting cannot be changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AdminError {
-    /// The caller may not do this.
     #[error(transparent)]
     Unauthorized(#[from] Unauthorized),
-    /// The new value is not acceptable.
     #[error(transparent)]
     InvalidArgument(#[from] InvalidArgument),
 }
 
-/// Sends payments of all routes without an account of their own to `pay_to` from now on.
+/// Sets the account that receives the payments of all routes without an account of their own.
 pub fn set_pay_to<R: Runtime>(runtime: &R, pay_to: Account) -> Result<(), AdminError> {
     let caller = runtime.caller();
     role(runtime, &caller).may_administer()?;
@@ -37,7 +34,7 @@ pub fn set_pay_to<R: Runtime>(runtime: &R, pay_to: Account) -> Result<(), AdminE
     Ok(())
 }
 
-/// Says under which origin clients reach the canister; `None` takes it back. The URLs in all 402s follow.
+/// Sets the origin under which clients reach the canister; `None` removes it. The URLs in all 402s change with it.
 pub fn set_origin<R: Runtime>(runtime: &R, origin: Option<String>) -> Result<(), AdminError> {
     let caller = runtime.caller();
     role(runtime, &caller).may_administer()?;
@@ -48,7 +45,7 @@ pub fn set_origin<R: Runtime>(runtime: &R, origin: Option<String>) -> Result<(),
     Ok(())
 }
 
-/// Lets `operator` manage routes and content.
+/// Allows `operator` to manage routes and content.
 pub fn add_operator<R: Runtime>(runtime: &R, operator: Principal) -> Result<(), AdminError> {
     let caller = runtime.caller();
     role(runtime, &caller).may_administer()?;
@@ -58,7 +55,7 @@ pub fn add_operator<R: Runtime>(runtime: &R, operator: Principal) -> Result<(), 
     Ok(())
 }
 
-/// Ends that.
+/// Removes an operator. No effect if the principal is not one.
 pub fn remove_operator<R: Runtime>(runtime: &R, operator: Principal) -> Result<(), AdminError> {
     let caller = runtime.caller();
     role(runtime, &caller).may_administer()?;

@@ -8,23 +8,22 @@ use crate::{
 };
 use candid::Principal;
 
-/// How far ahead an authorization that is cancelled may end, in seconds: one that is signed now to
-/// begin after the longest timeout allowed and to last as long. What begins later can be cancelled later,
-/// before it begins; so a cancellation never takes its place for much longer than it could matter.
+/// The latest end, in seconds, of an authorization that can be cancelled now: that of one which begins after the
+/// longest timeout allowed and lasts as long. Later ones can be cancelled later, before they begin. A cancellation is
+/// therefore never kept for much longer than it matters.
 pub fn horizon(limits: &Limits) -> u64 {
     2 * u64::from(limits.max_timeout.0)
 }
 
-/// An authorization cannot be cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CancelError {
-    /// The authorization has ended: no transfer is asked for any more. One may have been made before.
-    #[error("the authorization has ended")]
+    /// The authorization has expired, so no transfer is made with it any more. One may have been made before.
+    #[error("the authorization has expired")]
     Expired {
-        /// The time of the canister, in seconds since 1970-01-01 UTC.
+        /// The canister's time, in seconds since 1970-01-01 UTC.
         now_seconds: u64,
     },
-    /// The authorization ends so late that it cannot be cancelled yet. It stays as good as it was.
+    /// The authorization ends too late to be cancelled yet. It stays valid.
     #[error(
         "the authorization ends after {limit_seconds}, the latest end that can be cancelled now"
     )]
@@ -32,24 +31,16 @@ pub enum CancelError {
         /// The latest end that can be cancelled now, in seconds since 1970-01-01 UTC.
         limit_seconds: u64,
     },
-    /// The anonymous principal has no authorizations.
     #[error("the anonymous principal has no authorizations")]
     AnonymousCaller,
-    /// It is being settled or was settled.
+    /// The payment is being settled or was settled.
     #[error("the authorization was used for payment {payment_id}")]
-    AlreadyUsed {
-        /// By this payment.
-        payment_id: PaymentId,
-    },
-    /// There is no room.
+    AlreadyUsed { payment_id: PaymentId },
     #[error("there are more than {limit} cancellations")]
-    TooManyCancellations {
-        /// The limit that was reached.
-        limit: u32,
-    },
+    TooManyCancellations { limit: u32 },
 }
 
-/// Cancels the caller's authorization with this nonce, which would end at `valid_before_seconds`.
+/// Cancels the caller's authorization with this nonce, which ends at `valid_before_seconds`.
 pub fn cancel<R: Runtime>(
     runtime: &R,
     nonce: Nonce,
@@ -65,7 +56,7 @@ pub fn cancel<R: Runtime>(
         });
     }
     let key = ClaimKey::icrc2(&caller, &nonce);
-    // A failure is forgotten one day; its nonce, cancelled, stays dead all the same.
+    // The failure is removed some day. The cancellation keeps the nonce unusable after that.
     if let Some(payment) = storage::payments::by_key(&key)
         && !matches!(payment.state, State::Failed { .. })
     {

@@ -19,30 +19,21 @@ use candid::Principal;
 use std::rc::Rc;
 use x402_icp::wire::PaymentRequirements;
 
-/// A route cannot be changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
-    /// The caller may not do this.
     #[error(transparent)]
     Unauthorized(#[from] Unauthorized),
-    /// A field is not acceptable.
     #[error(transparent)]
     InvalidArgument(#[from] InvalidArgument),
-    /// There is no such route.
     #[error("there is no such route")]
     UnknownRoute,
-    /// A price is in a ledger that is not registered.
     #[error("the ledger {0} is not registered")]
     UnknownLedger(Principal),
-    /// There is no room.
     #[error("there are {limit} routes, which is the limit")]
-    TooManyRoutes {
-        /// The limit that was reached.
-        limit: u32,
-    },
+    TooManyRoutes { limit: u32 },
 }
 
-/// Puts a route: a new one, or new terms for the one with this method and path.
+/// Adds a route, or replaces the one with this method and path.
 pub fn put<R: Runtime>(runtime: &R, draft: RouteDraft) -> Result<Rc<Route>, RouteError> {
     let caller = runtime.caller();
     let role = role(runtime, &caller);
@@ -105,8 +96,8 @@ pub fn put<R: Runtime>(runtime: &R, draft: RouteDraft) -> Result<Rc<Route>, Rout
     storage::routes::get(&key).ok_or(RouteError::UnknownRoute)
 }
 
-/// Removes a route. Its content stays for whoever paid for it, open payments included: they name what they
-/// bought, not the route.
+/// Removes a route. Its content is kept for its payers, also of open payments: a payment refers to its stored response,
+/// not to the route.
 pub fn remove<R: Runtime>(runtime: &R, key: &RouteKey) -> Result<(), RouteError> {
     let caller = runtime.caller();
     let role = role(runtime, &caller);
@@ -128,14 +119,14 @@ pub fn remove<R: Runtime>(runtime: &R, key: &RouteKey) -> Result<(), RouteError>
     Ok(())
 }
 
-/// A page of routes in order of path and method; `after` is how many came before.
+/// A page of routes in order of path and method; `after` is the number of routes to skip.
 pub fn page(page: Page) -> Result<Vec<Rc<Route>>, InvalidArgument> {
     let limit = page_limit(page.limit)?;
     let skip = usize::try_from(page.after.unwrap_or_default()).unwrap_or(usize::MAX);
     Ok(storage::routes::page(skip, limit))
 }
 
-/// The ways in which the route can be paid for now, the preferred one first.
+/// The current offers of the route, the preferred one first.
 ///
 /// Empty for a free route, and for one that is not on sale, has no content, or no enabled ledger.
 pub fn offers(route: &Route, spender: Principal) -> Vec<PaymentRequirements> {
@@ -155,7 +146,7 @@ pub fn all_offers(route: &Route, config: &Config, spender: Principal) -> Rc<[off
     })
 }
 
-/// As [`offers`], with what they are made of.
+/// As [`offers`], with the data that they are made from.
 pub fn detailed_offers(route: &Route, spender: Principal) -> Vec<offer::Offer> {
     let config = storage::config::read();
     let mut offers = storage::ledgers::with_all(|ledgers| {

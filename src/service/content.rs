@@ -1,9 +1,9 @@
 //! Content of routes, uploaded in chunks.
 //!
-//! begin (length and hash announced) → chunks in order → commit (length and hash checked). The route
-//! keeps its old content until the commit. Everything is bounded: the number of unfinished uploads, their
-//! idle time, one content's size, and all content together, unfinished uploads counted as announced and
-//! replaced content as long as it is kept for whoever paid for it.
+//! The sequence is: begin (length and hash announced), chunks in order, commit (length and hash checked). The route
+//! keeps its old content until the commit. The number of unfinished uploads, their idle time, the size of one content
+//! and the size of all content are bounded. Unfinished uploads count with their announced size, and replaced content
+//! counts as long as it is kept for payers.
 
 use crate::{
     domain::{
@@ -19,53 +19,44 @@ use crate::{
 };
 use sha2::{Digest, Sha256};
 
-/// An upload cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
-    /// The caller may not do this.
     #[error(transparent)]
     Unauthorized(#[from] Unauthorized),
-    /// A field is not acceptable.
     #[error(transparent)]
     InvalidArgument(#[from] InvalidArgument),
-    /// There is no such route.
     #[error("there is no such route")]
     UnknownRoute,
-    /// There is no such upload of the caller's; it may have rested for too long.
-    #[error("there is no such upload")]
+    /// The caller has no such upload; it may have expired.
+    #[error("there is no such upload, or it has expired")]
     UnknownUpload,
-    /// There is no room for another upload.
     #[error("there are {limit} uploads, which is the limit")]
-    TooManyUploads {
-        /// The limit that was reached.
-        limit: u32,
-    },
-    /// There is no room for that much content.
+    TooManyUploads { limit: u32 },
     #[error("more than {limit} bytes of content")]
     StorageFull {
-        /// The limit that would be broken, in bytes.
+        /// The limit that would be exceeded, in bytes.
         limit: u64,
     },
     /// The chunk does not continue where the last one ended.
     #[error("the next chunk begins at {expected}")]
     WrongOffset {
-        /// Where the last one ended.
+        /// The offset at which the last chunk ended.
         expected: u64,
     },
-    /// What came is not what was announced.
+    /// The content differs from what was announced.
     #[error("the content has another hash than announced")]
     HashMismatch {
-        /// What was announced.
+        /// The announced hash.
         expected: [u8; 32],
-        /// What came.
+        /// The hash of the received bytes.
         actual: [u8; 32],
     },
-    /// Not everything has come yet.
-    #[error("{received} of {expected} bytes have come")]
+    /// Some bytes are missing.
+    #[error("{received} of {expected} bytes have been received")]
     Incomplete {
-        /// How many bytes have come.
+        /// Bytes received.
         received: u64,
-        /// How many were announced.
+        /// Bytes announced.
         expected: u64,
     },
 }
@@ -118,7 +109,6 @@ pub fn begin<R: Runtime>(
     Ok(id)
 }
 
-/// Adds the next chunk.
 pub fn chunk<R: Runtime>(
     runtime: &R,
     id: u64,
@@ -134,7 +124,7 @@ pub fn chunk<R: Runtime>(
     Ok(())
 }
 
-/// Gives the route the uploaded content. An upload with the wrong hash is dropped.
+/// Makes the uploaded content the route's. An upload with the wrong hash is dropped.
 pub fn commit<R: Runtime>(runtime: &R, id: u64) -> Result<ContentMeta, ContentError> {
     let upload = own_upload(runtime, id)?;
     if upload.received != upload.bytes {
@@ -176,7 +166,7 @@ pub fn commit<R: Runtime>(runtime: &R, id: u64) -> Result<ContentMeta, ContentEr
     Ok(content)
 }
 
-/// The caller's upload, if it has not rested for too long.
+/// The caller's upload, if it has not expired.
 fn own_upload<R: Runtime>(runtime: &R, id: u64) -> Result<Upload, ContentError> {
     let caller = runtime.caller();
     role(runtime, &caller).may_operate()?;

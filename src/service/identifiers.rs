@@ -1,10 +1,10 @@
-//! The identifiers that clients give to purchases (x402 extension `payment-identifier`).
+//! Payment identifiers (x402 extension `payment-identifier`).
 //!
-//! An identifier stands for one payment of one route by one payer: that of the exact authorization it came with first.
-//! It is looked up before anything is verified. The same payment again is answered by settlement as any
-//! repetition; another payment is a conflict, and nothing is done with it. It is bound when the payment is
-//! journalled, in the same message, so that of two payments under one identifier only one is ever
-//! processed. When its payment provably failed, or the retention is over, an identifier is free again.
+//! An identifier is bound to one payment of one route by one payer: that of the first authorization that came with it.
+//! It is looked up before anything is verified. The same payment again is answered as any repetition; another payment
+//! is a conflict and is not processed. The identifier is bound in the message that records the payment as open, so only
+//! one of two payments under one identifier is ever processed. It is free again when its payment provably failed, or
+//! the retention is over.
 
 use crate::{
     domain::{
@@ -20,34 +20,31 @@ use crate::{
     types::{IdentifierKey, Seconds, TimestampNs},
 };
 
-/// How many of those that are due are looked at when a new one comes.
+/// The most due identifiers that are checked when a new one is added.
 const SWEEP: usize = 4;
 
-/// A payment is not processed because of its identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// The route wants an identifier, and there is none.
+    /// The route requires an identifier.
     #[error("the payment has no identifier")]
     Missing,
-    /// The extension is not as it should be.
     #[error("the payment identifier is malformed")]
     Malformed,
-    /// The identifier stands for another payment, or for this one with another request.
-    #[error("the payment identifier stands for another payment")]
+    /// The identifier is bound to another payment, or to this one with another request.
+    #[error("the payment identifier is in use by another payment")]
     Conflict,
-    /// No room for another one.
     #[error("too many payment identifiers")]
     Full,
 }
 
-/// Looks at the identifier of a payment for `route`. Gives the name to bind if the payment is a new one
-/// that has an identifier.
+/// Checks the identifier of a payment for `route`. Returns the key to bind if the payment is a new one that has an
+/// identifier.
 pub fn check(
     route: &Route,
     request: &PaymentRequest,
     now: TimestampNs,
 ) -> Result<Option<IdentifierKey>, Rejection> {
-    // A caller of `pay` gives an id in any case.
+    // A caller of `pay` always gives an identifier.
     let Credential::Signed(signed) = &request.credential else {
         return Ok(None);
     };
@@ -59,7 +56,7 @@ pub fn check(
         .filter(|known| known.authorization_digest == ours.authorization_digest);
     let id = match identifier::given(signed.payload.extensions.as_ref()) {
         Ok(Some(id)) => id,
-        // Who has begun to pay gets the outcome, whatever the route wants by now.
+        // A known payment gets its outcome, whatever the route requires by now.
         _ if known.is_some() => return Ok(None),
         Ok(None) if policy == Policy::Optional => return Ok(None),
         Ok(None) => return Err(Rejection::Missing),
@@ -91,7 +88,7 @@ pub fn check(
     Ok(known.is_none().then_some(key))
 }
 
-/// Lets the name of a payment that has just been journalled stand for it, if it has one.
+/// Binds the identifier of a payment that was just opened to it, if it has one.
 pub(super) fn bind(request: &PaymentRequest, now: TimestampNs) {
     if let Some(key) = request.identifier {
         sweep(now);
@@ -99,14 +96,14 @@ pub(super) fn bind(request: &PaymentRequest, now: TimestampNs) {
     }
 }
 
-/// Lets go of the name of a payment that has just failed, unless another payment has it by now.
+/// Removes the identifier of a payment that just failed, unless it is bound to another payment by now.
 pub fn release(key: &IdentifierKey, ours: &Bound) {
     if storage::identifiers::get(key).as_ref() == Some(ours) {
         storage::identifiers::remove(key);
     }
 }
 
-/// What a name that this payment comes with stands for.
+/// The binding of this payment's identifier.
 pub fn bound(request: &PaymentRequest) -> Bound {
     Bound {
         nonce: request.claim_key(),
@@ -114,11 +111,11 @@ pub fn bound(request: &PaymentRequest) -> Bound {
     }
 }
 
-/// Until when an identifier stands for this payment; none if it is free.
+/// The time until which an identifier stays bound to this payment; `None` if it is free.
 fn held_until(bound: &Bound, now: TimestampNs) -> Option<TimestampNs> {
-    // A payment that is known no more has failed: failures are all that is ever forgotten.
+    // An unknown key means that the payment failed: only failures are ever removed.
     let Ok(payment) = storage::payments::find(&bound.nonce) else {
-        // Nobody knows what became of it.
+        // The row cannot be read, so the outcome is not known.
         return Some(now.plus(retention()));
     };
     let payment =
@@ -127,7 +124,7 @@ fn held_until(bound: &Bound, now: TimestampNs) -> Option<TimestampNs> {
     (now <= until).then_some(until)
 }
 
-/// When the payment came to its end; `Some(None)` if it has not; none if it provably moved nothing.
+/// The time at which the payment ended; `Some(None)` if it has not; `None` if it provably moved nothing.
 fn end_of(payment: &Payment) -> Option<Option<TimestampNs>> {
     match &payment.state {
         State::Failed { .. } => None,
@@ -140,7 +137,7 @@ fn retention() -> Seconds {
     storage::config::read().limits.retention
 }
 
-/// Forgets some of those that stand for nothing any more.
+/// Removes some identifiers whose payments no longer need them.
 fn sweep(now: TimestampNs) {
     for (key, bound) in storage::identifiers::due(now, SWEEP) {
         match held_until(&bound, now) {

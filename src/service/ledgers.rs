@@ -14,39 +14,24 @@ use crate::{
 };
 use candid::{CandidType, DecoderConfig, Deserialize, Nat, Principal};
 
-/// A description longer than this is not read.
+/// The longest description that is read.
 const MAX_REPLY_BYTES: usize = 65_536;
 /// The longest reply that the system delivers. A symbol may be that long; it is cut.
 const MAX_SYMBOL_REPLY_BYTES: usize = 2_097_152;
 
-/// A ledger cannot be registered or changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
-    /// The caller may not do this.
     #[error(transparent)]
     Unauthorized(#[from] Unauthorized),
-    /// A field is not acceptable.
     #[error(transparent)]
     InvalidArgument(#[from] InvalidArgument),
-    /// The ledger did not answer.
     #[error("the ledger did not answer: {problem}")]
-    LedgerUnavailable {
-        /// What went wrong.
-        problem: String,
-    },
-    /// It answered, but not as an ICRC-1 and ICRC-2 ledger.
-    #[error("this is no ledger: {problem}")]
-    NotALedger {
-        /// What is missing.
-        problem: String,
-    },
-    /// There is no room.
+    LedgerUnavailable { problem: String },
+    /// The ledger's answer is not that of an ICRC-1 and ICRC-2 ledger.
+    #[error("not an ICRC-2 ledger: {problem}")]
+    NotALedger { problem: String },
     #[error("there are {limit} ledgers, which is the limit")]
-    TooManyLedgers {
-        /// The limit that was reached.
-        limit: u32,
-    },
-    /// It is not registered.
+    TooManyLedgers { limit: u32 },
     #[error("the ledger is not registered")]
     UnknownLedger,
 }
@@ -56,8 +41,8 @@ struct Standard {
     name: String,
 }
 
-/// Registers a ledger after asking it what it is, or refreshes what is known of it. The latter also
-/// forgets the blocks that it named beyond the end of its log: it lied, or it was installed anew on a test network.
+/// Registers a ledger after querying its description, or updates a registered one. An update also removes the claims of
+/// blocks beyond the end of the ledger's log: the ledger answered falsely, or was reinstalled on a test network.
 pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, LedgerError> {
     let caller = runtime.caller();
     role(runtime, &caller).may_administer()?;
@@ -70,7 +55,7 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
     let description = Description {
         symbol: {
             let (method, limit) = ("icrc1_symbol", MAX_SYMBOL_REPLY_BYTES);
-            ask_up_to(runtime, id, method, nothing(), limit).await?
+            query_up_to(runtime, id, method, nothing(), limit).await?
         },
         decimals: query(runtime, id, "icrc1_decimals", nothing()).await?,
         fee: query::<_, Nat>(runtime, id, "icrc1_fee", nothing()).await?,
@@ -88,10 +73,10 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
             .filter(|length| *length <= highest.0),
         None => None,
     };
-    // As it is now, after the awaits.
+    // The ledger as it is after the awaits.
     if let Some(known) = storage::ledgers::get(&id) {
         if known.decimals != ledger.decimals {
-            // Prices are in atomic units: they would silently mean something else.
+            // Prices are in atomic units: their value would change silently.
             let problem = format!("it had {} decimals before", known.decimals);
             return Err(LedgerError::NotALedger { problem });
         }
@@ -110,7 +95,7 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
     Ok(ledger)
 }
 
-/// Accepts new payments in this ledger, or no longer.
+/// Enables or disables new payments in this ledger.
 pub fn enable<R: Runtime>(
     runtime: &R,
     id: Principal,
@@ -132,7 +117,7 @@ pub fn enable<R: Runtime>(
     Ok(ledger)
 }
 
-/// How many blocks the ledger's log has; none if it does not say so.
+/// The length of the ledger's log; `None` if the ledger does not say it.
 async fn log_length<R: Runtime>(runtime: &R, ledger: Principal) -> Option<u64> {
     let argument = block_log::argument(&[]);
     match runtime.call(ledger, "icrc3_get_blocks", argument).await {
@@ -144,12 +129,12 @@ async fn log_length<R: Runtime>(runtime: &R, ledger: Principal) -> Option<u64> {
     }
 }
 
-/// The encoded argument of a method without any.
+/// The encoded argument of a method without arguments.
 pub(super) fn nothing() -> Vec<u8> {
     b"DIDL\0\0".to_vec()
 }
 
-/// Asks a question.
+/// Calls a query method.
 pub(super) async fn query<R, T>(
     runtime: &R,
     ledger: Principal,
@@ -160,11 +145,11 @@ where
     R: Runtime,
     T: CandidType + for<'de> Deserialize<'de>,
 {
-    ask_up_to(runtime, ledger, method, argument, MAX_REPLY_BYTES).await
+    query_up_to(runtime, ledger, method, argument, MAX_REPLY_BYTES).await
 }
 
-/// Asks a question whose answer may have so many bytes.
-async fn ask_up_to<R, T>(
+/// Calls a query method whose reply has at most so many bytes.
+async fn query_up_to<R, T>(
     runtime: &R,
     ledger: Principal,
     method: &str,
@@ -187,7 +172,7 @@ where
         }
     };
     let wrong = || LedgerError::NotALedger {
-        problem: format!("{method} gave an unreadable reply"),
+        problem: format!("the reply of {method} cannot be decoded"),
     };
     if reply.len() > limit {
         return Err(wrong());

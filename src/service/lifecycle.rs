@@ -12,15 +12,14 @@ use crate::{
     types::{Account, VERSION},
 };
 
-/// First settings: the defaults, then the changes asked for.
+/// The settings at installation: the defaults with the requested changes.
 ///
-/// The network is that of the root key and payments go to the installer's default account, unless said
-/// otherwise.
+/// By default the network follows from the root key, and payments go to the installer's default account.
 pub fn install<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidArgument> {
     storage::liabilities::set_canister(runtime.canister_id());
     let installer = runtime.caller();
     if changes.pay_to.is_none() {
-        // What is paid to nobody, anybody can take.
+        // Anybody could take what is paid to the anonymous principal.
         validate::principal("pay_to", installer)?;
     }
     let config = Config {
@@ -37,15 +36,14 @@ pub fn install<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
     Ok(())
 }
 
-/// Changes of settings, and an end to what the upgrade interrupted.
+/// Applies changes of settings, and marks the payments that the upgrade interrupted.
 ///
-/// The answer to a call of the old code cannot be used here, so every payment that was being settled is
-/// unknown from now on: no lock survives an upgrade, and no payment is forgotten by one.
+/// The reply to a call of the old code cannot be used here. Every payment that was being settled becomes unknown, so no
+/// lock and no payment is lost in an upgrade.
 ///
-/// The system does deliver such an answer, to a callback whose memory is not there any more. The books do
-/// not depend on it (a payment that is unknown takes no answer it did not ask for), but the heap is not
-/// safe from it: stop the canister before an upgrade. It stops within a minute, because no call waits
-/// longer.
+/// The system does deliver such a reply, to a callback whose memory no longer exists. Stable memory does not depend on
+/// it: an unknown payment accepts no reply to a call that it did not make. The heap is not protected. Stop the canister
+/// before an upgrade: it stops within a minute, because no call waits longer.
 pub fn upgrade<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidArgument> {
     load_tables();
     storage::liabilities::set_canister(runtime.canister_id());
@@ -53,7 +51,7 @@ pub fn upgrade<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
     storage::config::write(&config)?;
     for key in storage::payments::settling() {
         let change = Change::Event(Event::InDoubt(Doubt::Upgraded));
-        // Each of them was being settled a moment ago, which is the one state this event fits.
+        // Each of them was being settled, which is the state that this event needs.
         let _ = storage::payments::record(&key, change, runtime.now());
     }
     storage::quarantine::report(runtime.now());
@@ -62,8 +60,8 @@ pub fn upgrade<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
     Ok(())
 }
 
-/// Reads every table that has no [`quarantine`](storage::quarantine) and is read whole anyway. An upgrade traps if a row
-/// of these cannot be read, and is so undone: the version that can read it goes on.
+/// Reads every table that has no [`quarantine`](storage::quarantine) and is read whole anyway. If a row cannot be read,
+/// the upgrade traps and is undone, and the version that can read the row stays.
 fn load_tables() {
     storage::config::read();
     storage::counters::audited();

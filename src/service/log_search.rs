@@ -1,4 +1,4 @@
-//! Reading a ledger's block log (ICRC-3).
+//! Searches in a ledger's block log (ICRC-3).
 
 use crate::{
     domain::{
@@ -17,17 +17,17 @@ use std::collections::BTreeSet;
 pub const STANDARD: &str = "ICRC-3";
 /// The most calls of one reading.
 pub const MAX_CALLS: usize = 8;
-/// A reading takes less time.
+/// A reading takes less time than this.
 pub const READING: Seconds = Seconds(600);
 const _: () = assert!(MAX_CALLS as u32 * CALL_TIMEOUT_SECONDS < READING.0);
 /// The most doubtful blocks that one search passes; it stops at the next one.
 pub const MAX_DOUBTFUL: usize = 8;
-/// The most doubtful blocks that are asked for again in one reading.
+/// The most doubtful blocks that one reading fetches again.
 const MAX_REVIEWED: usize = 64;
-/// If more blocks than these are left to read, it is worth a call to learn where to begin.
+/// If more blocks than this are left, a call to find the starting block is worth its cost.
 const FAR: u64 = 200;
 
-/// Whether the ledger says that it has a block log.
+/// Whether the ledger lists the block log among its standards.
 pub fn has_log(ledger: &Principal) -> bool {
     storage::ledgers::get(ledger).is_some_and(|ledger| {
         let mut standards = ledger.standards.iter();
@@ -35,32 +35,28 @@ pub fn has_log(ledger: &Principal) -> bool {
     })
 }
 
-/// A transfer that is looked for.
+/// The search for a transfer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Search {
-    /// The transfer.
     pub wanted: Transfer,
-    /// It is in no block below this one, but for the doubtful ones.
+    /// The transfer is in no block below this one, except for the doubtful ones.
     pub cursor: u64,
-    /// Blocks below the cursor that might be it and cannot be read well enough to tell, [`MAX_DOUBTFUL`] at most.
-    /// While there is one, the absence is not proved.
+    /// Blocks below the cursor that might be the transfer and cannot be read well enough to tell; at most
+    /// [`MAX_DOUBTFUL`]. While there is one, absence is not proved.
     pub doubtful: Vec<u64>,
-    /// Where to look first: a block that was there before the transfer, as far as anybody knows. Whether it
-    /// is too old to be the transfer's the log has to say.
+    /// The block at which to look first: as far as known, it is older than the transfer. The log decides whether it is.
     pub hint: Option<u64>,
-    /// Whether the cursor passed blocks of a log that ended before one that the ledger had named. Such a log proves
-    /// no absence: when it is whole, it is read anew.
+    /// Whether the cursor passed blocks while the log ended before a block that the ledger had named. Such a log proves
+    /// no absence. Once it is complete, it is read again from the beginning.
     pub short: bool,
-    /// The block that holds it.
     pub found: Option<BlockIndex>,
-    /// It was in no block when this request was sent.
+    /// The time of a request whose reply proves that no block held the transfer then.
     pub absent_at: Option<TimestampNs>,
-    /// The log was read to its end, and a doubtful block is left, or a block is missing that the ledger named.
+    /// The log was read to its end, but a doubtful block is left, or a block that the ledger named is missing.
     pub held_up: bool,
 }
 
 impl Search {
-    /// A search of the log from this block on.
     pub fn from(cursor: u64, wanted: Transfer) -> Self {
         Search {
             wanted,
@@ -74,7 +70,7 @@ impl Search {
         }
     }
 
-    /// The same search, further on. `hint`: where to look first if it has not begun.
+    /// Continues a search. `hint`: the block at which to look first if the search has not begun.
     pub fn resume(progress: Progress, hint: Option<BlockIndex>, wanted: Transfer) -> Self {
         Search {
             hint: hint
@@ -86,7 +82,7 @@ impl Search {
         }
     }
 
-    /// How far it has come. `before`: what was known when it was resumed.
+    /// The progress of the search. `before`: the progress with which it was resumed.
     pub fn progress(&self, before: Progress) -> Progress {
         Progress {
             cursor: self.hint.is_none().then_some(self.cursor),
@@ -96,7 +92,7 @@ impl Search {
         }
     }
 
-    fn begin_anew(&mut self) {
+    fn restart(&mut self) {
         self.cursor = 0;
         self.doubtful.clear();
         self.short = false;
@@ -112,7 +108,7 @@ impl Search {
         self.cursor = block_log::advance(self.cursor, created_at, page);
         let first = block_log::first_possible(created_at, page);
         let shown = |index: &u64| page.blocks.iter().any(|block| block.index == *index);
-        // What is shown again is judged again.
+        // A block that is shown again is judged again.
         self.doubtful
             .retain(|index| *index >= first && !shown(index));
         for index in block_log::doubtful(page, &self.wanted) {
@@ -129,32 +125,32 @@ impl Search {
             if look.is_short() || !self.doubtful.is_empty() {
                 self.held_up = true;
             } else if self.short {
-                self.begin_anew();
+                self.restart();
             } else {
                 self.absent_at = Some(look.sent);
             }
         }
     }
 
-    /// Where to read on.
+    /// The next block to read.
     fn next(&self) -> u64 {
         self.hint.unwrap_or(self.cursor)
     }
 }
 
-/// What is known of a log whose blocks a reply shows.
+/// The state of a log when it was read.
 #[derive(Clone, Copy)]
 struct Look {
-    /// When the ledger was asked.
+    /// The time of the call.
     sent: TimestampNs,
-    /// The highest block that it had named by then.
+    /// The highest block that the ledger had named by then.
     named: Option<BlockIndex>,
-    /// How many blocks it says that there are.
+    /// The length of the log according to the ledger.
     log_length: u64,
 }
 
 impl Look {
-    /// Whether the log lacks what the ledger did.
+    /// Whether the log lacks a block that the ledger named.
     fn is_short(self) -> bool {
         self.named.is_some_and(|named| self.log_length <= named.0)
     }
@@ -165,13 +161,13 @@ impl Look {
 pub enum End {
     /// Every search is over for now.
     Done,
-    /// There is more to read.
+    /// More blocks are left to read.
     OutOfCalls,
-    /// A reply did not come, or is no evidence.
+    /// A reply was missing, or is no evidence.
     Unclear(String),
 }
 
-/// Reads the log of `ledger` for all these searches at once, with [`MAX_CALLS`] calls at most.
+/// Reads the log of `ledger` for all these searches at once, with at most [`MAX_CALLS`] calls.
 pub async fn read<R: Runtime>(runtime: &R, ledger: Principal, searches: &mut [Search]) -> End {
     let mut reader = Reader {
         runtime,
@@ -198,12 +194,12 @@ pub async fn read<R: Runtime>(runtime: &R, ledger: Principal, searches: &mut [Se
             search.hint = None;
         }
         if page.log_length < from {
-            // What the ledger once said of a block is not so.
+            // The ledger's log does not reach the block that it named.
             if hinted {
                 continue;
             }
-            // It is not the log that was read before.
-            searches.iter_mut().for_each(Search::begin_anew);
+            // The log is not the one that was read before.
+            searches.iter_mut().for_each(Search::restart);
             return End::Unclear("the log has become shorter".into());
         }
         take(searches, &page, look);
@@ -214,7 +210,7 @@ pub async fn read<R: Runtime>(runtime: &R, ledger: Principal, searches: &mut [Se
             return End::Done;
         };
         if !hinted && cursor < from {
-            // The log is whole now, and is read anew.
+            // The log is complete now, and is read again.
             continue;
         }
         let left = page.log_length.saturating_sub(cursor);
@@ -227,7 +223,7 @@ pub async fn read<R: Runtime>(runtime: &R, ledger: Principal, searches: &mut [Se
             }
             continue;
         }
-        // One archive after the other, as far as the ledger has named them.
+        // One archive after the other, as the ledger named them.
         loop {
             match reader.follow(&page, cursor, searches, look).await {
                 Ok(true) => {}
@@ -245,7 +241,7 @@ pub async fn read<R: Runtime>(runtime: &R, ledger: Principal, searches: &mut [Se
     }
 }
 
-/// The lowest block of those that the open searches name.
+/// The lowest block that the open searches name.
 fn lowest(searches: &[Search], block: impl Fn(&Search) -> u64) -> Option<u64> {
     let open = searches.iter().filter(|search| !search.is_over());
     open.map(block).min()
@@ -257,7 +253,7 @@ fn take(searches: &mut [Search], page: &Page, look: Look) {
     }
 }
 
-/// Whether the page reaches up to the cursor and has come to blocks that may hold what is looked for.
+/// Whether the page reaches the cursor and blocks that may hold a wanted transfer.
 fn is_recent(page: &Page, cursor: u64, searches: &[Search]) -> bool {
     let reaches = page
         .blocks
@@ -270,9 +266,9 @@ fn is_recent(page: &Page, cursor: u64, searches: &[Search]) -> bool {
         && matches!((last, oldest), (Some(last), Some(oldest)) if last.plus(BLOCK_DRIFT) >= oldest)
 }
 
-/// A ledger could name any canister as its archive; those at which a call by this one may mean something
-/// are not called.
-fn may_be_asked<R: Runtime>(runtime: &R, ledger: &Principal, archive: &Principal) -> bool {
+/// Whether this canister may be called as an archive. A ledger could name any canister. Those for which a call by this
+/// canister may have an effect are not called.
+fn may_be_called<R: Runtime>(runtime: &R, ledger: &Principal, archive: &Principal) -> bool {
     let other_ledger = archive != ledger && storage::ledgers::get(archive).is_some();
     !other_ledger
         && *archive != runtime.canister_id()
@@ -287,8 +283,8 @@ struct Reader<'a, R: Runtime> {
 }
 
 impl<R: Runtime> Reader<'_, R> {
-    /// Looks again at the blocks that hold searches up: a ledger may write them in another way by now. What
-    /// cannot be seen stays doubtful.
+    /// Reads the blocks again that hold up searches: the ledger may encode them in another way now. A block that is not
+    /// shown stays doubtful.
     async fn review(&mut self, searches: &mut [Search]) {
         let all = searches.iter().flat_map(|search| &search.doubtful);
         let doubtful: BTreeSet<u64> = all.copied().take(MAX_REVIEWED).collect();
@@ -306,14 +302,14 @@ impl<R: Runtime> Reader<'_, R> {
         take(searches, &page, look);
         for index in doubtful {
             let shown = page.blocks.iter().any(|block| block.index == index);
-            // Half of the calls are for reading on.
+            // Half of the calls are reserved for new blocks.
             if !shown && self.calls < MAX_CALLS / 2 {
                 let _ = self.follow(&page, index, searches, look).await;
             }
         }
     }
 
-    /// Reads on in the archive that the ledger named for this block, if it named one.
+    /// Reads on in the archive that the ledger named for this block, if any.
     async fn follow(
         &mut self,
         page: &Page,
@@ -324,7 +320,7 @@ impl<R: Runtime> Reader<'_, R> {
         let Some((archive, method, range)) = block_log::keeper(page, block) else {
             return Ok(false);
         };
-        if !may_be_asked(self.runtime, &self.ledger, &archive) {
+        if !may_be_called(self.runtime, &self.ledger, &archive) {
             let problem = "the ledger names an archive that cannot be one";
             return Err(End::Unclear(problem.into()));
         }
@@ -335,7 +331,7 @@ impl<R: Runtime> Reader<'_, R> {
 
     async fn read_ledger(&mut self, ranges: &[Range]) -> Result<(Page, Look), End> {
         let (sent, ledger) = (self.runtime.now(), self.ledger);
-        // What it named before it was asked is in its log.
+        // Blocks that the ledger named before the call are in its log.
         let named = storage::claims::highest_block(&ledger);
         let page = self.call(ledger, block_log::METHOD, ranges, true).await?;
         let look = Look {

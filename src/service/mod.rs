@@ -1,4 +1,4 @@
-//! What the canister does: each function is one operation, whoever asks for it and however.
+//! The operations of the canister. Each function is one operation, for all callers and interfaces.
 
 pub mod admin;
 pub mod cancel;
@@ -23,7 +23,7 @@ pub mod withdraw;
 use crate::{domain::roles::Role, runtime::Runtime, storage};
 use candid::Principal;
 
-/// What `caller` is to this canister.
+/// The role of `caller` in this canister.
 pub fn role<R: Runtime>(runtime: &R, caller: &Principal) -> Role {
     if runtime.is_controller(caller) {
         Role::Controller

@@ -1,4 +1,4 @@
-//! The books, for whoever may read them.
+//! Payments, receipts and the audit log, for callers who may read them.
 
 use crate::{
     domain::{
@@ -15,23 +15,19 @@ use crate::{
     types::{Account, PaymentId},
 };
 
-/// A page cannot be given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
-    /// The caller may not read this.
     #[error(transparent)]
     Unauthorized(#[from] Unauthorized),
-    /// The page asked for is none.
     #[error(transparent)]
     InvalidArgument(#[from] InvalidArgument),
 }
 
-/// Which page: what follows `after` (from the beginning without), at most `limit` items.
+/// A page: at most `limit` items after `after` (without it, from the beginning).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// The number of the last item of the page before.
+    /// The number of the last item of the previous page.
     pub after: Option<u64>,
-    /// How many at most.
     pub limit: Option<u32>,
 }
 
@@ -41,33 +37,32 @@ impl Page {
     }
 }
 
-/// Whether the caller may know that `payer` paid `merchant` for something, and for what: the payer's principal, that of a
-/// merchant with an account of their own, controllers and operators. Ids of payments stand in the ledger, so everybody
-/// else may know of a payment by its id, and not this.
+/// Whether the caller may know that `payer` paid `merchant`, and for what. That is the payer's principal, that of a
+/// merchant with an account of their own, controllers and operators. Payment ids are public in the ledger, so everybody
+/// else may know that a payment with this id exists, but not that.
 pub fn knows_who_paid<R: Runtime>(runtime: &R, payer: &Account, merchant: &Account) -> bool {
     let caller = runtime.caller();
     let is_merchant = caller == merchant.owner && merchant.owner != runtime.canister_id();
     caller == payer.owner || is_merchant || role(runtime, &caller) != Role::Nobody
 }
 
-/// The payment with this id. Ids are known to payer and merchant, and to who reads the ledger.
+/// The payment with this id. Ids are known to payer and merchant, and to every reader of the ledger.
 pub fn payment(id: &PaymentId) -> Option<Payment> {
     storage::payments::by_id(id)
 }
 
-/// The receipt of a settled payment.
 pub fn receipt(id: &PaymentId) -> Option<Receipt> {
     payment(id)?.receipt()
 }
 
-/// Settled payments in the order of the books, with their sequence, from 1.
+/// Settled payments in their order, with their sequence, from 1.
 pub fn settled<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<(u64, Payment)>, PageError> {
     role(runtime, &runtime.caller()).may_operate()?;
     let (after, limit) = page.check()?;
     Ok(storage::payments::page(after, limit))
 }
 
-/// Payments whose refunds wait for a controller or are left to the merchant, in the order of the books, with their
+/// Payments whose refunds wait for a controller or are left to the merchant, in the order of settlement, with their
 /// sequence.
 pub fn waiting<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<(u64, Payment)>, PageError> {
     role(runtime, &runtime.caller()).may_operate()?;
@@ -75,7 +70,7 @@ pub fn waiting<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<(u64, Payment)
     Ok(storage::payments::waiting(after, limit))
 }
 
-/// Payments that are being settled or unknown; `after` is how many came before.
+/// Payments that are being settled or unknown; `after` is the number of payments to skip.
 pub fn open<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<Payment>, PageError> {
     role(runtime, &runtime.caller()).may_operate()?;
     let (after, limit) = page.check()?;
@@ -90,14 +85,12 @@ pub fn failed<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<(u64, Payment)>
     Ok(storage::payments::failures(after, limit))
 }
 
-/// Transitions of payments in the audit log.
 pub fn transitions<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<PaymentEntry>, PageError> {
     role(runtime, &runtime.caller()).may_operate()?;
     let (after, limit) = page.check()?;
     Ok(storage::audit::payments_after(after, limit))
 }
 
-/// Administrative actions in the audit log.
 pub fn actions<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<AdminEntry>, PageError> {
     role(runtime, &runtime.caller()).may_operate()?;
     let (after, limit) = page.check()?;
@@ -135,8 +128,8 @@ mod tests {
         for caller in [other, Principal::anonymous(), runtime.canister_id()] {
             assert!(!knows(caller, merchant), "{caller}");
         }
-        assert!(!knows(merchant, other), "it was paid to somebody else");
+        assert!(!knows(merchant, other), "it was paid to another merchant");
         let own = runtime.canister_id();
-        assert!(!knows(own, own), "nobody is the canister");
+        assert!(!knows(own, own), "the canister is not a caller");
     }
 }

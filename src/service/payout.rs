@@ -1,12 +1,12 @@
-//! The one engine for money that leaves the canister: refunds and withdrawals.
+//! The engine for money that leaves the canister: refunds and withdrawals.
 //!
-//! 1. What may be done next about a transfer that has to be made once, `domain::outgoing` decides.
-//! 2. Before its first try the balance has to cover it ([`balance_and_owed`], [`covers_refund`]).
-//! 3. A try is put down before the ledger is asked: a trap or an upgrade in between leaves it in doubt.
+//! 1. `domain::outgoing` decides what may be done next about a transfer that has to be made once.
+//! 2. Before the first try the balance has to cover the transfer ([`balance_and_owed`], [`covers_refund`]).
+//! 3. A try is recorded before the ledger is called. A trap or an upgrade in between leaves the transfer in doubt.
 //! 4. The ledger's answer is judged, and the block that it names is claimed for the transfer.
-//! 5. What the answer proves is put down on what is known by now: other tries may have ended meanwhile.
+//! 5. What the answer proves is recorded on the current state: other tries may have ended meanwhile.
 //!
-//! 3 to 5 are [`send`].
+//! [`send`] does steps 3 to 5.
 
 use crate::{
     domain::{
@@ -27,60 +27,55 @@ use crate::{
 };
 use candid::{Nat, Principal};
 
-/// How often a balance is asked for anew because money left meanwhile.
+/// The most queries of a balance when money left during the query.
 const BALANCE_TRIES: usize = 3;
 
 /// A transfer out of an account of this canister that has to be made once.
 #[derive(Clone, Copy, Debug)]
 pub struct Payout<'a> {
-    /// The ledger.
     pub ledger: Principal,
-    /// The account of this canister.
     pub from: Account,
-    /// Who gets it.
     pub to: Account,
-    /// What arrives.
+    /// The amount that arrives.
     pub amount: Amount,
-    /// The memo of the transfer.
     pub memo: &'a [u8],
-    /// What the transfer is: a block that shows another one proves nothing.
+    /// The identity of the transfer. A block that another transfer claims proves nothing.
     pub claimant: Claimant,
 }
 
-/// Where it is put down how a payout stands.
+/// The row of a payout.
 pub trait PayoutRecord {
-    /// How it stands by now; `None` if nobody waits for it any more.
+    /// The current state; `None` if the payout needs no answer any more.
     fn load(&self) -> Option<Outgoing>;
 
-    /// Puts down how it stands, and the block that shows it, if that is known.
+    /// Stores the state, and the block that shows the transfer, if known.
     fn store(&self, outgoing: &Outgoing, made: Option<BlockIndex>);
 }
 
-/// How a try ended.
+/// The result of a try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// The money moved.
     Moved(BlockIndex),
     /// This try moved nothing.
     NotMoved {
-        /// Why.
         failure: Failure,
-        /// Whether an earlier try may have moved it.
+        /// Whether an earlier try may have moved the money.
         in_doubt: bool,
     },
-    /// Nobody knows.
+    /// The outcome is unknown.
     Unclear,
-    /// Another try has begun since, or nobody waits any more: the answer says nothing about how it stands.
+    /// Another try has begun since, or the payout needs no answer any more. The answer says nothing about its state.
     Overtaken,
 }
 
-/// Whether a ledger can be asked for a transfer now. If not, nothing may be written down for it.
+/// Whether a ledger can be called for a transfer now. If not, nothing may be recorded for it.
 pub fn can_send<R: Runtime>(runtime: &R, ledger: &Principal) -> bool {
     runtime.can_call(ledger, settlement::TRANSFER, settlement::MAX_ARGUMENT_BYTES)
 }
 
-/// Makes one try of a payout that stands as `outgoing` says, with what is `written`. `fresh`: nothing like it can have
-/// been made before. Who calls this has looked at [`can_send`], and calls [`fees::renew`] when the end is booked.
+/// Makes one try of a payout with the state `outgoing` and these terms. `fresh`: the same transfer cannot have been
+/// made before. The caller has checked [`can_send`], and calls [`fees::renew`] after the end is recorded.
 pub async fn send<R: Runtime>(
     runtime: &R,
     payout: &Payout<'_>,
@@ -112,7 +107,7 @@ pub async fn send<R: Runtime>(
     }
 }
 
-/// Asks the ledger for the transfer, judges the answer, and claims the block that it names.
+/// Calls the ledger for the transfer, judges the answer, and claims the block that it names.
 async fn call_ledger<R: Runtime>(
     runtime: &R,
     payout: &Payout<'_>,
@@ -144,8 +139,8 @@ async fn call_ledger<R: Runtime>(
     verdict
 }
 
-/// What the account has, and what may be in that of what is owed out of it by now; asked anew while money leaves.
-/// `None` if the ledger does not say, or money does not cease to leave.
+/// The balance of the account, and the part of what is owed out of it by now that may be in that balance. The balance
+/// is queried again if money left during the query. `None` if the ledger does not answer, or money keeps leaving.
 pub async fn balance_and_owed<R: Runtime>(
     runtime: &R,
     ledger: &Principal,
@@ -161,13 +156,13 @@ pub async fn balance_and_owed<R: Runtime>(
     None
 }
 
-/// Whether this account has the money for a refund of this amount and its fee, without what is held in it, what a
-/// withdrawal that is not finished may take, and what other refunds in doubt may take; `None` if the ledger does not
-/// say.
+/// Whether this account covers a refund of this amount and its fee. Not available are the amounts held in it, the
+/// amount that an unfinished withdrawal may take, and the amounts that other refunds in doubt may take. `None` if the
+/// ledger does not say.
 ///
-/// Refunds that were not tried do not count: one of them that is larger than the account must not hold up the others.
-/// Asked before a refund is tried, even if nobody else is owed anything by then: a try that stays in doubt is
-/// repeated without a question, when others may have paid into the account.
+/// Refunds that were not tried do not count: one that is larger than the account must not hold up the others. The
+/// balance is checked before each first try, even if nothing else is owed. A try that stays in doubt is repeated
+/// without a check, when others may have paid into the account.
 pub async fn covers_refund<R: Runtime>(
     runtime: &R,
     ledger: &Principal,
@@ -182,7 +177,7 @@ pub async fn covers_refund<R: Runtime>(
     Some(balance.0 >= others.saturating_add(itself))
 }
 
-/// What a withdrawal that is not finished may still take out of this account.
+/// The amount that an unfinished withdrawal may still take out of this account.
 pub fn reserved<R: Runtime>(runtime: &R, ledger: &Principal, account: &Account) -> Amount {
     let now = runtime.now();
     withdrawals::pending(ledger, now)
@@ -191,14 +186,13 @@ pub fn reserved<R: Runtime>(runtime: &R, ledger: &Principal, account: &Account) 
         .unwrap_or_default()
 }
 
-/// The ledger's fee.
 pub fn fee(ledger: &Principal) -> Amount {
     storage::ledgers::get(ledger)
         .map(|ledger| ledger.fee)
         .unwrap_or_default()
 }
 
-/// What the ledger says that this account has; `None` if it does not say.
+/// The balance of this account according to the ledger; `None` if it does not say.
 pub async fn balance<R: Runtime>(
     runtime: &R,
     ledger: Principal,
@@ -208,6 +202,6 @@ pub async fn balance<R: Runtime>(
     let balance: Nat = ledgers::query(runtime, ledger, "icrc1_balance_of", argument)
         .await
         .ok()?;
-    // More than fits covers everything.
+    // A balance above `u128` covers everything.
     Some(Amount(u128::try_from(&balance.0).unwrap_or(u128::MAX)))
 }

@@ -1,9 +1,9 @@
-//! The one entrance of payments: whatever door a buyer comes through, what becomes of his payment is decided from here
-//! on.
+//! The entrance of all payments. Every interface for buyers calls these functions, and only they decide about a
+//! payment.
 //!
-//! 1. Is a payment asked for, or known? ([`execute`])
+//! 1. Is a payment required, or known? ([`execute`])
 //! 2. Does its identifier allow it? ([`identifiers`])
-//! 3. Known, verified, journalled, settled, delivered: [`pay::settle`].
+//! 3. Look up, verify, record, settle, deliver: [`pay::settle`].
 
 use crate::{
     domain::{
@@ -27,40 +27,38 @@ use x402_icp::{Code, decode::DecodedPayment};
 /// A request for an HTTP resource that carries a payment.
 #[derive(Debug)]
 pub struct ResourceRequest {
-    /// The method of the request.
     pub method: Method,
-    /// The template that the path matches, if any does.
+    /// The template that the path matches, if any.
     pub template: Option<String>,
-    /// The path of the request.
     pub path: String,
-    /// The payment, or why it cannot be read.
+    /// The payment, or the reason why it cannot be decoded.
     pub payment: Result<DecodedPayment, Code>,
-    /// SHA-256 over everything of the request that the answer depends on.
+    /// SHA-256 of every part of the request that the answer depends on.
     pub fingerprint: [u8; 32],
 }
 
-/// What a request with a payment comes to.
+/// The result of a request with a payment.
 #[derive(Debug)]
 pub enum PurchaseOutcome {
-    /// No payment is asked for here, and none is known: the request is as one without a payment.
+    /// No payment is required here, and none is known: the request is treated as one without a payment.
     NothingToPay,
-    /// The path is longer than the books take.
+    /// The path is longer than a stored payment may have.
     PathTooLong,
-    /// The payment cannot be read. The offers of the route are to be shown again.
+    /// The payment cannot be decoded. The answer shows the offers of the route again.
     Unreadable(Rc<Route>, Code),
-    /// The payment was not looked at because of its identifier. The route is there if it asks for payment.
+    /// The payment was rejected because of its identifier. The route is present if it requires payment.
     Rejected(Rejection, Option<Rc<Route>>),
-    /// The payment was taken, repeated or refused. The route is there if it asks for payment.
+    /// The payment was processed, repeated or refused. The route is present if it requires payment.
     Processed(Box<PayOutcome>, Option<Rc<Route>>),
 }
 
-/// Whether this payment was begun: who began to pay learns the outcome even if the route is free, off sale or gone by
+/// Whether this payment is known. A known payment gets its outcome even if the route is free, off sale or removed by
 /// now.
 pub fn is_known(payment: &DecodedPayment) -> bool {
     storage::payments::by_key(&claim_key(payment)).is_some()
 }
 
-/// Decides what becomes of a request with a payment, and does it.
+/// Processes a request with a payment.
 pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest) -> PurchaseOutcome {
     let ResourceRequest {
         method,
@@ -75,7 +73,7 @@ pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest) -> Purch
     if priced.is_none() && !payment.as_ref().is_ok_and(is_known) {
         return PurchaseOutcome::NothingToPay;
     }
-    // A payment in the books may be presented anywhere, but not be booked for such a path.
+    // A recorded payment may be presented under any path, but no new payment is recorded for such a path.
     if path.len() > MAX_PATH_BYTES {
         return PurchaseOutcome::PathTooLong;
     }
@@ -84,7 +82,7 @@ pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest) -> Purch
         (Err(code), Some(route)) => return PurchaseOutcome::Unreadable(route, code),
         (Err(_), None) => return PurchaseOutcome::NothingToPay,
     };
-    // Nothing to deliver, nothing to charge for.
+    // Without content there is nothing to deliver and nothing to charge for.
     let deliverable = route.as_ref().is_some_and(|route| route.content.is_some());
     if !deliverable && !is_known(&payment) {
         return PurchaseOutcome::NothingToPay;
@@ -106,8 +104,7 @@ pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest) -> Purch
     }
 }
 
-/// Decides what becomes of a payment by call, and does it. `route`: the key of the route that serves the request, if one
-/// does.
+/// Processes a payment by call. `route`: the key of the route that serves the request, if any.
 pub async fn call<R: Runtime>(
     runtime: &R,
     request: RouteKey,
@@ -126,8 +123,8 @@ pub async fn call<R: Runtime>(
     pay::settle(runtime, request).await
 }
 
-/// Takes a payment as [`pay::settle`] does, if its identifier allows it. `route` is the one that the request
-/// matched, if there still is one.
+/// Processes a payment as [`pay::settle`] does, if its identifier allows it. `route`: the route that the request
+/// matches, if it still exists.
 pub async fn settle<R: Runtime>(
     runtime: &R,
     route: Option<&Route>,
@@ -136,10 +133,10 @@ pub async fn settle<R: Runtime>(
     if let Some(route) = route {
         request.identifier = identifiers::check(route, &request, runtime.now())?;
     }
-    let (name, ours) = (request.identifier, identifiers::bound(&request));
+    let (key, ours) = (request.identifier, identifiers::bound(&request));
     let outcome = pay::settle(runtime, request).await;
-    if let (PayOutcome::Failed { .. }, Some(name)) = (&outcome, name) {
-        identifiers::release(&name, &ours);
+    if let (PayOutcome::Failed { .. }, Some(key)) = (&outcome, key) {
+        identifiers::release(&key, &ours);
     }
     Ok(outcome)
 }

@@ -1,13 +1,13 @@
-//! Refunds: money that came in and for which nothing went out goes back, once.
+//! Refunds: money that was paid and bought nothing goes back, once.
 //!
-//! By itself the canister gives back only what went to an account of its own or of its host ([`due`]). Who
-//! else was paid has the money: there a controller has to agree ([`owe`]), and no money is owed until then;
-//! what was bought still is.
+//! Without a controller the canister refunds only what went to an account of its own or of its host ([`due`]). Other
+//! recipients hold the money themselves. There a controller has to agree ([`owe`]), and no money is owed until then;
+//! the resource is still owed.
 //!
-//! What is owed and where each refund stands is in `storage::liabilities`; which transfer may be made next
-//! is decided by `domain::outgoing`. A try is journalled before the await, with the fee and the
-//! `created_at_time` it has: a trap or an upgrade in between leaves it in doubt, and the next try is the
-//! same transfer again. There is no lock but the time that a try takes at most.
+//! What is owed and the state of each refund are in `storage::liabilities`; `domain::outgoing` decides which transfer
+//! may be made next. A try is recorded before the await, with its fee and `created_at_time`. A trap or an upgrade in
+//! between leaves it in doubt, and the next try is the same transfer again. The only lock is the longest time that a
+//! try takes.
 
 use crate::{
     domain::{
@@ -34,32 +34,29 @@ use crate::{
     types::{Account, BlockIndex, ClaimKey, PaymentId, Seconds},
 };
 
-/// A reading that had to stop goes on after this.
+/// A search that had to stop continues after this.
 const TURN: Seconds = Seconds(5);
 
-/// A refund cannot be owed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefundError {
-    /// The caller may not do this.
     #[error(transparent)]
     Unauthorized(#[from] Unauthorized),
-    /// No payment has this id.
     #[error("no payment has this id")]
     UnknownPayment,
-    /// Nothing was paid, or it was delivered, or it is owed already.
+    /// Nothing was paid, or it was delivered, or a refund is owed already.
     #[error("the payment is not one that is settled and not delivered")]
     NotRefundable,
 }
 
-/// What happens to a settled payment that is to be given back for this cause, unless a controller says it.
+/// The event for a settled payment that is to be refunded for this cause, unless a controller decides.
 pub fn due<R: Runtime>(runtime: &R, payment: &Payment, cause: RefundCause) -> Event {
     let host = storage::config::read().pay_to;
     let approved = refunds_by_itself(&payment.to, &runtime.canister_id(), &host);
     Event::RefundDue { cause, approved }
 }
 
-/// Owes the payer of a settled payment that was not delivered the money, because a controller says so; or
-/// agrees to a refund that waits for one.
+/// Makes the canister owe the refund of a settled payment that was not delivered, or agrees to a refund that waits for
+/// a controller. For controllers.
 pub fn owe<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Payment, RefundError> {
     let caller = runtime.caller();
     role(runtime, &caller).may_administer()?;
@@ -77,9 +74,9 @@ pub fn owe<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Payment, RefundErr
     Ok(payment)
 }
 
-/// Notes, because a controller says so, that the merchant pays the payer back without the canister: nothing is delivered
-/// any more, so that the payer cannot get both, and the refund waits for the controller's next word. That is the
-/// block (`recover::resolve`), or that the canister pays after all ([`owe`]). Said again, it changes nothing.
+/// Records that the merchant pays the payer back without the canister. For controllers. Nothing is delivered any more,
+/// so that the payer cannot get both, and the refund waits for the controller's next decision: the block
+/// (`recover::resolve`), or that the canister pays after all ([`owe`]). A second call changes nothing.
 pub fn leave_to_merchant<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Payment, RefundError> {
     let caller = runtime.caller();
     role(runtime, &caller).may_administer()?;
@@ -92,7 +89,7 @@ pub fn leave_to_merchant<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Paym
     {
         return Ok(payment);
     }
-    // The canister has that money, and answers for it.
+    // The canister has that money, and refunds it itself.
     if payment.to.owner == runtime.canister_id() {
         return Err(RefundError::NotRefundable);
     }
@@ -104,24 +101,24 @@ pub fn leave_to_merchant<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Paym
     Ok(payment)
 }
 
-/// Takes the next step of this refund, due or not; when the next one is due is in the schedule.
+/// Takes the next step of this refund, due or not, and schedules the one after it.
 pub async fn step<R: Runtime>(runtime: &R, key: &ClaimKey) {
     let now = runtime.now();
     let Some((payment, refund)) = owed(key) else {
-        // Made meanwhile, or its row cannot be read.
+        // The refund was made meanwhile, or its row cannot be read.
         storage::payments::postpone(key, now.plus(Seconds::DAY));
         return;
     };
     let Some(ledger) = storage::ledgers::get(&payment.ledger) else {
         return;
     };
-    let anew = TransferTerms {
+    let terms = TransferTerms {
         created_at: now,
         fee: ledger.fee,
     };
-    match refund.step(anew, now) {
+    match refund.step(terms, now) {
         Step::Wait(until) => storage::payments::postpone(key, until),
-        // Nothing is written down for a call that cannot be made.
+        // Nothing is recorded for a call that cannot be made.
         _ if !payout::can_send(runtime, &payment.ledger) => {
             storage::payments::postpone(key, now.plus(TURN));
         }
@@ -153,7 +150,7 @@ async fn send<R: Runtime>(
         return;
     }
     if fresh {
-        // Nobody else asks meanwhile; nothing is in doubt yet.
+        // This keeps other messages out. Nothing is in doubt yet.
         refund.tries = refund.tries.saturating_add(1);
         refund.busy_until = runtime.now().plus(LOCK);
         liabilities::put_refund(key, payment, &refund);
@@ -169,7 +166,7 @@ async fn send<R: Runtime>(
         if owed(key).map(|(_, known)| known) != Some(refund) {
             return;
         }
-        // Others may have spent the cycles meanwhile.
+        // Other messages may have spent the cycles meanwhile.
         let covered = covered.filter(|_| payout::can_send(runtime, &payment.ledger));
         if covered != Some(true) {
             refund.busy_until = runtime.now();
@@ -213,7 +210,7 @@ async fn send<R: Runtime>(
     fees::renew(runtime, &payment.ledger).await;
 }
 
-/// Where it stands how the refund of a payment stands.
+/// The row of a payment's refund.
 struct RefundRow<'a> {
     key: &'a ClaimKey,
     payment: &'a Payment,
@@ -229,13 +226,13 @@ impl PayoutRecord for RefundRow<'_> {
     }
 }
 
-/// A block that was there before a refund that is asked for now.
+/// A block that existed before a refund that is begun now.
 fn block_before(payment: &Payment) -> Option<BlockIndex> {
     let of_payment = payment.state.moved().map(|(TxRef::Block(block), _)| block);
     of_payment.max(storage::claims::highest_block(&payment.ledger))
 }
 
-/// Looks in the ledger's block log for a transfer that can be asked for no more.
+/// Searches the ledger's block log for a transfer that can no longer be sent.
 async fn look_up<R: Runtime>(
     runtime: &R,
     key: &ClaimKey,
@@ -259,7 +256,7 @@ async fn look_up<R: Runtime>(
     let known = storage::recovery::refund_progress(key)
         .filter(|known| known.created_at == terms.created_at)
         .map(|known| known.progress);
-    // The ledger's word for where the log ended; the log has to say that it is so.
+    // The ledger's answer says where the log ended. The log has to confirm it.
     let hint = refund.cursor.checked_sub(1).map(BlockIndex);
     let mut search = Search::resume(known.unwrap_or_default(), hint, wanted);
     let end = log_search::read(runtime, payment.ledger, std::slice::from_mut(&mut search)).await;
@@ -281,7 +278,7 @@ async fn look_up<R: Runtime>(
         let _ = storage::payments::record(key, moved, now);
         return;
     }
-    // Unless another one has begun meanwhile.
+    // Unless another try has begun meanwhile.
     if liabilities::refund(key) != Some(refund) {
         return;
     }

@@ -1,9 +1,9 @@
-//! What was bought is kept until its payer has had time to fetch it.
+//! Retention of stored responses.
 //!
-//! A payment that settles while no request waits is owed: until `settled_at` and the retention, the same
-//! request gets what was bought; after that the payer gets the money back, at once or when a controller agrees (see
-//! [`refund::due`]). Until that controller agrees, what was bought is owed and kept still. What was delivered is
-//! delivered again for the retention. Content that no route delivers any more is kept for both.
+//! A payment that settles while no request waits is undelivered. Until `settled_at` plus the retention, the same
+//! request gets the response. After that the payer is refunded, at once or when a controller agrees (see
+//! [`refund::due`]). Until that controller agrees, the response is still owed and kept. A delivered response can be
+//! fetched again for the retention. Released content is kept for both.
 
 use crate::{
     domain::payment::RefundCause,
@@ -15,11 +15,11 @@ use crate::{
     },
 };
 
-/// How much one call of [`sweep`] does of each kind.
+/// The most items of each kind in one call of [`sweep`].
 const STEP: usize = 20;
 
-/// Does a small step of what is due: payments that nobody fetched are to be refunded, and content is
-/// removed that nobody can ask for any more.
+/// Does a bounded part of what is due: payments that were not fetched become due for refund, and content that no
+/// payment needs any more is removed.
 pub fn sweep<R: Runtime>(runtime: &R) {
     let now = runtime.now();
     let retention = storage::config::read().limits.retention;
@@ -28,10 +28,10 @@ pub fn sweep<R: Runtime>(runtime: &R) {
             continue;
         };
         let due = refund::due(runtime, &payment, RefundCause::NotFetched);
-        // Each of them was settled a moment ago, which is the one state this event fits.
+        // Each of them is settled, which is the state that this event needs.
         let _ = storage::payments::record(&key, Change::Event(due), now);
     }
-    // A payment that cannot be read may wait for any of them.
+    // A payment that cannot be read may need any of them.
     if storage::quarantine::is_empty() {
         storage::responses::sweep(now, retention, STEP, storage::payments::awaits);
     }

@@ -1,4 +1,4 @@
-//! The canister's own money: what it has and what it owes. What may be taken out is in [`withdraw`](super::withdraw).
+//! The canister's own money: what it has and what it owes. [`withdraw`](super::withdraw) decides what may be taken out.
 
 use crate::{
     domain::{liability::Owed, roles::Unauthorized},
@@ -13,29 +13,28 @@ use crate::{
 };
 use candid::Principal;
 
-/// The most accounts of one ledger whose balance is asked for.
+/// The most accounts of one ledger whose balance is queried.
 pub const MAX_ACCOUNTS: usize = 32;
 
-/// What the canister has and owes in one ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Solvency {
-    /// The ledger.
     pub ledger: Principal,
-    /// The treasury and the accounts out of which something is owed; `None` if the ledger did not say.
+    /// The balance of the treasury and of the accounts out of which something is owed; `None` if the ledger did not
+    /// say.
     pub balance: Option<Amount>,
     /// Refunds that are due, with fees.
     pub owed_refunds: Amount,
     /// Payments to accounts of the canister that are not delivered yet.
     pub held: Amount,
-    /// How many refunds wait for a controller or are left to a merchant: they are not owed.
+    /// Refunds that wait for a controller or are left to a merchant. They are not owed.
     pub waiting: u64,
     /// Their amounts, without fees.
     pub waiting_amount: Amount,
-    /// Whether each account covers what is owed out of it; `None` if that cannot be said now.
+    /// Whether each account covers what is owed out of it; `None` if that is not known now.
     pub solvent: Option<bool>,
 }
 
-/// What the canister has and owes, ledger by ledger.
+/// What the canister has and owes, by ledger.
 pub async fn solvency<R: Runtime>(runtime: &R) -> Result<Vec<Solvency>, Unauthorized> {
     role(runtime, &runtime.caller()).may_operate()?;
     let mut all = vec![];
@@ -64,7 +63,7 @@ async fn solvency_in<R: Runtime>(runtime: &R, ledger: Principal) -> Solvency {
         balances.push((account, moment, balance));
     }
     let fee = payout::fee(&ledger);
-    // What is owed now, when no money left since the first question, is covered by what was there.
+    // If no money left since the first query, the queried balances are compared with what is owed now.
     let mut solvent = (!begun.is_past()).then_some(true);
     let (mut owed_refunds, mut held) = (0u128, 0u128);
     let (mut waiting, mut waiting_amount) = (0u64, 0u128);
@@ -97,7 +96,7 @@ async fn solvency_in<R: Runtime>(runtime: &R, ledger: Principal) -> Solvency {
     }
 }
 
-/// Whether the balance covers what is owed; `None` if that depends on a withdrawal whose end is not known.
+/// Whether the balance covers what is owed; `None` if that depends on a withdrawal whose outcome is unknown.
 fn covers<R: Runtime>(
     runtime: &R,
     ledger: &Principal,

@@ -1,8 +1,7 @@
-//! Withdrawals: a controller takes money out that is owed to nobody, once for each `created_at_time`.
+//! Withdrawals: a controller takes out money that is not owed, once for each `created_at_time`.
 //!
-//! What was ever asked for is in `storage::withdrawals`, and what may be done about it is decided by
-//! `domain::withdrawal`. A try is put down before the await, and its answer is booked on the withdrawal that it is
-//! of, whatever was asked for since.
+//! The requests are in `storage::withdrawals`, and `domain::withdrawal` decides what may be done about each. A try is
+//! recorded before the await. Its answer is recorded on its own withdrawal, even if others were requested since.
 
 use crate::{
     domain::{
@@ -24,72 +23,61 @@ use crate::{
 };
 use candid::Principal;
 
-/// What to take out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WithdrawRequest {
-    /// The ledger.
     pub ledger: Principal,
-    /// Out of which account of the canister.
+    /// The subaccount of the canister to take from.
     pub from_subaccount: Option<[u8; 32]>,
-    /// To whom.
     pub to: Account,
-    /// What arrives.
+    /// The amount that arrives.
     pub amount: Amount,
-    /// Given in order to repeat a withdrawal, or to be able to.
+    /// Identifies the withdrawal, so that it can be repeated.
     pub created_at: Option<TimestampNs>,
 }
 
-/// Nothing was taken out, or nobody knows.
+/// Nothing was taken out, or the outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WithdrawError {
-    /// The caller may not do this.
     #[error(transparent)]
     Unauthorized(#[from] Unauthorized),
-    /// A field is not acceptable.
     #[error(transparent)]
     InvalidArgument(#[from] InvalidArgument),
-    /// The ledger is not registered.
     #[error("the ledger is not registered")]
     UnknownLedger,
-    /// The rest is owed.
+    /// The rest of the balance is owed.
     #[error("only {available} can be taken out")]
     InsufficientFree {
         /// The largest amount that could be taken out now.
         available: Amount,
     },
-    /// A withdrawal is under way or unknown.
+    /// A withdrawal is in progress, or its outcome is unknown.
     #[error("a withdrawal is not finished")]
     InProgress {
         /// Its `created_at_time`.
         created_at: TimestampNs,
     },
-    /// So many are known already.
-    #[error("{limit} withdrawals were asked for in a day, which is the limit")]
+    #[error("{limit} withdrawals were requested in a day, which is the limit")]
     TooMany {
-        /// The limit that was reached.
         limit: u32,
-        /// From then on there is room for one more.
+        /// The time from which there is room for one more.
         from: TimestampNs,
     },
     /// The ledger provably did nothing.
     #[error("nothing was moved: {problem}")]
-    NotMoved {
-        /// Why.
-        problem: String,
-    },
-    /// Nobody knows whether the money moved.
-    #[error("nobody knows whether the money moved")]
+    NotMoved { problem: String },
+    /// The outcome is unknown.
+    #[error("it is not known whether the money moved")]
     Unknown {
-        /// With this, the same withdrawal can be asked for again.
+        /// With this, the same withdrawal can be repeated.
         created_at: TimestampNs,
     },
 }
 
-/// What is to be done.
+/// The next step for a request.
 enum Plan {
-    /// Nothing: it was made.
+    /// The transfer was made.
     Made(BlockIndex),
-    /// The ledger is asked for this; if it is `fresh`, nothing like it can have been made before.
+    /// Call the ledger with these terms. `fresh`: the same transfer cannot have been made before.
     Ask {
         withdrawal: Box<Withdrawal>,
         terms: TransferTerms,
@@ -97,15 +85,14 @@ enum Plan {
     },
 }
 
-/// What is known of a request.
+/// The known state of a request.
 enum Known {
-    /// What is to be done.
     Plan(Plan),
-    /// Nobody has asked the ledger for it, or nothing came of that: what is free has to cover it.
+    /// The ledger was never called for it, or nothing came of it: the free balance has to cover it.
     New(Box<Withdrawal>),
 }
 
-/// Takes money out that is nobody's. The block of the transfer.
+/// Takes out money that is not owed. Returns the block of the transfer.
 pub async fn withdraw<R: Runtime>(
     runtime: &R,
     request: WithdrawRequest,
@@ -122,7 +109,7 @@ pub async fn withdraw<R: Runtime>(
         } => (withdrawal, terms, fresh),
     };
     if !payout::can_send(runtime, &ledger) {
-        // Nothing is put down. What is in doubt stays so.
+        // Nothing is recorded. A withdrawal in doubt stays so.
         let created_at = withdrawal.created_at;
         return Err(match fresh {
             true => cannot_be_sent(),
@@ -166,15 +153,15 @@ pub async fn withdraw<R: Runtime>(
     result
 }
 
-/// Where it stands how a withdrawal stands.
+/// The row of a withdrawal.
 struct WithdrawalRow<'a> {
     ledger: Principal,
-    /// The withdrawal as it was when the ledger was asked.
+    /// The withdrawal at the time of the call.
     asked: &'a Withdrawal,
 }
 
 impl PayoutRecord for WithdrawalRow<'_> {
-    /// `None` if it was forgotten: the answer took more than a day.
+    /// `None` if the row was removed: the answer took more than a day.
     fn load(&self) -> Option<Outgoing> {
         let known = withdrawals::get(&self.ledger, self.asked.created_at)?;
         Some(known.outgoing)
@@ -184,7 +171,7 @@ impl PayoutRecord for WithdrawalRow<'_> {
         let known = withdrawals::get(&self.ledger, self.asked.created_at);
         let mut row = known.unwrap_or(*self.asked);
         row.outgoing = *outgoing;
-        // Who knows the block learns nothing more.
+        // A known block is never replaced.
         row.block = row.block.or(made);
         withdrawals::put(&self.ledger, &row);
     }
@@ -198,20 +185,20 @@ fn cannot_be_sent() -> WithdrawError {
     }
 }
 
-/// What is to be done of this request. To be put down in this message.
+/// The next step for this request, to be recorded in the same message.
 async fn plan<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Plan, WithdrawError> {
     let from = match known(runtime, request)? {
         Known::New(withdrawal) => withdrawal.from,
         Known::Plan(plan) => return Ok(plan),
     };
     let answer = payout::balance_and_owed(runtime, &request.ledger, &from).await;
-    // Another one may have begun meanwhile, or this one.
+    // Another withdrawal may have begun meanwhile, or this one.
     let withdrawal = match known(runtime, request)? {
         Known::New(withdrawal) => withdrawal,
         Known::Plan(plan) => return Ok(plan),
     };
     let (balance, owed) = answer.ok_or_else(|| WithdrawError::NotMoved {
-        problem: "the ledger did not say what there is".into(),
+        problem: "the ledger did not return the balance".into(),
     })?;
     let fee = payout::fee(&request.ledger);
     let free = balance.0.saturating_sub(owed.total(fee).0);
@@ -227,7 +214,7 @@ async fn plan<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Plan
     })
 }
 
-/// What is known of this request without the ledger.
+/// The state of this request without calling the ledger.
 fn known<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Known, WithdrawError> {
     let (ledger, now) = (&request.ledger, runtime.now());
     if storage::ledgers::get(ledger).is_none() {
@@ -239,7 +226,7 @@ fn known<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Known, Wi
     });
     let to = canonical(request.to);
     if request.amount.0 == 0 {
-        return Err(InvalidArgument::new("amount", "is nothing").into());
+        return Err(InvalidArgument::new("amount", "is zero").into());
     }
     if to == from {
         return Err(InvalidArgument::new("to", "is the account that it comes from").into());
@@ -287,7 +274,7 @@ fn known<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Known, Wi
     Ok(Known::New(Box::new(new)))
 }
 
-/// Whether ledgers take a transfer of this time, and will know it again.
+/// Whether ledgers accept a transfer with this time, and recognise its duplicate later.
 fn check_time(created_at: TimestampNs, now: TimestampNs) -> Result<(), InvalidArgument> {
     const FIELD: &str = "created_at_time";
     if created_at > now {

@@ -38,7 +38,7 @@ fn a_route_is_put_changed_and_removed() {
     remove(&runtime, &route.key).unwrap();
     assert_eq!(remove(&runtime, &route.key), Err(RouteError::UnknownRoute));
 
-    // The revision of a route that is created again is new, so old authorizations stay dead.
+    // The revision of a route that is created again is new, so old authorizations stay invalid.
     let again = put(&runtime, wanted("/a")).unwrap();
     assert!(again.price_revision > changed.price_revision);
 }
@@ -72,11 +72,11 @@ fn what_cannot_be_put_is_named() {
     );
     assert!(
         put(&runtime, wanted("/a/{x}")).is_ok(),
-        "changing one is always possible"
+        "a route can be changed at the limit"
     );
 }
 
-/// A payment that nobody can make is held like any other while nobody knows.
+/// A payment that nobody can make is held like any other while its outcome is unknown.
 #[test]
 fn a_price_beyond_the_ceiling_is_refused_with_the_limit() {
     let runtime = set_up();
@@ -87,7 +87,7 @@ fn a_price_beyond_the_ceiling_is_refused_with_the_limit() {
     for amount in [ceiling + 1, 10u128.pow(36)] {
         dear.prices[0].amount = Amount(amount);
         let Err(RouteError::InvalidArgument(error)) = put(&runtime, dear.clone()) else {
-            panic!("expected to be refused");
+            panic!("expected a refusal");
         };
         assert_eq!(error.field, "prices[0].amount");
         let problem = "is greater than 1000000000000000000 atomic units";

@@ -88,7 +88,7 @@ fn an_upload_goes_on_only_as_announced() {
 }
 
 #[test]
-fn an_upload_belongs_to_who_began_it() {
+fn an_upload_belongs_to_the_caller_that_began_it() {
     let (runtime, key) = set_up();
     let id = begin(&runtime, key.clone(), 4, hash(b"good")).unwrap();
     runtime.caller.set(config().operators[0]);

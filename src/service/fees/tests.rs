@@ -42,7 +42,7 @@ impl Shop {
         }
     }
 
-    /// The fee that is offered, in every price.
+    /// The fee of the current offers, which is the same in every price.
     fn offered(&self) -> String {
         let route = storage::routes::all().remove(0);
         let offers = catalogue::offers(&route, self.runtime.canister_id());
@@ -58,7 +58,7 @@ impl Shop {
     }
 }
 
-/// A shop whose ledger was not asked yet.
+/// A shop whose ledger was not queried yet.
 fn new_shop() -> Shop {
     storage::fees::forget(&ledger(0).id);
     shop()
@@ -79,11 +79,11 @@ fn a_fee_that_rose_is_learnt_where_the_ledger_looks_at_the_allowance_first() {
         shop.runtime.will_name_fee(Nat::from(25u8));
         shop.refuses(&shop.request(n, n), refusal);
         assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("25", 1));
-        // Whoever pays for the new offer has the new fee.
+        // A payment for the new offer has the new fee.
         shop.will(Ok(Nat::from(7 * n)));
         let paid = run(pay::settle(&shop.runtime, shop.request(n, 100)));
         assert!(matches!(paid, PayOutcome::Paid { receipt, .. } if receipt.fee == Amount(25)));
-        assert_eq!(shop.fee_asked(), 1, "payments that go well ask nothing");
+        assert_eq!(shop.fee_asked(), 1, "payments that succeed cause no query");
         assert_eq!(audited().len(), usize::from(n));
     }
 }
@@ -96,13 +96,13 @@ fn a_fee_that_fell_or_is_gone_is_learnt() {
         shop.refuses(&shop.request(n, n), no_allowance());
         assert_eq!(shop.offered(), fee.to_string());
     }
-    // A ledger that looks at the fee first says zero, which is what it wants of burns, too.
+    // A ledger that checks the fee first answers zero, which it also does for burns.
     let shop = new_shop();
     shop.runtime.will_name_fee(Nat::from(0u8));
     let code = shop.refuses(&shop.request(3, 3), bad_fee(0));
     assert_eq!(code, Code::OfferMismatch);
     assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("0", 1));
-    // From nothing to something again.
+    // From zero to another fee again.
     shop.after_the_pause();
     shop.runtime.will_name_fee(Nat::from(12u8));
     shop.refuses(&shop.request(4, 4), no_allowance());
@@ -128,7 +128,7 @@ fn a_fee_that_changes_twice_is_learnt_twice() {
         shop.after_the_pause();
     }
     assert_eq!(shop.fee_asked(), 4);
-    // Both ways of learning it, in turn.
+    // The new fee is learnt in both ways, in turn.
     shop.refuses(&shop.request(5, 5), bad_fee(11));
     assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("11", 4));
     shop.runtime.will_name_fee(Nat::from(12u8));
@@ -148,7 +148,7 @@ fn a_flood_of_payments_without_funds_asks_once_in_the_pause() {
         } else {
             no_funds()
         };
-        // Every payment by another key: keys cost nothing.
+        // Every payment is from another key: keys cost nothing.
         shop.refuses(&shop.request(flood, flood), refusal);
         if shop.fee_asked() > before {
             asked_at.push(shop.runtime.now());
@@ -160,10 +160,10 @@ fn a_flood_of_payments_without_funds_asks_once_in_the_pause() {
     assert!(flood >= 90);
     assert_eq!(asked_at.len(), 3, "{asked_at:?}");
     assert!(asked_at.windows(2).all(|w| w[0].plus(PAUSE) <= w[1]));
-    assert!(audited().is_empty(), "nothing changed, nothing is noted");
+    assert!(audited().is_empty(), "nothing changed, nothing is recorded");
 }
 
-/// What was refused in the pause is not forgotten: the first refusal after it asks.
+/// A refusal within the pause is not forgotten: the first refusal after the pause causes a query.
 #[test]
 fn a_fee_that_changes_in_the_pause_is_learnt_after_it() {
     let shop = new_shop();
@@ -176,7 +176,7 @@ fn a_fee_that_changes_in_the_pause_is_learnt_after_it() {
     assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("25", 2));
 }
 
-/// A stranger without money left the fee in doubt: whoever pays is not kept waiting for it.
+/// A stranger without money left the fee in doubt. A paying request does not wait for the query.
 #[test]
 fn attack_41_what_was_paid_for_does_not_wait_until_the_ledger_names_its_fee() {
     let shop = new_shop();
@@ -189,7 +189,7 @@ fn attack_41_what_was_paid_for_does_not_wait_until_the_ledger_names_its_fee() {
     shop.will(Ok(Nat::from(7u8)));
     assert_eq!(shop.fetch(&request), b"goods");
     assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("10", 1));
-    // The doubt is left to the next refusal.
+    // The next refusal causes the query.
     shop.refuses(&shop.request(4, 4), no_allowance());
     assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("25", 2));
 }
@@ -236,13 +236,13 @@ fn a_ledger_that_names_one_fee_and_takes_another_does_not_move_the_offers_for_lo
     assert_eq!(shop.offered(), "40");
     shop.refuses(&shop.request(2, 2), bad_fee(10));
     assert_eq!(shop.offered(), "10");
-    // It goes on lying; it is not believed for an hour.
+    // The ledger keeps naming the wrong fee, which is rejected for an hour.
     for n in 3..10 {
         shop.after_the_pause();
         shop.refuses(&shop.request(n, n), no_allowance());
         assert_eq!(shop.offered(), "10", "{n}");
     }
-    // An absurd fee is noted once, and the ledger is not switched off by it.
+    // An implausible fee is recorded once, and the ledger stays enabled.
     shop.runtime.will_name_fee(Nat::from(1_000_000u32));
     for n in 10..13 {
         shop.after_the_pause();
@@ -280,7 +280,7 @@ fn anybody_may_have_the_fee_asked_for_as_often_as_a_refusal_and_no_more() {
     assert_eq!(unknown, Err(LedgerError::UnknownLedger));
 }
 
-/// The first payment was made, and the ledger answers the repetition by what is left of the allowance.
+/// The first payment was made, and the ledger answers the repetition by the rest of the allowance.
 #[test]
 fn a_refused_repetition_asks_for_the_fee_and_proves_nothing() {
     let shop = new_shop();
@@ -297,7 +297,7 @@ fn a_refused_repetition_asks_for_the_fee_and_proves_nothing() {
     let outcome = run(pay::settle(&shop.runtime, request.clone()));
     assert!(matches!(outcome, PayOutcome::Pending { .. }));
     assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("25", 1));
-    // The repetition keeps the fee that was signed for.
+    // The repetition keeps the fee that was signed.
     shop.will(Ok(Nat::from(5u8)));
     run(pay::settle(&shop.runtime, request));
     let asked: Vec<_> = (0..3).map(|n| shop.asked(n).fee).collect();

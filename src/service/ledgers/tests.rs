@@ -141,7 +141,7 @@ fn a_refresh_does_not_forget_blocks_that_the_ledger_still_has() {
     }
 }
 
-/// A lie about one block does not set the others free.
+/// A false answer about one block does not free the others.
 #[test]
 fn attack_40_a_refresh_after_an_absurd_block_keeps_the_claims_of_real_ones() {
     use crate::storage::{claims, payments};

@@ -1,4 +1,4 @@
-//! What was bought, and its delivery.
+//! Delivery of what was bought.
 
 use crate::{
     domain::{
@@ -11,26 +11,26 @@ use crate::{
     types::{ClaimKey, TimestampNs},
 };
 
-/// What the payment bought, if it is still kept.
+/// The stored response that the payment bought, if it is still kept.
 pub fn bought(payment: &Payment) -> Option<Response> {
     storage::responses::get(payment.fulfilment.response())
 }
 
-/// What the payment bought, if it is still there.
+/// The resource that the payment bought, if it is still stored.
 pub fn resource(payment: &Payment) -> Option<Resource> {
     let Response { content, mime_type } = bought(payment)?;
     let body = storage::content::read(&content)?;
     Some(Resource { mime_type, body })
 }
 
-/// Notes that what the payment bought was delivered now.
+/// Records that the payment's stored response is delivered now.
 pub fn note_delivery(payment: &Payment, now: TimestampNs) {
     storage::responses::note_delivery(payment.fulfilment.response(), now);
 }
 
-/// Delivers what was bought, for the first time or again. What is owed and cannot be delivered is to be paid
-/// back: for money that went to a stranger's account the payer waits for a controller ([`refund::due`]). Returns the
-/// payment as it is then.
+/// Delivers what was bought, for the first time or again. If it is owed and cannot be delivered, the payment is to be
+/// refunded. If the money went to somebody else's account, the refund waits for a controller ([`refund::due`]). Returns
+/// the payment in its new state.
 pub fn deliver<R: Runtime>(
     runtime: &R,
     key: &ClaimKey,

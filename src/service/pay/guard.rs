@@ -1,4 +1,4 @@
-//! What is left of a payment when its handler does not come to an end.
+//! Protection against handlers that end early.
 
 use crate::{
     domain::payment::{Doubt, Event},
@@ -10,9 +10,9 @@ use crate::{
 
 /// Marks the payment unknown when dropped, unless defused.
 ///
-/// When a callback traps, the system undoes it and then drops the handler's future in a cleanup message
-/// of its own, whose changes stay. So a trap after the ledger moved money leaves the payment unknown, and
-/// the next request for it asks the ledger again. `drop` must not panic: it would undo itself.
+/// When a callback traps, the system undoes it. It then drops the handler's future in a cleanup message of its own,
+/// whose changes stay. A trap after the ledger moved money therefore leaves the payment unknown, and the next request
+/// for it calls the ledger again. `drop` must not panic, because that would undo its own changes.
 #[must_use = "a guard that is dropped at once marks the payment unknown"]
 pub struct Guard<'a, R: Runtime> {
     runtime: &'a R,
@@ -20,7 +20,7 @@ pub struct Guard<'a, R: Runtime> {
 }
 
 impl<'a, R: Runtime> Guard<'a, R> {
-    /// Watches over the payment with this nonce, which is being settled.
+    /// Guards the payment with this claim key, which is being settled.
     pub fn new(runtime: &'a R, key: ClaimKey) -> Self {
         Guard {
             runtime,
@@ -28,7 +28,7 @@ impl<'a, R: Runtime> Guard<'a, R> {
         }
     }
 
-    /// The outcome is booked.
+    /// The outcome is recorded.
     pub fn defuse(mut self) {
         self.key = None;
     }
@@ -38,7 +38,7 @@ impl<R: Runtime> Drop for Guard<'_, R> {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
             let change = Change::Event(Event::InDoubt(Doubt::Trapped));
-            // Nothing can be done about a failure here, and the journal entry is still there.
+            // A failure cannot be handled here, and the open payment stays.
             let _ = storage::payments::record(&key, change, self.runtime.now());
             schedule::arm(self.runtime);
         }

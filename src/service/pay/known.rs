@@ -1,4 +1,4 @@
-//! A payment whose nonce is known already.
+//! Repetitions: payments whose claim key is in use.
 
 use crate::{
     domain::{
@@ -10,27 +10,27 @@ use crate::{
     types::{AuthorizationDigest, ClaimKey, Seconds, TimestampNs},
 };
 
-/// So many tries follow each other without a pause.
+/// The tries that may follow each other without a pause.
 pub const EAGER_TRIES: u16 = 3;
 
-/// How long the ledger is left alone between later tries of one payment.
+/// The pause between later tries of one payment.
 pub const RETRY_PAUSE: Seconds = Seconds(5);
 
-/// What to do with the repetition.
+/// The treatment of a repetition.
 #[derive(Debug, PartialEq)]
 pub enum Decision {
-    /// Decision so.
+    /// The outcome is decided.
     Final(Box<PayOutcome>),
     /// Deliver what was bought, for the first time or again.
     Deliver,
-    /// Ask the ledger the same thing again.
+    /// Call the ledger again with the same transfer.
     CallAgain,
-    /// It is no repetition: another authorization uses the nonce. Verification will say so.
+    /// Another authorization uses the nonce. Verification refuses the request.
     OtherAuthorization,
 }
 
-/// The payment that uses this key, unless it cannot be read. One that has been settling for so long that its answer can come no
-/// more is unknown from now on.
+/// The payment that uses this key, with an error if its row cannot be read. A payment whose reply can no longer arrive
+/// becomes unknown.
 pub fn payment(key: &ClaimKey, now: TimestampNs) -> Result<Option<Payment>, Unreadable> {
     let Some(payment) = storage::payments::find(key)? else {
         return Ok(None);
@@ -42,21 +42,20 @@ pub fn payment(key: &ClaimKey, now: TimestampNs) -> Result<Option<Payment>, Unre
     Ok(Some(payment))
 }
 
-/// Whether the ledger may be asked again for the transfer of an unknown payment: it would know a
-/// duplicate, and the window that the payer signed is not over, even if an earlier try may have been made
-/// in it.
+/// Whether the transfer of an unknown payment may be sent to the ledger again. The ledger must still recognise a
+/// duplicate, and the window that the payer signed must not be over.
 pub fn may_retry(payment: &Payment, valid_before: u64, now: TimestampNs) -> bool {
     now <= payment.created_at.plus(DEDUP_WINDOW) && now.seconds() < valid_before
 }
 
-/// Decides what a request gets whose nonce `payment` uses.
+/// Decides how to treat a request whose claim key `payment` uses.
 pub fn decide(
     payment: &Payment,
     request: &PaymentRequest,
     digest: AuthorizationDigest,
     now: TimestampNs,
 ) -> Decision {
-    // Ids are public; only who has the signature too is answered as the payer.
+    // Ids are public. Only a request with the signature is answered as the payer's.
     if payment.authorization_digest != digest {
         return Decision::OtherAuthorization;
     }
@@ -73,7 +72,7 @@ pub fn decide(
         match &payment.state {
             State::Settled { .. } => return Decision::Deliver,
             State::Delivered { at, .. } if now <= at.plus(retention()) => return Decision::Deliver,
-            // The money was not given back, and nobody has agreed to it.
+            // The money was not returned, and no controller has agreed to return it.
             state if state.waits_for_controller() && super::fulfil::resource(payment).is_some() => {
                 return Decision::Deliver;
             }
@@ -86,8 +85,8 @@ pub fn decide(
             {
                 return Decision::CallAgain;
             }
-            // One authorization, one outcome: a payer who signed anew after a failure is not charged for
-            // both because somebody repeats the first.
+            // One authorization has one outcome. A payer who signed a new authorization after a failure is not charged
+            // twice because somebody repeats the first one.
             State::Failed { failure, .. } => PayOutcome::Failed {
                 code: failure.kind.code(),
                 message: failure.message.clone(),

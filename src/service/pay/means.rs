@@ -1,4 +1,4 @@
-//! What the canister can pay for: whether a ledger can be asked, and for how many payments.
+//! The calls and payments that the canister can afford.
 
 use crate::{
     domain::{
@@ -12,14 +12,14 @@ use crate::{
 };
 use candid::Principal;
 
-/// Whether a ledger can be asked for a transfer now. If not, nothing may be journalled for it: a first try
-/// would fail for want of our cycles, and a repetition would leave its trace for nothing.
+/// Whether a ledger can be called for a transfer now. If not, nothing may be recorded as open: a first try would fail
+/// for want of the canister's cycles, and a repetition would be recorded without having been made.
 pub fn can_call_ledger<R: Runtime>(runtime: &R, ledger: &Principal) -> bool {
     runtime.can_call(ledger, METHOD, MAX_ARGUMENT_BYTES)
 }
 
-/// Whether one more payment of this payer in this ledger can be taken. Its call is made in the same message,
-/// so what can be paid for now will be.
+/// Whether one more payment of this payer in this ledger can be accepted. Its call is made in the same message, so
+/// cycles that are available now suffice.
 pub fn capacity<R: Runtime>(
     runtime: &R,
     limits: &Limits,
@@ -40,7 +40,7 @@ pub fn capacity<R: Runtime>(
     capacity
 }
 
-/// The cycles that can be spent above the floor.
+/// The cycles above the floor.
 pub fn spare<R: Runtime>(runtime: &R, limits: &Limits) -> Cycles {
     let liquid = runtime.liquid_cycles().0;
     Cycles(liquid.saturating_sub(limits.cycles_floor.0))

@@ -1,15 +1,15 @@
-//! From a decoded payment to money moved, booked and paid out in what was bought: [`settle`].
+//! The settlement of a decoded payment: [`settle`].
 //!
 //! | step | file |
 //! |---|---|
-//! | 1. Is the claim key known? Then this is a repetition, and is answered from the record. | `known` |
-//! | 2. Verify. No table changes and nobody is called for a payment that fails here. The heap keeps what expensive signatures took, and digests of those that hold and of those that do not (`domain::expensive`). | `verify` |
-//! | 3. Journal: this reserves the claim key and fixes `created_at_time`. | `verify` |
-//! | 4. Ask the ledger, once: `icrc2_transfer_from` with the payment id as memo. | `transfer` |
-//! | 5. Judge the answer (`domain::settlement`) and book it. | `transfer` |
-//! | 6. Deliver what was bought, or say why not. | `fulfil`, `answer` |
+//! | 1. If the claim key is known, the request is a repetition, and is answered from the record. | `known` |
+//! | 2. Verify. A payment that fails here changes no table and causes no call. The heap keeps the costs of expensive signatures, and digests of valid and of invalid ones (`domain::expensive`). | `verify` |
+//! | 3. Record the payment as open: this reserves the claim key and fixes `created_at_time`. | `verify` |
+//! | 4. Call the ledger, once: `icrc2_transfer_from` with the payment id as memo. | `transfer` |
+//! | 5. Judge the answer (`domain::settlement`) and record the result. | `transfer` |
+//! | 6. Deliver what was bought, or return the reason why not. | `fulfil`, `outcome` |
 //!
-//! Between 4 and 5 anything can happen; `guard` leaves the payment unknown, never lost.
+//! If the handler ends between 4 and 5, `guard` leaves the payment unknown, never lost.
 
 mod fulfil;
 mod guard;
@@ -28,14 +28,14 @@ use crate::{
 use fulfil::deliver;
 pub use known::may_retry;
 use means::can_call_ledger;
-use outcome::{answer_as_it_stands, outcome};
+use outcome::{answer_from_record, outcome};
 pub use transfer::call_again;
 use transfer::{retry, transfer};
 use verify::{open, unavailable};
 
-/// Takes a payment: verifies, settles and books it.
+/// Processes a payment: verifies, settles and records it.
 pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutcome {
-    // A timer is lost when the canister is frozen at its time: who comes next sees to what is due.
+    // The timer is lost if the canister is frozen when it fires, so each payment sets it again for overdue work.
     schedule::catch_up(runtime);
     let key = request.claim_key();
     let digest = request.authorization_digest();
@@ -54,7 +54,7 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
             known::Decision::OtherAuthorization => open(runtime, &key, &request, digest, true),
         },
         Ok(None) => open(runtime, &key, &request, digest, false),
-        // Whatever became of it: nobody pays with this key again.
+        // The key of an unreadable payment stays used, whatever its outcome was.
         Err(Unreadable) => open(runtime, &key, &request, digest, true),
     };
     match begun {
@@ -63,7 +63,7 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
             if resource.is_some() {
                 return outcome(payment, resource);
             }
-            answer_as_it_stands(runtime, &key, payment, &request, digest)
+            answer_from_record(runtime, &key, payment, &request, digest)
         }
         Err(refusal) => PayOutcome::Refused(refusal),
     }

@@ -1,4 +1,4 @@
-//! What the request gets that brought a payment.
+//! The answer to a request with a payment.
 
 use super::{fulfil::deliver, known};
 use crate::{
@@ -11,7 +11,8 @@ use crate::{
     types::{AuthorizationDigest, ClaimKey},
 };
 
-/// What a request gets that asked the ledger or delivers. While what was bought is owed, it is to come again.
+/// The answer after the ledger was called or a delivery was tried. While the resource is owed, the client is told to
+/// repeat the request.
 pub fn outcome(payment: Payment, resource: Option<Resource>) -> PayOutcome {
     let (payment_id, payer) = (payment.id, payment.from);
     match (payment.receipt(), resource, payment.state) {
@@ -22,7 +23,7 @@ pub fn outcome(payment: Payment, resource: Option<Resource>) -> PayOutcome {
             payment_id,
             payer,
         },
-        // What waits for a controller and cannot be delivered does not come by itself.
+        // A payment that waits for a controller and cannot be delivered changes only when the controller acts.
         (_, _, state) if state.is_owed() && !state.waits_for_controller() => {
             PayOutcome::Pending { payment_id, payer }
         }
@@ -34,9 +35,9 @@ pub fn outcome(payment: Payment, resource: Option<Resource>) -> PayOutcome {
     }
 }
 
-/// Answers a request whose own try did not deliver. Another message may have learnt meanwhile that the money moved:
-/// what is owed is delivered now, as to a repetition.
-pub fn answer_as_it_stands<R: Runtime>(
+/// Answers a request whose own try did not deliver. Another message may have found out meanwhile that the money moved.
+/// What is owed is then delivered now, as to a repetition.
+pub fn answer_from_record<R: Runtime>(
     runtime: &R,
     key: &ClaimKey,
     asked: Payment,

@@ -88,7 +88,7 @@ fn payer(n: u8) -> PrivateKey {
 }
 
 impl Shop {
-    /// Gives the route this content.
+    /// Sets the route's content.
     pub(crate) fn stock(&self, body: &[u8]) {
         let bytes = body.len() as u64;
         let sha256 = Sha256::digest(body).into();
@@ -99,11 +99,11 @@ impl Shop {
         content::commit(&self.runtime, id).unwrap();
     }
 
-    /// Settles, and returns what is delivered.
+    /// Settles, and returns the delivered bytes.
     pub(crate) fn fetch(&self, request: &PaymentRequest) -> Vec<u8> {
         match self.settle(request) {
             PayOutcome::Paid { resource, .. } => resource.body,
-            other => panic!("expected goods, got {other:?}"),
+            other => panic!("expected the resource, got {other:?}"),
         }
     }
 
@@ -111,7 +111,7 @@ impl Shop {
         payments::payment(&id(request)).unwrap().state
     }
 
-    /// The payment of the n-th payer with this nonce, for the offer as it is now.
+    /// The payment of the n-th payer with this nonce, for the current offer.
     fn payment(&self, n: u8, nonce: u8) -> DecodedPayment {
         let route = storage::routes::get(&self.route).unwrap();
         let accepted = catalogue::offers(&route, self.runtime.canister_id()).remove(0);

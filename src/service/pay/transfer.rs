@@ -1,4 +1,4 @@
-//! Asking the ledger for a payment's transfer, and booking what its answer proves.
+//! Calling the ledger for a payment's transfer, and recording what its answer proves.
 
 use super::{fulfil, guard::Guard, known, means::can_call_ledger};
 use crate::{
@@ -17,15 +17,14 @@ use crate::{
     types::{BlockIndex, ClaimKey},
 };
 
-/// A payment for which the ledger is about to be asked.
+/// A payment for which the ledger is about to be called.
 pub struct LedgerCall {
-    /// The payment.
     pub payment: Payment,
-    /// The highest block that is known: the transfer's is above it, if this try makes it.
+    /// The highest known block. If this try makes the transfer, its block is above that.
     pub known_block: Option<BlockIndex>,
 }
 
-/// Journals that the ledger is about to be asked again.
+/// Records that the ledger is about to be called again.
 pub fn retry<R: Runtime>(runtime: &R, key: &ClaimKey) -> Result<LedgerCall, RecordError> {
     let change = Change::Event(Event::Retried);
     let payment = storage::payments::record(key, change, runtime.now())?;
@@ -35,12 +34,11 @@ pub fn retry<R: Runtime>(runtime: &R, key: &ClaimKey) -> Result<LedgerCall, Reco
     })
 }
 
-/// Asks the ledger once more for a payment that is unknown, for nobody who waits: if the money moved, the
-/// payment is settled, and what was bought waits for its payer.
+/// Calls the ledger again for an unknown payment while no request waits. If the money moved, the payment is settled,
+/// and the payer can fetch what was bought.
 ///
-/// The caller makes sure that the ledger may be asked at all ([`known::may_retry`]). A call that cannot be made now is
-/// put off. Returns the payment as it is
-/// then.
+/// The caller has checked that the ledger may be called ([`known::may_retry`]). A call that cannot be made now is
+/// postponed. Returns the payment in its new state.
 pub async fn call_again<R: Runtime>(runtime: &R, key: ClaimKey) -> Result<Payment, RecordError> {
     if let Some(payment) = storage::payments::by_key(&key)
         && !can_call_ledger(runtime, &payment.ledger)
@@ -52,8 +50,8 @@ pub async fn call_again<R: Runtime>(runtime: &R, key: ClaimKey) -> Result<Paymen
     Ok(transfer(runtime, key, call, false).await.0)
 }
 
-/// Asks the ledger and books the answer. `waits`: whether a request waits to be answered with what was bought.
-/// Returns the payment as it is then, and what was bought if it is delivered.
+/// Calls the ledger and records the answer. `waits`: whether a request waits for the resource. Returns the payment in
+/// its new state, and the resource if it is delivered.
 pub async fn transfer<R: Runtime>(
     runtime: &R,
     key: ClaimKey,
@@ -68,7 +66,7 @@ pub async fn transfer<R: Runtime>(
     let ledger = payment.ledger;
     let guard = Guard::new(runtime, key);
     let outcome = runtime.call(ledger, settlement::METHOD, argument).await;
-    // From here on a trap would undo what follows; the guard then says so in the journal.
+    // A trap from here to `defuse` undoes the changes, and the guard marks the payment unknown.
     let recorded = record_answer(runtime, &key, payment, &outcome, known_block, waits);
     guard.defuse();
     if recorded.0.state.moved().is_some() {
@@ -77,14 +75,14 @@ pub async fn transfer<R: Runtime>(
     if !recorded.0.state.is_final() {
         schedule::arm(runtime);
     }
-    // All is booked; what comes now decides about later offers. What was paid for does not wait for it.
+    // The outcome is recorded. The fee query concerns later offers only, so a delivery does not wait for it.
     if recorded.0.state.moved().is_none() {
         fees::renew(runtime, &ledger).await;
     }
     recorded
 }
 
-/// Books the end of a call, and gives what was bought if this message delivers it.
+/// Records the end of a call. Returns the resource if this message delivers it.
 fn record_answer<R: Runtime>(
     runtime: &R,
     key: &ClaimKey,
@@ -112,8 +110,8 @@ fn record_answer<R: Runtime>(
             }
             (payment, resource)
         }
-        // The block is another transfer's, the settled payments are at their limit, or another message has decided:
-        // what is known is that nothing is certain.
+        // The block shows another transfer, the settled payments are at their limit, or another message changed the
+        // payment. Record the outcome as unknown.
         Err(error) => {
             if let Some(block) = named {
                 storage::claims::acknowledge(&payment.ledger, block);

@@ -1,4 +1,4 @@
-//! A payment that is new: verified against what is stored, and journalled.
+//! New payments: verified against the stored state, and recorded as open.
 
 use super::{means, transfer::LedgerCall};
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 use candid::Principal;
 use x402_icp::Code;
 
-/// Verifies the payment and journals that the ledger is about to be asked for it.
+/// Verifies the payment, and records it as open before the ledger is called.
 pub fn open<R: Runtime>(
     runtime: &R,
     key: &ClaimKey,
@@ -41,12 +41,12 @@ pub fn open<R: Runtime>(
     })
 }
 
-/// Why a payment is refused that cannot be journalled.
+/// The refusal of a payment that cannot be recorded.
 pub fn unavailable(error: RecordError) -> Refusal {
     Refusal::new(Code::LedgerUnavailable, error.to_string())
 }
 
-/// Steps 2 to 8 of the verification, against what is stored.
+/// Steps 2 to 8 of the verification, against the stored state.
 pub(super) fn verified<R: Runtime>(
     runtime: &R,
     request: &PaymentRequest,
@@ -54,8 +54,12 @@ pub(super) fn verified<R: Runtime>(
     nonce_used: bool,
 ) -> Result<NewPayment, Refusal> {
     let config = storage::config::read();
-    let route = storage::routes::get(&request.route)
-        .ok_or_else(|| Refusal::new(Code::OfferMismatch, "nothing is for sale under this path"))?;
+    let route = storage::routes::get(&request.route).ok_or_else(|| {
+        Refusal::new(
+            Code::OfferMismatch,
+            "there is nothing to buy under this path",
+        )
+    })?;
     let offers = catalogue::all_offers(&route, &config, runtime.canister_id());
     let capacity = |payer: &Principal, ledger: &Principal| {
         means::capacity(runtime, &config.limits, payer, ledger)
@@ -97,10 +101,13 @@ pub(super) fn verified<R: Runtime>(
             call::verify(terms, &request.purchase, &sale, capacity)?
         }
     };
-    // Verification refuses a route without content; so does this.
-    let content = route
-        .content
-        .ok_or_else(|| Refusal::new(Code::OfferMismatch, "nothing is for sale under this path"))?;
+    // As in the verification, a route without content is refused.
+    let content = route.content.ok_or_else(|| {
+        Refusal::new(
+            Code::OfferMismatch,
+            "there is nothing to buy under this path",
+        )
+    })?;
     let response = storage::responses::number(&content, &route.mime_type);
     Ok(NewPayment {
         known_block: storage::claims::highest_block(&verified.offer.price.ledger),

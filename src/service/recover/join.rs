@@ -1,4 +1,4 @@
-//! Several futures at one time.
+//! Runs several futures concurrently.
 
 use std::{
     future::{Future, poll_fn},
@@ -6,8 +6,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Begins all of them, calls `begun`, and waits until all are done. Each goes on as soon as what it waits
-/// for is there, whatever the others wait for.
+/// Polls all futures once, calls `begun`, and waits until all are done. Each continues as soon as its own call returns,
+/// independently of the others.
 pub async fn all<F: Future<Output = ()>>(
     futures: impl IntoIterator<Item = F>,
     begun: impl FnOnce(),

@@ -1,23 +1,22 @@
 //! Finishing what was interrupted: the one periodic job.
 //!
-//! [`tick`] runs when something is due for a payment, and asks to be woken when the next thing is; while
-//! nothing is left to do there is no timer. What it does for an unknown payment:
-//! 1. While the authorization is valid, and the ledger remembers: the same transfer again, with the same
-//!    memo and time. The ledger answers `Ok` or `Duplicate`, and the payment is settled; or it refuses,
-//!    which proves nothing.
-//! 2. After that no transfer is asked for. The ledger's block log is read ([`block_log`]): if it holds the
-//!    transfer, the payment is settled.
-//! 3. If the complete log lacks it at a time when the ledger takes it no more, the payment has failed. A log that ends
-//!    before a block which the ledger named is not complete.
-//! 4. If every try was in vain (refused, or ended by an error of the ledger's own), or a repetition was refused because
-//!    the payer had no funds, nothing is held for it from that time on: where the ledger has a log, once three readings
-//!    of it told nothing, and while no block of it might be the transfer. What no log tells a controller may decide
-//!    ([`resolve`]).
+//! [`tick`] runs when something is due for a payment, and sets the timer for the next time. While nothing is due, there
+//! is no timer. An unknown payment is handled in this order:
+//! 1. While the authorization is valid, and the ledger recognises duplicates, the same transfer is sent again, with the
+//!    same memo and time. The ledger answers `Ok` or `Duplicate`, and the payment is settled. A refusal proves nothing.
+//! 2. After that no transfer is sent. The ledger's block log is read ([`block_log`]). If it holds the transfer, the
+//!    payment is settled.
+//! 3. If the complete log lacks the transfer at a time when the ledger can no longer make it, the payment has failed. A
+//!    log that ends before a block which the ledger named is not complete.
+//! 4. If no try can have moved money (every try was refused, or ended by an error of the ledger's own), or a repetition
+//!    was refused because the payer had no funds, nothing is held for the payment from the end of the window on. Where
+//!    the ledger has a log, three readings of it must have given no result before, and no block of it may be the
+//!    transfer. If no log decides, a controller may ([`resolve`]).
 //!
-//! A tick does a bounded number of things, for each payment at most one at a time (the state of the
-//! payment is the lock), and for all of them at one time: a ledger that does not answer holds up nobody
-//! else's. Between tries there are pauses that grow to an hour. What is under way is finished below the floor of
-//! cycles, too; a call that cannot be paid for at all is put off and leaves no trace.
+//! A tick does a bounded number of things, at most one at a time for each payment (the state of the payment is the
+//! lock), and all of them concurrently: a ledger that does not answer delays no other ledger. Between tries there are
+//! pauses that grow to an hour. Work in progress is finished below the floor of cycles, too. A call that cannot be paid
+//! for is postponed and leaves no record.
 
 mod join;
 pub mod resolve;
@@ -47,45 +46,44 @@ use crate::{
 use candid::Principal;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// So many open payments are looked at in one tick.
+/// The most open payments that one tick handles.
 const MAX_PER_TICK: usize = 64;
-/// So many transfers of one ledger are asked for again in one tick.
+/// The most transfers of one ledger that one tick sends again.
 const MAX_RETRIES_PER_LEDGER: usize = 16;
-/// So many searches share one reading of a log.
+/// The most searches that share one reading of a log.
 const MAX_SEARCHES: usize = 500;
-/// After so many readings that told nothing, and began when no ledger took the transfer any more, a payment lapses.
+/// A payment lapses after so many readings without a result that began after the ledger could no longer make the
+/// transfer.
 const READINGS: u16 = 3;
-/// What had to wait for its turn is looked at again after this.
+/// Work that exceeded a bound of the tick is due again after this.
 const TURN: Seconds = Seconds(5);
 /// Does what is due.
 pub async fn tick<R: Runtime>(runtime: &R) {
     let work = gather(runtime);
     let tasks = work.into_iter().map(|work| perform(runtime, work));
-    // Armed before the first await ends, so that nothing that happens after it can stop the clock.
+    // The timer is set before the first await ends, so that no later failure can stop it.
     join::all(tasks, || arm(runtime)).await;
     arm(runtime);
 }
 
-/// A payment cannot be looked at.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecheckError {
-    /// The caller may not do this.
     #[error(transparent)]
     Unauthorized(#[from] Unauthorized),
-    /// There is no payment with this id.
     #[error("there is no payment with this id")]
     UnknownPayment,
 }
 
-/// Does for this payment now what the next tick would do for it, and says how it stands then. No outcome is decided
-/// this way that the ledger does not prove; but a payment may lapse.
+/// Does now what the next tick would do for this payment, and returns the payment afterwards. No outcome is decided
+/// that the ledger does not prove, but the payment may lapse.
 pub async fn recheck<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Payment, RecheckError> {
     role(runtime, &runtime.caller()).may_operate()?;
     let known = || storage::payments::by_id(id).ok_or(RecheckError::UnknownPayment);
     known()?;
     if let Some(key) = storage::payments::open_key(id) {
         for _ in 0..2 {
-            // An answer that can come no more makes the payment unknown, and the second round asks.
+            // A payment whose reply can no longer arrive becomes unknown in the first round, and the ledger is called
+            // in the second.
             if let Some(work) = plan(runtime, &key) {
                 perform(runtime, work).await;
                 break;
@@ -98,20 +96,18 @@ pub async fn recheck<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Payment,
     known()
 }
 
-/// One thing to do.
+/// One item of work.
 enum Work {
-    /// Ask the ledger for the same transfer again.
+    /// Send the same transfer again.
     Retry(ClaimKey),
-    /// Read the log of this ledger.
     Read(Principal),
-    /// Take the next step of a refund.
     Refund(ClaimKey),
 }
 
 async fn perform<R: Runtime>(runtime: &R, work: Work) {
     match work {
         Work::Retry(key) => {
-            // If the payment's state does not allow it, somebody else is asking.
+            // If the payment's state does not allow it, another message is calling the ledger.
             let _ = pay::call_again(runtime, key).await;
         }
         Work::Read(ledger) => read(runtime, ledger).await,
@@ -119,7 +115,7 @@ async fn perform<R: Runtime>(runtime: &R, work: Work) {
     }
 }
 
-/// What is due, within the bounds of one tick; the rest is put off a little.
+/// The work that is due, within the bounds of one tick. The rest is postponed a little.
 fn gather<R: Runtime>(runtime: &R) -> Vec<Work> {
     let now = runtime.now();
     let mut work = Vec::new();
@@ -144,7 +140,7 @@ fn gather<R: Runtime>(runtime: &R) -> Vec<Work> {
                 work.push(Work::Retry(key));
             }
             Some(Work::Read(ledger)) => {
-                // The reading puts it off further, unless one is under way.
+                // The reading postpones it further, unless one is running.
                 storage::payments::postpone(&key, now.plus(TURN));
                 if logs.insert(ledger) {
                     work.push(Work::Read(ledger));
@@ -155,14 +151,14 @@ fn gather<R: Runtime>(runtime: &R) -> Vec<Work> {
     }
     retention::sweep(runtime);
     for key in storage::payments::due(Lane::Refund, now, MAX_PER_TICK) {
-        // The step puts it off further.
+        // The step postpones it further.
         storage::payments::postpone(&key, now.plus(TURN));
         work.push(Work::Refund(key));
     }
     work
 }
 
-/// What is to be done for this open payment now. Notes that an answer can come no more.
+/// The work for this open payment now. Records that a reply can no longer arrive.
 fn plan<R: Runtime>(runtime: &R, key: &ClaimKey) -> Option<Work> {
     let now = runtime.now();
     let (payment, opening) = storage::payments::opened(key)?;
@@ -176,7 +172,7 @@ fn plan<R: Runtime>(runtime: &R, key: &ClaimKey) -> Option<Work> {
         }
         State::Unknown { .. } => return Some(Work::Retry(*key)),
         State::Settling { .. } if overdue => Event::InDoubt(Doubt::NoAnswer),
-        State::Reserved if overdue => Event::NotMoved(failure("the ledger was not asked")),
+        State::Reserved if overdue => Event::NotMoved(failure("the ledger was not called")),
         _ => return None,
     };
     if storage::payments::record(key, Change::Event(event), now).is_err() {
@@ -185,10 +181,10 @@ fn plan<R: Runtime>(runtime: &R, key: &ClaimKey) -> Option<Work> {
     None
 }
 
-/// Holds nothing any more for a payment that was tried in vain, and that no ledger makes any more: anybody can have keys
-/// without money, and what they pay must not bind what is there. `looked_at`: when whatever could tell more of it began
-/// to be looked at. What would be too many waits until fewer have lapsed. Nothing lapses while a block of the log might
-/// be it: nobody makes such a block without money.
+/// Ends holding anything for a payment that no try can have moved money for, and that the ledger can no longer make.
+/// Anybody can have keys without money, and payments from these must not block resources. `looked_at`: the time at
+/// which the latest possible evidence began to be read. Payments beyond the limit wait until fewer have lapsed. Nothing
+/// lapses while a block of the log may be the transfer, because such a block costs money to make.
 fn lapse(key: &ClaimKey, payment: &Payment, looked_at: TimestampNs, now: TimestampNs) {
     let too_late = looked_at > payment.created_at.plus(FORGOTTEN);
     let shown = || !storage::recovery::progress(key).doubtful.is_empty();
@@ -196,19 +192,18 @@ fn lapse(key: &ClaimKey, payment: &Payment, looked_at: TimestampNs, now: Timesta
     if too_late && payment.state.can_lapse() && !shown() && may_lapse() {
         let due = storage::payments::due_at(key);
         let lapsed = storage::payments::record(key, Change::Event(Event::Lapsed), now);
-        // It is looked at no sooner than it would have been.
+        // The payment is due no earlier than it would have been.
         if let (Ok(_), Some(due)) = (lapsed, due) {
             storage::payments::postpone(key, due);
         }
     }
 }
 
-/// Whether the log is to be read for this unknown payment, and not the same transfer asked for again.
+/// Whether the log is to be read for this unknown payment, instead of sending the same transfer again.
 ///
-/// Always when no transfer may be asked for. Before, when the ledger refuses the repetition: one that looks
-/// at the fee or the allowance before it looks for duplicates would go on refusing a transfer that it has
-/// made, and one whose word cannot be true may show the truth. The log says so at once; if it does not hold the
-/// transfer, the next turn is the transfer's again.
+/// Always if no transfer may be sent. Before that, if the ledger refuses the repetition: one that checks the fee or the
+/// allowance before duplicates would go on refusing a transfer that it has made, and one whose answer cannot be true
+/// may show the truth in its log. If the log does not hold the transfer, the transfer is sent again next time.
 fn wants_log(key: &ClaimKey, payment: &Payment, opening: &Opening, now: TimestampNs) -> bool {
     if !pay::may_retry(payment, opening.valid_before, now) {
         return true;
@@ -233,7 +228,7 @@ fn failure(text: &str) -> Failure {
 
 /// Reads the log of this ledger for every payment that needs it about now.
 async fn read<R: Runtime>(runtime: &R, ledger: Principal) {
-    // No search has begun if the first call cannot be made.
+    // If the first call cannot be made, no search begins.
     if !runtime.can_call(&ledger, block_log::METHOD, block_log::MAX_ARGUMENT_BYTES) {
         return;
     }
@@ -259,7 +254,7 @@ async fn read<R: Runtime>(runtime: &R, ledger: Principal) {
     }
 }
 
-/// The searches of payments in this ledger that are due about now. They are put off until then.
+/// The searches for payments in this ledger that are due about now. They are postponed until then.
 fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<ClaimKey>, Vec<Search>) {
     let now = runtime.now();
     let has_log = has_log(ledger);
@@ -284,7 +279,7 @@ fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<ClaimKey>
         if now < provable {
             next = next.min(provable);
         } else if !has_log {
-            // Only a controller can say, unless the ledger gets a log.
+            // Only a controller can decide, unless the ledger gets a log.
             next = now.plus(Seconds::DAY);
         }
         storage::payments::postpone(&key, next);
@@ -295,8 +290,8 @@ fn begin_searches<R: Runtime>(runtime: &R, ledger: &Principal) -> (Vec<ClaimKey>
     searches.take(MAX_SEARCHES).unzip()
 }
 
-/// Counts a reading that told nothing of this payment, if it is still open. The ledger may have been stopped just then:
-/// the payment lapses after a few such readings.
+/// Counts a reading that gave no result for this payment, if the payment is still open. The ledger may have been
+/// stopped at that time, so the payment lapses only after several such readings.
 fn record_silence(key: &ClaimKey, begun: TimestampNs, now: TimestampNs) {
     let Some((payment, _)) = storage::payments::opened(key) else {
         return;
@@ -313,7 +308,7 @@ fn record_silence(key: &ClaimKey, begun: TimestampNs, now: TimestampNs) {
     }
 }
 
-/// The transfer that a payment is.
+/// The transfer of a payment.
 fn transfer<R: Runtime>(runtime: &R, payment: &Payment) -> Transfer {
     Transfer {
         memo: payment.id.0,
@@ -325,7 +320,7 @@ fn transfer<R: Runtime>(runtime: &R, payment: &Payment) -> Transfer {
     }
 }
 
-/// Books what the log proves.
+/// Records what the log proves.
 fn record_result(key: &ClaimKey, search: &Search, now: TimestampNs) {
     let too_late = |sent: TimestampNs| sent > search.wanted.created_at.plus(FORGOTTEN);
     let event = match (search.found, search.absent_at) {

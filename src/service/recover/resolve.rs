@@ -1,11 +1,11 @@
-//! A controller's word where no log can tell.
+//! Decisions by a controller where no log decides.
 //!
-//! The canister decides nothing that a ledger does not prove. Where a ledger has no block log, or none that
-//! can be read, a payment or a refund in doubt would stay so for good: held or owed money that nobody gets.
-//! A controller, who can look elsewhere (an index, the ledger's own dashboard, the accounts), says then what
-//! happened. Not before the ledger's window is over, so that nothing can happen after it was said; and not
-//! where the log decides. (A refund that waits for a controller, or is left to the merchant, is in no doubt; but the
-//! merchant may have made it himself, and then nobody may make it again.) The books and the audit log show that it was said.
+//! The canister decides nothing that a ledger does not prove. If a ledger has no readable block log, a payment or
+//! refund in doubt would stay so for good, with money held or owed that reaches nobody. A controller can look elsewhere
+//! (an index canister, the ledger's dashboard, the accounts) and then state what happened. That is possible only after
+//! the ledger's window, so that nothing can happen afterwards, and only where the log does not decide. A refund that
+//! waits for a controller, or is left to the merchant, is not in doubt. The merchant may have made it himself, though,
+//! and then it must not be made again. The payment and the audit log show that a controller decided.
 
 use crate::{
     domain::{
@@ -29,50 +29,39 @@ use crate::{
 };
 use candid::Principal;
 
-/// For how long after the ledger's window its log is waited for.
+/// How long after the ledger's window its log has precedence.
 pub const LOG_DECIDES: Seconds = Seconds(7 * 86_400);
 
-/// What a controller found.
+/// The finding of a controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The ledger made the transfer.
-    Moved {
-        /// The block that shows it.
-        block: BlockIndex,
-    },
-    /// It did not.
+    Moved { block: BlockIndex },
     NotMoved,
 }
 
 /// A doubt is not resolved. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
-    /// The caller may not do this.
     #[error(transparent)]
     Unauthorized(#[from] Unauthorized),
-    /// No payment has this id.
     #[error("no payment has this id")]
     UnknownPayment,
-    /// The block is known, or was said, to show another transfer: the payment, if its refund is in doubt.
-    #[error("the block is known, or was said, to show another transfer")]
+    /// Another transfer claims the block, or a controller named the block for one. In case of a refund, this may be the
+    /// payment itself.
+    #[error("the block shows another transfer")]
     OtherBlock,
-    /// Neither the payment nor its refund is in doubt.
-    #[error("nothing of the payment is in doubt")]
+    #[error("neither the payment nor its refund is in doubt")]
     NotInDoubt,
-    /// The ledger may still make the transfer, or its log is being read.
     #[error("the ledger may still make the transfer, or its log is being read")]
     TooEarly {
-        /// From then on neither is so.
+        /// The time from which neither is the case.
         from: TimestampNs,
     },
-    /// The ledger has a log, which is waited for.
+    /// The ledger has a log, which has precedence.
     #[error("the ledger's log decides")]
-    LogDecides {
-        /// So long.
-        until: TimestampNs,
-    },
-    /// Stable memory has no room for one more payment in the books.
-    #[error("there is no room in the books")]
+    LogDecides { until: TimestampNs },
+    /// Stable memory has no room for one more settled payment.
+    #[error("there is no room for another settled payment")]
     BooksFull,
 }
 
@@ -81,7 +70,7 @@ impl From<RecordError> for ResolveError {
         match error {
             RecordError::Full => ResolveError::BooksFull,
             RecordError::Claimed => ResolveError::OtherBlock,
-            // The ledger of a payment that is known was registered, and no ledger is removed.
+            // The ledger of a recorded payment was registered, and no ledger is removed.
             RecordError::Illegal(_) | RecordError::UnknownLedger | RecordError::Unreadable(_) => {
                 ResolveError::NotInDoubt
             }
@@ -89,9 +78,9 @@ impl From<RecordError> for ResolveError {
     }
 }
 
-/// Ends the doubt about a payment, or about its refund, as a controller says. A refund that waits for a controller is
-/// made when he says in which block the payer got the money back. What stands already as it is
-/// said to be stays so.
+/// Resolves the doubt about a payment, or about its refund, as a controller says. A refund that waits for a controller
+/// is resolved when the controller names the block in which the payer was paid back. If the stored state agrees
+/// already, nothing changes.
 pub fn resolve<R: Runtime>(
     runtime: &R,
     id: &PaymentId,
@@ -100,7 +89,7 @@ pub fn resolve<R: Runtime>(
     let caller = runtime.caller();
     role(runtime, &caller).may_administer()?;
     let payment = storage::payments::by_id(id).ok_or(ResolveError::UnknownPayment)?;
-    if stands_so(&payment, outcome) {
+    if agrees(&payment, outcome) {
         return Ok(payment);
     }
     if let Outcome::Moved { block } = outcome
@@ -119,7 +108,7 @@ pub fn resolve<R: Runtime>(
     if let Outcome::Moved { block } = outcome {
         storage::recovery::note_resolved(&payment.ledger, block);
     }
-    // The whole id does not fit beside the outcome; entries about payments have this much of it, too.
+    // The whole id does not fit beside the outcome. Entries about payments have this half of it, too.
     let half = &id.to_string()[..32];
     let subject = match outcome {
         Outcome::Moved { block } => format!("{half} moved in block {}", block.0),
@@ -130,8 +119,8 @@ pub fn resolve<R: Runtime>(
     Ok(payment)
 }
 
-/// Whether the books say so already: the message was sent before, or the ledger has told meanwhile.
-fn stands_so(payment: &Payment, outcome: Outcome) -> bool {
+/// Whether the stored state agrees already: the message was sent before, or the ledger has answered meanwhile.
+fn agrees(payment: &Payment, outcome: Outcome) -> bool {
     match (&payment.state, outcome) {
         (State::Failed { .. }, Outcome::NotMoved) => true,
         (State::Refunding { attempts, .. }, Outcome::NotMoved) => {
@@ -146,7 +135,7 @@ fn stands_so(payment: &Payment, outcome: Outcome) -> bool {
             },
             Outcome::Moved { block },
         ) if *refund_block == block => true,
-        // What is said of it is said of the refund.
+        // The finding is about the refund.
         (State::Refunding { .. }, Outcome::Moved { .. }) => false,
         (_, Outcome::Moved { block }) => is_its_own(payment, block),
         _ => false,
@@ -160,10 +149,10 @@ fn resolve_payment<R: Runtime>(
 ) -> Result<Payment, ResolveError> {
     let now = runtime.now();
     let over = payment.created_at.plus(FORGOTTEN);
-    may_be_said(&payment.ledger, over, now)?;
+    check_may_resolve(&payment.ledger, over, now)?;
     let read = Reading::since(&payment.ledger).map(|since| since.plus(READING));
     if let Some(from) = read.filter(|until| now < *until) {
-        // What it shows is not known yet.
+        // The content of the block is not known yet.
         return Err(ResolveError::TooEarly { from });
     }
     let key = storage::payments::open_key(&payment.id).ok_or(ResolveError::NotInDoubt)?;
@@ -191,7 +180,7 @@ fn resolve_refund<R: Runtime>(
     let mut refund = liabilities::refund(&key).ok_or(ResolveError::NotInDoubt)?;
     let terms = refund.doubt.ok_or(ResolveError::NotInDoubt)?;
     let over = terms.created_at.plus(FORGOTTEN);
-    may_be_said(&payment.ledger, over, now)?;
+    check_may_resolve(&payment.ledger, over, now)?;
     if now < refund.busy_until {
         // The log is being read for it.
         let from = refund.busy_until;
@@ -215,8 +204,8 @@ fn resolve_refund<R: Runtime>(
     }
 }
 
-/// A refund that waits for a controller, or is left to the merchant, was never asked for, so there is no window to wait
-/// for: the merchant gave the money back himself. Nothing but `Moved` can be said of it.
+/// A refund that waits for a controller, or is left to the merchant, was never sent, so there is no window to wait for:
+/// the merchant paid the payer back himself. Only `Moved` is possible.
 fn refunded_elsewhere<R: Runtime>(
     runtime: &R,
     payment: &Payment,
@@ -226,7 +215,7 @@ fn refunded_elsewhere<R: Runtime>(
         return Err(ResolveError::NotInDoubt);
     };
     let key = storage::payments::key_of(&payment.id).ok_or(ResolveError::NotInDoubt)?;
-    // In one write: it is never owed.
+    // In one write: the refund is never owed.
     let made = Change::Both(
         Event::RefundApproved,
         Event::RefundMoved {
@@ -236,8 +225,8 @@ fn refunded_elsewhere<R: Runtime>(
     recorded(&key, made, runtime.now())
 }
 
-/// Whether it is late enough, and no log tells, for a transfer that no ledger makes after `over`.
-fn may_be_said(
+/// Whether the window is over and no log decides, for a transfer that the ledger cannot make after `over`.
+fn check_may_resolve(
     ledger: &Principal,
     over: TimestampNs,
     now: TimestampNs,
@@ -253,14 +242,14 @@ fn may_be_said(
     Ok(())
 }
 
-/// Whether this block shows another transfer: a ledger said so, or a controller since the last upgrade. One block shows
-/// one transfer. But a controller's word claims none: it may be mistyped.
+/// Whether this block shows another transfer: the ledger named it, or a controller did since the last upgrade. One
+/// block shows one transfer. A block that a controller named is not claimed, because it may be mistyped.
 fn is_taken(ledger: &Principal, block: BlockIndex) -> bool {
     storage::claims::of(ledger, block).is_some() || storage::recovery::was_resolved(ledger, block)
 }
 
-/// Whether this block shows the payment itself, and so not its refund. A payment that is booked by a controller's word
-/// claims no block.
+/// Whether this block shows the payment itself, and so not its refund. A payment that a controller settled claims no
+/// block.
 fn is_its_own(payment: &Payment, block: BlockIndex) -> bool {
     let moved = payment.state.moved();
     moved.is_some_and(|(known, _)| known == TxRef::Block(block))

@@ -34,7 +34,7 @@ use icrc_ledger_types::{
 };
 use test_ledger::domain as books;
 
-/// What a reading finds.
+/// The blocks that a reading returns.
 type Log = Vec<(u64, icrc_ledger_types::icrc::generic_value::ICRC3Value)>;
 
 /// A shop whose ledger has a block log.
@@ -62,7 +62,7 @@ impl Shop {
         self
     }
 
-    /// When the authorization is not valid any more.
+    /// A time at which the authorization is no longer valid.
     fn after_expiry(&self) -> &Self {
         self.later(201)
     }
@@ -112,7 +112,7 @@ pub(crate) fn block(transfer: &Transfer) -> icrc_ledger_types::icrc::generic_val
     block.to_value()
 }
 
-/// A block of somebody else's.
+/// A block of another payer's transfer.
 pub(crate) fn other_block(at: TimestampNs) -> icrc_ledger_types::icrc::generic_value::ICRC3Value {
     block(&Transfer {
         memo: [0xee; 32],

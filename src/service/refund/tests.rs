@@ -51,7 +51,7 @@ fn owing(to: Account) -> ScriptedRuntime {
     runtime
 }
 
-/// A payment to `to` that was settled while nobody waited.
+/// A payment to `to` that was settled while no request waited.
 fn settled(to: Account) -> ScriptedRuntime {
     examples::set_up();
     let runtime = ScriptedRuntime::new(NOW);
@@ -103,7 +103,7 @@ fn refunded_in() -> BlockIndex {
     }
 }
 
-/// The transfers that the ledger was asked for.
+/// The transfers that the ledger was called for.
 fn transfers(runtime: &ScriptedRuntime) -> Vec<TransferArg> {
     let calls = runtime.calls.borrow();
     assert!(calls.iter().all(|call| call.canister == ledger(0).id));
@@ -121,7 +121,7 @@ fn asked(runtime: &ScriptedRuntime, n: usize) -> TransferArg {
     transfers(runtime).remove(n)
 }
 
-/// Answers the question that comes before a transfer that is not a repetition.
+/// Answers the balance query that precedes a transfer which is not a repetition.
 fn covered(runtime: &ScriptedRuntime) {
     let known = liabilities::refund(&KEY).expect("a refund is owed");
     if known.doubt.is_none() {
@@ -133,14 +133,14 @@ fn later(runtime: &ScriptedRuntime, span: Seconds) {
     runtime.now.set(runtime.now().plus(span));
 }
 
-/// As the timer does it: what is due.
+/// Does what is due, as the timer does.
 async fn step(runtime: &ScriptedRuntime) {
     for key in storage::payments::due(Lane::Refund, runtime.now(), 10) {
         super::step(runtime, &key).await;
     }
 }
 
-/// Answers the next call so, makes what is due an hour later.
+/// Sets the answer to the next call, and does what is due an hour later.
 fn answered(runtime: &ScriptedRuntime, reply: Reply) {
     later(runtime, Seconds(3_600));
     covered(runtime);
@@ -217,7 +217,7 @@ fn should_not_pay_the_fee_with_what_another_payer_is_owed() {
     runtime.will_reply(Nat::from(owed + 9));
     run(step(&runtime));
     assert_eq!(problem(), RefundProblem::InsufficientFunds);
-    assert_eq!(made(&runtime), 0, "only the balance was asked for");
+    assert_eq!(made(&runtime), 0, "only the balance was queried");
 
     later(&runtime, Seconds::DAY);
     runtime.will_reply(Nat::from(owed + 10));
@@ -237,7 +237,7 @@ fn should_ask_the_same_again_when_the_reply_is_lost() {
     assert_eq!(asked(&runtime, 0), asked(&runtime, 1));
 }
 
-/// A trap or an upgrade after the ledger was asked: nothing of the answer is known.
+/// A trap or an upgrade after the call: the answer is lost.
 #[test]
 fn should_ask_the_same_again_when_the_callback_never_ends() {
     let runtime = owing(merchant());
@@ -247,7 +247,7 @@ fn should_ask_the_same_again_when_the_callback_never_ends() {
         let mut lost = pin!(step(&runtime));
         assert_eq!(poll(lost.as_mut()), Poll::Pending);
         run(super::step(&runtime, &KEY));
-        assert_eq!(made(&runtime), 1, "one try keeps others away");
+        assert_eq!(made(&runtime), 1, "one try excludes others");
     }
     runtime.hold.set(false);
     later(&runtime, LOCK);
@@ -275,7 +275,7 @@ fn should_take_the_new_fee_only_if_nothing_is_in_doubt() {
     let second = asked(&runtime, 1);
     assert_eq!(second.fee, Some(Nat::from(20u8)));
     assert_eq!(second.created_at_time, Some(runtime.now().0));
-    // Now the second may have been made, and a ledger whose fee changed again says so first.
+    // Now the second try may have been made, and a ledger whose fee changed again reports that first.
     for _ in 0..3 {
         answered(&runtime, bad_fee(30));
         let again = asked(&runtime, made(&runtime) - 1);
@@ -304,7 +304,7 @@ fn should_wait_for_an_empty_treasury() {
     assert_eq!(refunded_in(), BlockIndex(9));
 }
 
-/// A ledger that looks at the balance before the fee does not say that its fee rose.
+/// A ledger that checks the balance before the fee does not report that its fee rose.
 #[test]
 fn should_learn_a_new_fee_from_a_ledger_that_looks_at_the_balance_first() {
     let runtime = owing(merchant());
@@ -322,7 +322,7 @@ fn should_learn_a_new_fee_from_a_ledger_that_looks_at_the_balance_first() {
     assert_eq!(refunded_in(), BlockIndex(9));
 }
 
-/// A try that stays in doubt is repeated when the account may hold what others paid: it must be covered from the
+/// A try that stays in doubt is repeated while the account may hold what others paid. It must be covered from the
 /// beginning.
 #[test]
 fn should_try_no_refund_that_is_not_covered_though_nobody_else_is_owed() {
@@ -359,7 +359,7 @@ fn should_book_no_block_that_was_known_before() {
     assert_eq!(problem(), RefundProblem::Unclear);
 }
 
-/// Attack 40: a refund answered with the block of a payment, or of anything else.
+/// Attack 40: a refund answered with the block of a payment, or of another transfer.
 #[test]
 fn attack_40_the_block_of_another_transfer_is_not_believed() {
     let runtime = owing(merchant());
@@ -430,14 +430,14 @@ fn attack_39_a_log_that_ends_before_a_named_block_makes_no_second_refund() {
 }
 
 #[test]
-fn attack_39_a_refund_is_written_anew_when_the_whole_log_lacks_it() {
+fn attack_39_a_refund_gets_new_terms_when_the_whole_log_lacks_it() {
     let runtime = in_doubt_and_forgotten(None);
     runtime.will_reply(logs::reply(4, log(3..4, 99, NOW), vec![]));
     run(step(&runtime));
     assert_eq!(liabilities::refund(&KEY).unwrap().doubt, None);
 }
 
-/// A block that was named too high, before the refund was asked for: the log passed it since.
+/// A block that was named too high before the refund was sent: the log has passed it since.
 #[test]
 fn attack_39_a_block_that_was_named_too_high_hides_no_refund() {
     let runtime = in_doubt_and_forgotten(Some(BlockIndex(100)));
@@ -476,7 +476,7 @@ fn attack_33_a_refund_that_cannot_be_paid_for_leaves_no_trace() {
     }
     assert_eq!((trace(), runtime.made()), (before, 0));
     assert_eq!(liabilities::refund(&KEY), terms);
-    // One that is in doubt is not repeated either.
+    // A refund in doubt is not repeated either.
     runtime.cycles.set(cycles);
     covered(&runtime);
     runtime.will(CallOutcome::Rejected {

@@ -33,7 +33,7 @@ pub(crate) fn own(subaccount: Option<[u8; 32]>) -> Account {
     }
 }
 
-/// The n-th payment, of 10,000 to this account, whose ledger has been asked.
+/// The n-th payment, of 10,000 to this account, whose ledger has been called.
 pub(crate) fn open(n: u8, to: Account) -> ClaimKey {
     let key = ClaimKey([n; 16]);
     let payment = Payment {
@@ -102,7 +102,7 @@ fn controllers_withdraw_and_operators_look() {
 }
 
 #[test]
-fn solvency_is_said_account_by_account_and_only_if_known() {
+fn solvency_is_judged_by_account_and_only_if_known() {
     let runtime = set_up();
     let one = |balances: &[Option<u128>]| {
         for balance in balances {
@@ -138,7 +138,7 @@ fn solvency_is_said_account_by_account_and_only_if_known() {
     let silent = one(&[Some(20_020), None]);
     assert_eq!((silent.balance, silent.solvent), (None, None));
 
-    // A withdrawal that nobody knows the end of may have been made or not.
+    // A withdrawal with an unknown outcome may have been made or not.
     has(&runtime, 10_110);
     lost(&runtime);
     run(withdraw(&runtime, request(90))).unwrap_err();
@@ -146,9 +146,9 @@ fn solvency_is_said_account_by_account_and_only_if_known() {
     assert_eq!(one(&[Some(10_010), Some(10_000)]).solvent, None);
 }
 
-/// A refund that is made between the question and its answer lowers what is owed, not what was there.
+/// A refund that is made between a query and its answer lowers what is owed, not the balance in the answer.
 #[test]
-fn solvency_is_not_said_of_a_balance_that_money_has_left() {
+fn solvency_is_unknown_while_money_leaves_the_balance() {
     let runtime = set_up();
     let refunding = open(1, own(None));
     settle(&refunding);
@@ -179,7 +179,7 @@ fn solvency_is_not_said_of_a_balance_that_money_has_left() {
 }
 
 #[test]
-fn solvency_leaves_out_payments_that_begin_after_the_question() {
+fn solvency_leaves_out_payments_opened_after_the_query() {
     let runtime = set_up();
     runtime.hold.set(true);
     let mut asking = pin!(solvency(&runtime));
@@ -195,5 +195,9 @@ fn solvency_leaves_out_payments_that_begin_after_the_question() {
     );
     has(&runtime, 0);
     let known = run(solvency(&runtime)).unwrap();
-    assert_eq!(known[0].solvent, Some(false), "nobody knows of it");
+    assert_eq!(
+        known[0].solvent,
+        Some(false),
+        "the payment was open before the query"
+    );
 }

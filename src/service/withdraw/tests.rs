@@ -29,7 +29,7 @@ pub(crate) fn request(amount: u128) -> WithdrawRequest {
     }
 }
 
-/// One with this many seconds after [`NOW`] for its name.
+/// A withdrawal whose `created_at_time` is this many seconds after [`NOW`].
 fn named(amount: u128, seconds: u32) -> WithdrawRequest {
     WithdrawRequest {
         created_at: Some(NOW.plus(Seconds(seconds))),
@@ -43,7 +43,7 @@ fn bad_fee(runtime: &ScriptedRuntime, fee: u8) {
     }));
 }
 
-/// The fee that the ledger has from now on.
+/// Sets the ledger's fee.
 fn set_fee(fee: u128) {
     let fee = Amount(fee);
     storage::ledgers::put(&crate::domain::ledger::Ledger { fee, ..ledger(0) }).unwrap();
@@ -73,7 +73,7 @@ fn transfers(runtime: &ScriptedRuntime) -> Vec<TransferArg> {
 fn short(result: Result<BlockIndex, WithdrawError>) -> u128 {
     match result {
         Err(WithdrawError::InsufficientFree { available }) => available.0,
-        other => panic!("expected to be refused, got {other:?}"),
+        other => panic!("expected a refusal, got {other:?}"),
     }
 }
 
@@ -152,7 +152,7 @@ fn an_unknown_withdrawal_is_repeated_with_its_time_and_reserves_its_amount() {
     assert_eq!(
         transfers(&runtime).len(),
         3,
-        "that was answered from memory"
+        "that was answered from the table"
     );
 }
 
@@ -162,7 +162,7 @@ fn an_earlier_withdrawal_is_known_after_a_later_one_was_made() {
     has(&runtime, 1_000);
     runtime.will_reply(Reply::Ok(Nat::from(8u8)));
     assert_eq!(run(withdraw(&runtime, named(20, 1))), Ok(BlockIndex(8)));
-    // With a fee that has changed since, it would be another transfer.
+    // With another fee it would be another transfer.
     set_fee(20);
     assert_eq!(run(withdraw(&runtime, first)), Ok(BlockIndex(7)));
     assert_eq!(run(withdraw(&runtime, named(20, 1))), Ok(BlockIndex(8)));
@@ -193,7 +193,7 @@ fn an_earlier_withdrawal_is_made_once_though_a_later_one_was_not_sent() {
     assert_eq!(transfers(&runtime).len(), 2);
 }
 
-/// The first try of the first is answered when the second is under way.
+/// The first withdrawal's first try is answered while the second is in progress.
 #[test]
 fn an_earlier_withdrawal_is_made_once_though_tries_end_in_another_order() {
     let runtime = set_up();
@@ -214,7 +214,7 @@ fn an_earlier_withdrawal_is_made_once_though_tries_end_in_another_order() {
     assert_eq!(late, Poll::Ready(Ok(BlockIndex(7))), "it was made");
     bad_fee(&runtime, 30);
     let Poll::Ready(Err(WithdrawError::NotMoved { .. })) = poll(second.as_mut()) else {
-        panic!("the first says nothing about the second");
+        panic!("the first try says nothing about the second");
     };
     assert_eq!(run(withdraw(&runtime, first)), Ok(BlockIndex(7)));
     assert_eq!(transfers(&runtime).len(), 3);
@@ -266,7 +266,7 @@ fn a_time_names_one_withdrawal_however_it_ended() {
             },
         ] {
             let Err(WithdrawError::InvalidArgument(error)) = run(withdraw(&runtime, other)) else {
-                panic!("it names another one");
+                panic!("another withdrawal is named");
             };
             assert_eq!(error.field, "created_at_time");
         }
@@ -301,7 +301,7 @@ fn withdrawals_of_a_day_are_bounded() {
     let limit = MAX_WITHDRAWALS;
     let many = Err(WithdrawError::TooMany { limit, from });
     assert_eq!(run(withdraw(&runtime, request(1))), many);
-    // What is known is no new one.
+    // A known withdrawal does not count as a new one.
     has(&runtime, 1_000);
     runtime.will_reply(Reply::Ok(Nat::from(7u8)));
     assert_eq!(run(withdraw(&runtime, named(1, 0))), Ok(BlockIndex(7)));
@@ -326,28 +326,28 @@ fn an_unknown_withdrawal_is_over_when_the_ledger_has_forgotten() {
         created_at: Some(NOW),
         ..request(900)
     };
-    assert_eq!(run(withdraw(&runtime, repeated)), busy, "it asks no more");
+    assert_eq!(run(withdraw(&runtime, repeated)), busy, "no further call");
     runtime.now.set(NOW.plus(FORGOTTEN).plus(Seconds(1)));
     has(&runtime, 90);
     runtime.will_reply(Reply::Ok(Nat::from(8u8)));
     assert_eq!(run(withdraw(&runtime, request(80))), Ok(BlockIndex(8)));
 }
 
-/// Two controllers at once, each with a balance that would cover one.
+/// Two controllers at once, each with a balance that would cover one withdrawal.
 #[test]
 fn two_withdrawals_at_once_do_not_spend_the_same_money() {
     let runtime = set_up();
     runtime.hold.set(true);
     let mut first = pin!(withdraw(&runtime, request(900)));
     let mut second = pin!(withdraw(&runtime, request(800)));
-    assert_eq!(poll(first.as_mut()), Poll::Pending, "asks for the balance");
+    assert_eq!(poll(first.as_mut()), Poll::Pending, "queries the balance");
     assert_eq!(poll(second.as_mut()), Poll::Pending);
     runtime.hold.set(false);
     has(&runtime, 1_000);
     runtime.will_reply(Reply::Ok(Nat::from(8u8)));
     has(&runtime, 1_000);
     assert_eq!(poll(first.as_mut()), Poll::Ready(Ok(BlockIndex(8))));
-    // Money has left since the second asked: it asks again.
+    // Money has left since the second query: the balance is queried again.
     has(&runtime, 90);
     let Poll::Ready(refused) = poll(second.as_mut()) else {
         panic!("every call is answered");
@@ -377,7 +377,7 @@ fn a_refused_withdrawal_is_repeated_with_the_present_fee() {
     bad_fee(&runtime, 20);
     let refused = run(withdraw(&runtime, named(900, 0)));
     assert!(matches!(refused, Err(WithdrawError::NotMoved { .. })));
-    // As at first: it has to be free.
+    // As for a first try, the amount has to be free.
     has(&runtime, 919);
     assert_eq!(short(run(withdraw(&runtime, named(900, 0)))), 899);
     has(&runtime, 920);
@@ -391,7 +391,7 @@ fn a_refused_withdrawal_is_repeated_with_the_present_fee() {
     assert_eq!(transfers(&runtime).len(), 2);
 }
 
-/// Payments without funds that come all the time: some are under way whenever a balance is asked for.
+/// Payments without funds that come all the time: some are open whenever a balance is queried.
 #[test]
 fn a_stream_of_unfunded_payments_does_not_block_a_withdrawal() {
     let runtime = set_up();
@@ -399,7 +399,7 @@ fn a_stream_of_unfunded_payments_does_not_block_a_withdrawal() {
     let before = [1, 2, 3].map(|n| open(n, own(None)));
     let mut asking = pin!(withdraw(&runtime, request(900)));
     assert!(poll(asking.as_mut()).is_pending());
-    // The ledger answers in the order of the questions.
+    // The ledger answers in the order of the calls.
     for key in before {
         happens(
             &key,
@@ -417,9 +417,9 @@ fn a_stream_of_unfunded_payments_does_not_block_a_withdrawal() {
     assert_eq!(poll(asking.as_mut()), Poll::Ready(Ok(BlockIndex(7))));
 }
 
-/// The money of a payment that was under way when the balance was asked for may be all that there is.
+/// The money of a payment that was open when the balance was queried may be the whole balance.
 #[test]
-fn payments_of_before_the_question_are_held() {
+fn payments_from_before_the_query_are_held() {
     let runtime = set_up();
     runtime.hold.set(true);
     let key = open(1, own(None));
@@ -439,7 +439,7 @@ fn senseless_withdrawals_are_refused_without_a_call() {
     let runtime = set_up();
     let invalid = |request| match run(withdraw(&runtime, request)) {
         Err(WithdrawError::InvalidArgument(error)) => error,
-        other => panic!("expected to be refused, got {other:?}"),
+        other => panic!("expected a refusal, got {other:?}"),
     };
     let field = |request| invalid(request).field;
     assert_eq!(field(request(0)), "amount");

@@ -1,4 +1,4 @@
-//! The system promises a canister that its time never goes backwards; no money hangs on that promise.
+//! The system promises a canister that its time never goes backwards. Payments are safe without that promise.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn should_charge_once_when_time_goes_backwards_between_messages() {
     let request = shop.request(1, 1);
     shop.will_reject(6);
     assert!(is_pending(&shop.settle(&request)));
-    // Before the payment was journalled, and before it was valid.
+    // Before the payment was recorded, and before it was valid.
     shop.runtime.now.set(TimestampNs(NOW.0 - HOUR_NS));
     shop.will(block(7));
     let receipt = paid(shop.settle(&request));

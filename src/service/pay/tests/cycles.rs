@@ -1,6 +1,6 @@
 use super::*;
 
-/// A shop with two ledgers whose canister can pay for so many calls above its floor at one time.
+/// A shop with two ledgers whose canister can pay for so many concurrent calls above its floor.
 fn shop_for(calls: u128) -> Shop {
     let shop = shop();
     storage::ledgers::put(&ledger(1)).unwrap();
@@ -11,7 +11,7 @@ fn shop_for(calls: u128) -> Shop {
     shop
 }
 
-/// How many transitions the audit log has.
+/// The number of transitions in the audit log.
 fn trace() -> usize {
     storage::audit::payments_after(0, 10_000).len()
 }
@@ -24,7 +24,7 @@ fn attack_33_a_first_try_that_cannot_be_paid_for_leaves_no_trace() {
     assert_eq!(refused(shop.settle(&request)), Code::LedgerUnavailable);
     assert_eq!((trace(), shop.runtime.made()), (before, 0));
     assert_eq!(payments::payment(&id(&request)), None);
-    // Nothing was burnt: the same authorization is good when there are cycles.
+    // The authorization was not used up: it is accepted when there are cycles.
     shop.runtime.cycles.set(Cycles(1_000_000_000_000_000));
     shop.will(block(1));
     paid(shop.settle(&request));
@@ -47,7 +47,7 @@ fn attack_33_a_repetition_that_cannot_be_paid_for_leaves_no_trace() {
     }
     assert_eq!(shop.state(&request), state);
     assert_eq!((trace(), shop.runtime.made()), (before, 1));
-    // Below the floor, but enough for the call: what is under way is finished.
+    // Below the floor, but enough for the call: work in progress is finished.
     shop.runtime
         .cycles
         .set(with_spare(ScriptedRuntime::CALL_COST));
@@ -57,7 +57,7 @@ fn attack_33_a_repetition_that_cannot_be_paid_for_leaves_no_trace() {
 
 #[test]
 fn attack_33_one_key_cannot_take_all_the_places_that_there_are_cycles_for() {
-    // 16 places, of which one ledger has 12, of which one key has four while fewer than six are taken.
+    // 16 places: 12 for one ledger, and four for one key while fewer than six are taken.
     let shop = shop_for(16);
     shop.runtime.hold.set(true);
     let greedy: Vec<_> = (0..20).map(|nonce| shop.request(1, nonce)).collect();
@@ -77,7 +77,7 @@ fn attack_33_one_key_cannot_take_all_the_places_that_there_are_cycles_for() {
             Poll::Ready(outcome) => assert_eq!(refused(outcome), Code::LedgerUnavailable),
         }
     }
-    // Everybody else finds a place.
+    // Other payers find a place.
     for other in 2..6 {
         let request = shop.request(other, 1);
         let mut paying = Box::pin(settle(&shop.runtime, request));
@@ -129,7 +129,7 @@ fn attack_33_the_floor_is_compared_with_what_calls_in_flight_leave() {
     shop.runtime.hold.set(true);
     let mut first = pin!(settle(&shop.runtime, shop.request(1, 1)));
     assert!(poll(first.as_mut()).is_pending());
-    // The balance is what it was; what can be spent is just below the floor.
+    // The balance is unchanged; the cycles that can be spent are just below the floor.
     let floor = config().limits.cycles_floor.0;
     shop.runtime.cycles.set(Cycles(floor - 1));
     let second = shop.request(2, 1);

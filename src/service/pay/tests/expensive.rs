@@ -1,4 +1,4 @@
-//! Payments with expensive signatures: what they may cost, and whom they keep out.
+//! Payments with expensive signatures: their cost, and the payers that they delay.
 
 use super::*;
 use crate::{
@@ -71,11 +71,11 @@ fn attack_31_forged_chains_cannot_take_more_than_the_budget_and_keep_nobody_out_
     assert!(verified.iter().all(|code| *code == Code::Signature));
     assert!(busy.iter().all(|code| *code == Code::LedgerUnavailable));
 
-    // An honest session that is new has to wait; its payment is not journalled, and good in a minute.
+    // A new honest session has to wait. Its payment is not recorded, and is accepted a minute later.
     let waiting = shop.request_by(&session(&canister(2), 2), 1);
     assert_eq!(shop.refusal(&waiting).code, Code::LedgerUnavailable);
     assert!(payments::payment(&id(&waiting)).is_none());
-    // Everybody else pays, and so does who has paid with the same session.
+    // Other payers can pay, and so can a session that has paid before.
     for n in 1..20 {
         let first = 2 * u64::from(n);
         paid(shop.will(block(first)).settle(&shop.request(n, n)));
@@ -95,7 +95,7 @@ fn attack_31_a_forged_chain_that_is_replayed_is_refused_from_memory() {
     let again = shop.refusal(&replayed);
     assert_eq!((first.code, again.code), (Code::Signature, Code::Signature));
     assert_ne!(first.message, again.message);
-    // Another nonce, and so another signature by the session key, does not help.
+    // Another nonce, with another signature by the session key, makes no difference.
     let varied = shop.request_by(&session(&root, 1), 2);
     assert_eq!(shop.refusal(&varied), again);
     assert!(payments::payment(&id(&replayed)).is_none());
@@ -114,7 +114,7 @@ fn should_give_the_budget_back_for_money_that_moved_and_not_for_money_that_is_mi
     let codes: Vec<_> = (100..130)
         .map(|user| {
             let request = shop.request_by(&session(&canister(user), user), user);
-            // A reply is used up only by who gets as far as the ledger.
+            // A reply is used up only by a payment that reaches the ledger.
             shop.will(Err(poor.clone()));
             match shop.settle(&request) {
                 PayOutcome::Failed { code, .. } => code,
@@ -151,7 +151,7 @@ fn attack_31_forged_chains_for_a_day_leave_the_cycles_to_payments_with_other_key
     let known = session(&canister(1), 1);
     paid(shop.will(block(1)).settle(&shop.request_by(&known, 1)));
     let floor = storage::config::read().limits.cycles_floor.0;
-    // Room for a few payments: a tenth of it is thirty chains' worth at 3 cycles an instruction.
+    // Room for a few payments: a tenth of it pays for thirty chains at 3 cycles an instruction.
     let cycles = floor + 10 * ScriptedRuntime::CALL_COST.0;
     shop.runtime.cycles.set(Cycles(cycles));
     // Five a minute, which the budget of the minute allows.
@@ -174,13 +174,13 @@ fn attack_31_forged_chains_for_a_day_leave_the_cycles_to_payments_with_other_key
     let share = (10 * ScriptedRuntime::CALL_COST.0 / 10 / 3) as u64;
     let chain = KeyKind::Canister.cost() + KeyKind::Ed25519.cost();
     assert_eq!(verified, share.max(BUDGET) / chain);
-    // A minute later, too, new sessions wait, and nobody else does.
+    // A minute later, new sessions still wait, and no other payer does.
     let waiting = shop.refusal(&shop.request_by(&session(&canister(2), 2), 1));
     assert_eq!(waiting.code, Code::LedgerUnavailable);
     paid(shop.will(block(2)).settle(&shop.request_by(&known, 2)));
     let cheap = shop.request_by(&payer(5), 5);
     paid(shop.will(block(3)).settle(&cheap));
-    // More cycles, more budget.
+    // More cycles give a larger budget.
     shop.runtime.cycles.set(Cycles(cycles + 1_000_000_000_000));
     let waited = shop.request_by(&session(&canister(2), 2), 2);
     paid(shop.will(block(4)).settle(&waited));

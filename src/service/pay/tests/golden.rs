@@ -1,11 +1,11 @@
-//! Golden state: every version loads the stable memory that released versions wrote, and goes on from there.
+//! Golden state: every version loads the stable memory that released versions wrote, and continues from there.
 //!
-//! `tests/golden/<version>.bin.gz` is the stable memory after [`scenario`] as that version wrote it. A version that changes
-//! the layout and forgets to say so fails here: the file of the present version is compared byte for byte.
+//! `tests/golden/<version>.bin.gz` is the stable memory after [`scenario`] as that version wrote it. A version that
+//! changes the layout without a new file fails here: the file of the present version is compared byte for byte.
 //!
-//! `GOLDEN_WRITE=1 cargo test -p tollkeeper --lib golden` writes the file of the present version (`Cargo.toml`). Do that
-//! as long as the version is not released. The files of released versions are never written again and never removed:
-//! what they hold has to be continued.
+//! `GOLDEN_WRITE=1 cargo test -p tollkeeper --lib golden` writes the file of the present version (`Cargo.toml`). Do
+//! that as long as the version is not released. The files of released versions are never written again and never
+//! removed: later versions have to continue from them.
 
 mod scenario;
 
@@ -49,7 +49,7 @@ fn read(file: &Path) -> Vec<u8> {
     bytes
 }
 
-/// In a thread whose tables nobody has touched yet.
+/// In a new thread, whose tables are empty.
 fn load(bytes: &[u8]) {
     let whole = memory::whole();
     assert_eq!(whole.size(), 0, "the tables of this thread are in use");
@@ -95,7 +95,7 @@ fn golden_states_of_all_versions_are_continued() {
     }
 }
 
-/// What was there is there, and each payment goes on from where it stood.
+/// All state is present, and each payment continues from its state.
 fn go_on() {
     let shop = Shop {
         runtime: ScriptedRuntime::new(END),
@@ -108,7 +108,7 @@ fn go_on() {
     doubts_end(&shop);
     refunds_go_on(&shop);
     the_rest_goes_on(&shop);
-    // Whatever became of them, nobody is charged again.
+    // No payment is charged again, whatever its outcome was.
     let made = shop.runtime.made();
     for n in 1..=UNKNOWN {
         assert!(!matches!(find(&key(&shop, n)), Ok(None)), "{n}");
@@ -164,7 +164,7 @@ fn deliveries_are_repeated(shop: &Shop) {
         failed(shop.settle(&request(shop, FAILED))),
         Code::InsufficientAllowance
     );
-    assert_eq!(shop.runtime.made(), 0, "nothing was asked for");
+    assert_eq!(shop.runtime.made(), 0, "no call was made");
 }
 
 fn doubts_end(shop: &Shop) {
@@ -239,7 +239,7 @@ fn the_rest_goes_on(shop: &Shop) {
     let made = withdraw::withdraw(runtime, withdrawal(DOUBTFUL));
     assert_eq!(run(made), Ok(BlockIndex(154)));
     let made = withdraw::withdraw(runtime, withdrawal(MADE));
-    assert_eq!(run(made), Ok(BlockIndex(130)), "as it was");
+    assert_eq!(run(made), Ok(BlockIndex(130)), "unchanged");
     content::chunk(runtime, UPLOAD, FIRST, REST).unwrap();
     content::commit(runtime, UPLOAD).unwrap();
     let named = [

@@ -24,8 +24,8 @@ fn should_settle_with_one_ledger_call() {
     assert_eq!(storage::payments::settled_count(), 1);
 }
 
-/// Who loads an old snapshot makes the canister forget. The ledger does not: the call is the same to the
-/// byte, whenever it is made, and so a duplicate.
+/// Loading an old snapshot removes the payments made after it from the canister, but not from the ledger. The same call
+/// is identical to the byte at any time, and therefore a duplicate.
 #[test]
 fn should_ask_for_the_same_transfer_after_forgetting_that_it_asked() {
     let argument = |later: u32| {
@@ -52,7 +52,7 @@ fn should_deliver_again_without_a_second_charge() {
     let receipt = paid(shop.settle(&request));
     assert_eq!(paid(shop.settle(&request)), receipt);
 
-    // Whatever became of the route meanwhile, and although the authorization has expired.
+    // Even after the route changed and the authorization expired.
     let mut dearer = Route::clone(&storage::routes::get(&shop.route).unwrap());
     dearer.price_revision += 100;
     storage::routes::put(dearer);
@@ -114,11 +114,11 @@ fn should_know_a_signature_in_its_other_form() {
     signature[63] ^= 1;
     assert!(
         matches!(shop.settle(&bent), PayOutcome::Refused(_)),
-        "not good by itself"
+        "invalid by itself"
     );
     shop.will(block(7));
     let receipt = paid(shop.settle(&request));
-    // Were the bent form the first to come, the payer's own would still be the same payment.
+    // If the altered form came first, the payer's own would still be the same payment.
     assert_eq!(paid(shop.settle(&bent)), receipt);
     assert_eq!(shop.runtime.made(), 1);
 }

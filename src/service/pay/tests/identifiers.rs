@@ -1,4 +1,4 @@
-//! Identifiers of purchases, with scripted ledgers.
+//! Payment identifiers, with scripted ledgers.
 
 use super::*;
 use crate::{
@@ -27,7 +27,7 @@ impl Shop {
         ))
     }
 
-    /// Whether it stands for a payment of the first payer.
+    /// Whether the identifier is bound to a payment of the first payer.
     fn bound(&self, id: &str) -> bool {
         let payer = self.request(1, 1).signed().authorization.from.owner;
         storage::identifiers::get(&identifier::key(&self.route, &payer, id)).is_some()
@@ -46,7 +46,7 @@ fn should_buy_once_under_one_identifier() {
     let first = with_id(shop.request(1, 1), ID);
     shop.will(block(3));
     let receipt = paid(shop.named(&first).unwrap());
-    // The same payment again gets the same answer; one signed anew is a conflict.
+    // The same payment again gets the same answer; a newly signed one is a conflict.
     assert_eq!(paid(shop.named(&first).unwrap()), receipt);
     let other = with_id(shop.request(1, 2), ID);
     assert_eq!(shop.named(&other), Err(Rejection::Conflict));
@@ -66,14 +66,14 @@ fn should_buy_once_under_one_identifier() {
 #[test]
 fn should_scope_identifiers_by_payer() {
     let shop = shop().with(Policy::Optional);
-    // A stranger without money: nobody knows what became of the payment, and its identifier is bound.
+    // A stranger without money: the outcome of the payment is unknown, and its identifier is bound.
     let theirs = with_id(shop.request(2, 1), ID);
     shop.will_reject(5);
     assert!(is_pending(&shop.named(&theirs).unwrap()));
     let again = with_id(shop.request(2, 2), ID);
     assert_eq!(shop.named(&again), Err(Rejection::Conflict));
     assert!(!shop.bound(ID));
-    // It binds nothing of mine.
+    // It does not bind the same identifier of another payer.
     let mine = with_id(shop.request(1, 1), ID);
     shop.will(block(3));
     let receipt = paid(shop.named(&mine).unwrap());
@@ -114,7 +114,7 @@ fn should_never_process_an_identifier_twice_while_its_payment_is_in_flight() {
     shop.runtime.hold.set(false);
     shop.will_reject(4);
     assert!(matches!(poll(waiting.as_mut()), Poll::Ready(Ok(outcome)) if is_pending(&outcome)));
-    // Unknown: still the same payment only.
+    // While the payment is unknown, only the same payment is accepted.
     assert_eq!(shop.named(&other), Err(Rejection::Conflict));
     assert_eq!(shop.runtime.made(), 1);
 }
@@ -128,7 +128,7 @@ fn should_free_an_identifier_whose_payment_provably_failed() {
     }));
     assert_eq!(failed(shop.named(&first).unwrap()), Code::InsufficientFunds);
     assert!(!shop.bound(ID));
-    // The payer tops up, signs anew and keeps the identifier.
+    // The payer tops up, signs a new authorization and keeps the identifier.
     shop.will(block(3));
     let second = with_id(shop.request(1, 2), ID);
     paid(shop.named(&second).unwrap());
@@ -138,9 +138,9 @@ fn should_free_an_identifier_whose_payment_provably_failed() {
     assert_eq!(shop.runtime.made(), 2);
 }
 
-/// The first payment has failed and waits for the ledger's fee only while the payer uses the identifier again.
+/// The first payment has failed, and waits for the ledger's fee while the payer uses the identifier again.
 #[test]
-fn a_payment_that_failed_takes_the_identifier_from_nobody_who_has_it_by_then() {
+fn a_failed_payment_does_not_free_an_identifier_that_is_bound_again() {
     let shop = shop().with(Policy::Optional);
     shop.runtime.fee.replace(None);
     shop.runtime.hold.set(true);
@@ -156,7 +156,7 @@ fn a_payment_that_failed_takes_the_identifier_from_nobody_who_has_it_by_then() {
     }));
     assert!(poll(waiting.as_mut()).is_pending());
     assert!(matches!(shop.state(&first), State::Failed { .. }));
-    // Nobody learns what became of the second.
+    // The outcome of the second stays unknown.
     let second = with_id(shop.request(1, 2), ID);
     shop.will_reject(6);
     assert!(is_pending(&shop.named(&second).unwrap()));
@@ -194,7 +194,7 @@ fn should_bind_nothing_to_a_payment_that_is_refused() {
     bad.signed_mut().authorization.signature[0] ^= 1;
     assert_eq!(refused(shop.named(&bad).unwrap()), Code::Signature);
     assert!(!shop.bound(ID));
-    // A stranger cannot take the identifier with a payment that is none.
+    // A stranger cannot take the identifier with an invalid payment.
     shop.will(block(3));
     paid(shop.named(&with_id(shop.request(1, 1), ID)).unwrap());
     assert!(shop.bound(ID));
@@ -206,13 +206,13 @@ fn should_want_an_identifier_only_where_the_route_does_and_only_of_new_payments(
     shop.will(block(3)).will(block(4)).will(block(5));
     let unnamed = shop.request(1, 1);
     paid(shop.named(&unnamed).unwrap());
-    // Not opted in: whatever is there means nothing.
+    // The route has no policy: identifiers are ignored.
     paid(shop.named(&with_id(shop.request(1, 2), "short")).unwrap());
     let shop = shop.with(Policy::Required);
     assert_eq!(shop.named(&shop.request(1, 3)), Err(Rejection::Missing));
     let malformed = with_id(shop.request(1, 3), "short");
     assert_eq!(shop.named(&malformed), Err(Rejection::Malformed));
-    // What was paid before is still delivered, with any identifier that is not another payment's.
+    // A payment from before is still delivered, with any identifier that is not bound to another payment.
     paid(shop.named(&unnamed).unwrap());
     paid(shop.named(&with_id(unnamed.clone(), "short")).unwrap());
     paid(shop.named(&with_id(unnamed, OTHER_ID)).unwrap());
@@ -237,7 +237,7 @@ fn should_take_no_more_identifiers_than_there_is_room_for() {
     }
     let named = with_id(shop.request(1, 1), ID);
     assert_eq!(shop.named(&named), Err(Rejection::Full));
-    // Who needs none is not held up, and those that stand for nothing make room when they are due.
+    // A payment without an identifier is not blocked. Identifiers that are due and no longer needed make room.
     shop.will(block(3)).will(block(4));
     paid(shop.named(&shop.request(1, 2)).unwrap());
     shop.runtime.now.set(later);
@@ -277,7 +277,7 @@ fn should_free_identifiers_when_the_retention_is_over() {
     assert_eq!(shop.named(&second), Err(Rejection::Conflict));
     shop.runtime.now.set(NOW.plus(Seconds(retention.0 + 1)));
     paid(shop.named(&with_id(shop.request(1, 3), ID)).unwrap());
-    // And forgotten by itself when others come.
+    // They are also removed when others are added.
     let later = NOW.plus(Seconds(3 * retention.0));
     shop.runtime.now.set(later);
     paid(shop.named(&with_id(shop.request(1, 4), OTHER_ID)).unwrap());

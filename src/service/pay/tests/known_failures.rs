@@ -4,7 +4,7 @@ use super::*;
 fn should_give_one_authorization_one_outcome() {
     let shop = shop();
     let mut nonce = 0;
-    // Fails as told, and then again without the ledger being asked.
+    // Fails with this code, and then again without a call to the ledger.
     let mut fails = |code: Code| {
         nonce += 1;
         let request = shop.request(1, nonce);
@@ -58,7 +58,7 @@ fn should_give_one_authorization_one_outcome() {
     shop.runtime.will(CallOutcome::NotSent("no cycles".into()));
     fails(Code::LedgerUnavailable);
 
-    // The payer has got the money together and signs anew; somebody repeats the first authorization.
+    // The payer has obtained the money and signs a new authorization; somebody repeats the first one.
     let first = shop.request(1, 1);
     shop.will(block(5));
     paid(shop.settle(&shop.request(1, 99)));

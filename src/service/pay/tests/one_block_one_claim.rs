@@ -1,4 +1,4 @@
-//! Attack 40: one block, two payments. And what comes late.
+//! Attack 40: one block for two payments. Also replies that arrive late.
 
 use super::*;
 use crate::domain::payment::RefundCause;
@@ -25,7 +25,7 @@ type Waiting<'a> = Pin<Box<dyn Future<Output = PayOutcome> + 'a>>;
 fn answered(waiting: &mut Waiting<'_>) -> PayOutcome {
     match poll(Pin::new(waiting)) {
         Poll::Ready(outcome) => outcome,
-        Poll::Pending => panic!("it still waits"),
+        Poll::Pending => panic!("the request still waits"),
     }
 }
 
@@ -35,7 +35,7 @@ fn goods_of(outcome: PayOutcome) -> (Vec<u8>, u64) {
             let TxRef::Block(block) = receipt.tx;
             (resource.body, block.0)
         }
-        other => panic!("expected goods, got {other:?}"),
+        other => panic!("expected the resource, got {other:?}"),
     }
 }
 
@@ -47,7 +47,7 @@ impl Shop {
         waiting
     }
 
-    /// Books a payment of its own in this block.
+    /// Settles another payment in this block.
     fn sold(&self, nonce: u8, in_block: u64) {
         self.will(block(in_block));
         paid(self.settle(&self.request(9, nonce)));
@@ -57,7 +57,7 @@ impl Shop {
         storage::claims::of(&ledger(0).id, BlockIndex(block))
     }
 
-    /// Has the payment settled by the canister itself.
+    /// Lets the canister settle the payment by itself.
     fn recovered(&self, request: &PaymentRequest, reply: Reply) -> State {
         self.will(reply);
         let key = request.claim_key();
@@ -79,7 +79,7 @@ fn attack_40_two_first_tries_answered_with_one_block_are_not_both_booked() {
     assert!(is_pending(&outcome), "{outcome:?}");
     assert!(is_implausible(&shop.state(&b)));
     assert_eq!(shop.claimant(9), Some(Claimant::Payment(1)));
-    // The ledger tells the truth when it is asked again.
+    // The ledger answers truthfully when it is called again.
     shop.runtime.hold.set(false);
     shop.will(duplicate(9));
     assert!(is_pending(&shop.settle(&b)));
@@ -107,12 +107,9 @@ fn attack_40_the_block_of_another_payment_is_not_believed_for_a_duplicate() {
     let request = shop.request(1, 1);
     shop.will(duplicate(7));
     assert!(is_pending(&shop.settle(&request)));
-    assert!(
-        is_implausible(&shop.state(&request)),
-        "and it has not failed"
-    );
+    assert!(is_implausible(&shop.state(&request)), "it has not failed");
     assert!(is_implausible(&shop.recovered(&request, duplicate(7))));
-    // A canister that forgot payments meets duplicates of blocks that nobody claims.
+    // A canister that lost payments gets duplicates of blocks that nothing claims.
     let forgotten = shop.request(2, 2);
     shop.will(duplicate(3));
     assert_eq!(
@@ -146,7 +143,7 @@ fn attack_40_the_block_of_a_refund_or_a_withdrawal_is_not_believed() {
     ));
 }
 
-/// The ledger named an absurd block, and a controller added it again.
+/// The ledger named an implausible block, and a controller added it again.
 #[test]
 fn attack_40_claims_outlive_a_lie_that_was_forgotten() {
     let shop = shop();
@@ -178,7 +175,7 @@ fn attack_40_claims_outlive_an_upgrade() {
     assert!(is_implausible(&shop.state(&request)));
 }
 
-/// A request that waits while its payment is taken for unknown.
+/// A request that waits while its payment becomes unknown.
 fn overdue<'a>(shop: &'a Shop, request: &PaymentRequest) -> Waiting<'a> {
     shop.runtime.hold.set(true);
     let waiting = shop.waiting(request);
@@ -202,7 +199,7 @@ fn a_late_success_delivers_in_the_same_message() {
 }
 
 #[test]
-fn what_another_message_learnt_meanwhile_is_delivered_by_the_one_that_waits() {
+fn a_waiting_request_delivers_what_another_message_settled() {
     let shop = shop();
     let lies = [Err(TransferFromError::TooOld), block(99), duplicate(50)];
     for n in 0..5 {
@@ -224,7 +221,7 @@ fn what_another_message_learnt_meanwhile_is_delivered_by_the_one_that_waits() {
 }
 
 #[test]
-fn a_second_request_that_was_overtaken_gets_the_goods_too() {
+fn a_second_request_that_was_overtaken_gets_the_resource_too() {
     let shop = shop();
     let request = shop.request(1, 1);
     let mut first = overdue(&shop, &request);
@@ -237,7 +234,7 @@ fn a_second_request_that_was_overtaken_gets_the_goods_too() {
     }
 }
 
-/// Clients give up on `duplicate_settlement`.
+/// Clients treat `duplicate_settlement` as final.
 #[test]
 fn a_late_lie_is_answered_as_pending_and_a_refund_as_used() {
     let shop = shop();
@@ -260,7 +257,7 @@ fn a_late_lie_is_answered_as_pending_and_a_refund_as_used() {
     shop.will(duplicate(8));
     let outcome = answered(&mut waiting);
     let used = matches!(outcome, PayOutcome::Duplicate { .. });
-    assert!(used, "not both the money and the goods: {outcome:?}");
+    assert!(used, "not both the money and the resource: {outcome:?}");
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn should_make_one_call_for_identical_requests_in_flight() {
 fn should_keep_the_nonce_of_a_payment_in_flight() {
     let shop = shop();
     let first = shop.request(1, 1);
-    // The same nonce in another authorization: another validity.
+    // The same nonce in another authorization, with another validity.
     shop.runtime.now.set(TimestampNs(NOW.0 + 5_000_000_000));
     let second = shop.request(1, 1);
     assert_ne!(id(&first), id(&second));
@@ -42,7 +42,7 @@ fn should_keep_the_nonce_of_a_payment_in_flight() {
     let mut waiting = pin!(settle(&shop.runtime, first));
     assert!(poll(waiting.as_mut()).is_pending());
     assert_eq!(refused(shop.settle(&second)), Code::NonceUsed);
-    // Another payer may use it.
+    // Another payer may use the nonce.
     shop.runtime.hold.set(false);
     shop.will(block(1));
     paid(shop.settle(&shop.request(2, 1)));

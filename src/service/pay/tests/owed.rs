@@ -8,7 +8,7 @@ use crate::{
     storage::payments::Lane,
 };
 
-/// A payment whose money moved while nobody waited.
+/// A payment whose money moved while no request waited.
 fn settled_by_itself(shop: &Shop, request: &PaymentRequest, n: u64) {
     shop.will_reject(6);
     assert!(is_pending(&shop.settle(request)));
@@ -107,7 +107,7 @@ fn should_owe_what_settled_while_nobody_waited_until_the_payer_fetches_it() {
         }
     );
     assert!(!storage::payments::has_work());
-    // It is kept for as long again from its delivery on, and so is the answer.
+    // The content is kept for another retention from its delivery on, and so is the answer.
     shop.runtime.now.set(at.plus(config().limits.retention));
     retention::sweep(&shop.runtime);
     assert_eq!(shop.fetch(&request), b"goods");
@@ -132,14 +132,14 @@ fn should_owe_a_refund_for_what_nobody_fetched_in_time() {
         storage::payments::due(Lane::Refund, over, 9),
         [request.claim_key()]
     );
-    // Not both: who asks now gets the money back and no goods.
+    // Not both: a request now gets the refund's status and no resource.
     let late = shop.settle(&request);
     assert!(matches!(late, PayOutcome::Duplicate { .. }), "{late:?}");
     assert_eq!(shop.fetch(&other), b"goods");
     assert_eq!(shop.runtime.made(), 3);
 }
 
-/// The host names another account: that which was paid is a stranger's now.
+/// The host names another account, so the account that was paid is a stranger's now.
 fn paid_a_stranger() {
     let pay_to = Account::from(Principal::from_slice(&[77; 29]));
     storage::config::write(&Config { pay_to, ..config() }).unwrap();
@@ -150,7 +150,8 @@ fn waits_for_a_controller(shop: &Shop, request: &PaymentRequest) -> bool {
     matches!(shop.state(request), State::Refunding { problem, .. } if problem == waits)
 }
 
-/// A refund that a controller has to agree to is none yet: until then the goods are owed, however late it is.
+/// A refund that a controller has to agree to is not owed yet. Until the controller agrees, the resource is owed,
+/// without a time limit.
 #[test]
 fn should_owe_what_a_stranger_was_paid_for_until_a_controller_refunds_it() {
     let shop = shop();
@@ -189,7 +190,7 @@ fn should_owe_what_a_stranger_was_paid_for_until_a_controller_refunds_it() {
     assert!(owe(&refunded).is_ok());
     let late = shop.settle(&refunded);
     assert!(matches!(late, PayOutcome::Duplicate { .. }), "{late:?}");
-    // Nobody waits for the content any more.
+    // No payment waits for the content any more.
     let over = at.plus(Seconds(retention.0 + 1));
     shop.runtime.now.set(over);
     retention::sweep(&shop.runtime);
@@ -201,7 +202,7 @@ fn should_owe_what_a_stranger_was_paid_for_until_a_controller_refunds_it() {
     assert_eq!(shop.runtime.made(), 4);
 }
 
-/// A merchant who pays back himself is not overtaken by the payer who fetches what was bought meanwhile.
+/// A merchant pays the payer back himself: the payer cannot fetch the resource at the same time.
 #[test]
 fn should_deliver_nothing_once_the_merchant_pays_back_himself() {
     let shop = shop();
@@ -224,7 +225,7 @@ fn should_deliver_nothing_once_the_merchant_pays_back_himself() {
             storage::payments::tests::reload();
         }
         let State::Refunding { problem, .. } = shop.state(request) else {
-            panic!("it is not closed");
+            panic!("the refund is not left to the merchant");
         };
         assert_eq!(problem, RefundProblem::MerchantPays);
         let first = id(request) == id(&settled);
@@ -237,7 +238,7 @@ fn should_deliver_nothing_once_the_merchant_pays_back_himself() {
     assert_eq!(storage::responses::kept_bytes(), 0);
 }
 
-/// What is kept for payers whose refunds wait counts as content, and no more is taken than the limit.
+/// Content that is kept for payers whose refunds wait counts in the limit of content.
 #[test]
 fn should_count_what_is_kept_for_refunds_that_wait() {
     let shop = shop();
@@ -297,7 +298,7 @@ fn should_let_a_route_go_whose_payments_are_open() {
     shop.will_reject(6);
     assert!(is_pending(&shop.settle(&request)));
     assert_eq!(catalogue::remove(&shop.runtime, &shop.route), Ok(()));
-    // Nor can another route for the same path come between.
+    // Another route for the same path makes no difference either.
     let free = crate::domain::route::RouteDraft {
         prices: vec![],
         ..draft("/a")
@@ -355,7 +356,7 @@ fn should_count_an_answer_as_lost_when_it_can_come_no_more() {
     shop.runtime.hold.set(false);
     shop.runtime.now.set(NOW.plus(Seconds(100)));
     assert!(is_pending(&shop.settle(&request)));
-    assert_eq!(shop.runtime.made(), 1, "it may still come");
+    assert_eq!(shop.runtime.made(), 1, "the transfer may still be made");
     shop.runtime.now.set(NOW.plus(storage::payments::NO_ANSWER));
     let outcome = shop.settle(&request);
     assert!(is_pending(&outcome), "the window is over: {outcome:?}");
@@ -368,12 +369,12 @@ fn should_count_an_answer_as_lost_when_it_can_come_no_more() {
     ));
 }
 
-/// Everything that a flow awaits, cut off there, one by one: the money is taken once, and the same
-/// request gets the goods in the end.
+/// Every await of a flow is cut off, one by one. The money is taken once, and the same request gets the resource in the
+/// end.
 #[test]
 fn should_lose_nothing_when_an_upgrade_cuts_off_any_await() {
     type Flow = fn(&Shop, &PaymentRequest);
-    // What comes before the flow that is cut off.
+    // What happens before the flow that is cut off.
     let flows: [(&str, Flow, bool); 3] = [
         ("first try", |_, _| {}, false),
         (
@@ -394,7 +395,7 @@ fn should_lose_nothing_when_an_upgrade_cuts_off_any_await() {
         ),
     ];
     for (name, before, by_itself) in flows {
-        // Whether the ledger did it before it was cut off, and how the new code hears of it.
+        // Whether the ledger made the transfer before the cut, and whether by trap or by upgrade.
         for (moved, trap) in [(false, false), (true, false), (false, true), (true, true)] {
             std::thread::spawn(move || {
                 let shop = shop();
@@ -447,7 +448,8 @@ fn should_lose_nothing_when_an_upgrade_cuts_off_any_await() {
     }
 }
 
-/// Content for which a key without money was given a place: its payment stays unknown, the content is not kept for it.
+/// A key without money was given a place for this content. Its payment stays unknown, and the content is not kept for
+/// it.
 #[test]
 fn content_of_lapsed_payments_is_not_kept_for_ever() {
     let shop = shop();
@@ -466,10 +468,13 @@ fn content_of_lapsed_payments_is_not_kept_for_ever() {
     assert_eq!(
         storage::responses::kept_bytes(),
         5,
-        "as long as what is owed"
+        "as long as for a payment that is owed"
     );
     shop.runtime.now.set(NOW.plus(retention));
     run(crate::service::recover::tick(&shop.runtime));
     assert_eq!(storage::responses::kept_bytes(), 0);
-    assert!(is_pending(&shop.settle(&request)), "it is unknown for good");
+    assert!(
+        is_pending(&shop.settle(&request)),
+        "the outcome stays unknown"
+    );
 }

@@ -1,8 +1,8 @@
 use super::*;
 use crate::domain::purchase::Purchase;
 
-/// What a refused payment must not change.
-fn books() -> (Vec<Payment>, u64, usize, usize) {
+/// The state that a refused payment must not change.
+fn stored() -> (Vec<Payment>, u64, usize, usize) {
     (
         storage::payments::open(0, 1_000),
         storage::payments::settled_count(),
@@ -12,9 +12,9 @@ fn books() -> (Vec<Payment>, u64, usize, usize) {
 }
 
 fn refuse(shop: &Shop, request: &PaymentRequest, code: Code) {
-    let before = books();
+    let before = stored();
     assert_eq!(refused(shop.settle(request)), code);
-    assert_eq!(books(), before);
+    assert_eq!(stored(), before);
     assert_eq!(shop.runtime.made(), 0);
 }
 
@@ -44,7 +44,7 @@ fn should_refuse_a_cancelled_authorization() {
     let before = request.signed().authorization.valid_before;
     cancel::cancel(&shop.runtime, Nonce([1; 32]), before).unwrap();
     refuse(&shop, &request, Code::Cancelled);
-    // Another of the same payer is good.
+    // Another authorization of the same payer is accepted.
     shop.will(block(1));
     let other = shop.request(1, 2);
     paid(shop.settle(&other));
@@ -88,7 +88,7 @@ fn should_refuse_when_cycles_run_low() {
     shop.runtime.cycles.set(Cycles(floor + one_call));
     shop.will(block(1));
     let receipt = paid(shop.settle(&request));
-    // What is paid is delivered all the same.
+    // A payment that was made is delivered all the same.
     shop.runtime.cycles.set(Cycles(0));
     assert_eq!(paid(shop.settle(&request)), receipt);
 }

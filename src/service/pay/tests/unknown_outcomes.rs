@@ -36,7 +36,7 @@ fn should_ask_the_same_again_until_the_ledger_knows() {
             State::Unknown { .. }
         ));
 
-        // Later, with another doubt; then the ledger remembers that it did it.
+        // Later, with another doubt; then the ledger recognises the duplicate.
         shop.runtime.now.set(NOW.plus(Seconds(150)));
         shop.will_reject(6);
         assert!(is_pending(&shop.settle(&request)));
@@ -101,7 +101,7 @@ fn should_never_take_a_refused_retry_for_proof() {
     shop.runtime.now.set(NOW.plus(Seconds(60)));
     shop.will_reject(3);
     assert!(is_pending(&shop.settle(&request)));
-    // Nor is the nonce free for another authorization.
+    // The nonce is not free for another authorization either.
     shop.runtime.now.set(TimestampNs(NOW.0 + 1_000_000_000));
     assert_eq!(refused(shop.settle(&shop.request(1, 1))), Code::NonceUsed);
     shop.runtime.now.set(NOW.plus(Seconds(70)));
@@ -126,7 +126,7 @@ fn should_leave_a_payment_unknown_when_the_callback_traps() {
     let request = shop.request(1, 1);
     shop.runtime.hold.set(true);
     {
-        // What the system does after a trap: it drops the future.
+        // After a trap, the system drops the future.
         let mut waiting = pin!(settle(&shop.runtime, request.clone()));
         assert!(poll(waiting.as_mut()).is_pending());
     }
@@ -151,7 +151,7 @@ fn should_survive_an_upgrade_in_flight() {
     shop.runtime.hold.set(true);
     let mut waiting = Box::pin(settle(&shop.runtime, request.clone()));
     assert!(poll(waiting.as_mut()).is_pending());
-    // The new code never sees the answer, nor the old code's future.
+    // The new code never gets the answer, nor the old code's future.
     std::mem::forget(waiting);
     lifecycle::upgrade(&shop.runtime, Default::default()).unwrap();
     assert!(matches!(
@@ -176,7 +176,7 @@ fn should_not_let_an_unclear_ledger_fill_the_journal() {
     for n in 0..MAX_DOUBTS {
         assert!(is_pending(&outage(n)));
     }
-    // However many keys somebody has.
+    // The number of keys makes no difference.
     for n in MAX_DOUBTS..200 {
         let refusal = shop.settle(&shop.request(n as u8, 1));
         assert_eq!(refused(refusal), Code::LedgerUnavailable);
@@ -184,7 +184,7 @@ fn should_not_let_an_unclear_ledger_fill_the_journal() {
     assert_eq!(shop.runtime.made(), MAX_DOUBTS as usize);
     assert_eq!(storage::payments::open(0, 1_000).len(), MAX_DOUBTS as usize);
 
-    // The ledger runs again: after the pause a newcomer can pay, and then everybody.
+    // The ledger works again: after the pause a new payer can pay, and then everybody.
     let later = shop.runtime.now().plus(DOUBT_PAUSE);
     shop.runtime.now.set(later);
     for n in 200..203 {
@@ -228,14 +228,14 @@ fn should_not_book_a_block_that_was_known_before() {
     paid(shop.settle(&request));
 }
 
-/// However one ledger came to leave so many payments unknown.
+/// Whatever made one ledger leave so many payments unknown.
 #[test]
 fn one_ledgers_unknown_payments_do_not_take_other_ledgers_places() {
     let shop = shop();
     storage::ledgers::put(&ledger(1)).unwrap();
     for n in 0..MAX_OPEN_PER_LEDGER {
         let mut payment = storage::payments::tests::payment(n, 1);
-        // Each of a payer of its own.
+        // Each from another payer.
         payment.from = Account::from(Principal::from_slice(&n.to_be_bytes()));
         let mut key = [9; 16];
         key[..4].copy_from_slice(&n.to_be_bytes());

@@ -1,4 +1,4 @@
-//! Payments whose rows this version cannot read: nobody pays with their keys again.
+//! Payments whose rows this version cannot read: their keys stay used.
 
 use super::*;
 use crate::storage::payments::tests::quarantine::corrupt;

@@ -20,21 +20,21 @@ fn should_prove_the_absence_only_when_the_ledger_takes_the_transfer_no_more() {
     let request = shop.unknown(1, 1);
     shop.after_expiry();
     let created = payments::payment(&id(&request)).unwrap().created_at;
-    // At every look the log is complete and lacks the transfer.
-    let mut looks = 0u64;
+    // At every search the log is complete and lacks the transfer.
+    let mut searches = 0u64;
     while is_unknown(&shop.state(&request)) {
         let now = shop.runtime.now();
         assert!(now <= created.plus(FORGOTTEN).plus(Seconds(1)));
-        // One block came since the last look; what was read before is not read again.
-        let new = looks.checked_sub(1).map(|n| (n, other_block(now)));
-        shop.will_show(looks, new.into_iter().collect());
+        // One block was added since the last search. Blocks that were read before are not read again.
+        let new = searches.checked_sub(1).map(|n| (n, other_block(now)));
+        shop.will_show(searches, new.into_iter().collect());
         shop.tick();
-        looks += 1;
+        searches += 1;
         shop.runtime
             .now
             .set(shop.runtime.woken.take().unwrap_or(now));
     }
-    assert!(looks < 40, "{looks} looks in a day");
+    assert!(searches < 40, "{searches} searches in a day");
     let State::Failed { failure, at } = shop.state(&request) else {
         panic!("{:?}", shop.state(&request));
     };
@@ -135,7 +135,7 @@ fn attack_14_a_log_that_is_no_log_proves_nothing() {
         shop.runtime.will(answer.clone());
         let gap = matches!(&answer, CallOutcome::Reply(_)) && shop.runtime.made() == 10;
         if gap {
-            // It asks for what is missing, and gets nothing.
+            // The missing blocks are requested, and none is returned.
             shop.will_show(7, vec![]);
         }
         shop.tick();
@@ -164,9 +164,9 @@ fn should_not_believe_a_ledger_without_a_block_log() {
     );
 }
 
-/// A ledger named a block that was never there; the log knows better.
+/// A ledger named a block that never existed; the log shows that.
 #[test]
-fn should_begin_anew_where_the_log_is_shorter_than_a_block_that_was_named() {
+fn should_restart_where_the_log_is_shorter_than_a_named_block() {
     let shop = shop();
     shop.will(Ok(Nat::from(999u32)));
     let _ = shop.settle(&shop.request(2, 2));
@@ -185,7 +185,7 @@ fn should_find_the_place_to_begin_in_a_long_log_with_one_call_more() {
     let request = shop.unknown(1, 1);
     let ours = shop.block(&request);
     shop.after_expiry();
-    // The first blocks are of long ago; the last 64 are not.
+    // The first blocks are from long ago; the last 64 are not.
     let long_ago = TimestampNs(NOW.0 - 1_000_000_000_000_000);
     shop.will_show(
         1_000_000,
@@ -256,13 +256,13 @@ fn should_look_up_any_transfer() {
     assert_eq!(looked_up(), (None, true));
     shop.will_reject(5);
     assert_eq!(looked_up(), (None, false));
-    // A log that ends before what was read of it is no evidence.
+    // A log that ends before a block which was read is no evidence.
     shop.will_show(9, vec![]);
     assert_eq!(looked_up(), (None, false));
 }
 
-/// A canister that forgot payments (an old snapshot, a reinstallation) may know a block that is younger
-/// than a transfer which it is asked for again.
+/// A canister that lost payments (an old snapshot, a reinstallation) may know a block that is younger than a transfer
+/// which is requested again.
 #[test]
 fn should_not_trust_that_a_known_block_is_older_than_the_transfer() {
     let shop = shop();
@@ -272,7 +272,7 @@ fn should_not_trust_that_a_known_block_is_older_than_the_transfer() {
     let ours = shop.block(&request);
     shop.later(86_400 + 3_600);
     shop.will_show(501, vec![(500, other_block(NOW))]);
-    // That block is not old enough, so the last blocks tell where to begin: at 244.
+    // That block is not old enough, so the last blocks determine where to begin: at 244.
     let long_ago = TimestampNs(NOW.0 - 1_000_000_000_000_000);
     let mut tail: Log = (437..501).map(|n| (n, other_block(NOW))).collect();
     tail.extend([(373, other_block(NOW)), (245, other_block(long_ago))]);
@@ -288,7 +288,7 @@ fn should_not_trust_that_a_known_block_is_older_than_the_transfer() {
     shop.will_show(501, (346..446).map(|n| (n, log(n))).collect());
     shop.tick();
     assert_eq!(settled_in(&shop.state(&request)), Some(400));
-    // And a block that is old enough spares the search what is before it.
+    // With a block that is old enough, the search skips the blocks before it.
     let second = shop.unknown(3, 3);
     shop.later(86_400 + 3_600);
     let now = shop.runtime.now();

@@ -6,7 +6,7 @@ fn trace() -> usize {
 }
 
 impl Shop {
-    /// When what cannot be paid for is looked at again: neither in every round nor never.
+    /// The time at which postponed work is due again: neither in every round nor never.
     fn after_a_turn(&self) -> TimestampNs {
         self.runtime.now().plus(TURN)
     }

@@ -9,14 +9,14 @@ fn attack_15_a_ledger_that_never_answers_starves_nobody() {
     shop.runtime.hold.set(true);
     let mut first = Box::pin(tick(&shop.runtime));
     assert!(poll(first.as_mut()).is_pending());
-    // The clock goes on, whatever becomes of this tick.
+    // The timer is set, whatever happens to this tick.
     assert!(shop.runtime.woken.get().is_some());
-    // A tick meanwhile leaves the payment alone, and does what else is due.
+    // Another tick meanwhile leaves the payment alone, and does the other work.
     let made = shop.runtime.made();
     let mut second = Box::pin(tick(&shop.runtime));
     assert!(poll(second.as_mut()).is_ready());
     assert_eq!(shop.runtime.made(), made);
-    // The deadline ends it.
+    // The deadline ends the call.
     shop.runtime.hold.set(false);
     shop.will_reject(6);
     assert!(poll(first.as_mut()).is_ready());
@@ -30,7 +30,7 @@ fn should_ask_an_unclear_ledger_once_a_tick() {
     shop.later(5).will_reject(6);
     shop.tick();
     assert_eq!(shop.runtime.made(), requests.len() + 1);
-    // Meanwhile the others wait; they get their turn in the log.
+    // The other payments wait for the log, and are searched for then.
     shop.later(100).will_reject(6);
     shop.tick();
     assert_eq!(shop.runtime.made(), requests.len() + 2);
@@ -84,7 +84,7 @@ fn should_read_a_log_once_for_all_its_payments() {
     assert_eq!(shop.runtime.made(), made + 1);
 }
 
-/// A trap in a tick undoes it from its last await on, and drops it: nothing stays locked.
+/// A trap in a tick undoes it from its last await on, and drops its future: nothing stays locked.
 #[test]
 fn should_keep_no_lock_after_a_trap() {
     let shop = shop();

@@ -1,4 +1,4 @@
-//! Keys without money: what they leave behind after a stop of the ledger.
+//! Payments from keys without money: what they leave behind after the ledger was stopped.
 
 use super::*;
 use crate::{domain::config::Config, storage::liabilities};
@@ -9,7 +9,7 @@ fn treasury(shop: &Shop) -> Account {
     Account::from(shop.runtime.canister_id())
 }
 
-/// A shop that is paid into the canister's own account.
+/// A shop whose payments go to the canister's own account.
 pub(super) fn own_shop(with_log: bool) -> Shop {
     let shop = if with_log { shop() } else { pay::tests::shop() };
     liabilities::set_canister(shop.runtime.canister_id());
@@ -26,7 +26,7 @@ pub(super) fn held(shop: &Shop) -> u128 {
     owed.held.amount().0
 }
 
-/// How the ledger refuses keys that have nothing: some look at the allowance first.
+/// The refusal of keys without money: some ledgers check the allowance first.
 pub(super) fn without_money(n: u8) -> Result<Nat, TransferFromError> {
     let zero = || Nat::from(0u8);
     Err(match n % 2 {
@@ -39,7 +39,7 @@ pub(super) fn has_lapsed(shop: &Shop, request: &PaymentRequest) -> bool {
     shop.state(request).has_lapsed()
 }
 
-/// The ledger does not answer five keys without money, and refuses them when it runs again.
+/// The ledger does not answer five payments from keys without money, and refuses them when it runs again.
 fn in_vain(shop: &Shop) -> Vec<PaymentRequest> {
     let requests: Vec<_> = (0..5).map(|n| shop.unknown(n, n)).collect();
     shop.later(5);
@@ -51,7 +51,7 @@ fn in_vain(shop: &Shop) -> Vec<PaymentRequest> {
     requests
 }
 
-/// To the last moment at which a ledger may make the transfers.
+/// Moves the time to the last moment at which a ledger may make the transfers.
 pub(super) fn to_the_end_of_the_window(shop: &Shop, request: &PaymentRequest) {
     let created = payments::payment(&id(request)).unwrap().created_at;
     shop.runtime.now.set(created.plus(FORGOTTEN));
@@ -88,7 +88,7 @@ fn keys_without_money_leave_nothing_held_after_the_window_though_the_log_cannot_
     unread(&shop);
     assert_eq!(held(&shop), 0);
     assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
-    // The log is believed as soon as it can be read.
+    // The log decides as soon as it can be read.
     let ours = shop.block(&requests[3]);
     shop.later(2 * HOUR).will_show(1, vec![(0, ours)]);
     shop.tick();
@@ -105,11 +105,11 @@ fn keys_without_money_leave_nothing_held_after_the_window_though_the_log_cannot_
     assert_eq!(held(&shop), 10_000, "what moved is owed");
 }
 
-/// More than one tick looks at, all due at the same time.
+/// More payments than one tick handles, all due at the same time.
 #[test]
 fn many_payments_lapse_together() {
     let shop = own_shop(false);
-    // Each payer has a few; the ledger answers unclearly less often than it takes for a pause.
+    // Each payer has a few. The ledger gives fewer unclear answers than it takes for a pause.
     let n = MAX_PER_TICK as u8 + 20;
     for n in 0..n {
         let request = shop.request(n, n);
@@ -140,7 +140,7 @@ fn what_was_not_refused_for_want_of_funds_stays_held() {
     assert_eq!(held(&shop), 10_000);
 }
 
-/// Each of these tries moved nothing either: what is known of the funds stays known.
+/// None of these tries moved money either, so the lack of funds stays proved.
 #[test]
 fn want_of_funds_stays_known_while_later_tries_are_refused_too() {
     let shop = own_shop(false);
@@ -194,7 +194,7 @@ fn an_upgrade_between_tries_changes_nothing_and_one_during_a_try_does() {
     }
 }
 
-/// The canister slept for longer than the ledger takes the transfer and content is kept.
+/// The canister was frozen for longer than the ledger can make the transfer and content is kept.
 #[test]
 fn the_log_is_read_before_anything_lapses() {
     let shop = own_shop(true);
@@ -215,7 +215,7 @@ fn the_log_is_read_before_anything_lapses() {
     assert_eq!(shop.fetch(&requests[3]), b"goods");
 }
 
-/// Lets the last reading fail before what was tried in vain lapses.
+/// Lets the last reading fail before the payments lapse.
 pub(super) fn unread(shop: &Shop) {
     for _ in 0..READINGS {
         assert!(held(shop) > 0);
@@ -224,7 +224,7 @@ pub(super) fn unread(shop: &Shop) {
     }
 }
 
-/// The ledger is stopped for the time of two readings, of which the first comes right after the window.
+/// The ledger is stopped for the time of two readings. The first is right after the window.
 #[test]
 fn attack_42_nothing_lapses_because_a_log_could_not_be_read_for_a_while() {
     let shop = own_shop(true);
@@ -276,7 +276,7 @@ fn nothing_lapses_while_there_is_more_of_the_log_to_read() {
     assert_eq!(held(&shop), 10_000);
 }
 
-/// It lacks a block that the ledger named.
+/// The log lacks a block that the ledger named.
 #[test]
 fn payments_lapse_when_a_log_is_read_that_proves_nothing() {
     let shop = own_shop(true);
@@ -297,7 +297,7 @@ fn payments_lapse_when_a_log_is_read_that_proves_nothing() {
     assert_eq!(held(&shop), 0);
 }
 
-/// A ledger that looks at the balance before it looks for duplicates.
+/// A ledger that checks the balance before it looks for duplicates.
 #[test]
 fn a_repetition_that_lacks_funds_because_the_first_took_them_is_found_in_the_log() {
     let shop = own_shop(true);
@@ -322,7 +322,7 @@ fn want_of_funds_is_a_clear_answer_of_the_ledger() {
     shop.later(5).will(without_money(0));
     shop.tick();
     assert_eq!(health().doubts, 0);
-    // That a call was not delivered the system says, whatever the ledger said before.
+    // The system reports that a call was not delivered, whatever the ledger answered before.
     for n in 100..100 + MAX_DOUBTS as u8 {
         shop.unknown(n, n);
     }

@@ -1,4 +1,4 @@
-//! Blocks that cannot be read: which payments they keep unknown, and for how long.
+//! Blocks that cannot be read: the payments that they keep unknown, and for how long.
 
 use super::{
     in_vain::{has_lapsed, held, own_shop},
@@ -57,7 +57,7 @@ fn one_block_of_an_unknown_shape_does_not_keep_a_payment_unknown() {
         shop.will_show(3, log).tick();
         assert!(is_failed(&shop.state(&request)), "{n}");
     }
-    // A transfer of the time of ours with something in it that is too deep to be read might be ours.
+    // A transfer of the payment's time with a value that is nested too deeply to be read may be the payment's.
     let shop = shop();
     let request = shop.unknown(7, 7);
     shop.later(AFTER_THE_WINDOW)
@@ -87,11 +87,11 @@ fn a_payment_is_found_behind_a_block_that_might_be_it() {
     shop.after_expiry();
     let odd = (0, without_amount(ours.clone()));
     shop.will_show(3, vec![odd.clone(), (1, other_block(NOW))]);
-    // The third block comes in a page of its own.
+    // The third block is in a page of its own.
     shop.will_show(3, vec![(2, other_block(NOW))]);
     shop.tick();
     assert!(is_unknown(&shop.state(&request)));
-    // At the next look the odd one is looked at again, and what is new is read.
+    // At the next search the odd block is read again, and so are the new ones.
     shop.later(HOUR).will_show(4, vec![odd]);
     shop.will_show(4, vec![(3, ours)]);
     shop.tick();
@@ -111,22 +111,23 @@ fn a_payment_is_unknown_only_as_long_as_the_block_might_be_it() {
         let made = shop.runtime.made();
         shop.later(HOUR).will_show(2, vec![(0, odd())]).tick();
         assert!(is_unknown(&shop.state(&request)));
-        assert_eq!(shop.runtime.made(), made + 1, "one call for each look");
+        assert_eq!(shop.runtime.made(), made + 1, "one call for each search");
     }
-    // A look that shows nothing proves nothing.
+    // A reply without blocks proves nothing.
     shop.later(HOUR).will_show(2, vec![]).tick();
     assert!(is_unknown(&shop.state(&request)));
     shop.later(HOUR).will_reject(5);
     shop.will_show(2, vec![]).tick();
     assert!(is_unknown(&shop.state(&request)));
-    // The ledger was upgraded, and writes it so that it can be read.
+    // The ledger was upgraded, and encodes the block so that it can be read.
     shop.later(HOUR)
         .will_show(2, vec![(0, other_block(NOW))])
         .tick();
     assert!(is_failed(&shop.state(&request)));
 }
 
-/// Nobody without money can make such a block: the ledger moved the money, wrote it in another way, and rejected.
+/// Such a block costs money to make: the ledger moved the money, encoded the block in another way, and rejected the
+/// call.
 #[test]
 fn attack_42_nothing_lapses_while_a_block_of_the_log_might_be_it() {
     let shop = own_shop(true);
@@ -142,7 +143,7 @@ fn attack_42_nothing_lapses_while_a_block_of_the_log_might_be_it() {
     assert!(is_failed(&shop.state(&other)));
     assert!(is_unknown(&shop.state(&shown)) && !has_lapsed(&shop, &shown));
     assert_eq!(held(&shop), 10_000);
-    // Nor when the ledger lists no log any more.
+    // Nor when the ledger no longer lists the block log.
     storage::ledgers::put(&ledger(0)).unwrap();
     shop.later(HOUR).tick();
     shop.later(HOUR).tick();
@@ -159,11 +160,11 @@ fn a_search_stops_at_more_doubtful_blocks_than_it_remembers() {
     let many = MAX_DOUBTFUL as u64 + 2;
     let all = |block: &ICRC3Value| -> Log { (0..many).map(|n| (n, block.clone())).collect() };
     shop.will_show(many, all(&odd));
-    // It cannot go on.
+    // The search cannot continue.
     shop.will_show(many, all(&odd)[MAX_DOUBTFUL..].to_vec());
     shop.tick();
     assert!(is_unknown(&shop.state(&request)));
-    // Those that it remembers are clear now: it goes on, and nothing was forgotten.
+    // The remembered blocks are clear now. The search continues, and no block was skipped.
     let clear = all(&other_block(NOW));
     shop.later(HOUR)
         .will_show(many, clear[..MAX_DOUBTFUL].to_vec());

@@ -1,4 +1,4 @@
-//! A controller's word: when it counts, and when not.
+//! Decisions by a controller: when they are accepted.
 
 use super::{resolve::LOG_DECIDES, *};
 use crate::{
@@ -11,7 +11,7 @@ const MOVED: Outcome = Outcome::Moved {
     block: BlockIndex(77),
 };
 
-/// A shop without a log, and a payment of which nobody knows; the time at which its window ends.
+/// A shop without a log, a payment whose outcome is unknown, and the time at which its window ends.
 fn in_doubt(shop: &Shop) -> (PaymentRequest, TimestampNs) {
     let request = shop.unknown(1, 1);
     let created = payments::payment(&id(&request)).unwrap().created_at;
@@ -27,7 +27,11 @@ fn after(time: TimestampNs) -> TimestampNs {
     TimestampNs(time.0 + 1)
 }
 
-fn said(shop: &Shop, request: &PaymentRequest, outcome: Outcome) -> Result<State, ResolveError> {
+fn resolved(
+    shop: &Shop,
+    request: &PaymentRequest,
+    outcome: Outcome,
+) -> Result<State, ResolveError> {
     resolve(&shop.runtime, &id(request), outcome).map(|payment| payment.state)
 }
 
@@ -42,14 +46,14 @@ fn entries() -> Vec<String> {
 fn should_settle_what_moved_and_owe_what_was_bought() {
     let shop = pay::tests::shop();
     let (request, over) = in_doubt(&shop);
-    let state = said(at(&shop, after(over)), &request, MOVED).unwrap();
+    let state = resolved(at(&shop, after(over)), &request, MOVED).unwrap();
     assert_eq!(settled_in(&state), Some(77));
     assert!(matches!(state, State::Settled { .. }));
     assert!(matches!(
         shop.settle(&request),
         pay::tests::PayOutcome::Paid { .. }
     ));
-    assert_eq!(shop.runtime.made(), 1, "nobody was asked");
+    assert_eq!(shop.runtime.made(), 1, "no call was made");
     let hex = id(&request).to_string();
     assert_eq!(entries(), [format!("{} moved in block 77", &hex[..32])]);
 }
@@ -59,13 +63,13 @@ fn should_fail_what_did_not_move_and_hold_nothing_for_it() {
     let shop = pay::tests::shop();
     liabilities::set_canister(shop.runtime.canister_id());
     let (request, over) = in_doubt(&shop);
-    let state = said(at(&shop, after(over)), &request, Outcome::NotMoved).unwrap();
+    let state = resolved(at(&shop, after(over)), &request, Outcome::NotMoved).unwrap();
     assert!(matches!(state, State::Failed { .. }));
     assert!(!storage::payments::has_work());
     assert_eq!(liabilities::owed(&ledger(0).id), vec![]);
     let hex = id(&request).to_string();
     assert_eq!(entries(), [format!("{} not moved", &hex[..32])]);
-    // What failed is asked for no more.
+    // A failed payment is not sent again.
     assert!(matches!(
         shop.settle(&request),
         pay::tests::PayOutcome::Failed { .. }
@@ -83,7 +87,7 @@ fn should_resolve_what_has_lapsed() {
     shop.tick();
     at(&shop, after(over)).later(3_600).tick();
     assert!(shop.state(&request).has_lapsed());
-    let state = said(&shop, &request, MOVED).unwrap();
+    let state = resolved(&shop, &request, MOVED).unwrap();
     assert_eq!(settled_in(&state), Some(77));
 }
 
@@ -94,11 +98,11 @@ fn attack_40_a_controller_cannot_book_the_block_of_another_transfer() {
     shop.will(Ok(Nat::from(77u8)));
     let other = shop.settle(&shop.request(2, 2));
     assert!(matches!(other, pay::tests::PayOutcome::Paid { .. }));
-    let state = said(at(&shop, after(over)), &request, MOVED);
+    let state = resolved(at(&shop, after(over)), &request, MOVED);
     assert_eq!(state, Err(ResolveError::OtherBlock));
-    // What a controller says of a block binds no answer of the ledger.
+    // A block that a controller named does not affect the ledger's answers.
     let block = BlockIndex(1_000_000);
-    let state = said(&shop, &request, Outcome::Moved { block }).unwrap();
+    let state = resolved(&shop, &request, Outcome::Moved { block }).unwrap();
     assert_eq!(settled_in(&state), Some(1_000_000));
     let highest = storage::claims::highest_block(&ledger(0).id);
     assert_eq!(highest, Some(BlockIndex(77)));
@@ -111,12 +115,12 @@ fn should_refuse_while_the_ledger_may_still_make_the_transfer() {
     let from = after(over);
     for now in [NOW, over] {
         for outcome in [MOVED, Outcome::NotMoved] {
-            let refused = said(at(&shop, now), &request, outcome);
+            let refused = resolved(at(&shop, now), &request, outcome);
             assert_eq!(refused, Err(ResolveError::TooEarly { from }));
         }
     }
-    assert!(said(at(&shop, from), &request, Outcome::NotMoved).is_ok());
-    assert_eq!(entries().len(), 1, "what is refused is not noted");
+    assert!(resolved(at(&shop, from), &request, Outcome::NotMoved).is_ok());
+    assert_eq!(entries().len(), 1, "a refused decision is not recorded");
 }
 
 #[test]
@@ -126,16 +130,16 @@ fn should_let_the_log_decide_where_there_is_one() {
     let until = over.plus(LOG_DECIDES);
     for now in [after(over), TimestampNs(until.0 - 1)] {
         for outcome in [MOVED, Outcome::NotMoved] {
-            let refused = said(at(&shop, now), &request, outcome);
+            let refused = resolved(at(&shop, now), &request, outcome);
             assert_eq!(refused, Err(ResolveError::LogDecides { until }));
         }
     }
-    // A log that did not tell in all that time.
-    let state = said(at(&shop, until), &request, Outcome::NotMoved).unwrap();
+    // The log did not decide in all that time.
+    let state = resolved(at(&shop, until), &request, Outcome::NotMoved).unwrap();
     assert!(matches!(state, State::Failed { .. }));
 }
 
-/// The page that shows the transfer is on its way.
+/// The page that shows the transfer is in transit.
 #[test]
 fn attack_40_a_controller_does_not_overtake_a_reading_of_the_log() {
     let shop = shop();
@@ -147,7 +151,7 @@ fn attack_40_a_controller_does_not_overtake_a_reading_of_the_log() {
     assert!(poll(reading.as_mut()).is_pending());
     let from = shop.runtime.now().plus(READING);
     for outcome in [MOVED, Outcome::NotMoved] {
-        let refused = said(&shop, &request, outcome);
+        let refused = resolved(&shop, &request, outcome);
         assert_eq!(refused, Err(ResolveError::TooEarly { from }));
     }
     shop.will_show(1, vec![(0, ours)]);
@@ -162,7 +166,7 @@ fn should_take_a_controllers_word_when_the_reading_is_over() {
     let (request, over) = in_doubt(&shop);
     at(&shop, over.plus(LOG_DECIDES)).will_reject(5);
     shop.tick();
-    let state = said(&shop, &request, Outcome::NotMoved).unwrap();
+    let state = resolved(&shop, &request, Outcome::NotMoved).unwrap();
     assert!(matches!(state, State::Failed { .. }));
 }
 
@@ -174,7 +178,7 @@ fn should_refuse_everybody_but_controllers() {
     let payer = request.signed().authorization.from.owner;
     for caller in [operator, payer, Principal::anonymous()] {
         shop.runtime.caller.set(caller);
-        let refused = said(at(&shop, after(over)), &request, MOVED);
+        let refused = resolved(at(&shop, after(over)), &request, MOVED);
         assert_eq!(refused, Err(ResolveError::Unauthorized(Unauthorized)));
     }
     assert!(is_unknown(&shop.state(&request)));
@@ -211,7 +215,7 @@ fn should_refuse_what_is_not_in_doubt() {
         (&settling, Outcome::NotMoved),
     ] {
         let before = shop.state(request);
-        let refused = said(&shop, request, outcome);
+        let refused = resolved(&shop, request, outcome);
         assert_eq!(refused, Err(ResolveError::NotInDoubt), "{before:?}");
         assert_eq!(shop.state(request), before);
     }
@@ -221,18 +225,21 @@ fn should_refuse_what_is_not_in_doubt() {
 #[test]
 fn should_say_the_same_again_and_change_nothing() {
     for outcome in [MOVED, Outcome::NotMoved] {
-        // Tables belong to threads.
+        // Each thread has its own tables.
         let twice = move || {
             let shop = pay::tests::shop();
             let (request, over) = in_doubt(&shop);
-            let first = said(at(&shop, after(over)), &request, outcome).unwrap();
+            let first = resolved(at(&shop, after(over)), &request, outcome).unwrap();
             shop.later(3_600);
-            assert_eq!(said(&shop, &request, outcome), Ok(first.clone()));
+            assert_eq!(resolved(&shop, &request, outcome), Ok(first.clone()));
             let other = match outcome {
                 MOVED => Outcome::NotMoved,
                 _ => MOVED,
             };
-            assert_eq!(said(&shop, &request, other), Err(ResolveError::NotInDoubt));
+            assert_eq!(
+                resolved(&shop, &request, other),
+                Err(ResolveError::NotInDoubt)
+            );
             assert_eq!(shop.state(&request), first);
             assert_eq!(entries().len(), 1);
         };
@@ -246,7 +253,7 @@ fn should_not_take_the_block_for_one_that_the_ledger_named() {
     let shop = pay::tests::shop();
     let (request, over) = in_doubt(&shop);
     let block = BlockIndex(u64::MAX);
-    said(at(&shop, after(over)), &request, Outcome::Moved { block }).unwrap();
+    resolved(at(&shop, after(over)), &request, Outcome::Moved { block }).unwrap();
     assert_eq!(storage::claims::highest_block(&ledger(0).id), None);
     let next = shop.request(2, 2);
     shop.will(Ok(Nat::from(5u8)));
@@ -263,13 +270,16 @@ fn should_refuse_a_block_that_was_said_to_show_another_transfer() {
     let other = shop.unknown(2, 2);
     let created = payments::payment(&id(&other)).unwrap().created_at;
     let late = after(created.plus(FORGOTTEN));
-    let first = said(at(&shop, late), &request, MOVED).unwrap();
-    assert_eq!(said(&shop, &other, MOVED), Err(ResolveError::OtherBlock));
+    let first = resolved(at(&shop, late), &request, MOVED).unwrap();
+    assert_eq!(
+        resolved(&shop, &other, MOVED),
+        Err(ResolveError::OtherBlock)
+    );
     assert!(is_unknown(&shop.state(&other)));
-    assert_eq!(said(&shop, &request, MOVED), Ok(first), "said again");
+    assert_eq!(resolved(&shop, &request, MOVED), Ok(first), "repeated");
     assert_eq!(entries().len(), 1);
     let block = BlockIndex(78);
-    assert!(said(&shop, &other, Outcome::Moved { block }).is_ok());
+    assert!(resolved(&shop, &other, Outcome::Moved { block }).is_ok());
 }
 
 #[test]

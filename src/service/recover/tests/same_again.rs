@@ -6,7 +6,7 @@ fn should_ask_for_the_same_transfer_until_the_ledger_knows() {
     let request = shop.unknown(1, 1);
     assert_eq!(shop.runtime.woken.get(), Some(NOW.plus(Seconds(5))));
     shop.tick();
-    assert_eq!(shop.runtime.made(), 1, "not before its time");
+    assert_eq!(shop.runtime.made(), 1, "not before it is due");
     shop.later(5).will_reject(6);
     shop.tick();
     shop.later(9).tick();
@@ -41,7 +41,7 @@ fn should_read_the_log_when_the_repetition_is_refused() {
     };
     shop.later(5).will(bad_fee());
     shop.tick();
-    // Not in the log: nothing is proved, and the transfer is asked for again.
+    // Not in the log: nothing is proved, and the transfer is sent again.
     shop.later(10).will_show(0, vec![]);
     shop.tick();
     assert!(is_unknown(&shop.state(&request)));
@@ -90,7 +90,7 @@ fn should_have_no_timer_for_payments_in_flight_and_one_for_what_is_overdue() {
     let mut second = Box::pin(pay::settle(&shop.runtime, shop.request(2, 2)));
     assert!(poll(second.as_mut()).is_pending());
     assert_eq!(shop.runtime.woken.get(), None);
-    // The first one's answer never came, and no timer is there: whoever comes next sees to it.
+    // The first reply never arrived, and no timer is set. The next payment sets it.
     shop.later(600);
     let mut third = Box::pin(pay::settle(&shop.runtime, shop.request(3, 3)));
     assert!(poll(third.as_mut()).is_pending());
@@ -134,7 +134,7 @@ fn should_take_a_payment_without_an_answer_for_unknown_after_ten_minutes() {
     );
     assert!(no_answer, "{state:?}");
     assert!(shop.runtime.woken.get().is_some());
-    // Should the answer come after all, it books nothing that it does not prove: the log will say.
+    // If the reply still arrives, it changes nothing that it does not prove. The log decides.
     shop.will(Err(TransferFromError::TooOld));
     assert!(poll(settling.as_mut()).is_ready());
     assert!(is_unknown(&shop.state(&request)));
@@ -182,7 +182,7 @@ fn should_look_again_when_an_operator_asks_and_for_nobody_else() {
     shop.will(duplicate_of(9));
     let payment = recheck(&id(&request)).unwrap();
     assert_eq!(settled_in(&payment.state), Some(9));
-    // It is final, and looking again changes nothing.
+    // The state is final, and another check changes nothing.
     assert_eq!(recheck(&id(&request)).unwrap(), payment);
     assert_eq!(shop.runtime.made(), 3);
 }

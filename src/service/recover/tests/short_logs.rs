@@ -1,4 +1,4 @@
-//! Attack 39: absence that is proved too easily, and what the log shows of claimed blocks.
+//! Attack 39: absence that is proved too easily. Also claims on blocks that the log shows.
 
 use super::*;
 use crate::domain::settlement::Claimant;
@@ -22,14 +22,14 @@ fn attack_39_a_log_that_ends_before_a_named_block_proves_no_absence() {
     let _ = shop.settle(&shop.request(2, 2));
     let ours = shop.block(&request);
     shop.later(AFTER_THE_WINDOW);
-    // Block 5 is missing, and perhaps ours with it.
+    // Block 5 is missing, and perhaps the payment's block with it.
     shop.will_show(5, others(0..5)).tick();
     assert!(is_unknown(&shop.state(&request)));
     let made = shop.runtime.made();
     shop.later(HOUR).will_show(5, vec![]).tick();
     assert!(is_unknown(&shop.state(&request)));
-    assert_eq!(shop.runtime.made(), made + 1, "one call for each look");
-    // The log is whole, and is not the one that was read: it is read again from its beginning.
+    assert_eq!(shop.runtime.made(), made + 1, "one call for each search");
+    // The log is complete, and is not the one that was read: it is read again from its beginning.
     shop.later(HOUR)
         .will_show(7, vec![(5, other_block(NOW)), (6, other_block(NOW))]);
     shop.will_show(7, vec![(0, other_block(NOW)), (1, ours)]);
@@ -65,7 +65,7 @@ fn attack_39_blocks_of_refunds_and_withdrawals_count_as_named() {
         shop.later(AFTER_THE_WINDOW);
         shop.will_show(3, others(0..3)).tick();
         assert!(is_unknown(&shop.state(&request)));
-        // The block was a lie, and a controller added the ledger again.
+        // The named block was false, and a controller added the ledger again.
         storage::claims::shorten(&id, 3);
         shop.later(HOUR).will_show(3, vec![]);
         shop.will_show(3, others(0..3)).tick();
@@ -74,7 +74,7 @@ fn attack_39_blocks_of_refunds_and_withdrawals_count_as_named() {
     }
 }
 
-/// What the ledger named after it was asked for its log need not be in it.
+/// Blocks that the ledger named after the log was requested need not be in it.
 #[test]
 fn a_shop_that_sells_meanwhile_proves_absences_too() {
     let shop = shop();
@@ -91,7 +91,7 @@ fn a_shop_that_sells_meanwhile_proves_absences_too() {
 }
 
 #[test]
-fn attack_39_a_log_that_became_shorter_is_read_anew() {
+fn attack_39_a_log_that_became_shorter_is_read_again() {
     let shop = shop();
     let request = shop.unknown(1, 1);
     let ours = shop.block(&request);
@@ -104,13 +104,13 @@ fn attack_39_a_log_that_became_shorter_is_read_anew() {
     assert_eq!(settled_in(&shop.state(&request)), Some(1));
 }
 
-/// Attack 40: who is found in a block has better evidence than who was told its number.
+/// Attack 40: a transfer that is found in a block has better evidence than one that was told its number.
 #[test]
 fn attack_40_what_the_log_shows_takes_the_block_and_the_audit_log_says_so() {
     let shop = shop();
     let request = shop.unknown(1, 1);
     let ours = shop.block(&request);
-    // Another payment is booked in the block of this one.
+    // Another payment is settled in the block of this one.
     shop.will(Ok(Nat::from(4u8)));
     let other = shop.request(2, 2);
     let _ = shop.settle(&other);
@@ -118,7 +118,7 @@ fn attack_40_what_the_log_shows_takes_the_block_and_the_audit_log_says_so() {
     shop.tick();
     assert!(
         is_unknown(&shop.state(&request)),
-        "its word is not believed"
+        "its answer is not believed"
     );
     shop.after_expiry();
     let mut log = others(0..4);
@@ -136,7 +136,7 @@ fn attack_40_what_the_log_shows_takes_the_block_and_the_audit_log_says_so() {
     );
 }
 
-/// A named block that cannot be ours sends us to the log at once.
+/// A named block that is another transfer's causes a search in the log at once.
 #[test]
 fn attack_40_the_log_is_read_while_the_repetition_is_not_believed() {
     let shop = shop();

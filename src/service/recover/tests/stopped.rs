@@ -1,5 +1,5 @@
-//! Keys without money that pay while a ledger is stopped, and are never asked for again: the ledger runs again when
-//! their authorizations have ended.
+//! Payments from keys without money while a ledger is stopped. They are never sent again: the ledger runs again when
+//! their authorizations have expired.
 
 use super::{
     in_vain::{HOUR, has_lapsed, held, own_shop, to_the_end_of_the_window, unread, without_money},
@@ -10,15 +10,15 @@ use crate::domain::{
     settlement::CallOutcome,
 };
 
-/// What the system says for a canister that is stopped or traps.
+/// The reject code of the system for a canister that is stopped or traps.
 const STOPPED: u32 = 5;
-/// What a canister says that rejects.
+/// The reject code of a canister that rejects.
 const REJECTED: u32 = 4;
-/// What the system says when nobody knows.
+/// The reject code of the system for an unknown outcome.
 const UNKNOWN: u32 = 6;
 
 impl Shop {
-    /// A payment whose first call was rejected so.
+    /// A payment whose first call was rejected with this code.
     pub(super) fn rejected(&self, payer: u8, nonce: u8, code: u32) -> PaymentRequest {
         let request = self.request(payer, nonce);
         self.will_reject(code);
@@ -45,7 +45,7 @@ fn keys_that_pay_while_a_ledger_is_stopped_leave_nothing_held_after_the_window_w
     shop.later(1).tick();
     assert_eq!(held(&shop), 0);
     assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
-    assert_eq!(shop.runtime.made(), 5, "they were never asked for again");
+    assert_eq!(shop.runtime.made(), 5, "they were never sent again");
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn keys_that_pay_while_a_ledger_is_stopped_leave_nothing_held_though_the_log_can
     assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
 }
 
-/// The ledger made it, and trapped when it answered.
+/// The ledger made the transfer, and trapped while answering.
 #[test]
 fn what_has_lapsed_is_owed_when_it_is_found_in_the_log() {
     let shop = own_shop(true);
@@ -77,7 +77,7 @@ fn what_has_lapsed_is_owed_when_it_is_found_in_the_log() {
     assert_eq!(shop.fetch(&requests[3]), b"goods");
 }
 
-/// Errors of the ledger and refusals in any order: no try is one of which nothing is known.
+/// Errors of the ledger and refusals in any order: no try has an unknown outcome.
 #[test]
 fn errors_of_the_ledger_and_refusals_of_every_kind_are_in_vain() {
     let shop = own_shop(false);
@@ -95,7 +95,7 @@ fn errors_of_the_ledger_and_refusals_of_every_kind_are_in_vain() {
     assert!(has_lapsed(&shop, &request));
 }
 
-/// Whatever else was answered, at whichever try, may have been a transfer.
+/// Any other answer, to any try, may have been a transfer.
 #[test]
 fn what_was_answered_unclearly_once_stays_held() {
     let unreadable = || CallOutcome::Reply(b"no candid".to_vec());
@@ -132,7 +132,7 @@ fn what_was_answered_unclearly_once_stays_held() {
     }
 }
 
-/// What is known of the funds from then on, whatever the first try did.
+/// The lack of funds is proved from then on, whatever the first try did.
 #[test]
 fn an_error_after_want_of_funds_is_in_vain_too() {
     let shop = own_shop(false);
@@ -169,7 +169,7 @@ fn what_was_in_vain_is_known_after_an_upgrade_but_not_of_a_try_that_it_interrupt
     }
 }
 
-/// So many payments in the shop's ledger, each of its own payer, that a stopped ledger left behind.
+/// So many payments in the shop's ledger, each from another payer, that a stopped ledger left behind.
 fn left_behind(shop: &Shop, like: &PaymentRequest, numbers: std::ops::Range<u32>) {
     let template = payments::payment(&id(like)).unwrap();
     for n in numbers {
@@ -242,7 +242,7 @@ fn only_so_many_payments_lapse_and_the_others_stay_held() {
     assert_eq!(held(&shop), 50_000);
     let load = || storage::payments::load(&Principal::anonymous(), &ledger(0).id, NOW);
     assert_eq!(load().open_of_ledger, 5);
-    // A controller ends some of them, and others take their places.
+    // A controller decides about some of them, and others take their places.
     let mut ended = 0;
     for n in all.clone().filter(|n| lapsed(*n..*n + 1) == 1).take(3) {
         let failure = failure("a controller says so");
@@ -255,7 +255,7 @@ fn only_so_many_payments_lapse_and_the_others_stay_held() {
     assert_eq!(load().lapsed, bound as u64);
 }
 
-/// Nothing but a controller can tell, unless the ledger gets a log.
+/// Only a controller can decide, unless the ledger gets a log.
 #[test]
 fn what_has_lapsed_is_looked_at_once_a_day_where_there_is_no_log() {
     let shop = own_shop(false);
@@ -271,5 +271,5 @@ fn what_has_lapsed_is_looked_at_once_a_day_where_there_is_no_log() {
         wakings += 1;
     }
     assert!(wakings <= 4, "{wakings} wakings in four days");
-    assert_eq!(shop.runtime.made(), 1, "and nobody is asked");
+    assert_eq!(shop.runtime.made(), 1, "and no call is made");
 }

@@ -1,4 +1,4 @@
-//! A controller ends the doubt about a refund.
+//! A controller decides about a refund in doubt.
 
 use super::*;
 use crate::{
@@ -6,12 +6,12 @@ use crate::{
     service::recover::resolve::{LOG_DECIDES, Outcome, ResolveError, resolve},
 };
 
-fn said(runtime: &ScriptedRuntime, outcome: Outcome) -> Result<State, ResolveError> {
+fn resolved(runtime: &ScriptedRuntime, outcome: Outcome) -> Result<State, ResolveError> {
     let id = storage::payments::by_key(&KEY).unwrap().id;
     resolve(runtime, &id, outcome).map(|payment| payment.state)
 }
 
-/// A refund whose answer was lost; when no ledger makes it any more.
+/// A refund whose answer was lost, and the time at which no ledger can make it any more.
 fn lost() -> (ScriptedRuntime, TimestampNs) {
     let runtime = owing(merchant());
     rejected(&runtime);
@@ -43,7 +43,7 @@ fn should_not_make_a_refund_whose_row_cannot_be_read() {
         &storage::payments::by_key(&KEY).unwrap(),
         &Default::default(),
     );
-    assert_eq!(liabilities::refund(&KEY), None, "it stays as it is");
+    assert_eq!(liabilities::refund(&KEY), None, "it is unchanged");
 }
 
 #[test]
@@ -56,14 +56,14 @@ fn should_make_the_refund_once_more_and_exactly_once_when_it_was_not_made() {
     run(step(&runtime));
     assert_eq!(made(&runtime), 1, "without a log it stays in doubt");
     later(&runtime, Seconds(86_400));
-    let state = said(&runtime, Outcome::NotMoved).unwrap();
+    let state = resolved(&runtime, Outcome::NotMoved).unwrap();
     assert!(matches!(state, State::Refunding { .. }));
     assert_eq!(liabilities::refund(&KEY).unwrap().doubt, None);
-    // Said again before the next try: nothing changes.
-    assert_eq!(said(&runtime, Outcome::NotMoved), Ok(state));
+    // Repeated before the next try: nothing changes.
+    assert_eq!(resolved(&runtime, Outcome::NotMoved), Ok(state));
     assert_eq!(notes().len(), 1);
     assert_eq!(runtime.woken.get(), Some(runtime.now()), "due at once");
-    // The second try's answer is lost, too; what was said of the first says nothing of it.
+    // The second try's answer is lost, too. The decision about the first does not apply to it.
     covered(&runtime);
     runtime.will(CallOutcome::Rejected {
         code: 4,
@@ -73,14 +73,14 @@ fn should_make_the_refund_once_more_and_exactly_once_when_it_was_not_made() {
     assert_eq!(made(&runtime), 2);
     assert_ne!(asked(&runtime, 0), asked(&runtime, 1));
     let from = TimestampNs(runtime.now().plus(FORGOTTEN).0 + 1);
-    let refused = said(&runtime, Outcome::NotMoved);
+    let refused = resolved(&runtime, Outcome::NotMoved);
     assert_eq!(refused, Err(ResolveError::TooEarly { from }));
     let duplicate_of = Nat::from(9u8);
     answered(&runtime, Err(TransferError::Duplicate { duplicate_of }));
     assert_eq!(refunded_in(), BlockIndex(9));
     assert_eq!(asked(&runtime, 1), asked(&runtime, 2));
     assert_eq!(
-        said(&runtime, Outcome::NotMoved),
+        resolved(&runtime, Outcome::NotMoved),
         Err(ResolveError::NotInDoubt)
     );
     later(&runtime, Seconds::DAY);
@@ -92,9 +92,9 @@ fn should_make_the_refund_once_more_and_exactly_once_when_it_was_not_made() {
 fn should_take_the_refund_for_made_when_it_was() {
     let (runtime, _) = lost();
     let block = BlockIndex(40);
-    let state = said(&runtime, Outcome::Moved { block }).unwrap();
+    let state = resolved(&runtime, Outcome::Moved { block }).unwrap();
     assert_eq!(refunded_in(), block);
-    assert_eq!(said(&runtime, Outcome::Moved { block }), Ok(state));
+    assert_eq!(resolved(&runtime, Outcome::Moved { block }), Ok(state));
     let hex = storage::payments::by_key(&KEY).unwrap().id.to_string();
     assert_eq!(notes(), [format!("{} moved in block 40", &hex[..32])]);
     assert_eq!(liabilities::owed(&ledger(0).id), vec![]);
@@ -107,7 +107,7 @@ fn should_take_the_refund_for_made_when_it_was() {
 fn attack_40_the_block_of_the_payment_is_not_that_of_a_refund_in_doubt() {
     let (runtime, _) = lost();
     let block = BlockIndex(3);
-    let refused = said(&runtime, Outcome::Moved { block });
+    let refused = resolved(&runtime, Outcome::Moved { block });
     assert_eq!(refused, Err(ResolveError::OtherBlock));
     assert_eq!(problem(), RefundProblem::Unclear);
     assert_eq!(notes(), [""; 0]);
@@ -124,7 +124,7 @@ fn should_refuse_while_the_ledger_may_still_make_the_refund() {
             block: BlockIndex(40),
         },
     ] {
-        let refused = said(&runtime, outcome);
+        let refused = resolved(&runtime, outcome);
         assert_eq!(refused, Err(ResolveError::TooEarly { from }));
     }
     assert_eq!(problem(), RefundProblem::Unclear);
@@ -137,10 +137,10 @@ fn should_let_the_log_decide_about_a_refund() {
     with_log.standards.push("ICRC-3".into());
     storage::ledgers::put(&with_log).unwrap();
     let until = over.plus(LOG_DECIDES);
-    let refused = said(&runtime, Outcome::NotMoved);
+    let refused = resolved(&runtime, Outcome::NotMoved);
     assert_eq!(refused, Err(ResolveError::LogDecides { until }));
     runtime.now.set(until);
-    assert!(said(&runtime, Outcome::NotMoved).is_ok());
+    assert!(resolved(&runtime, Outcome::NotMoved).is_ok());
 }
 
 #[test]
@@ -149,14 +149,14 @@ fn should_refuse_refunds_that_are_not_in_doubt_and_everybody_but_controllers() {
     later(&runtime, Seconds(9 * 86_400));
     let block = BlockIndex(40);
     for outcome in [Outcome::NotMoved, Outcome::Moved { block }] {
-        assert_eq!(said(&runtime, outcome), Err(ResolveError::NotInDoubt));
+        assert_eq!(resolved(&runtime, outcome), Err(ResolveError::NotInDoubt));
     }
     rejected(&runtime);
     later(&runtime, FORGOTTEN);
     later(&runtime, Seconds(1));
     for caller in [storage::config::read().operators[0], payer().owner] {
         runtime.caller.set(caller);
-        let refused = said(&runtime, Outcome::NotMoved);
+        let refused = resolved(&runtime, Outcome::NotMoved);
         assert_eq!(refused, Err(ResolveError::Unauthorized(Unauthorized)));
     }
     assert_eq!(problem(), RefundProblem::Unclear);

@@ -1,9 +1,9 @@
-//! Refunds out of an account in which others have money, too.
+//! Refunds out of an account that holds other payers' money, too.
 
 use super::*;
 use crate::domain::{ledger::Ledger, payment::FailureKind};
 
-/// What the payment [`KEY`] was, which is to be refunded.
+/// The terms of the payment [`KEY`] that is to be refunded.
 const AMOUNT: u128 = 10_000;
 const OTHER: ClaimKey = ClaimKey([8; 16]);
 
@@ -18,7 +18,7 @@ fn happens_to(key: &ClaimKey, event: Event) {
     storage::payments::record(key, Change::Event(event), NOW).unwrap();
 }
 
-/// Another payment to the same account, of so much, for which the ledger has been asked.
+/// Another payment of this amount to the same account, for which the ledger has been called.
 fn open(key: ClaimKey, amount: u128) {
     let payment = Payment {
         to: own(),
@@ -74,7 +74,7 @@ fn should_not_be_held_up_by_one_that_is_larger_than_the_account() {
     assert_eq!(refunded_in(), BlockIndex(9));
     let other = storage::payments::by_key(&OTHER).unwrap().state;
     let State::Refunding { problem, .. } = other else {
-        panic!("it waits for money");
+        panic!("the refund waits for money");
     };
     assert_eq!(problem, RefundProblem::InsufficientFunds);
 }
@@ -105,7 +105,7 @@ fn should_never_take_what_another_in_doubt_may_take() {
         message: "lost".into(),
     });
     run(super::super::step(&runtime, &OTHER));
-    // The one in doubt goes on having the fee with which it was written.
+    // A refund in doubt keeps the fee of its first try.
     let fee = Amount(20);
     storage::ledgers::put(&Ledger { fee, ..ledger(0) }).unwrap();
     has(&runtime, AMOUNT + 20 + 5_010 - 1);
@@ -126,7 +126,7 @@ fn should_not_wait_for_a_stream_of_unfunded_payments() {
     {
         let mut asking = pin!(step(&runtime));
         assert!(poll(asking.as_mut()).is_pending());
-        // The ledger answers in the order of the questions.
+        // The ledger answers in the order of the calls.
         let failed = crate::domain::payment::Failure {
             kind: FailureKind::InsufficientFunds,
             message: String::new(),
@@ -142,7 +142,7 @@ fn should_not_wait_for_a_stream_of_unfunded_payments() {
     assert_eq!(refunded_in(), BlockIndex(9));
 }
 
-/// A balance that was asked for before money left says nothing about what is owed after.
+/// A balance that was queried before money left must not be compared with what is owed afterwards.
 #[test]
 fn should_ask_for_the_balance_again_when_money_left_meanwhile() {
     let runtime = owing(own());
@@ -165,7 +165,7 @@ fn should_ask_for_the_balance_again_when_money_left_meanwhile() {
     assert_eq!((runtime.made(), made(&runtime)), (2, 0));
 }
 
-/// What the account holds for somebody else: 5,000.
+/// The amount that the account holds for another payer: 5,000.
 fn settle_and_hold() {
     let third = ClaimKey([9; 16]);
     open(third, 5_000);

@@ -1,4 +1,4 @@
-//! Money that went to somebody else's account: the treasury does not answer for it.
+//! Money that went to somebody else's account: the treasury does not refund it without a controller.
 
 use super::*;
 use crate::{
@@ -18,7 +18,7 @@ fn treasury() -> Account {
     Account::from(Principal::from_slice(&ScriptedRuntime::CANISTER))
 }
 
-/// A payment to `to` that settled while nobody waited, and that nobody fetches.
+/// A payment to `to` that settled while no request waited, and that is never fetched.
 fn never_fetched(to: Account) -> ScriptedRuntime {
     let runtime = settled(to);
     later(&runtime, config::read().limits.retention);
@@ -41,7 +41,7 @@ fn a_merchant_with_an_own_account_and_a_payer_who_never_fetches_do_not_drain_the
     assert_eq!(problem(), RefundProblem::NeedsController);
     assert_eq!(owed_refunds(), 0);
     assert_eq!(liabilities::refund(&KEY), None);
-    // Nothing asks for it: not the timer, not an operator, not an upgrade, not the time.
+    // Nothing sends it: not the timer, not an operator, not an upgrade, not the time.
     assert!(!storage::payments::has_work());
     runtime.caller.set(config::read().operators[0]);
     let id = storage::payments::by_key(&KEY).unwrap().id;
@@ -53,7 +53,7 @@ fn a_merchant_with_an_own_account_and_a_payer_who_never_fetches_do_not_drain_the
         later(&runtime, Seconds::DAY);
         run(recover::tick(&runtime));
     }
-    assert_eq!(runtime.made(), 0, "the ledger was never asked");
+    assert_eq!(runtime.made(), 0, "the ledger was never called");
     assert_eq!(problem(), RefundProblem::NeedsController);
     assert_eq!(owed_refunds(), 0);
     assert_eq!(
@@ -118,7 +118,7 @@ fn a_merchant_who_paid_back_himself_is_believed_at_once_and_nothing_is_paid_twic
         run(recover::tick(&runtime));
         run(step(&runtime));
     }
-    assert_eq!(runtime.made(), 0, "the ledger was never asked");
+    assert_eq!(runtime.made(), 0, "the ledger was never called");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_controller_may_refund_at_once_what_went_to_a_stranger() {
     assert_eq!((problem(), owed_refunds()), (RefundProblem::NotTried, 1));
 }
 
-/// What was decided when the refund became due stays so, whatever account the host names later.
+/// The account that refunds is decided when the refund becomes due, whatever account the host names later.
 #[test]
 fn the_host_answers_for_the_account_that_is_his_when_the_refund_becomes_due() {
     let runtime = settled(merchant());
@@ -177,7 +177,7 @@ fn left(runtime: &ScriptedRuntime) -> Result<Payment, RefundError> {
     leave_to_merchant(runtime, &storage::payments::by_key(&KEY).unwrap().id)
 }
 
-/// How many refunds wait, and what they come to: as the totals say, and as the list does.
+/// The number of refunds that wait, and their sum, according to the totals and to the list.
 fn waiting(runtime: &ScriptedRuntime) -> (u64, Amount) {
     let owed = liabilities::owed_by(&ledger(0).id, &treasury());
     let listed = payments::waiting(runtime, Page::default()).unwrap();
@@ -263,7 +263,7 @@ fn what_waits_is_listed_page_by_page_in_the_order_of_the_books() {
 #[test]
 fn a_refund_that_is_left_to_the_merchant_waits_for_his_block_and_the_canister_pays_nothing() {
     for begin in [settled, never_fetched] {
-        // Tables belong to threads.
+        // Each thread has its own tables.
         std::thread::spawn(move || left_to_the_merchant(&begin(merchant())))
             .join()
             .unwrap();
@@ -274,7 +274,7 @@ fn left_to_the_merchant(runtime: &ScriptedRuntime) {
     let id = storage::payments::by_key(&KEY).unwrap().id;
     let first = left(runtime).unwrap();
     assert_eq!(problem(), RefundProblem::MerchantPays);
-    assert_eq!(left(runtime), Ok(first), "said again");
+    assert_eq!(left(runtime), Ok(first), "repeated");
     let notes = storage::audit::admin_after(0, 1_000).into_iter();
     let notes = notes.filter(|entry| entry.action == "refund_by_merchant");
     assert_eq!(notes.count(), 1);
@@ -295,14 +295,14 @@ fn left_to_the_merchant(runtime: &ScriptedRuntime) {
     assert_eq!(waiting(runtime), (0, Amount(0)));
     assert_eq!(left(runtime), Err(RefundError::NotRefundable));
     assert_eq!(approve(runtime), Err(RefundError::NotRefundable));
-    assert_eq!(runtime.made(), 0, "the ledger was never asked");
+    assert_eq!(runtime.made(), 0, "the ledger was never called");
 }
 
-/// A controller copies the block of the payment out of its status, and means the refund's.
+/// A controller copies the block of the payment from its status instead of the refund's.
 #[test]
 fn attack_40_the_block_of_the_payment_is_not_that_of_its_refund() {
-    for waits in [never_fetched, left_to_him, said_to_have_moved] {
-        // Tables belong to threads.
+    for waits in [never_fetched, left_to_him, settled_by_a_controller] {
+        // Each thread has its own tables.
         let refused = move || {
             let runtime = waits(merchant());
             let id = storage::payments::by_key(&KEY).unwrap().id;
@@ -329,8 +329,8 @@ fn left_to_him(to: Account) -> ScriptedRuntime {
     runtime
 }
 
-/// A payment that is in the books by a controller's word, which claims no block.
-fn said_to_have_moved(to: Account) -> ScriptedRuntime {
+/// A payment that a controller settled, which claims no block.
+fn settled_by_a_controller(to: Account) -> ScriptedRuntime {
     examples::set_up();
     let runtime = ScriptedRuntime::new(NOW);
     let payment = Payment {

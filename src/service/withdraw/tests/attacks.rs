@@ -1,4 +1,4 @@
-//! What attackers try with withdrawals.
+//! Attacks with withdrawals.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn attack_33_a_withdrawal_that_cannot_be_paid_for_leaves_no_trace() {
     let trace = || storage::audit::admin_after(0, 10_000).len();
     let wanted = named(900, 0);
     let before = trace();
-    // Enough for the question before it, and while that is under way the rest is spent.
+    // Cycles for the query before it. While that is in flight, the rest is spent.
     let one = ScriptedRuntime::CALL_COST;
     let cycles = runtime.cycles.replace(one);
     has(&runtime, 1_000);
@@ -22,7 +22,7 @@ fn attack_33_a_withdrawal_that_cannot_be_paid_for_leaves_no_trace() {
     );
     assert_eq!((trace(), transfers(&runtime).len()), (before, 0));
     assert_eq!(withdrawals::get(&wanted.ledger, NOW), None);
-    // One that is in doubt is not repeated either.
+    // A withdrawal in doubt is not repeated either.
     runtime.cycles.set(cycles);
     has(&runtime, 1_000);
     lost(&runtime);
@@ -39,7 +39,7 @@ fn attack_33_a_withdrawal_that_cannot_be_paid_for_leaves_no_trace() {
     assert_eq!(run(withdraw(&runtime, wanted)), Ok(BlockIndex(7)));
 }
 
-/// Attack 40: a withdrawal answered with the block of something else.
+/// Attack 40: a withdrawal answered with the block of another transfer.
 #[test]
 fn attack_40_the_block_of_another_transfer_is_not_believed() {
     let (runtime, _) = first_of_two();

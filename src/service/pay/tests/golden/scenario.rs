@@ -1,4 +1,4 @@
-//! What a snapshot holds: payments in every state that is stored, and everything else that is.
+//! The content of a snapshot: payments in every state that is stored, and all other stored data.
 
 use super::*;
 use crate::{
@@ -8,13 +8,13 @@ use crate::{
 };
 use serde_json::json;
 
-/// The numbers of payments: who pays, with which nonce, and in which minute.
+/// The numbers of payments. They determine payer, nonce and minute.
 pub const DELIVERED: u8 = 1;
 pub const FAILED: u8 = 2;
 pub const DELIVERED_LATER: u8 = 3;
 /// Paid to an account of the canister.
 pub const UNDELIVERED: u8 = 4;
-/// For a controller, who has to agree to the refund.
+/// Its refund waits for a controller.
 pub const WAITING: u8 = 5;
 pub const MERCHANT_PAYS: u8 = 6;
 pub const REFUND_IN_DOUBT: u8 = 7;
@@ -30,14 +30,14 @@ pub const CANCELLED: u8 = 20;
 /// Withdrawals.
 pub const MADE: u8 = 13;
 pub const DOUBTFUL: u8 = 14;
-/// The number of an upload that is not finished.
+/// The number of an unfinished upload.
 pub const UPLOAD: u64 = 4;
 
-/// How much of it there is, and what is missing.
+/// The uploaded part, and the rest.
 pub const FIRST: u64 = 65_536;
 pub const REST: &[u8] = b"the rest";
 
-/// When the snapshot is taken.
+/// The time of the snapshot.
 pub const END: TimestampNs = TimestampNs(NOW.0 + (14 * 60 + 5) * 1_000_000_000);
 
 /// The time of the payment with this number.
@@ -56,7 +56,7 @@ pub fn settings() -> Config {
     }
 }
 
-/// The same request each time, whatever the time.
+/// The same request each time, at any time.
 pub fn request(shop: &Shop, n: u8) -> PaymentRequest {
     let now = shop.runtime.now();
     shop.runtime.now.set(at(n));
@@ -103,7 +103,7 @@ fn happens(shop: &Shop, n: u8, event: Event) {
     storage::payments::record(&key(shop, n), Change::Event(event), shop.runtime.now()).unwrap();
 }
 
-/// A payment whose money turned out to have moved while nobody waited.
+/// A payment whose money moved while no request waited.
 fn settled_unseen(shop: &Shop, n: u8) {
     shop.will_reject(6);
     assert!(is_pending(&shop.settle(&request(shop, n))));
@@ -118,7 +118,7 @@ fn refund_due(shop: &Shop, n: u8, approved: bool) {
     happens(shop, n, Event::RefundDue { cause, approved });
 }
 
-/// Leaves a canister that has had to do with everything.
+/// Leaves a canister with data in every table.
 pub fn scenario() {
     let shop = shop();
     let runtime = &shop.runtime;
@@ -147,7 +147,7 @@ pub fn scenario() {
     runtime.now.set(END);
 }
 
-/// Four routes: with a price, paid to the canister, with identifiers, and for nothing. One upload is under way.
+/// Four routes: with a price, paid to the canister, with identifiers, and free. One upload is unfinished.
 fn sell(shop: &Shop) {
     let runtime = &shop.runtime;
     let price = |n: u8, amount| Price {
@@ -237,7 +237,7 @@ fn pay(shop: &Shop, n: u8) {
             shop.runtime.hold.set(true);
             let mut waiting = Box::pin(super::settle(&shop.runtime, request));
             assert!(poll(waiting.as_mut()).is_pending());
-            // The answer comes after the snapshot.
+            // The answer arrives after the snapshot.
             std::mem::forget(waiting);
             shop.runtime.hold.set(false);
         }
