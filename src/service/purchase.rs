@@ -140,3 +140,6 @@ pub async fn settle<R: Runtime>(
     }
     Ok(outcome)
 }
+
+#[cfg(test)]
+mod tests;

@@ -359,6 +359,22 @@ mod step {
             }
         }
 
+        /// What is not final waits for something: nothing is given up, and nothing that is over is waited for.
+        #[test]
+        fn should_be_final_exactly_if_nothing_is_taken_any_more(state in arb_state()) {
+            let tx = TxRef::Block(BlockIndex(1));
+            let events = [
+                Event::Asked,
+                Event::Moved { tx },
+                Event::Delivered,
+                Event::RefundApproved,
+                Event::RefundTried,
+            ];
+            let refused = |event| super::super::step(Some(&state), event, NOW).is_err();
+            let over = events.iter().all(refused);
+            prop_assert_eq!(state.is_final(), over);
+        }
+
         /// Whatever happens in whatever order: what is known of the money never changes. The block of a
         /// payment stays, a failure is never paid, nothing is both delivered and refunded, by the canister or the
         /// merchant, and there is at most one refund. What is delivered no more is being refunded, or was.

@@ -217,6 +217,25 @@ fn unreadable_replies_prove_nothing() {
 }
 
 #[test]
+fn a_reply_longer_than_the_limit_is_not_read() {
+    let reply = |message: usize| {
+        let answer: Result<Nat, TransferFromError> = Err(TransferFromError::GenericError {
+            error_code: Nat::from(1u8),
+            message: "x".repeat(message),
+        });
+        Encode!(&answer).unwrap()
+    };
+    let rest = reply(16_000).len() - 16_000;
+    let longest = reply(MAX_REPLY_BYTES - rest);
+    assert_eq!(longest.len(), MAX_REPLY_BYTES);
+    let read = judged(&CallOutcome::Reply(longest)).verdict;
+    assert_eq!(kind(read), FailureKind::LedgerUnavailable);
+    let longer = reply(MAX_REPLY_BYTES - rest + 1);
+    let unread = judged(&CallOutcome::Reply(longer)).verdict;
+    assert_eq!(unread, Verdict::InDoubt(Doubt::UnreadableReply));
+}
+
+#[test]
 fn a_long_message_is_cut() {
     let verdict = reply(Err(TransferFromError::GenericError {
         error_code: Nat::from(1u8),
@@ -283,4 +302,14 @@ fn the_ledger_reads_the_payment_in_the_argument() {
     assert_eq!(read.fee, Some(Nat::from(payment.fee.0)));
     assert_eq!(read.memo, Some(Memo::from(payment.id.0.to_vec())));
     assert_eq!(read.created_at_time, Some(payment.created_at.0));
+}
+
+#[test]
+fn the_ledger_reads_whose_balance_is_asked_for() {
+    let account = Account {
+        owner: candid::Principal::from_slice(&[3; 10]),
+        subaccount: Some([4; 32]),
+    };
+    let read: Account = candid::decode_one(&balance_argument(&account)).unwrap();
+    assert_eq!(read, account);
 }
