@@ -1,15 +1,14 @@
-//! A ledger's block log (ICRC-3), as the evidence of whether a transfer was made.
+//! A ledger's block log (ICRC-3) as evidence of whether a transfer was made.
 //!
-//! What the log says is read from replies of `icrc3_get_blocks`, of the ledger or of archives that it
-//! names. Replies are not trusted to be honest in form: one that is no list of numbered blocks is unreadable, and
-//! an unreadable reply proves nothing. A block that cannot be read is a matter of that block: it holds up only
-//! what it might be ([`doubtful`]).
+//! The log is read from replies of `icrc3_get_blocks`, of the ledger or of archives that it names. The form of replies
+//! is not trusted. A reply that is not a list of numbered blocks is unreadable and proves nothing. A block that cannot
+//! be read affects only the transfers that it might be ([`doubtful`]).
 //!
-//! A transfer is *found* when a block holds it. It is *absent* when the log was read without a gap, from
-//! a block that is older than the transfer can be to the end, at a time when the ledger takes the transfer no more,
-//! no block on the way might be it, and the log does not end before a block that the ledger ever named: such a log
-//! lacks what the ledger did. [`advance`] keeps the account of what was read: a cursor, below which the
-//! transfer cannot be, except in a doubtful block.
+//! A transfer is *found* when a block holds it. It is *absent* under these conditions: the log was read without a gap,
+//! from a block that is older than the transfer can be to the end, at a time when the ledger can no longer make the
+//! transfer; no block on the way might be it; and the log does not end before a block that the ledger ever named,
+//! because such a log is incomplete. [`advance`] tracks what was read with a cursor. The transfer cannot be below the
+//! cursor, except in a doubtful block.
 
 mod block;
 mod wire;
@@ -23,27 +22,25 @@ use candid::Principal;
 use icrc_ledger_types::icrc3::blocks::GetBlocksRequest;
 use wire::Value;
 
-/// The method of ledgers; archives name theirs.
+/// The method of ledgers. Archives name theirs.
 pub const METHOD: &str = "icrc3_get_blocks";
-/// No argument for a page, or for all the blocks that are looked at again, is longer.
+/// The longest argument, for a page or for all the blocks that are read again.
 pub const MAX_ARGUMENT_BYTES: usize = 4_096;
-/// So many blocks are asked for at once. Ledgers give fewer: the ICRC ledger suite 100.
+/// The most blocks in one request. Ledgers return fewer: the ICRC ledger suite 100.
 pub const PAGE: u64 = 1_000;
-/// A longer reply is not read.
+/// The longest reply that is read.
 pub const MAX_REPLY_BYTES: usize = 2_097_152;
 /// The longest name of a method that is called in an archive, in bytes.
 const MAX_METHOD_BYTES: usize = 64;
-/// More archives are not read in one reply, nor more ranges of one of them.
+/// The most archives that are read in one reply, and the most ranges of one of them.
 const MAX_ARCHIVED: usize = 32;
-/// The last blocks of the log that [`tail`] asks for.
+/// The number of blocks at the end of the log that [`tail`] requests.
 const TAIL: u64 = 64;
 
-/// Some blocks of a log: `length` of them, from `start`.
+/// A range of blocks of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
-    /// The first.
     pub start: u64,
-    /// How many.
     pub length: u64,
 }
 
@@ -53,46 +50,40 @@ impl Range {
     }
 }
 
-/// Blocks that another canister keeps.
+/// Blocks that another canister stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Archived {
-    /// Who keeps them.
     pub canister: Principal,
-    /// What to call there.
     pub method: String,
-    /// Which.
     pub ranges: Vec<Range>,
 }
 
-/// What a reply says.
+/// The content of a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// How many blocks the log has. Of an archive's reply this means nothing.
+    /// The number of blocks in the log. Meaningless in an archive's reply.
     pub log_length: u64,
-    /// Blocks, in ascending order.
+    /// In ascending order.
     pub blocks: Vec<Block>,
-    /// Where other blocks of those asked for are.
+    /// The archives of other requested blocks.
     pub archived: Vec<Archived>,
 }
 
-/// Why a reply is no evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// It is longer than [`MAX_REPLY_BYTES`].
     #[error("the reply is too long")]
     TooLong,
-    /// It is no Candid, or too deep or too much of it.
+    /// It is not valid Candid, or exceeds the limits on depth and work.
     #[error("the reply is not readable")]
     NotCandid,
-    /// It has not the form of a block log.
-    #[error("the reply is no block log")]
+    #[error("the reply is not a block log")]
     NotALog,
-    /// It holds blocks that were not asked for, one twice, or some beyond its own end.
+    /// It holds blocks that were not requested, repeats one, or has some beyond its own end.
     #[error("the reply contradicts itself or the request")]
     Contradiction,
 }
 
-/// The argument that asks for these blocks.
+/// The argument that requests these blocks.
 pub fn argument(ranges: &[Range]) -> Vec<u8> {
     let requests: Vec<_> = ranges
         .iter()
@@ -104,8 +95,8 @@ pub fn argument(ranges: &[Range]) -> Vec<u8> {
     candid::encode_one(requests).expect("BUG: every argument can be encoded")
 }
 
-/// The last blocks of a log of this length, and single older ones between them and `cursor`, each twice
-/// as far back: their times tell where to begin reading.
+/// The last blocks of a log of this length, and single older ones between them and `cursor`, each twice as far back.
+/// Their times tell where to begin reading.
 pub fn tail(cursor: u64, log_length: u64) -> Vec<Range> {
     let start = log_length.saturating_sub(TAIL).max(cursor);
     let mut ranges = vec![Range {
@@ -120,7 +111,7 @@ pub fn tail(cursor: u64, log_length: u64) -> Vec<Range> {
     ranges
 }
 
-/// Reads a reply to a request for `asked`. `of_ledger`: whether the ledger gave it, or an archive.
+/// Reads a reply to a request for `asked`. `of_ledger`: whether the ledger sent it, not an archive.
 pub fn read(reply: &[u8], asked: &[Range], of_ledger: bool) -> Result<Page, Unreadable> {
     if reply.len() > MAX_REPLY_BYTES {
         return Err(Unreadable::TooLong);
@@ -179,8 +170,8 @@ fn archive(value: &Value<'_>) -> Option<Archived> {
     })
 }
 
-/// The block that holds this transfer. Everything has to be the same: a block with our memo that pays
-/// somebody else, or too little, is not ours.
+/// The block that holds this transfer. All fields have to be equal: a block with the payment's memo that pays another
+/// account, or another amount, is not the transfer.
 pub fn find(page: &Page, wanted: &Transfer) -> Option<BlockIndex> {
     let wanted = wanted.canonical();
     let mut blocks = page.blocks.iter();
@@ -193,8 +184,8 @@ pub fn find(page: &Page, wanted: &Transfer) -> Option<BlockIndex> {
 pub fn doubtful(page: &Page, wanted: &Transfer) -> Vec<u64> {
     let wanted = wanted.canonical();
     let possible = |block: &&Block| block.likeness(&wanted) == Likeness::Possible;
-    // Times do not run backwards: what follows a block that is too late is too late, too. One that is followed by
-    // earlier ones says nothing.
+    // Times do not decrease, so the blocks after one that is too late are too late, too. A time that is followed by
+    // earlier ones is ignored.
     let times = page
         .blocks
         .iter()
@@ -209,10 +200,9 @@ pub fn doubtful(page: &Page, wanted: &Transfer) -> Vec<u64> {
         .collect()
 }
 
-/// The first block of the page's log that is not older than a transfer of this time can be, as far as the
-/// page tells.
+/// The first block that is not older than a transfer of this time can be, as far as the page shows.
 pub fn first_possible(created_at: TimestampNs, page: &Page) -> u64 {
-    // Times do not run backwards: an old one behind a recent one says nothing.
+    // Times do not decrease, so an old time after a recent one is ignored.
     let times = page
         .blocks
         .iter()
@@ -222,8 +212,8 @@ pub fn first_possible(created_at: TimestampNs, page: &Page) -> u64 {
     last.map_or(0, |block| block.index.saturating_add(1))
 }
 
-/// Moves the cursor over what was read of `page` without finding the transfer: over blocks that are too
-/// old to hold it, and over blocks that follow each other from the cursor on.
+/// Moves the cursor over the part of `page` that was read without finding the transfer: over blocks that are too old to
+/// hold it, and over consecutive blocks from the cursor on.
 pub fn advance(cursor: u64, created_at: TimestampNs, page: &Page) -> u64 {
     let mut cursor = cursor.max(first_possible(created_at, page));
     for block in &page.blocks {
@@ -234,7 +224,7 @@ pub fn advance(cursor: u64, created_at: TimestampNs, page: &Page) -> u64 {
     cursor
 }
 
-/// Who keeps the block at the cursor, according to the ledger, and which blocks to ask for there.
+/// The archive that stores the block at the cursor, according to the ledger, and the blocks to request there.
 pub fn keeper(page: &Page, cursor: u64) -> Option<(Principal, &str, Range)> {
     page.archived.iter().find_map(|archived| {
         let range = archived.ranges.iter().find(|range| range.holds(cursor))?;

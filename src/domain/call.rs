@@ -1,8 +1,8 @@
-//! Payments by call: the payer calls the canister itself, so the system has authenticated the payer, and nothing is
-//! signed besides.
+//! Payments by call: the payer calls the canister, so the system has authenticated the payer, and there is no
+//! signature.
 //!
-//! The caller chooses an id of 32 bytes. Caller and id are the claim key: the same call again is the same payment,
-//! and a call with the same id and other terms is refused. Verification follows [`verify`](super::verify) without the
+//! The caller chooses an id of 32 bytes. Caller and id are the claim key: the same call again is the same payment, and
+//! a call with the same id and other terms is refused. Verification follows [`verify`](super::verify) without the
 //! signature: offer, time, id, sale and capacity, in this order.
 
 use crate::{
@@ -18,38 +18,34 @@ use candid::Principal;
 use sha2::{Digest, Sha256};
 use x402_icp::Code;
 
-/// What separates these payment ids from everything else that is hashed.
+/// The domain separator of these payment ids.
 const DOMAIN: &[u8] = b"x402-icp-call";
 
-/// What the caller agrees to pay, and under which id.
+/// The terms that the caller agrees to, and the id of the payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallTerms {
-    /// Whose id it is: never anonymous.
+    /// Never anonymous.
     pub caller: Principal,
-    /// Chosen by the caller.
     pub id: Nonce,
-    /// An account of the caller, out of whose allowance the canister takes the money.
+    /// An account of the caller. The canister takes the money out of its allowance.
     pub from: Account,
-    /// The ledger.
     pub ledger: Principal,
-    /// What the merchant gets.
+    /// The amount that the merchant receives.
     pub amount: Amount,
-    /// What the ledger gets on top.
+    /// The fee that the ledger takes in addition.
     pub fee: Amount,
-    /// The merchant's account.
     pub pay_to: Account,
-    /// `created_at_time` of the transfer, if the caller wants to fix it.
+    /// `created_at_time` of the transfer, if the caller fixes it.
     pub created_at: Option<TimestampNs>,
 }
 
 impl CallTerms {
-    /// What the payment uses up.
     pub fn claim_key(&self) -> ClaimKey {
         ClaimKey::call(&self.caller, &self.id)
     }
 
-    /// SHA-256 over the terms, what is bought, and this canister: the payment's id and the memo of its transfer.
-    /// Every part has a fixed length or its length before it.
+    /// SHA-256 over the terms, the purchase, and this canister: the payment's id and the memo of its transfer. Every
+    /// part has a fixed length or its length before it.
     pub fn payment_id(&self, canister: Principal, purchase: &Purchase) -> PaymentId {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
@@ -76,18 +72,15 @@ impl CallTerms {
     }
 }
 
-/// What a call is verified against.
+/// The stored state that a call is verified against.
 #[derive(Debug)]
 pub struct CallSale<'a> {
-    /// Whether the route sells anything now.
     pub route: &'a crate::domain::route::Route,
-    /// Its offers, on sale or not.
+    /// The route's offers, on sale or not.
     pub offers: &'a [Offer],
-    /// This canister.
     pub canister: Principal,
-    /// The time.
     pub now: TimestampNs,
-    /// Whether a payment uses the id, failed ones included.
+    /// Whether a payment uses the id, including failed ones.
     pub id_used: bool,
 }
 
@@ -146,7 +139,7 @@ pub fn verify<'a>(
     })
 }
 
-/// The offer that the caller agrees to; else the first member in which the terms are those of no offer.
+/// The offer that the caller agrees to, or the first field that matches no offer.
 fn matching_offer<'a>(terms: &CallTerms, offers: &'a [Offer]) -> Result<&'a Offer, Refusal> {
     let Some(offer) = offers.iter().find(|offer| offer.ledger.id == terms.ledger) else {
         return Err(Refusal::new(

@@ -1,4 +1,4 @@
-//! How many payments the canister takes on at one time.
+//! Limits on concurrent payments.
 
 use crate::{
     domain::{
@@ -10,58 +10,58 @@ use crate::{
 use candid::Principal;
 use std::collections::BTreeMap;
 
-/// The most payments that are being settled or unknown at one time, without those that have lapsed.
+/// The most payments that are being settled or unknown, without those that have lapsed.
 pub const MAX_OPEN: u64 = 10_000;
-/// The most of these in one ledger: what a ledger leaves unknown must not take the places of the others.
+/// The most of these in one ledger, so that the unknown payments of one ledger leave places for the others.
 pub const MAX_OPEN_PER_LEDGER: u32 = 1_000;
 /// The most of these of one payer.
 pub const MAX_OPEN_PER_PAYER: u32 = 150;
-/// The most payments that have lapsed: nothing is held for them, and they take none of these places. What would be one
-/// more does not lapse.
+/// The most payments that have lapsed. Nothing is held for them, and they take none of the places above. A payment
+/// beyond this limit does not lapse.
 pub const MAX_LAPSED: u64 = 10_000;
 /// The most of these in one ledger.
 pub const MAX_LAPSED_PER_LEDGER: u32 = 2_500;
-/// The most payments that wait for one ledger. The system carries 500 calls to one canister.
+/// The most payments that wait for one ledger's reply. The system allows 500 calls to one canister.
 pub const MAX_SETTLING_PER_LEDGER: u32 = 400;
-/// How many payments of one payer may wait for an answer while so many wait for the ledger, if it has all
-/// [`MAX_SETTLING_PER_LEDGER`] places; with fewer places, in proportion. A few keys, which cost nothing, must
-/// not be able to take all of a ledger's places.
+/// The most payments of one payer that wait for a reply while so many wait for the ledger, if it has all
+/// [`MAX_SETTLING_PER_LEDGER`] places; with fewer places, in proportion. A few keys, which cost nothing, must not be
+/// able to take all of a ledger's places.
 const SHARES: [(u32, u32); 4] = [
     (200, MAX_OPEN_PER_PAYER),
     (300, 20),
     (350, 5),
     (u32::MAX, 1),
 ];
-/// After so many payments in a row that failed because of the payer, only a few more at a time.
+/// Failures in a row after which a payer may have only [`MAX_OPEN_OF_FAILING`] open payments.
 pub const MAX_FAILED_IN_A_ROW: u32 = 10;
-/// How many.
+/// The most open payments of a payer with too many failures in a row.
 pub const MAX_OPEN_OF_FAILING: u32 = 2;
-/// For how long after the last failure.
+/// Pause after the last failure, in seconds.
 pub const FAILING_PAUSE: Seconds = Seconds(60);
-/// The most failing payers that are remembered.
+/// The most failing payers that are recorded.
 const MAX_FAILING: usize = 4_096;
-/// The most failures of authorizations that are still good. They have to be remembered, so that no failed
-/// authorization is charged after all; there are never that many unless somebody makes them.
+/// The most failures of valid authorizations. These have to be kept, so that no failed authorization is charged later.
+/// Only an attacker causes that many.
 pub const MAX_VALID_FAILURES: u64 = 500_000;
-/// After so many unclear answers of a ledger in a row, new payments in it have to wait.
+/// Unclear answers of a ledger in a row after which new payments in it have to wait.
 pub const MAX_DOUBTS: u32 = 20;
-/// How long they wait; then one is let through to see.
+/// Pause after the last unclear answer. One payment is accepted then as a test.
 pub const DOUBT_PAUSE: Seconds = Seconds(300);
 
-/// How a ledger has been answering.
+/// The recent answers of a ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LedgerHealth {
-    /// How many payments wait for its answer.
+    /// Payments that wait for its reply.
     pub settling: u32,
-    /// How many of its last answers in a row were unclear.
+    /// Unclear answers in a row.
     pub doubts: u32,
-    /// When the last unclear answer came.
+    /// The time of the last unclear answer.
     pub last_doubt: TimestampNs,
 }
 
 impl LedgerHealth {
-    /// Notes that a payment in this ledger has come to this state. `was_settling`: it waited for the
-    /// ledger's answer until now.
+    /// Updates the counts after a payment in this ledger has come to this state. `was_settling`: it waited for the
+    /// ledger's reply until now.
     pub fn note(&mut self, was_settling: bool, state: &State, now: TimestampNs) {
         if matches!(state, State::Settling { .. }) {
             self.settling = self.settling.saturating_add(u32::from(!was_settling));
@@ -80,9 +80,9 @@ impl LedgerHealth {
                     self.doubts = self.doubts.saturating_add(1);
                     self.last_doubt = now;
                 }
-                // Only the ledger itself can say so: it answers again.
+                // The ledger itself gave this answer, so it works again.
                 Doubt::NoFunds => self.doubts = 0,
-                // Not the ledger's fault; and a refusal may be the system's, without a word of the ledger.
+                // Not caused by the ledger. A refusal may be the system's, without an answer of the ledger.
                 Doubt::Trapped
                 | Doubt::Upgraded
                 | Doubt::RetryRefused
@@ -93,19 +93,19 @@ impl LedgerHealth {
         }
     }
 
-    /// Whether the ledger answers so unclearly that new payments would only become unknown.
+    /// Whether the ledger's answers are so unclear that new payments would only become unknown.
     fn pauses(&self, now: TimestampNs) -> bool {
         self.doubts >= MAX_DOUBTS && now < self.last_doubt.plus(DOUBT_PAUSE)
     }
 }
 
-/// Payers whose latest payments failed because of them: they had no funds or no allowance. Such payments
-/// cost them nothing, and take a place in the ledger's queue all the same.
+/// Payers whose latest payments failed for lack of funds or allowance. Such payments cost them nothing, and still take
+/// a place in the ledger's queue.
 #[derive(Clone, Debug, Default)]
 pub struct FailingPayers(BTreeMap<Principal, (u32, TimestampNs)>);
 
 impl FailingPayers {
-    /// Notes that a payment of this payer has come to this state.
+    /// Updates the count after a payment of this payer has come to this state.
     pub fn note(&mut self, payer: Principal, state: &State, now: TimestampNs) {
         match state {
             State::Failed { failure, .. } => {
@@ -119,7 +119,7 @@ impl FailingPayers {
                 if self.0.len() >= MAX_FAILING && !self.0.contains_key(&payer) {
                     self.0.retain(|_, (_, last)| now < last.plus(FAILING_PAUSE));
                     if self.0.len() >= MAX_FAILING {
-                        // Any of them: it has to fail some more times.
+                        // Any entry: that payer has to fail several times again.
                         self.0.pop_first();
                     }
                 }
@@ -134,7 +134,7 @@ impl FailingPayers {
         }
     }
 
-    /// Whether so many of the payer's latest payments failed, and the last of them just now.
+    /// Whether too many of the payer's latest payments failed, and the last of them within the pause.
     pub fn contains(&self, payer: &Principal, now: TimestampNs) -> bool {
         self.0.get(payer).is_some_and(|(failed, last)| {
             *failed >= MAX_FAILED_IN_A_ROW && now < last.plus(FAILING_PAUSE)
@@ -142,23 +142,23 @@ impl FailingPayers {
     }
 }
 
-/// What the canister can pay for.
+/// The cycles that the canister has for payments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Means {
-    /// What it can spend now. Payments that are being settled hold back what their calls took.
+    /// The cycles that can be spent now. Payments that are being settled hold back the cost of their calls.
     pub liquid: Cycles,
-    /// What one more call takes until it is answered.
+    /// The cycles that one call holds back until it is answered.
     pub call: Cycles,
-    /// What is kept besides the floor, in case that the message comes to use more memory.
+    /// The reserve above the floor, in case the message needs more memory.
     pub spare: Cycles,
 }
 
-/// How many payments can be settled at one time: those that are, and as many more as there are cycles for.
+/// The most payments that can be settled at one time: those in progress, and as many more as there are cycles for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Places {
     /// In all ledgers.
     all: u32,
-    /// In one ledger: one that does not answer leaves a quarter to the others, if there are any.
+    /// In one ledger. A ledger that does not answer leaves a quarter to the others, if there are any.
     of_ledger: u32,
 }
 
@@ -176,7 +176,7 @@ impl Places {
         }
     }
 
-    /// How many payments of one payer may wait for an answer while so many wait for the ledger; at least one.
+    /// The most payments of one payer that wait for a reply while so many wait for the ledger; at least one.
     fn share(&self, settling: u32) -> u32 {
         let scaled = |of_all: u32| {
             let scaled = u64::from(of_all) * u64::from(self.of_ledger);
@@ -187,79 +187,68 @@ impl Places {
     }
 }
 
-/// What a new payment would come on top of.
+/// The present counts, without the new payment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Payments in the books.
     pub settled: u64,
     /// Payments that are being settled or unknown, without those that have lapsed.
     pub open: u64,
-    /// Payments that have lapsed.
     pub lapsed: u64,
-    /// Those of the same payer.
+    /// Open payments of the payer.
     pub open_of_payer: u32,
-    /// Those of the same payer that wait for an answer: unknown ones hold back no cycles.
+    /// Payments of the payer that wait for a reply. Unknown ones hold back no cycles.
     pub settling_of_payer: u32,
-    /// Those in the same ledger.
+    /// Open payments in the ledger.
     pub open_of_ledger: u32,
     /// Whether the payer's latest payments failed: [`FailingPayers::contains`].
     pub failing_payer: bool,
-    /// Whether no more failures can be remembered.
+    /// Whether no more failures can be kept.
     pub failures_full: bool,
-    /// Payments that wait for any ledger's answer.
+    /// Payments that wait for any ledger's reply.
     pub settling: u32,
     /// Whether new payments are accepted in one ledger only.
     pub only_ledger: bool,
-    /// How the ledger has been answering.
     pub ledger: LedgerHealth,
 }
 
-/// Why no new payment is taken now.
+/// The reason why no new payment is accepted now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoCapacity {
     /// The canister has fewer cycles than its floor.
     #[error("no new payments at present: the canister runs low on cycles")]
     Cycles,
-    /// Each payment that is being settled holds back what a call takes.
-    #[error("too many payments are under way for the cycles of the canister, try again later")]
+    /// Each payment that is being settled holds back the cycles of a call.
+    #[error("too many payments are in progress for the cycles of the canister, try again later")]
     Places,
-    /// The books have reached `max_payments`.
-    #[error("no new payments: the books are full")]
+    /// The settled payments have reached `max_payments`.
+    #[error("no new payments: the limit of settled payments is reached")]
     Settled,
-    /// Too many payments are open.
-    #[error("too many payments are under way, try again later")]
+    #[error("too many payments are in progress, try again later")]
     Open,
-    /// Too many payments in this ledger are open.
-    #[error("too many payments in this ledger are under way or unknown, try again later")]
+    #[error("too many payments in this ledger are in progress or unknown, try again later")]
     OpenOfLedger,
-    /// Too many payments of this payer are open.
-    #[error("this payer has too many payments under way, try again later")]
+    #[error("this payer has too many payments in progress, try again later")]
     OpenOfPayer,
-    /// The payer's latest payments failed.
     #[error("the latest payments of this payer failed, try again in a minute")]
     FailingPayer,
-    /// Too many failures have to be remembered.
     #[error("too many payments have failed lately, try again later")]
     Failures,
-    /// Too many payments wait for this ledger.
     #[error("too many payments wait for this ledger, try again later")]
     Ledger,
-    /// The ledger answers unclearly.
     #[error("the ledger does not answer clearly at present, try again later")]
     Doubts,
 }
 
-/// Whether one more payment can be taken, in two parts: what anybody may be told, and what is told to
-/// nobody but the payer.
+/// Whether one more payment can be accepted: one part is public, the other is told to the payer only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// What holds for every payer; looked at before any signature is verified.
+    /// For every payer; checked before any signature is verified.
     pub public: Result<(), NoCapacity>,
-    /// What holds for this payer, once the signature has shown who that is.
+    /// For this payer, who is known once the signature is verified.
     pub of_payer: Result<(), NoCapacity>,
 }
 
-/// Whether one more payment can be taken by a canister with these means.
+/// Whether a canister with these means can accept one more payment.
 pub fn check(limits: &Limits, load: &Load, means: &Means, now: TimestampNs) -> Capacity {
     let places = Places::new(limits, means, load.settling, load.only_ledger);
     let public = match check_cycles(limits, load, means, &places) {
@@ -272,8 +261,8 @@ pub fn check(limits: &Limits, load: &Load, means: &Means, now: TimestampNs) -> C
     }
 }
 
-/// Below the floor the cycles are for what is owed. Above it, a payment whose call cannot be paid for would
-/// fail, and its authorization with it.
+/// Below the floor the cycles are reserved for what is owed. Above it, a payment whose call cannot be paid for would
+/// fail, and use up its authorization.
 fn check_cycles(
     limits: &Limits,
     load: &Load,
@@ -289,16 +278,16 @@ fn check_cycles(
     Ok(())
 }
 
-/// Unknown payments stay open until their ledger answers clearly. While it does not, as when it is
-/// stopped for an upgrade, anybody could fill the journal with payments that are never resolved: after
-/// [`MAX_DOUBTS`] unclear answers in a row its new payments wait, and those of other ledgers do not.
+/// Unknown payments stay open until their ledger answers clearly. While a ledger does not, for instance during an
+/// upgrade, anybody could fill the table of open payments with payments that are never resolved. After [`MAX_DOUBTS`]
+/// unclear answers in a row the new payments of that ledger wait, and those of other ledgers do not.
 fn check_public(
     limits: &Limits,
     load: &Load,
     places: &Places,
     now: TimestampNs,
 ) -> Result<(), NoCapacity> {
-    // What has lapsed may come into the books, too.
+    // Lapsed payments may still be settled.
     let unsettled = load.open.saturating_add(load.lapsed);
     if load.settled.saturating_add(unsettled) >= limits.max_payments {
         return Err(NoCapacity::Settled);
@@ -315,7 +304,7 @@ fn check_public(
     if load.ledger.settling >= places.of_ledger {
         return Err(NoCapacity::Ledger);
     }
-    // While one is let through to see, the others go on waiting.
+    // While one payment is accepted as a test, the others wait.
     let probing = load.ledger.doubts >= MAX_DOUBTS && load.ledger.settling > 0;
     if load.ledger.pauses(now) || probing {
         return Err(NoCapacity::Doubts);
@@ -323,7 +312,7 @@ fn check_public(
     Ok(())
 }
 
-/// Whether one more payment of a ledger may lapse, where so many have in all and of this ledger.
+/// Whether one more payment of a ledger may lapse, given the numbers that have lapsed.
 pub fn may_lapse(lapsed: u64, of_ledger: u32) -> bool {
     lapsed < MAX_LAPSED && of_ledger < MAX_LAPSED_PER_LEDGER
 }

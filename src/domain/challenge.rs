@@ -1,4 +1,4 @@
-//! What a 402 says besides its offers, and how long a client's echo of it can be.
+//! The parts of a 402 beside its offers, and the length of a client's echo of it.
 
 use crate::domain::{
     identifier, offer::Offer, origin::MAX_ORIGIN_BYTES, route::Route, validate::InvalidArgument,
@@ -10,8 +10,8 @@ use x402_icp::{
     wire::{PaymentPayload, ResourceInfo, X402_VERSION},
 };
 
-/// What is left of a payment header for the authorization, in bytes of JSON. A chain with an Internet Identity
-/// signature takes about 5,500.
+/// The part of a payment header that is reserved for the authorization, in bytes of JSON. A chain with an Internet
+/// Identity signature takes about 5,500.
 pub const AUTHORIZATION_BYTES: usize = 9_792;
 /// The longest echo of a 402 in a payment header, in bytes of JSON.
 pub const MAX_ECHO_BYTES: usize = MAX_HEADER_BYTES / 4 * 3 - AUTHORIZATION_BYTES;
@@ -20,7 +20,7 @@ const ACCOUNT_BYTES: usize = 136;
 /// The digits of the largest fee.
 const FEE_DIGITS: usize = 39;
 
-/// What a route sells, at this URL.
+/// The resource of a route at this URL.
 pub fn resource(route: &Route, url: String) -> ResourceInfo {
     let text = |text: &str| Some(text.to_string()).filter(|text| !text.is_empty());
     ResourceInfo {
@@ -44,9 +44,9 @@ pub fn extensions(route: &Route) -> Option<Map<String, Value>> {
 
 /// Refuses a route whose 402 is so long that a client's echo of it leaves no room for the authorization.
 ///
-/// Clients send resource, one offer and extensions back. Some write non-ASCII characters as `\uXXXX` and a space
-/// after each colon and comma. Whatever can change without the route (origin, account, fee) counts with the most
-/// that it can have.
+/// Clients send resource, one offer and extensions back. Some write non-ASCII characters as `\uXXXX` and a space after
+/// each colon and comma. Values that can change without the route (origin, account, fee) count with their greatest
+/// length.
 pub fn check_echo(route: &Route, offers: &[Offer]) -> Result<(), InvalidArgument> {
     let longest = offers.iter().map(|offer| echo_bytes(route, offer)).max();
     match longest {
@@ -89,7 +89,7 @@ fn echo_bytes(route: &Route, offer: &Offer) -> usize {
     }) + identifier
 }
 
-/// The bytes of a value in JSON, written as wastefully as clients do.
+/// The bytes of a value in JSON, in the longest form that clients use.
 fn json_bytes<T: serde::Serialize + ?Sized>(value: &T) -> usize {
     let json = serde_json::to_string(value).unwrap_or_default();
     json.chars()
@@ -198,7 +198,7 @@ mod tests {
                 valid_after: "1".repeat(20),
                 valid_before: "1".repeat(20),
                 public_key: String::new(),
-                // The rest of what is reserved.
+                // The rest of the reserved bytes.
                 signature: "A".repeat(AUTHORIZATION_BYTES - 400),
                 delegations: None,
             },

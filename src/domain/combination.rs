@@ -4,18 +4,14 @@ use crate::domain::{
     fulfilment::FulfilmentKind, purchase::PurchaseKind, rail::Rail, scheme::Scheme,
 };
 
-/// A way to pay, a thing to buy, and what is owed for it.
+/// A scheme, a rail, a purchase and a fulfilment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Combination {
     /// The name of scheme and rail in the registry: protocol version, chain, scheme, method.
     pub name: &'static str,
-    /// What the payer promises.
     pub scheme: Scheme,
-    /// How the money moves.
     pub rail: Rail,
-    /// What is bought.
     pub purchase: PurchaseKind,
-    /// What is owed in return.
     pub fulfilment: FulfilmentKind,
 }
 
@@ -34,10 +30,9 @@ pub const CALL_BY_ICRC2: Combination = Combination {
     ..ROUTE_BY_ICRC2
 };
 
-/// Every combination that is offered and taken. A stored payment of another one cannot be read.
+/// Every combination that is offered and accepted. A stored payment with another one cannot be read.
 pub const SUPPORTED: [Combination; 2] = [ROUTE_BY_ICRC2, CALL_BY_ICRC2];
 
-/// Whether these four can be combined.
 pub fn is_supported(
     scheme: Scheme,
     rail: Rail,

@@ -9,39 +9,36 @@ use crate::{
 };
 use candid::Principal;
 
-/// The most operators.
 pub const MAX_OPERATORS: usize = 32;
-/// The largest resource, in bytes: it has to fit into one reply and one certified answer.
+/// The largest resource, in bytes: it has to fit into one reply and one certified response.
 pub const MAX_CONTENT_BYTES: u32 = 1_900_000;
-/// How many routes there can ever be.
+/// The greatest value of `max_routes`.
 pub const MAX_ROUTES: u32 = 10_000;
-/// How much content there can ever be, in bytes: half of what all tables together can have.
+/// The greatest value of `max_content_total_bytes`: half of the memory of all tables.
 pub const MAX_CONTENT_TOTAL_BYTES: u64 = 16 << 30;
-/// How many payments the books can ever hold: 8 GB, of less than 400 bytes each.
+/// The greatest value of `max_payments`: 8 GB, of less than 400 bytes each.
 pub const MAX_PAYMENTS: u64 = 20_000_000;
-/// The shortest and the longest time that an authorization can be good for. An hour less than ledgers
-/// remember transfers, so that they know every duplicate for as long as it can be asked for.
+/// The shortest and the longest validity of an authorization. The longest is an hour less than ledgers recognise
+/// duplicates, so that a ledger recognises every repetition.
 pub const TIMEOUT_SECONDS: std::ops::RangeInclusive<u32> = 10..=82_800;
-/// For how short and how long a time what was bought can be kept for whoever paid: a day to 90 days.
+/// The shortest and the longest retention of what was bought: a day to 90 days.
 pub const RETENTION_SECONDS: std::ops::RangeInclusive<u32> = 86_400..=7_776_000;
-/// For how long it is kept unless said otherwise.
 pub const DEFAULT_RETENTION: Seconds = Seconds(604_800);
 
 /// Limits that controllers can set at installation and upgrade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most routes.
     pub max_routes: u32,
-    /// The most bytes of content in all, unfinished uploads included.
+    /// The most bytes of content, including unfinished uploads.
     pub max_content_total_bytes: u64,
-    /// The most payments in the books.
+    /// The most settled payments.
     pub max_payments: u64,
     /// The longest `maxTimeoutSeconds` of a route.
     pub max_timeout: Seconds,
     /// New payments are refused while the canister has fewer cycles.
     pub cycles_floor: Cycles,
-    /// How long a response that was paid for can be fetched: before that it is owed, after its delivery
-    /// it is repeated.
+    /// How long a response that was paid for can be fetched: for the first time after the settlement, and again after
+    /// its delivery.
     pub retention: Seconds,
 }
 
@@ -58,46 +55,37 @@ impl Default for Limits {
     }
 }
 
-/// The settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// CAIP-2 network id.
     pub network: String,
-    /// Where payments go unless a route names another account.
+    /// The account that is paid unless a route names another one.
     pub pay_to: Account,
     /// Principals that manage routes and content.
     pub operators: Vec<Principal>,
-    /// The limits.
     pub limits: Limits,
-    /// Where clients reach the canister, see [`origin`]; `None`: under the host that the network gives it.
+    /// The origin under which clients reach the canister, see [`origin`]; `None`: the host that the network gives it.
     pub origin: Option<String>,
 }
 
-/// Changes of the settings; `None` leaves a setting as it is.
+/// Changes of the settings; `None` leaves a setting unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// New network id.
     pub network: Option<String>,
-    /// New default recipient, already validated.
+    /// Already validated.
     pub pay_to: Option<Account>,
-    /// The operators from now on.
+    /// Replaces the list.
     pub operators: Option<Vec<Principal>>,
-    /// New `max_routes`.
     pub max_routes: Option<u32>,
-    /// New `max_content_total_bytes`.
     pub max_content_total_bytes: Option<u64>,
-    /// New `max_payments`.
     pub max_payments: Option<u64>,
-    /// New `max_timeout`.
     pub max_timeout: Option<Seconds>,
-    /// New `cycles_floor`.
     pub cycles_floor: Option<Cycles>,
-    /// New `retention`.
     pub retention: Option<Seconds>,
 }
 
 impl Config {
-    /// The settings after `changes`, if every one of them is acceptable.
+    /// The settings after `changes`, if all of them are acceptable.
     pub fn changed(mut self, changes: Changes) -> Result<Config, InvalidArgument> {
         if let Some(network) = changes.network {
             self.network = checked_network(network)?;
@@ -131,7 +119,6 @@ impl Config {
         Ok(self)
     }
 
-    /// Whether `principal` is an operator.
     pub fn is_operator(&self, principal: &Principal) -> bool {
         self.operators.contains(principal)
     }
@@ -145,7 +132,7 @@ impl Config {
         Ok(self)
     }
 
-    /// The settings with one operator more.
+    /// The settings with one more operator.
     pub fn with_operator(mut self, operator: Principal) -> Result<Config, InvalidArgument> {
         if !self.operators.contains(&operator) {
             self.operators.push(operator);

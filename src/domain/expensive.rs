@@ -1,17 +1,17 @@
-//! Expensive signatures: which of them are verified at all, and which are known already.
+//! Expensive signatures: limits on verifying them, and memory of their results.
 //!
-//! A chain behind a canister's key costs a hundred times what an ordinary payment costs, and nobody has to own
-//! money, or even a key, to present one. Therefore:
+//! A chain behind a canister's key costs a hundred times as much to verify as an ordinary payment. Presenting one needs
+//! neither money nor a key. Therefore:
 //!
-//! - Verifications of more than [`EXPENSIVE`] instructions take from a [budget]: of a minute, and of a day. Without
-//!   budget they have to wait, before any cryptography. Payments with other keys never touch it. What the last
-//!   verification of a payment took is given back when its money moved.
-//! - A chain that was verified is remembered until it expires: the next payment of the same session costs the
-//!   signature of its session key. Chains that have paid are kept apart from those that have not, so that chains
-//!   without money push out none that paid.
+//! - Verifications of more than [`EXPENSIVE`] instructions use a [budget]: of a minute, and of a day. Without budget
+//!   they have to wait, before any cryptography. Payments with other keys use no budget. What the last verification of
+//!   a payment used is returned when its money moved.
+//! - A verified chain is remembered until it expires: the next payment of the same session costs only the signature of
+//!   its session key. Chains that have paid are stored apart from those that have not, so that chains without money
+//!   displace none that paid.
 //! - An expensive proof that failed is remembered for a while, and refused without cryptography.
 //!
-//! The memories are bounded, and hold digests of everything that the verification depends on.
+//! The memories are bounded. They hold digests of everything that the verification depends on.
 
 pub mod budget;
 mod memory;
@@ -24,35 +24,34 @@ use x402_icp::signature::{Chain, SignatureError, verify_delegations, verify_mess
 
 /// Instructions above which the verification of a proof is expensive: one P-256 key is not, two are.
 pub const EXPENSIVE: u64 = 26_000_000;
-/// The most verified chains that are remembered and have paid, and as many that have not; the oldest makes room.
+/// The most verified chains that are remembered and have paid, and the same number that have not. The oldest is dropped
+/// for a new one.
 pub const MAX_VERIFIED: usize = 10_000;
-/// How long a proof is remembered that failed.
+/// How long a failed proof is remembered.
 pub const FAILED_FOR: Seconds = Seconds(600);
 /// The most failed proofs that are remembered. The budget allows no more of them in [`FAILED_FOR`].
 pub const MAX_FAILED: usize = 2_200;
 const _: () = assert!(
     (BUDGET / EXPENSIVE) * (FAILED_FOR.0 / MINUTE.0 + 1) as u64 <= MAX_FAILED as u64,
-    "every failure is remembered for its time"
+    "every failure is remembered for the whole time"
 );
 
-/// Why a proof is not taken.
+/// The reason why a proof is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unproved {
-    /// It does not hold.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// It was found not to hold a while ago.
-    #[error("the same proof was found not to hold a short while ago")]
+    /// It failed a while ago.
+    #[error("the same signature was found invalid a short while ago")]
     FailedBefore,
-    /// There is no budget left to find out.
+    /// There is no budget left to verify it.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
 }
 
-/// What the signature of a payment is checked against, the chain aside.
+/// The data that the signature of a payment is verified against, except the chain.
 #[derive(Clone, Copy, Debug)]
 pub struct Proved<'a> {
-    /// The message.
     pub message: &'a [u8],
     /// The signature by the last key of the chain.
     pub signature: &'a [u8],
@@ -60,13 +59,13 @@ pub struct Proved<'a> {
     pub root_key: &'a [u8],
 }
 
-/// What is known of expensive signatures, and what is left of their budget.
+/// Known results of expensive verifications, and the remaining budget.
 #[derive(Debug)]
 pub struct ExpensiveSignatures {
     budget: Budget,
-    /// Chains that were verified, none of whose payments moved money yet.
+    /// Verified chains without a payment that moved money.
     verified: Remembered,
-    /// Chains that were verified, with a payment whose money moved.
+    /// Verified chains with a payment that moved money.
     paid: Remembered,
     failed: Remembered,
 }
@@ -86,8 +85,8 @@ impl ExpensiveSignatures {
     /// Checks that the last key of `chain` signed the message, and each key the delegation to the next. `spare`: the
     /// liquid cycles above the floor.
     ///
-    /// The chain is one that [`x402_icp::signature::check_chain`] let pass at this time for this canister: times
-    /// and targets are looked at anew for each payment, whatever is remembered.
+    /// [`x402_icp::signature::check_chain`] has accepted the chain at this time for this canister: times and targets
+    /// are checked again for each payment, whatever is remembered.
     pub fn check(
         &mut self,
         chain: &Chain<'_>,
@@ -116,7 +115,7 @@ impl ExpensiveSignatures {
             self.verified.used_by(&id, payment);
             return Ok(());
         }
-        // Without delegations the chain proves nothing of itself: the signature over the message is what is expensive.
+        // Without delegations the chain proves nothing by itself: the signature over the message is the expensive part.
         let direct = chain.expiration().is_none();
         let proof = if direct {
             digest(&[&id, &Sha256::digest(message), signature])
@@ -131,7 +130,7 @@ impl ExpensiveSignatures {
             if direct {
                 self.failed.insert(proof, now.plus(FAILED_FOR), None, now);
             } else {
-                // The delegations were not looked at, and one session key is not expensive.
+                // The delegations were not verified, and one session key is not expensive.
                 self.budget.give_back_last();
             }
             return Err(error.into());
@@ -148,8 +147,8 @@ impl ExpensiveSignatures {
         Ok(())
     }
 
-    /// The money of this payment moved: gives back what its last verification took, and keeps its chain among those that
-    /// have paid.
+    /// Records that the money of this payment moved: returns the budget of its last verification, and moves its chain
+    /// to those that have paid.
     pub fn paid(&mut self, payment: &ClaimKey, now: TimestampNs) {
         self.budget.give_back(payment);
         if let Some((chain, until)) = self.verified.take_used_by(payment) {

@@ -1,22 +1,20 @@
 //! Fulfilments: what is owed in return for a payment.
 
-/// What a payer is owed once the money has moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fulfilment {
-    /// The stored response with this number. It is fixed when the payment is opened: what becomes of the route
-    /// afterwards does not change what was bought.
+    /// The stored response with this number. It is fixed when the payment is opened: later changes of the route do not
+    /// change what was bought.
     Stored(u32),
 }
 
 impl Fulfilment {
-    /// The number of the stored response that is owed, if it is one.
+    /// The number of the stored response that is owed.
     pub const fn response(self) -> u32 {
         match self {
             Fulfilment::Stored(number) => number,
         }
     }
 
-    /// The kind, without what it is about.
     pub const fn kind(self) -> FulfilmentKind {
         match self {
             Fulfilment::Stored(_) => FulfilmentKind::Stored,
@@ -24,7 +22,6 @@ impl Fulfilment {
     }
 }
 
-/// The kinds of fulfilment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FulfilmentKind {
     /// Content that this canister stores.

@@ -1,5 +1,5 @@
-//! The x402 extension `payment-identifier`: a name that a client gives to a purchase, so that asking for
-//! it again, even with a payment signed anew, does not buy twice.
+//! The x402 extension `payment-identifier`: a client gives a purchase an identifier. Repeating the request with the
+//! same identifier, even with a newly signed payment, does not buy twice.
 
 use crate::types::{IdentifierKey, RouteKey};
 use candid::Principal;
@@ -11,21 +11,21 @@ pub const KEY: &str = "payment-identifier";
 /// The shortest and the longest identifier, in characters.
 pub const LENGTH: std::ops::RangeInclusive<usize> = 16..=128;
 
-/// What a route makes of identifiers.
+/// A route's treatment of identifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// They are advertised, and heeded where given.
+    /// They are advertised, and used where given.
     Optional,
     /// A payment without one is refused.
     Required,
 }
 
-/// The extension is there, but is not what it should be.
+/// The extension is present, but malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the payment identifier is malformed")]
 pub struct Malformed;
 
-/// The declaration that goes into `extensions` of a 402.
+/// The declaration for `extensions` of a 402.
 pub fn declaration(policy: Policy) -> Value {
     serde_json::json!({
         "info": { "required": policy == Policy::Required },
@@ -46,8 +46,8 @@ pub fn declaration(policy: Policy) -> Value {
     })
 }
 
-/// The identifier in a payment's `extensions`; none if the client gave none. The schema that a client
-/// echoes is not looked at: ours is the one that counts.
+/// The identifier in a payment's `extensions`; `None` if the client gave none. The schema that a client echoes is
+/// ignored.
 pub fn given(extensions: Option<&Map<String, Value>>) -> Result<Option<&str>, Malformed> {
     let Some(extension) = extensions
         .and_then(|extensions| extensions.get(KEY))
@@ -76,8 +76,8 @@ fn is_identifier(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
-/// Under which name a purchase is known: one identifier names one purchase of one route by one payer. Nobody else's
-/// payment, funded or not, can take it.
+/// The key of an identifier. It covers route and payer, so that another payer's payment, funded or not, cannot use the
+/// same key.
 pub fn key(route: &RouteKey, payer: &Principal, id: &str) -> IdentifierKey {
     let mut hash = Sha256::new();
     let route = [route.method.as_str().as_bytes(), route.path.as_bytes()];

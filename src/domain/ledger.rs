@@ -1,25 +1,24 @@
-//! Ledgers this canister accepts.
+//! Ledgers that this canister accepts.
 
 use crate::types::Amount;
 use candid::Principal;
 
-/// The most ledgers that can be registered. They are never removed (the books refer to them), only disabled.
+/// The most ledgers that can be registered. They are never removed (payments refer to them), only disabled.
 pub const MAX_LEDGERS: usize = 32;
-/// The largest fee and the largest price that are accepted; amount + fee never overflows.
+/// The largest accepted fee and price; amount + fee never overflows.
 pub const MAX_AMOUNT: u128 = 1_000_000_000_000_000_000_000_000_000_000_000_000;
-/// A price has at most so many whole tokens, as a power of ten: a payment that nobody can make is held, too.
+/// The power of ten of the largest price in whole tokens. There is a limit because payments that nobody can make are
+/// held, too.
 const MAX_PRICE_TOKENS: u8 = 9;
-/// But so many atomic units are accepted in every ledger, as a power of ten: where a token has few decimals, one can be
-/// worth very little.
+/// The power of ten of the atomic units that are accepted in every ledger: one unit of a token with many decimals can
+/// be worth very little.
 const MIN_CEILING_DIGITS: u8 = 18;
-/// The longest symbol, in characters of four bytes at most. Each offer carries it, in headers that have to stay
-/// small.
+/// The longest symbol, in characters of at most four bytes. Each offer has it, in headers that have to stay small.
 pub const MAX_SYMBOL_CHARS: usize = 24;
-/// What stands for a symbol of which nothing can be shown.
+/// Replaces a symbol without a visible character.
 pub const NO_SYMBOL: &str = "?";
-/// The decimals of [`MAX_AMOUNT`]. A token may have more, and its amounts are less than one of it then.
+/// The decimals of [`MAX_AMOUNT`]. A token may have more; its amounts are less than one token then.
 const AMOUNT_DECIMALS: u8 = 36;
-/// The most standards remembered of one ledger.
 pub const MAX_STANDARDS: usize = 32;
 /// The longest name of a standard, in bytes.
 pub const MAX_STANDARD_BYTES: usize = 32;
@@ -27,22 +26,22 @@ pub const MAX_STANDARD_BYTES: usize = 32;
 /// A ledger canister, as it described itself when it was added or last refreshed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ledger {
-    /// The ledger's canister id.
     pub id: Principal,
     /// The token's symbol, as [`display_symbol`] makes it.
     pub symbol: String,
-    /// The token's decimals, for display.
+    /// For display.
     pub decimals: u8,
-    /// The fee of one transfer, in atomic units, paid by the payer on top of the price.
+    /// The fee of one transfer, in atomic units, paid by the payer in addition to the price.
     pub fee: Amount,
-    /// The standards it says it supports.
+    /// The standards that it lists.
     pub standards: Vec<String>,
     /// Whether new payments are accepted.
     pub enabled: bool,
 }
 
 impl Ledger {
-    /// The largest price in it: 10^9 whole tokens, but at least 10^18 atomic units, and at most [`MAX_AMOUNT`].
+    /// The largest price in this ledger: 10^9 whole tokens, but at least 10^18 atomic units, and at most
+    /// [`MAX_AMOUNT`].
     pub fn max_price(&self) -> Amount {
         let digits = self.decimals.saturating_add(MAX_PRICE_TOKENS);
         let digits = digits.clamp(MIN_CEILING_DIGITS, AMOUNT_DECIMALS);
@@ -50,7 +49,7 @@ impl Ledger {
     }
 }
 
-/// What a ledger says of itself, before it is believed.
+/// A ledger's description of itself, before it is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     /// `icrc1_symbol`
@@ -64,9 +63,9 @@ pub struct Description {
 }
 
 impl Description {
-    /// The ledger, or why this is none that can be used.
+    /// The ledger, or the reason why it cannot be used.
     pub fn check(self, id: Principal) -> Result<Ledger, String> {
-        let fee = fee(&self.fee).ok_or("its fee is not a sensible number")?;
+        let fee = fee(&self.fee).ok_or("its fee is implausible")?;
         for required in ["ICRC-1", "ICRC-2"] {
             if !self.standards.iter().any(|name| name == required) {
                 return Err(format!("it does not support {required}"));
@@ -88,9 +87,8 @@ impl Description {
     }
 }
 
-/// A symbol that can be shown to anybody: one line of [`MAX_SYMBOL_CHARS`] at most, without characters that
-/// control a terminal, reverse text or cannot be seen. Symbols are for display alone and decide nothing, so
-/// none is refused.
+/// A symbol that can be shown safely: one line of at most [`MAX_SYMBOL_CHARS`], without characters that control a
+/// terminal, reverse text or are invisible. Symbols are for display only, so none is refused.
 pub fn display_symbol(symbol: &str) -> String {
     let visible = symbol.chars().filter_map(|c| match c {
         c if c.is_whitespace() => Some(' '),
@@ -119,8 +117,8 @@ pub fn display_symbol(symbol: &str) -> String {
     shown.into()
 }
 
-/// Characters that draw nothing, or act: Unicode's categories Cc and Cf, fillers, variation selectors and
-/// what is no character.
+/// Characters that are invisible or control the display: Unicode's categories Cc and Cf, fillers, variation selectors
+/// and non-characters.
 fn is_unseen(c: char) -> bool {
     let of_format = matches!(c,
         '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}'
@@ -136,9 +134,9 @@ fn is_unseen(c: char) -> bool {
 
 /// Whether a fee that a ledger named in passing may replace the one it named when it was added.
 ///
-/// One reply must not be able to make every offer absurd, and the fee that a ledger wants for burning
-/// (none) is not its fee. A controller who knows better adds the ledger again. There is nothing to compare
-/// with where there was no fee: then a tenth of a whole token is the most.
+/// One reply must not be able to make every offer absurd, and the zero fee that a ledger charges for burning is not its
+/// fee. A controller can set a larger change by adding the ledger again. If the known fee is zero, a tenth of a whole
+/// token is the limit.
 pub fn fee_is_plausible(known: Amount, named: Amount, decimals: u8) -> bool {
     let most = match known.0 {
         0 => 10_u128
@@ -149,10 +147,10 @@ pub fn fee_is_plausible(known: Amount, named: Amount, decimals: u8) -> bool {
     (1..=most).contains(&named.0) || named == known
 }
 
-/// How many times as high a fee may become without a controller looking at it.
+/// The greatest factor by which a fee may rise without a controller.
 pub const MAX_FEE_FACTOR: u128 = 100;
 
-/// A fee that a ledger named, if it is a number that can be worked with.
+/// A fee that a ledger named, if it is within the limits.
 pub fn fee(fee: &candid::Nat) -> Option<Amount> {
     u128::try_from(&fee.0)
         .ok()
@@ -213,7 +211,11 @@ mod tests {
         ];
         for (symbol, shown) in cases {
             assert_eq!(display_symbol(symbol), shown, "{symbol:?}");
-            assert_eq!(display_symbol(shown), shown, "what is shown stays so");
+            assert_eq!(
+                display_symbol(shown),
+                shown,
+                "a cleaned symbol is unchanged"
+            );
         }
         let exact = "₮".repeat(MAX_SYMBOL_CHARS);
         assert_eq!(display_symbol(&exact), exact);

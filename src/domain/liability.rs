@@ -1,16 +1,15 @@
-//! What the canister owes, and out of which of its accounts.
+//! Amounts that the canister owes, by account.
 //!
-//! Money is owed in two ways. A *refund* that is due: the amount paid, and the ledger's fee for sending
-//! it. And what is *held*: a payment to an account of the canister itself that is not delivered yet (or of
-//! which nobody knows yet whether it was made), because it may have to be refunded.
+//! Money is owed in two ways. A *refund* that is due: the amount paid, and the ledger's fee for sending it. And an
+//! amount that is *held*: a payment to an account of the canister itself that is not delivered yet (or whose outcome is
+//! unknown), because it may have to be refunded.
 //!
-//! A refund is paid out of the account that the payment went to, if that is the canister's, else out of
-//! the canister's default account: the treasury. It takes nothing that is held, and nothing that a refund in doubt
-//! may take. Refunds of which none was tried do not wait for each other: the one that is larger than the account
-//! would hold up the others.
+//! A refund is paid out of the account that the payment went to, if that is the canister's, else out of the canister's
+//! default account: the treasury. It takes nothing that is held, and nothing that a refund in doubt may take. Refunds
+//! that were not tried do not wait for each other: one that is larger than the account would hold up the others.
 //!
-//! The treasury answers for the canister and its host alone: for money that went to somebody else's account nothing
-//! is owed before a controller has agreed. (But what was bought is, and is kept.) Such refunds are counted apart.
+//! The treasury pays only for the canister and its host. If the money went to another account, no money is owed before
+//! a controller has agreed. (What was bought is owed, and is kept.) Such refunds are counted apart.
 
 use crate::{
     domain::payment::State,
@@ -18,10 +17,9 @@ use crate::{
 };
 use candid::Principal;
 
-/// How a payment burdens the canister.
+/// The effect of a payment on what is owed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Burden {
-    /// Not at all.
     None,
     /// Its amount is held.
     Held,
@@ -31,10 +29,10 @@ pub enum Burden {
     Waiting,
 }
 
-/// How a payment to `to` in this state burdens `canister`.
+/// The burden of a payment to `to` in this state on `canister`.
 pub fn burden(state: &State, to: &Account, canister: &Principal) -> Burden {
     match state {
-        // Money of somebody else's account: see `refunds_by_itself`.
+        // Only money that went to another account waits: see `refunds_automatically`.
         state if state.is_waiting() => Burden::Waiting,
         State::Refunding { .. } => Burden::Refund,
         State::Failed { .. } | State::Delivered { .. } | State::Refunded { .. } => Burden::None,
@@ -53,19 +51,18 @@ pub fn paying_account(to: &Account, canister: &Principal) -> Account {
     }
 }
 
-/// Whether a payment to `to` is refunded without a controller's word: if the money went to an account of the
-/// canister, or to the host's (`pay_to` of the configuration). Whoever else was paid has the money, and the
-/// treasury is not his: he and a payer of his could empty it.
-pub fn refunds_by_itself(to: &Account, canister: &Principal, host: &Account) -> bool {
+/// Whether a payment to `to` is refunded without a controller's decision: if the money went to an account of the
+/// canister, or to the host's (`pay_to` of the configuration). Any other recipient has the money. If the treasury paid
+/// for it, that recipient and a payer of his could empty the treasury.
+pub fn refunds_automatically(to: &Account, canister: &Principal, host: &Account) -> bool {
     to.owner == *canister || canonical(*to) == canonical(*host)
 }
 
-/// A sum of amounts; amounts of 10^36 add up to more than 128 bits.
+/// A sum of amounts. Amounts of 10^36 can add up to more than 128 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
-    /// How many times 2^128.
+    /// The multiples of 2^128.
     pub high: u64,
-    /// The rest.
     pub low: u128,
 }
 
@@ -82,49 +79,47 @@ impl Sum {
         self.high = self.high.saturating_sub(borrow.into());
     }
 
-    /// The sum, or the most that there is.
+    /// The sum, or the largest amount.
     pub fn amount(self) -> Amount {
         Amount(if self.high == 0 { self.low } else { u128::MAX })
     }
 }
 
-/// What is owed out of one account.
+/// The amounts owed out of one account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Owed {
-    /// How many refunds are due.
+    /// Refunds that are due.
     pub refunds: u64,
     /// Their amounts, without fees.
     pub refund_amounts: Sum,
-    /// What is held.
     pub held: Sum,
     /// Those of the refunds that may have been made.
     pub doubtful: Doubtful,
-    /// How many refunds wait for a controller or are left to a merchant: they are not owed.
+    /// Refunds that wait for a controller or are left to a merchant. They are not owed.
     pub waiting: u64,
     /// Their amounts, without fees.
     pub waiting_amounts: Sum,
 }
 
-/// Refunds that a ledger was asked for, and of which nothing proves yet what became of them.
+/// Refunds that a ledger was called for, with an unknown outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Doubtful {
-    /// How many.
     pub refunds: u64,
     /// Their amounts, without fees.
     pub amounts: Sum,
-    /// The largest fee that was written in one of them since there were none.
+    /// The largest fee of one of them since there were none.
     pub fee: Amount,
 }
 
 impl Doubtful {
-    /// A refund of this amount, written with this fee, is in doubt from now on.
+    /// Adds a refund in doubt with this amount and this fee.
     pub fn add(&mut self, amount: Amount, fee: Amount) {
         self.refunds = self.refunds.saturating_add(1);
         self.amounts.add(amount.0);
         self.fee = self.fee.max(fee);
     }
 
-    /// A refund of this amount is in doubt no longer.
+    /// Removes a refund in doubt with this amount.
     pub fn remove(&mut self, amount: Amount) {
         self.refunds = self.refunds.saturating_sub(1);
         self.amounts.subtract(amount.0);
@@ -141,7 +136,7 @@ impl Doubtful {
 }
 
 impl Owed {
-    /// A payment of this amount burdens the account from now on.
+    /// Adds a payment of this amount.
     pub fn add(&mut self, burden: Burden, amount: Amount) {
         match burden {
             Burden::None => {}
@@ -157,7 +152,7 @@ impl Owed {
         }
     }
 
-    /// A payment of this amount burdens the account no longer.
+    /// Removes a payment of this amount.
     pub fn remove(&mut self, burden: Burden, amount: Amount) {
         match burden {
             Burden::None => {}
@@ -173,8 +168,8 @@ impl Owed {
         }
     }
 
-    /// The refunds that are due, with a fee for each: those in doubt may be made with the fee that they had, or with
-    /// the present one.
+    /// The refunds that are due, with a fee for each. Those in doubt may be made with their old fee, or with the
+    /// present one.
     pub fn refunds_with(&self, fee: Amount) -> Amount {
         let doubtful = self.doubtful.refunds.min(self.refunds);
         let untried = u128::from(self.refunds - doubtful).saturating_mul(fee.0);
@@ -183,8 +178,8 @@ impl Owed {
         Amount(self.refund_amounts.amount().0.saturating_add(fees))
     }
 
-    /// What stays in the account when a refund is tried for the first time: what is held, and what those in doubt may
-    /// take.
+    /// The amount that must stay in the account when a refund is tried for the first time: what is held, and what those
+    /// in doubt may take.
     pub fn kept_from_a_refund(&self) -> Amount {
         let held = self.held.amount().0;
         Amount(held.saturating_add(self.doubtful.with_fees().0))
@@ -203,7 +198,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// What is added and taken away again leaves nothing, whatever the order and the size.
+        /// Adding and subtracting the same amounts leaves nothing, in any order and size.
         #[test]
         fn sums_never_lose_anything(amounts in prop::collection::vec(any::<u128>(), 0..20)) {
             let mut owed = Owed::default();
@@ -250,7 +245,7 @@ mod tests {
         owed.doubtful.add(Amount(50), Amount(10));
         owed.doubtful.add(Amount(60), Amount(20));
         assert_eq!(owed.kept_from_a_refund(), Amount(7 + 50 + 60 + 2 * 20));
-        // The fees that were written, or the present one if they are written anew.
+        // The fees of the tries in doubt, or the present one for new tries.
         assert_eq!(owed.refunds_with(Amount(5)), Amount(1_110 + 5 + 2 * 20));
         assert_eq!(owed.refunds_with(Amount(30)), Amount(1_110 + 3 * 30));
         owed.doubtful.remove(Amount(60));

@@ -1,7 +1,7 @@
-//! Offers: what a 402 says, and what a payment is compared with.
+//! Offers: the content of a 402, and what a payment is compared with.
 //!
-//! An offer is a function of the route, the ledger and the settings. Nothing in it is random or depends
-//! on the request, so the 402 can be certified ahead of time and the verifier can rebuild it.
+//! An offer is a function of the route, the ledger and the settings. Nothing in it is random or depends on the request,
+//! so the 402 can be certified ahead of time and the verifier can rebuild it.
 
 use crate::{
     domain::{
@@ -21,17 +21,15 @@ use x402_icp::{
 /// One way to pay for a route, on sale or not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Offer {
-    /// The offer as it goes over the wire.
+    /// The offer in its wire form.
     pub requirements: PaymentRequirements,
-    /// The price it is for.
     pub price: Price,
-    /// The ledger as it was read from the registry.
+    /// The ledger as registered.
     pub ledger: Ledger,
-    /// Where the money goes.
     pub pay_to: Account,
 }
 
-/// Every offer of the route in its order of preference, those of disabled ledgers included.
+/// Every offer of the route in its order of preference, including those of disabled ledgers.
 ///
 /// Prices in ledgers that are not registered make no offer; `route_put` refuses them.
 pub fn offers<'a>(
@@ -88,12 +86,12 @@ pub fn offers<'a>(
         .collect()
 }
 
-/// Whether a payment for this offer of the route can be taken now: what a 402 may show.
+/// Whether a payment for this offer of the route can be accepted now, so that a 402 may show it.
 pub fn on_sale(route: &Route, offer: &Offer) -> bool {
     route.on_sale && route.content.is_some() && offer.ledger.enabled
 }
 
-/// Why a payment for an offer that is not on sale is refused.
+/// The reason why a payment for an offer that is not on sale is refused.
 pub fn why_not_on_sale(offer: &Offer) -> &'static str {
     if offer.ledger.enabled {
         "the resource is not on sale"

@@ -3,14 +3,14 @@
 use crate::domain::validate::{InvalidArgument, text_length};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The longest origin, in bytes: it stands in every 402.
+/// The longest origin, in bytes: it is part of every 402.
 pub const MAX_ORIGIN_BYTES: usize = 255;
 
 /// Checks an origin: `https://shop.example`, `http://localhost:4943`.
 ///
-/// Only the form that clients compute of a URL is accepted, so that they can compare texts: scheme `http` or
-/// `https`, host in lower case (international names in their `xn--` form), port only if it is not the scheme's
-/// own; no user, path, query, fragment or trailing slash.
+/// Only the form that clients derive from a URL is accepted, so that they can compare texts: scheme `http` or `https`,
+/// host in lower case (international names in their `xn--` form), port only if it is not the scheme's default; no user,
+/// path, query, fragment or trailing slash.
 pub fn check(origin: &str) -> Result<(), InvalidArgument> {
     let invalid = |problem: &str| InvalidArgument::new("origin", problem);
     text_length("origin", origin, MAX_ORIGIN_BYTES)?;
@@ -42,7 +42,7 @@ pub fn check(origin: &str) -> Result<(), InvalidArgument> {
 }
 
 fn is_port(port: &str) -> bool {
-    // `parse` takes a sign and leading zeros, too.
+    // `parse` accepts a sign and leading zeros, too.
     port.parse::<u16>()
         .is_ok_and(|number| number > 0 && number.to_string() == port)
 }
@@ -65,7 +65,7 @@ fn is_host(host: &str) -> bool {
     };
     let last = host.rsplit('.').next().unwrap_or_default();
     match last.bytes().all(|b| b.is_ascii_digit()) {
-        // A name never ends with a number; what does is an address.
+        // A host that ends with a number is an address.
         true => host.parse::<Ipv4Addr>().is_ok(),
         false => host.len() <= 253 && host.split('.').all(label),
     }

@@ -1,18 +1,17 @@
 //! Transfers out of the canister's own accounts: refunds and withdrawals.
 //!
-//! Ledgers know duplicates by everything that stands in the transfer: accounts, amount, memo,
-//! `created_at_time` *and the fee*. The first four of one refund never change; the other two are what is
-//! [`TransferTerms`].
+//! Ledgers recognise duplicates by all fields of a transfer: accounts, amount, memo, `created_at_time` *and the fee*.
+//! The first four of one refund never change. The other two are the [`TransferTerms`].
 //!
-//! 1. A transfer is written down before the ledger is asked: from then on it is in doubt.
+//! 1. A transfer is recorded before the ledger is called: from then on it is in doubt.
 //! 2. `Ok` or `Duplicate`: the money moved. Final.
-//! 3. The ledger proves that the first try of what is written moved nothing: nothing is in doubt any more,
-//!    and the next try may be written anew (with the ledger's new fee, for instance).
-//! 4. Everything else leaves it in doubt: an unclear answer, a trap or an upgrade before the answer, and a
-//!    refusal of a later try, because ledgers differ in what they check before they look for duplicates (a
-//!    changed fee, for one, hides that the transfer was made). The next try is the same transfer again.
-//! 5. When the ledger has forgotten its duplicates, asking again would transfer twice: what is in doubt is
-//!    looked up in the ledger's block log first, and nothing is written anew until that has an answer.
+//! 3. The ledger proves that the first try with these terms moved nothing: nothing is in doubt any more, and the next
+//!    try may have new terms (the ledger's new fee, for instance).
+//! 4. Everything else leaves it in doubt: an unclear answer, a trap or an upgrade before the answer, and a refusal of a
+//!    later try, because ledgers differ in what they check before they look for duplicates (a changed fee, for one,
+//!    hides that the transfer was made). The next try is the same transfer again.
+//! 5. When the ledger has forgotten its duplicates, another call would transfer twice. A transfer in doubt is first
+//!    searched in the ledger's block log, and there are no new terms until that has a result.
 
 use crate::{
     domain::{
@@ -23,49 +22,45 @@ use crate::{
 };
 use sha2::{Digest, Sha256};
 
-/// How long a try keeps others away: longer than its answer is waited for.
+/// How long a try excludes others: longer than its answer is waited for.
 pub const LOCK: Seconds = Seconds(90);
 
-/// What may change between tries, as it stands in the transfer.
+/// The fields of a transfer that may change between tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransferTerms {
-    /// `created_at_time`
     pub created_at: TimestampNs,
-    /// The ledger's fee.
     pub fee: Amount,
 }
 
-/// Where a transfer stands that has to be made once.
+/// The state of a transfer that has to be made once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outgoing {
-    /// The ledger was asked for this, and nothing proves yet what became of it.
+    /// The ledger was called with these terms, and the outcome is unknown.
     pub doubt: Option<TransferTerms>,
-    /// How often the ledger was asked.
+    /// The number of calls so far.
     pub tries: u32,
-    /// A try is under way until this at most.
+    /// The latest time at which the current try ends.
     pub busy_until: TimestampNs,
-    /// What is in doubt is in no block of the ledger below this one, if what the ledger said of its blocks is true.
+    /// The transfer in doubt is in no block below this one, if the ledger's answers about its blocks are true.
     pub cursor: u64,
 }
 
-/// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing before this.
+    /// Nothing before this time.
     Wait(TimestampNs),
-    /// Ask the ledger for this transfer; if it is `fresh`, for the first time.
-    Ask {
-        /// The transfer.
+    /// Call the ledger for this transfer.
+    Send {
         terms: TransferTerms,
-        /// Whether nothing like it was asked for before.
+        /// Whether the same transfer was never sent before.
         fresh: bool,
     },
-    /// Look for this transfer in the block log.
+    /// Search this transfer in the block log.
     LookUp(TransferTerms),
 }
 
 impl Outgoing {
-    /// What to do now; `fresh` is what would be written anew.
+    /// The step to take now; `fresh` are the terms of a new transfer.
     pub fn step(&self, fresh: TransferTerms, now: TimestampNs) -> Step {
         if now < self.busy_until {
             return Step::Wait(self.busy_until);
@@ -73,11 +68,11 @@ impl Outgoing {
         let doubt = self.doubt;
         let Some(terms) = doubt else {
             let terms = fresh;
-            return Step::Ask { terms, fresh: true };
+            return Step::Send { terms, fresh: true };
         };
         let forgotten = terms.created_at.plus(FORGOTTEN);
         if now <= terms.created_at.plus(DEDUP_WINDOW) {
-            Step::Ask {
+            Step::Send {
                 terms,
                 fresh: false,
             }
@@ -88,14 +83,14 @@ impl Outgoing {
         }
     }
 
-    /// Journals a try or a look into the block log. It is known by its number, [`Outgoing::tries`].
+    /// Records a try or a search in the block log. Its number is [`Outgoing::tries`].
     pub fn begin(&mut self, terms: TransferTerms, now: TimestampNs) {
         self.doubt = Some(terms);
         self.tries = self.tries.saturating_add(1);
         self.busy_until = now.plus(LOCK);
     }
 
-    /// Judges the end of the try with this number; the block, if the money moved.
+    /// Judges the end of the try with this number. Returns the block if the money moved.
     pub fn end(
         &mut self,
         number: u32,
@@ -106,7 +101,7 @@ impl Outgoing {
         if let Some(block) = verdict.block() {
             return Some(block);
         }
-        // If somebody else has asked since, this answer proves nothing about that.
+        // If another try has begun since, this answer proves nothing about that.
         if number == self.tries {
             if fresh && matches!(verdict, Verdict::NotMoved(_)) {
                 self.doubt = None;
@@ -116,7 +111,7 @@ impl Outgoing {
         None
     }
 
-    /// The block log, read when the ledger had forgotten, lacks what was in doubt.
+    /// Records that the block log, read when the ledger had forgotten its duplicates, lacks the transfer in doubt.
     pub fn never_made(&mut self, now: TimestampNs) {
         self.doubt = None;
         self.busy_until = now;
@@ -156,19 +151,19 @@ mod tests {
         })
     }
 
-    /// Asks for what is due at `now`, with this fee if it may.
+    /// Takes the step that is due at `now`, with this fee if new terms are allowed.
     fn ask(outgoing: &mut Outgoing, fee: u128, now: TimestampNs) -> (TransferTerms, bool, u32) {
         match outgoing.step(terms(now, fee), now) {
-            Step::Ask { terms, fresh } => {
+            Step::Send { terms, fresh } => {
                 outgoing.begin(terms, now);
                 (terms, fresh, outgoing.tries)
             }
-            other => panic!("expected to ask, got {other:?}"),
+            other => panic!("expected to send, got {other:?}"),
         }
     }
 
     #[test]
-    fn a_refused_first_try_is_written_anew() {
+    fn a_refused_first_try_gets_new_terms() {
         let mut refund = Outgoing::default();
         let (first, fresh, number) = ask(&mut refund, 10, NOW);
         assert_eq!((first, fresh), (terms(NOW, 10), true));
@@ -179,7 +174,7 @@ mod tests {
         assert_eq!((second, fresh), (terms(later, 20), true));
     }
 
-    /// A ledger whose fee changed says so before it looks for duplicates.
+    /// A ledger whose fee changed reports that before it looks for duplicates.
     #[test]
     fn a_refusal_after_an_unclear_answer_does_not_rewrite_the_transfer() {
         let mut refund = Outgoing::default();
@@ -217,14 +212,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_doubt_is_looked_up_before_it_is_written_anew() {
+    fn a_transfer_in_doubt_is_searched_before_it_gets_new_terms() {
         let mut refund = Outgoing::default();
         let (first, ..) = ask(&mut refund, 10, NOW);
         let step = |refund: &Outgoing, at: TimestampNs| refund.step(terms(at, 20), at);
         let last = NOW.plus(DEDUP_WINDOW);
         assert!(matches!(
             step(&refund, last),
-            Step::Ask { fresh: false, .. }
+            Step::Send { fresh: false, .. }
         ));
         let forgotten = NOW.plus(FORGOTTEN);
         let just_after = TimestampNs(forgotten.0 + 1);

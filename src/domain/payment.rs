@@ -1,7 +1,7 @@
 //! The life of a payment.
 //!
 //! ```text
-//!          1 Opened             2 Asked                   3 Moved
+//!          1 Opened             2 Called                  3 Moved
 //!  (none) ─────────▶ Reserved ─────────▶ Settling (try 1) ───────▶ Settled ──┐ 9 Delivered
 //!                       │                 │     │ 4 NotMoved          │      ▼
 //!                       │ 4 NotMoved      │     ▼                     │   Delivered         final
@@ -15,47 +15,44 @@
 //!                                        │ ▼ 6 Retried             Refunded             final
 //!                                      Settling (try 2, 3, …) ── 3 Moved ──▶ Settled
 //! ```
-//! 1. `Opened`: the authorization was verified; nonce and `created_at_time` are journalled.
-//! 2. `Asked`: the ledger is asked for the first time. Journalled before the call, with `Opened` in one
-//!    write.
-//! 3. `Moved`: the ledger's answer proves that the money moved. From here on the content is owed. An answer that comes
-//!    after the payment was taken for unknown proves no less.
-//! 4. `NotMoved` before or on the first try: it provably did not. Final: one authorization has one
-//!    outcome, so that a payer who signs anew is not charged for both when somebody repeats the first.
-//!    On a later try it proves only that the later try did nothing: ledgers differ in what they check
-//!    before they look for duplicates. The payment is unknown again.
-//! 5. `InDoubt`: the answer proves neither (system errors, unreadable replies, an upgrade or a trap
-//!    between the call and its answer, no answer at all).
-//! 6. `Retried`: the same call again, with the same memo and `created_at_time`, so that the ledger itself
-//!    finds out whether it was done before.
+//! 1. `Opened`: the authorization was verified; claim key and `created_at_time` are recorded.
+//! 2. `Called`: the ledger is called for the first time. Recorded before the call, with `Opened` in one write.
+//! 3. `Moved`: the ledger's answer proves that the money moved. From here on the resource is owed. An answer that
+//!    arrives after the payment became unknown proves the same.
+//! 4. `NotMoved` before or on the first try: the money provably did not move. Final: one authorization has one outcome,
+//!    so a payer who signs a new one is not charged for both when somebody repeats the first. On a later try it proves
+//!    only that the later try did nothing: ledgers differ in what they check before they look for duplicates. The
+//!    payment is unknown again.
+//! 5. `InDoubt`: the answer proves neither (system errors, unreadable replies, an upgrade or a trap between the call
+//!    and its answer, no answer at all).
+//! 6. `Retried`: the same call again, with the same memo and `created_at_time`, so that the ledger itself finds out
+//!    whether it was done before.
 //! 7. `ProvedMoved`: the ledger's block log holds the transfer.
-//! 8. `ProvedNotMoved`: the ledger's complete block log, read when it could take the transfer no more,
-//!    lacks it.
-//! 9. `Delivered`: this message answers with what was paid for. With `Moved` in one write if the request
-//!    still waits. The same request gets the same answer again afterwards; that is no event. Also of a payment
-//!    whose refund waits for a controller: no money is owed yet, so what was bought is.
-//! 10. `RefundDue`: nothing was delivered, and will not be: the payer gets the money back. If the money went
-//!     to an account that is neither the canister's nor the host's, nothing is owed before a controller has
-//!     agreed (`RefundApproved`).
-//! 11. `RefundTried`: the ledger is asked for the refund; journalled before the call. `RefundFailed`: why
-//!     it is still owed.
+//! 8. `ProvedNotMoved`: the ledger's complete block log, read when it could no longer make the transfer, lacks it.
+//! 9. `Delivered`: this message answers with the resource. In one write with `Moved` if the request still waits. The
+//!    same request gets the same answer again afterwards, without an event. A payment whose refund waits for a
+//!    controller can be delivered, too: no money is owed yet, so the resource is.
+//! 10. `RefundDue`: nothing was delivered, and the payer is refunded instead. If the money went to an account that is
+//!     neither the canister's nor the host's, no money is owed before a controller has agreed (`RefundApproved`).
+//! 11. `RefundTried`: the ledger is called for the refund; recorded before the call. `RefundFailed`: the reason why it
+//!     is still owed.
 //! 12. `RefundMoved`: the refund is in a block.
-//! 13. `Lapsed`, of an unknown payment whose tries were in vain and that no ledger makes any more: it stays unknown,
-//!     and nothing is held for it from now on.
-//! 14. `ResolvedMoved`, `ResolvedNotMoved`, of an unknown payment: as 7 and 8, on the word of a controller, where no
-//!     log can tell.
-//! 15. `RefundLeftToMerchant`, of a payment that is settled or whose refund waits for a controller: the merchant pays it
-//!     back without the canister. Nothing is delivered any more, so that the payer does not get both; the refund waits
-//!     until a controller has named the block (`RefundApproved` and `RefundMoved` in one write), or has the canister
-//!     pay after all (`RefundApproved`).
+//! 13. `Lapsed`, of an unknown payment all of whose tries failed and that no ledger can make any more: it stays
+//!     unknown, and nothing is held for it from now on.
+//! 14. `ResolvedMoved`, `ResolvedNotMoved`, of an unknown payment: as 7 and 8, by a controller's decision, where no log
+//!     decides.
+//! 15. `RefundLeftToMerchant`, of a payment that is settled or whose refund waits for a controller: the merchant pays
+//!     the payer back without the canister. Nothing is delivered any more, so that the payer does not get both. The
+//!     refund waits until a controller has named the block (`RefundApproved` and `RefundMoved` in one write), or lets
+//!     the canister pay after all (`RefundApproved`).
 //!
-//! *In vain* is a payment while every try of it was: refused, or ended by an error of the ledger's own
-//! ([`Doubt::LedgerError`]). That proves nothing, but keys without money can have such payments whenever a ledger is
-//! stopped. After any other unclear answer a payment is in vain only if a later try was refused for want of balance or
-//! allowance ([`Doubt::NoFunds`]), and every one since was in vain as well.
+//! *All tries failed* if each was refused, or ended by an error of the ledger's own ([`Doubt::LedgerError`]). That is
+//! no proof, but keys without money can have such payments whenever a ledger is stopped. After any other unclear
+//! answer, all tries failed only if a later one was refused for want of balance or allowance ([`Doubt::NoFunds`]), and
+//! every one since failed as well.
 //!
-//! Every other combination is refused and changes nothing. `Failed`, `Delivered` and `Refunded` are
-//! final, and the block of a payment never changes.
+//! Every other combination is refused and changes nothing. `Failed`, `Delivered` and `Refunded` are final, and the
+//! block of a payment never changes.
 
 mod reasons;
 mod record;
@@ -67,83 +64,80 @@ pub use reasons::{
 };
 pub use record::{Payment, Receipt};
 
-/// Where a payment stands.
+/// The state of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Journalled; the ledger has not been asked.
+    /// Recorded; the ledger has not been called.
     Reserved,
-    /// The ledger has been asked and has not answered yet.
+    /// The ledger has been called and has not answered yet.
     Settling {
-        /// Which try this is, from 1.
+        /// The number of this try, from 1.
         attempt: u16,
-        /// Whether the earlier tries were in vain, as on the first.
-        in_vain: bool,
+        /// Whether all earlier tries failed; true on the first.
+        all_failed: bool,
     },
-    /// Nobody knows yet whether the money moved.
+    /// It is not known whether the money moved.
     Unknown {
-        /// Why not.
         doubt: Doubt,
-        /// Since when, counted from the last try.
+        /// The time of the last try.
         since: TimestampNs,
-        /// How often the ledger has been asked.
+        /// The number of calls so far.
         attempts: u16,
-        /// Whether the tries were in vain: the last ones refused or ended by an error of the ledger's own, and those
-        /// before, if any, followed by a refusal for want of funds.
-        in_vain: bool,
+        /// Whether all tries failed: the last ones were refused or ended by an error of the ledger's own, and those
+        /// before, if any, were followed by a refusal for want of funds.
+        all_failed: bool,
     },
     /// The money provably did not move.
     Failed {
-        /// Why.
         failure: Failure,
-        /// When we learnt it.
+        /// When the canister found out.
         at: TimestampNs,
     },
-    /// The money moved, and what was bought has not been delivered yet.
+    /// The money moved, and the resource has not been delivered yet.
     Settled {
-        /// The proof of it.
+        /// The proof that the money moved.
         tx: TxRef,
-        /// When we learnt it.
+        /// When the canister found out.
         at: TimestampNs,
     },
-    /// The money moved, and an answer with what was bought went out.
+    /// The money moved, and an answer with the resource was sent.
     Delivered {
-        /// The proof that it moved.
+        /// The proof that the money moved.
         tx: TxRef,
-        /// When we learnt of it.
+        /// When the canister found out.
         settled_at: TimestampNs,
-        /// When the answer went out for the first time.
+        /// When the answer was sent for the first time.
         at: TimestampNs,
     },
-    /// The payer gets the money back.
+    /// The payer is to be refunded.
     Refunding {
         /// The proof of the payment.
         tx: TxRef,
-        /// When we learnt of it.
+        /// When the canister found out.
         settled_at: TimestampNs,
-        /// Since when the refund is due.
+        /// The time from which the refund is due.
         since: TimestampNs,
-        /// How often the ledger was asked for it.
+        /// The number of calls for it.
         attempts: u16,
-        /// Why it is due.
         cause: RefundCause,
-        /// Why it has not been made yet.
+        /// The reason why it has not been made yet.
         problem: RefundProblem,
     },
-    /// The payer has got the money back.
+    /// The payer has been refunded.
     Refunded {
         /// The proof of the payment.
         tx: TxRef,
-        /// When we learnt of it.
+        /// When the canister found out.
         settled_at: TimestampNs,
         /// The proof of the refund.
         refund_tx: TxRef,
-        /// When we learnt of that.
+        /// When the canister found out about the refund.
         at: TimestampNs,
     },
 }
 
 impl State {
-    /// The proof that the money moved, and when we learnt of it.
+    /// The proof that the money moved, and when the canister found out.
     pub fn moved(&self) -> Option<(TxRef, TimestampNs)> {
         match self {
             State::Settled { tx, at } => Some((*tx, *at)),
@@ -154,7 +148,7 @@ impl State {
         }
     }
 
-    /// Whether nobody knows yet whether the money will have moved.
+    /// Whether it is not known yet whether the money moved.
     pub fn is_open(&self) -> bool {
         matches!(
             self,
@@ -162,9 +156,9 @@ impl State {
         )
     }
 
-    /// Whether it is unknown, and nothing needs to be held for it once no ledger makes it any more.
+    /// Whether it is unknown, and nothing needs to be held for it once no ledger can make it any more.
     pub fn can_lapse(&self) -> bool {
-        matches!(self, State::Unknown { doubt, in_vain: true, .. } if *doubt != Doubt::Lapsed)
+        matches!(self, State::Unknown { doubt, all_failed: true, .. } if *doubt != Doubt::Lapsed)
     }
 
     /// Whether it is unknown and nothing is held for it any more.
@@ -178,7 +172,7 @@ impl State {
         )
     }
 
-    /// Whether the payer gets the money back if a controller agrees, and has not got it yet for want of that.
+    /// Whether the payer is refunded as soon as a controller agrees.
     pub fn waits_for_controller(&self) -> bool {
         matches!(
             self,
@@ -189,21 +183,21 @@ impl State {
         )
     }
 
-    /// Whether a refund waits that nobody makes before a controller has said something: [`RefundProblem::waits`].
+    /// Whether there is a refund that is not made before a controller decides: [`RefundProblem::waits`].
     pub fn is_waiting(&self) -> bool {
         matches!(self, State::Refunding { problem, .. } if problem.waits())
     }
 
-    /// Whether what was bought is kept for the payer: it is owed, or will be if the money moved. Not of a payment that
-    /// has lapsed, although its money may still be found to have moved, and what was bought is owed then. While a
-    /// refund waits for a controller it is owed still: the payer would have neither otherwise.
+    /// Whether the resource is kept for the payer: it is owed, or will be if the money moved. Not for a lapsed payment:
+    /// if its money is still found to have moved, the resource is owed then. While a refund waits for a controller the
+    /// resource is owed, because the payer would have neither otherwise.
     pub fn is_owed(&self) -> bool {
         (self.is_open() && !self.has_lapsed())
             || matches!(self, State::Settled { .. })
             || self.waits_for_controller()
     }
 
-    /// Whether nothing can happen to the payment any more.
+    /// Whether no event can change the payment any more.
     pub fn is_final(&self) -> bool {
         matches!(
             self,
@@ -212,85 +206,71 @@ impl State {
     }
 }
 
-/// What happens to a payment.
+/// An event in the life of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Journalled for the first time.
+    /// Recorded for the first time.
     Opened,
-    /// The ledger is asked for the first time.
-    Asked,
-    /// The ledger is asked again.
+    /// The ledger is called for the first time.
+    Called,
+    /// The ledger is called again.
     Retried,
     /// The ledger's answer proves that the money moved.
-    Moved {
-        /// The proof of it.
-        tx: TxRef,
-    },
-    /// The ledger proved that this try moved nothing, or was not asked at all.
+    Moved { tx: TxRef },
+    /// The ledger proved that this try moved nothing, or was not called at all.
     NotMoved(Failure),
     /// The answer proves nothing.
     InDoubt(Doubt),
     /// The ledger's block log holds the transfer.
-    ProvedMoved {
-        /// The proof of it.
-        tx: TxRef,
-    },
-    /// The ledger's complete block log lacks the transfer, and will not get it any more.
+    ProvedMoved { tx: TxRef },
+    /// The ledger's complete block log lacks the transfer, and the ledger can no longer make it.
     ProvedNotMoved(Failure),
-    /// The present message answers with what was bought.
+    /// The present message answers with the resource.
     Delivered,
-    /// Nothing is held any more for a payment that was tried in vain.
+    /// Nothing is held any more for a payment all of whose tries failed.
     Lapsed,
     /// A controller has found the transfer.
-    ResolvedMoved {
-        /// The proof of it.
-        tx: TxRef,
-    },
+    ResolvedMoved { tx: TxRef },
     /// A controller has found that there is no transfer, and will be none.
     ResolvedNotMoved(Failure),
-    /// The payer is to get the money back.
+    /// The payer is to be refunded.
     RefundDue {
-        /// Why.
         cause: RefundCause,
         /// Whether it is owed at once, or a controller has to agree first.
         approved: bool,
     },
     /// A controller has agreed to the refund.
     RefundApproved,
-    /// A controller has said that the merchant pays back without the canister.
+    /// A controller has decided that the merchant pays back without the canister.
     RefundLeftToMerchant,
-    /// The ledger is asked for the refund.
+    /// The ledger is called for the refund.
     RefundTried,
-    /// The refund was not made, or nobody knows.
+    /// The refund was not made, or its outcome is unknown.
     RefundFailed(RefundProblem),
     /// The refund was made.
-    RefundMoved {
-        /// The proof of it.
-        tx: TxRef,
-    },
+    RefundMoved { tx: TxRef },
 }
 
 /// The event does not fit the state. Nothing changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{event:?} does not fit {state:?}")]
 pub struct IllegalTransition {
-    /// Where the payment stands; `None` if there is none.
+    /// `None` if there is no payment.
     pub state: Option<State>,
-    /// What was to happen.
     pub event: Event,
 }
 
-/// The state after `event`. Total: every pair of state and event has an answer.
+/// The state after `event`. Every pair of state and event has a result.
 pub fn step(
     state: Option<&State>,
     event: &Event,
     now: TimestampNs,
 ) -> Result<State, IllegalTransition> {
-    let unknown = |doubt: Doubt, attempts, in_vain| State::Unknown {
+    let unknown = |doubt: Doubt, attempts, all_failed| State::Unknown {
         doubt,
         since: now,
         attempts,
-        in_vain: doubt.is_in_vain(in_vain),
+        all_failed: doubt.all_failed(all_failed),
     };
     let failed = |failure: &Failure| State::Failed {
         failure: failure.clone(),
@@ -298,18 +278,20 @@ pub fn step(
     };
     Ok(match (state, event) {
         (None, Event::Opened) => State::Reserved,
-        (Some(State::Reserved), Event::Asked) => State::Settling {
+        (Some(State::Reserved), Event::Called) => State::Settling {
             attempt: 1,
-            in_vain: true,
+            all_failed: true,
         },
         (
             Some(State::Unknown {
-                attempts, in_vain, ..
+                attempts,
+                all_failed,
+                ..
             }),
             Event::Retried,
         ) => State::Settling {
             attempt: attempts.saturating_add(1).max(2),
-            in_vain: *in_vain,
+            all_failed: *all_failed,
         },
         (Some(State::Settling { .. } | State::Unknown { .. }), Event::Moved { tx })
         | (Some(State::Unknown { .. }), Event::ProvedMoved { tx } | Event::ResolvedMoved { tx }) => {
@@ -320,18 +302,26 @@ pub fn step(
             Some(State::Unknown { .. }),
             Event::ProvedNotMoved(failure) | Event::ResolvedNotMoved(failure),
         ) => failed(failure),
-        (Some(State::Settling { attempt, in_vain }), Event::NotMoved(failure)) => {
-            unknown(Doubt::of_refused_retry(failure), *attempt, *in_vain)
-        }
-        (Some(State::Settling { attempt, in_vain }), Event::InDoubt(doubt)) => {
-            unknown(*doubt, *attempt, *in_vain)
-        }
+        (
+            Some(State::Settling {
+                attempt,
+                all_failed,
+            }),
+            Event::NotMoved(failure),
+        ) => unknown(Doubt::of_refused_retry(failure), *attempt, *all_failed),
+        (
+            Some(State::Settling {
+                attempt,
+                all_failed,
+            }),
+            Event::InDoubt(doubt),
+        ) => unknown(*doubt, *attempt, *all_failed),
         (
             Some(
                 state @ State::Unknown {
                     since,
                     attempts,
-                    in_vain,
+                    all_failed,
                     ..
                 },
             ),
@@ -340,7 +330,7 @@ pub fn step(
             doubt: Doubt::Lapsed,
             since: *since,
             attempts: *attempts,
-            in_vain: *in_vain,
+            all_failed: *all_failed,
         },
         (Some(State::Settled { tx, at }), Event::Delivered) => State::Delivered {
             tx: *tx,

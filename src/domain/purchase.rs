@@ -1,8 +1,8 @@
-//! Purchases: what is bought, and through which door.
+//! Purchases: what is bought, and through which interface.
 
 use crate::types::RouteKey;
 
-/// What is bought, and through which door.
+/// What is bought, and through which interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purchase {
     /// An HTTP resource: the method and the path of the request, not the template of the route. The path is at most
@@ -13,14 +13,13 @@ pub enum Purchase {
 }
 
 impl Purchase {
-    /// The method and the path that were asked for.
+    /// The requested method and path.
     pub fn request(&self) -> &RouteKey {
         match self {
             Purchase::Route(request) | Purchase::Call(request) => request,
         }
     }
 
-    /// The kind, without what was asked for.
     pub const fn kind(&self) -> PurchaseKind {
         match self {
             Purchase::Route(_) => PurchaseKind::Route,
@@ -29,7 +28,6 @@ impl Purchase {
     }
 }
 
-/// The kinds of purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PurchaseKind {
     /// An HTTP resource.

@@ -1,12 +1,11 @@
-//! Rails: how money moves, and what proves that it moved.
+//! Rails: how money moves, and the proof that it moved.
 //!
-//! Whatever the rail, the outcome of a try is one of three, and the state machine of a payment knows no others:
-//! moved with a [`TxRef`] (`Event::Moved`), not moved (`Event::NotMoved`), in doubt (`Event::InDoubt`).
+//! On every rail the outcome of a try is one of three, and the state machine of a payment knows no others: moved with a
+//! [`TxRef`] (`Event::Moved`), not moved (`Event::NotMoved`), in doubt (`Event::InDoubt`).
 
 use crate::types::BlockIndex;
 use std::fmt;
 
-/// How money moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rail {
     /// The canister pulls it with `icrc2_transfer_from`, out of an allowance of the payer.
@@ -30,11 +29,11 @@ impl Rail {
 /// Storage keeps a number as a CBOR integer. A byte string of 32 bytes is reserved for the hash of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TxRef {
-    /// A block of the ledger that the payment is made in.
+    /// A block of the payment's ledger.
     Block(BlockIndex),
 }
 
-/// As on the wire: the member `transaction` of the x402 answers.
+/// As on the wire: the member `transaction` of x402 responses.
 impl fmt::Display for TxRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! A request that carries a payment, and how it ends.
+//! Requests with a payment, and their outcomes.
 
 use crate::{
     domain::{
@@ -14,72 +14,59 @@ use crate::{
 use sha2::{Digest, Sha256};
 use x402_icp::{Code, decode::DecodedPayment};
 
-/// A payment and the request it comes with.
+/// A payment and the request that carries it.
 #[derive(Clone, Debug)]
 pub struct PaymentRequest {
-    /// What is bought.
     pub purchase: Purchase,
-    /// The route that the request matched, by method and template: it sells what is bought.
+    /// The route that the request matched, by method and template.
     pub route: RouteKey,
-    /// How the payer agreed to it.
     pub credential: Credential,
-    /// SHA-256 over everything of the request that the answer depends on.
+    /// SHA-256 of every part of the request that the answer depends on.
     pub fingerprint: [u8; 32],
-    /// The identifier that comes to stand for this payment when it is journalled.
+    /// The payment identifier that is bound to this payment when it is opened.
     pub identifier: Option<IdentifierKey>,
 }
 
-/// What a payer gets.
+/// The resource that a payer receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
-    /// The MIME type of the body.
     pub mime_type: String,
-    /// The body.
     pub body: Vec<u8>,
 }
 
-/// How a payment ended, as far as this request goes.
+/// The outcome of a payment for one request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PayOutcome {
-    /// Paid, now or before by the same proof with the same request: deliver.
+    /// Paid, now or before by the same authorization with the same request: deliver.
     Paid {
-        /// Proof of it.
         receipt: Receipt,
-        /// What was bought.
         resource: Resource,
     },
     /// Verification failed. Nothing was stored, nothing moved.
     Refused(Refusal),
     /// The ledger provably moved nothing.
     Failed {
-        /// Why, for a machine.
         code: Code,
-        /// Why, for a reader.
+        /// The reason, for a reader.
         message: String,
-        /// Which payment.
         payment_id: PaymentId,
-        /// Who would have paid.
         payer: Account,
     },
-    /// The outcome is not known yet. The same request again learns it; a new payment might pay twice.
+    /// The outcome is not known yet. Repeating the request returns it once it is; a new payment might pay twice.
     Pending {
-        /// Which payment.
         payment_id: PaymentId,
-        /// Who pays.
         payer: Account,
     },
     /// The payment was used before, for another request or too long ago.
     Duplicate {
-        /// Which payment.
         payment_id: PaymentId,
-        /// Who paid.
         payer: Account,
-        /// What it was used for, if it is settled: who repeats it has its proof.
+        /// The receipt, if the payment is settled. The request presented its authorization, so it may be shown.
         receipt: Option<Receipt>,
     },
 }
 
-/// Whether it is the request that the payment was made for.
+/// Whether the payment was made for this request.
 pub fn same_request(payment: &Payment, request: &PaymentRequest) -> bool {
     payment.fingerprint == Fingerprint::from(request.fingerprint)
         && payment.purchase == request.purchase
@@ -95,7 +82,6 @@ pub enum Credential {
 }
 
 impl PaymentRequest {
-    /// What the payment uses up.
     pub fn claim_key(&self) -> ClaimKey {
         match &self.credential {
             Credential::Signed(payment) => claim_key(payment),
@@ -103,8 +89,8 @@ impl PaymentRequest {
         }
     }
 
-    /// What only the payer, and whom the payer sent it to, can present. Of a call these are its terms: the system has
-    /// authenticated the caller.
+    /// Identifies what only the payer, and recipients of the payer's message, can present. For a call these are its
+    /// terms: the system has authenticated the caller.
     pub fn authorization_digest(&self) -> AuthorizationDigest {
         match &self.credential {
             Credential::Signed(payment) => authorization_digest(payment),
@@ -112,8 +98,8 @@ impl PaymentRequest {
         }
     }
 
-    /// No transfer is repeated for this request from this second on. A caller asks for the repetition itself, so
-    /// only the ledger's window bounds it.
+    /// The second from which on no transfer is sent for this request. A caller requests each repetition, so only the
+    /// ledger's window limits it.
     pub fn valid_before(&self) -> u64 {
         match &self.credential {
             Credential::Signed(payment) => payment.authorization.valid_before,
@@ -122,7 +108,6 @@ impl PaymentRequest {
     }
 }
 
-/// What the signed payment uses up.
 pub fn claim_key(payment: &DecodedPayment) -> ClaimKey {
     ClaimKey::icrc2(
         &payment.authorization.from.owner,
@@ -130,11 +115,11 @@ pub fn claim_key(payment: &DecodedPayment) -> ClaimKey {
     )
 }
 
-/// What only the payer, and whom the payer sent it to, can know of the authorization: its signature.
+/// Identifies what only the payer, and recipients of the payer's message, can know of the authorization: its signature.
 ///
-/// Of a signature of 64 bytes only the first half counts (`R`, or `r`), which is another one in each
-/// signature. The second half has two good forms on some curves, and who changes the one into the other
-/// must not be able to make the payer's own repetition look like somebody else's.
+/// Of a signature of 64 bytes only the first half counts (`R`, or `r`), which differs in each signature. The second
+/// half has two valid forms on some curves. Converting one into the other must not make the payer's own repetition look
+/// like another authorization.
 fn authorization_digest(payment: &DecodedPayment) -> AuthorizationDigest {
     let authorization = &payment.authorization;
     let signature = match authorization.signature.as_slice() {

@@ -1,30 +1,27 @@
-//! Who may do what.
+//! Roles and permissions.
 //!
 //! Controllers administer. Operators manage routes and content; they never move or redirect money:
-//! 1. An operator cannot name an account: a route of theirs pays the canister's `pay_to`, and a route
-//!    that has an account of its own keeps it whatever an operator changes.
-//! 2. An operator cannot remove a route that has an account of its own: creating it again would send
-//!    its money elsewhere.
-//! 3. An operator can neither put nor remove a route that shares paths with one that has an account of
-//!    its own: the more exact template wins, and payments for those paths would go elsewhere.
+//! 1. An operator cannot name an account: a route of theirs pays the canister's `pay_to`, and a route that has an
+//!    account of its own keeps it whatever an operator changes.
+//! 2. An operator cannot remove a route that has an account of its own: creating it again would send its money
+//!    elsewhere.
+//! 3. An operator can neither put nor remove a route that shares paths with one that has an account of its own: the
+//!    more exact template wins, and payments for those paths would go elsewhere.
 
 use crate::{
     domain::{route::Route, template},
     types::{Account, Method, RouteKey},
 };
 
-/// What a caller is to this canister.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// A controller of the canister.
     Controller,
     /// In the list of operators.
     Operator,
-    /// Anybody else, payers included.
+    /// Any other caller, including payers.
     Nobody,
 }
 
-/// The caller may not do that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the caller may not do that")]
 pub struct Unauthorized;
@@ -46,10 +43,10 @@ impl Role {
         }
     }
 
-    /// The account that the route will have of its own, if the caller may put it.
+    /// The route's own account, if the caller may put the route.
     ///
-    /// `wanted` is the account the caller named, `default` the canister's, `existing` the route as it
-    /// is, `others` the other routes.
+    /// `wanted` is the account that the caller named, `default` the canister's, `existing` the route as it is, `others`
+    /// the other routes.
     pub fn may_put_route<'a>(
         self,
         key: &RouteKey,
@@ -183,14 +180,14 @@ mod tests {
                 .is_ok()
         );
 
-        // And cannot be shadowed by a more exact route, or by a wider one.
+        // A more exact or a wider route cannot shadow it.
         let own = [own];
         assert!(put(Role::Operator, "/a/42", None, None, &own).is_err());
         assert!(put(Role::Operator, "/a/{x}", None, None, &own).is_err());
         assert!(put(Role::Operator, "/a/b/c", None, None, &own).is_ok());
         assert!(put(Role::Controller, "/a/42", None, None, &own).is_ok());
 
-        // Nor by taking away a more exact one.
+        // Nor can a more exact one be removed.
         let exact = route("/a/42", None);
         assert!(Role::Operator.may_remove_route(&exact, &own).is_err());
         assert!(Role::Controller.may_remove_route(&exact, &own).is_ok());

@@ -1,4 +1,4 @@
-//! Routes: what is for sale, and for how much.
+//! Routes: the resources for sale, and their prices.
 
 use crate::{
     domain::{
@@ -12,72 +12,66 @@ use crate::{
 };
 use candid::Principal;
 
-/// The longest description, in bytes: it travels in every 402.
+/// The longest description, in bytes: it is part of every 402.
 pub const MAX_DESCRIPTION_BYTES: usize = 256;
 /// The longest MIME type, in bytes.
 pub const MAX_MIME_TYPE_BYTES: usize = 128;
 /// The most prices of one route: each is an offer in every 402.
 pub const MAX_PRICES: usize = 8;
-/// How long an authorization is good for unless the route says otherwise.
+/// The validity of an authorization if the route does not set it.
 pub const DEFAULT_TIMEOUT: Seconds = Seconds(300);
 
 /// One way to pay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Price {
-    /// The ledger.
     pub ledger: Principal,
-    /// The amount, without the ledger's fee.
+    /// Without the ledger's fee.
     pub amount: Amount,
 }
 
-/// Stored content. Ids are never used again, so one who holds this reads the same bytes or none.
+/// Stored content. Blob ids are never reused, so they name the same bytes or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContentMeta {
-    /// Where it is stored.
     pub blob: u64,
-    /// Its length in bytes.
+    /// The length.
     pub bytes: u64,
-    /// SHA-256 of the whole.
+    /// Of the whole content.
     pub sha256: [u8; 32],
 }
 
-/// A route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// Method and path template.
     pub key: RouteKey,
     /// For a reader.
     pub description: String,
-    /// The content's MIME type.
     pub mime_type: String,
     /// The ways to pay, the preferred one first; none if the route is free.
     pub prices: Vec<Price>,
-    /// The account a controller chose for this route; `None`: the canister's.
+    /// The account that a controller chose for this route; `None`: the canister's.
     pub own_pay_to: Option<Account>,
-    /// How long an authorization is good for.
+    /// The validity of an authorization.
     pub max_timeout: Seconds,
     /// Whether it is on sale (or, if free, served).
     pub on_sale: bool,
-    /// Changes with every change of the terms, and is never used twice on this canister.
+    /// Changes with every change of the terms, and is never reused on this canister.
     pub price_revision: u64,
-    /// What is delivered.
     pub content: Option<ContentMeta>,
-    /// What it makes of the extension `payment-identifier`; `None`: nothing.
+    /// The treatment of the extension `payment-identifier`; `None`: ignored.
     pub payment_identifier: Option<identifier::Policy>,
 }
 
 impl Route {
-    /// Whether the route costs nothing.
     pub fn is_free(&self) -> bool {
         self.prices.is_empty()
     }
 
-    /// Where the money goes.
+    /// The account that is paid.
     pub fn pay_to(&self, config: &Config) -> Account {
         self.own_pay_to.unwrap_or(config.pay_to)
     }
 
-    /// Whether the terms of the two differ, so that authorizations for the one are not good for the other.
+    /// Whether the terms of the two differ, so that authorizations for one are not valid for the other.
     pub fn terms_differ(&self, other: &Route) -> bool {
         self.prices != other.prices
             || self.own_pay_to != other.own_pay_to
@@ -85,24 +79,21 @@ impl Route {
     }
 }
 
-/// What a caller wants a route to be. `own_pay_to` is decided by `roles`.
+/// A route as a caller wants it. `roles` decides about `own_pay_to`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteDraft {
     /// Method and path template.
     pub key: RouteKey,
     /// For a reader.
     pub description: String,
-    /// The content's MIME type.
     pub mime_type: String,
-    /// The ways to pay.
     pub prices: Vec<Price>,
-    /// The account asked for.
+    /// The account that the caller named.
     pub pay_to: Option<Account>,
-    /// How long an authorization is good for.
+    /// The validity of an authorization.
     pub max_timeout: Option<Seconds>,
-    /// Whether it is on sale.
     pub on_sale: bool,
-    /// What it is to make of the extension `payment-identifier`.
+    /// The treatment of the extension `payment-identifier`.
     pub payment_identifier: Option<identifier::Policy>,
 }
 
@@ -176,10 +167,10 @@ impl RouteDraft {
         Ok(())
     }
 
-    /// The route this draft makes of `existing` (or makes anew).
+    /// The route that results from this draft and the existing route, if any.
     ///
-    /// `next_revision` is one that was never used; it is taken only if the terms change. The content of
-    /// an existing route stays.
+    /// `next_revision` must never have been used; it is taken only if the terms change. The content of an existing
+    /// route stays.
     pub fn apply(
         self,
         existing: Option<&Route>,

@@ -1,5 +1,3 @@
-//! Schemes: what a payer promises.
-
 /// A scheme of the x402 protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {

@@ -21,17 +21,16 @@ pub const METHOD: &str = "icrc2_transfer_from";
 /// The method that moves the canister's own money.
 pub const TRANSFER: &str = "icrc1_transfer";
 
-/// No argument of these two is longer.
+/// The longest argument of these two.
 pub const MAX_ARGUMENT_BYTES: usize = 512;
 
-/// A reply longer than this is not read: an honest one has less than 300 bytes, apart from the message
-/// of a `GenericError`.
+/// The longest reply that is read. An honest one has less than 300 bytes, apart from the message of a `GenericError`.
 pub const MAX_REPLY_BYTES: usize = 16_384;
 
-/// Whose transfer a block shows.
+/// The transfer that a block shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claimant {
-    /// That of the payment with this number in the books, from 0.
+    /// The settled payment with this index, from 0.
     Payment(u64),
     /// The refund of that payment.
     Refund(u64),
@@ -41,7 +40,7 @@ pub enum Claimant {
 
 impl fmt::Display for Claimant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Whoever reads the books counts from 1.
+        // Sequences in lists begin at 1.
         match self {
             Claimant::Payment(index) => write!(f, "payment {}", index.saturating_add(1)),
             Claimant::Refund(index) => write!(f, "refund of payment {}", index.saturating_add(1)),
@@ -50,8 +49,8 @@ impl fmt::Display for Claimant {
     }
 }
 
-/// What an answer proves about a transfer of `asker` if the block that it names is already known to show that of
-/// `claimed`: nothing, unless both are the same.
+/// What an answer proves about a transfer of `asker` if `claimed` already claims the block that it names: nothing,
+/// unless both are the same.
 pub fn unless_claimed(verdict: Verdict, claimed: Option<Claimant>, asker: Claimant) -> Verdict {
     match verdict {
         Verdict::Moved(_) if claimed.is_some_and(|claimant| claimant != asker) => {
@@ -61,14 +60,12 @@ pub fn unless_claimed(verdict: Verdict, claimed: Option<Claimant>, asker: Claima
     }
 }
 
-/// How the call ended.
+/// The end of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallOutcome {
-    /// A reply came.
     Reply(Vec<u8>),
-    /// The call was not even sent (no cycles, queue full).
+    /// The call was not sent (no cycles, queue full).
     NotSent(String),
-    /// The call was rejected.
     Rejected {
         /// The reject code of the Interface Specification.
         code: u32,
@@ -77,16 +74,15 @@ pub enum CallOutcome {
     },
 }
 
-/// What the end of a call proves, and what it tells of the ledger's fee.
+/// What the end of a call proves, and what it shows about the ledger's fee.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// Whether the money moved.
     pub verdict: Verdict,
-    /// The ledger's fee, where the ledger said that ours is wrong.
+    /// The ledger's fee, if the ledger reported that the transfer's fee is wrong.
     pub fee: Option<Amount>,
-    /// Whether the ledger refused in a way that another fee would explain, without naming one that can be
-    /// believed: want of allowance or balance (some ledgers look at these first), a fee of nothing (that of
-    /// burning), or an error of the ledger's own.
+    /// Whether the ledger refused in a way that another fee would explain, without naming a plausible one: want of
+    /// allowance or balance (some ledgers check these first), a fee of zero (that of burning), or an error of the
+    /// ledger's own.
     pub fee_in_doubt: bool,
 }
 
@@ -112,13 +108,13 @@ impl Judgement {
 pub enum Plan {
     /// The canister takes the money with one call of the ledger, [`METHOD`], whose outcome [`judge`] reads.
     Pull {
-        /// The encoded argument. The same payment makes the same argument in every try: the ledger knows duplicates
-        /// by it.
+        /// The encoded argument. The same payment has the same argument in every try, so that the ledger recognises
+        /// duplicates.
         argument: Vec<u8>,
     },
 }
 
-/// What the payment's rail needs.
+/// The plan of the payment's rail.
 pub fn plan(payment: &Payment) -> Plan {
     match payment.rail {
         Rail::Icrc2 => Plan::Pull {
@@ -142,23 +138,20 @@ fn encode(argument: &impl CandidType) -> Vec<u8> {
 /// A transfer out of an account of this canister.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnTransfer<'a> {
-    /// From which of its accounts.
     pub from: Account,
-    /// To whom.
     pub to: Account,
-    /// What arrives.
+    /// The amount that arrives.
     pub amount: Amount,
-    /// What the ledger gets, out of `from` on top. Part of what the ledger knows duplicates by.
+    /// The fee that the ledger takes, out of `from` in addition. Ledgers recognise duplicates by it, too.
     pub fee: Amount,
-    /// What it is for.
     pub memo: &'a [u8],
     /// The same in every try.
     pub created_at: TimestampNs,
 }
 
 impl OwnTransfer<'_> {
-    /// The encoded argument of [`TRANSFER`]. [`judge`] reads the reply: the errors of `icrc1_transfer` are
-    /// among those of `icrc2_transfer_from`.
+    /// The encoded argument of [`TRANSFER`]. [`judge`] reads the reply: the errors of `icrc1_transfer` are among those
+    /// of `icrc2_transfer_from`.
     pub fn argument(&self) -> Vec<u8> {
         encode(&TransferArg {
             from_subaccount: self.from.subaccount,
@@ -184,17 +177,17 @@ enum TransferReply {
 
 /// Judges the end of the call.
 ///
-/// Proven to have moved money: `Ok`, and `Duplicate`, which can only be our own transfer: the ledger
-/// compares the spender, the memo (our payment id) and `created_at_time`. Proven not to have: a typed
-/// error, a call that was not sent, and the three reject codes with which the system guarantees that the
-/// callee did not run (1 SYS_FATAL, 2 SYS_TRANSIENT, 3 DESTINATION_INVALID). Everything else proves
-/// nothing: a canister can act and then reject (4), act, await and then trap (5), or act after our
-/// deadline (6 SYS_UNKNOWN), and an unreadable reply says only that the ledger did run. Of 4 and 5 it is known at least
-/// that the ledger's own execution ended with an error, or could not begin: [`Doubt::LedgerError`].
+/// Money provably moved after `Ok` and after `Duplicate`. A duplicate can only be the canister's own transfer: the
+/// ledger compares the spender, the memo (the payment id) and `created_at_time`. No money moved after a typed error, a
+/// call that was not sent, and the three reject codes with which the system guarantees that the callee did not run (1
+/// SYS_FATAL, 2 SYS_TRANSIENT, 3 DESTINATION_INVALID). Everything else proves nothing: a canister can act and then
+/// reject (4), act, await and then trap (5), or act after the deadline (6 SYS_UNKNOWN), and an unreadable reply proves
+/// only that the ledger did run. After 4 and 5 it is known at least that the ledger's own execution ended with an
+/// error, or could not begin: [`Doubt::LedgerError`].
 ///
-/// `known_block` is the highest block that this ledger had named when the call was made: `Ok` with a
-/// block that is not above it names somebody else's transfer. Whether the block is known to show another transfer
-/// of ours is not looked at here ([`unless_claimed`]).
+/// `known_block` is the highest block that this ledger had named when the call was made: `Ok` with a block that is not
+/// above it names another transfer. [`unless_claimed`] checks whether the block is known to show another transfer of
+/// this canister.
 pub fn judge(outcome: &CallOutcome, known_block: Option<BlockIndex>) -> Judgement {
     let plain = Judgement::plain;
     match outcome {
@@ -273,7 +266,7 @@ fn decode(reply: &[u8]) -> Option<TransferReply> {
     candid::utils::decode_one_with_config(reply, &config).ok()
 }
 
-/// A block index that is no sensible number proves nothing either.
+/// A block index beyond `u64` proves nothing either.
 fn moved(index: &Nat) -> Verdict {
     match u64::try_from(&index.0) {
         Ok(block) => Verdict::Moved(TxRef::Block(BlockIndex(block))),

@@ -5,17 +5,16 @@ use x402_icp::template::{parameter, segments};
 
 /// The longest path template, and the longest path of a paid request, in bytes.
 pub const MAX_PATH_BYTES: usize = 256;
-/// The most segments of a path.
 pub const MAX_SEGMENTS: usize = 16;
-/// The first segments that no route may have: that of the canister's own paths, and a label that means
-/// something else in the certification tree.
+/// The first segments that no route may have: that of the canister's own paths, and a label with another meaning in the
+/// certification tree.
 pub const RESERVED_SEGMENTS: [&str; 2] = ["x402", "http_expr"];
 
 /// Checks a path template.
 ///
-/// It begins with `/`; its segments are `[A-Za-z0-9._~!$&'()*+,;=@:-]+` or a whole `{name}`; the last
-/// may be empty (a path with a trailing slash is another path); `.` and `..`, which clients resolve
-/// themselves, are refused, and so is a first segment of [`RESERVED_SEGMENTS`] or a parameter in its place.
+/// It begins with `/`; its segments are `[A-Za-z0-9._~!$&'()*+,;=@:-]+` or a whole `{name}`; the last may be empty (a
+/// path with a trailing slash is another path). `.` and `..`, which clients resolve themselves, are refused, and so is
+/// a first segment of [`RESERVED_SEGMENTS`] or a parameter in its place.
 pub fn check(path: &str) -> Result<(), InvalidArgument> {
     text_length("path", path, MAX_PATH_BYTES)?;
     let invalid = |problem: String| InvalidArgument::new("path", problem);
@@ -78,7 +77,7 @@ pub fn overlap(a: &str, b: &str) -> bool {
     })
 }
 
-/// Whether the templates differ in the names of parameters at most.
+/// Whether the templates differ at most in the names of parameters.
 pub fn same_shape(a: &str, b: &str) -> bool {
     zip_segments(a, b, |a, b| {
         a == b || (parameter(a).is_some() && parameter(b).is_some())
@@ -166,7 +165,7 @@ mod tests {
     }
 
     proptest! {
-        /// The router accepts every template that `check` lets through.
+        /// The router accepts every template that `check` accepts.
         #[test]
         fn what_is_accepted_can_be_routed(path in "(/[a-z.{}*%_A-Z0-9]{0,6}){1,5}") {
             if check(&path).is_ok() {

@@ -6,46 +6,44 @@ use crate::{
 };
 use candid::Principal;
 
-/// The most unfinished uploads.
 pub const MAX_UPLOADS: usize = 16;
-/// The smallest chunk but the last, in bytes: each is an entry of a table.
+/// The smallest chunk except the last, in bytes: each is an entry of a table.
 pub const MIN_CHUNK_BYTES: u64 = 65_536;
-/// How long an upload may rest before it is dropped.
+/// How long an upload may be idle before it is dropped.
 pub const UPLOAD_IDLE: Seconds = Seconds(3_600);
 
 /// An upload that is not committed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upload {
-    /// Its id, and the id of the content that comes of it.
+    /// Its id, and the blob id of its content.
     pub id: u64,
-    /// Who began it; nobody else continues it.
+    /// The principal that began it. No other can continue it.
     pub owner: Principal,
-    /// The route it is for.
     pub route: RouteKey,
-    /// The announced length in bytes.
+    /// The announced length.
     pub bytes: u64,
-    /// The announced SHA-256.
+    /// The announced hash.
     pub sha256: [u8; 32],
-    /// How much has come.
+    /// Bytes received.
     pub received: u64,
-    /// When something last happened.
+    /// The time of the last call about it.
     pub touched: TimestampNs,
 }
 
-/// A chunk that does not fit.
+/// A chunk that is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChunkError {
     /// It does not continue where the last one ended.
     WrongOffset {
-        /// Where the last one ended.
+        /// The offset at which the last chunk ended.
         expected: u64,
     },
-    /// It is empty, smaller than it has to be, or reaches beyond the announced length.
+    /// It is empty, smaller than the minimum, or reaches beyond the announced length.
     Invalid(InvalidArgument),
 }
 
 impl Upload {
-    /// Whether the upload has rested for too long.
+    /// Whether the upload was idle for too long.
     pub fn expired(&self, now: TimestampNs) -> bool {
         now > self.touched.plus(UPLOAD_IDLE)
     }

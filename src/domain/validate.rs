@@ -1,17 +1,16 @@
-//! Errors about arguments, and the checks that many of them share.
+//! Errors about arguments, and shared checks.
 
 use crate::types::{Account, canonical};
 use candid::{Nat, Principal};
 
-/// An argument that is not acceptable: which field, what is wrong, and the limit if there is one.
+/// An argument that is not acceptable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct InvalidArgument {
     /// The field, as a path from the top of the argument.
     pub field: String,
-    /// What is wrong with it.
     pub problem: String,
-    /// The limit it breaks.
+    /// The limit that it exceeds, if any.
     pub limit: Option<u128>,
 }
 
@@ -25,7 +24,7 @@ impl InvalidArgument {
         }
     }
 
-    /// An error about a broken limit.
+    /// An error about an exceeded limit.
     pub fn limit(field: impl Into<String>, problem: impl Into<String>, limit: u128) -> Self {
         InvalidArgument {
             field: field.into(),
@@ -54,7 +53,7 @@ pub fn bytes32(field: &str, blob: &[u8]) -> Result<[u8; 32], InvalidArgument> {
     })
 }
 
-/// An account in its stored form; owners that can hold no tokens of their own are refused.
+/// An account in its stored form. Owners that can hold no tokens of their own are refused.
 pub fn account(
     field: &str,
     owner: Principal,
@@ -67,7 +66,7 @@ pub fn account(
     Ok(canonical(Account { owner, subaccount }))
 }
 
-/// Refuses the anonymous principal and the management canister: neither is somebody.
+/// Refuses the anonymous principal and the management canister, because neither can own an account.
 pub fn principal(field: &str, principal: Principal) -> Result<Principal, InvalidArgument> {
     if principal == Principal::anonymous() {
         return Err(InvalidArgument::new(field, "is the anonymous principal"));
@@ -90,10 +89,10 @@ pub fn text_length(field: &str, text: &str, max: usize) -> Result<(), InvalidArg
     Ok(())
 }
 
-/// How far a page can reach.
+/// The most items on a page.
 pub const MAX_PAGE: u32 = 100;
 
-/// The number of items on a page: [`MAX_PAGE`] unless fewer are asked for.
+/// The number of items on a page: [`MAX_PAGE`] unless fewer are requested.
 pub fn page_limit(limit: Option<u32>) -> Result<usize, InvalidArgument> {
     match limit.unwrap_or(MAX_PAGE) {
         0 => Err(InvalidArgument::new("limit", "is zero")),

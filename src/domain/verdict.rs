@@ -1,4 +1,4 @@
-//! What a rail proves about a transfer: the state machine of a payment knows verdicts, not ledgers.
+//! Verdicts: what a rail proves about a transfer. The state machine of a payment depends on verdicts, not on ledgers.
 
 use crate::{
     domain::{
@@ -8,14 +8,14 @@ use crate::{
     types::BlockIndex,
 };
 
-/// What is proven about a try of a transfer.
+/// What is proved about a try of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The money moved, in this transaction.
     Moved(TxRef),
     /// This try moved nothing.
     NotMoved(Failure),
-    /// Nothing is proven: it may have moved.
+    /// Nothing is proved: the money may have moved.
     InDoubt(Doubt),
 }
 

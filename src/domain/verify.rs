@@ -1,17 +1,17 @@
-//! Verification of a payment, in the order of the binding: the first failure wins, and nothing below a
-//! failing step runs.
+//! Verification of a payment, in the order of the binding. The first failure decides, and no step after a failing one
+//! runs.
 //!
-//! 1. sizes, JSON, base64 (done by whoever read the header: [`x402_icp::decode_payment`])
+//! 1. sizes, JSON, base64 (done when the header is read: [`x402_icp::decode_payment`])
 //! 2. x402 version, scheme, network, method
 //! 3. the accepted offer is one of this route's, compared field by field
 //! 4. the time window
 //! 5. the nonce is neither used nor cancelled
-//! 6. what anybody may know: the route is on sale, the ledger enabled, the canister able to take payments
+//! 6. public conditions: the route is on sale, the ledger enabled, the canister able to accept payments
 //! 7. the signature, and that it is the payer's
-//! 8. what concerns this payer alone: how many of the payer's payments are under way, how the latest ended
+//! 8. conditions of this payer: the number of the payer's open payments, the outcome of the latest ones
 //!
-//! Step 7 costs most by far, so whatever can be said without it is said first; and nobody is told anything of
-//! a payer who cannot sign as the payer.
+//! Step 7 costs most by far, so everything that does not need it comes first. Facts about a payer are told only to a
+//! request with the payer's signature.
 
 use crate::{
     domain::{
@@ -32,18 +32,16 @@ use x402_icp::{
     wire::{PaymentRequirements, X402_VERSION},
 };
 
-/// Why a payment is not taken. Nothing was stored and nothing moved.
+/// The reason why a payment is not accepted. Nothing was stored and nothing moved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Refusal {
-    /// For a machine.
     pub code: Code,
-    /// For a reader; says nothing that a stranger may not know.
+    /// For a reader; contains nothing that a stranger may not know.
     pub message: String,
 }
 
 impl Refusal {
-    /// A refusal.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Refusal {
             code,
@@ -52,29 +50,26 @@ impl Refusal {
     }
 }
 
-/// What is known of a nonce.
+/// The state of a nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NonceState {
-    /// No payment that is remembered uses it, failed ones included.
+    /// No known payment uses it, including failed ones.
     Free,
-    /// Some payment uses it.
     Used,
     /// Its payer cancelled it.
     Cancelled,
 }
 
-/// What a payment is verified against.
+/// The stored state that a payment is verified against.
 #[derive(Debug)]
 pub struct Sale<'a> {
-    /// The route that is asked for.
     pub route: &'a Route,
-    /// Its offers, on sale or not.
+    /// The route's offers, on sale or not.
     pub offers: &'a [Offer],
     /// CAIP-2 id of this network.
     pub network: &'a str,
     /// This canister.
     pub spender: Principal,
-    /// The time.
     pub now: TimestampNs,
     /// The liquid cycles above the floor.
     pub spare: Cycles,
@@ -85,22 +80,19 @@ pub struct Sale<'a> {
 /// A payment that may be settled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VerifiedPayment<'a> {
-    /// Its id.
     pub id: PaymentId,
-    /// Payer and nonce.
     pub claim_key: ClaimKey,
-    /// Who pays.
     pub from: Account,
     /// `created_at_time` of the transfer.
     pub created_at: TimestampNs,
-    /// No transfer is asked for from this second on.
+    /// The second from which on no transfer is sent.
     pub valid_before: u64,
     /// The offer that is paid.
     pub offer: &'a Offer,
 }
 
-/// Runs steps 2 to 8. `nonce_state` is asked in step 5, `capacity` (of payer and ledger) in step 6,
-/// `expensive` is looked at and learns in step 7.
+/// Runs steps 2 to 8. `nonce_state` is used in step 5, `capacity` (of payer and ledger) in step 6, and step 7 uses and
+/// updates `expensive`.
 pub fn verify<'a>(
     payment: &DecodedPayment,
     sale: &Sale<'a>,
@@ -205,8 +197,7 @@ fn check_protocol(
     Ok(())
 }
 
-/// Step 3: narrows the offers down field by field, so that the code names the first field in which the
-/// accepted offer is none of ours.
+/// Step 3: narrows the offers down field by field, so that the code names the first field that matches no offer.
 fn matching_offer<'a>(
     accepted: &PaymentRequirements,
     sale: &Sale<'a>,

@@ -1,8 +1,8 @@
 //! Withdrawals: money that controllers take out, by the rules of [`outgoing`](super::outgoing).
 //!
-//! A withdrawal is known by its ledger and its `created_at_time`. Ledgers know duplicates by the fee, too: a
-//! withdrawal that is repeated with another fee is made twice. So everything that was ever asked for is known,
-//! with its outcome, until no ledger takes a transfer of that time any more.
+//! A withdrawal is identified by its ledger and its `created_at_time`. Ledgers recognise duplicates by the fee, too: a
+//! withdrawal that is repeated with another fee is made twice. Every requested withdrawal is therefore kept, with its
+//! outcome, until no ledger can make a transfer of that time any more.
 
 use crate::{
     domain::{
@@ -15,41 +15,40 @@ use crate::{
 
 /// The memo of every withdrawal.
 pub const WITHDRAWAL_MEMO: &[u8] = b"x402-icp-withdraw";
-/// How many withdrawals of one ledger are known at a time.
+/// The most withdrawals of one ledger that are kept.
 pub const MAX_WITHDRAWALS: u32 = 200;
 
 /// Money that a controller takes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Withdrawal {
-    /// From which account of the canister.
+    /// The account of the canister.
     pub from: Account,
-    /// To whom.
     pub to: Account,
-    /// What arrives.
+    /// The amount that arrives.
     pub amount: Amount,
-    /// Its name, and the transfer's time.
+    /// Identifies the withdrawal; `created_at_time` of the transfer.
     pub created_at: TimestampNs,
-    /// How it was written, and who waits for its answer.
     pub outgoing: Outgoing,
     /// The block that shows it, once it is known.
     pub block: Option<BlockIndex>,
 }
 
-/// What may be done about a withdrawal that was asked for before.
+/// What may be done about a withdrawal that was requested before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It was made.
     Made(BlockIndex),
-    /// Nothing was moved: it may be asked for as for the first time, with the present fee.
+    /// Nothing was moved: it may be sent as for the first time, with the present fee.
     Refused,
-    /// Nobody knows: this same transfer may be asked for again.
+    /// The outcome is unknown: the same transfer may be sent again.
     InDoubt(TransferTerms),
-    /// Nobody knows, and nobody may ask now: a try is under way, or the ledger is about to forget.
+    /// The outcome is unknown, and nothing may be sent now: a try is in progress, or the ledger will soon forget its
+    /// duplicates.
     Busy,
 }
 
 impl Withdrawal {
-    /// A withdrawal that nobody has asked the ledger for.
+    /// A withdrawal that was never sent.
     pub fn new(from: Account, to: Account, amount: Amount, created_at: TimestampNs) -> Self {
         Withdrawal {
             from,
@@ -73,16 +72,16 @@ impl Withdrawal {
         }
     }
 
-    /// Takes in how the try with this number ended; `fresh`: no try before it may have moved anything. Who knows the
-    /// block learns nothing more.
+    /// Records the end of the try with this number; `fresh`: no try before it may have moved anything. A known block is
+    /// never replaced.
     pub fn end(&mut self, number: u32, fresh: bool, verdict: &Verdict, now: TimestampNs) {
         if self.block.is_none() {
             self.block = self.outgoing.end(number, fresh, verdict, now);
         }
     }
 
-    /// What it may still take out of its account, while nobody knows whether it did: after the ledger's
-    /// window it cannot any more, and what it took is missing in the balance.
+    /// The amount that it may still take out of its account while the outcome is unknown. After the ledger's window it
+    /// cannot take anything any more, and an amount that it took is missing in the balance.
     pub fn reserved(&self, now: TimestampNs) -> Option<Amount> {
         let terms = self.outgoing.doubt?;
         let pending = self.block.is_none() && !is_forgotten(self.created_at, now);
@@ -90,17 +89,17 @@ impl Withdrawal {
     }
 }
 
-/// Only so long does the ledger know that it is the same one.
+/// Whether the ledger still recognises a duplicate.
 fn is_fresh(terms: TransferTerms, now: TimestampNs) -> bool {
     now <= terms.created_at.plus(DEDUP_WINDOW)
 }
 
-/// Whether no ledger takes a transfer of this time any more.
+/// Whether no ledger can make a transfer of this time any more.
 pub fn is_forgotten(created_at: TimestampNs, now: TimestampNs) -> bool {
     now >= forgotten_from(created_at)
 }
 
-/// From when on no ledger takes a transfer of this time any more.
+/// The time from which no ledger can make a transfer of this time any more.
 pub fn forgotten_from(created_at: TimestampNs) -> TimestampNs {
     TimestampNs(created_at.plus(FORGOTTEN).0.saturating_add(1))
 }
@@ -160,7 +159,7 @@ mod tests {
         assert_eq!(known.reserved(forgotten), None);
     }
 
-    /// What happens to one withdrawal, in any order: a try begins when it may, tries end in any order.
+    /// Events of one withdrawal, in any order: a try begins when it may, tries end in any order.
     #[derive(Clone, Copy, Debug)]
     enum Happening {
         Begin { fee: u128 },
@@ -175,13 +174,13 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever ends in whatever order: a transfer that was made is never asked for with another fee, and a
-        /// block that is known stays known.
+        /// With any order of events: a transfer that was made is never sent with another fee, and a known block stays
+        /// known.
         #[test]
         fn one_withdrawal_is_one_transfer(happenings in prop::collection::vec(arb_happening(), 0..60)) {
             let (mut known, mut now) = (withdrawal(), NOW);
             let mut waiting: Vec<(u32, bool, TransferTerms)> = vec![];
-            // What the ledger made: it knows duplicates by the fee.
+            // The transfers that the ledger made. It recognises duplicates by the fee.
             let mut made: Vec<u128> = vec![];
             for happening in happenings {
                 now = now.plus(LOCK);
@@ -202,7 +201,7 @@ mod tests {
                         }
                         let (number, fresh, terms) = waiting.remove(of % waiting.len());
                         let duplicate = made.contains(&terms.fee.0);
-                        // 0: refused without a look; 1, 2: done, and lost; 3: done.
+                        // 0: refused without a check; 1, 2: made, and the answer lost; 3: made.
                         if moved > 0 && !duplicate {
                             made.push(terms.fee.0);
                         }

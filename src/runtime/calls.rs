@@ -1,30 +1,31 @@
-//! How many calls are under way, so that no reply comes home to the heap of other code.
+//! Counting of calls in flight, so that no reply arrives in the heap of other code.
 
 use crate::types::TimestampNs;
 use candid::Principal;
 use std::collections::BTreeMap;
 
-/// Calls under way, and what runs in the timer.
+/// Calls in flight, and the work that the timer started.
 ///
-/// A call ends with its answer. When a message traps, the system drops everything that waited in the same method, and
-/// the answers come all the same: such a call is *lost*, and counts as under way for as long as its answer can come.
+/// A call ends with its reply. When a message traps, the system drops everything that waited in the same method, and
+/// the replies still arrive. Such a call is *lost*, and counts as in flight as long as its reply can arrive.
 #[derive(Debug, Default)]
 pub struct CallsUnderWay {
     under_way: u32,
-    /// Those that wait for each canister.
+    /// Calls to each canister that wait for a reply.
     waiting: BTreeMap<Principal, u32>,
-    /// Lost calls: who was called, and until when the answer can come. The system allows 500 calls to one canister.
+    /// Lost calls: the callee, and the latest time at which the reply can arrive. The system allows 500 calls to one
+    /// canister.
     lost: Vec<(Principal, TimestampNs)>,
 }
 
 impl CallsUnderWay {
-    /// Notes that a call to this canister begins.
+    /// Records that a call to this canister begins.
     pub fn begin(&mut self, callee: Principal) {
         self.under_way = self.under_way.saturating_add(1);
         *self.waiting.entry(callee).or_default() += 1;
     }
 
-    /// Notes that a call to this canister was answered.
+    /// Records that a call to this canister was answered.
     pub fn end(&mut self, callee: Principal) {
         self.under_way = self.under_way.saturating_sub(1);
         match self.waiting.get_mut(&callee) {
@@ -33,14 +34,14 @@ impl CallsUnderWay {
         }
     }
 
-    /// Notes that nobody waits any more for a call to this canister, whose answer can come until then.
+    /// Records that a call to this canister is lost. Its reply can arrive until `until`.
     pub fn lose(&mut self, callee: Principal, until: TimestampNs, now: TimestampNs) {
         self.end(callee);
         self.lost.retain(|(_, until)| now <= *until);
         self.lost.push((callee, until));
     }
 
-    /// How many answers of this canister can come.
+    /// The replies of this canister that can still arrive.
     pub fn to(&self, callee: &Principal, now: TimestampNs) -> u32 {
         let waiting = self.waiting.get(callee).copied().unwrap_or_default();
         let lost = self.lost.iter();
@@ -48,7 +49,7 @@ impl CallsUnderWay {
         waiting.saturating_add(u32::try_from(lost.count()).unwrap_or(u32::MAX))
     }
 
-    /// Whether no answer can come.
+    /// Whether no reply can arrive.
     pub fn none(&self, now: TimestampNs) -> bool {
         self.under_way == 0 && self.lost.iter().all(|(_, until)| now > *until)
     }
@@ -81,13 +82,13 @@ mod tests {
         assert_eq!(
             [1, 2, 3].map(|n| calls.to(&callee(n), NOW)),
             [1, 1, 0],
-            "each canister's own"
+            "counted by canister"
         );
         calls.end(callee(1));
         assert!(!calls.none(NOW));
         calls.end(callee(2));
         assert!(calls.none(NOW) && calls.waiting.is_empty());
-        // Once too often does no harm.
+        // An additional end has no effect.
         calls.end(callee(2));
         assert!(calls.none(NOW));
     }
@@ -95,11 +96,11 @@ mod tests {
     #[test]
     fn a_trap_in_the_timer_loses_no_call_before_its_answer_can_come_no_more() {
         let mut calls = CallsUnderWay::default();
-        // The timer's own call, and two of what it runs.
+        // The timer's own call, and two calls that it makes.
         for n in [0, 1, 2] {
             calls.begin(callee(n));
         }
-        // One of the two is answered, and what comes then traps: nobody waits for either any more.
+        // One of the two is answered, and the code after it traps: both are dropped.
         for n in [1, 2] {
             calls.lose(callee(n), after(80), NOW);
         }

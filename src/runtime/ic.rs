@@ -15,7 +15,6 @@ use ic_cdk::{
     call::{Call, CallFailed},
 };
 
-/// The system this canister runs on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct IcRuntime;
 
@@ -70,7 +69,7 @@ impl Runtime for IcRuntime {
 
     async fn call(&self, canister: Principal, method: &str, argument: Vec<u8>) -> CallOutcome {
         if api::canister_status() != CanisterStatusCode::Running {
-            // One call after the other could hold up the stop for long.
+            // Waiting for one call after the other would delay the stop.
             return CallOutcome::NotSent("the canister is being stopped".into());
         }
         let _in_flight = InFlight::begin(canister, Seconds(CALL_TIMEOUT_SECONDS));
@@ -83,7 +82,7 @@ impl Runtime for IcRuntime {
                 CallOutcome::NotSent("this canister has too few cycles for the call".into())
             }
             Err(CallFailed::CallPerformFailed(_)) => {
-                CallOutcome::NotSent("too many calls are under way".into())
+                CallOutcome::NotSent("too many calls are in flight".into())
             }
             Err(CallFailed::CallRejected(rejected)) => CallOutcome::Rejected {
                 code: rejected.raw_reject_code(),

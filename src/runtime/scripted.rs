@@ -1,4 +1,4 @@
-//! A runtime whose answers a test writes down beforehand.
+//! A runtime whose replies a test sets beforehand.
 
 use crate::{
     domain::settlement::CallOutcome,
@@ -30,22 +30,21 @@ pub struct ScriptedRuntime {
     pub controller: Principal,
     /// Those that no call in flight holds back.
     pub cycles: Rc<Cell<Cycles>>,
-    /// How many calls wait for an answer, canister by canister.
+    /// The calls that wait for a reply, by canister.
     waiting: Rc<RefCell<BTreeMap<Principal, u32>>>,
     pub root_key: Vec<u8>,
     pub calls: RefCell<Vec<MadeCall>>,
     answers: RefCell<VecDeque<CallOutcome>>,
-    /// What a ledger answers that is asked for its fee. While it is set, such calls are neither answered from
-    /// the queue nor kept with the other calls; [`Self::fee_asked`] counts them.
+    /// The answer of ledgers to a fee query. While it is set, such calls are neither answered from the queue nor kept
+    /// with the other calls; [`Self::fee_asked`] counts them.
     pub fee: RefCell<Option<CallOutcome>>,
     pub fee_asked: Cell<usize>,
-    /// When the code under test wants to be woken.
+    /// The time for which the code under test set the timer.
     pub woken: Cell<Option<TimestampNs>>,
-    /// While set, calls stay unanswered for which no answer is there.
+    /// While set, calls for which no reply is queued stay unanswered.
     pub hold: Rc<Cell<bool>>,
-    /// What is certified.
     pub certified_data: Cell<[u8; 32]>,
-    /// What makes certificates, if queries have any.
+    /// Makes the certificates of queries, if they have any.
     pub certify: RefCell<Option<Certify>>,
 }
 
@@ -53,7 +52,7 @@ pub struct ScriptedRuntime {
 pub type Certify = Box<dyn Fn(&Principal, &[u8; 32]) -> Vec<u8>>;
 
 impl ScriptedRuntime {
-    /// What every call takes, until its answer comes.
+    /// The cycles that each call holds back until its reply arrives.
     pub const CALL_COST: Cycles = Cycles(42_000_000_000);
     pub const CANISTER: [u8; 10] = [0, 0, 0, 0, 0, 0, 0, 9, 1, 1];
 
@@ -77,20 +76,20 @@ impl ScriptedRuntime {
         }
     }
 
-    /// The next call is answered so.
+    /// Sets the end of the next call.
     pub fn will(&self, outcome: CallOutcome) -> &Self {
         self.answers.borrow_mut().push_back(outcome);
         self
     }
 
-    /// The next call is answered with this value.
+    /// Sets the reply to the next call.
     pub fn will_reply<T: CandidType>(&self, value: T) -> &Self {
         self.will(CallOutcome::Reply(
             Encode!(&value).expect("a test's value can be encoded"),
         ))
     }
 
-    /// Ledgers that are asked for their fee from now on answer so.
+    /// Sets the ledgers' answer to fee queries from now on.
     pub fn will_name_fee(&self, fee: impl CandidType) -> &Self {
         let reply = Encode!(&fee).expect("a test's value can be encoded");
         self.fee.replace(Some(CallOutcome::Reply(reply)));
@@ -109,7 +108,7 @@ struct ScriptedReply<'a> {
 }
 
 impl<'a> ScriptedReply<'a> {
-    /// Takes what the call costs. `fixed`: how it is answered, if not from the queue.
+    /// Holds back the cost of the call. `fixed`: the answer, if it is not from the queue.
     fn begin(
         runtime: &'a ScriptedRuntime,
         canister: Principal,
@@ -236,7 +235,7 @@ impl Runtime for ScriptedRuntime {
     }
 }
 
-/// Runs a future that never really waits.
+/// Runs a future that never waits.
 pub fn run<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     match poll(future.as_mut()) {

@@ -1,14 +1,13 @@
-//! The one timer of the canister: none while nothing is due.
+//! The one timer of the canister. None is set while nothing is due.
 //!
-//! It is the system's own, not that of `ic-cdk-timers`, for the sake of two hours in which that one fails:
-//! - While the canister has fewer cycles than a call takes, `ic-cdk-timers` 1.0 tries again in every round,
-//!   and each try costs five million cycles until nothing is left ([`POOR`] here).
-//! - The system drops a timer that comes due while the canister is frozen. `ic-cdk-timers` goes on believing
-//!   that it is set ([`LOST`] here).
+//! It is the system's own, not that of `ic-cdk-timers`, because of two situations in which that one fails:
+//! - While the canister has fewer cycles than a call takes, `ic-cdk-timers` 1.0 tries again in every round, and each
+//!   try costs five million cycles until none are left ([`LOW_CYCLES_PAUSE`] here).
+//! - The system drops a timer that is due while the canister is frozen. `ic-cdk-timers` continues as if it were set
+//!   ([`LOST`] here).
 //!
-//! What runs when it fires runs in a call to this canister itself, so that a trap undoes what that call did
-//! and not that the timer is set again ([`SAFETY_NET`]).
-//! An upgrade forgets timers: `post_upgrade` has to ask to be woken again.
+//! The work runs in a call to this canister itself, so that a trap undoes that call, but not the setting of the next
+//! timer ([`SAFETY_NET`]). An upgrade drops timers: `post_upgrade` has to set it again.
 
 use crate::{
     domain::block_log::MAX_ARGUMENT_BYTES,
@@ -24,38 +23,37 @@ use std::cell::Cell;
 /// The method that runs when the timer fires; only this canister may call it.
 pub const METHOD: &str = "__tick";
 
-/// The shortest time from asking to firing: a firing costs about 15 million cycles.
+/// The shortest time from setting to firing: a firing costs about 15 million cycles.
 const SHORTEST: Seconds = Seconds(5);
-/// The longest: what is due later is looked at once a day until then.
+/// The longest time from setting to firing: work that is due later is checked once a day until then.
 const LONGEST: Seconds = Seconds(86_400);
-/// A timer that is late by more than this does not come any more.
+/// A timer that is late by more than this was dropped.
 const LOST: Seconds = Seconds(60);
-/// While there are too few cycles for the timer's call and one that it makes, nothing can be done but to look again
-/// after this.
-const POOR: Seconds = Seconds(300);
-/// What runs says itself when the next firing is to be. If it traps, it is run again after this.
+/// The pause while there are too few cycles for the timer's call and one that it makes.
+const LOW_CYCLES_PAUSE: Seconds = Seconds(300);
+/// The work sets the time of the next firing itself. If it traps, it runs again after this.
 const SAFETY_NET: Seconds = Seconds(60);
-/// How long the end of what runs is waited for: as long as the system allows.
+/// How long the end of the work is waited for: as long as the system allows.
 pub(super) const PATIENCE_SECONDS: u32 = 300;
 
-/// No method that is called in a ledger has a longer name.
+/// The longest name of a method that is called in a ledger.
 const LONGEST_METHOD: u64 = 32;
-/// Nor has one a longer argument.
+/// The longest argument of such a method.
 const LONGEST_ARGUMENT: u64 = MAX_ARGUMENT_BYTES as u64;
 
 thread_local! {
-    /// For when the system's timer is set.
+    /// The time for which the system's timer is set.
     static SET: Cell<Option<TimestampNs>> = const { Cell::new(None) };
-    /// Something wants to go on in the next round.
+    /// Work is to continue in the next round.
     static SOON: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Sets the timer for this time, or as soon after it as can be, and for no other; without a time, not at all.
+/// Sets the timer for this time, or as soon after it as possible, and for no other; `None`: not at all.
 pub fn wake(at: Option<TimestampNs>) {
     let now = TimestampNs(api::time());
     let at = if SOON.get() { Some(now) } else { at };
-    let shortest = match (poor(timer_runs()), SOON.get()) {
-        (true, _) => POOR,
+    let shortest = match (lacks_cycles(timer_runs()), SOON.get()) {
+        (true, _) => LOW_CYCLES_PAUSE,
         (false, true) => Seconds(0),
         (false, false) => SHORTEST,
     };
@@ -64,18 +62,18 @@ pub fn wake(at: Option<TimestampNs>) {
     }
 }
 
-/// Has the timer fire in the next round.
+/// Sets the timer for the next round.
 pub fn wake_soon() {
     SOON.set(true);
     wake(None);
 }
 
-/// To be run by the system's timer.
+/// Called when the system's timer fires.
 pub fn fire() {
     SET.set(None);
     let now = TimestampNs(api::time());
-    if poor(false) {
-        set(Some(now.plus(POOR)));
+    if lacks_cycles(false) {
+        set(Some(now.plus(LOW_CYCLES_PAUSE)));
         return;
     }
     set(Some(now.plus(SAFETY_NET)));
@@ -83,17 +81,17 @@ pub fn fire() {
     let in_flight = InFlight::begin(api::canister_self(), Seconds(PATIENCE_SECONDS));
     ic_cdk::futures::spawn(async move {
         let _until_the_end = in_flight;
-        // It is over, or goes on without anybody who waits, or trapped: nothing is to be done here.
+        // The work ended, continues without a waiting caller, or trapped: nothing is left to do here.
         let _ = Call::bounded_wait(api::canister_self(), METHOD)
             .change_timeout(PATIENCE_SECONDS)
             .await;
     });
 }
 
-/// Whether there are too few cycles for what is to run: the timer's call holds back what it takes while a ledger is
-/// asked. What wants to go on in the next round asks nobody. `held`: the timer's call is under way, so that what it
-/// takes is held back already, and comes back.
-fn poor(held: bool) -> bool {
+/// Whether there are too few cycles for the work: the timer's call holds back its cost while a ledger is called. Work
+/// for the next round calls no ledger. `held`: the timer's call is in flight, so its cost is held back already, and is
+/// returned.
+fn lacks_cycles(held: bool) -> bool {
     let own = || Cycles(api::cost_call(METHOD.len() as u64, 8));
     let of_ledger = || Cycles(api::cost_call(LONGEST_METHOD, LONGEST_ARGUMENT));
     let liquid = Cycles(api::canister_liquid_cycle_balance());
@@ -112,7 +110,7 @@ fn set(at: Option<TimestampNs>) {
     api::global_timer_set(at.unwrap_or_default().0);
 }
 
-/// For when the timer has to be set, if it has to be set anew at all.
+/// The time for which the timer has to be set, if it has to be changed at all.
 fn change(
     now: TimestampNs,
     set: Option<TimestampNs>,
@@ -123,7 +121,7 @@ fn change(
         return set.is_some().then_some(None);
     };
     let target = at.max(now.plus(shortest)).min(now.plus(LONGEST));
-    // What is due already stays due: asking again and again must not put it off for ever.
+    // A timer for work that is due stays: setting it repeatedly must not postpone it for ever.
     let stands = set.is_some_and(|set| at <= set && set <= target && now <= set.plus(LOST));
     (!stands).then_some(Some(target))
 }
@@ -149,10 +147,10 @@ mod tests {
             change(None, Some(s(999_999))),
             Some(Some(s(1_000 + 86_400)))
         );
-        // Overdue: soon, and asking again does not put it off.
+        // Overdue: soon, and setting it again does not postpone it.
         assert_eq!(change(None, Some(s(900))), Some(Some(s(1_005))));
         assert_eq!(change(Some(s(1_003)), Some(s(900))), None);
-        // What should have come long ago comes no more.
+        // A timer that should have fired long ago was dropped.
         assert_eq!(change(Some(s(950)), Some(s(900))), None);
         assert_eq!(change(Some(s(930)), Some(s(900))), Some(Some(s(1_005))));
     }
@@ -165,14 +163,14 @@ mod tests {
             assert!(!with(liquid, own, ledger), "{liquid}");
         }
         assert!(with(2_700, own, ledger));
-        // What asks no ledger needs its own call only, and that is held back while it runs.
+        // Work without a ledger call needs only the timer's own call, which is held back while it runs.
         assert!(!with(899, own, None) && with(900, own, None));
         assert!(!with(1_799, None, ledger) && with(1_800, None, ledger));
     }
 
     #[test]
-    fn without_cycles_for_a_call_the_timer_is_in_no_hurry() {
-        let change = |set, at| change(s(1_000), set, at, POOR);
+    fn without_cycles_for_a_call_the_timer_waits_longer() {
+        let change = |set, at| change(s(1_000), set, at, LOW_CYCLES_PAUSE);
         assert_eq!(change(None, Some(s(900))), Some(Some(s(1_300))));
         assert_eq!(change(Some(s(1_250)), Some(s(900))), None);
         assert_eq!(change(None, Some(s(2_000))), Some(Some(s(2_000))));

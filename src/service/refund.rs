@@ -12,7 +12,7 @@
 use crate::{
     domain::{
         block_log::Transfer,
-        liability::{paying_account, refunds_by_itself},
+        liability::{paying_account, refunds_automatically},
         outgoing::{LOCK, Outgoing, Step, TransferTerms, refund_memo},
         payment::{Event, FailureKind, Payment, RefundCause, RefundProblem, State},
         rail::TxRef,
@@ -51,7 +51,7 @@ pub enum RefundError {
 /// The event for a settled payment that is to be refunded for this cause, unless a controller decides.
 pub fn due<R: Runtime>(runtime: &R, payment: &Payment, cause: RefundCause) -> Event {
     let host = storage::config::read().pay_to;
-    let approved = refunds_by_itself(&payment.to, &runtime.canister_id(), &host);
+    let approved = refunds_automatically(&payment.to, &runtime.canister_id(), &host);
     Event::RefundDue { cause, approved }
 }
 
@@ -122,7 +122,7 @@ pub async fn step<R: Runtime>(runtime: &R, key: &ClaimKey) {
         _ if !payout::can_send(runtime, &payment.ledger) => {
             storage::payments::postpone(key, now.plus(TURN));
         }
-        Step::Ask { terms, fresh } => send(runtime, key, &payment, refund, terms, fresh).await,
+        Step::Send { terms, fresh } => send(runtime, key, &payment, refund, terms, fresh).await,
         Step::LookUp(terms) => look_up(runtime, key, &payment, refund, terms).await,
     }
 }

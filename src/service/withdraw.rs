@@ -78,7 +78,7 @@ enum Plan {
     /// The transfer was made.
     Made(BlockIndex),
     /// Call the ledger with these terms. `fresh`: the same transfer cannot have been made before.
-    Ask {
+    Send {
         withdrawal: Box<Withdrawal>,
         terms: TransferTerms,
         fresh: bool,
@@ -102,7 +102,7 @@ pub async fn withdraw<R: Runtime>(
     let ledger = request.ledger;
     let (withdrawal, terms, fresh) = match plan(runtime, &request).await? {
         Plan::Made(block) => return Ok(block),
-        Plan::Ask {
+        Plan::Send {
             withdrawal,
             terms,
             fresh,
@@ -207,7 +207,7 @@ async fn plan<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Plan
         return Err(WithdrawError::InsufficientFree { available });
     }
     let created_at = withdrawal.created_at;
-    Ok(Plan::Ask {
+    Ok(Plan::Send {
         withdrawal,
         terms: TransferTerms { created_at, fee },
         fresh: true,
@@ -242,7 +242,7 @@ fn known<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Known, Wi
         match known.standing(now) {
             Standing::Made(block) => return Ok(Known::Plan(Plan::Made(block))),
             Standing::InDoubt(terms) => {
-                return Ok(Known::Plan(Plan::Ask {
+                return Ok(Known::Plan(Plan::Send {
                     withdrawal: Box::new(*known),
                     terms,
                     fresh: false,

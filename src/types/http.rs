@@ -1,19 +1,14 @@
-//! What a route is addressed by.
+//! The address of a route: method and path template.
 
 use std::{fmt, str::FromStr};
 
 /// An HTTP method that a route can have. HEAD is answered from GET, OPTIONS from all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Method {
-    /// `DELETE`
     Delete,
-    /// `GET`
     Get,
-    /// `PATCH`
     Patch,
-    /// `POST`
     Post,
-    /// `PUT`
     Put,
 }
 
@@ -27,7 +22,6 @@ impl Method {
         Method::Put,
     ];
 
-    /// The method as it stands in a request.
     pub const fn as_str(self) -> &'static str {
         match self {
             Method::Delete => "DELETE",
@@ -61,17 +55,15 @@ impl FromStr for Method {
     }
 }
 
-/// Names a route: method and path template. Ordered by path, then method.
+/// The method and path template of a route. Ordered by path, then method.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteKey {
-    /// The path template, `/articles/{id}` for instance.
+    /// The path template, for instance `/articles/{id}`.
     pub path: String,
-    /// The method.
     pub method: Method,
 }
 
 impl RouteKey {
-    /// The key of `method` at `path`.
     pub fn new(method: Method, path: impl Into<String>) -> Self {
         RouteKey {
             path: path.into(),

@@ -1,7 +1,7 @@
-//! Newtypes with units. They parse and format; rules live in `domain`.
+//! Newtypes with units. They parse and format; rules are in `domain`.
 //!
-//! Amounts, nonces, payment ids and accounts are those of the binding crate, so that the canister and its
-//! clients cannot disagree about their text forms.
+//! Amounts, nonces, payment ids and accounts are those of the binding crate, so that the canister and its clients
+//! cannot disagree about their text forms.
 
 mod http;
 mod time;
@@ -14,10 +14,8 @@ pub use x402_icp::{Amount, Nonce, PaymentId};
 use candid::Principal;
 use sha2::{Digest, Sha256};
 
-/// This canister's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// A number of cycles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cycles(pub u128);
 
@@ -25,9 +23,9 @@ pub struct Cycles(pub u128);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BlockIndex(pub u64);
 
-/// The first 16 bytes of SHA-256 over everything of a request that its answer depends on.
+/// The first 16 bytes of SHA-256 over every part of a request that its answer depends on.
 ///
-/// 16 bytes keep the books small and leave 2^128 work to whoever looks for another request that fits.
+/// 16 bytes keep the rows small, and finding another request with the same hash takes 2^128 work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint(pub [u8; 16]);
 
@@ -37,10 +35,10 @@ impl From<[u8; 32]> for Fingerprint {
     }
 }
 
-/// The first 16 bytes of SHA-256 over the authorization's window and its signature, of which, at 64
-/// bytes, the first half counts.
+/// The first 16 bytes of SHA-256 over the authorization's window and its signature. Of a signature of 64 bytes the
+/// first half counts.
 ///
-/// Payment ids are public (they stand in the ledger's memo); a proof is not.
+/// Payment ids are public (they are the memo in the ledger); this digest is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthorizationDigest(pub [u8; 16]);
 
@@ -50,8 +48,7 @@ impl From<[u8; 32]> for AuthorizationDigest {
     }
 }
 
-/// A route and the identifier that a client gave to a purchase there, hashed: the first 16 bytes of
-/// SHA-256.
+/// The first 16 bytes of SHA-256 over a route, a payer and a payment identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IdentifierKey(pub [u8; 16]);
 
@@ -61,7 +58,7 @@ impl From<[u8; 32]> for IdentifierKey {
     }
 }
 
-/// Who sells, on a canister that several merchants share.
+/// The seller, on a canister that several merchants share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MerchantId(pub u32);
 
@@ -70,18 +67,18 @@ impl MerchantId {
     pub const DEPLOYER: MerchantId = MerchantId(0);
 }
 
-/// What makes an authorization single-use (the *consumption key* of x402), hashed. While a payment holds it, no other
-/// payment with the same key is taken.
+/// The hash of what makes an authorization single-use (the *consumption key* of x402). While a payment holds it, no
+/// other payment with the same key is accepted.
 ///
-/// Each rail makes its keys from parts of its own, after a tag that no other rail has. 16 bytes, as for
-/// [`Fingerprint`]: nobody can find an authorization of his own that uses up somebody else's.
+/// Each rail makes its keys from parts of its own, after a tag that no other rail has. 16 bytes suffice, as for
+/// [`Fingerprint`]: nobody can find an authorization of his own that uses another payer's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClaimKey(pub [u8; 16]);
 
 impl ClaimKey {
     /// The key of this payer's nonce on the rail `icrc2`. All accounts of one principal share one space of nonces.
     pub fn icrc2(payer: &Principal, nonce: &Nonce) -> Self {
-        // The tag ends with a zero byte and the nonce has a fixed length, so the parts cannot run into each other.
+        // The tag ends with a zero byte and the nonce has a fixed length, so the concatenation is unambiguous.
         let hash: [u8; 32] = Sha256::new()
             .chain_update(b"icrc2\0")
             .chain_update(nonce.0)
@@ -109,7 +106,7 @@ fn first_half(hash: [u8; 32]) -> [u8; 16] {
     half
 }
 
-/// `account` in the form in which it is stored and printed: the default subaccount is left out.
+/// The account in the form in which it is stored and printed: without a default subaccount.
 pub fn canonical(account: Account) -> Account {
     Account {
         owner: account.owner,

@@ -1,11 +1,9 @@
-//! Times and spans.
-
 /// Nanoseconds since 1970-01-01.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimestampNs(pub u64);
 
 impl TimestampNs {
-    /// The beginning of this second; the end of time at most.
+    /// The beginning of this second, or the latest time if it overflows.
     pub const fn from_seconds(seconds: u64) -> TimestampNs {
         TimestampNs(seconds.saturating_mul(1_000_000_000))
     }
@@ -15,7 +13,7 @@ impl TimestampNs {
         self.0 / 1_000_000_000
     }
 
-    /// This much later; the end of time at most.
+    /// This much later, or the latest time if it overflows.
     pub const fn plus(self, span: Seconds) -> TimestampNs {
         TimestampNs(
             self.0
@@ -24,12 +22,10 @@ impl TimestampNs {
     }
 }
 
-/// A span of whole seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seconds(pub u32);
 
 impl Seconds {
-    /// 24 hours.
     pub const DAY: Seconds = Seconds(86_400);
 }
 

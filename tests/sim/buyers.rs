@@ -91,7 +91,7 @@ impl World {
             valid_before,
             presented: None,
             purchase: None,
-            in_vain: false,
+            all_failed: false,
             approved: false,
             misused: false,
             cancelled: false,

@@ -205,7 +205,7 @@ impl World {
         self.play(&Step::LedgerStop { ledger: 0 })?;
         for payer in WITH_MONEY..self.payers.len() {
             let auth = self.sign(payer, route, request.clone(), &offer, 3_000);
-            self.auths[auth].in_vain = true;
+            self.auths[auth].all_failed = true;
             self.present(auth, 1, Send::AndWait)?;
         }
         self.play(&Step::LedgerStart { ledger: 0 })?;
@@ -249,7 +249,7 @@ impl World {
                         && model.valid_before > since.max(model.valid_after) + age + 900;
                     if open
                         && poor
-                        && (model.in_vain || tried)
+                        && (model.all_failed || tried)
                         && forgotten + 3_700 < self.setup.now()
                     {
                         lapsed += 1;

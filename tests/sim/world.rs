@@ -95,7 +95,7 @@ pub struct Auth {
     /// What it is to buy, if its payer keeps to the rule of one good authorization for one purchase.
     pub purchase: Option<usize>,
     /// The ledger was stopped when it was presented first, and has been honest since: every try was in vain.
-    pub in_vain: bool,
+    pub all_failed: bool,
     /// A controller asked for the money to go back.
     pub approved: bool,
     /// It was presented with another request, too: the first one decides what it pays for.

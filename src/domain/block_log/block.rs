@@ -1,14 +1,14 @@
-//! One block of a log: what it shows, and whether it can be a transfer that is looked for.
+//! A block of a log: its content, and whether it can be a transfer that is searched for.
 //!
-//! A block *is* the transfer if it is a transfer and everything that tells transfers apart is there and the
-//! same. It *cannot be* the transfer if it says something else: another kind, another memo, another party,
-//! another number, a time outside the ledger's window. Any other block *might be* the transfer, and while
-//! one might be, nobody can say that the transfer is absent. A block without a type that we know needs our
-//! memo to be taken for ours; where it is written in another way (hexadecimal digits, a list of bytes), it counts too.
+//! A block *is* the transfer if it is a transfer and every identifying field is present and equal. It *cannot be* the
+//! transfer if a field differs: another kind, another memo, another party, another number, a time outside the ledger's
+//! window. Any other block *might be* the transfer, and while one might be, absence is not proved. A block without a
+//! known type is considered only if it holds the payment's memo, in any usual encoding (hexadecimal digits, a list of
+//! bytes).
 //!
-//! A block with our memo that names this canister as who made it might be the transfer whatever else it says: nobody
-//! else can make such a block, and we make one transfer with that memo. So might one that names nobody and says
-//! the same in everything else.
+//! A block with the payment's memo that names this canister as the maker might be the transfer whatever its other
+//! fields are: nobody else can make such a block, and the canister makes one transfer with that memo. A block that
+//! names no maker might be the transfer if all other fields are equal.
 
 mod generic;
 
@@ -22,22 +22,17 @@ use generic::{Ids, Map, account, blob, number};
 /// A transfer with a memo of 32 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
-    /// The memo.
     pub memo: [u8; 32],
-    /// Who paid.
     pub from: Account,
-    /// Who was paid.
     pub to: Account,
-    /// Who made the transfer, if it was not who paid.
+    /// The spender, if it is not the owner of `from`.
     pub spender: Option<Account>,
-    /// How much.
     pub amount: Amount,
-    /// `created_at_time`
     pub created_at: TimestampNs,
 }
 
 impl Transfer {
-    /// With accounts in one form each, so that equal transfers compare equal.
+    /// With accounts in canonical form, so that equal transfers compare equal.
     pub(super) fn canonical(&self) -> Self {
         Transfer {
             from: canonical(self.from),
@@ -48,30 +43,25 @@ impl Transfer {
     }
 }
 
-/// A block of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// Its number.
     pub index: u64,
-    /// When it was made.
     pub at: Option<TimestampNs>,
-    /// What it shows.
     pub shown: Shown,
 }
 
-/// What a block shows.
+/// The content of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shown {
-    /// Nothing that can be a transfer of ours: a mint, a burn, an approval, a transfer without a memo of
-    /// 32 bytes or with a number that none of ours has.
+    /// Nothing that can be a transfer of this canister: a mint, a burn, an approval, a transfer without a memo of 32
+    /// bytes or with a number that none of its transfers has.
     NoTransfer,
-    /// A transfer.
     Transfer(Box<Transfer>),
-    /// Something that cannot be read in full.
+    /// A block that cannot be read in full.
     Unclear(Box<Unclear>),
 }
 
-/// What can be read of a block that cannot be read in full.
+/// The readable part of a block that cannot be read in full.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unclear {
     memo: Memo,
@@ -82,15 +72,12 @@ pub struct Unclear {
     created_at: Field<TimestampNs>,
 }
 
-/// A field of an unclear block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Field<T> {
-    /// It is missing or cannot be read.
     #[default]
     Hidden,
-    /// It has this value.
     Is(T),
-    /// It has a value that none of our transfers has.
+    /// It has a value that no transfer of this canister has.
     Foreign,
 }
 
@@ -110,31 +97,27 @@ impl<T> From<Option<T>> for Field<T> {
     }
 }
 
-/// The memo of an unclear block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Memo {
-    /// It may be any.
+    /// It is missing or cannot be read.
     #[default]
     Hidden,
-    /// There is none where it belongs; it is one of these that stand elsewhere, if there is one.
+    /// It is not in its place. These values in other places may be it.
     Among(Vec<[u8; 32]>),
-    /// It is none of ours.
+    /// It is a memo that no transfer of this canister has.
     Foreign,
 }
 
-/// Whether a block is the transfer that is looked for.
+/// Whether a block is the wanted transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Likeness {
-    /// It is.
     Same,
-    /// Nobody can say.
     Possible,
-    /// It is not.
     Different,
 }
 
 impl Block {
-    /// The block in this value; `None` if it has no number.
+    /// Reads a block; `None` if it has no number.
     pub(super) fn read(value: &Value<'_>) -> Option<Self> {
         let index = super::number(value.field("id")?)?;
         let content = value.field("block")?;
@@ -156,7 +139,7 @@ impl Block {
         })
     }
 
-    /// The transfer in it, if it is one that can be read in full.
+    /// The transfer, if the block is one and can be read in full.
     pub fn transfer(&self) -> Option<&Transfer> {
         match &self.shown {
             Shown::Transfer(transfer) => Some(transfer),
@@ -164,7 +147,7 @@ impl Block {
         }
     }
 
-    /// Whether this block is `wanted`, whose accounts are in one form each.
+    /// Compares this block with `wanted`, whose accounts are in canonical form.
     pub(super) fn likeness(&self, wanted: &Transfer) -> Likeness {
         match &self.shown {
             Shown::NoTransfer => Likeness::Different,
@@ -191,7 +174,7 @@ impl Block {
         }
     }
 
-    /// Whether the ledger can have made the transfer when it made this block.
+    /// Whether the ledger can have made the transfer at the time of this block.
     fn is_of_its_time(&self, wanted: &Transfer) -> bool {
         self.at.is_none_or(|at| {
             at.plus(BLOCK_DRIFT) >= wanted.created_at && !is_too_late(at, wanted.created_at)
@@ -199,14 +182,14 @@ impl Block {
     }
 }
 
-/// Whether a transfer of that `created_at_time` is in no block of this time or later.
+/// Whether a block of this time or later cannot hold a transfer with that `created_at_time`.
 pub(super) fn is_too_late(at: TimestampNs, created_at: TimestampNs) -> bool {
     at > created_at.plus(FORGOTTEN).plus(BLOCK_DRIFT)
 }
 
 impl Transfer {
-    /// Whether a block that names these can only be made by who makes this transfer: the spender, or whoever
-    /// moves its own money.
+    /// Whether only the maker of this transfer can make a block that names these accounts: the spender, or the owner
+    /// who moves its own money.
     fn is_of_maker(&self, spender: &Field<Account>, from: &Field<Account>) -> bool {
         match self.spender {
             Some(ours) => *spender == Field::Is(ours),
@@ -225,7 +208,7 @@ impl Transfer {
 }
 
 impl Unclear {
-    /// What can be read of a transaction.
+    /// The readable fields of a transaction.
     fn of(tx: &Map<'_, '_>) -> Self {
         let account_of = |name| match tx.get(name).and_then(account) {
             Some(account) => Field::Is(canonical(account)),
@@ -257,7 +240,7 @@ impl Unclear {
         }
     }
 
-    /// Whether nothing in it contradicts that it is `wanted`.
+    /// Whether no readable field differs from `wanted`.
     fn allows(&self, wanted: &Transfer) -> bool {
         let memo = match &self.memo {
             Memo::Hidden => true,
@@ -280,7 +263,7 @@ impl Unclear {
             && self.created_at.allows(&wanted.created_at)
     }
 
-    /// The transfer, if all of it can be read. `without_spender`: whether it can be one that names none.
+    /// The transfer, if all of it can be read. `without_spender`: whether it may name no spender.
     fn complete(&self, without_spender: bool) -> Option<Transfer> {
         let (Field::Is(from), Field::Is(to)) = (&self.from, &self.to) else {
             return None;
@@ -303,11 +286,11 @@ impl Unclear {
     }
 }
 
-/// What a block in the form of a map shows.
+/// The content of a block that is a map.
 fn shown(content: &Value<'_>, block: &Map<'_, '_>) -> Shown {
     let tx = block.get("tx").and_then(Map::of);
     let op = tx.as_ref().and_then(|tx| tx.text("op"));
-    // `btype` is the standard's; ledgers older than it have `tx.op` alone.
+    // `btype` is defined by the standard. Older ledgers have `tx.op` alone.
     let unclear = |unclear| Shown::Unclear(Box::new(unclear));
     let kind = match block.text("btype").or(op) {
         Some(b"1mint" | b"2approve" | b"mint" | b"approve") => return Shown::NoTransfer,
@@ -352,8 +335,8 @@ fn shown(content: &Value<'_>, block: &Map<'_, '_>) -> Shown {
     }
 }
 
-/// What a burn shows: a transfer to the account that mints is written as one. Anybody can burn with any memo, so
-/// it might be ours only if it names us.
+/// The content of a burn. Ledgers record a transfer to the minting account as a burn. Anybody can burn with any memo,
+/// so it might be the canister's only if it names the canister.
 fn burn(tx: Option<&Map<'_, '_>>) -> Shown {
     let memo = tx.and_then(|tx| tx.get("memo")).and_then(blob);
     match (tx, memo.map(Memo::of)) {
@@ -374,7 +357,7 @@ impl Memo {
         }
     }
 
-    /// A memo that is no blob.
+    /// A memo that is not a blob.
     fn oddly_written(memo: &Value<'_>) -> Self {
         let ids = Ids::of(memo).found;
         if ids.is_empty() {
@@ -384,7 +367,7 @@ impl Memo {
         }
     }
 
-    /// The memo of a block that says nothing of its kind.
+    /// The memo of a block without a type.
     fn untyped(content: &Value<'_>) -> Self {
         let ids = Ids::of(content);
         if ids.may_be_hidden {

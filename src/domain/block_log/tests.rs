@@ -43,7 +43,7 @@ fn wanted() -> Transfer {
     }
 }
 
-/// The block in which a ledger writes this transfer.
+/// The block that a ledger writes for this transfer.
 fn block_of(transfer: &Transfer) -> ICRC3Value {
     let block = ledger::Block {
         parent_hash: Some([1; 32]),
@@ -142,7 +142,7 @@ fn a_log_that_contradicts_itself_is_no_proof() {
     assert_eq!(
         archive.unwrap().blocks.len(),
         1,
-        "an archive's length is its own"
+        "an archive reports its own length"
     );
     let asked = [Range {
         start: 4,
@@ -162,7 +162,7 @@ fn huge_numbers_are_no_numbers() {
     assert_eq!(read_all(&log), Err(Unreadable::NotALog));
     log.log_length = Nat::from(u64::MAX);
     assert_eq!(read_all(&log).unwrap().log_length, u64::MAX);
-    // An amount of that size is readable, and nobody's payment.
+    // An amount of that size is readable, and no payment has it.
     let foreign = without(block_of(&wanted()), "tx", Some("spender"));
     let rich = with_tx(foreign, "amt", ICRC3Value::Nat(huge));
     let page = read_all(&result(vec![(0, rich)])).unwrap();
@@ -189,7 +189,7 @@ fn garbage_depth_and_bombs_are_refused() {
     let text = Encode!(&"x".repeat(1_900_000)).unwrap();
     assert_eq!(refused(&text), Unreadable::NotALog);
 
-    // A type that holds itself, as a record and as a vector of records without a byte.
+    // A type that contains itself, as a record and as a vector of records without a byte.
     let endless = b"DIDL\x01\x6c\x01\x00\x00\x01\x00";
     assert_eq!(refused(endless), Unreadable::NotCandid);
     let weightless = b"DIDL\x01\x6d\x7f\x01\x00\xff\xff\xff\xff\x0f";
@@ -242,16 +242,16 @@ fn archives_are_named_with_their_ranges() {
 }
 
 proptest! {
-    /// Whatever comes: an answer, and no panic.
+    /// Any bytes give a result, and no panic.
     #[test]
     fn any_bytes_are_judged(tail in prop::collection::vec(any::<u8>(), 0..200), begun in any::<bool>()) {
         let reply = if begun { [b"DIDL".as_slice(), &tail].concat() } else { tail };
         let _ = read(&reply, &EVERYTHING, true);
     }
 
-    /// A reply with some bytes changed is unreadable, or a log that could have been sent.
+    /// A reply with some bytes changed is unreadable, or a possible log.
     #[test]
-    fn a_bent_reply_is_judged(at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>()) {
+    fn a_changed_reply_is_judged(at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>()) {
         let mut reply = Encode!(&result(vec![(3, mint(1)), (4, block_of(&wanted()))])).unwrap();
         let place = at.index(reply.len());
         reply[place] = byte;

@@ -1,45 +1,44 @@
-//! Candid as a block log is written in: read by hand, because the sender is not trusted.
+//! A decoder for the Candid of block logs, written by hand because the sender is not trusted.
 //!
-//! ICRC-3 values nest without end, and a decoder that follows them runs out of stack, which no caller can
-//! catch in a canister. This one reads any type into a small tree, with limits on depth and work, and
-//! never panics. Blobs and texts are borrowed. Binary format: Candid specification, "Binary Format".
+//! ICRC-3 values nest without limit. A decoder that recurses without limit runs out of stack, which cannot be caught in
+//! a canister. This decoder reads any type into a small tree, with limits on depth and work, and never panics. Blobs
+//! and texts are borrowed. Binary format: Candid specification, "Binary Format".
 //!
-//! A block that is too deep or too large for a tree does not make the reply unreadable: its end is found
-//! without recursion ([`Reader::pass_over`]), and it stands in the tree as [`Value::Unread`].
+//! A block that is too deep or too large for a tree does not make the reply unreadable: its end is found without
+//! recursion ([`Reader::pass_over`]), and the tree holds [`Value::Unread`] for it.
 
 mod input;
 
 use input::Input;
 
-/// Deeper values are not read; an account in a transaction in a block in a result is 13 deep.
+/// The greatest depth that is read. An account in a transaction in a block in a result is 13 deep.
 const MAX_DEPTH: u8 = 32;
-/// More types are not read; replies of ledgers have about 20.
+/// The most types that are read. Replies of ledgers have about 20.
 const MAX_TYPES: u64 = 128;
-/// More fields of one type are not read.
+/// The most fields of one type that are read.
 const MAX_FIELDS: u64 = 64;
-/// More values are not read; a block has about 70.
+/// The most values that are read. A block has about 70.
 const MAX_VALUES: u32 = 400_000;
-/// A block of more values is not read.
+/// The most values of a block that is read.
 const MAX_BLOCK_VALUES: u32 = 10_000;
-/// More values are not passed over: two for each byte of the longest reply.
+/// The most values that are passed over: two for each byte of the longest reply.
 const MAX_PASSED: u32 = 4_000_000;
-/// Values that are wider and deeper than this at one time are not passed over.
+/// The most open values while passing over. Values that are wider and deeper at the same time are not passed over.
 const MAX_OPEN: usize = 100_000;
-/// The field of a reply that holds a block.
 const BLOCK: &str = "block";
 
-/// A value, as far as a block log is made of it.
+/// A value of one of the kinds that block logs consist of.
 #[derive(Debug)]
 pub enum Value<'a> {
-    /// A number, of whatever type; `None` if it is negative or needs more than 128 bits.
+    /// A number, of any type; `None` if it is negative or needs more than 128 bits.
     Nat(Option<u128>),
     /// `blob`
     Blob(&'a [u8]),
-    /// `text`, not looked at.
+    /// `text`, not checked for UTF-8.
     Text(&'a [u8]),
-    /// `vec`, but for blobs.
+    /// `vec`, except blobs.
     List(Vec<Value<'a>>),
-    /// `record`: hashes of the field names with the values.
+    /// `record`: the hashes of the field names with the values.
     Record(Vec<(u32, Value<'a>)>),
     /// `variant`: the hash of the tag with the value.
     Variant(u32, Box<Value<'a>>),
@@ -47,13 +46,12 @@ pub enum Value<'a> {
     Func(&'a [u8], &'a [u8]),
     /// A block that is too deep or too large.
     Unread,
-    /// A block for which no work was left: as if the reply ended before it.
+    /// A block beyond the work limit: as if the reply ended before it.
     Cut,
-    /// Anything else.
     Other,
 }
 
-/// The hash that stands for the name of a field or tag.
+/// The Candid hash of a field name or tag.
 pub fn hash(name: &str) -> u32 {
     name.bytes().fold(0, |hash: u32, byte| {
         hash.wrapping_mul(223).wrapping_add(u32::from(byte))
@@ -61,7 +59,6 @@ pub fn hash(name: &str) -> u32 {
 }
 
 impl<'a> Value<'a> {
-    /// The field of a record.
     pub fn field(&self, name: &str) -> Option<&Value<'a>> {
         let Value::Record(fields) = self else {
             return None;
@@ -71,7 +68,7 @@ impl<'a> Value<'a> {
         found.map(|(_, value)| value)
     }
 
-    /// The elements of a `vec` that is no blob.
+    /// The elements of a `vec` that is not a blob.
     pub fn list(&self) -> Option<&[Value<'a>]> {
         match self {
             Value::List(values) => Some(values),
@@ -79,7 +76,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A natural number that fits.
+    /// A natural number of at most 128 bits.
     pub fn nat(&self) -> Option<u128> {
         match self {
             Value::Nat(number) => *number,
@@ -98,7 +95,7 @@ enum Type {
     Service,
 }
 
-/// Reads the first value of a Candid message. `None` if it is none, or not within the limits.
+/// Reads the first value of a Candid message. `None` if there is none, or it exceeds the limits.
 pub fn read(message: &[u8]) -> Option<Value<'_>> {
     let mut input = Input { rest: message };
     if input.take(4)? != b"DIDL" {
@@ -164,7 +161,7 @@ struct Reader<'a, 't> {
     types: &'t [Type],
     values_left: u32,
     passes_left: u32,
-    /// The field whose value is read for itself.
+    /// The field whose value is read with limits of its own.
     block: Option<u32>,
 }
 
@@ -172,7 +169,7 @@ struct Reader<'a, 't> {
 enum Open<'t> {
     /// So many of this type.
     Elements(i64, u64),
-    /// One of each of these.
+    /// One of each of these types.
     Fields(&'t [(u32, i64)]),
 }
 
@@ -226,7 +223,7 @@ impl<'a, 't> Reader<'a, 't> {
             Type::Vec(-5) => Value::Blob(self.input.bytes()?),
             Type::Vec(inner) => {
                 let count = self.input.number(u64::from(self.values_left))?;
-                // Grows as it is read: the number is only a claim.
+                // The length is not trusted, so no memory is reserved.
                 let mut values = Vec::new();
                 for _ in 0..count {
                     values.push(self.value(*inner, depth)?);

@@ -142,7 +142,7 @@ fn a_used_id_and_a_busy_canister_are_refused() {
     assert_eq!(checked(|_| {}, false, busy), Err(Code::LedgerUnavailable));
 }
 
-/// The payment id is the memo of the transfer: two payments with one id would look like one to the ledger.
+/// The payment id is the memo of the transfer: the ledger could not tell two payments with one id apart.
 #[test]
 fn every_term_changes_the_payment_id() {
     let route = route();
@@ -178,7 +178,7 @@ fn every_term_changes_the_payment_id() {
     for (n, one) in ids.iter().enumerate() {
         assert_eq!(ids.iter().position(|other| other == one), Some(n));
     }
-    // The default subaccount is the account without one: the ledger sees one transfer.
+    // The default subaccount is the account without one: the ledger sees the same transfer.
     assert_eq!(ids[0], id(|terms| terms.from.subaccount = Some([0; 32])));
 }
 

@@ -8,7 +8,7 @@ const NOW: TimestampNs = TimestampNs(1_000_000_000_000);
 
 const CYCLES: Cycles = Cycles(100_000_000_000_000);
 
-/// What a call takes on 13 nodes.
+/// The cost of a call on 13 nodes.
 const CALL: Cycles = Cycles(42_102_673_000);
 
 fn means(liquid: Cycles) -> Means {
@@ -88,8 +88,8 @@ fn every_limit_has_its_reason() {
     assert_eq!(checked(waiting), Err(NoCapacity::Ledger));
 }
 
-/// How many places of an idle ledger so many new keys get if each takes all that it can, while each payment
-/// holds back what its call takes.
+/// The places of an idle ledger that so many new keys get if each takes all that it can, while each payment holds back
+/// the cycles of its call.
 fn taken_by(keys: usize, cycles: Cycles) -> u32 {
     let mut load = Load::default();
     let mut liquid = cycles;
@@ -117,11 +117,11 @@ fn three_throw_away_keys_do_not_take_all_places_of_a_ledger() {
 #[test]
 fn attack_33_with_five_trillion_cycles_one_key_takes_its_share_and_no_more() {
     const FIVE: Cycles = Cycles(5_000_000_000_000);
-    // (5 T - 0.5 T) / 42.1 G = 106 places, of which one ledger has 80.
+    // (5 T - 0.5 T) / 42.1 G = 106 places, 80 of them for one ledger.
     assert_eq!(taken_by(1, FIVE), 30);
     assert!(taken_by(3, FIVE) <= 50);
     assert_eq!(taken_by(1_000, FIVE), 80);
-    // A second ledger has places when nothing more can be taken in the first.
+    // A second ledger has places when the first has none left.
     let mut load = Load {
         settling: 80,
         ..Load::default()
@@ -137,7 +137,7 @@ fn attack_33_with_five_trillion_cycles_one_key_takes_its_share_and_no_more() {
 
 #[test]
 fn unknown_payments_hold_no_cycles_and_take_nothing_of_a_payers_share() {
-    // Eleven places, nine of them of one ledger, and three of those for one payer.
+    // Eleven places: nine for one ledger, and three of those for one payer.
     const ONE: Cycles = Cycles(1_000_000_000_000);
     let unknown = Load {
         open: 9,
@@ -183,13 +183,13 @@ fn places_follow_the_cycles_and_not_what_is_under_way() {
         let only = Places::new(&limits, &means, taken, true);
         assert_eq!(only.of_ledger, all.min(MAX_SETTLING_PER_LEDGER));
     }
-    // Whoever comes first to a canister with one place gets it.
+    // The first payer gets the only place.
     let one = Places {
         all: 1,
         of_ledger: 1,
     };
     assert_eq!(one.share(0), 1);
-    // On 34 nodes a call takes 110 G cycles.
+    // On 34 nodes a call costs 110 G cycles.
     let dear = Means {
         call: Cycles(110_000_000_000),
         ..means(Cycles(5_000_000_000_000))
@@ -254,13 +254,13 @@ fn a_payer_who_only_fails_is_slowed_down_and_one_success_ends_it() {
 fn a_ledger_that_answers_unclearly_gets_a_pause_and_then_one_payment() {
     let settling = State::Settling {
         attempt: 1,
-        in_vain: true,
+        all_failed: true,
     };
     let unknown = State::Unknown {
         doubt: Doubt::Reject,
         since: NOW,
         attempts: 1,
-        in_vain: false,
+        all_failed: false,
     };
     let mut load = Load::default();
     for _ in 0..MAX_DOUBTS {
@@ -277,7 +277,7 @@ fn a_ledger_that_answers_unclearly_gets_a_pause_and_then_one_payment() {
     assert_eq!(
         check_later(&load),
         Err(NoCapacity::Doubts),
-        "one is enough to see"
+        "one test payment is enough"
     );
     load.ledger.note(
         true,
@@ -290,7 +290,7 @@ fn a_ledger_that_answers_unclearly_gets_a_pause_and_then_one_payment() {
     assert_eq!(check_later(&load), Ok(()));
     assert_eq!(load.ledger.doubts, 0);
 
-    // A refused repetition leaves everything as it was: the system may have refused it.
+    // A refused repetition changes nothing: the system may have refused it.
     load.ledger.doubts = MAX_DOUBTS;
     let doubt = Doubt::RetryRefused;
     load.ledger.note(
@@ -299,7 +299,7 @@ fn a_ledger_that_answers_unclearly_gets_a_pause_and_then_one_payment() {
             doubt,
             since: later,
             attempts: 2,
-            in_vain: false,
+            all_failed: false,
         },
         later,
     );

@@ -1,39 +1,36 @@
-//! How many instructions expensive verifications may take, in any minute and in any day.
+//! The budget of instructions for expensive verifications, in any minute and in any day.
 //!
-//! The budget of a minute keeps them from taking the canister's time, the budget of a day from taking its cycles:
-//! whoever forges chains for days takes a tenth of the spare cycles at most, so that ordinary payments go on.
+//! The budget of a minute protects the canister's time, the budget of a day its cycles: forged chains take at most a
+//! tenth of the spare cycles, so that ordinary payments continue.
 
 use crate::types::{ClaimKey, Cycles, Seconds, TimestampNs};
 use std::collections::{BTreeMap, VecDeque};
 use x402_icp::signature::MAX_CHAIN_COST;
 
-/// How many instructions expensive verifications may take in any [`MINUTE`]: ten of the most expensive. They may take
-/// as much in any day, however few cycles there are.
+/// The instructions that expensive verifications may use in any [`MINUTE`]: ten of the most expensive ones. They may
+/// use at least as much in any day, however few cycles there are.
 pub const BUDGET: u64 = 10 * MAX_CHAIN_COST;
-/// How long what was taken is gone from the budget of a minute.
 pub const MINUTE: Seconds = Seconds(60);
-/// How long after a verification its payment can still give back what it took. Longer than a payment waits for its
-/// ledger's answer; what is settled later stays taken for the day.
+/// How long after a verification its payment can still return the budget. Longer than a payment waits for its ledger's
+/// reply. The budget of payments that settle later stays used for the day.
 pub const GIVEN_BACK_WITHIN: Seconds = Seconds(600);
-/// In any day expensive verifications may take this part of the liquid cycles above the floor.
+/// Expensive verifications may use one part in so many of the liquid cycles above the floor, in any day.
 const PART_OF_CYCLES: u128 = 10;
-/// What an instruction is taken to cost, in cycles: 1 on 13 nodes, 34/13 on 34 nodes.
+/// The assumed cost of an instruction, in cycles: 1 on 13 nodes, 34/13 on 34 nodes.
 const CYCLES_PER_INSTRUCTION: u128 = 3;
 /// The budget of a day is counted by the hour.
 const HOUR_NS: u64 = 3_600_000_000_000;
-/// So many hours are counted besides the present one, which has only begun.
+/// The hours that are counted in addition to the present one, which has only begun.
 const HOURS: u64 = 24;
 
-/// Why a verification has to wait.
+/// The reason why a verification has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Exhausted {
-    /// The budget of the minute is used up.
     #[error(
         "the signature is expensive to verify and the budget of 5,150 million instructions a minute is used up; \
          send the same payment again in a minute"
     )]
     Minute,
-    /// The budget of the day is used up.
     #[error(
         "the signature is expensive to verify and the day's budget, a part of the canister's cycles, is used up; \
          try again in some hours. Sessions that have paid before and single keys are not affected"
@@ -41,26 +38,25 @@ pub enum Exhausted {
     Day,
 }
 
-/// What expensive verifications took.
+/// The budget that expensive verifications used.
 #[derive(Debug, Default)]
 pub(super) struct Budget {
     /// Single verifications, the oldest first, for [`GIVEN_BACK_WITHIN`]. The budget of a minute bounds their number.
     taken: VecDeque<Taken>,
-    /// Instructions taken and not given back, by the hour since 1970: 25 hours at most.
+    /// Instructions used and not returned, by the hour since 1970: at most 25 hours.
     hours: BTreeMap<u64, u64>,
 }
 
-/// One verification.
 #[derive(Debug)]
 struct Taken {
     at: TimestampNs,
     cost: u64,
-    /// The payment that gives it back when its money moves, if there is one. A payment gives back one verification.
+    /// The payment that returns the budget when its money moves, if any. A payment returns one verification.
     by: Option<ClaimKey>,
 }
 
 impl Budget {
-    /// Takes so many instructions if there is budget for them. `spare`: the liquid cycles above the floor.
+    /// Uses so many instructions if the budget allows. `spare`: the liquid cycles above the floor.
     pub(super) fn take(
         &mut self,
         cost: u64,
@@ -86,8 +82,8 @@ impl Budget {
         Ok(())
     }
 
-    /// Notes that the last verification is that of this payment, whose proof holds. Earlier ones of the same payment,
-    /// which was not taken then, stay taken: else one payment would give back any number of them.
+    /// Records that the last verification belongs to this payment, whose proof is valid. Earlier ones of the same
+    /// payment, which was not accepted then, stay used: otherwise one payment would return any number of them.
     pub(super) fn last_is_of(&mut self, payment: ClaimKey) {
         for earlier in &mut self.taken {
             if earlier.by == Some(payment) {
@@ -99,14 +95,14 @@ impl Budget {
         }
     }
 
-    /// Gives back what was taken last.
+    /// Returns the budget that was used last.
     pub(super) fn give_back_last(&mut self) {
         if let Some(taken) = self.taken.pop_back() {
             self.uncount(&taken);
         }
     }
 
-    /// Gives back what the last verification of this payment took.
+    /// Returns the budget of the last verification of this payment.
     pub(super) fn give_back(&mut self, payment: &ClaimKey) {
         if let Some(at) = self.taken.iter().position(|t| t.by == Some(*payment))
             && let Some(taken) = self.taken.remove(at)
@@ -121,7 +117,7 @@ impl Budget {
         }
     }
 
-    /// Forgets what is too old to count. Should the clock go back, nothing is gone for longer than usual.
+    /// Drops entries that are too old to count. If the clock goes back, no budget is blocked for longer than usual.
     fn pass_time(&mut self, now: TimestampNs) {
         for taken in &mut self.taken {
             taken.at = taken.at.min(now);
@@ -142,7 +138,7 @@ impl Budget {
     }
 }
 
-/// The instructions that expensive verifications may take in a day, with so many cycles above the floor.
+/// The instructions that expensive verifications may use in a day, with so many cycles above the floor.
 fn day(spare: Cycles) -> u64 {
     let share = spare.0 / PART_OF_CYCLES / CYCLES_PER_INSTRUCTION;
     u64::try_from(share).unwrap_or(u64::MAX).max(BUDGET)
@@ -166,7 +162,7 @@ mod tests {
         NOW.plus(Seconds(seconds))
     }
 
-    /// Takes all that there is from this minute on, minute by minute; returns how many chains that were.
+    /// Uses the whole budget from this minute on, minute by minute. Returns the number of chains.
     fn exhaust(budget: &mut Budget, spare: Cycles, from: u32, minutes: u32) -> u64 {
         let mut chains = 0;
         for minute in 0..minutes {
@@ -207,7 +203,7 @@ mod tests {
         }
         let one_more = |budget: &mut Budget, at| budget.take(MAX_CHAIN_COST, POOR, at);
         assert_eq!(one_more(budget, later(36_000)), Err(Exhausted::Day));
-        // What was taken in the first hour is gone for a day at least.
+        // Budget used in the first hour is blocked for at least a day.
         assert_eq!(one_more(budget, later(86_399)), Err(Exhausted::Day));
         assert_eq!(one_more(budget, later(89_999)), Err(Exhausted::Day));
         assert_eq!(one_more(budget, later(90_000)), Ok(()));
@@ -222,7 +218,7 @@ mod tests {
             let at = later(u32::from(n) * 700);
             assert_eq!(budget.take(MAX_CHAIN_COST, POOR, at), Ok(()), "{n}");
             budget.last_is_of(payment);
-            // Longer than the minute, and into the next hour now and then.
+            // Longer than the minute, and sometimes into the next hour.
             budget.pass_time(at.plus(Seconds(599)));
             budget.give_back(&payment);
             assert_eq!(budget.hours.values().sum::<u64>(), 0);
@@ -237,7 +233,7 @@ mod tests {
         assert_eq!(budget.hours.values().sum::<u64>(), MAX_CHAIN_COST);
     }
 
-    /// Ten verifications a minute of one payment, which is paid in the end.
+    /// Ten verifications a minute for one payment, which settles in the end.
     #[test]
     fn attack_31_one_payment_does_not_give_a_day_of_verifications_back() {
         let budget = &mut Budget::default();

@@ -1,16 +1,16 @@
-//! Digests of proofs, each until a time, and no more of them than a limit.
+//! Digests of proofs, each until a time, with a limit on their number.
 
 use crate::types::{ClaimKey, TimestampNs};
 use std::collections::BTreeMap;
 
-/// Digests, each until a time; beyond the limit the oldest makes room.
+/// Digests, each until a time. Beyond the limit the oldest is dropped.
 #[derive(Debug)]
 pub(super) struct Remembered {
     pub(super) limit: usize,
     known: BTreeMap<[u8; 32], Known>,
     /// The same digests by their [`Known::number`]: the oldest first.
     order: BTreeMap<u64, [u8; 32]>,
-    /// The same digests by the payment that used them last, if one did.
+    /// The same digests by the payment that used them last, if any.
     users: BTreeMap<ClaimKey, [u8; 32]>,
     inserted: u64,
 }
@@ -39,7 +39,7 @@ impl Remembered {
             .is_some_and(|known| now < known.until)
     }
 
-    /// Remembers the digest, which this payment uses. One that is known already keeps its place in the order.
+    /// Stores the digest, which this payment uses. A known one keeps its place in the order.
     pub(super) fn insert(
         &mut self,
         digest: [u8; 32],
@@ -66,7 +66,7 @@ impl Remembered {
         }
     }
 
-    /// Notes that this payment is the last that used the digest, if it is known.
+    /// Records that this payment was the last to use the digest, if it is known.
     pub(super) fn used_by(&mut self, digest: &[u8; 32], user: ClaimKey) {
         let Some(known) = self.known.get_mut(digest) else {
             return;
@@ -82,7 +82,7 @@ impl Remembered {
         }
     }
 
-    /// Forgets the digest that this payment used last; returns it, and until when it was to be remembered.
+    /// Removes the digest that this payment used last. Returns it with its expiry.
     pub(super) fn take_used_by(&mut self, user: &ClaimKey) -> Option<([u8; 32], TimestampNs)> {
         let digest = *self.users.get(user)?;
         Some((digest, self.remove(&digest)?))
@@ -149,7 +149,7 @@ mod tests {
         }
         assert!(memory.contains(&digest(151), NOW) && !memory.contains(&digest(149), NOW));
         assert_eq!(memory.len(), 100);
-        // What has expired goes before what has not.
+        // An expired digest is dropped before one that is not.
         memory.insert(digest(250), late, None, soon);
         assert_eq!(memory.len(), 91);
         assert!(memory.contains(&digest(151), NOW) && !memory.contains(&digest(150), NOW));

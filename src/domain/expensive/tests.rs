@@ -12,11 +12,11 @@ use x402_icp::{
 };
 
 const NOW: TimestampNs = TimestampNs(NOW_NS);
-/// What verifications of these tests may take in a day: more than the tests do.
+/// The cycles for the budget of a day: more than these tests use.
 const PLENTY: Cycles = Cycles(1_000_000_000_000_000);
 const BUSY: Unproved = Unproved::Exhausted(Exhausted::Minute);
 const MESSAGE: &[u8] = b"a message";
-/// When the chains of these tests expire.
+/// The expiry of the chains of these tests.
 const UNTIL: TimestampNs = TimestampNs(NOW_NS + 3_600_000_000_000);
 
 fn ed25519(seed: u8) -> ic_ed25519::PrivateKey {
@@ -27,7 +27,7 @@ fn p256(seed: u8) -> ic_secp256r1::PrivateKey {
     ic_secp256r1::PrivateKey::deserialize_sec1(&[seed; 32]).unwrap()
 }
 
-/// What travels.
+/// The parts of a payment that are verified.
 #[derive(Clone)]
 struct Proof {
     public_key: Vec<u8>,
@@ -45,7 +45,7 @@ impl Proof {
     }
 
     /// A payment whose signature by the last key is that of another message.
-    fn bent(mut self) -> Self {
+    fn tampered(mut self) -> Self {
         self.signature = ed25519(99).sign(MESSAGE).unwrap();
         self
     }
@@ -70,12 +70,12 @@ impl Proof {
     }
 }
 
-/// The n-th user of Internet Identity, and the session that signs for him.
+/// The n-th user of Internet Identity, and a session of that user.
 fn identity(user: u8) -> Proof {
     session(&canister(user), user)
 }
 
-/// The same with a point swapped.
+/// The same with a point of the signature replaced.
 fn forged(user: u8) -> Proof {
     session(&Forged(canister(user)), user)
 }
@@ -91,7 +91,7 @@ fn session(root: &dyn Signer, key: u8) -> Proof {
     Proof::by(&Delegated::grant(root, ed25519(key), UNTIL.0, None).unwrap())
 }
 
-/// So many P-256 keys.
+/// A chain of so many P-256 keys.
 fn p256_keys(keys: u8) -> Proof {
     let mut signer: Box<dyn Signer> = Box::new(p256(10));
     for n in 1..keys {
@@ -100,7 +100,7 @@ fn p256_keys(keys: u8) -> Proof {
     Proof::by(&*signer)
 }
 
-/// Takes all that the budget gives; returns how many chains were verified for it.
+/// Uses the whole budget. Returns the number of chains that were verified.
 pub(crate) fn exhaust(signatures: &mut ExpensiveSignatures, at: TimestampNs) -> usize {
     let mut verified = 0;
     for user in 100..=u8::MAX {
@@ -113,7 +113,7 @@ pub(crate) fn exhaust(signatures: &mut ExpensiveSignatures, at: TimestampNs) -> 
             other => panic!("{other:?}"),
         }
     }
-    panic!("the budget has no end");
+    panic!("the budget is unlimited");
 }
 
 fn later(seconds: u32) -> TimestampNs {
@@ -128,10 +128,10 @@ fn attack_31_forged_chains_take_no_more_than_the_budget_in_any_minute() {
     for seconds in [0, 1, 30, 59] {
         assert_eq!(exhaust(signatures, later(seconds)), 0, "after {seconds} s");
     }
-    // That is said before any cryptography: the signature over the message is not looked at.
-    assert_eq!(identity(1).bent().check(signatures, NOW), Err(BUSY));
+    // This comes before any cryptography: the signature over the message is not verified.
+    assert_eq!(identity(1).tampered().check(signatures, NOW), Err(BUSY));
     assert_eq!(BUDGET, 5_150_000_000, "as the text of the error says");
-    // One that comes at the end of a minute does not make room for two in the next.
+    // A verification at the end of a minute does not make room for two in the next.
     let signatures = &mut ExpensiveSignatures::default();
     assert!(forged(1).check(signatures, NOW).is_err());
     assert_eq!(exhaust(signatures, later(59)) as u64, BUDGET / chain - 1);
@@ -171,16 +171,16 @@ fn attack_31_an_expensive_proof_that_failed_is_refused_for_nothing_for_a_while()
     ));
     for at in [NOW, later(1), later(FAILED_FOR.0 - 1)] {
         assert_eq!(proof.check(signatures, at), Err(Unproved::FailedBefore));
-        // Whatever is signed with its session key: it is the chain that does not hold.
+        // With any signature of its session key: the chain is what is invalid.
         assert_eq!(
-            proof.clone().bent().check(signatures, at),
+            proof.clone().tampered().check(signatures, at),
             Err(Unproved::FailedBefore)
         );
     }
     assert_eq!(
         signatures.budget.verifications(),
         1,
-        "it took from the budget once"
+        "it used the budget once"
     );
     assert!(matches!(
         proof.check(signatures, NOW.plus(FAILED_FOR)),
@@ -199,7 +199,7 @@ fn attack_31_a_canister_that_signs_itself_is_remembered_when_it_fails_and_not_wh
         Err(Unproved::Signature(_))
     ));
     assert_eq!(bad.check(signatures, NOW), Err(Unproved::FailedBefore));
-    // Its failure says nothing about another signature of the same key.
+    // Its failure does not affect another signature of the same key.
     let good = Proof::by(&canister(1));
     assert_eq!(good.check(signatures, NOW), Ok(()));
     assert_eq!(signatures.verified.len(), 0);
@@ -212,7 +212,7 @@ fn a_bad_signature_of_a_session_key_takes_nothing_from_the_budget() {
     let signatures = &mut ExpensiveSignatures::default();
     for _ in 0..100 {
         assert_eq!(
-            identity(1).bent().check(signatures, NOW),
+            identity(1).tampered().check(signatures, NOW),
             Err(Unproved::Signature(SignatureError::Mismatch { at: 1 }))
         );
     }
@@ -220,10 +220,10 @@ fn a_bad_signature_of_a_session_key_takes_nothing_from_the_budget() {
         signatures.budget.verifications() + signatures.verified.len() + signatures.failed.len()
             == 0
     );
-    // Nor does a chain that is known let one through.
+    // A known chain does not let another one through.
     assert_eq!(identity(1).check(signatures, NOW), Ok(()));
     assert_eq!(
-        identity(1).bent().check(signatures, NOW),
+        identity(1).tampered().check(signatures, NOW),
         Err(Unproved::Signature(SignatureError::Mismatch { at: 1 }))
     );
 }
@@ -282,14 +282,14 @@ fn what_a_payment_took_is_given_back_when_its_money_moved() {
         signatures.paid(&ClaimKey([7; 16]), NOW);
         assert_eq!(signatures.budget.verifications(), 0);
     }
-    // What did not hold is not given back, whatever the same nonce pays for later.
+    // The budget of an invalid chain is not returned, whatever the same nonce pays for later.
     assert!(forged(1).check(signatures, NOW).is_err());
     assert_eq!(identity(1).check(signatures, NOW), Ok(()));
     signatures.paid(&ClaimKey([7; 16]), NOW);
     assert_eq!(signatures.budget.verifications(), 1);
 }
 
-/// Each verification before the last was of the same payment, which was then refused for want of a place.
+/// Each verification before the last was for the same payment, which was then refused for want of a place.
 #[test]
 fn attack_31_one_payment_gives_back_one_verification_however_often_it_was_verified() {
     let signatures = &mut ExpensiveSignatures::default();
@@ -306,7 +306,7 @@ fn attack_31_one_payment_gives_back_one_verification_however_often_it_was_verifi
     }
 }
 
-/// The chain of this number: two keys of which anybody can have as many as he likes, and the session's payment.
+/// The chain with this number: two keys, which cost nothing, and the session's payment.
 fn cheap_chain(signatures: &mut ExpensiveSignatures, n: u32) {
     let mut id = [0; 32];
     id[..4].copy_from_slice(&n.to_be_bytes());
@@ -330,7 +330,7 @@ fn attack_31_cheap_chains_push_no_session_that_paid_out_of_memory() {
     assert_eq!(signatures.paid.len(), 1);
     exhaust(signatures, NOW);
     assert_eq!(payer.check(signatures, NOW), Ok(()));
-    // Nor does it outlive its delegation.
+    // The chain does not outlive its delegation.
     let expired = SignatureError::DelegationExpired { index: 0 };
     assert_eq!(payer.check(signatures, UNTIL), Err(expired.into()));
 }
@@ -339,7 +339,7 @@ fn attack_31_cheap_chains_push_no_session_that_paid_out_of_memory() {
 fn attack_31_a_session_is_kept_that_pays_with_a_later_payment() {
     let signatures = &mut ExpensiveSignatures::default();
     let payer = identity(1);
-    // The first payment failed for want of funds; the second is that of a chain which is known.
+    // The first payment failed for want of funds; the second has a known chain.
     assert_eq!(payer.check(signatures, NOW), Ok(()));
     assert_eq!(payer.check(signatures, later(30)), Ok(()));
     assert_eq!((signatures.verified.len(), signatures.paid.len()), (1, 0));

@@ -1,9 +1,8 @@
-//! Why a payment failed, is unknown, or is refunded.
+//! The reasons why a payment failed, is unknown, or is refunded.
 
-/// Why a payment failed.
+/// The reason why a payment failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The kind.
     pub kind: FailureKind,
     /// For a reader, at most [`MAX_MESSAGE_BYTES`] long.
     pub message: String,
@@ -34,10 +33,10 @@ impl FailureKind {
         FailureKind::LedgerUnavailable,
     ];
 
-    /// The code that the payer is told.
+    /// The code that the payer gets.
     pub fn code(self) -> x402_icp::Code {
         match self {
-            // The offer that was accepted is not the offer any more.
+            // The accepted offer is no longer current.
             FailureKind::FeeChanged => x402_icp::Code::OfferMismatch,
             FailureKind::InsufficientFunds => x402_icp::Code::InsufficientFunds,
             FailureKind::InsufficientAllowance => x402_icp::Code::InsufficientAllowance,
@@ -46,26 +45,25 @@ impl FailureKind {
     }
 }
 
-/// Why nobody knows.
+/// The reason why the outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doubt {
-    /// The call ended with a reject that tells nothing of the ledger, as when the deadline is over.
+    /// The call ended with a reject that proves nothing about the ledger, for instance after the deadline.
     Reject,
-    /// The ledger's reply cannot be read.
     UnreadableReply,
     /// This canister trapped while it handled the answer.
     Trapped,
-    /// This canister was upgraded before the answer came.
+    /// This canister was upgraded before the answer arrived.
     Upgraded,
     /// A later try was refused; the first may still have been done.
     RetryRefused,
-    /// The ledger named a block that was there before the call, or that shows another transfer.
+    /// The ledger named a block that existed before the call, or that shows another transfer.
     ImplausibleBlock,
-    /// No answer came, although none can come any more.
+    /// No answer arrived, and none can arrive any more.
     NoAnswer,
     /// A later try was refused because the payer's balance or allowance did not cover it.
     NoFunds,
-    /// The tries were in vain, and no ledger makes the transfer any more: nothing is held for it.
+    /// All tries failed, and no ledger can make the transfer any more: nothing is held for it.
     Lapsed,
     /// The ledger ended the call with an error of its own: it rejected, trapped, or was stopped. It may have acted
     /// before.
@@ -87,8 +85,8 @@ impl Doubt {
         Doubt::LedgerError,
     ];
 
-    /// The doubt that a later try leaves which was refused so. The failure proves nothing of the first try,
-    /// which may be what used the balance or the allowance up.
+    /// The doubt after a later try was refused with this failure. The failure proves nothing about the first try, which
+    /// may be what used the balance or the allowance up.
     pub fn of_refused_retry(failure: &Failure) -> Self {
         match failure.kind {
             FailureKind::InsufficientFunds | FailureKind::InsufficientAllowance => Doubt::NoFunds,
@@ -96,8 +94,8 @@ impl Doubt {
         }
     }
 
-    /// Whether a payment is in vain after a try that left this doubt. `before`: whether it was until then.
-    pub fn is_in_vain(self, before: bool) -> bool {
+    /// Whether all tries have failed after one that left this doubt. `before`: whether all had failed before it.
+    pub fn all_failed(self, before: bool) -> bool {
         match self {
             Doubt::NoFunds | Doubt::Lapsed => true,
             Doubt::RetryRefused | Doubt::LedgerError => before,
@@ -124,10 +122,10 @@ impl Doubt {
             Doubt::Upgraded => "this canister was upgraded before the ledger answered",
             Doubt::RetryRefused => "the ledger refused a later try of the same transfer",
             Doubt::ImplausibleBlock => "the ledger named a block that cannot be this transfer's",
-            Doubt::NoAnswer => "the ledger's answer never came",
+            Doubt::NoAnswer => "the ledger's answer never arrived",
             Doubt::NoFunds => "the payer's balance or allowance did not cover a later try",
             Doubt::Lapsed => {
-                "the ledger made no transfer as far as it said, and it is too late for more: nothing is held"
+                "the ledger refused every try, or ended it with an error, and can no longer make the transfer: nothing is held"
             }
             Doubt::LedgerError => {
                 "the ledger ended the call with an error, which does not prove that it did nothing"
@@ -136,12 +134,12 @@ impl Doubt {
     }
 }
 
-/// Why a payer gets the money back.
+/// The reason for a refund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefundCause {
-    /// Nobody fetched what was bought before the retention was over.
+    /// The resource was not fetched before the retention was over.
     NotFetched,
-    /// What was bought cannot be delivered any more.
+    /// The resource cannot be delivered any more.
     NotDeliverable,
     /// A controller decided so.
     Merchant,
@@ -158,28 +156,28 @@ impl RefundCause {
     /// For a reader.
     pub const fn text(self) -> &'static str {
         match self {
-            RefundCause::NotFetched => "nobody fetched what was bought in time",
-            RefundCause::NotDeliverable => "what was bought cannot be delivered any more",
+            RefundCause::NotFetched => "the resource was not fetched in time",
+            RefundCause::NotDeliverable => "the resource cannot be delivered any more",
             RefundCause::Merchant => "a controller decided so",
         }
     }
 }
 
-/// Why a refund that is due has not been made yet.
+/// The reason why a due refund has not been made yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefundProblem {
-    /// Its turn has not come.
+    /// It has not been tried yet.
     NotTried,
-    /// The ledger was asked, and has not answered clearly.
+    /// The ledger was called, and has not answered clearly.
     Unclear,
     /// The account that pays refunds does not hold enough.
     InsufficientFunds,
     /// The ledger refuses for another reason or cannot be reached.
     Refused,
-    /// The money went to an account that is neither the canister's nor the host's: nothing is owed unless a
-    /// controller agrees.
+    /// The money went to an account that is neither the canister's nor the host's: nothing is owed unless a controller
+    /// agrees.
     NeedsController,
-    /// A controller has said that the merchant pays it back without the canister: nothing is delivered any more, and
+    /// A controller has decided that the merchant pays it back without the canister: nothing is delivered any more, and
     /// nothing is owed unless a controller agrees after all.
     MerchantPays,
 }
@@ -195,7 +193,7 @@ impl RefundProblem {
         RefundProblem::MerchantPays,
     ];
 
-    /// Whether nothing is owed, and nobody asks a ledger, before a controller has said something.
+    /// Whether nothing is owed, and no ledger is called, before a controller decides.
     pub fn waits(self) -> bool {
         matches!(
             self,
@@ -214,7 +212,7 @@ impl RefundProblem {
                 "a controller has to approve it: the money went to an account of somebody else"
             }
             RefundProblem::MerchantPays => {
-                "the merchant is to pay it back himself; what was bought is not delivered any more"
+                "the merchant is to pay it back himself; the resource is not delivered any more"
             }
         }
     }

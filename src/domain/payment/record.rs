@@ -1,4 +1,4 @@
-//! A payment with its terms, and the proof of one.
+//! A payment with its terms, and its receipt.
 
 use super::State;
 use crate::{
@@ -15,72 +15,59 @@ use crate::{
 };
 use candid::Principal;
 
-/// A payment, as the books know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {
     /// SHA-256 of the signed message.
     pub id: PaymentId,
-    /// What the payer promised.
     pub scheme: Scheme,
-    /// How the money moves.
     pub rail: Rail,
     /// CAIP-2 network id.
     pub network: String,
     /// The asset: on the rail [`Rail::Icrc2`] its ledger.
     pub ledger: Principal,
-    /// Who sells.
     pub merchant: MerchantId,
-    /// Who pays.
     pub from: Account,
-    /// Who is paid.
     pub to: Account,
-    /// What the merchant gets.
+    /// The amount that the merchant receives.
     pub amount: Amount,
-    /// What the ledger gets, paid by the payer on top.
+    /// The fee that the ledger takes, paid by the payer in addition.
     pub fee: Amount,
-    /// What is bought.
     pub purchase: Purchase,
-    /// The request, hashed.
+    /// The hash of the request.
     pub fingerprint: Fingerprint,
-    /// The authorization as presented, hashed.
+    /// The hash of the authorization as presented.
     pub authorization_digest: AuthorizationDigest,
-    /// `created_at_time` of the transfer in every try: the authorization's `validAfter`. Memo and time
-    /// follow from what the payer signed alone, so that the ledger takes the transfer for a duplicate
-    /// even if this canister has forgotten that it asked (an old snapshot was loaded).
+    /// `created_at_time` of the transfer in every try: the authorization's `validAfter`. Memo and time follow from what
+    /// the payer signed alone. The ledger therefore recognises the duplicate even if this canister has lost the payment
+    /// (an old snapshot was loaded).
     pub created_at: TimestampNs,
-    /// What is owed for it.
     pub fulfilment: Fulfilment,
-    /// Where it stands.
     pub state: State,
 }
 
-/// Proof of a payment.
+/// The receipt of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// Which payment.
     pub payment_id: PaymentId,
     /// CAIP-2 network id.
     pub network: String,
-    /// The ledger.
     pub ledger: Principal,
     /// The proof that the money moved.
     pub tx: TxRef,
-    /// Who paid.
     pub payer: Account,
-    /// Who was paid.
     pub pay_to: Account,
-    /// What the merchant got.
+    /// The amount that the merchant received.
     pub amount: Amount,
-    /// What the ledger got on top.
+    /// The fee that the ledger took in addition.
     pub fee: Amount,
     /// Method and path of the request.
     pub request: RouteKey,
-    /// When the canister learnt it.
+    /// When the canister found out that the money moved.
     pub settled_at: TimestampNs,
 }
 
 impl Payment {
-    /// The receipt, if the money moved and was not given back.
+    /// The receipt, if the money moved and was not refunded.
     pub fn receipt(&self) -> Option<Receipt> {
         let (tx, at) = match self.state {
             State::Refunded { .. } => return None,

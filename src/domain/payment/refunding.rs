@@ -1,4 +1,4 @@
-//! What becomes of a payment whose money is to go back.
+//! The states of a payment that is to be refunded.
 
 use super::{Event, IllegalTransition, RefundProblem, State, illegal};
 use crate::types::TimestampNs;
@@ -139,7 +139,7 @@ mod tests {
             };
             assert_eq!(closed, expected);
             assert!(closed.is_waiting() && !closed.waits_for_controller());
-            assert!(!closed.is_owed(), "it cannot be fetched any more");
+            assert!(!closed.is_owed(), "the resource cannot be fetched any more");
             let made = Event::RefundMoved {
                 tx: TxRef::Block(BlockIndex(9)),
             };
@@ -158,7 +158,7 @@ mod tests {
             assert!(!approved.is_waiting());
             assert!(
                 payment::step(Some(&approved), &left, later).is_err(),
-                "it may be made"
+                "the refund may be made"
             );
             let refunded = payment::step(Some(&approved), &made, later);
             assert!(matches!(refunded, Ok(State::Refunded { .. })));

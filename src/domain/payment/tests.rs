@@ -26,9 +26,9 @@ pub(crate) fn arb_state() -> impl Strategy<Value = State> {
     let time = || any::<u64>().prop_map(TimestampNs);
     prop_oneof![
         Just(State::Reserved),
-        (1u16.., any::<bool>()).prop_map(|(attempt, in_vain)| State::Settling {
+        (1u16.., any::<bool>()).prop_map(|(attempt, all_failed)| State::Settling {
             attempt,
-            in_vain: in_vain || attempt == 1,
+            all_failed: all_failed || attempt == 1,
         }),
         (block(), time()).prop_map(|(block, at)| State::Settled {
             tx: TxRef::Block(block),
@@ -36,11 +36,11 @@ pub(crate) fn arb_state() -> impl Strategy<Value = State> {
         }),
         (arb_failure(), time()).prop_map(|(failure, at)| State::Failed { failure, at }),
         (arb_doubt(), time(), any::<u16>(), any::<bool>()).prop_map(
-            |(doubt, since, attempts, in_vain)| State::Unknown {
+            |(doubt, since, attempts, all_failed)| State::Unknown {
                 doubt,
                 since,
                 attempts,
-                in_vain,
+                all_failed,
             }
         ),
         (block(), time(), time()).prop_map(|(block, settled_at, at)| State::Delivered {
@@ -81,7 +81,7 @@ pub(crate) fn arb_event() -> impl Strategy<Value = Event> {
     let block = || any::<u64>().prop_map(BlockIndex);
     prop_oneof![
         Just(Event::Opened),
-        Just(Event::Asked),
+        Just(Event::Called),
         Just(Event::Retried),
         block().prop_map(|block| Event::Moved {
             tx: TxRef::Block(block)
@@ -125,23 +125,23 @@ mod step {
     fn settling_in(attempt: u16) -> State {
         State::Settling {
             attempt,
-            in_vain: attempt == 1,
+            all_failed: attempt == 1,
         }
     }
 
-    fn unknown(doubt: Doubt, attempts: u16, in_vain: bool) -> State {
+    fn unknown(doubt: Doubt, attempts: u16, all_failed: bool) -> State {
         State::Unknown {
             doubt,
             since: NOW,
             attempts,
-            in_vain,
+            all_failed,
         }
     }
 
     #[test]
-    fn tries_in_vain_are_forgotten_when_a_later_one_may_have_moved_the_money() {
-        let in_vain = unknown(Doubt::NoFunds, 2, true);
-        let retried = step(Some(&in_vain), &Event::Retried, NOW).unwrap();
+    fn failed_tries_do_not_count_when_a_later_one_may_have_moved_the_money() {
+        let all_failed = unknown(Doubt::NoFunds, 2, true);
+        let retried = step(Some(&all_failed), &Event::Retried, NOW).unwrap();
         for kind in FailureKind::ALL {
             let refused = Event::NotMoved(Failure { kind, ..failure() });
             let after = step(Some(&retried), &refused, NOW).unwrap();
@@ -167,7 +167,7 @@ mod step {
     #[test]
     fn should_settle_on_the_first_try() {
         let reserved = step(None, &Event::Opened, NOW).unwrap();
-        let settling = step(Some(&reserved), &Event::Asked, NOW).unwrap();
+        let settling = step(Some(&reserved), &Event::Called, NOW).unwrap();
         assert_eq!(settling, settling_in(1));
         let block = BlockIndex(3);
         let settled = step(
@@ -197,7 +197,7 @@ mod step {
     }
 
     #[test]
-    fn should_fail_what_was_never_asked() {
+    fn should_fail_a_payment_that_was_never_sent() {
         let event = Event::NotMoved(failure());
         assert!(matches!(
             step(Some(&State::Reserved), &event, NOW),
@@ -255,7 +255,7 @@ mod step {
     }
 
     #[test]
-    fn only_what_was_tried_in_vain_lapses_and_it_stays_unknown() {
+    fn only_a_payment_whose_tries_all_failed_lapses_and_it_stays_unknown() {
         let lapsed = unknown(Doubt::Lapsed, 2, true);
         for doubt in Doubt::ALL {
             let later = TimestampNs(9);
@@ -281,7 +281,7 @@ mod step {
                 tx: TxRef::Block(block),
                 at: NOW
             }),
-            "a log is believed all the same"
+            "the log still decides"
         );
     }
 
@@ -295,7 +295,7 @@ mod step {
             ),
             Ok(settling_in(2))
         );
-        // However long it goes on, a later try never passes for the first.
+        // After any number of tries, a later one is never taken for the first.
         for attempts in [0, u16::MAX] {
             let unknown = unknown(Doubt::Reject, attempts, false);
             let retried = step(Some(&unknown), &Event::Retried, NOW);
@@ -306,11 +306,11 @@ mod step {
         }
     }
 
-    /// What may follow what, as the table in the module's documentation says it.
+    /// The possible transitions, as the module's documentation lists them.
     fn fits(state: Option<&State>, event: &Event) -> bool {
         match event {
             Event::Opened => state.is_none(),
-            Event::Asked => matches!(state, Some(State::Reserved)),
+            Event::Called => matches!(state, Some(State::Reserved)),
             Event::Retried
             | Event::ProvedMoved { .. }
             | Event::ProvedNotMoved(_)
@@ -359,12 +359,12 @@ mod step {
             }
         }
 
-        /// What is not final waits for something: nothing is given up, and nothing that is over is waited for.
+        /// A state is final exactly if no further event is accepted.
         #[test]
-        fn should_be_final_exactly_if_nothing_is_taken_any_more(state in arb_state()) {
+        fn should_be_final_exactly_if_no_event_is_accepted(state in arb_state()) {
             let tx = TxRef::Block(BlockIndex(1));
             let events = [
-                Event::Asked,
+                Event::Called,
                 Event::Moved { tx },
                 Event::Delivered,
                 Event::RefundApproved,
@@ -375,9 +375,9 @@ mod step {
             prop_assert_eq!(state.is_final(), over);
         }
 
-        /// Whatever happens in whatever order: what is known of the money never changes. The block of a
-        /// payment stays, a failure is never paid, nothing is both delivered and refunded, by the canister or the
-        /// merchant, and there is at most one refund. What is delivered no more is being refunded, or was.
+        /// After any events in any order, the known facts about the money never change. The block of a payment stays, a
+        /// failure is never paid, nothing is both delivered and refunded, by the canister or the merchant, and there is
+        /// at most one refund. A payment that cannot be delivered any more is being refunded, or was.
         #[test]
         fn should_never_change_what_is_known_of_the_money(
             events in prop::collection::vec(arb_event(), 0..200),
@@ -426,10 +426,10 @@ mod step {
             prop_assert!(refunds <= 1 && (refunds == 0 || due));
         }
 
-        /// Of any tries in any order: a payment lapses if none was unclear in another way than by an error of the
-        /// ledger's own, but for those before a refusal for want of funds.
+        /// After any tries in any order: a payment lapses if each ended with a refusal or an error of the ledger's own,
+        /// except for those before a refusal for want of funds.
         #[test]
-        fn should_lapse_only_after_tries_in_vain(
+        fn should_lapse_only_after_failed_tries(
             tries in prop::collection::vec(
                 prop_oneof![
                     arb_failure().prop_map(Event::NotMoved),
@@ -439,7 +439,7 @@ mod step {
                 1..8,
             ),
         ) {
-            let mut state = step(Some(&State::Reserved), &Event::Asked, NOW).unwrap();
+            let mut state = step(Some(&State::Reserved), &Event::Called, NOW).unwrap();
             let mut unclear = false;
             for (n, event) in tries.iter().enumerate() {
                 if n == 0 && !matches!(event, Event::InDoubt(_)) {
@@ -459,15 +459,15 @@ mod step {
                 let lapsed = step(Some(&state), &Event::Lapsed, NOW);
                 prop_assert_eq!(lapsed.is_ok(), !unclear, "{:?}", tries);
                 if n + 1 < tries.len() {
-                    // It lapses now or later, and is tried again or not: what is known stays known.
+                    // It lapses now or later, and is tried again or not: the result is the same.
                     let from = if n % 2 == 0 { lapsed.as_ref().unwrap_or(&state) } else { &state };
                     state = step(Some(from), &Event::Retried, NOW).unwrap();
                 }
             }
         }
 
-        /// After the first doubt, nothing but the ledger's word that the money moved, its whole block log, or
-        /// a controller decides.
+        /// After the first doubt, only the ledger's answer that the money moved, its whole block log, or a controller
+        /// decides.
         #[test]
         fn should_never_fail_after_a_doubt_without_the_block_log(
             events in prop::collection::vec(arb_event(), 0..40),

@@ -50,7 +50,7 @@ fn a_block_that_was_known_before_is_no_new_transfer() {
         judged(Ok(Nat::from(13u8))),
         Verdict::Moved(TxRef::Block(block))
     );
-    // A duplicate is an old block by its nature.
+    // The block of a duplicate is always an old one.
     let duplicate = Err(TransferFromError::Duplicate {
         duplicate_of: Nat::from(5u8),
     });
@@ -248,7 +248,7 @@ fn a_long_message_is_cut() {
 }
 
 proptest! {
-    /// No reply makes the judge panic, and no garbage proves anything.
+    /// No reply makes the judge panic, and no random bytes prove anything.
     #[test]
     fn any_reply_is_judged(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let verdict = judged(&CallOutcome::Reply(bytes)).verdict;

@@ -233,7 +233,7 @@ fn only_the_payer_can_sign_and_only_for_these_terms() {
     payment.payload.from = Principal::from_slice(&[5]).to_text();
     assert_eq!(shop.verify(payment).unwrap_err(), Code::PayerMismatch);
 
-    // A signature for the dear offer presented with the cheap one, and the other way round.
+    // A signature for the expensive offer presented with the cheap one, and the reverse.
     for (signed, accepted) in [(0, 1), (1, 0), (0, 2)] {
         let mut payment = shop.pay(&shop.offers[signed]);
         payment.accepted = shop.offers[accepted].requirements.clone();
@@ -253,7 +253,7 @@ fn only_the_payer_can_sign_and_only_for_these_terms() {
     }
 }
 
-/// A forged payment, and the same one with a good signature.
+/// A forged payment, and the same one with a valid signature.
 fn forged_and_genuine(shop: &Shop) -> [PaymentPayload; 2] {
     let genuine = shop.pay(&shop.offers[0]);
     let mut forged = genuine.clone();
@@ -261,7 +261,7 @@ fn forged_and_genuine(shop: &Shop) -> [PaymentPayload; 2] {
     [forged, genuine]
 }
 
-/// An expensive chain costs as much as many payments; below the floor the cycles are for what is owed.
+/// An expensive chain costs as much as many payments; below the floor the cycles are reserved for what is owed.
 #[test]
 fn attack_25_no_signature_is_verified_below_the_cycles_floor() {
     let shop = shop();
@@ -315,7 +315,7 @@ fn what_concerns_one_payer_is_told_to_nobody_else() {
 
 #[test]
 fn no_compared_term_is_put_right_by_editing_what_was_accepted() {
-    // The offer becomes another one after the payer signed, and whoever saw the payment edits `accepted`.
+    // The offer changes after the payer signed, and a stranger who saw the payment edits `accepted`.
     type Change = fn(&mut PaymentRequirements);
     let changes: [(&str, Change, Code); 10] = [
         (

@@ -1,7 +1,7 @@
 mod block_log;
 mod cycles;
 mod fairness;
-mod in_vain;
+mod lapse;
 mod odd_blocks;
 mod resolved;
 mod same_again;

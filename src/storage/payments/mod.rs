@@ -65,7 +65,7 @@ pub struct Opening {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// The payment is recorded as open before the ledger is called: [`Event::Opened`], [`Event::Asked`].
+    /// The payment is recorded as open before the ledger is called: [`Event::Opened`], [`Event::Called`].
     Open(Box<NewPayment>),
     /// One event.
     Event(Event),
@@ -76,7 +76,7 @@ pub enum Change {
 impl Change {
     fn events(self) -> [Option<Event>; 2] {
         match self {
-            Change::Open(_) => [Some(Event::Opened), Some(Event::Asked)],
+            Change::Open(_) => [Some(Event::Opened), Some(Event::Called)],
             Change::Event(event) => [Some(event), None],
             Change::Both(first, second) => [Some(first), Some(second)],
         }

@@ -36,20 +36,23 @@ pub struct OpenRow {
     #[n(5)]
     known_block: Option<u64>,
     #[n(6)]
-    in_vain: bool,
+    all_failed: bool,
 }
 
 impl OpenRow {
     /// `None` if the payment is neither being settled nor unknown, or its terms cannot be stored.
     pub fn new(payment: &Payment, opening: &Opening) -> Option<Self> {
-        let (attempt, doubt, since, in_vain) = match &payment.state {
-            State::Settling { attempt, in_vain } => (*attempt, None, opening.tried_at, *in_vain),
+        let (attempt, doubt, since, all_failed) = match &payment.state {
+            State::Settling {
+                attempt,
+                all_failed,
+            } => (*attempt, None, opening.tried_at, *all_failed),
             State::Unknown {
                 doubt,
                 since,
                 attempts,
-                in_vain,
-            } => (*attempts, Some(doubt_number(*doubt)), *since, *in_vain),
+                all_failed,
+            } => (*attempts, Some(doubt_number(*doubt)), *since, *all_failed),
             _ => return None,
         };
         Some(OpenRow {
@@ -59,7 +62,7 @@ impl OpenRow {
             since: since.0,
             valid_before: opening.valid_before,
             known_block: opening.known_block.map(|block| block.0),
-            in_vain,
+            all_failed,
         })
     }
 
@@ -73,13 +76,13 @@ impl OpenRow {
         let state = match self.doubt {
             None => State::Settling {
                 attempt: self.attempt,
-                in_vain: self.in_vain,
+                all_failed: self.all_failed,
             },
             Some(number) => State::Unknown {
                 doubt: of_number(&Doubt::ALL, number)?,
                 since: opening.tried_at,
                 attempts: self.attempt,
-                in_vain: self.in_vain,
+                all_failed: self.all_failed,
             },
         };
         Some((self.terms.payment(state)?, opening))

@@ -131,7 +131,7 @@ mod tests {
             key,
             &State::Settling {
                 attempt: 1,
-                in_vain: true,
+                all_failed: true,
             },
             now,
             Seconds::DAY,

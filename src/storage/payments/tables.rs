@@ -216,7 +216,7 @@ impl Tables {
         let known = self.opened(key)?;
         let (events, place, mut payment, mut opening) = match (change, known) {
             (Change::Open(new), None) => (
-                [Some(Event::Opened), Some(Event::Asked)],
+                [Some(Event::Opened), Some(Event::Called)],
                 Place::Nowhere,
                 new.payment,
                 Some(Opening {

@@ -63,7 +63,7 @@ pub(crate) fn payment(n: u32, payer: u8) -> Payment {
         fulfilment: Fulfilment::Stored(3),
         state: State::Settling {
             attempt: 1,
-            in_vain: true,
+            all_failed: true,
         },
     }
 }

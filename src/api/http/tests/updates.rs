@@ -95,7 +95,7 @@ fn should_say_where_a_payment_stands_and_no_more() {
         (
             State::Settling {
                 attempt: 2,
-                in_vain: true,
+                all_failed: true,
             },
             json!({ "status": "settling" }),
         ),
@@ -104,7 +104,7 @@ fn should_say_where_a_payment_stands_and_no_more() {
                 doubt: Doubt::Reject,
                 since,
                 attempts: 1,
-                in_vain: false,
+                all_failed: false,
             },
             json!({ "status": "unknown" }),
         ),

@@ -1,4 +1,4 @@
-//! Generic values of ICRC-3, and what may be an identifier in them.
+//! Generic values of ICRC-3, and possible identifiers in them.
 
 use crate::{
     domain::block_log::wire::{self, Value},
@@ -6,21 +6,20 @@ use crate::{
 };
 use candid::Principal;
 
-/// More identifiers of one value are not remembered.
+/// The most identifiers that are kept of one value.
 const MAX_IDS: usize = 64;
-/// A text that is shorter does not write 32 bytes, in any usual encoding.
+/// The shortest text that can encode 32 bytes, in any usual encoding.
 const MIN_ID_TEXT: usize = 43;
 
 /// The `Map` of a generic value: pairs of text and value.
 pub struct Map<'v, 'a>(&'v [Value<'a>]);
 
 impl<'v, 'a> Map<'v, 'a> {
-    /// The map in a value, if it is one.
     pub fn of(value: &'v Value<'a>) -> Option<Self> {
         generic(value, "Map").and_then(Value::list).map(Map)
     }
 
-    /// The first value of that name; the names of a map do not repeat.
+    /// The value with that name; names in a map are unique.
     pub fn get(&self, name: &str) -> Option<&'v Value<'a>> {
         self.0.iter().find_map(|pair| match pair {
             Value::Record(fields) => match fields.as_slice() {
@@ -31,7 +30,7 @@ impl<'v, 'a> Map<'v, 'a> {
         })
     }
 
-    /// The text of that name.
+    /// The text with that name.
     pub fn text(&self, name: &str) -> Option<&'v [u8]> {
         match generic(self.get(name)?, "Text")? {
             Value::Text(text) => Some(text),
@@ -47,8 +46,8 @@ fn generic<'v, 'a>(value: &'v Value<'a>, kind: &str) -> Option<&'v Value<'a>> {
     }
 }
 
-/// A number by its value, whatever its type: ledgers older than the standard write `Nat64` for times. The
-/// inner `None` is a negative number or one of more than 128 bits.
+/// A number by its value, whatever its type: ledgers older than the standard write `Nat64` for times. The inner `None`
+/// is a negative number or one of more than 128 bits.
 pub fn number(value: &Value<'_>) -> Option<Option<u128>> {
     match value {
         Value::Variant(_, inner) => match **inner {
@@ -59,7 +58,6 @@ pub fn number(value: &Value<'_>) -> Option<Option<u128>> {
     }
 }
 
-/// A blob.
 pub fn blob<'v>(value: &'v Value<'_>) -> Option<&'v [u8]> {
     match generic(value, "Blob")? {
         Value::Blob(bytes) => Some(bytes),
@@ -67,7 +65,7 @@ pub fn blob<'v>(value: &'v Value<'_>) -> Option<&'v [u8]> {
     }
 }
 
-/// An account: a list of the owner and, if there is one, the subaccount.
+/// An account: a list of the owner and optionally the subaccount.
 pub fn account(value: &Value<'_>) -> Option<Account> {
     let (owner, subaccount) = match generic(value, "Array")?.list()? {
         [owner] => (owner, None),
@@ -80,24 +78,24 @@ pub fn account(value: &Value<'_>) -> Option<Account> {
     })
 }
 
-/// What stands in a value that may be an identifier of 32 bytes.
+/// The possible identifiers of 32 bytes in a value.
 #[derive(Default)]
 pub struct Ids {
-    /// Values of 32 bytes, however they are written.
+    /// Values of 32 bytes, in any encoding.
     pub found: Vec<[u8; 32]>,
-    /// Whether there are bytes or texts in which one could be hidden.
+    /// Whether other bytes or texts could contain one.
     pub may_be_hidden: bool,
 }
 
 impl Ids {
-    /// Looks through a value.
+    /// Collects the identifiers of a value.
     pub fn of(value: &Value<'_>) -> Self {
         let mut ids = Ids::default();
         ids.collect(value);
         ids
     }
 
-    /// Trees of values are 32 deep at most.
+    /// Trees of values are at most 32 deep.
     fn collect(&mut self, value: &Value<'_>) {
         match value {
             Value::Blob(bytes) => match <[u8; 32]>::try_from(*bytes) {

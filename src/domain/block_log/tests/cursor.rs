@@ -1,13 +1,13 @@
-//! How far a log is read: no block that may be ours is passed unseen.
+//! Progress in a log: no block that may hold the transfer is passed unread.
 
 use super::*;
 
-/// One block with a time of its own moves nothing: times run on before and after it.
+/// One block with a time out of order has no effect: the times before and after it count.
 #[test]
 fn attack_39_a_block_out_of_time_hides_no_other_block() {
     let odd = || without(block_of(&wanted()), "tx", Some("amt"));
     let after = u64::from(FORGOTTEN.0 + BLOCK_DRIFT.0 + 1) * 1_000_000_000;
-    // A block of the far future before ours, one of long ago after it.
+    // A block of the far future before the transfer's, one of long ago after it.
     let log = vec![
         (0, mint(CREATED.0 + after)),
         (1, odd()),
@@ -22,7 +22,7 @@ fn attack_39_a_block_out_of_time_hides_no_other_block() {
     assert_eq!(
         advance(0, CREATED, &page),
         1,
-        "up to block 9 nothing is known"
+        "blocks up to 9 were not shown"
     );
 }
 
@@ -34,12 +34,12 @@ fn the_cursor_never_jumps_over_a_block_that_may_be_ours() {
         let blocks = blocks.into_iter().map(|(id, ts)| (id, mint(at(ts))));
         read_all(&result(blocks.collect())).unwrap()
     };
-    // Nothing is known of 5.
+    // Block 5 was not shown.
     assert_eq!(
         advance(3, created, &log(vec![(3, 1_000), (4, 1_001), (6, 1_002)])),
         5
     );
-    // 9 is too old, so what is before it is too; 10 follows it, 12 does not.
+    // Block 9 is too old, and so are the blocks before it; 10 follows it, 12 does not.
     assert_eq!(
         advance(3, created, &log(vec![(9, 879), (10, 880), (12, 1_000)])),
         11
@@ -49,7 +49,7 @@ fn the_cursor_never_jumps_over_a_block_that_may_be_ours() {
     assert_eq!(
         advance(20, created, &log(vec![(9, 100)])),
         20,
-        "it never goes back"
+        "the cursor never goes back"
     );
 }
 
@@ -87,14 +87,14 @@ fn the_tail_reaches_back_in_doubling_steps() {
     );
     assert!(
         length(&long) <= 100,
-        "what the ICRC ledger suite gives at once"
+        "the page size of the ICRC ledger suite"
     );
     assert!(length(&tail(0, u64::MAX)) <= 128);
 }
 
 proptest! {
-    /// A log is read in pages of any size, from any ledger time and with any archive: the cursor passes
-    /// our block only if the block was shown, and then it was found.
+    /// A log is read in pages of any size, from any ledger time and with any archive: the cursor passes the transfer's
+    /// block only if the block was shown, and then it was found.
     #[test]
     fn nothing_is_passed_unseen(
         pauses in prop::collection::vec(0u64..200, 1..60),
@@ -104,7 +104,7 @@ proptest! {
         let mut time = CREATED.0 / 1_000_000_000 - 2_000;
         let times: Vec<u64> = pauses.iter().map(|pause| { time += pause; time * 1_000_000_000 }).collect();
         let ours = ours.index(times.len());
-        // Ledgers make a block at most a minute before what it says of its creation.
+        // Ledgers make a block at most a minute before its `created_at_time`.
         let created_at = TimestampNs(times[ours] + 60_000_000_000);
         let transfer = Transfer { created_at, ..wanted() };
         let blocks: Vec<ICRC3Value> = times.iter().enumerate().map(|(n, at)| {

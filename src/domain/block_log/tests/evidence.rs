@@ -1,4 +1,4 @@
-//! Which blocks show a transfer, and which might.
+//! The blocks that show a transfer, and those that might.
 
 use super::*;
 
@@ -21,11 +21,11 @@ fn our_transfer_is_found_in_either_dialect() {
     assert_eq!(find(&page, &wanted()), Some(BlockIndex(5)));
 }
 
-/// Attack 20: mint and burn blocks offered as payment, a block that pays somebody else, too little.
+/// Attack 20: mint and burn blocks offered as payment, a block that pays another account, or too little.
 #[test]
 fn attack_20_other_blocks_are_not_ours() {
     let ours = wanted();
-    // Made by others: what names us as the spender is a matter of its own.
+    // Made by another spender. Blocks that name this canister are tested below.
     let made = Transfer {
         spender: Some(Account::from(principal(9))),
         ..ours.clone()
@@ -80,10 +80,10 @@ fn attack_20_other_blocks_are_not_ours() {
     assert!(doubtful(&page, &ours).is_empty());
 }
 
-/// Attack 39: a ledger writes our transfer with another amount (less its fee, for one), to another account, as a burn.
-/// Nobody else can make a block with our memo and our name.
+/// Attack 39: a ledger records the canister's transfer with another amount (less its fee, for one), to another account,
+/// or as a burn. Nobody else can make a block with the payment's memo and the canister's name.
 #[test]
-fn attack_39_a_block_that_names_us_and_bears_our_memo_is_never_absence() {
+fn attack_39_a_block_with_our_name_and_memo_is_never_absence() {
     let other = Account::from(principal(9));
     let odd = |change: &dyn Fn(&mut Transfer)| {
         let mut transfer = wanted();
@@ -105,7 +105,7 @@ fn attack_39_a_block_that_names_us_and_bears_our_memo_is_never_absence() {
         with(ours(), "btype", text("1burn")),
         without(with(ours(), "btype", text("1burn")), "tx", Some("to")),
         with(with_tx(ours(), "to", text("you")), "btype", text("xfer_v2")),
-        // It names nobody, and says the same in everything else.
+        // It names no maker, and all other fields are equal.
         odd(&|t| t.spender = None),
         without(odd(&|t| t.spender = None), "tx", Some("ts")),
     ];
@@ -114,7 +114,7 @@ fn attack_39_a_block_that_names_us_and_bears_our_memo_is_never_absence() {
     assert_eq!(find(&page, &wanted()), None);
     assert_eq!(doubtful(&page, &wanted()), (0..count).collect::<Vec<_>>());
 
-    // The same for a transfer out of an account of ours, which nobody else can move.
+    // The same for a transfer out of the canister's own account, which nobody else can move.
     let refund = Transfer {
         spender: None,
         from: Account::from(principal(3)),
@@ -138,5 +138,8 @@ fn attack_39_a_block_that_names_us_and_bears_our_memo_is_never_absence() {
     assert_eq!(find(&page, &refund), None);
     assert_eq!(doubtful(&page, &refund), (0..count).collect::<Vec<_>>());
     let page = read_all(&result(vec![(0, written(&|t| t.from = other))])).unwrap();
-    assert!(doubtful(&page, &refund).is_empty(), "somebody else's money");
+    assert!(
+        doubtful(&page, &refund).is_empty(),
+        "another account's money"
+    );
 }

@@ -1,4 +1,4 @@
-//! Blocks that no standard foresees, or that another standard does: which of them hold up which payment.
+//! Blocks in forms that no standard defines, or another standard does, and the payments that they hold up.
 
 use super::*;
 use candid::Int;
@@ -33,7 +33,7 @@ fn of_type(btype: &str, tx: &[(&str, ICRC3Value)]) -> ICRC3Value {
     ])
 }
 
-/// Where the payment is found, and which blocks might be it. The cursor passes every block.
+/// The block in which the payment is found, and the blocks that might be it. The cursor passes every block.
 fn judged(blocks: Vec<ICRC3Value>) -> (Option<u64>, Vec<u64>) {
     let count = blocks.len() as u64;
     let page = read_all(&result((0..).zip(blocks).collect())).unwrap();
@@ -68,7 +68,7 @@ fn a_block_that_might_be_ours_and_cannot_be_read_holds_up_this_payment_alone() {
         with_tx(ours.clone(), "to", no_account),
         with_tx(ours.clone(), "spender", text("you")),
         with(ours.clone(), "tx", text("50000")),
-        // Everything in one text or blob, in an encoding of the ledger's own.
+        // All fields in one text or blob, in an encoding of the ledger's own.
         text(&"x".repeat(400)),
         blob(&[7; 400]),
         map(&[("encoded", blob(&[7; 33]))]),
@@ -91,21 +91,21 @@ fn a_block_that_might_be_ours_and_cannot_be_read_holds_up_this_payment_alone() {
         let shown = block.to_string();
         let blocks = vec![mint(0), block.clone(), mint(0)];
         assert_eq!(judged(blocks), (None, vec![1]), "{shown}");
-        // Behind it, the payment is found all the same.
+        // After it, the payment is still found.
         assert_eq!(judged(vec![block.clone(), ours.clone()]).0, Some(1));
-        // A payment that differs in what can be read is not held up.
+        // A payment that differs in a readable field is not held up.
         let page = read_all(&result(vec![(0, block)])).unwrap();
         let free = others
             .iter()
             .filter(|other| doubtful(&page, other).is_empty());
         let opaque = !shown.contains("tx") || shown.contains("50000");
-        // What bears its memo and names us holds it up, whatever it says besides.
+        // A block with the payment's memo and the canister's name holds it up, whatever its other fields are.
         assert!(opaque || free.count() >= 1, "{shown}");
     }
 }
 
 #[test]
-fn a_block_of_an_unknown_shape_that_does_not_bear_our_memo_is_passed() {
+fn a_block_of_an_unknown_shape_without_our_memo_is_passed() {
     let other = Transfer {
         memo: [8; 32],
         ..wanted()
@@ -135,9 +135,9 @@ fn a_block_of_an_unknown_shape_that_does_not_bear_our_memo_is_passed() {
     }
 }
 
-/// Types that ledgers in the field and proposals write: ICRC-107 (fee collectors), ICRC-122 and ICRC-152 (mint
-/// and burn by an authority), ICRC-123 and ICRC-153 (freezing), ICRC-124 (pausing), ICRC-4 (batches),
-/// ICRC-7 and ICRC-37 (collectibles).
+/// Types that ledgers in use and proposals write: ICRC-107 (fee collectors), ICRC-122 and ICRC-152 (mint and burn by an
+/// authority), ICRC-123 and ICRC-153 (freezing), ICRC-124 (pausing), ICRC-4 (batches), ICRC-7 and ICRC-37
+/// (collectibles).
 #[test]
 fn blocks_of_other_standards_are_passed() {
     let reason = || text(&"because of a decision with a long reason ".repeat(5));
@@ -186,7 +186,7 @@ fn blocks_of_other_standards_are_passed() {
         let block = without(block, "tx", Some("spender"));
         assert_eq!(judged(vec![block]), (None, vec![]), "{btype}");
     }
-    // What bears our memo under another type might be ours, and is no proof that it is.
+    // A block with the payment's memo under another type might be the payment, and is no proof that it is.
     for btype in ["122burn", "4transfer", "xfer2"] {
         let block = with(block_of(&wanted()), "btype", text(btype));
         assert_eq!(judged(vec![block]), (None, vec![0]), "{btype}");
@@ -227,7 +227,7 @@ fn numbers_are_compared_by_value_whatever_their_type() {
         assert_eq!(judged(vec![mint(0), block]), (Some(1), vec![]));
     }
     let huge = || ICRC3Value::Int(Int::from(i128::MAX) * Int::from(4));
-    // Without our name in it.
+    // Without the canister's name in it.
     let ours = || without(block_of(&wanted()), "tx", Some("spender"));
     let different = [
         with_tx(ours(), "amt", int(-50_000)),
@@ -242,7 +242,7 @@ fn numbers_are_compared_by_value_whatever_their_type() {
     }
 }
 
-/// Older dialects name no spender; then nobody can say that there was none.
+/// Older ledgers name no spender. Then it is not known whether there was one.
 #[test]
 fn a_transfer_that_does_not_say_who_made_it_might_be_ours() {
     let alone = Transfer {
@@ -251,10 +251,10 @@ fn a_transfer_that_does_not_say_who_made_it_might_be_ours() {
     };
     let dialect = without(block_of(&alone), "btype", None);
     assert_eq!(judged(vec![dialect.clone()]), (None, vec![0]));
-    // A transfer of the canister's own is found in it.
+    // A transfer out of the canister's own account is found in it.
     let page = read_all(&result(vec![(0, dialect)])).unwrap();
     assert_eq!(find(&page, &alone), Some(BlockIndex(0)));
-    // `1xfer` says that the payer made it, but a ledger may write that of both.
+    // `1xfer` means that the payer made it, but a ledger may write that for both.
     assert_eq!(judged(vec![block_of(&alone)]), (None, vec![0]));
 }
 
@@ -273,7 +273,7 @@ fn an_unclear_block_of_another_time_is_passed() {
         let expected = if doubtful { vec![0] } else { vec![] };
         assert_eq!(judged(vec![at(odd(), ts)]), (None, expected), "{ts}");
     }
-    // It says nothing of its time, but follows a block that is too late, or goes before one that is too old.
+    // It has no time, but follows a block that is too late, or precedes one that is too old.
     let timeless = || text(&"x".repeat(100));
     let late = mint(CREATED.0 + window + 1);
     assert_eq!(judged(vec![late, timeless()]), (None, vec![]));
@@ -281,11 +281,11 @@ fn an_unclear_block_of_another_time_is_passed() {
     assert_eq!(first_possible(CREATED, &page), 2);
 }
 
-/// A value in a reply, with a hole in it for a block that no encoder writes.
+/// A value in a reply, with a gap for a block that no encoder writes.
 fn with_nested(levels: usize, width: u8) -> Vec<u8> {
     let innermost = ICRC3Value::Array(vec![ICRC3Value::Array(vec![])]);
     let mut reply = Encode!(&result(vec![(0, mint(0)), (1, innermost)])).unwrap();
-    // Archives come last: none. Before them stands the innermost array; its tag and its length are repeated.
+    // Archives come last, and there are none. Before them is the innermost array; its tag and its length are repeated.
     let Some([tag, 0, 0]) = reply.split_last_chunk().map(|(_, last)| *last) else {
         panic!("another order of fields");
     };
@@ -294,7 +294,7 @@ fn with_nested(levels: usize, width: u8) -> Vec<u8> {
         reply.extend([width, tag]);
     }
     reply.push(0);
-    // What the wider ones hold besides: empty arrays.
+    // The other elements of the wider ones: empty arrays.
     for _ in 0..levels * usize::from(width - 1) {
         reply.extend([tag, 0]);
     }
@@ -321,7 +321,7 @@ fn a_block_that_is_too_deep_or_too_large_is_unclear_and_the_others_are_read() {
         assert_eq!(page.blocks[0].shown, Shown::NoTransfer);
         assert_eq!(doubtful(&page, &wanted()), [1]);
     }
-    // Wider and deeper than anybody has room for.
+    // Wider and deeper than the limits.
     let bomb = with_nested(300_000, 3);
     assert!(bomb.len() < MAX_REPLY_BYTES);
     assert_eq!(read(&bomb, &EVERYTHING, true), Err(Unreadable::NotCandid));
@@ -335,7 +335,7 @@ fn a_transfer_with_a_deep_field_holds_up_its_own_payment_at_most() {
     assert_eq!(judged(blocks), (Some(1), vec![0]));
 }
 
-/// Many large blocks: what does not fit the work of one reply is left for the next one.
+/// Many large blocks: those beyond the work limit of one reply are left for the next one.
 #[test]
 fn a_page_of_large_blocks_is_read_in_part() {
     let large = || ICRC3Value::Array((0..2_000).map(nat).collect());

@@ -1,20 +1,16 @@
-//! The bytes of a Candid message, as they are read.
+//! The unread bytes of a Candid message.
 
-/// What has not been read yet.
 pub struct Input<'a> {
-    /// The bytes.
     pub rest: &'a [u8],
 }
 
 impl<'a> Input<'a> {
-    /// So many bytes.
     pub fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(count)?;
         self.rest = rest;
         Some(taken)
     }
 
-    /// One byte.
     pub fn byte(&mut self) -> Option<u8> {
         let (byte, rest) = self.rest.split_first()?;
         self.rest = rest;
@@ -53,7 +49,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// A number of that many bytes, the lowest first.
+    /// A number of that many bytes, little-endian.
     pub fn fixed(&mut self, count: usize) -> Option<u128> {
         let bytes = self.take(count)?;
         let number = bytes.iter().rev();
@@ -84,7 +80,7 @@ impl<'a> Input<'a> {
         None
     }
 
-    /// Bytes behind their number.
+    /// Bytes with their length before them.
     pub fn bytes(&mut self) -> Option<&'a [u8]> {
         let count = self.number(u64::from(u32::MAX))?;
         self.take(usize::try_from(count).ok()?)

@@ -139,7 +139,7 @@ fn everything_is_there(shop: &Shop) {
         doubt: Doubt::Upgraded,
         since: END,
         attempts: 1,
-        in_vain: false,
+        all_failed: false,
     };
     assert_eq!(shop.state(&request(shop, SETTLING)), upgraded);
     assert!(shop.state(&request(shop, LAPSED)).has_lapsed());

@@ -276,7 +276,7 @@ fn what_is_owed_is_never_called_a_duplicate() {
         State::Reserved,
         State::Settling {
             attempt: 1,
-            in_vain: true,
+            all_failed: true,
         },
         State::Settled {
             tx: TxRef::Block(block),
@@ -286,7 +286,7 @@ fn what_is_owed_is_never_called_a_duplicate() {
             doubt: Doubt::NoAnswer,
             since: NOW,
             attempts: 1,
-            in_vain: false,
+            all_failed: false,
         },
     ] {
         let payment = Payment {

@@ -1,7 +1,7 @@
 //! Blocks that cannot be read: the payments that they keep unknown, and for how long.
 
 use super::{
-    in_vain::{has_lapsed, held, own_shop},
+    lapse::{has_lapsed, held, own_shop},
     *,
 };
 use crate::service::log_search::MAX_DOUBTFUL;

@@ -2,7 +2,7 @@
 //! their authorizations have expired.
 
 use super::{
-    in_vain::{HOUR, has_lapsed, held, own_shop, to_the_end_of_the_window, unread, without_money},
+    lapse::{HOUR, has_lapsed, held, own_shop, to_the_end_of_the_window, unread, without_money},
     *,
 };
 use crate::domain::{
@@ -79,7 +79,7 @@ fn what_has_lapsed_is_owed_when_it_is_found_in_the_log() {
 
 /// Errors of the ledger and refusals in any order: no try has an unknown outcome.
 #[test]
-fn errors_of_the_ledger_and_refusals_of_every_kind_are_in_vain() {
+fn errors_of_the_ledger_and_all_refusals_are_failed_tries() {
     let shop = own_shop(false);
     let request = shop.rejected(1, 1, REJECTED);
     let expected_fee = Nat::from(25u8);
@@ -134,7 +134,7 @@ fn what_was_answered_unclearly_once_stays_held() {
 
 /// The lack of funds is proved from then on, whatever the first try did.
 #[test]
-fn an_error_after_want_of_funds_is_in_vain_too() {
+fn an_error_after_want_of_funds_is_a_failed_try_too() {
     let shop = own_shop(false);
     let request = shop.rejected(1, 1, UNKNOWN);
     shop.later(5).will(without_money(0)).tick();
@@ -145,7 +145,7 @@ fn an_error_after_want_of_funds_is_in_vain_too() {
 }
 
 #[test]
-fn what_was_in_vain_is_known_after_an_upgrade_but_not_of_a_try_that_it_interrupted() {
+fn failed_tries_are_known_after_an_upgrade_but_not_one_that_it_interrupted() {
     for during in [false, true] {
         let thread = std::thread::spawn(move || {
             let shop = own_shop(false);

@@ -40,7 +40,7 @@ pub(super) fn has_lapsed(shop: &Shop, request: &PaymentRequest) -> bool {
 }
 
 /// The ledger does not answer five payments from keys without money, and refuses them when it runs again.
-fn in_vain(shop: &Shop) -> Vec<PaymentRequest> {
+fn stopped_then_refused(shop: &Shop) -> Vec<PaymentRequest> {
     let requests: Vec<_> = (0..5).map(|n| shop.unknown(n, n)).collect();
     shop.later(5);
     for n in 0..5 {
@@ -60,7 +60,7 @@ pub(super) fn to_the_end_of_the_window(shop: &Shop, request: &PaymentRequest) {
 #[test]
 fn keys_without_money_leave_nothing_held_after_the_window_without_a_log() {
     let shop = own_shop(false);
-    let requests = in_vain(&shop);
+    let requests = stopped_then_refused(&shop);
     to_the_end_of_the_window(&shop, &requests[0]);
     shop.tick();
     assert_eq!(held(&shop), 50_000, "the window is not over");
@@ -82,7 +82,7 @@ fn keys_without_money_leave_nothing_held_after_the_window_without_a_log() {
 #[test]
 fn keys_without_money_leave_nothing_held_after_the_window_though_the_log_cannot_be_read() {
     let shop = own_shop(true);
-    let requests = in_vain(&shop);
+    let requests = stopped_then_refused(&shop);
     to_the_end_of_the_window(&shop, &requests[0]);
     shop.later(1);
     unread(&shop);
@@ -198,7 +198,7 @@ fn an_upgrade_between_tries_changes_nothing_and_one_during_a_try_does() {
 #[test]
 fn the_log_is_read_before_anything_lapses() {
     let shop = own_shop(true);
-    let requests = in_vain(&shop);
+    let requests = stopped_then_refused(&shop);
     shop.stock(b"other goods");
     let ours = shop.block(&requests[3]);
     shop.later(FORGOTTEN.0 + storage::config::read().limits.retention.0);
@@ -228,7 +228,7 @@ pub(super) fn unread(shop: &Shop) {
 #[test]
 fn attack_42_nothing_lapses_because_a_log_could_not_be_read_for_a_while() {
     let shop = own_shop(true);
-    let requests = in_vain(&shop);
+    let requests = stopped_then_refused(&shop);
     let ours = shop.block(&requests[3]);
     to_the_end_of_the_window(&shop, &requests[0]);
     shop.later(1);
@@ -258,7 +258,7 @@ fn read_some(shop: &Shop, served: &mut u64, length: u64) {
 #[test]
 fn nothing_lapses_while_there_is_more_of_the_log_to_read() {
     let shop = own_shop(true);
-    let requests = in_vain(&shop);
+    let requests = stopped_then_refused(&shop);
     let any_lapsed = || requests.iter().any(|request| has_lapsed(&shop, request));
     let ours = shop.block(&requests[3]);
     to_the_end_of_the_window(&shop, &requests[0]);
@@ -280,7 +280,7 @@ fn nothing_lapses_while_there_is_more_of_the_log_to_read() {
 #[test]
 fn payments_lapse_when_a_log_is_read_that_proves_nothing() {
     let shop = own_shop(true);
-    let requests = in_vain(&shop);
+    let requests = stopped_then_refused(&shop);
     storage::claims::acknowledge(&ledger(0).id, BlockIndex(5_000));
     to_the_end_of_the_window(&shop, &requests[0]);
     shop.later(1);
