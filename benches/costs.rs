@@ -196,23 +196,16 @@ fn with_five_trillion_cycles(figures: &mut BTreeMap<&str, u64>) {
             // Keys without money: nobody has moved any when the places are taken.
             let signed = Payer::ed25519(100 + seed).sign(&offer, now);
             let request = Request::get("/report").payment(&signed.header());
-            let anonymous = candid::Principal::anonymous();
-            let argument = request.update_argument();
-            setup
-                .pic
-                .submit_call(setup.canister, anonymous, "http_request_update", argument)
-                .expect("the call is taken")
+            setup.submit(&request)
         })
         .collect();
     for _ in 0..10 {
         setup.pic.tick();
     }
     setup.ledger.release(setup);
-    let taken = calls.into_iter().filter(|call| {
-        let reply = setup.pic.await_call(call.clone()).expect("an answer");
-        let answer = support::Answer::from_update(&reply);
-        answer.payment_response().is_some()
-    });
+    let taken = calls
+        .into_iter()
+        .filter(|call| setup.collect(call.clone()).payment_response().is_some());
     figures.insert("payment_5t.places", taken.count() as u64);
 }
 
@@ -289,17 +282,11 @@ fn growth(stored: u64) -> BTreeMap<&'static str, u64> {
             .map(|number| {
                 let signed = spender.sign_with(&offer, nonce(number), now - 30, now + 200);
                 let request = Request::get("/report").payment(&signed.header());
-                let argument = request.update_argument();
-                let anonymous = candid::Principal::anonymous();
-                setup
-                    .pic
-                    .submit_call(setup.canister, anonymous, "http_request_update", argument)
-                    .expect("the call is taken")
+                setup.submit(&request)
             })
             .collect();
         for call in calls {
-            let reply = setup.pic.await_call(call).expect("an answer");
-            assert_eq!(support::Answer::from_update(&reply).status, 200);
+            assert_eq!(setup.collect(call).status, 200);
         }
     }
     bench.costs();

@@ -118,19 +118,7 @@ fn cycles_that_run_dry_with_a_payment_in_flight_lose_nothing() {
     setup
         .ledger
         .fault_of(&setup, TRANSFER_FROM, 1, &Fault::delayed_after_transfer());
-    let argument = paying.request().update_argument();
-    let call = setup
-        .pic
-        .submit_call(
-            setup.canister,
-            stranger(),
-            "http_request_update",
-            argument.clone(),
-        )
-        .expect("the request is taken");
-    for _ in 0..4 {
-        setup.pic.tick();
-    }
+    let call = setup.under_way(&paying.request());
     // Frozen: what it has is less than what the freezing threshold keeps.
     let freeze = |seconds: u64| {
         let settings = CanisterSettings {
@@ -143,11 +131,12 @@ fn cycles_that_run_dry_with_a_payment_in_flight_lose_nothing() {
             .expect("a controller can do this");
     };
     freeze(u64::MAX / 4);
+    let argument = paying.request().update_argument();
     let refused = setup.raw_update(stranger(), "http_request_update", argument);
     assert!(refused.is_err(), "it has no cycles for new messages");
     // The answer's execution was paid for when the call was made.
     setup.ledger.release(&setup);
-    let answer = Answer::from_update(&setup.pic.await_call(call).expect("no trap"));
+    let answer = setup.collect(call);
     assert_eq!((answer.status, answer.body.as_slice()), (200, GOODS));
     freeze(2_592_000);
     sale.present(paying.signed).send().expect_settled();
@@ -277,22 +266,11 @@ fn clock_that_jumps_ahead_while_the_ledger_thinks_charges_once() {
     setup
         .ledger
         .fault_of(&setup, TRANSFER_FROM, 1, &Fault::delayed_after_transfer());
-    let call = setup
-        .pic
-        .submit_call(
-            setup.canister,
-            stranger(),
-            "http_request_update",
-            paying.request().update_argument(),
-        )
-        .expect("the request is taken");
-    for _ in 0..4 {
-        setup.pic.tick();
-    }
+    let call = setup.under_way(&paying.request());
     // The authorization expires while its transfer is under way, before the canister gives up waiting.
     setup.pic.advance_time(Duration::from_secs(45));
     setup.ledger.release(&setup);
-    let answer = Answer::from_update(&setup.pic.await_call(call).expect("no trap"));
+    let answer = setup.collect(call);
     assert_eq!((answer.status, answer.body.as_slice()), (200, GOODS));
     setup.advance(60);
     // Expired by now, and still the payer's.

@@ -1,7 +1,7 @@
 //! Attacks by a ledger, or on one: every lie, and every way not to answer.
 
-use crate::support::{Answer, Setup, ledger::TRANSFER_FROM, setup::controller};
-use candid::{CandidType, Principal, encode_one};
+use crate::support::{Setup, ledger::TRANSFER_FROM, setup::controller};
+use candid::{CandidType, encode_one};
 use icrc_ledger_types::icrc1::transfer::TransferError;
 use icrc_ledger_types::icrc2::{approve::ApproveError, transfer_from::TransferFromError};
 use serde_bytes::ByteBuf;
@@ -95,45 +95,18 @@ fn ledger_stopped_between_debit_and_reply_is_settled_when_it_runs_again() {
     setup
         .ledger
         .fault_of(&setup, TRANSFER_FROM, 1, &Fault::delayed_after_transfer());
-    let call = setup
-        .pic
-        .submit_call(
-            setup.canister,
-            Principal::anonymous(),
-            "http_request_update",
-            paying.request().update_argument(),
-        )
-        .expect("the request is taken");
-    for _ in 0..4 {
-        setup.pic.tick();
-    }
+    let call = setup.under_way(&paying.request());
     assert_eq!(
         setup.ledger.pulled_by(&setup, setup.canister).len(),
         1,
         "debited"
     );
     // It cannot stop while it owes a reply: it is stopping, and takes no messages.
-    #[derive(CandidType)]
-    struct CanisterId {
-        canister_id: Principal,
-    }
     let stop = setup
-        .pic
-        .submit_call_with_effective_principal(
-            Principal::management_canister(),
-            pocket_ic::common::rest::RawEffectivePrincipal::CanisterId(
-                setup.ledger.0.as_slice().to_vec(),
-            ),
-            controller(),
-            "stop_canister",
-            encode_one(CanisterId {
-                canister_id: setup.ledger.0,
-            })
-            .expect("can be encoded"),
-        )
+        .submit_management("stop_canister", setup.ledger.0)
         .expect("the controller may stop it");
     setup.advance(120);
-    let answer = Answer::from_update(&setup.pic.await_call(call).expect("no trap"));
+    let answer = setup.collect(call);
     let outcome = answer.payment_response().expect("an outcome");
     assert_eq!(
         outcome.error_reason.as_deref(),
@@ -167,18 +140,7 @@ fn ledger_whose_code_is_replaced_between_debit_and_reply_is_never_charged_again(
     setup
         .ledger
         .fault_of(&setup, TRANSFER_FROM, 1, &Fault::delayed_after_transfer());
-    let call = setup
-        .pic
-        .submit_call(
-            setup.canister,
-            Principal::anonymous(),
-            "http_request_update",
-            paying.request().update_argument(),
-        )
-        .expect("the request is taken");
-    for _ in 0..4 {
-        setup.pic.tick();
-    }
+    let call = setup.under_way(&paying.request());
     assert_eq!(
         setup.ledger.pulled_by(&setup, setup.canister).len(),
         1,
@@ -188,7 +150,7 @@ fn ledger_whose_code_is_replaced_between_debit_and_reply_is_never_charged_again(
         .pic
         .uninstall_canister(setup.ledger.0, Some(controller()))
         .expect("the controller may uninstall it");
-    let answer = Answer::from_update(&setup.pic.await_call(call).expect("no trap"));
+    let answer = setup.collect(call);
     let outcome = answer.payment_response().expect("an outcome");
     assert_eq!(
         outcome.error_reason.as_deref(),
@@ -217,19 +179,14 @@ fn attack_40_two_payments_answered_with_one_block_are_not_both_booked() {
     let index = LedgerAnswer::Index(candid::Nat::from(block));
     let lie = Fault::afterwards(index);
     setup.ledger.fault_of(&setup, TRANSFER_FROM, 2, &lie);
-    let (anyone, method) = (Principal::anonymous(), "http_request_update");
     let begun = payers.each_ref().map(|payer| {
         let paying = sale.pay(payer);
-        let argument = paying.request().update_argument();
-        let call = setup
-            .pic
-            .submit_call(setup.canister, anyone, method, argument)
-            .expect("the request is taken");
+        let call = setup.submit(&paying.request());
         (paying.signed, call)
     });
     let mut pending = vec![];
     for (signed, call) in begun {
-        let answer = Answer::from_update(&setup.pic.await_call(call).expect("no trap"));
+        let answer = setup.collect(call);
         let outcome = answer.payment_response().expect("an outcome");
         match outcome.success {
             true => assert_eq!(outcome.transaction, block.to_string()),

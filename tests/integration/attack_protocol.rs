@@ -61,23 +61,12 @@ fn price_edited_while_the_ledger_thinks_changes_nothing_for_who_paid() {
     setup
         .ledger
         .fault_of(&setup, TRANSFER_FROM, 1, &Fault::delayed_before_transfer());
-    let call = setup
-        .pic
-        .submit_call(
-            setup.canister,
-            stranger(),
-            "http_request_update",
-            paying.request().update_argument(),
-        )
-        .expect("the request is taken");
-    for _ in 0..4 {
-        setup.pic.tick();
-    }
+    let call = setup.under_way(&paying.request());
     setup
         .route_put(setup.priced("GET", "/article", 10 * PRICE))
         .expect("a price can be changed at any time");
     setup.ledger.release(&setup);
-    let answer = Answer::from_update(&setup.pic.await_call(call).expect("no trap"));
+    let answer = setup.collect(call);
     assert_eq!((answer.status, answer.body.as_slice()), (200, GOODS));
     let pulled = setup.ledger.pulled_by(&setup, setup.canister);
     assert_eq!(pulled.len(), 1);

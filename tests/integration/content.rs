@@ -151,21 +151,10 @@ fn payer_gets_what_was_for_sale_when_he_paid() {
     setup
         .ledger
         .fault(&setup, 1, &Fault::delayed_after_transfer());
-    let call = setup
-        .pic
-        .submit_call(
-            setup.canister,
-            candid::Principal::anonymous(),
-            "http_request_update",
-            paying.request().update_argument(),
-        )
-        .unwrap();
-    for _ in 0..4 {
-        setup.pic.tick();
-    }
+    let call = setup.under_way(&paying.request());
     setup.upload("GET", "/article", b"something else");
     setup.ledger.release(&setup);
-    let answer = crate::support::Answer::from_update(&setup.pic.await_call(call).unwrap());
+    let answer = setup.collect(call);
     assert_eq!(
         (answer.status, answer.body.as_slice()),
         (200, crate::support::flow::GOODS)

@@ -45,14 +45,7 @@ impl Setup {
 
     /// Sends a payment and does not wait for the answer.
     fn send_off(&self, sale: &Sale<'_>, signed: &Signed) -> RawMessageId {
-        let argument = sale.present(signed.clone()).request().update_argument();
-        self.pic
-            .submit_call(self.canister, stranger(), "http_request_update", argument)
-            .expect("the request is taken")
-    }
-
-    fn collect(&self, call: RawMessageId) -> Answer {
-        Answer::from_update(&self.pic.await_call(call).expect("no trap"))
+        self.submit(&sale.present(signed.clone()).request())
     }
 
     fn trace(&self) -> Vec<PaymentAudit> {

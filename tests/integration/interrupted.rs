@@ -8,7 +8,6 @@ use crate::support::{
     interface::PaymentStatus,
     setup::{controller, merchant},
 };
-use candid::Principal;
 use serde_bytes::ByteBuf;
 use test_ledger::testing::Fault;
 
@@ -29,15 +28,7 @@ fn interrupt(seed: u8, stop: bool, before: impl Fn(&Setup), repeat: bool) {
         if repeat {
             paying.request().send(&setup.pic, setup.canister);
         }
-        let call = setup
-            .pic
-            .submit_call(
-                setup.canister,
-                Principal::anonymous(),
-                "http_request_update",
-                paying.request().update_argument(),
-            )
-            .expect("the request is taken");
+        let call = setup.submit(&paying.request());
         for _ in 0..rounds {
             setup.pic.tick();
         }
@@ -124,17 +115,10 @@ fn an_upgrade_is_refused_while_calls_are_in_flight() {
     let held = Fault::delayed_after_transfer();
     setup.ledger.fault(&setup, 1, &held);
     let paying = sale.pay(&payer);
-    let argument = paying.request().update_argument();
-    let (pic, anyone) = (&setup.pic, Principal::anonymous());
-    let call = pic
-        .submit_call(setup.canister, anyone, "http_request_update", argument)
-        .expect("the request is taken");
-    for _ in 0..6 {
-        pic.tick();
-    }
+    let call = setup.under_way(&paying.request());
     refused();
     setup.ledger.release(&setup);
-    pic.await_call(call).expect("an answer");
+    setup.collect(call);
     sale.present(paying.signed).send().expect_settled();
     setup.try_upgrade(None).expect("nothing is under way");
     setup.check_books();

@@ -1,7 +1,7 @@
 //! Ledgers that refuse, fail, lie or keep silent: nothing is charged twice, nothing is forgotten.
 
 use crate::support::{
-    Answer, Setup,
+    Setup,
     flow::{GOODS, Paying},
     interface::{Payment, PaymentStatus},
     ledger::TRANSFER_FROM,
@@ -330,20 +330,9 @@ fn silent(fault: Fault) {
     let setup = Setup::new();
     let paying = pay_with(&setup, &fault.held(Hold::UntilRelease));
     let request = paying.request();
-    let call = setup
-        .pic
-        .submit_call(
-            setup.canister,
-            candid::Principal::anonymous(),
-            "http_request_update",
-            request.update_argument(),
-        )
-        .expect("the request is taken");
-    for _ in 0..4 {
-        setup.pic.tick();
-    }
+    let call = setup.under_way(&request);
     setup.advance(PATIENCE_SECONDS);
-    let answer = Answer::from_update(&setup.pic.await_call(call).expect("no trap"));
+    let answer = setup.collect(call);
     let response = answer.payment_response().expect("an outcome");
     assert_eq!(
         response.error_reason.as_deref(),
@@ -382,18 +371,7 @@ fn upgrade_stays_possible_while_a_ledger_keeps_silent() {
     let setup = Setup::new();
     let paying = pay_with(&setup, &Fault::delayed_after_transfer());
     let request = paying.request();
-    let call = setup
-        .pic
-        .submit_call(
-            setup.canister,
-            candid::Principal::anonymous(),
-            "http_request_update",
-            request.update_argument(),
-        )
-        .expect("the request is taken");
-    for _ in 0..4 {
-        setup.pic.tick();
-    }
+    let call = setup.under_way(&request);
     setup.advance(PATIENCE_SECONDS);
     let _ = setup.pic.await_call(call);
     setup

@@ -2,7 +2,7 @@
 
 use crate::support::{
     Setup,
-    interface::{InitArgs, LimitsArg, RouteError, TollkeeperArgs},
+    interface::{LimitsArg, RouteError},
     setup::free,
 };
 use candid::Nat;
@@ -10,29 +10,16 @@ use x402_icp::Code;
 
 const PRICE: u128 = 30_000;
 
-fn set_limits(setup: &Setup, limits: LimitsArg) {
-    let args = InitArgs {
-        limits: Some(limits),
-        ..InitArgs::default()
-    };
-    setup
-        .try_upgrade(Some(TollkeeperArgs::Upgrade(args)))
-        .expect("limits can be changed by an upgrade");
-}
-
 #[test]
 fn no_payment_is_taken_below_the_cycles_floor() {
     let setup = Setup::with_any_ledger();
     let payer = setup.payer(160);
     let sale = setup.sell("/article", PRICE);
     let paid_before = sale.pay(&payer).send().expect_settled();
-    set_limits(
-        &setup,
-        LimitsArg {
-            cycles_floor: Some(Nat::from(1_000_000_000_000_000_u64)),
-            ..LimitsArg::default()
-        },
-    );
+    setup.set_limits(LimitsArg {
+        cycles_floor: Some(Nat::from(1_000_000_000_000_000_u64)),
+        ..LimitsArg::default()
+    });
     sale.pay(&payer)
         .send()
         .expect_refused(Code::LedgerUnavailable);
@@ -49,13 +36,10 @@ fn below_the_cycles_floor_offers_stay_up_and_payments_under_way_come_to_their_en
     let sale = setup.sell("/article", PRICE);
     setup.ledger.fault(&setup, 1, &Fault::lost_after_transfer());
     let pending = sale.pay(&payer).send().expect_pending();
-    set_limits(
-        &setup,
-        LimitsArg {
-            cycles_floor: Some(Nat::from(1_000_000_000_000_000_u64)),
-            ..LimitsArg::default()
-        },
-    );
+    setup.set_limits(LimitsArg {
+        cycles_floor: Some(Nat::from(1_000_000_000_000_000_u64)),
+        ..LimitsArg::default()
+    });
     let unpaid = setup.get("/article");
     assert_eq!((unpaid.status, unpaid.upgraded), (402, false));
     sale.pay(&payer)
@@ -75,13 +59,10 @@ fn no_payment_is_taken_when_the_books_are_full() {
     let setup = Setup::with_any_ledger();
     let payer = setup.payer(161);
     let sale = setup.sell("/article", PRICE);
-    set_limits(
-        &setup,
-        LimitsArg {
-            max_payments: Some(2),
-            ..LimitsArg::default()
-        },
-    );
+    setup.set_limits(LimitsArg {
+        max_payments: Some(2),
+        ..LimitsArg::default()
+    });
     for _ in 0..2 {
         sale.pay(&payer).send().expect_settled();
     }
@@ -94,13 +75,10 @@ fn no_payment_is_taken_when_the_books_are_full() {
 #[test]
 fn routes_and_content_are_limited() {
     let setup = Setup::with_any_ledger();
-    set_limits(
-        &setup,
-        LimitsArg {
-            max_routes: Some(2),
-            ..LimitsArg::default()
-        },
-    );
+    setup.set_limits(LimitsArg {
+        max_routes: Some(2),
+        ..LimitsArg::default()
+    });
     setup.route_put(free("GET", "/1")).unwrap();
     setup.route_put(free("GET", "/2")).unwrap();
     assert_eq!(

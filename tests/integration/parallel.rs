@@ -18,24 +18,11 @@ fn twenty_identical_requests_in_parallel_make_one_block() {
     let payer = setup.payer(70);
     let sale = setup.sell("/article", PRICE);
     let paying = sale.pay(&payer);
-    let argument = paying.request().update_argument();
+    let request = paying.request();
     let calls: Vec<_> = senders()
-        .map(|sender| {
-            setup
-                .pic
-                .submit_call(
-                    setup.canister,
-                    sender,
-                    "http_request_update",
-                    argument.clone(),
-                )
-                .expect("the request is taken")
-        })
+        .map(|sender| setup.submit_as(sender, &request))
         .collect();
-    let answers: Vec<Answer> = calls
-        .into_iter()
-        .map(|call| Answer::from_update(&setup.pic.await_call(call).expect("no trap")))
-        .collect();
+    let answers: Vec<Answer> = calls.into_iter().map(|call| setup.collect(call)).collect();
     let delivered = answers.iter().filter(|answer| answer.status == 200).count();
     assert!(delivered >= 1);
     for answer in &answers {
@@ -72,24 +59,13 @@ fn one_payment_for_two_routes_in_parallel_opens_one() {
         .zip(senders())
         .map(|(url, sender)| {
             let request = crate::support::Request::get(url).payment(&header);
-            setup
-                .pic
-                .submit_call(
-                    setup.canister,
-                    sender,
-                    "http_request_update",
-                    request.update_argument(),
-                )
-                .expect("the request is taken")
+            setup.submit_as(sender, &request)
         })
         .collect();
     let mut delivered: Vec<_> = calls
         .into_iter()
         .zip([one, two, one, two])
-        .filter(|(call, _)| {
-            let reply = setup.pic.await_call(call.clone()).expect("no trap");
-            Answer::from_update(&reply).status == 200
-        })
+        .filter(|(call, _)| setup.collect(call.clone()).status == 200)
         .map(|(_, url)| url)
         .collect();
     delivered.dedup();
@@ -119,17 +95,11 @@ fn one_allowance_for_one_of_many_payments() {
     let sale = setup.sell("/article", PRICE);
     let calls: Vec<_> = senders()
         .take(6)
-        .map(|sender| {
-            let argument = sale.pay(&payer).request().update_argument();
-            setup
-                .pic
-                .submit_call(setup.canister, sender, "http_request_update", argument)
-                .expect("the request is taken")
-        })
+        .map(|sender| setup.submit_as(sender, &sale.pay(&payer).request()))
         .collect();
     let delivered = calls
         .into_iter()
-        .map(|call| Answer::from_update(&setup.pic.await_call(call).expect("no trap")))
+        .map(|call| setup.collect(call))
         .filter(|answer| answer.status == 200)
         .count();
     assert_eq!(delivered, 2);
@@ -145,22 +115,10 @@ fn requests_that_come_while_the_ledger_thinks_are_pending() {
     setup
         .ledger
         .fault_of(&setup, TRANSFER_FROM, 1, &Fault::delayed_before_transfer());
-    let argument = paying.request().update_argument();
-    let first = setup
-        .pic
-        .submit_call(
-            setup.canister,
-            payer.account.owner,
-            "http_request_update",
-            argument,
-        )
-        .expect("the request is taken");
-    for _ in 0..4 {
-        setup.pic.tick();
-    }
+    let first = setup.under_way(&paying.request());
     let signed = sale.present(paying.signed).send().expect_pending();
     setup.ledger.release(&setup);
-    let answer = Answer::from_update(&setup.pic.await_call(first).expect("no trap"));
+    let answer = setup.collect(first);
     assert_eq!((answer.status, answer.body.as_slice()), (200, GOODS));
     sale.present(signed).send().expect_settled();
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);

@@ -4,7 +4,7 @@
 use crate::support::{
     Setup,
     flow::Sale,
-    interface::{CancelArgs, CancelError, InitArgs, LimitsArg, PaymentIdentifier, TollkeeperArgs},
+    interface::{CancelArgs, CancelError, LimitsArg, PaymentIdentifier},
     payer::{Payer, Signed},
     setup::{FEE, stranger},
 };
@@ -80,15 +80,10 @@ fn fee_edited_by_who_saw_the_first_charges_nothing() {
 fn timeout_edited_by_who_saw_the_first_charges_nothing() {
     edited_by_who_saw_the_first(
         |setup, _| {
-            let limits = LimitsArg {
+            setup.set_limits(LimitsArg {
                 max_timeout_seconds: Some(3_599),
                 ..LimitsArg::default()
-            };
-            let stricter = TollkeeperArgs::Upgrade(InitArgs {
-                limits: Some(limits),
-                ..InitArgs::default()
             });
-            setup.try_upgrade(Some(stricter)).unwrap();
         },
         |accepted, fresh| accepted.max_timeout_seconds = fresh.max_timeout_seconds,
     );

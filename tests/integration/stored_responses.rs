@@ -3,7 +3,7 @@
 use crate::support::{
     Answer, Request, Setup,
     flow::GOODS,
-    interface::{ContentBegin, ContentError, InitArgs, LimitsArg, PaymentStatus, TollkeeperArgs},
+    interface::{ContentBegin, ContentError, LimitsArg, PaymentStatus},
     setup::{free, operator},
 };
 use candid::Principal;
@@ -13,16 +13,6 @@ use test_ledger::testing::Fault;
 
 const PRICE: u128 = 30_000;
 const DAY: u64 = 86_400;
-
-fn set_limits(setup: &Setup, limits: LimitsArg) {
-    let args = InitArgs {
-        limits: Some(limits),
-        ..InitArgs::default()
-    };
-    setup
-        .try_upgrade(Some(TollkeeperArgs::Upgrade(args)))
-        .expect("the limits are good");
-}
 
 #[test]
 fn repetition_is_the_first_answer_whatever_became_of_the_route() {
@@ -84,13 +74,10 @@ fn route_goes_while_a_payment_for_it_is_unknown_and_the_payer_gets_the_goods() {
 #[test]
 fn retention_can_be_set_and_ends_on_the_second() {
     let setup = Setup::with_any_ledger();
-    set_limits(
-        &setup,
-        LimitsArg {
-            retention_seconds: Some(DAY as u32),
-            ..LimitsArg::default()
-        },
-    );
+    setup.set_limits(LimitsArg {
+        retention_seconds: Some(DAY as u32),
+        ..LimitsArg::default()
+    });
     let payer = setup.payer(122);
     let sale = setup.sell("/article", PRICE);
     let first = sale.pay(&payer).send().expect_settled();
@@ -111,13 +98,10 @@ fn retention_can_be_set_and_ends_on_the_second() {
 #[test]
 fn content_kept_for_payers_counts_until_the_retention_is_over() {
     let setup = Setup::with_any_ledger();
-    set_limits(
-        &setup,
-        LimitsArg {
-            max_content_total_bytes: Some(2 * GOODS.len() as u64),
-            ..LimitsArg::default()
-        },
-    );
+    setup.set_limits(LimitsArg {
+        max_content_total_bytes: Some(2 * GOODS.len() as u64),
+        ..LimitsArg::default()
+    });
     let payer = setup.payer(123);
     let sale = setup.sell("/article", PRICE);
     // Nobody paid for it: replacing it keeps nothing.
@@ -151,19 +135,11 @@ fn a_hundred_payments_of_one_payer_in_flight_at_once_all_settle() {
         .map(|(n, signed)| {
             let request = Request::get("/article").payment(&signed.header());
             let sender = Principal::self_authenticating([n as u8, 7]);
-            setup
-                .pic
-                .submit_call(
-                    setup.canister,
-                    sender,
-                    "http_request_update",
-                    request.update_argument(),
-                )
-                .expect("the request is taken")
+            setup.submit_as(sender, &request)
         })
         .collect();
     for call in calls {
-        let answer = Answer::from_update(&setup.pic.await_call(call).expect("no trap"));
+        let answer = setup.collect(call);
         assert_eq!((answer.status, answer.body.as_slice()), (200, GOODS));
     }
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 100);

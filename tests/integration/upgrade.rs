@@ -119,20 +119,9 @@ fn upgrade_after_a_stop_while_the_ledger_is_being_asked_forgets_nothing() {
     setup
         .ledger
         .fault(&setup, 1, &Fault::delayed_after_transfer());
-    let call = setup
-        .pic
-        .submit_call(
-            setup.canister,
-            Principal::anonymous(),
-            "http_request_update",
-            paying.request().update_argument(),
-        )
-        .expect("the request is taken");
-    for _ in 0..4 {
-        setup.pic.tick();
-    }
+    let call = setup.under_way(&paying.request());
     setup.advance(90);
-    let answer = Answer::from_update(&setup.pic.await_call(call).expect("no trap"));
+    let answer = setup.collect(call);
     let outcome = answer.payment_response().unwrap();
     assert_eq!(
         outcome.error_reason.as_deref(),

@@ -124,14 +124,8 @@ fn stream_of_unfunded_payments_does_not_block_a_withdrawal() {
     let offer = setup.sale(Request::get("/own")).offer();
     let pay = |seed: u8| {
         let signed = Payer::ed25519(seed).sign(&offer, setup.now());
-        let argument = Request::get("/own")
-            .payment(&signed.header())
-            .update_argument();
         let sender = Principal::self_authenticating([seed; 9]);
-        setup
-            .pic
-            .submit_call(setup.canister, sender, "http_request_update", argument)
-            .expect("the request is taken")
+        setup.submit_as(sender, &Request::get("/own").payment(&signed.header()))
     };
     let mut calls: Vec<_> = (50..55).map(pay).collect();
     let argument = candid::encode_one(setup.withdrawal(2 * PRICE - FEE)).unwrap();

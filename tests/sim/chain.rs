@@ -1,6 +1,9 @@
 //! A ledger as an auditor sees it: its own blocks, read once each, as they come.
 
-use crate::support::setup::controller;
+use crate::support::{
+    ledger::{account, blob, nat},
+    setup::controller,
+};
 use candid::{Nat, Principal};
 use icrc_ledger_types::{
     icrc::generic_value::ICRC3Value,
@@ -157,30 +160,4 @@ fn text(value: &ICRC3Value) -> Option<String> {
         ICRC3Value::Text(text) => Some(text.clone()),
         _ => None,
     }
-}
-
-fn blob(value: &ICRC3Value) -> Option<Vec<u8>> {
-    match value {
-        ICRC3Value::Blob(blob) => Some(blob.to_vec()),
-        _ => None,
-    }
-}
-
-fn nat(value: &ICRC3Value) -> Option<u128> {
-    match value {
-        ICRC3Value::Nat(nat) => u128::try_from(&nat.0).ok(),
-        _ => None,
-    }
-}
-
-fn account(value: &ICRC3Value) -> Option<Account> {
-    let ICRC3Value::Array(parts) = value else {
-        return None;
-    };
-    let owner = Principal::try_from_slice(&blob(parts.first()?)?).ok()?;
-    let subaccount = match parts.get(1) {
-        Some(part) => Some(blob(part)?.try_into().ok()?),
-        None => None,
-    };
-    Some(Account { owner, subaccount })
 }

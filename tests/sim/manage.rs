@@ -70,23 +70,7 @@ impl World {
 
     /// A call to the management canister that is not waited for.
     pub fn manage(&self, canister: Principal, method: &str) {
-        #[derive(candid::CandidType)]
-        struct Id {
-            canister_id: Principal,
-        }
-        let arg = candid::encode_one(Id {
-            canister_id: canister,
-        });
-        let effective = pocket_ic::common::rest::RawEffectivePrincipal::CanisterId(
-            canister.as_slice().to_vec(),
-        );
-        let _ = self.setup.pic.submit_call_with_effective_principal(
-            Principal::management_canister(),
-            effective,
-            controller(),
-            method,
-            arg.expect("Candid"),
-        );
+        let _ = self.setup.submit_management(method, canister);
     }
 
     pub fn threshold(&self, canister: Principal, seconds: u64) -> Checked {

@@ -89,16 +89,7 @@ impl Setup {
     }
 
     fn begin(&self, sale: &Sale<'_>, signed: &Signed) -> RawMessageId {
-        let argument = sale.present(signed.clone()).request().update_argument();
-        let call = self.pic.submit_call(
-            self.canister,
-            Principal::anonymous(),
-            "http_request_update",
-            argument,
-        );
-        let call = call.expect("the request is taken");
-        self.rounds(4);
-        call
+        self.under_way(&sale.present(signed.clone()).request())
     }
 
     fn stop(&self) {

@@ -6,6 +6,7 @@ use super::{
     setup::Setup,
 };
 use candid::Principal;
+use pocket_ic::common::rest::RawMessageId;
 use x402_icp::{Code, wire::PaymentRequirements};
 
 /// What every sold route of the tests delivers.
@@ -55,6 +56,33 @@ impl Setup {
             .expect("a good route");
         self.upload(method, path, GOODS);
         self.sale(Request::new(method, path))
+    }
+
+    /// Sends an update and does not wait for the answer.
+    pub fn submit(&self, request: &Request) -> RawMessageId {
+        self.submit_as(Principal::anonymous(), request)
+    }
+
+    /// As [`submit`](Self::submit), by any gateway.
+    pub fn submit_as(&self, sender: Principal, request: &Request) -> RawMessageId {
+        let (method, argument) = ("http_request_update", request.update_argument());
+        self.pic
+            .submit_call(self.canister, sender, method, argument)
+            .expect("the request is taken")
+    }
+
+    /// As [`submit`](Self::submit), until the ledger has the canister's call.
+    pub fn under_way(&self, request: &Request) -> RawMessageId {
+        let call = self.submit(request);
+        for _ in 0..4 {
+            self.pic.tick();
+        }
+        call
+    }
+
+    /// Waits for the answer to an update.
+    pub fn collect(&self, call: RawMessageId) -> Answer {
+        Answer::from_update(&self.pic.await_call(call).expect("no trap"))
     }
 
     /// A route that was published otherwise.

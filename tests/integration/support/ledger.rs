@@ -266,21 +266,21 @@ fn text(value: &ICRC3Value) -> Option<&str> {
     }
 }
 
-fn blob(value: &ICRC3Value) -> Option<Vec<u8>> {
+pub fn blob(value: &ICRC3Value) -> Option<Vec<u8>> {
     match value {
         ICRC3Value::Blob(blob) => Some(blob.to_vec()),
         _ => None,
     }
 }
 
-fn nat(value: &ICRC3Value) -> Option<u128> {
+pub fn nat(value: &ICRC3Value) -> Option<u128> {
     match value {
         ICRC3Value::Nat(nat) => Some(number(nat)),
         _ => None,
     }
 }
 
-fn account(value: &ICRC3Value) -> Option<Account> {
+pub fn account(value: &ICRC3Value) -> Option<Account> {
     let ICRC3Value::Array(parts) = value else {
         return None;
     };

@@ -2,7 +2,10 @@
 
 use super::{Setup, setup::controller};
 use candid::{CandidType, Nat, Principal};
-use pocket_ic::{ErrorCode, PocketIc, RejectResponse, common::rest::RawEffectivePrincipal};
+use pocket_ic::{
+    ErrorCode, PocketIc, RejectResponse,
+    common::rest::{RawEffectivePrincipal, RawMessageId},
+};
 use serde::Deserialize;
 
 /// What the tests read of a canister's status. The `pocket-ic` crate's record wants the newest fields, too, and
@@ -39,22 +42,44 @@ pub fn install_again(
     install()
 }
 
+#[derive(CandidType)]
+struct CanisterId {
+    canister_id: Principal,
+}
+
+/// The argument of a method about this canister, and where a network sends the call.
+fn about(canister_id: Principal) -> (Vec<u8>, RawEffectivePrincipal) {
+    let argument = candid::encode_one(CanisterId { canister_id }).unwrap();
+    let effective = RawEffectivePrincipal::CanisterId(canister_id.as_slice().to_vec());
+    (argument, effective)
+}
+
 impl Setup {
+    /// The controller calls a method about a canister, and does not wait for the answer.
+    pub fn submit_management(
+        &self,
+        method: &str,
+        canister: Principal,
+    ) -> Result<RawMessageId, RejectResponse> {
+        let (argument, effective) = about(canister);
+        self.pic.submit_call_with_effective_principal(
+            Principal::management_canister(),
+            effective,
+            controller(),
+            method,
+            argument,
+        )
+    }
+
     /// The canister's status, or why it cannot be read.
     pub fn try_canister_status(&self) -> Result<Status, RejectResponse> {
-        #[derive(CandidType)]
-        struct CanisterId {
-            canister_id: Principal,
-        }
-        let record = CanisterId {
-            canister_id: self.canister,
-        };
+        let (argument, effective) = about(self.canister);
         let reply = self.pic.update_call_with_effective_principal(
             Principal::management_canister(),
-            RawEffectivePrincipal::CanisterId(self.canister.as_slice().to_vec()),
+            effective,
             controller(),
             "canister_status",
-            candid::encode_one(record).unwrap(),
+            argument,
         )?;
         Ok(candid::decode_one(&reply).expect("a status"))
     }

@@ -318,14 +318,16 @@ impl Setup {
 
     /// Upgrades, with another limit of cycles below which no payments are taken.
     pub fn upgrade_with_floor(&self, cycles: u128) {
-        let limits = LimitsArg {
+        self.upgrade_with(Some(limited(LimitsArg {
             cycles_floor: Some(Nat::from(cycles)),
             ..LimitsArg::default()
-        };
-        self.upgrade_with(Some(TollkeeperArgs::Upgrade(InitArgs {
-            limits: Some(limits),
-            ..InitArgs::default()
         })));
+    }
+
+    /// Changes limits by an upgrade, as the canister is, running or stopped.
+    pub fn set_limits(&self, limits: LimitsArg) {
+        self.try_upgrade(Some(limited(limits)))
+            .expect("limits can be changed by an upgrade");
     }
 
     fn upgrade_with(&self, args: Option<TollkeeperArgs>) {
@@ -481,6 +483,14 @@ impl Setup {
     pub fn watch(&self, account: Account, balance: u128) {
         self.payers.borrow_mut().push((account, balance));
     }
+}
+
+/// The argument of an upgrade that changes limits only.
+fn limited(limits: LimitsArg) -> TollkeeperArgs {
+    TollkeeperArgs::Upgrade(InitArgs {
+        limits: Some(limits),
+        ..InitArgs::default()
+    })
 }
 
 /// The arguments of a free route.
