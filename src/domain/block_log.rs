@@ -238,4 +238,4 @@ pub fn keeper(page: &Page, cursor: u64) -> Option<(Principal, &str, Range)> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

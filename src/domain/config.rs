@@ -222,10 +222,10 @@ fn at_most<T: PartialOrd + Copy + Into<u128>>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn config() -> Config {
+    pub(crate) fn config() -> Config {
         Config {
             network: "icp:1".into(),
             pay_to: Account::from(Principal::from_slice(&[1])),

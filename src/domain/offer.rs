@@ -105,7 +105,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            config::Limits,
+            config::tests::config,
             route::{ContentMeta, tests::draft},
         },
         types::{Amount, Seconds},
@@ -120,16 +120,6 @@ mod tests {
             fee: Amount(10),
             standards: vec![],
             enabled: true,
-        }
-    }
-
-    fn config() -> Config {
-        Config {
-            network: "icp:1".into(),
-            pay_to: Account::from(Principal::from_slice(&[1])),
-            operators: vec![],
-            limits: Limits::default(),
-            origin: None,
         }
     }
 

@@ -96,6 +96,15 @@ impl ScriptedRuntime {
         self
     }
 
+    /// Begins work whose reply never comes: neither is it dropped, as by an upgrade that replaces the code meanwhile.
+    pub fn leave_waiting(&self, work: impl Future) {
+        self.hold.set(true);
+        let mut waiting = Box::pin(work);
+        assert!(poll(waiting.as_mut()).is_pending());
+        std::mem::forget(waiting);
+        self.hold.set(false);
+    }
+
     pub fn made(&self) -> usize {
         self.calls.borrow().len()
     }

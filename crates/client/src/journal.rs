@@ -196,7 +196,8 @@ fn id_of(payment: &SignedPayment) -> Result<PaymentId, JournalError> {
         .ok_or_else(|| JournalError::NotAnId(payment.payment_id.clone()))
 }
 
-fn now() -> u64 {
+/// Unix time in seconds.
+pub(crate) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()

@@ -26,7 +26,7 @@ use crate::{
     error::PayError,
     http::{Http, Request, Response},
     identity::Identity,
-    journal::{End, Entry, Journal, Lock, MemoryJournal, RequestKey},
+    journal::{End, Entry, Journal, Lock, MemoryJournal, RequestKey, now},
     limits::Limits,
     network::Network,
     offer::SpendControls,
@@ -38,7 +38,7 @@ use candid::Principal;
 use std::{
     fmt,
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 use x402_icp::{Account, Amount, PaymentId};
 
@@ -421,13 +421,6 @@ fn unsettled(payment: &SignedPayment, reason: String) -> PayError {
         payment: Box::new(payment.clone()),
         reason,
     }
-}
-
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
 }
 
 #[cfg(test)]

@@ -4,80 +4,50 @@ mod support;
 
 use std::{
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
-use support::{CONTENT, FEE, FUNDS, PRICE, Shop, merchant};
+use support::{
+    CONTENT, FEE, FUNDS, PRICE, Shop,
+    gateway::Gateway,
+    merchant,
+    sellers::{identity, refusal, signed},
+};
 use tokio::runtime::Runtime;
 use tollkeeper_client::{
-    Amount, Code, Identity, Outcome, PayError, Payer, Quote, Request, Resolution, SignedPayment,
+    Amount, Code, Outcome, PayError, Payer, Request, Resolution, SignedPayment,
 };
 use x402_icp::{
     decode::decode_header,
     encode_header,
-    wire::{PAYMENT_REQUIRED, PaymentRequired, SettleResponse},
+    wire::{PAYMENT_REQUIRED, PaymentRequired},
 };
 
-/// Serves `answers` refusals and keeps what it was given.
-fn liar(answers: usize) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/report", listener.local_addr().unwrap());
-    let refusal = SettleResponse {
-        success: false,
-        error_reason: Some(Code::InsufficientFunds.as_str().into()),
-        network: "icp:1".into(),
-        ..Default::default()
-    };
-    std::thread::spawn(move || {
-        for _ in 0..answers {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut read = Vec::new();
-            let mut byte = [0];
-            while !read.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
-                read.push(byte[0]);
-            }
-            let header = encode_header(&refusal);
-            let answer = format!(
-                "HTTP/1.1 402 X\r\nPAYMENT-RESPONSE: {header}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}"
-            );
-            stream.write_all(answer.as_bytes()).unwrap();
-        }
-    });
-    url
+/// Refuses every payment.
+fn liar() -> Gateway {
+    Gateway::open(|_| Some((402, vec![("PAYMENT-RESPONSE", refusal())], "{}".into())))
 }
 
-fn identity() -> Identity {
-    let key = ic_ed25519::PrivateKey::deserialize_raw_32(&[7; 32]);
-    Identity::from_pem(&key.serialize_pkcs8_pem(ic_ed25519::PrivateKeyFormat::Pkcs8v1)).unwrap()
+/// A payer who lets the canister take all the funds.
+async fn buyer(shop: &Shop) -> Payer {
+    let payer = shop.payer(identity(7)).await;
+    payer.with_approval(Some(Amount(FUNDS)))
 }
 
-/// A signed payment for the shop's report, not sent yet.
-async fn signed(shop: &Shop, payer: &Payer) -> SignedPayment {
-    let request = Request::get(&shop.url("/report")).unwrap();
-    let Quote::Priced(priced) = payer.quote(&request).await.unwrap() else {
-        panic!("must be priced");
-    };
-    let offer = payer.fund(&priced).await.unwrap();
-    payer.sign(&priced, &offer).unwrap()
-}
-
-fn by_way_of(gateway: &str, payment: &SignedPayment) -> SignedPayment {
+fn by_way_of(gateway: &Gateway, payment: &SignedPayment) -> SignedPayment {
     let mut payment = payment.clone();
-    payment.url = gateway.into();
+    payment.url = gateway.url("127.0.0.1", "/report");
     payment
 }
 
 #[test]
 fn a_payment_that_a_gateway_held_back_can_never_be_charged() {
     let shop = Shop::open();
-    let account = identity().account();
+    let account = identity(7).account();
     shop.fund(account, FUNDS);
     Runtime::new().unwrap().block_on(async {
-        let payer = shop
-            .payer(identity())
-            .await
-            .with_approval(Some(Amount(FUNDS)));
-        let payment = signed(&shop, &payer).await;
-        match payer.send(&by_way_of(&liar(1), &payment)).await {
+        let payer = buyer(&shop).await;
+        let payment = signed(&payer, &shop.url("/report")).await;
+        match payer.send(&by_way_of(&liar(), &payment)).await {
             Err(PayError::Refused { code, .. }) => assert_eq!(code, Some(Code::InsufficientFunds)),
             other => panic!("{other:?}"),
         }
@@ -94,19 +64,16 @@ fn a_payment_that_a_gateway_held_back_can_never_be_charged() {
 #[test]
 fn a_payment_that_a_gateway_used_is_not_called_refused() {
     let shop = Shop::open();
-    let account = identity().account();
+    let account = identity(7).account();
     shop.fund(account, FUNDS);
     Runtime::new().unwrap().block_on(async {
-        let payer = shop
-            .payer(identity())
-            .await
-            .with_approval(Some(Amount(FUNDS)));
-        let payment = signed(&shop, &payer).await;
+        let payer = buyer(&shop).await;
+        let payment = signed(&payer, &shop.url("/report")).await;
         // The gateway presents it itself, keeps the content, and tells another story.
         payer.send(&payment).await.unwrap();
         // Another process has another journal.
-        let elsewhere = shop.payer(identity()).await;
-        match elsewhere.send(&by_way_of(&liar(1), &payment)).await {
+        let elsewhere = shop.payer(identity(7)).await;
+        match elsewhere.send(&by_way_of(&liar(), &payment)).await {
             Err(PayError::NotDelivered { receipt, .. }) => {
                 let block: u64 = receipt.transaction.parse().unwrap();
                 assert!(block > 0);
@@ -122,13 +89,10 @@ fn a_payment_that_a_gateway_used_is_not_called_refused() {
 #[test]
 fn a_payment_that_somebody_changed_is_not_sent() {
     let shop = Shop::open();
-    shop.fund(identity().account(), FUNDS);
+    shop.fund(identity(7).account(), FUNDS);
     Runtime::new().unwrap().block_on(async {
-        let payer = shop
-            .payer(identity())
-            .await
-            .with_approval(Some(Amount(FUNDS)));
-        let payment = signed(&shop, &payer).await;
+        let payer = buyer(&shop).await;
+        let payment = signed(&payer, &shop.url("/report")).await;
         let mut others = vec![payment.clone(), payment.clone(), payment.clone()];
         // The canister that would confirm, the amount, the id.
         others[0].payment.accepted.extra["spender"] = shop.ledger.to_text().into();
@@ -194,13 +158,10 @@ async fn bought(payer: &Payer, shop: &Shop) {
 #[test]
 fn a_fee_edited_by_who_saw_the_first_charges_nothing() {
     let shop = Shop::open();
-    shop.fund(identity().account(), 4 * FUNDS);
+    shop.fund(identity(7).account(), 4 * FUNDS);
     Runtime::new().unwrap().block_on(async {
-        let payer = shop
-            .payer(identity())
-            .await
-            .with_approval(Some(Amount(FUNDS)));
-        let first = signed(&shop, &payer).await;
+        let payer = buyer(&shop).await;
+        let first = signed(&payer, &shop.url("/report")).await;
         shop.set_fee(2 * FEE);
         shop.refresh();
         let edited = with_fee(&first, 2 * FEE);
@@ -224,13 +185,10 @@ fn a_fee_edited_by_who_saw_the_first_charges_nothing() {
 #[test]
 fn ledger_unavailable_bought_anew_and_the_first_replayed_charges_once() {
     let shop = Shop::open();
-    shop.fund(identity().account(), FUNDS);
+    shop.fund(identity(7).account(), FUNDS);
     Runtime::new().unwrap().block_on(async {
-        let payer = shop
-            .payer(identity())
-            .await
-            .with_approval(Some(Amount(FUNDS)));
-        let first = signed(&shop, &payer).await;
+        let payer = buyer(&shop).await;
+        let first = signed(&payer, &shop.url("/report")).await;
         shop.set_floor(1 << 100);
         match payer.send(&first).await {
             Err(PayError::Refused { code, .. }) => assert_eq!(code, Some(Code::LedgerUnavailable)),

@@ -4,12 +4,11 @@ mod support;
 
 use candid::Principal;
 use icrc_ledger_types::icrc3::{archive::QueryArchiveFn, blocks::ArchivedBlocks};
-use std::time::Duration;
 use support::{
     FEE, FUNDS, PRICE, Shop,
     handmade::{confirming, plain_ledger, telling_callers},
     merchant,
-    sellers::{identity, refusing, signed, take},
+    sellers::{identity, impatient, refusing, signed, take},
 };
 use test_ledger::testing::{Fault, log_reply};
 use tokio::runtime::Runtime;
@@ -21,11 +20,7 @@ fn what_was_taken_is_found_in_the_archives() {
     shop.fund(identity(1).account(), FUNDS);
     let canister = shop.install(confirming(shop.ledger, Ok(()), None));
     Runtime::new().unwrap().block_on(async {
-        let payer = shop
-            .payer(identity(1))
-            .await
-            .with_approval(None)
-            .with_patience(Duration::ZERO);
+        let payer = impatient(&shop, 1).await;
         // A payment that the shop's canister settled.
         let paid = signed(&payer, &shop.url("/report")).await;
         let block = payer

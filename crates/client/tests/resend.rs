@@ -1,9 +1,13 @@
 //! A seller whose connections break: the payer sends the same payment again, and never a second one.
 
+#[allow(dead_code, reason = "a part of it is enough here")]
+#[path = "support/gateway.rs"]
+mod gateway;
+
 use candid::Principal;
+use gateway::{payment_of, respond};
 use std::{
-    io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::mpsc::{Receiver, channel},
     time::Duration,
 };
@@ -90,33 +94,11 @@ fn seller(script: Vec<Act>) -> (String, Receiver<Option<String>>) {
             let (mut stream, _) = listener.accept().unwrap();
             tell.send(payment_of(&mut stream)).unwrap();
             if let Act::Answer(status, headers, body) = act {
-                let headers: String = headers
-                    .iter()
-                    .map(|(n, v)| format!("{n}: {v}\r\n"))
-                    .collect();
-                let length = body.len();
-                let answer = format!(
-                    "HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
-                );
-                stream.write_all(answer.as_bytes()).unwrap();
+                respond(&mut stream, status, &headers, body).unwrap();
             }
         }
     });
     (url, told)
-}
-
-fn payment_of(stream: &mut TcpStream) -> Option<String> {
-    let mut read = Vec::new();
-    let mut byte = [0];
-    while !read.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
-        read.push(byte[0]);
-    }
-    let text = String::from_utf8(read).unwrap();
-    text.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("payment-signature")
-            .then(|| value.trim().to_string())
-    })
 }
 
 fn identity() -> Identity {

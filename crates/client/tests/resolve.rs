@@ -12,7 +12,7 @@ use support::{
     gateway::{Answer, Gateway},
     handmade::{Payment, confirming},
     merchant,
-    sellers::{identity, refusal, refusing, signed, take},
+    sellers::{identity, impatient, refusal, refusing, signed, take},
 };
 use tokio::runtime::Runtime;
 use tollkeeper_client::{
@@ -244,11 +244,7 @@ fn a_dead_payment_gives_way_to_a_new_one() {
     shop.publish_for("/report", Some(PRICE), CONTENT, Some(10));
     shop.fund(identity(1).account(), FUNDS);
     Runtime::new().unwrap().block_on(async {
-        let payer = shop
-            .payer(identity(1))
-            .await
-            .with_approval(None)
-            .with_patience(Duration::ZERO);
+        let payer = impatient(&shop, 1).await;
         let request = Request::get(&shop.url("/report")).unwrap();
         // Recorded, and never sent.
         let payment = signed(&payer, &request.url).await;
@@ -273,11 +269,7 @@ fn a_payment_that_was_charged_is_found_and_fetched_again() {
     shop.publish_for("/report", Some(PRICE), CONTENT, Some(10));
     shop.fund(identity(1).account(), FUNDS);
     Runtime::new().unwrap().block_on(async {
-        let payer = shop
-            .payer(identity(1))
-            .await
-            .with_approval(None)
-            .with_patience(Duration::ZERO);
+        let payer = impatient(&shop, 1).await;
         let payment = signed(&payer, &shop.url("/report")).await;
         // It arrives, and every answer is lost on the way.
         let elsewhere = shop.payer(identity(1)).await;
@@ -379,12 +371,7 @@ fn whatever_a_gateway_does_one_purchase_is_one_block() {
             .join()
             .unwrap();
         runtime.block_on(async {
-            let payer = shop
-                .payer(identity(1))
-                .await
-                .with_approval(None)
-                .with_patience(Duration::ZERO)
-                .with_spender(shop.canister);
+            let payer = impatient(&shop, 1).await.with_spender(shop.canister);
             let request = Request::get(&gateway.url("localhost", "/report")).unwrap();
             // The caller gives up, and asks again.
             let _ = tokio::time::timeout(Duration::from_secs(20), payer.pay(&request)).await;

@@ -15,37 +15,7 @@ use x402_icp::{
     signer::{Delegated, Signer},
 };
 
-const MESSAGE: &[u8] = b"a message";
-
-fn ed25519(seed: u8) -> ic_ed25519::PrivateKey {
-    ic_ed25519::PrivateKey::deserialize_raw_32(&[seed; 32])
-}
-
-fn secp256k1(seed: u8) -> ic_secp256k1::PrivateKey {
-    ic_secp256k1::PrivateKey::deserialize_sec1(&[seed; 32]).unwrap()
-}
-
-fn p256(seed: u8) -> ic_secp256r1::PrivateKey {
-    ic_secp256r1::PrivateKey::deserialize_sec1(&[seed; 32]).unwrap()
-}
-
-/// What travels: key, signature and chain.
-#[derive(Clone)]
-struct Proof {
-    public_key: Vec<u8>,
-    signature: Vec<u8>,
-    delegations: Vec<SignedDelegation>,
-}
-
 impl Proof {
-    fn by(signer: &dyn Signer) -> Self {
-        Proof {
-            public_key: signer.public_key_der(),
-            signature: signer.sign(MESSAGE).unwrap(),
-            delegations: signer.delegations(),
-        }
-    }
-
     fn verify(&self) -> Result<Principal, SignatureError> {
         self.verify_at(NOW_NS)
     }

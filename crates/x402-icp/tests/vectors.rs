@@ -23,14 +23,6 @@ use x402_icp::{
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors.json");
 
-fn ed25519(secret: [u8; 32]) -> ic_ed25519::PrivateKey {
-    ic_ed25519::PrivateKey::deserialize_raw_32(&secret)
-}
-
-fn p256(secret: [u8; 32]) -> ic_secp256r1::PrivateKey {
-    ic_secp256r1::PrivateKey::deserialize_sec1(&secret).unwrap()
-}
-
 fn payment_vector(name: &str, keys: Value, signer: &dyn Signer) -> Value {
     let offer = offer(&network_id(&bls_der(&root_key())));
     payment_vector_of(&offer, name, keys, signer)
@@ -60,15 +52,15 @@ fn payments() -> Vec<Value> {
     let key = |kind: &str, byte: u8| json!({"kind": kind, "secret": hex::encode([byte; 32])});
     let later = NOW_NS + 3_600_000_000_000;
     let targets = Some(vec![Principal::management_canister(), spender()]);
-    let session = || ed25519([4; 32]);
-    let by_key = Delegated::grant(&p256([3; 32]), session(), later, targets).unwrap();
+    let session = || ed25519(4);
+    let by_key = Delegated::grant(&p256(3), session(), later, targets).unwrap();
     let identity = Delegated::grant(&CanisterSigner::new(true), session(), later, None).unwrap();
     let mut upfront = offer(&network_id(&bls_der(&root_key())));
     upfront.extra.payment_flow = Some("upfront".into());
     vec![
-        payment_vector("Ed25519", json!([key("Ed25519", 1)]), &ed25519([1; 32])),
+        payment_vector("Ed25519", json!([key("Ed25519", 1)]), &ed25519(1)),
         payment_vector("secp256k1", json!([key("secp256k1", 2)]), &secp),
-        payment_vector("P-256", json!([key("P-256", 3)]), &p256([3; 32])),
+        payment_vector("P-256", json!([key("P-256", 3)]), &p256(3)),
         payment_vector(
             "P-256 delegates to Ed25519, for two targets",
             json!([key("P-256", 3), key("Ed25519", 4)]),
@@ -83,7 +75,7 @@ fn payments() -> Vec<Value> {
             &upfront,
             "Ed25519, settled before the work",
             json!([key("Ed25519", 1)]),
-            &ed25519([1; 32]),
+            &ed25519(1),
         ),
     ]
 }
@@ -92,7 +84,7 @@ fn payments() -> Vec<Value> {
 fn bad_signatures() -> Vec<(&'static str, PaymentPayload)> {
     let network = network_id(&bls_der(&root_key()));
     let good = |signer: &dyn Signer| pay(&offer(&network), signer);
-    let key = ed25519([1; 32]);
+    let key = ed25519(1);
     let mut amount = good(&key);
     amount.accepted.amount = "9999".into();
     let mut mainnet = good(&key);
@@ -107,17 +99,17 @@ fn bad_signatures() -> Vec<(&'static str, PaymentPayload)> {
     let mut window = good(&key);
     window.payload.valid_before = (NOW + 31).to_string();
     let mut other_key = good(&key);
-    other_key.payload.public_key = to_base64(&ed25519([9; 32]).public_key_der());
+    other_key.payload.public_key = to_base64(&ed25519(9).public_key_der());
     let mut curve = good(&key);
-    curve.payload.public_key = to_base64(&p256([3; 32]).public_key_der());
-    let mut chain = good(&Delegated::grant(&key, ed25519([4; 32]), NOW_NS, None).unwrap());
+    curve.payload.public_key = to_base64(&p256(3).public_key_der());
+    let mut chain = good(&Delegated::grant(&key, ed25519(4), NOW_NS, None).unwrap());
     let expired = chain.clone();
     let elsewhere = Some(vec![Principal::management_canister()]);
-    let target = good(&Delegated::grant(&key, ed25519([4; 32]), u64::MAX, elsewhere).unwrap());
+    let target = good(&Delegated::grant(&key, ed25519(4), u64::MAX, elsewhere).unwrap());
     chain.payload.delegations = None;
     let expensive = (11..13).fold(
-        Delegated::grant(&CanisterSigner::new(true), p256([10; 32]), u64::MAX, None).unwrap(),
-        |chain, n| Delegated::grant(&chain, p256([n; 32]), u64::MAX, None).unwrap(),
+        Delegated::grant(&CanisterSigner::new(true), p256(10), u64::MAX, None).unwrap(),
+        |chain, n| Delegated::grant(&chain, p256(n), u64::MAX, None).unwrap(),
     );
     vec![
         ("the amount is not the one that was signed", amount),
@@ -155,7 +147,7 @@ fn bad_signatures() -> Vec<(&'static str, PaymentPayload)> {
 
 /// Headers that must not decode: (what is wrong, the field the error names, header).
 fn bad_headers() -> Vec<(&'static str, &'static str, String)> {
-    let payment = pay(&offer("icp:1"), &ed25519([1; 32]));
+    let payment = pay(&offer("icp:1"), &ed25519(1));
     let text = serde_json::to_string(&payment).unwrap();
     let changed = |from: &str, to: &str| {
         let changed = text.replacen(from, to, 1);
@@ -245,7 +237,7 @@ fn vectors() -> Value {
         })
     };
     let delegation = |expiration: u64, targets: Option<Vec<Principal>>| {
-        let pubkey = ed25519([4; 32]).public_key_der();
+        let pubkey = ed25519(4).public_key_der();
         json!({
             "pubkey": to_base64(&pubkey),
             "expiration": expiration.to_string(),
@@ -385,11 +377,11 @@ fn the_accounts_and_delegations_are_read_back() {
             json!(account.subaccount.map(hex::encode))
         );
     }
-    let root = ed25519([1; 32]);
+    let root = ed25519(1);
     for vector in vectors["delegations"].as_array().unwrap() {
         let message = hex::decode(vector["message"].as_str().unwrap()).unwrap();
         let session = SignedDelegation {
-            pubkey: ed25519([4; 32]).public_key_der(),
+            pubkey: ed25519(4).public_key_der(),
             expiration: vector["expiration"].as_str().unwrap().parse().unwrap(),
             targets: vector["targets"].as_array().map(|targets| {
                 targets

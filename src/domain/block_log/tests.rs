@@ -44,7 +44,7 @@ fn wanted() -> Transfer {
 }
 
 /// The block that a ledger writes for this transfer.
-fn block_of(transfer: &Transfer) -> ICRC3Value {
+pub(crate) fn block_of(transfer: &Transfer) -> ICRC3Value {
     let block = ledger::Block {
         parent_hash: Some([1; 32]),
         timestamp: transfer.created_at.0,

@@ -2,7 +2,9 @@
 pub(crate) mod support;
 
 use super::{budget::Exhausted, *};
-use support::{CanisterSigner, Forged, NOW_NS, bls_der, root_key, spender};
+use support::{
+    CanisterSigner, Forged, MESSAGE, NOW_NS, Proof, bls_der, ed25519, p256, root_key, spender,
+};
 use x402_icp::{
     delegation::SignedDelegation,
     key::KeyKind,
@@ -15,35 +17,10 @@ const NOW: TimestampNs = TimestampNs(NOW_NS);
 /// The cycles for the budget of a day: more than these tests use.
 const PLENTY: Cycles = Cycles(1_000_000_000_000_000);
 const BUSY: Unproved = Unproved::Exhausted(Exhausted::Minute);
-const MESSAGE: &[u8] = b"a message";
 /// The expiry of the chains of these tests.
 const UNTIL: TimestampNs = TimestampNs(NOW_NS + 3_600_000_000_000);
 
-fn ed25519(seed: u8) -> ic_ed25519::PrivateKey {
-    ic_ed25519::PrivateKey::deserialize_raw_32(&[seed; 32])
-}
-
-fn p256(seed: u8) -> ic_secp256r1::PrivateKey {
-    ic_secp256r1::PrivateKey::deserialize_sec1(&[seed; 32]).unwrap()
-}
-
-/// The parts of a payment that are verified.
-#[derive(Clone)]
-struct Proof {
-    public_key: Vec<u8>,
-    signature: Vec<u8>,
-    delegations: Vec<SignedDelegation>,
-}
-
 impl Proof {
-    fn by(signer: &dyn Signer) -> Self {
-        Proof {
-            public_key: signer.public_key_der(),
-            signature: signer.sign(MESSAGE).unwrap(),
-            delegations: signer.delegations(),
-        }
-    }
-
     /// A payment whose signature by the last key is that of another message.
     fn tampered(mut self) -> Self {
         self.signature = ed25519(99).sign(MESSAGE).unwrap();

@@ -32,12 +32,7 @@ use crate::{
         with_spare,
     },
     service::{cancel, catalogue, content, lifecycle, payments, retention},
-    storage::{
-        self,
-        config::tests::config,
-        ledgers::tests::ledger,
-        payments::{Change, NewPayment},
-    },
+    storage::{self, config::tests::config, ledgers::tests::ledger, payments::Change},
     types::{
         Account, Amount, AuthorizationDigest, BlockIndex, ClaimKey, Cycles, Method, Nonce,
         PaymentId, RouteKey, Seconds, TimestampNs,

@@ -9,6 +9,7 @@ mod short_logs;
 mod stopped;
 
 use super::*;
+pub(crate) use crate::domain::block_log::tests::block_of as block;
 use crate::{
     domain::{rail::TxRef, settlement::CallOutcome},
     runtime::{
@@ -26,16 +27,16 @@ use crate::{
 };
 use candid::{Decode, Encode, Nat};
 use icrc_ledger_types::{
+    icrc::generic_value::ICRC3Value,
     icrc2::transfer_from::TransferFromError,
     icrc3::{
         archive::QueryArchiveFn,
         blocks::{ArchivedBlocks, BlockWithId, GetBlocksRequest, GetBlocksResult},
     },
 };
-use test_ledger::domain as books;
 
 /// The blocks that a reading returns.
-type Log = Vec<(u64, icrc_ledger_types::icrc::generic_value::ICRC3Value)>;
+type Log = Vec<(u64, ICRC3Value)>;
 
 /// A shop whose ledger has a block log.
 fn shop() -> Shop {
@@ -71,6 +72,12 @@ impl Shop {
         run(tick(&self.runtime));
     }
 
+    /// An upgrade, which waits for no reply.
+    fn upgrade(&self) {
+        lifecycle::upgrade(&self.runtime, Default::default()).unwrap();
+        read_again();
+    }
+
     fn will_show(&self, log_length: u64, log: Log) -> &Self {
         self.runtime
             .will_reply(reply(log_length, log, Vec::<(Principal, u64, u64)>::new()));
@@ -78,10 +85,7 @@ impl Shop {
     }
 
     /// The block of this payment's transfer.
-    fn block(
-        &self,
-        request: &PaymentRequest,
-    ) -> icrc_ledger_types::icrc::generic_value::ICRC3Value {
+    fn block(&self, request: &PaymentRequest) -> ICRC3Value {
         let payment = payments::payment(&id(request)).unwrap();
         block(&transfer(&self.runtime, &payment))
     }
@@ -92,28 +96,14 @@ impl Shop {
     }
 }
 
-pub(crate) fn block(transfer: &Transfer) -> icrc_ledger_types::icrc::generic_value::ICRC3Value {
-    let block = books::Block {
-        parent_hash: None,
-        timestamp: transfer.created_at.0,
-        effective_fee: None,
-        transaction: books::Transaction {
-            operation: books::Operation::Transfer {
-                from: transfer.from,
-                to: transfer.to,
-                spender: transfer.spender,
-                amount: transfer.amount.0,
-                fee: Some(10),
-            },
-            created_at_time: Some(transfer.created_at.0),
-            memo: Some(transfer.memo.to_vec()),
-        },
-    };
-    block.to_value()
+/// Reads the tables again, as after an upgrade.
+fn read_again() {
+    storage::payments::tests::reload();
+    storage::liabilities::tests::reload();
 }
 
 /// A block of another payer's transfer.
-pub(crate) fn other_block(at: TimestampNs) -> icrc_ledger_types::icrc::generic_value::ICRC3Value {
+pub(crate) fn other_block(at: TimestampNs) -> ICRC3Value {
     block(&Transfer {
         memo: [0xee; 32],
         from: Account::from(Principal::from_slice(&[1])),

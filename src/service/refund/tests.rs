@@ -13,7 +13,7 @@ use crate::{
     service::recover::tests as logs,
     storage::{
         ledgers::tests::ledger,
-        payments::{Lane, NewPayment, tests as examples},
+        payments::{Lane, tests as examples},
     },
     types::{Amount, BlockIndex, TimestampNs},
 };
@@ -51,30 +51,23 @@ fn owing(to: Account) -> ScriptedRuntime {
     runtime
 }
 
+fn begins(to: Account) {
+    let payment = Payment {
+        from: payer(),
+        to,
+        ..examples::payment(1, 1)
+    };
+    storage::payments::record(&KEY, examples::begun(payment), NOW).unwrap();
+}
+
 /// A payment to `to` that was settled while no request waited.
 fn settled(to: Account) -> ScriptedRuntime {
     examples::set_up();
     let runtime = ScriptedRuntime::new(NOW);
     runtime.will_name_fee(Nat::from(10u8));
     liabilities::set_canister(runtime.canister_id());
-    let payment = Payment {
-        from: payer(),
-        to,
-        ..examples::payment(1, 1)
-    };
-    let new = NewPayment {
-        payment,
-        valid_before: 0,
-        known_block: None,
-    };
-    storage::payments::record(&KEY, Change::Open(Box::new(new)), NOW).unwrap();
-    let block = BlockIndex(3);
-    happens(
-        Event::Moved {
-            tx: TxRef::Block(block),
-        },
-        NOW,
-    );
+    begins(to);
+    happens(examples::moved(3), NOW);
     runtime
 }
 
@@ -206,12 +199,7 @@ fn should_not_pay_the_fee_with_what_another_payer_is_owed() {
         to: own,
         ..examples::payment(2, 2)
     };
-    let new = NewPayment {
-        payment,
-        valid_before: 0,
-        known_block: None,
-    };
-    storage::payments::record(&another, Change::Open(Box::new(new)), NOW).unwrap();
+    storage::payments::record(&another, examples::begun(payment), NOW).unwrap();
     let ledger = storage::payments::by_key(&KEY).unwrap().ledger;
     let owed = liabilities::owed_by(&ledger, &own).total(Amount(0)).0;
     runtime.will_reply(Nat::from(owed + 9));

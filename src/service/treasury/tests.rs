@@ -9,7 +9,7 @@ use crate::{
     service::withdraw::{WithdrawError, tests::request, withdraw},
     storage::{
         ledgers::tests::ledger,
-        payments::{Change, NewPayment, tests as examples},
+        payments::{Change, tests as examples},
     },
     types::{BlockIndex, ClaimKey, TimestampNs},
 };
@@ -40,12 +40,7 @@ pub(crate) fn open(n: u8, to: Account) -> ClaimKey {
         to,
         ..examples::payment(n.into(), 1)
     };
-    let new = NewPayment {
-        payment,
-        valid_before: 0,
-        known_block: None,
-    };
-    storage::payments::record(&key, Change::Open(Box::new(new)), NOW).unwrap();
+    storage::payments::record(&key, examples::begun(payment), NOW).unwrap();
     key
 }
 
@@ -54,13 +49,7 @@ pub(crate) fn happens(key: &ClaimKey, event: Event) {
 }
 
 pub(crate) fn settle(key: &ClaimKey) {
-    let block = BlockIndex(3);
-    happens(
-        key,
-        Event::Moved {
-            tx: TxRef::Block(block),
-        },
-    );
+    happens(key, examples::moved(3));
 }
 
 pub(crate) fn has(runtime: &ScriptedRuntime, balance: u128) {

@@ -6,7 +6,7 @@ use crate::{
     },
     storage::{
         ledgers::tests::ledger,
-        payments::{self, Change, NewPayment, tests as examples},
+        payments::{self, Change, tests as examples},
     },
     types::{Amount, BlockIndex},
 };
@@ -61,11 +61,7 @@ fn open(n: u32) -> Change {
     payment.ledger = ledger(n as u8 % 2).id;
     payment.to = pay_to(n);
     payment.amount = Amount(10u128.pow(n % 39));
-    Change::Open(Box::new(NewPayment {
-        payment,
-        valid_before: 0,
-        known_block: None,
-    }))
+    examples::begun(payment)
 }
 
 /// What is owed according to the payments themselves, by ledger and account.

@@ -73,25 +73,29 @@ pub(crate) fn reload() {
     TABLES.with_borrow_mut(|tables| *tables = Tables::load());
 }
 
+/// A payment begins, whose ledger has named no block so far.
+pub(crate) fn begun(payment: Payment) -> Change {
+    Change::Open(Box::new(NewPayment {
+        payment,
+        valid_before: 0,
+        known_block: None,
+    }))
+}
+
+/// Its money moved, in this block.
+pub(crate) fn moved(block: u64) -> Event {
+    let tx = TxRef::Block(BlockIndex(block));
+    Event::Moved { tx }
+}
+
 /// A payment in this ledger, settled in this block.
 pub(crate) fn settled_in(ledger: Principal, block: u64) {
     let payment = Payment {
         ledger,
         ..payment(1, 1)
     };
-    let new = NewPayment {
-        payment,
-        valid_before: 0,
-        known_block: None,
-    };
-    record(&key(1), Change::Open(Box::new(new)), NOW).unwrap();
-    let block = BlockIndex(block);
-    let paid = Change::Both(
-        Event::Moved {
-            tx: TxRef::Block(block),
-        },
-        Event::Delivered,
-    );
+    record(&key(1), begun(payment), NOW).unwrap();
+    let paid = Change::Both(moved(block), Event::Delivered);
     record(&key(1), paid, NOW).unwrap();
 }
 
@@ -116,13 +120,7 @@ fn event(event: Event) -> Change {
 
 fn settle(n: u32) {
     record(&key(n), new(n), NOW).unwrap();
-    let block = BlockIndex(n.into());
-    let paid = Change::Both(
-        Event::Moved {
-            tx: TxRef::Block(block),
-        },
-        Event::Delivered,
-    );
+    let paid = Change::Both(moved(n.into()), Event::Delivered);
     record(&key(n), paid, NOW).unwrap();
 }
 
@@ -211,15 +209,7 @@ fn payments_that_wait_for_an_answer_are_counted_by_payer() {
     record(&key(1), event(Event::Retried), NOW).unwrap();
     assert_eq!(of_payer(), (3, 3));
     record(&key(1), event(Event::InDoubt(Doubt::Reject)), NOW).unwrap();
-    let block = BlockIndex(7);
-    record(
-        &key(2),
-        event(Event::Moved {
-            tx: TxRef::Block(block),
-        }),
-        NOW,
-    )
-    .unwrap();
+    record(&key(2), event(moved(7)), NOW).unwrap();
     assert_eq!(of_payer(), (2, 1));
     // After an upgrade no payment waits for a reply.
     reload();
@@ -241,15 +231,7 @@ fn open_payments_are_counted_by_ledger() {
     reload();
     assert_eq!((in_ledger(0), in_ledger(1)), (3, 0));
     record(&key(1), event(Event::ResolvedNotMoved(failure())), NOW).unwrap();
-    let block = BlockIndex(7);
-    record(
-        &key(2),
-        event(Event::Moved {
-            tx: TxRef::Block(block),
-        }),
-        NOW,
-    )
-    .unwrap();
+    record(&key(2), event(moved(7)), NOW).unwrap();
     assert_eq!((in_ledger(0), in_ledger(1)), (1, 0));
 }
 

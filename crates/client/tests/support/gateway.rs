@@ -1,7 +1,7 @@
 //! A server on this machine that answers as a test tells it, and keeps the payments it was sent.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
 };
@@ -27,16 +27,8 @@ impl Gateway {
                 let payment = payment_of(&mut stream);
                 kept.lock().unwrap().extend(payment.clone());
                 if let Some((status, headers, body)) = answer(payment.as_deref()) {
-                    let headers: String = headers
-                        .iter()
-                        .map(|(n, v)| format!("{n}: {v}\r\n"))
-                        .collect();
-                    let length = body.len();
-                    let answer = format!(
-                        "HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
-                    );
                     // The other side may be gone.
-                    let _ = stream.write_all(answer.as_bytes());
+                    let _ = respond(&mut stream, status, &headers, &body);
                 }
             }
         });
@@ -53,7 +45,26 @@ impl Gateway {
     }
 }
 
-fn payment_of(stream: &mut TcpStream) -> Option<String> {
+/// Answers the one request of a connection.
+pub fn respond(
+    stream: &mut TcpStream,
+    status: u16,
+    headers: &[(&str, String)],
+    body: &str,
+) -> io::Result<()> {
+    let headers: String = headers
+        .iter()
+        .map(|(n, v)| format!("{n}: {v}\r\n"))
+        .collect();
+    let length = body.len();
+    let answer = format!(
+        "HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    );
+    stream.write_all(answer.as_bytes())
+}
+
+/// Reads a request; its payment header, if there is one.
+pub fn payment_of(stream: &mut TcpStream) -> Option<String> {
     let mut read = Vec::new();
     let mut byte = [0];
     while !read.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {

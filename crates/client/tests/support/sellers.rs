@@ -4,6 +4,7 @@ use super::{FEE, PRICE, Shop, gateway::Gateway, merchant};
 use candid::{Decode, Encode, Nat, Principal};
 use icrc_ledger_types::icrc2::transfer_from::{TransferFromArgs, TransferFromError};
 use serde_json::json;
+use std::time::Duration;
 use tollkeeper_client::{Identity, Payer, Quote, Request, SignedPayment};
 use x402_icp::{encode_header, offer::offer_id};
 
@@ -45,6 +46,12 @@ pub fn refusing(ledger: Principal, network: &str, spender: Principal, seconds: u
         };
         Some((402, vec![header], String::new()))
     })
+}
+
+/// A payer who approves what each payment takes, and does not ask again what was not answered.
+pub async fn impatient(shop: &Shop, seed: u8) -> Payer {
+    let payer = shop.payer(identity(seed)).await;
+    payer.with_approval(None).with_patience(Duration::ZERO)
 }
 
 pub async fn signed(payer: &Payer, url: &str) -> SignedPayment {

@@ -10,7 +10,6 @@ use x402_icp::{
     signer::Signer,
 };
 
-pub const MESSAGE: &[u8] = b"a message";
 pub const TAG: &[u8] = &[0xd9, 0xd9, 0xf7];
 
 /// Initial byte and length of a CBOR item.

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use x402_icp::{
     Nonce, Terms,
     authorization::authorize,
+    delegation::SignedDelegation,
     signer::{Signer, SignerError},
     wire::{
         ExactIcrc2Extra, ExactIcrc2Payload, PaymentPayload, PaymentRequirements, ResourceInfo,
@@ -74,6 +75,39 @@ pub fn pay(offer: &PaymentRequirements, signer: &dyn Signer) -> PaymentPayload {
         accepted: offer.clone(),
         payload,
         extensions: None,
+    }
+}
+
+pub fn ed25519(seed: u8) -> ic_ed25519::PrivateKey {
+    ic_ed25519::PrivateKey::deserialize_raw_32(&[seed; 32])
+}
+
+pub fn secp256k1(seed: u8) -> ic_secp256k1::PrivateKey {
+    ic_secp256k1::PrivateKey::deserialize_sec1(&[seed; 32]).expect("below the order")
+}
+
+pub fn p256(seed: u8) -> ic_secp256r1::PrivateKey {
+    ic_secp256r1::PrivateKey::deserialize_sec1(&[seed; 32]).expect("below the order")
+}
+
+/// What test keys sign.
+pub const MESSAGE: &[u8] = b"a message";
+
+/// What travels: key, signature of [`MESSAGE`] and chain.
+#[derive(Clone)]
+pub struct Proof {
+    pub public_key: Vec<u8>,
+    pub signature: Vec<u8>,
+    pub delegations: Vec<SignedDelegation>,
+}
+
+impl Proof {
+    pub fn by(signer: &dyn Signer) -> Self {
+        Proof {
+            public_key: signer.public_key_der(),
+            signature: signer.sign(MESSAGE).expect("test keys sign"),
+            delegations: signer.delegations(),
+        }
     }
 }
 

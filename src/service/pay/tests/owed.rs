@@ -318,11 +318,7 @@ fn should_pay_back_what_is_owed_and_not_stored() {
     assert!(is_pending(&shop.settle(&request)));
     let mut payment = storage::payments::by_key(&request.claim_key()).unwrap();
     payment.fulfilment = Fulfilment::Stored(99);
-    let change = Change::Open(Box::new(NewPayment {
-        payment,
-        valid_before: 0,
-        known_block: None,
-    }));
+    let change = storage::payments::tests::begun(payment);
     let key = ClaimKey([9; 16]);
     storage::payments::record(&key, change, NOW).unwrap();
     let moved = Event::Moved {
@@ -349,11 +345,8 @@ fn should_pay_back_what_is_owed_and_not_stored() {
 fn should_count_an_answer_as_lost_when_it_can_come_no_more() {
     let shop = shop();
     let request = shop.request(1, 1);
-    shop.runtime.hold.set(true);
-    let mut waiting = Box::pin(settle(&shop.runtime, request.clone()));
-    assert!(poll(waiting.as_mut()).is_pending());
-    std::mem::forget(waiting);
-    shop.runtime.hold.set(false);
+    shop.runtime
+        .leave_waiting(settle(&shop.runtime, request.clone()));
     shop.runtime.now.set(NOW.plus(Seconds(100)));
     assert!(is_pending(&shop.settle(&request)));
     assert_eq!(shop.runtime.made(), 1, "the transfer may still be made");

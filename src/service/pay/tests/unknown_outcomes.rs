@@ -148,11 +148,9 @@ fn should_leave_a_payment_unknown_when_the_callback_traps() {
 fn should_survive_an_upgrade_in_flight() {
     let shop = shop();
     let request = shop.request(1, 1);
-    shop.runtime.hold.set(true);
-    let mut waiting = Box::pin(settle(&shop.runtime, request.clone()));
-    assert!(poll(waiting.as_mut()).is_pending());
     // The new code never gets the answer, nor the old code's future.
-    std::mem::forget(waiting);
+    shop.runtime
+        .leave_waiting(settle(&shop.runtime, request.clone()));
     lifecycle::upgrade(&shop.runtime, Default::default()).unwrap();
     assert!(matches!(
         payments::payment(&id(&request)).unwrap().state,
@@ -161,7 +159,6 @@ fn should_survive_an_upgrade_in_flight() {
             ..
         }
     ));
-    shop.runtime.hold.set(false);
     shop.will(block(9));
     assert_eq!(paid(shop.settle(&request)).tx, TxRef::Block(BlockIndex(9)));
 }
@@ -239,12 +236,12 @@ fn one_ledgers_unknown_payments_do_not_take_other_ledgers_places() {
         payment.from = Account::from(Principal::from_slice(&n.to_be_bytes()));
         let mut key = [9; 16];
         key[..4].copy_from_slice(&n.to_be_bytes());
-        let new = NewPayment {
-            payment,
-            valid_before: 0,
-            known_block: None,
-        };
-        storage::payments::record(&ClaimKey(key), Change::Open(Box::new(new)), NOW).unwrap();
+        storage::payments::record(
+            &ClaimKey(key),
+            storage::payments::tests::begun(payment),
+            NOW,
+        )
+        .unwrap();
         let unknown = Change::Event(Event::InDoubt(Doubt::NoAnswer));
         storage::payments::record(&ClaimKey(key), unknown, NOW).unwrap();
     }

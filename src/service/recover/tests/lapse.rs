@@ -39,6 +39,10 @@ pub(super) fn has_lapsed(shop: &Shop, request: &PaymentRequest) -> bool {
     shop.state(request).has_lapsed()
 }
 
+pub(super) fn all_lapsed(shop: &Shop, requests: &[PaymentRequest]) -> bool {
+    requests.iter().all(|request| has_lapsed(shop, request))
+}
+
 /// The ledger does not answer five payments from keys without money, and refuses them when it runs again.
 fn stopped_then_refused(shop: &Shop) -> Vec<PaymentRequest> {
     let requests: Vec<_> = (0..5).map(|n| shop.unknown(n, n)).collect();
@@ -66,17 +70,16 @@ fn keys_without_money_leave_nothing_held_after_the_window_without_a_log() {
     assert_eq!(held(&shop), 50_000, "the window is not over");
     shop.later(HOUR + 1).tick();
     assert_eq!(held(&shop), 0);
-    assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
+    assert!(all_lapsed(&shop, &requests));
     assert!(
         requests
             .iter()
             .all(|request| is_unknown(&shop.state(request)))
     );
     // As after an upgrade.
-    storage::payments::tests::reload();
-    crate::storage::liabilities::tests::reload();
+    read_again();
     assert_eq!(held(&shop), 0);
-    assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
+    assert!(all_lapsed(&shop, &requests));
 }
 
 #[test]
@@ -87,7 +90,7 @@ fn keys_without_money_leave_nothing_held_after_the_window_though_the_log_cannot_
     shop.later(1);
     unread(&shop);
     assert_eq!(held(&shop), 0);
-    assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
+    assert!(all_lapsed(&shop, &requests));
     // The log decides as soon as it can be read.
     let ours = shop.block(&requests[3]);
     shop.later(2 * HOUR).will_show(1, vec![(0, ours)]);
@@ -165,11 +168,6 @@ fn want_of_funds_stays_known_while_later_tries_are_refused_too() {
 
 #[test]
 fn an_upgrade_between_tries_changes_nothing_and_one_during_a_try_does() {
-    let upgrade = |shop: &Shop| {
-        lifecycle::upgrade(&shop.runtime, Default::default()).unwrap();
-        storage::payments::tests::reload();
-        crate::storage::liabilities::tests::reload();
-    };
     for during in [false, true] {
         std::thread::spawn(move || {
             let shop = own_shop(false);
@@ -178,13 +176,9 @@ fn an_upgrade_between_tries_changes_nothing_and_one_during_a_try_does() {
             shop.tick();
             shop.later(10);
             if during {
-                shop.runtime.hold.set(true);
-                let mut waiting = Box::pin(tick(&shop.runtime));
-                assert!(poll(waiting.as_mut()).is_pending());
-                std::mem::forget(waiting);
-                shop.runtime.hold.set(false);
+                shop.runtime.leave_waiting(tick(&shop.runtime));
             }
-            upgrade(&shop);
+            shop.upgrade();
             to_the_end_of_the_window(&shop, &request);
             shop.later(HOUR).tick();
             assert_eq!(has_lapsed(&shop, &request), !during);
@@ -293,7 +287,7 @@ fn payments_lapse_when_a_log_is_read_that_proves_nothing() {
         assert_eq!(held(&shop), 50_000);
         shop.later(HOUR).will_show(900, vec![]).tick();
     }
-    assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
+    assert!(all_lapsed(&shop, &requests));
     assert_eq!(held(&shop), 0);
 }
 

@@ -2,7 +2,10 @@
 //! their authorizations have expired.
 
 use super::{
-    lapse::{HOUR, has_lapsed, held, own_shop, to_the_end_of_the_window, unread, without_money},
+    lapse::{
+        HOUR, all_lapsed, has_lapsed, held, own_shop, to_the_end_of_the_window, unread,
+        without_money,
+    },
     *,
 };
 use crate::domain::{
@@ -44,7 +47,7 @@ fn keys_that_pay_while_a_ledger_is_stopped_leave_nothing_held_after_the_window_w
     assert_eq!(held(&shop), 50_000, "the window is not over");
     shop.later(1).tick();
     assert_eq!(held(&shop), 0);
-    assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
+    assert!(all_lapsed(&shop, &requests));
     assert_eq!(shop.runtime.made(), 5, "they were never sent again");
 }
 
@@ -58,7 +61,7 @@ fn keys_that_pay_while_a_ledger_is_stopped_leave_nothing_held_though_the_log_can
     shop.later(HOUR);
     unread(&shop);
     assert_eq!(held(&shop), 0);
-    assert!(requests.iter().all(|request| has_lapsed(&shop, request)));
+    assert!(all_lapsed(&shop, &requests));
 }
 
 /// The ledger made the transfer, and trapped while answering.
@@ -152,15 +155,9 @@ fn failed_tries_are_known_after_an_upgrade_but_not_one_that_it_interrupted() {
             let request = shop.rejected(1, 1, STOPPED);
             shop.later(5);
             if during {
-                shop.runtime.hold.set(true);
-                let mut waiting = Box::pin(tick(&shop.runtime));
-                assert!(poll(waiting.as_mut()).is_pending());
-                std::mem::forget(waiting);
-                shop.runtime.hold.set(false);
+                shop.runtime.leave_waiting(tick(&shop.runtime));
             }
-            lifecycle::upgrade(&shop.runtime, Default::default()).unwrap();
-            storage::payments::tests::reload();
-            crate::storage::liabilities::tests::reload();
+            shop.upgrade();
             to_the_end_of_the_window(&shop, &request);
             shop.later(HOUR).tick();
             assert_eq!(has_lapsed(&shop, &request), !during);

@@ -25,23 +25,12 @@ fn open(key: ClaimKey, amount: u128) {
         amount: Amount(amount),
         ..examples::payment(key.0[0].into(), 1)
     };
-    let new = NewPayment {
-        payment,
-        valid_before: 0,
-        known_block: None,
-    };
-    storage::payments::record(&key, Change::Open(Box::new(new)), NOW).unwrap();
+    storage::payments::record(&key, examples::begun(payment), NOW).unwrap();
 }
 
 fn settled(amount: u128) {
     open(OTHER, amount);
-    let block = BlockIndex(4);
-    happens_to(
-        &OTHER,
-        Event::Moved {
-            tx: TxRef::Block(block),
-        },
-    );
+    happens_to(&OTHER, examples::moved(4));
 }
 
 fn due(amount: u128) {
@@ -169,11 +158,5 @@ fn should_ask_for_the_balance_again_when_money_left_meanwhile() {
 fn settle_and_hold() {
     let third = ClaimKey([9; 16]);
     open(third, 5_000);
-    let block = BlockIndex(5);
-    happens_to(
-        &third,
-        Event::Moved {
-            tx: TxRef::Block(block),
-        },
-    );
+    happens_to(&third, examples::moved(5));
 }

@@ -221,15 +221,8 @@ fn what_waits_is_listed_page_by_page_in_the_order_of_the_books() {
     for n in 2..=6u8 {
         let key = ClaimKey([100 + n; 16]);
         let change = |change| storage::payments::record(&key, change, NOW).unwrap();
-        change(Change::Open(Box::new(NewPayment {
-            payment: examples::payment(n.into(), n),
-            valid_before: 0,
-            known_block: None,
-        })));
-        let block = BlockIndex(100 + u64::from(n));
-        change(Change::Event(Event::Moved {
-            tx: TxRef::Block(block),
-        }));
+        change(examples::begun(examples::payment(n.into(), n)));
+        change(Change::Event(examples::moved(100 + u64::from(n))));
         // The fourth is owed, the fifth was delivered.
         match n {
             5 => change(Change::Event(Event::Delivered)),
@@ -333,17 +326,7 @@ fn left_to_him(to: Account) -> ScriptedRuntime {
 fn settled_by_a_controller(to: Account) -> ScriptedRuntime {
     examples::set_up();
     let runtime = ScriptedRuntime::new(NOW);
-    let payment = Payment {
-        from: payer(),
-        to,
-        ..examples::payment(1, 1)
-    };
-    let new = NewPayment {
-        payment,
-        valid_before: 0,
-        known_block: None,
-    };
-    storage::payments::record(&KEY, Change::Open(Box::new(new)), NOW).unwrap();
+    begins(to);
     happens(Event::InDoubt(Doubt::Reject), NOW);
     let tx = TxRef::Block(BlockIndex(3));
     happens(Event::ResolvedMoved { tx }, NOW);

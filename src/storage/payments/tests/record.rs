@@ -205,11 +205,7 @@ fn should_refuse_what_does_not_fit_and_change_nothing() {
     assert_eq!(audit::payments_after(0, 10).len(), 1);
     let mut foreign = payment(2, 1);
     foreign.ledger = Principal::from_slice(&[99]);
-    let change = Change::Open(Box::new(NewPayment {
-        payment: foreign,
-        valid_before: 0,
-        known_block: None,
-    }));
+    let change = begun(foreign);
     assert_eq!(
         record(&key(2), change, NOW),
         Err(RecordError::UnknownLedger)

@@ -234,12 +234,9 @@ fn pay(shop: &Shop, n: u8) {
             happens(shop, n, Event::Lapsed);
         }
         SETTLING => {
-            shop.runtime.hold.set(true);
-            let mut waiting = Box::pin(super::settle(&shop.runtime, request));
-            assert!(poll(waiting.as_mut()).is_pending());
             // The answer arrives after the snapshot.
-            std::mem::forget(waiting);
-            shop.runtime.hold.set(false);
+            shop.runtime
+                .leave_waiting(super::settle(&shop.runtime, request));
         }
         _ => {
             shop.will_reject(6);
