@@ -1,8 +1,7 @@
 //! Tollkeeper: x402 payments on the Internet Computer.
 //!
-//! Web server, facilitator, cashier and books in one canister. Layers, each of which uses only what
-//! stands to its left: `types`, `domain`, `storage`, `service` (with `runtime`), `api`, and this file,
-//! which holds the entry points and nothing else.
+//! Seller, verifier, facilitator and web server in one canister. Each layer uses only those to its left: `types`,
+//! `domain`, `storage`, `service` (with `runtime`), `api`, and this file, which contains only the entry points.
 
 pub mod api;
 pub mod domain;
@@ -27,29 +26,29 @@ use runtime::{
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
-/// The system's timer. Elsewhere than in a canister its name may be taken.
+/// Called by the system's timer. Outside of a canister the name may be in use.
 #[cfg(target_family = "wasm")]
 #[unsafe(export_name = "canister_global_timer")]
 extern "C" fn global_timer() {
     ic_cdk_executor::in_tracking_executor_context(runtime::timers::fire);
 }
 
-/// What the timer runs. Hidden from the interface: nobody else may call it.
+/// The work of the timer. Hidden from the interface: only the canister itself may call it.
 #[update(hidden = true)]
 async fn __tick() {
     if ic_cdk::api::msg_caller() != ic_cdk::api::canister_self() {
         ic_cdk::trap("only the canister's own timer calls this");
     }
     let _in_flight = InFlight::tick();
-    // What is left of a change of many offers goes first: it waits for nobody.
+    // The rest of a change of many offers comes first: it waits for no call.
     http::certify_changes(&IcRuntime);
     service::recover::tick(&IcRuntime).await;
     // A ledger may have named another fee.
     http::certify_changes(&IcRuntime);
 }
 
-// All methods read their arguments by `api::arguments`. A method with a codec of its own would be exported as one of
-// bytes, so all are hidden, and a test compares them with canister.did.
+// All methods decode their arguments with `api::arguments`. A method with a codec of its own would be exported as one
+// of bytes, so all are hidden, and a test compares them with canister.did.
 fn readable<T: Arguments>(method: &str, bytes: &[u8], tolerance: Tolerance) -> T {
     arguments::read_of(method, bytes, tolerance).unwrap_or_else(|error| ic_cdk::trap(error))
 }
@@ -59,7 +58,7 @@ fn of_installation<T: CandidType + DeserializeOwned>(bytes: Vec<u8>) -> T {
     argument
 }
 
-/// One function for each method, which reads its argument: an error names the method.
+/// One function for each method, which decodes its argument. Errors name the method.
 macro_rules! readers {
     ($kind:ident, $tolerance:ident, $($method:ident)*) => {
         mod $kind {
@@ -87,7 +86,7 @@ fn of_gateway<T: CandidType + DeserializeOwned>(bytes: Vec<u8>) -> T {
     arguments::read_request(&bytes).unwrap_or_else(|error| ic_cdk::trap(error))
 }
 
-/// Those that have none, or more than one.
+/// The methods that have no argument, or more than one.
 mod all_of_update {
     use super::*;
 
@@ -109,8 +108,8 @@ fn init(args: Option<TollkeeperArgs>) {
     http::certify_all(&IcRuntime);
 }
 
-/// Keeps nothing, all state is in stable memory. It only refuses to leave replies behind, which would come home to
-/// the heap of other code; `skip_pre_upgrade` upgrades all the same.
+/// Saves nothing, because all state is in stable memory. Only refuses an upgrade while replies can arrive, because they
+/// would arrive in the heap of other code; `skip_pre_upgrade` overrides it.
 #[pre_upgrade]
 fn pre_upgrade() {
     if !nothing_in_flight() {
@@ -377,7 +376,8 @@ mod tests {
         assert!(read >= 30, "{read}");
     }
 
-    /// The scripts' JavaScript of the interface is made from `canister.did`: `WRITE_IDL=1 cargo test --lib idl` writes it.
+    /// The scripts' JavaScript of the interface is generated from `canister.did`: `WRITE_IDL=1 cargo test --lib idl`
+    /// writes it.
     #[test]
     fn idl_of_the_scripts_is_that_of_canister_did() {
         let did = include_str!("../canister.did");

@@ -1,19 +1,19 @@
-//! The arguments of all methods: read as the Candid crate reads them, but never in part.
+//! Decoding of the arguments of all methods: as the Candid crate does it, but never in part.
 //!
-//! Candid reads an optional value of another type as if it were absent, and passes over members that it does not
-//! know. A mistyped or misspelt account would then send payments to somebody else. So before an argument is read,
-//! its type is compared with the method's, member by member, at any depth, and what would be lost is named with its
-//! place and both types: `route_put.pay_to: expected opt Account (record …), found text`.
+//! Candid decodes an optional value of another type as if it were absent, and skips fields that it does not know. A
+//! mistyped or misspelt account would then send payments to another one. Before an argument is decoded, its type is
+//! therefore compared with the method's, field by field, at any depth. The error names the place of what would be lost,
+//! and both types: `route_put.pay_to: expected opt Account (record …), found text`.
 //!
 //! | what | updates | installation, upgrade | queries |
 //! |---|---|---|---|
 //! | value of another type, optional or not | refused | refused | refused |
 //! | tag of a variant that the method does not know | refused | refused | refused |
-//! | member or argument that the method does not know | refused | refused | passed over |
-//! | optional member left out | absent | absent | absent |
+//! | field or argument that the method does not know | refused | refused | skipped |
+//! | optional field left out | absent | absent | absent |
 //! | optional argument left out | refused | absent | absent |
 //!
-//! Requests of HTTP gateways are read as Candid reads them ([`read_request`]), within bounds.
+//! Requests of HTTP gateways are decoded as Candid does it ([`read_request`]), within bounds.
 
 mod compare;
 mod describe;
@@ -31,44 +31,43 @@ use candid::{
 use serde::de::DeserializeOwned;
 use std::io::Cursor;
 
-/// The longest description of types in front of an argument, in bytes; that of the largest method has 200.
+/// The longest type table of an argument, in bytes; that of the largest method has 200.
 const MAX_HEADER_BYTES: usize = 8_192;
 /// The most types in it; the largest method has nine.
 const MAX_TYPES: usize = 256;
-/// The work of passing over what is not wanted, as ic-cdk bounds it for every method.
+/// The work for skipping unknown values, with the bound that ic-cdk uses for every method.
 const SKIPPING_QUOTA: usize = 10_000;
 
-/// What an argument may have besides what is read, or lack.
+/// Differences between an argument and the method's type that are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tolerance {
-    /// Members and arguments that the method does not know.
+    /// Fields and arguments that the method does not know.
     unknown: bool,
     /// Optional arguments at the end that are left out.
     missing: bool,
 }
 
-/// Of methods that change something: whoever leaves an argument out, or misspells a member, means something else.
+/// For methods that change something: a missing argument or a misspelt field is a mistake.
 pub const UPDATE: Tolerance = Tolerance {
     unknown: false,
     missing: false,
 };
-/// Of installation and upgrade, which may have no argument.
+/// For installation and upgrade, which may have no argument.
 pub const INSTALLATION: Tolerance = Tolerance {
     unknown: false,
     missing: true,
 };
-/// Of methods that change nothing.
+/// For methods that change nothing.
 pub const QUERY: Tolerance = Tolerance {
     unknown: true,
     missing: true,
 };
 
-/// The arguments of a method.
 pub trait Arguments: for<'a> ArgumentDecoder<'a> {
     /// Their types in Candid.
     fn types() -> Vec<Type>;
 
-    /// The same, with names as far as types have some.
+    /// The same, with the names of types that have one.
     fn named(names: &mut TypeContainer) -> Vec<Type>;
 }
 
@@ -102,18 +101,18 @@ impl<A: CandidType + DeserializeOwned, B: CandidType + DeserializeOwned> Argumen
     }
 }
 
-/// The arguments in `bytes`; else what is wrong with them.
+/// Decodes arguments, or describes what is wrong with them.
 pub fn read<T: Arguments>(bytes: &[u8], tolerance: Tolerance) -> Result<T, String> {
     read_of("", bytes, tolerance)
 }
 
-/// The arguments of this method in `bytes`; else what is wrong with them. The name is part of the error.
+/// Decodes the arguments of this method, or describes what is wrong with them. The error names the method.
 pub fn read_of<T: Arguments>(
     method: &str,
     bytes: &[u8],
     tolerance: Tolerance,
 ) -> Result<T, String> {
-    // As ic-cdk does: no argument at all is an empty list of arguments.
+    // As in ic-cdk: no argument at all is an empty list of arguments.
     let bytes = if bytes.is_empty() { b"DIDL\0\0" } else { bytes };
     if check(method, bytes, &TypeEnv::new(), &T::types(), tolerance).is_err() {
         // Names are looked up only for the error.
@@ -124,14 +123,15 @@ pub fn read_of<T: Arguments>(
     let mut config = DecoderConfig::new();
     config.set_skipping_quota(SKIPPING_QUOTA);
     decode_args_with_config(bytes, &config)
-        .map_err(|error| format!("the argument cannot be read: {error}"))
+        .map_err(|error| format!("the argument cannot be decoded: {error}"))
 }
 
-/// The most work that reading a request takes: a byte costs one, a header 15 besides.
+/// The most work for decoding a request: a byte costs one, a header another 15.
 const REQUEST_QUOTA: usize = 10_000_000;
 
-/// The request of an HTTP gateway in `bytes`. Gateways may say more of it than the canister knows, and its one optional
-/// member decides nothing, so types are not compared: for each request that would take half a million instructions.
+/// Decodes the request of an HTTP gateway. Gateways may send fields that the canister does not know, and the one
+/// optional field decides nothing. Types are therefore not compared, which would take half a million instructions for
+/// each request.
 pub fn read_request<T: CandidType + DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut config = DecoderConfig::new();
     config
@@ -141,10 +141,10 @@ pub fn read_request<T: CandidType + DeserializeOwned>(bytes: &[u8]) -> Result<T,
         .set_max_type_len(MAX_TYPES)
         .set_full_error_message(false);
     candid::utils::decode_one_with_config(bytes, &config)
-        .map_err(|error| format!("the request cannot be read: {error}"))
+        .map_err(|error| format!("the request cannot be decoded: {error}"))
 }
 
-/// Whether nothing of the arguments in `bytes` is lost when they are read as `wanted`, whose names `names` explains.
+/// Whether nothing in the arguments is lost when they are decoded as `wanted`, whose names are in `names`.
 fn check(
     method: &str,
     bytes: &[u8],
@@ -162,7 +162,7 @@ fn check(
     .map_err(|mismatch| mismatch.to_string())
 }
 
-/// The types that the argument says it has.
+/// The types that the argument declares.
 fn header(bytes: &[u8]) -> Result<(TypeEnv, Vec<Type>), String> {
     let front = &bytes[..bytes.len().min(MAX_HEADER_BYTES)];
     let header = Header::read_le_args(&mut Cursor::new(front), (Some(MAX_TYPES),));
@@ -173,5 +173,5 @@ fn header(bytes: &[u8]) -> Result<(TypeEnv, Vec<Type>), String> {
     };
     header
         .to_types()
-        .map_err(|error| format!("the argument cannot be read: {error}"))
+        .map_err(|error| format!("the argument cannot be decoded: {error}"))
 }

@@ -1,4 +1,4 @@
-//! The Candid door of buyers: `quote` and `pay`.
+//! The Candid interface for buyers: `quote` and `pay`.
 
 use crate::{
     api::{
@@ -20,7 +20,6 @@ use crate::{
 use candid::Principal;
 use serde_bytes::ByteBuf;
 
-/// `quote`
 pub fn quote<R: Runtime>(runtime: &R, key: RouteKey) -> Option<Quote> {
     let request = route_key(&key).ok()?;
     let route = storage::routes::get(&http::route_of(&request)?)?;
@@ -36,7 +35,6 @@ pub fn quote<R: Runtime>(runtime: &R, key: RouteKey) -> Option<Quote> {
     })
 }
 
-/// `pay`
 pub async fn pay<R: Runtime>(runtime: &R, args: PayArgs) -> Result<Purchased, PayError> {
     let caller = runtime.caller();
     if caller == Principal::anonymous() {

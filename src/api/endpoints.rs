@@ -1,4 +1,5 @@
-//! The Candid methods: translate, call one service, bring the certified answers up to date, translate.
+//! The Candid methods. Each converts its arguments, calls one service, updates the certified responses, and converts
+//! the result.
 
 use crate::{
     api::{
@@ -8,8 +9,8 @@ use crate::{
             ContentChunk, ContentCommit, ContentError, InvalidArgument, Ledger, LedgerError, Offer,
             PageArgs, Payment, PaymentAudit, PaymentStatus, PaymentsError, Receipt, RecheckError,
             RefundError, ResolveArgs, ResolveError, Route, RouteArgs, RouteError, RouteKey,
-            Solvency, TollkeeperArgs, WithdrawArgs, WithdrawError, block, booked_payment, draft,
-            init_changes, public_payment, public_receipt, resolution, route_key, withdrawal,
+            Solvency, TollkeeperArgs, WithdrawArgs, WithdrawError, block, draft, init_changes,
+            payment_record, public_payment, public_receipt, resolution, route_key, withdrawal,
         },
     },
     domain::{config::Changes, validate, validate::InvalidArgument as Invalid},
@@ -25,7 +26,7 @@ use crate::{
 };
 use candid::{Nat, Principal};
 
-/// `init`; an error undoes the installation.
+/// An error undoes the installation.
 pub fn init<R: Runtime>(runtime: &R, args: Option<TollkeeperArgs>) -> Result<(), String> {
     let changes = match args {
         None => Changes::default(),
@@ -39,7 +40,7 @@ pub fn init<R: Runtime>(runtime: &R, args: Option<TollkeeperArgs>) -> Result<(),
     lifecycle::install(runtime, changes).map_err(|error| error.to_string())
 }
 
-/// `post_upgrade`; an error undoes the upgrade.
+/// An error undoes the upgrade.
 pub fn post_upgrade<R: Runtime>(runtime: &R, args: Option<TollkeeperArgs>) -> Result<(), String> {
     let changes = match args {
         None => Changes::default(),
@@ -53,12 +54,10 @@ pub fn post_upgrade<R: Runtime>(runtime: &R, args: Option<TollkeeperArgs>) -> Re
     lifecycle::upgrade(runtime, changes).map_err(|error| error.to_string())
 }
 
-/// `config`
 pub fn config() -> Config {
     storage::config::read().into()
 }
 
-/// `pay_to_set`
 pub fn pay_to_set<R: Runtime>(runtime: &R, pay_to: AccountArg) -> Result<(), RouteError> {
     let pay_to = types::account("pay_to", &pay_to)?;
     certified(
@@ -67,7 +66,6 @@ pub fn pay_to_set<R: Runtime>(runtime: &R, pay_to: AccountArg) -> Result<(), Rou
     )
 }
 
-/// `origin_set`
 pub fn origin_set<R: Runtime>(runtime: &R, origin: Option<String>) -> Result<(), RouteError> {
     certified(
         runtime,
@@ -75,12 +73,10 @@ pub fn origin_set<R: Runtime>(runtime: &R, origin: Option<String>) -> Result<(),
     )
 }
 
-/// `origin`
 pub fn origin() -> Option<String> {
     storage::config::read().origin
 }
 
-/// `operator_add`
 pub fn operator_add<R: Runtime>(runtime: &R, operator: Principal) -> Result<(), RouteError> {
     certified(
         runtime,
@@ -88,7 +84,6 @@ pub fn operator_add<R: Runtime>(runtime: &R, operator: Principal) -> Result<(), 
     )
 }
 
-/// `operator_remove`
 pub fn operator_remove<R: Runtime>(runtime: &R, operator: Principal) -> Result<(), RouteError> {
     certified(
         runtime,
@@ -96,19 +91,16 @@ pub fn operator_remove<R: Runtime>(runtime: &R, operator: Principal) -> Result<(
     )
 }
 
-/// `ledger_add`
 pub async fn ledger_add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, LedgerError> {
     let ledger = ledgers::add(runtime, id).await;
     certified(runtime, ledger.map(Ledger::from).map_err(LedgerError::from))
 }
 
-/// `ledger_refresh`
 pub async fn ledger_refresh<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, LedgerError> {
     let ledger = fees::refresh(runtime, id).await;
     certified(runtime, ledger.map(Ledger::from).map_err(LedgerError::from))
 }
 
-/// `ledger_enable`
 pub fn ledger_enable<R: Runtime>(
     runtime: &R,
     id: Principal,
@@ -118,7 +110,6 @@ pub fn ledger_enable<R: Runtime>(
     certified(runtime, ledger.map(Ledger::from).map_err(LedgerError::from))
 }
 
-/// `ledgers`
 pub fn all_ledgers() -> Vec<Ledger> {
     storage::ledgers::all()
         .into_iter()
@@ -126,7 +117,6 @@ pub fn all_ledgers() -> Vec<Ledger> {
         .collect()
 }
 
-/// `route_put`
 pub fn route_put<R: Runtime>(runtime: &R, args: RouteArgs) -> Result<Route, RouteError> {
     let route = catalogue::put(runtime, draft(args)?).map_err(RouteError::from);
     certified(
@@ -135,7 +125,6 @@ pub fn route_put<R: Runtime>(runtime: &R, args: RouteArgs) -> Result<Route, Rout
     )
 }
 
-/// `route_remove`
 pub fn route_remove<R: Runtime>(runtime: &R, key: RouteKey) -> Result<(), RouteError> {
     certified(
         runtime,
@@ -143,13 +132,11 @@ pub fn route_remove<R: Runtime>(runtime: &R, key: RouteKey) -> Result<(), RouteE
     )
 }
 
-/// `route`
 pub fn route(key: RouteKey) -> Option<Route> {
     let route = storage::routes::get(&route_key(&key).ok()?)?;
     Some(types::route(&route, &storage::config::read()))
 }
 
-/// `routes`
 pub fn routes(page: PageArgs) -> Result<Vec<Route>, InvalidArgument> {
     let config = storage::config::read();
     let routes = catalogue::page(Page::from(page))?;
@@ -159,7 +146,6 @@ pub fn routes(page: PageArgs) -> Result<Vec<Route>, InvalidArgument> {
         .collect())
 }
 
-/// `offers`
 pub fn offers<R: Runtime>(runtime: &R, key: RouteKey) -> Vec<Offer> {
     let Some(route) = route_key(&key)
         .ok()
@@ -175,7 +161,6 @@ pub fn offers<R: Runtime>(runtime: &R, key: RouteKey) -> Vec<Offer> {
         .collect()
 }
 
-/// `content_begin`
 pub fn content_begin<R: Runtime>(runtime: &R, args: ContentBegin) -> Result<u64, ContentError> {
     let key = route_key(&RouteKey {
         method: args.method,
@@ -185,12 +170,10 @@ pub fn content_begin<R: Runtime>(runtime: &R, args: ContentBegin) -> Result<u64,
     content::begin(runtime, key, args.bytes, sha256).map_err(ContentError::from)
 }
 
-/// `content_chunk`
 pub fn content_chunk<R: Runtime>(runtime: &R, args: ContentChunk) -> Result<(), ContentError> {
     content::chunk(runtime, args.upload, args.offset, &args.bytes).map_err(ContentError::from)
 }
 
-/// `content_commit`
 pub fn content_commit<R: Runtime>(
     runtime: &R,
     args: ContentCommit,
@@ -202,11 +185,10 @@ pub fn content_commit<R: Runtime>(
     )
 }
 
-/// `payment`
 pub fn payment<R: Runtime>(runtime: &R, id: &[u8]) -> Option<Payment> {
     let payment = payments::payment(&PaymentId(id.try_into().ok()?))?;
     let all = payments::knows_who_paid(runtime, &payment.from, &payment.to);
-    let payment = booked_payment(None, payment);
+    let payment = payment_record(None, payment);
     Some(if all {
         payment
     } else {
@@ -214,7 +196,6 @@ pub fn payment<R: Runtime>(runtime: &R, id: &[u8]) -> Option<Payment> {
     })
 }
 
-/// `receipt`
 pub fn receipt<R: Runtime>(runtime: &R, id: &[u8]) -> Option<Receipt> {
     let receipt = payments::receipt(&PaymentId(id.try_into().ok()?))?;
     let all = payments::knows_who_paid(runtime, &receipt.payer, &receipt.pay_to);
@@ -226,7 +207,6 @@ pub fn receipt<R: Runtime>(runtime: &R, id: &[u8]) -> Option<Receipt> {
     })
 }
 
-/// `payments`
 pub fn settled_payments<R: Runtime>(
     runtime: &R,
     page: PageArgs,
@@ -234,11 +214,10 @@ pub fn settled_payments<R: Runtime>(
     let page = payments::settled(runtime, page.into())?;
     Ok(page
         .into_iter()
-        .map(|(n, payment)| booked_payment(Some(n), payment))
+        .map(|(n, payment)| payment_record(Some(n), payment))
         .collect())
 }
 
-/// `payments_waiting`
 pub fn waiting_payments<R: Runtime>(
     runtime: &R,
     page: PageArgs,
@@ -246,11 +225,10 @@ pub fn waiting_payments<R: Runtime>(
     let page = payments::waiting(runtime, page.into())?;
     Ok(page
         .into_iter()
-        .map(|(n, payment)| booked_payment(Some(n), payment))
+        .map(|(n, payment)| payment_record(Some(n), payment))
         .collect())
 }
 
-/// `payments_open`
 pub fn open_payments<R: Runtime>(
     runtime: &R,
     page: Option<PageArgs>,
@@ -258,11 +236,10 @@ pub fn open_payments<R: Runtime>(
     let open = payments::open(runtime, page.unwrap_or_default().into())?;
     Ok(open
         .into_iter()
-        .map(|payment| booked_payment(None, payment))
+        .map(|payment| payment_record(None, payment))
         .collect())
 }
 
-/// `payments_failed`
 pub fn failed_payments<R: Runtime>(
     runtime: &R,
     page: PageArgs,
@@ -270,11 +247,10 @@ pub fn failed_payments<R: Runtime>(
     let page = payments::failed(runtime, page.into())?;
     Ok(page
         .into_iter()
-        .map(|(n, payment)| booked_payment(Some(n), payment))
+        .map(|(n, payment)| payment_record(Some(n), payment))
         .collect())
 }
 
-/// `audit_payments`
 pub fn audit_payments<R: Runtime>(
     runtime: &R,
     page: PageArgs,
@@ -283,7 +259,6 @@ pub fn audit_payments<R: Runtime>(
     Ok(entries.into_iter().map(PaymentAudit::from).collect())
 }
 
-/// `audit_admin`
 pub fn audit_admin<R: Runtime>(
     runtime: &R,
     page: PageArgs,
@@ -292,7 +267,6 @@ pub fn audit_admin<R: Runtime>(
     Ok(entries.into_iter().map(AdminAudit::from).collect())
 }
 
-/// `payment_recheck`
 pub async fn payment_recheck<R: Runtime>(
     runtime: &R,
     id: &[u8],
@@ -308,20 +282,17 @@ pub async fn payment_recheck<R: Runtime>(
     )
 }
 
-/// `cancel_authorization`
 pub fn cancel_authorization<R: Runtime>(runtime: &R, args: CancelArgs) -> Result<(), CancelError> {
     let nonce = Nonce(validate::bytes32("nonce", &args.nonce)?);
     cancel::cancel(runtime, nonce, args.valid_before_seconds).map_err(CancelError::from)
 }
 
-/// `refund_payment`
 pub fn refund_payment<R: Runtime>(runtime: &R, id: &[u8]) -> Result<PaymentStatus, RefundError> {
     let id = id.try_into().map_err(|_| RefundError::UnknownPayment)?;
     let payment = refund::owe(runtime, &PaymentId(id))?;
     Ok(payment.state.into())
 }
 
-/// `refund_by_merchant`
 pub fn refund_by_merchant<R: Runtime>(
     runtime: &R,
     id: &[u8],
@@ -331,7 +302,6 @@ pub fn refund_by_merchant<R: Runtime>(
     Ok(payment.state.into())
 }
 
-/// `payment_resolve`
 pub fn payment_resolve<R: Runtime>(
     runtime: &R,
     args: ResolveArgs,
@@ -341,21 +311,19 @@ pub fn payment_resolve<R: Runtime>(
     Ok(payment.state.into())
 }
 
-/// `solvency`
 pub async fn solvency<R: Runtime>(runtime: &R) -> Result<Vec<Solvency>, PaymentsError> {
     let known = treasury::solvency(runtime).await;
     let known = known.map_err(|_| PaymentsError::Unauthorized)?;
     Ok(known.into_iter().map(Solvency::from).collect())
 }
 
-/// `withdraw`
 pub async fn withdraw<R: Runtime>(runtime: &R, args: WithdrawArgs) -> Result<Nat, WithdrawError> {
     let done = withdraw::withdraw(runtime, withdrawal(args)?).await;
     // The ledger may have named a new fee.
     certified(runtime, done.map(block).map_err(WithdrawError::from))
 }
 
-/// Passes `result` on after what changed was certified again.
+/// Certifies what changed, and returns `result`.
 fn certified<R: Runtime, T, E>(runtime: &R, result: Result<T, E>) -> Result<T, E> {
     certify_changes(runtime);
     result

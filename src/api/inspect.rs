@@ -1,6 +1,6 @@
-//! The filter on ingress messages: what it drops costs the canister nothing.
+//! The filter on ingress messages: a message that it drops costs the canister nothing.
 //!
-//! One node decides, and calls by canisters do not come this way, so every method checks again.
+//! One node decides, and calls by canisters are not filtered, so every method checks again.
 
 use crate::{
     api::{
@@ -32,8 +32,7 @@ const KEY_BYTES: usize = 400;
 /// The longest argument of `pay`, which takes 800 bytes at most, half of them the types.
 const PAY_BYTES: usize = 1_000;
 
-/// Whether a call of `method` with this argument is worth an execution. `argument` is read only where
-/// the answer depends on it.
+/// Whether to execute a call of `method` with this argument. `argument` is read only if the decision depends on it.
 pub fn accept<R: Runtime>(
     runtime: &R,
     method: &str,
@@ -49,15 +48,15 @@ pub fn accept<R: Runtime>(
         "route_put" | "route_remove" | "content_begin" | "content_commit" | "payments"
         | "payments_waiting" | "payments_open" | "payments_failed" | "audit_payments"
         | "audit_admin" | "solvency" | "payment_recheck" => {
-            length <= SMALL_BYTES && role(runtime, &caller) != Role::Nobody
+            length <= SMALL_BYTES && role(runtime, &caller) != Role::Other
         }
-        "content_chunk" => length <= CHUNK_BYTES && role(runtime, &caller) != Role::Nobody,
+        "content_chunk" => length <= CHUNK_BYTES && role(runtime, &caller) != Role::Other,
         _ if caller == Principal::anonymous() => false,
-        // What anybody with a key may call takes what it needs and nothing else.
-        "ledger_refresh" => length <= ID_BYTES && is_to_be_asked(runtime, &argument()),
+        // Methods that any key may call accept exactly their argument.
+        "ledger_refresh" => length <= ID_BYTES && may_be_queried(runtime, &argument()),
         "cancel_authorization" => length <= CANCEL_BYTES && is::<(CancelArgs,)>(&argument()),
         "pay" => length <= PAY_BYTES && is::<(PayArgs,)>(&argument()),
-        // Queries that somebody may want certified by consensus.
+        // Queries that may be called as updates, for a response certified by consensus.
         "config" | "origin" | "ledgers" => length <= NO_BYTES && is::<()>(&argument()),
         "payment" | "receipt" => length <= ID_BYTES && is::<(ByteBuf,)>(&argument()),
         "routes" => length <= ID_BYTES && is::<(PageArgs,)>(&argument()),
@@ -66,13 +65,13 @@ pub fn accept<R: Runtime>(
     }
 }
 
-/// Whether the argument is of these types and has nothing else.
+/// Whether the argument is exactly of these types.
 fn is<T: Arguments>(argument: &[u8]) -> bool {
     arguments::read::<T>(argument, arguments::UPDATE).is_ok()
 }
 
-/// Whether the argument names a ledger that may be asked for its fee now.
-fn is_to_be_asked<R: Runtime>(runtime: &R, argument: &[u8]) -> bool {
+/// Whether the argument names a ledger that may be queried for its fee now.
+fn may_be_queried<R: Runtime>(runtime: &R, argument: &[u8]) -> bool {
     arguments::read(argument, arguments::UPDATE).is_ok_and(|(id,)| {
         storage::ledgers::get(&id).is_some() && storage::fees::may_query(&id, runtime.now())
     })
@@ -113,7 +112,7 @@ mod tests {
         "payment_recheck",
     ];
 
-    /// What anybody with a key may call, with the longest argument that is one.
+    /// The methods that any key may call, with the longest valid argument.
     fn public() -> Vec<(&'static str, Vec<u8>)> {
         let nothing = candid::encode_args(()).unwrap();
         let id = Encode!(&ByteBuf::from(vec![7; 32])).unwrap();
@@ -172,7 +171,7 @@ mod tests {
         for (method, argument) in public() {
             assert!(taken_by(&runtime, method, &argument), "{method}");
             for junk in [
-                // The type of a vector of bytes that nobody reads, and 16 KiB of it.
+                // The type of a vector of bytes that is not used, and 16 KiB of it.
                 [b"DIDL\x01\x6d\x7b\x01\x00\xf0\x7f", &vec![0; 16_368][..]].concat(),
                 more(&argument, 16_000),
                 more(&argument, 1),
@@ -180,7 +179,7 @@ mod tests {
                 vec![],
                 b"garbage".to_vec(),
             ] {
-                // No argument is what a method without arguments takes.
+                // A method without arguments accepts an empty argument.
                 let taken = junk.is_empty() && argument.len() == 6;
                 assert_eq!(
                     taken_by(&runtime, method, &junk),
@@ -189,7 +188,7 @@ mod tests {
                 );
             }
         }
-        // Further arguments, and members that are not in canister.did.
+        // Further arguments, and fields that are not in canister.did.
         #[derive(candid::CandidType)]
         struct Padded {
             after: Option<u64>,

@@ -1,4 +1,4 @@
-//! Translation between the outside and the services: Candid here, HTTP in [`http`].
+//! Translation between callers and services: Candid here, HTTP in [`http`].
 
 pub mod arguments;
 pub mod call;

@@ -1,4 +1,4 @@
-//! The records and variants of `canister.did`, and how they become values of the domain and back.
+//! The records and variants of `canister.did`, and their conversion to and from domain values.
 //!
 //! The types themselves are those of the crate `tollkeeper-types`, which callers use, too.
 
@@ -8,7 +8,7 @@ mod resolve;
 mod treasury;
 
 pub use convert::{account, draft, init_changes, offer, route, route_key};
-pub use payments::{booked_payment, public_payment, public_receipt};
+pub use payments::{payment_record, public_payment, public_receipt};
 pub use resolve::resolution;
 pub use tollkeeper_types::*;
 pub use treasury::{block, withdrawal};

@@ -111,16 +111,16 @@ pub fn tail(cursor: u64, log_length: u64) -> Vec<Range> {
     ranges
 }
 
-/// Reads a reply to a request for `asked`. `of_ledger`: whether the ledger sent it, not an archive.
-pub fn read(reply: &[u8], asked: &[Range], of_ledger: bool) -> Result<Page, Unreadable> {
+/// Reads a reply to a request for `requested`. `of_ledger`: whether the ledger sent it, not an archive.
+pub fn read(reply: &[u8], requested: &[Range], of_ledger: bool) -> Result<Page, Unreadable> {
     if reply.len() > MAX_REPLY_BYTES {
         return Err(Unreadable::TooLong);
     }
     let reply = wire::read(reply).ok_or(Unreadable::NotCandid)?;
     let page = page(&reply).ok_or(Unreadable::NotALog)?;
-    let was_asked = |index| asked.iter().any(|range| range.holds(index));
+    let was_requested = |index| requested.iter().any(|range| range.holds(index));
     let sound =
-        |block: &Block| was_asked(block.index) && (!of_ledger || block.index < page.log_length);
+        |block: &Block| was_requested(block.index) && (!of_ledger || block.index < page.log_length);
     let repeats = page.blocks.windows(2).any(|w| w[0].index >= w[1].index);
     if repeats || !page.blocks.iter().all(sound) {
         return Err(Unreadable::Contradiction);

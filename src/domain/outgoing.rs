@@ -152,7 +152,11 @@ mod tests {
     }
 
     /// Takes the step that is due at `now`, with this fee if new terms are allowed.
-    fn ask(outgoing: &mut Outgoing, fee: u128, now: TimestampNs) -> (TransferTerms, bool, u32) {
+    fn next_try(
+        outgoing: &mut Outgoing,
+        fee: u128,
+        now: TimestampNs,
+    ) -> (TransferTerms, bool, u32) {
         match outgoing.step(terms(now, fee), now) {
             Step::Send { terms, fresh } => {
                 outgoing.begin(terms, now);
@@ -165,12 +169,12 @@ mod tests {
     #[test]
     fn a_refused_first_try_gets_new_terms() {
         let mut refund = Outgoing::default();
-        let (first, fresh, number) = ask(&mut refund, 10, NOW);
+        let (first, fresh, number) = next_try(&mut refund, 10, NOW);
         assert_eq!((first, fresh), (terms(NOW, 10), true));
         let later = NOW.plus(Seconds(1));
         assert_eq!(refund.end(number, fresh, &refused(), later), None);
         assert_eq!(refund.doubt, None);
-        let (second, fresh, _) = ask(&mut refund, 20, later);
+        let (second, fresh, _) = next_try(&mut refund, 20, later);
         assert_eq!((second, fresh), (terms(later, 20), true));
     }
 
@@ -178,11 +182,11 @@ mod tests {
     #[test]
     fn a_refusal_after_an_unclear_answer_does_not_rewrite_the_transfer() {
         let mut refund = Outgoing::default();
-        let (first, fresh, number) = ask(&mut refund, 10, NOW);
+        let (first, fresh, number) = next_try(&mut refund, 10, NOW);
         refund.end(number, fresh, &Verdict::InDoubt(Doubt::Reject), NOW);
         for _ in 0..5 {
             let at = NOW.plus(Seconds(60));
-            let (again, fresh, number) = ask(&mut refund, 20, at);
+            let (again, fresh, number) = next_try(&mut refund, 20, at);
             assert_eq!((again, fresh), (first, false));
             assert_eq!(refund.end(number, fresh, &refused(), at), None);
             assert_eq!(refund.doubt, Some(first));
@@ -192,14 +196,14 @@ mod tests {
     #[test]
     fn a_late_answer_clears_no_later_try() {
         let mut refund = Outgoing::default();
-        let (_, fresh, first) = ask(&mut refund, 10, NOW);
+        let (_, fresh, first) = next_try(&mut refund, 10, NOW);
         let later = NOW.plus(LOCK);
         assert_eq!(
             refund.step(terms(NOW, 10), NOW.plus(Seconds(89))),
             Step::Wait(later)
         );
         let before = {
-            ask(&mut refund, 10, later);
+            next_try(&mut refund, 10, later);
             refund
         };
         assert_eq!(refund.end(first, fresh, &refused(), later), None);
@@ -214,7 +218,7 @@ mod tests {
     #[test]
     fn a_transfer_in_doubt_is_searched_before_it_gets_new_terms() {
         let mut refund = Outgoing::default();
-        let (first, ..) = ask(&mut refund, 10, NOW);
+        let (first, ..) = next_try(&mut refund, 10, NOW);
         let step = |refund: &Outgoing, at: TimestampNs| refund.step(terms(at, 20), at);
         let last = NOW.plus(DEDUP_WINDOW);
         assert!(matches!(
@@ -230,7 +234,7 @@ mod tests {
         assert_eq!(step(&refund, forgotten), Step::Wait(just_after));
         assert_eq!(step(&refund, just_after), Step::LookUp(first));
         refund.never_made(just_after);
-        let (second, fresh, _) = ask(&mut refund, 20, just_after);
+        let (second, fresh, _) = next_try(&mut refund, 20, just_after);
         assert_eq!((second, fresh), (terms(just_after, 20), true));
     }
 

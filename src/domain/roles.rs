@@ -19,7 +19,7 @@ pub enum Role {
     /// In the list of operators.
     Operator,
     /// Any other caller, including payers.
-    Nobody,
+    Other,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +31,7 @@ impl Role {
     pub fn may_administer(self) -> Result<(), Unauthorized> {
         match self {
             Role::Controller => Ok(()),
-            Role::Operator | Role::Nobody => Err(Unauthorized),
+            Role::Operator | Role::Other => Err(Unauthorized),
         }
     }
 
@@ -39,7 +39,7 @@ impl Role {
     pub fn may_operate(self) -> Result<(), Unauthorized> {
         match self {
             Role::Controller | Role::Operator => Ok(()),
-            Role::Nobody => Err(Unauthorized),
+            Role::Other => Err(Unauthorized),
         }
     }
 
@@ -129,12 +129,12 @@ mod tests {
 
     #[test]
     fn strangers_may_nothing() {
-        assert!(Role::Nobody.may_administer().is_err());
-        assert!(Role::Nobody.may_operate().is_err());
+        assert!(Role::Other.may_administer().is_err());
+        assert!(Role::Other.may_operate().is_err());
         assert!(Role::Operator.may_administer().is_err());
-        assert!(put(Role::Nobody, "/a", None, None, &[]).is_err());
+        assert!(put(Role::Other, "/a", None, None, &[]).is_err());
         assert!(
-            Role::Nobody
+            Role::Other
                 .may_remove_route(&route("/a", None), &[])
                 .is_err()
         );

@@ -36,9 +36,9 @@ pub struct ScriptedRuntime {
     pub calls: RefCell<Vec<MadeCall>>,
     answers: RefCell<VecDeque<CallOutcome>>,
     /// The answer of ledgers to a fee query. While it is set, such calls are neither answered from the queue nor kept
-    /// with the other calls; [`Self::fee_asked`] counts them.
+    /// with the other calls; [`Self::fee_queries`] counts them.
     pub fee: RefCell<Option<CallOutcome>>,
-    pub fee_asked: Cell<usize>,
+    pub fee_queries: Cell<usize>,
     /// The time for which the code under test set the timer.
     pub woken: Cell<Option<TimestampNs>>,
     /// While set, calls for which no reply is queued stay unanswered.
@@ -68,7 +68,7 @@ impl ScriptedRuntime {
             calls: RefCell::default(),
             answers: RefCell::default(),
             fee: RefCell::default(),
-            fee_asked: Cell::default(),
+            fee_queries: Cell::default(),
             woken: Cell::default(),
             hold: Rc::default(),
             certified_data: Cell::default(),
@@ -224,7 +224,7 @@ impl Runtime for ScriptedRuntime {
         let fixed = self.fee.borrow().clone().filter(|_| method == "icrc1_fee");
         let affordable = self.cycles.get() >= Self::CALL_COST;
         if fixed.is_some() {
-            self.fee_asked.set(self.fee_asked.get() + 1);
+            self.fee_queries.set(self.fee_queries.get() + 1);
         } else if affordable {
             self.calls.borrow_mut().push(MadeCall {
                 canister,

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_no_merchant() {
+    fn the_anonymous_principal_is_no_merchant() {
         let runtime = ScriptedRuntime::new(TimestampNs(1));
         runtime.caller.set(Principal::anonymous());
         let error = install(&runtime, Changes::default()).unwrap_err();

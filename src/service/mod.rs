@@ -30,6 +30,6 @@ pub fn role<R: Runtime>(runtime: &R, caller: &Principal) -> Role {
     } else if storage::config::read().is_operator(caller) {
         Role::Operator
     } else {
-        Role::Nobody
+        Role::Other
     }
 }

@@ -43,7 +43,7 @@ impl Page {
 pub fn knows_who_paid<R: Runtime>(runtime: &R, payer: &Account, merchant: &Account) -> bool {
     let caller = runtime.caller();
     let is_merchant = caller == merchant.owner && merchant.owner != runtime.canister_id();
-    caller == payer.owner || is_merchant || role(runtime, &caller) != Role::Nobody
+    caller == payer.owner || is_merchant || role(runtime, &caller) != Role::Other
 }
 
 /// The payment with this id. Ids are known to payer and merchant, and to every reader of the ledger.
@@ -108,7 +108,7 @@ mod tests {
     use candid::Principal;
 
     #[test]
-    fn payer_and_merchant_and_who_runs_the_canister_know_who_paid() {
+    fn payer_merchant_controllers_and_operators_know_who_paid() {
         config::write(&config()).unwrap();
         let runtime = ScriptedRuntime::new(TimestampNs(0));
         let [payer, merchant, other] = [1, 2, 3].map(|n| Principal::from_slice(&[n; 29]));

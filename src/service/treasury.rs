@@ -72,7 +72,7 @@ async fn solvency_in<R: Runtime>(runtime: &R, ledger: Principal) -> Solvency {
         held = held.saturating_add(owed.held.amount().0);
         waiting = waiting.saturating_add(owed.waiting);
         waiting_amount = waiting_amount.saturating_add(owed.waiting_amounts.amount().0);
-        let known = balances.iter().find(|(asked, ..)| asked == account);
+        let known = balances.iter().find(|(queried, ..)| queried == account);
         let covered = known.and_then(|(_, moment, balance)| {
             let owed = balance::owed_at(*moment, &ledger, account);
             covers(runtime, &ledger, account, (*balance)?, &owed, fee)
@@ -84,10 +84,10 @@ async fn solvency_in<R: Runtime>(runtime: &R, ledger: Principal) -> Solvency {
         };
     }
     let sum = |sum: Amount, balance: Amount| Amount(sum.0.saturating_add(balance.0));
-    let asked = balances.iter().map(|(.., balance)| *balance);
+    let balances = balances.iter().map(|(.., balance)| *balance);
     Solvency {
         ledger,
-        balance: asked.reduce(|a, b| Some(sum(a?, b?))).flatten(),
+        balance: balances.reduce(|a, b| Some(sum(a?, b?))).flatten(),
         owed_refunds: Amount(owed_refunds),
         held: Amount(held),
         waiting,

@@ -129,7 +129,7 @@ pub async fn withdraw<R: Runtime>(
     };
     let record = WithdrawalRow {
         ledger,
-        asked: &withdrawal,
+        sent: &withdrawal,
     };
     let outgoing = withdrawal.outgoing;
     let sent = payout::send(runtime, &payout, &record, outgoing, terms, fresh).await;
@@ -157,19 +157,19 @@ pub async fn withdraw<R: Runtime>(
 struct WithdrawalRow<'a> {
     ledger: Principal,
     /// The withdrawal at the time of the call.
-    asked: &'a Withdrawal,
+    sent: &'a Withdrawal,
 }
 
 impl PayoutRecord for WithdrawalRow<'_> {
     /// `None` if the row was removed: the answer took more than a day.
     fn load(&self) -> Option<Outgoing> {
-        let known = withdrawals::get(&self.ledger, self.asked.created_at)?;
+        let known = withdrawals::get(&self.ledger, self.sent.created_at)?;
         Some(known.outgoing)
     }
 
     fn store(&self, outgoing: &Outgoing, made: Option<BlockIndex>) {
-        let known = withdrawals::get(&self.ledger, self.asked.created_at);
-        let mut row = known.unwrap_or(*self.asked);
+        let known = withdrawals::get(&self.ledger, self.sent.created_at);
+        let mut row = known.unwrap_or(*self.sent);
         row.outgoing = *outgoing;
         // A known block is never replaced.
         row.block = row.block.or(made);

@@ -14,7 +14,7 @@ pub const REFUTED: Seconds = Seconds(3_600);
 struct Known {
     /// The ledger refused a transfer in a way that another fee would explain.
     doubted: bool,
-    asked_at: Option<TimestampNs>,
+    queried_at: Option<TimestampNs>,
     /// The latest fee that the ledger named when queried.
     named: Option<Amount>,
     /// The latest fee that it named when queried and then refused.
@@ -24,8 +24,8 @@ struct Known {
 }
 
 impl Known {
-    fn may_be_asked(&self, now: TimestampNs) -> bool {
-        self.asked_at.is_none_or(|at| now >= at.plus(PAUSE))
+    fn may_be_queried(&self, now: TimestampNs) -> bool {
+        self.queried_at.is_none_or(|at| now >= at.plus(PAUSE))
     }
 }
 
@@ -45,7 +45,10 @@ pub fn doubt(ledger: &Principal) {
 
 /// Whether this ledger may be queried for its fee now.
 pub fn may_query(ledger: &Principal, now: TimestampNs) -> bool {
-    KNOWN.with_borrow(|all| all.get(ledger).is_none_or(|known| known.may_be_asked(now)))
+    KNOWN.with_borrow(|all| {
+        all.get(ledger)
+            .is_none_or(|known| known.may_be_queried(now))
+    })
 }
 
 pub fn is_doubted(ledger: &Principal) -> bool {
@@ -55,7 +58,7 @@ pub fn is_doubted(ledger: &Principal) -> bool {
 /// Records that this ledger is being queried. That ends the doubt, whatever it answers.
 pub fn begin(ledger: &Principal, now: TimestampNs) {
     with(ledger, |known| {
-        (known.doubted, known.asked_at) = (false, Some(now));
+        (known.doubted, known.queried_at) = (false, Some(now));
     });
 }
 
@@ -99,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_is_asked_once_in_the_pause() {
+    fn a_ledger_is_queried_once_in_the_pause() {
         let start = TimestampNs(1_000_000_000_000);
         assert!(may_query(&ledger(), start));
         doubt(&ledger());

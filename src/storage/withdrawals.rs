@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_down_is_read_back() {
+    fn withdrawals_are_read_back() {
         set_up();
         ledgers::put(&ledger(1)).unwrap();
         let (id, other) = (ledger(0).id, ledger(1).id);

@@ -53,7 +53,7 @@ fn refused_id(setup: &Setup) -> [u8; 32] {
 }
 
 #[test]
-fn price_edited_while_the_ledger_thinks_changes_nothing_for_who_paid() {
+fn price_edited_during_the_ledger_call_changes_nothing_for_the_payer() {
     let setup = Setup::new();
     let payer = setup.payer(21);
     let sale = setup.sell("/article", PRICE);

@@ -78,7 +78,7 @@ fn changed(order: CheckOrder, fee: u128, refused: Code) {
 }
 
 #[test]
-fn a_fee_that_rises_behind_the_allowance_is_learnt() {
+fn a_fee_that_rises_behind_the_allowance_is_found() {
     changed(
         CheckOrder::AllowanceFirst,
         FEE * 3,
@@ -87,24 +87,24 @@ fn a_fee_that_rises_behind_the_allowance_is_learnt() {
 }
 
 #[test]
-fn a_fee_that_rises_behind_the_balance_is_learnt() {
+fn a_fee_that_rises_behind_the_balance_is_found() {
     changed(CheckOrder::BalanceFirst, FEE + 1, Code::InsufficientFunds);
 }
 
 #[test]
-fn a_fee_that_falls_is_learnt() {
+fn a_fee_that_falls_is_found() {
     changed(CheckOrder::AllowanceFirst, FEE / 2, Code::OfferMismatch);
 }
 
 #[test]
-fn a_fee_that_is_dropped_is_learnt() {
+fn a_fee_that_is_dropped_is_found() {
     for order in [CheckOrder::FeeFirst, CheckOrder::AllowanceFirst] {
         changed(order, 0, Code::OfferMismatch);
     }
 }
 
 #[test]
-fn a_fee_that_changes_twice_is_learnt_twice() {
+fn a_fee_that_changes_twice_is_found_twice() {
     let setup = Setup::new();
     let sale = setup.sell("/article", PRICE);
     setup.ledger.check_order(&setup, CheckOrder::AllowanceFirst);

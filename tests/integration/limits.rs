@@ -55,7 +55,7 @@ fn below_the_cycles_floor_offers_stay_up_and_payments_under_way_come_to_their_en
 }
 
 #[test]
-fn no_payment_is_taken_when_the_books_are_full() {
+fn no_payment_is_accepted_at_the_limit_of_settled_payments() {
     let setup = Setup::with_any_ledger();
     let payer = setup.payer(161);
     let sale = setup.sell("/article", PRICE);

@@ -335,7 +335,7 @@ fn thousands_of_headers_are_survived() {
 }
 
 #[test]
-fn paid_path_longer_than_the_books_take_is_refused_uncharged() {
+fn paid_path_longer_than_a_purchase_allows_is_refused_uncharged() {
     let setup = Setup::new();
     let payer = setup.payer(141);
     let sale = setup.sell("/data/{id}", PRICE).url("/data/7");

@@ -98,7 +98,7 @@ fn is_left(status: &PaymentStatus) -> bool {
 }
 
 #[test]
-fn merchant_sees_who_paid_him_for_what_and_nobody_else_of_no_concern_does() {
+fn merchant_sees_who_paid_him_for_what_and_strangers_do_not() {
     let setup = Setup::with_any_ledger();
     let (one, two) = (theirs(66), theirs(67));
     setup.sell_for("/one", one);

@@ -137,7 +137,7 @@ fn right_argument_of_every_method_is_read() {
 }
 
 #[test]
-fn route_that_names_its_account_in_another_type_does_not_pay_somebody_else() {
+fn route_that_names_its_account_in_another_type_does_not_pay_another_account() {
     #[derive(candid::CandidType)]
     struct TextAccount {
         method: String,

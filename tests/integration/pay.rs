@@ -205,7 +205,7 @@ fn an_outcome_that_got_lost_is_pending_and_settles_by_itself_or_by_the_same_call
 }
 
 #[test]
-fn nobody_pays_by_call_without_money_or_a_name() {
+fn no_call_pays_without_money_or_with_the_anonymous_principal() {
     let setup = Setup::with_any_ledger();
     setup.sell("/article", PRICE);
     let wanted = args(&setup, "/article", 1);

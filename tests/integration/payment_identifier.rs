@@ -220,7 +220,7 @@ fn identifier_of_a_payment_that_failed_is_free_again() {
 }
 
 #[test]
-fn identifiers_mean_nothing_where_they_are_not_asked_for() {
+fn identifiers_are_ignored_where_the_route_has_no_policy() {
     let setup = Setup::with_any_ledger();
     let payer = setup.payer(166);
     let sale = sell(&setup, None);

@@ -32,7 +32,7 @@ fn expected(setup: &Setup, id: &str, status: &str) -> Value {
 }
 
 #[test]
-fn payments_that_nobody_knows_are_404s() {
+fn unknown_payments_are_404s() {
     let setup = Setup::with_any_ledger();
     setup.sell("/article", PRICE);
     for id in [

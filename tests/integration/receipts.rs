@@ -13,7 +13,7 @@ use test_ledger::testing::Fault;
 const PRICE: u128 = 30_000;
 
 #[test]
-fn receipt_over_http_says_what_the_books_say() {
+fn receipt_over_http_agrees_with_the_stored_payment() {
     let setup = Setup::with_any_ledger();
     let payer = setup.payer(110);
     let settled = setup
@@ -45,7 +45,7 @@ fn receipt_over_http_says_what_the_books_say() {
 }
 
 #[test]
-fn whoever_knows_an_id_learns_neither_payer_nor_path() {
+fn an_id_reveals_neither_payer_nor_path() {
     let setup = Setup::with_any_ledger();
     let payer = setup.payer(113);
     let settled = setup

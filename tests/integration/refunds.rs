@@ -392,7 +392,7 @@ fn refund_that_the_ledger_has_forgotten_is_found_in_its_block_log() {
 
 /// The ledger never made the refund, and its answers did not say so.
 #[test]
-fn refund_that_the_block_log_lacks_is_made_anew_and_once() {
+fn refund_that_the_block_log_lacks_is_made_again_and_once() {
     let (setup, payer, signed) = owing();
     let reject = Fault::reject();
     setup.ledger.fault_of(&setup, TRANSFER, 1_000, &reject);

@@ -32,7 +32,7 @@ fn charges(setup: &Setup) -> usize {
 
 /// The payer signs, `change` makes the offer another one, and the payment is refused. Who saw it puts the new terms
 /// into `accepted`: the payer signed others. The payer buys for the new ones, once.
-fn edited_by_who_saw_the_first(
+fn edited_by_an_observer_of_the_first(
     change: impl FnOnce(&Setup, &Sale<'_>),
     edit: impl FnOnce(&mut PaymentRequirements, &PaymentRequirements),
 ) {
@@ -62,8 +62,8 @@ fn edited_by_who_saw_the_first(
 }
 
 #[test]
-fn fee_edited_by_who_saw_the_first_charges_nothing() {
-    edited_by_who_saw_the_first(
+fn fee_edited_by_an_observer_of_the_first_charges_nothing() {
+    edited_by_an_observer_of_the_first(
         |setup, _| {
             setup.ledger.set_fee(setup, FEE * 2);
             let refreshed: Result<
@@ -77,8 +77,8 @@ fn fee_edited_by_who_saw_the_first_charges_nothing() {
 }
 
 #[test]
-fn timeout_edited_by_who_saw_the_first_charges_nothing() {
-    edited_by_who_saw_the_first(
+fn timeout_edited_by_an_observer_of_the_first_charges_nothing() {
+    edited_by_an_observer_of_the_first(
         |setup, _| {
             setup.set_limits(LimitsArg {
                 max_timeout_seconds: Some(3_599),
@@ -102,7 +102,7 @@ fn refused_for_a_while(setup: &Setup, sale: &Sale<'_>, payer: &Payer) -> Signed 
 }
 
 #[test]
-fn first_replayed_after_it_was_cancelled_and_bought_anew_charges_nothing() {
+fn first_replayed_after_cancelling_and_buying_again_charges_nothing() {
     let setup = Setup::new();
     let payer = setup.payer(171);
     let sale = setup.sell("/article", PRICE);
@@ -119,7 +119,7 @@ fn first_replayed_after_it_was_cancelled_and_bought_anew_charges_nothing() {
 }
 
 #[test]
-fn first_replayed_after_its_window_and_bought_anew_charges_nothing() {
+fn first_replayed_after_its_window_and_buying_again_charges_nothing() {
     let setup = Setup::new();
     let payer = setup.payer(172);
     let sale = setup.sell("/article", PRICE);

@@ -56,7 +56,7 @@ fn repetition_is_the_first_answer_whatever_became_of_the_route() {
 }
 
 #[test]
-fn route_goes_while_a_payment_for_it_is_unknown_and_the_payer_gets_the_goods() {
+fn route_is_removed_while_a_payment_for_it_is_unknown_and_the_payer_gets_the_resource() {
     let setup = Setup::new();
     let payer = setup.payer(121);
     let sale = setup.sell("/article", PRICE);

@@ -110,7 +110,7 @@ fn upgrade_while_the_outcome_is_unknown_forgets_nothing() {
 }
 
 #[test]
-fn upgrade_after_a_stop_while_the_ledger_is_being_asked_forgets_nothing() {
+fn upgrade_after_a_stop_during_a_ledger_call_loses_nothing() {
     // Stop, upgrade, start: the stop waits for the answer, at most as long as the canister does.
     let setup = Setup::new();
     let payer = setup.payer(92);

@@ -207,7 +207,7 @@ fn two_approvals_at_once_do_not_refuse_one_another() {
 }
 
 #[test]
-fn nobody_gets_an_allowance_but_a_canister_that_was_named() {
+fn only_a_named_canister_gets_an_allowance() {
     let shop = Shop::open();
     shop.fund(identity().account(), FUNDS);
     let blocks = shop.blocks();

@@ -165,7 +165,7 @@ fn every_field_is_compared_and_its_proof_is_named() {
 }
 
 #[test]
-fn a_receipt_that_nobody_checked_is_somebodys_word() {
+fn an_unchecked_receipt_is_reported_as_a_claim() {
     let market = Market::open("word", vec![]);
     let [receipt, _] = two_receipts(&market);
     let (url, answer) = site(receipt.clone());

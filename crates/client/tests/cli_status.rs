@@ -35,7 +35,7 @@ fn id_of(value: &Value) -> String {
 }
 
 #[test]
-fn nothing_can_be_paid_is_said_of_a_proven_end_only() {
+fn nothing_can_be_paid_is_reported_for_a_proven_end_only() {
     let market = Market::open("proven", vec![]);
     let url = market.url("/report");
     // Charged by the canister, and called refused by the gateway, in several ways.

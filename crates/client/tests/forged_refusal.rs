@@ -87,7 +87,7 @@ fn a_payment_that_a_gateway_used_is_not_called_refused() {
 }
 
 #[test]
-fn a_payment_that_somebody_changed_is_not_sent() {
+fn a_changed_payment_is_not_sent() {
     let shop = Shop::open();
     shop.fund(identity(7).account(), FUNDS);
     Runtime::new().unwrap().block_on(async {
@@ -156,7 +156,7 @@ async fn bought(payer: &Payer, shop: &Shop) {
 }
 
 #[test]
-fn a_fee_edited_by_who_saw_the_first_charges_nothing() {
+fn a_fee_edited_by_an_observer_of_the_first_charges_nothing() {
     let shop = Shop::open();
     shop.fund(identity(7).account(), 4 * FUNDS);
     Runtime::new().unwrap().block_on(async {
@@ -183,7 +183,7 @@ fn a_fee_edited_by_who_saw_the_first_charges_nothing() {
 }
 
 #[test]
-fn ledger_unavailable_bought_anew_and_the_first_replayed_charges_once() {
+fn ledger_unavailable_bought_again_and_the_first_replayed_charges_once() {
     let shop = Shop::open();
     shop.fund(identity(7).account(), FUNDS);
     Runtime::new().unwrap().block_on(async {

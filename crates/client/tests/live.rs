@@ -106,7 +106,7 @@ async fn check(shop: &Shop, payer: &Payer, paid: &Paid) {
 }
 
 #[test]
-fn every_kind_of_key_pays_and_the_ledger_bears_the_receipt_out() {
+fn every_kind_of_key_pays_and_the_ledger_confirms_the_receipt() {
     let shop = Shop::open();
     let runtime = Runtime::new().unwrap();
     let mut earned = 0;

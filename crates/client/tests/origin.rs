@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 use tollkeeper_client::{OfferProblem, PayError, Quote, Request};
 
 #[test]
-fn a_gateways_word_counts_if_the_canister_names_the_origin() {
+fn a_gateways_claim_counts_if_the_canister_names_the_origin() {
     let shop = Shop::open();
     shop.fund(identity(1).account(), FUNDS);
     let runtime = Runtime::new().unwrap();

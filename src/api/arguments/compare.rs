@@ -1,4 +1,4 @@
-//! Whether a value of one Candid type is read whole as a value of another.
+//! Comparison of Candid types: whether a value of one type is decoded as another without loss.
 
 use super::{
     Tolerance,
@@ -10,7 +10,7 @@ use std::fmt;
 /// What would be lost, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mismatch {
-    /// From the method; empty for the only argument of an installation.
+    /// Begins with the method; empty for the only argument of an installation.
     path: String,
     problem: Problem,
 }
@@ -44,10 +44,7 @@ impl fmt::Display for Mismatch {
             }
             Problem::Missing { expected } => write!(f, "missing, expected {expected}"),
             Problem::LeftOut { expected } => {
-                write!(
-                    f,
-                    "missing, expected {expected}; null says that there is none"
-                )
+                write!(f, "missing, expected {expected}; use null for none")
             }
             Problem::Surplus { given, wanted } => {
                 write!(f, "too many arguments: found {given}, expected {wanted}")
@@ -57,7 +54,8 @@ impl fmt::Display for Mismatch {
 }
 
 impl Mismatch {
-    /// As the optional value that is wanted at this place, and given if `given`, shows it.
+    /// Adds `opt` to the types of the mismatch, because the wanted value is optional at this place, and so is the given
+    /// one if `given`.
     fn of_optional(mut self, path: &str, given: bool) -> Self {
         if let Problem::OtherType { expected, found } = &mut self.problem
             && self.path == path
@@ -79,7 +77,7 @@ pub(super) struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// `method`: whose arguments they are; empty for those of an installation.
+    /// `method`: the method of the arguments; empty for those of an installation.
     pub fn arguments(&self, method: &str, given: &[Type], wanted: &[Type]) -> Result<(), Mismatch> {
         let name = |index: usize| match (wanted.len(), method) {
             (0 | 1, _) => method.to_string(),
@@ -106,8 +104,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// Whether values of type `given` are read whole as `wanted`. Each step goes down in `wanted` as well, which is
-    /// not recursive, so this ends whatever `given` is.
+    /// Whether values of type `given` are decoded as `wanted` without loss. Each step descends in `wanted` as well,
+    /// which is not recursive, so this ends for any `given`.
     fn values(&self, given: &Type, wanted: &Type, path: &str) -> Result<(), Mismatch> {
         use TypeInner as T;
         let (given_type, wanted_type) = (given, wanted);
@@ -127,12 +125,12 @@ impl Comparison<'_> {
             (T::Opt(given), T::Opt(wanted)) => self
                 .values(given, wanted, path)
                 .map_err(|mismatch| mismatch.of_optional(path, true)),
-            // A value for an optional one is read as that value, unless it is optional in turn.
+            // A value for an optional one is decoded as that value, unless it is optional itself.
             (_, T::Opt(wanted)) if !self.is_optional(wanted) => self
                 .values(&given, wanted, path)
                 .map_err(|mismatch| mismatch.of_optional(path, false)),
             (T::Vec(given), T::Vec(wanted)) => {
-                // The crate does not take a vector of nothing for a blob, although Candid does.
+                // The crate does not accept a vector of `empty` as a blob, although Candid does.
                 let bytes = matches!(self.wanted.trace_type(wanted), Ok(t) if *t == T::Nat8);
                 match bytes && **given != T::Nat8 {
                     true => Err(other()),
@@ -142,8 +140,8 @@ impl Comparison<'_> {
             (T::Record(given), T::Record(wanted)) => self.members(given, wanted, path),
             (T::Variant(given), T::Variant(wanted)) => self.tags(given, wanted, path),
             (T::Service(_), T::Principal) => Ok(()),
-            // Only types without parts are compared as a whole: the names in others mean different things on the
-            // two sides.
+            // Only types without parts are compared as a whole: names in other types have different meanings on the two
+            // sides.
             (given, wanted) if primitive(wanted).is_some() && given == wanted => Ok(()),
             _ => Err(other()),
         }
@@ -190,8 +188,7 @@ impl Comparison<'_> {
         describe(self.wanted, describe::Names::OfInterface, wanted)
     }
 
-    /// The name of a member that is not known where it stands, if it is known elsewhere in these arguments: what is
-    /// sent has only a number for it.
+    /// The name of an unknown field, if it is known elsewhere in these arguments: the message has only the hash of it.
     fn label(&self, id: &Label) -> String {
         let fields = self.wanted.0.values().flat_map(|ty| match ty.as_ref() {
             TypeInner::Record(fields) | TypeInner::Variant(fields) => fields.as_slice(),

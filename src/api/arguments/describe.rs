@@ -1,16 +1,16 @@
-//! Candid types in words, for whoever reads an error.
+//! Descriptions of Candid types for error messages.
 
 use candid::types::{Type, TypeEnv, TypeInner};
 
-/// So many types within each other are named; a type that comes with an argument may be endless.
+/// The nesting depth that is described. A type in an argument may be infinite.
 const DEPTH: usize = 4;
 
-/// Where names of types come from.
+/// The origin of type names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Names {
-    /// The interface: a reader knows them.
+    /// The interface: readers know them.
     OfInterface,
-    /// Made up for the numbers that an argument has for them.
+    /// Generated for the type indices of an argument.
     Made,
 }
 
@@ -29,7 +29,7 @@ fn to_depth(types: &TypeEnv, names: Names, ty: &Type, depth: usize) -> String {
         _ => None,
     };
     let Ok(ty) = types.trace_type(ty) else {
-        return "a type without an end".into();
+        return "an infinite type".into();
     };
     let inner = |ty: &Type| to_depth(types, names, ty, depth);
     let is_byte = |ty: &Type| types.trace_type(ty).is_ok_and(|ty| *ty == T::Nat8);
@@ -43,7 +43,7 @@ fn to_depth(types: &TypeEnv, names: Names, ty: &Type, depth: usize) -> String {
         T::Service(_) => "service",
         T::Reserved => "reserved",
         T::Empty => "empty",
-        other => primitive(other).unwrap_or("a type that is not known"),
+        other => primitive(other).unwrap_or("an unknown type"),
     };
     match name {
         Some(name) => format!("{name} ({kind})"),
@@ -51,7 +51,7 @@ fn to_depth(types: &TypeEnv, names: Names, ty: &Type, depth: usize) -> String {
     }
 }
 
-/// The name of a type that has no parts and whose values say something.
+/// The name of a type that has no parts and whose values carry data.
 pub(super) fn primitive(ty: &TypeInner) -> Option<&'static str> {
     use TypeInner as T;
     Some(match ty {

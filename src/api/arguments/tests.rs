@@ -1,4 +1,4 @@
-//! What is taken, and what is refused by name.
+//! Arguments that are accepted, and errors for those that are refused.
 
 #[path = "../../../tests/integration/support/mistyped.rs"]
 mod mistyped;
@@ -27,7 +27,7 @@ fn tolerance(method: &Method) -> Tolerance {
     }
 }
 
-/// What the method is called in errors.
+/// The method's name in errors.
 fn called(method: &Method) -> &str {
     match method.name.as_str() {
         "installation" => "",
@@ -50,7 +50,7 @@ fn checked(interface: &Interface, method: &Method, argument: &[u8]) -> Result<()
 
 fn everything(interface: &Interface) -> impl Iterator<Item = &Method> {
     let methods = interface.methods.iter();
-    // Requests of gateways are read without comparing types.
+    // Requests of gateways are decoded without comparing types.
     let methods = methods.filter(|method| !method.name.starts_with("http_request"));
     std::iter::once(&interface.installation).chain(methods)
 }
@@ -79,7 +79,7 @@ fn every_optional_value_of_every_method_that_is_mistyped_is_refused_by_name() {
                 says.iter().any(|says| error.contains(says)),
                 "{what}: {error}"
             );
-            // Of what is expected the name is said, or what it is made of.
+            // The expected type is described by its name or its parts.
             assert!(!error.contains("table"), "{what}: {error}");
             places.insert(what);
         }
@@ -139,7 +139,7 @@ fn route() -> RouteArgs {
     }
 }
 
-/// The text as a tool without `canister.did` encodes it: by what the values say of themselves.
+/// The text as a tool without `canister.did` encodes it: with the types of its values.
 fn text(text: &str) -> Vec<u8> {
     let args = parse_idl_args(text).expect("Candid");
     args.to_bytes().expect("values")
@@ -158,7 +158,7 @@ fn arguments_are_taken_as_every_encoder_writes_them() {
         ))
     };
     for members in [
-        // Optional ones left out, null, a value itself, empty vectors of no type.
+        // Optional values left out, null, a value itself, empty vectors of no type.
         "prices = vec {}; payment_identifier = opt variant { Required }",
         "prices = vec {}; pay_to = null; payment_identifier = variant { Required }",
         "prices = vec {}; max_timeout_seconds = null; payment_identifier = opt variant { Required }",
@@ -177,7 +177,7 @@ fn arguments_are_taken_as_every_encoder_writes_them() {
     let members =
         format!("prices = vec {{}}; pay_to = {account}; max_timeout_seconds = opt (60 : nat32)");
     assert_eq!(read(&with(&members)), Ok(args));
-    // As a tool with canister.did does it, and as @icp-sdk/core does: the whole types of the interface.
+    // As a tool with canister.did does it, and as @icp-sdk/core does: with the whole types of the interface.
     let interface = interface();
     let routes = interface
         .methods
@@ -211,7 +211,7 @@ fn requests_are_taken_from_every_gateway() {
     bytes.extend(b"\xa2\xf5\xed\x88\x04\x00\xc6\xa4\xa1\x98\x06\x02\x01\x03");
     bytes.extend(b"\x02/x\x03GET\x01!\x01\x01a\x01b");
     assert_eq!(read_request(&bytes), Ok(request.clone()));
-    // A member that the method does not know is passed over.
+    // A field that the method does not know is skipped.
     let with_version = HttpRequest {
         method: request.method.clone(),
         url: request.url.clone(),
@@ -310,7 +310,7 @@ fn deep_and_recursive_types_are_refused_quickly() {
                 "{what}"
             );
         }
-        // A query passes over members that it does not know, and over nothing else.
+        // A query skips fields that it does not know, and nothing else.
         let page = read::<(Option<PageArgs>,)>(bytes, QUERY);
         assert_eq!(page.is_ok(), what == "wide", "{what}: {page:?}");
     }
@@ -331,7 +331,7 @@ fn missing_and_surplus_arguments_are_taken_where_they_change_nothing() {
         let error = read::<(Option<String>,)>(nothing, UPDATE).unwrap_err();
         assert_eq!(
             error,
-            "the argument: missing, expected opt text; null says that there is none"
+            "the argument: missing, expected opt text; use null for none"
         );
         let error = read::<(String,)>(nothing, QUERY).unwrap_err();
         assert_eq!(error, "the argument: missing, expected text");
@@ -355,7 +355,7 @@ fn missing_and_surplus_arguments_are_taken_where_they_change_nothing() {
     );
 }
 
-/// As a reader sees them, from the types of the code: names, both types, what is known.
+/// As a caller sees them, from the types of the code: names, both types, known fields.
 #[test]
 fn errors_name_the_place_and_both_types() {
     let route = |members: &str| {
@@ -415,13 +415,13 @@ fn errors_name_the_place_and_both_types() {
         error,
         "Init.pay_to: expected opt Account (record …), found opt text"
     );
-    // A type without an end.
+    // An infinite type.
     let endless = b"DIDL\x01\x6e\x00\x01\x00\x00".to_vec();
     let error = read_of::<(String,)>("origin_set", &endless, UPDATE).unwrap_err();
     assert_eq!(error, "origin_set: expected text, found opt opt opt opt …");
 }
 
-/// The value without what is absent: an optional value and the value itself are the same.
+/// The value without absent parts: an optional value and the value itself are the same.
 fn present(value: IDLValue) -> Option<IDLValue> {
     Some(match value {
         IDLValue::None | IDLValue::Null | IDLValue::Reserved => return None,
@@ -444,7 +444,7 @@ fn present(value: IDLValue) -> Option<IDLValue> {
     })
 }
 
-/// Reads the argument of an update. If it is taken, everything that is in it was read.
+/// Decodes the argument of an update. If it is accepted, everything in it was decoded.
 fn nothing_is_lost<T: CandidType + DeserializeOwned>(argument: &[u8]) -> bool {
     let Ok((read,)) = read::<(T,)>(argument, UPDATE) else {
         return false;
@@ -500,6 +500,6 @@ fn what_is_taken_is_read_whole() {
     });
     done.unwrap();
     for (arguments, check) in &kinds {
-        assert!(check(&arguments[0]), "a right argument is taken");
+        assert!(check(&arguments[0]), "a valid argument is accepted");
     }
 }

@@ -31,7 +31,7 @@ fn wanted(path: &str) -> RouteKey {
     }
 }
 
-/// What the buyer agrees to: the first offer as it is now.
+/// The terms of the first current offer.
 fn args(shop: &Shop, id: u8) -> PayArgs {
     let quote = quote(&shop.runtime, wanted("/a")).unwrap();
     let offer = &quote.offers[0];
@@ -87,7 +87,7 @@ fn a_caller_buys_by_call_and_a_repetition_costs_nothing() {
     ));
 }
 
-/// The same id never pays for two things, and nobody else's id is in the way.
+/// One id never pays for two purchases, and the id of another caller does not interfere.
 #[test]
 fn attack_pay_repeated_with_the_same_id_and_other_terms() {
     let shop = open_shop();

@@ -1,4 +1,4 @@
-//! From the catalogue's routes to what the site answers.
+//! Conversion of the catalogue's routes to the responses of the site.
 
 use super::{site::SiteRoute, static_response::StaticResponse};
 use crate::{
@@ -13,21 +13,21 @@ use x402_icp::{
     wire::{PaymentRequired, X402_VERSION},
 };
 
-/// What every route's offers have in common.
+/// The parts that the offers of all routes share.
 #[derive(Clone, Debug)]
 pub struct Seller {
     /// The canister that pulls the payments: this one.
     pub canister: Principal,
     /// CAIP-2 id of the network.
     pub network: String,
-    /// Where clients reach the canister, if a controller has said so.
+    /// The origin under which clients reach the canister, if a controller has set it.
     pub origin: Option<String>,
 }
 
 impl Seller {
-    /// The address of a path template: below the origin that was set, else below the mainnet's host of this
-    /// canister, else relative to the request, because nobody knows the host and port of another network. The
-    /// answer is certified before anybody asks, so the host that a client used cannot be in it.
+    /// The URL of a path template: under the origin that was set, else under this canister's host on mainnet, else
+    /// relative to the request, because the host and port of another network are not known. The response is certified
+    /// before it is requested, so it cannot contain the host that a client used.
     fn url(&self, template: &str) -> String {
         match &self.origin {
             Some(origin) => format!("{origin}{template}"),
@@ -38,8 +38,8 @@ impl Seller {
         }
     }
 
-    /// The value of `PAYMENT-REQUIRED` for a route; none if nothing is offered for it now. `error` says
-    /// what was wrong with a payment that was sent.
+    /// The value of `PAYMENT-REQUIRED` for a route; `None` if it has no offer now. `error` describes what was wrong
+    /// with a payment.
     pub fn payment_required(&self, route: &Route, error: Option<&str>) -> Option<String> {
         let accepts = service::catalogue::offers(route, self.canister);
         if accepts.is_empty() {
@@ -54,7 +54,7 @@ impl Seller {
         }))
     }
 
-    /// What the site answers for the routes of one path.
+    /// The site's responses for the routes of one path.
     pub fn site_routes(&self, routes: &[Rc<Route>]) -> Vec<SiteRoute> {
         routes
             .iter()
@@ -66,7 +66,7 @@ impl Seller {
             .collect()
     }
 
-    /// The answer to a request without a payment; none while there is nothing to deliver or to sell.
+    /// The response to a request without a payment; `None` while there is nothing to deliver or to sell.
     fn unpaid(&self, route: &Route) -> Option<StaticResponse> {
         let content = route.content.as_ref().filter(|_| route.on_sale)?;
         if route.is_free() {

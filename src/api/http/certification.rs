@@ -1,7 +1,7 @@
-//! The one owner of the canister's 32 certified bytes.
+//! The certification tree, and the only code that sets the canister's 32 certified bytes.
 //!
-//! The tree lives on the heap and is made again from storage after an upgrade, together with the bytes.
-//! A change of one route replaces the entries of that route (the stale ones go first) and the bytes.
+//! The tree is on the heap and rebuilt from storage after an upgrade, together with the bytes. A change of one route
+//! replaces the entries of that route (the stale ones are removed first) and the bytes.
 
 use super::{
     catalogue::Seller,
@@ -14,11 +14,11 @@ use ic_http_certification::{CERTIFICATE_EXPRESSION_HEADER_NAME, CERTIFICATE_HEAD
 use std::{cell::RefCell, rc::Rc};
 
 thread_local! {
-    /// What is certified now; a cache of storage, lost and rebuilt at upgrades.
+    /// The site that is certified now; a cache of storage, rebuilt at upgrades.
     static SITE: RefCell<Site> = RefCell::new(Site::default());
 }
 
-/// Who sells, as the running canister knows it.
+/// The seller according to the running canister and its settings.
 pub fn seller<R: Runtime>(runtime: &R) -> Seller {
     let config = storage::config::read();
     Seller {
@@ -28,12 +28,12 @@ pub fn seller<R: Runtime>(runtime: &R) -> Seller {
     }
 }
 
-/// How many routes a message certifies again at most for a change that is not of the routes themselves.
-/// Each takes up to ten million instructions. A message that executes more than two billion holds up the
-/// canister's others for more than a round.
+/// The most routes that one message certifies for a change which is not of the routes themselves. Each takes up to ten
+/// million instructions. A message that executes more than two billion delays the canister's others for more than a
+/// round.
 const STEP: usize = 128;
 
-/// Certifies all answers anew. For `init` and `post_upgrade`, which may execute 300 billion instructions.
+/// Certifies all responses. For `init` and `post_upgrade`, which may execute 300 billion instructions.
 pub fn certify_all<R: Runtime>(runtime: &R) {
     storage::changes::take();
     let seller = seller(runtime);
@@ -48,12 +48,12 @@ pub fn certify_all<R: Runtime>(runtime: &R) {
     SITE.replace(site);
 }
 
-/// Certifies what storage says has changed since the last time. For the end of every message that may
-/// have changed routes, contents, ledgers or the configuration.
+/// Certifies what has changed in storage since the last call. Called at the end of every message that may have changed
+/// routes, contents, ledgers or the configuration.
 ///
-/// A change of many offers, such as a ledger's new fee, is certified in steps, the others in messages of
-/// their own (the timer's). Meanwhile queries prove some offers of before; a payment for one of them is refused, and
-/// the refusal has the new offers.
+/// A change of many offers, such as a ledger's new fee, is certified in steps: the first here, the others in later
+/// messages of the timer. Meanwhile queries return some old offers with a valid proof. A payment for one of them is
+/// refused, and the refusal has the new offers.
 pub fn certify_changes<R: Runtime>(runtime: &R) {
     let (paths, more) = storage::changes::take_some(STEP, storage::routes::paths);
     if more {
@@ -72,17 +72,17 @@ pub fn certify_changes<R: Runtime>(runtime: &R) {
     });
 }
 
-/// Looks something up in what is certified.
+/// Reads the certified site.
 pub fn with_site<T>(look: impl FnOnce(&Site) -> T) -> T {
     SITE.with_borrow(look)
 }
 
-/// The answer to a request without a payment, not proven: for update calls.
+/// The response to a request without a payment, without a proof: for update calls.
 pub fn unpaid(method: &str, path: &str) -> Rc<StaticResponse> {
     with_site(|site| site.answer(method, path))
 }
 
-/// A proven answer as the query's response; none if it cannot be given after all.
+/// The query's response with its proof; `None` if its content was removed.
 pub fn respond<R: Runtime>(
     runtime: &R,
     site: &Site,
@@ -90,7 +90,7 @@ pub fn respond<R: Runtime>(
     path: &str,
 ) -> Option<HttpResponse> {
     let mut response = plain_response(found.answer())?;
-    // There is no certificate when a query is called as an update; the subnet signs that answer.
+    // There is no certificate when a query is called as an update; the subnet signs that response.
     if let Some(certificate) = runtime.data_certificate() {
         certify_response(&mut response, site, found, path, &certificate)?;
     }
@@ -116,7 +116,7 @@ pub(super) fn certify_response(
     Some(())
 }
 
-/// An answer as a response, its body read; none if the body is gone.
+/// The response with its body; `None` if the content was removed.
 pub fn plain_response(answer: &StaticResponse) -> Option<HttpResponse> {
     let body = match &answer.body {
         Body::Empty => Vec::new(),

@@ -1,61 +1,60 @@
-//! Where templates may stand in the certification tree.
+//! The places that templates may have in the certification tree.
 //!
-//! The tree knows no parameters, only "everything under this path". A template `/a/{x}` therefore is
-//! proven by a wildcard at `/a`, which a verifier also accepts for `/a` itself, `/a/` and `/a/x/y`. Three
-//! rules keep one route's answer from passing as another's:
+//! The tree knows no parameters, only "everything under this path". A template `/a/{x}` is therefore proved by a
+//! wildcard at `/a`, which a verifier also accepts for `/a` itself, `/a/` and `/a/x/y`. Three rules keep one route's
+//! response from being accepted as another's:
 //!
-//! 1. `/a` and `/a/` get exact nodes of their own (*guards*) that say what is true there;
-//! 2. a wildcard proves answers only if no other template can match anything under its path; else it is
-//!    a tombstone, and updates answer;
-//! 3. a template whose first segment is a parameter would own the root's wildcard: it gets no node.
+//! 1. `/a` and `/a/` get exact nodes of their own (*guards*) with the correct response for them;
+//! 2. a wildcard proves responses only if no other template can match anything under its path; else it is a tombstone,
+//!    and updates respond;
+//! 3. a template whose first segment is a parameter would need the root's wildcard: it gets no node.
 //!
-//! [`Templates`] is a tree of path segments, so that each question costs as much as the paths that bear on
-//! it, and not as much as the catalogue is large.
+//! [`Templates`] is a tree of path segments. The cost of a lookup depends on the relevant paths, not on the size of the
+//! catalogue.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The templates that have parameters, and which of them matches a path.
+/// The templates that have parameters, for finding the one that matches a path.
 #[derive(Debug, Default)]
 pub struct Templates {
     root: Branch,
 }
 
-/// The templates that begin with the same segments, whatever their parameters are called.
+/// The templates that begin with the same segments, whatever the names of their parameters are.
 #[derive(Debug, Default)]
 struct Branch {
     literals: BTreeMap<String, Branch>,
     parameter: Option<Box<Branch>>,
     /// The template that ends here.
     template: Option<String>,
-    /// How many end here or further on.
+    /// The number of templates that end here or further on.
     count: usize,
 }
 
 /// The templates that can match something under a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Under<'a> {
-    /// None, or the prefix is nobody's.
+    /// No template can, or the prefix belongs to none.
     Nothing,
-    /// This one alone.
+    /// This template alone can.
     One(&'a str),
-    /// Several.
+    /// Several templates can.
     Rivals,
 }
 
-/// Whether a path template has a parameter.
 pub fn has_parameters(template: &str) -> bool {
     template.contains('{')
 }
 
-/// The part of a template before the segment with its first parameter, without the slash: `/a/b` of
-/// `/a/b/{x}/c`, empty for `/{x}`.
+/// The part of a template before the segment with its first parameter, without the slash: `/a/b` of `/a/b/{x}/c`, empty
+/// for `/{x}`.
 pub fn prefix_of(template: &str) -> &str {
     let end = template.find('{').unwrap_or(template.len());
     let end = template[..end].rfind('/').unwrap_or(0);
     &template[..end]
 }
 
-/// The segments of a path; of `/` one that is empty, of the root prefix (the empty text) none.
+/// The segments of a path: one empty segment for `/`, none for the root prefix (the empty text).
 fn segments(path: &str) -> Vec<&str> {
     path.split('/').skip(1).collect()
 }
@@ -68,7 +67,7 @@ pub fn prefixes_of(path: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The exact paths that a wildcard at `prefix` covers though they are no parameter values.
+/// The exact paths that a wildcard at `prefix` covers although they are not parameter values.
 pub fn guards_of(prefix: &str) -> [String; 2] {
     [prefix.to_string(), format!("{prefix}/")]
 }
@@ -121,7 +120,7 @@ impl Branch {
         removed
     }
 
-    /// A literal goes before a parameter, which is never empty.
+    /// A literal has precedence over a parameter, which is never empty.
     fn matching(&self, segments: &[&str]) -> Option<&str> {
         let Some((first, rest)) = segments.split_first() else {
             return self.template.as_deref();
@@ -133,7 +132,7 @@ impl Branch {
             .or_else(|| parameter?.matching(rest))
     }
 
-    /// Adds what can match something under the path of these segments, until there are two.
+    /// Adds the templates that can match something under the path of these segments, until there are two.
     fn under<'a>(&'a self, segments: &[&str], found: &mut Under<'a>) {
         if *found == Under::Rivals {
             return;
@@ -158,7 +157,7 @@ impl Branch {
         }
     }
 
-    /// The template of a branch that has but one.
+    /// The template of a branch that has only one.
     fn only(&self) -> Option<&str> {
         match &self.template {
             Some(template) => Some(template),
@@ -171,8 +170,8 @@ impl Branch {
         }
     }
 
-    /// The prefixes here and further on that a template with these segments can match a path under;
-    /// without segments, all of them. `path` is the path of this branch.
+    /// The prefixes here and further on under which a template with these segments can match a path; without segments,
+    /// all of them. `path` is the path of this branch.
     fn prefixes(&self, segments: Option<&[&str]>, path: &str, found: &mut BTreeSet<String>) {
         if self.parameter.is_some() && !path.is_empty() {
             found.insert(path.to_string());
@@ -195,13 +194,12 @@ impl Branch {
 }
 
 impl Templates {
-    /// Adds a template. One that has the shape of another (the catalogue refuses it) is left out and so
-    /// has no node and no match.
+    /// Adds a template. One with the shape of another (the catalogue refuses it) is left out and has no node and no
+    /// match.
     pub fn insert(&mut self, template: &str) -> bool {
         self.root.insert(&segments(template), template)
     }
 
-    /// Takes a template away.
     pub fn remove(&mut self, template: &str) -> bool {
         self.root.remove(&segments(template), template)
     }
@@ -211,7 +209,7 @@ impl Templates {
         self.root.matching(&segments(path))
     }
 
-    /// What can match something under a prefix, if the prefix is one's own.
+    /// The templates that can match something under a prefix, if the prefix belongs to one.
     pub fn under(&self, prefix: &str) -> Under<'_> {
         let mut found = Under::Nothing;
         if self.has_prefix(prefix) {
@@ -226,7 +224,7 @@ impl Templates {
         !prefix.is_empty() && self.has_prefix(prefix)
     }
 
-    /// The prefixes whose nodes depend on whether there is this template: those under which it can match.
+    /// The prefixes whose nodes depend on this template: those under which it can match.
     pub fn prefixes_touched_by(&self, template: &str) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         self.root
@@ -347,7 +345,7 @@ mod tests {
     }
 
     proptest! {
-        /// The tree of segments says what a list of all templates would say, and what another router says.
+        /// The tree of segments gives the same results as a list of all templates, and as another router.
         #[test]
         fn should_answer_as_a_walk_over_all_templates_would(
             steps in prop::collection::vec((arb_path(true), any::<bool>()), 0..24),

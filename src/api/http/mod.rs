@@ -1,19 +1,19 @@
-//! The HTTP gateway protocol: a query that proves what it says, and an update that takes payments.
+//! The HTTP gateway protocol: a query with certified responses, and an update that processes payments.
 //!
 //! | request | query | update |
 //! |---|---|---|
-//! | priced route, no payment header | proven 402 | 402 |
-//! | path with a priced route, payment header | upgrade | verify, settle, deliver; 402 if it cannot be read |
-//! | payment already in the books, any path | upgrade | the outcome |
-//! | free route | proven 200 | 200 |
-//! | unknown path | proven 404 | 404 |
-//! | `OPTIONS` | proven 204 with the CORS headers, on every path | 204 |
+//! | priced route, no payment header | certified 402 | 402 |
+//! | path with a priced route, payment header | upgrade | verify, settle, deliver; 402 if it cannot be decoded |
+//! | payment that is already known, any path | upgrade | the outcome |
+//! | free route | certified 200 | 200 |
+//! | unknown path | certified 404 | 404 |
+//! | `OPTIONS` | certified 204 with the CORS headers, on every path | 204 |
 //! | `HEAD` | as `GET` without body; never charges | same |
-//! | other method on a known path | proven 405 | 405 |
+//! | other method on a known path | certified 405 | 405 |
 //! | below `/x402/receipts` and `/x402/payments` | upgrade | 200 or 404 |
-//! | known path with a body and no payment, odd URL | upgrade | 402, 405 or 404 |
-//! | request larger than an update takes ([`size`]) | proven 413 or 431 | the same |
-//! | URL that cannot be read, or is too long to be paid for | upgrade | 400 or 414 |
+//! | known path with a body and no payment, unusual URL | upgrade | 402, 405 or 404 |
+//! | request larger than an update accepts ([`size`]) | certified 413 or 431 | the same |
+//! | URL that cannot be parsed, or is too long to be paid for | upgrade | 400 or 414 |
 
 mod catalogue;
 pub mod certification;
@@ -47,7 +47,7 @@ use site::{Found, Site};
 use types::HeaderField;
 use url::RequestUrl;
 
-/// The query `http_request`: a proven answer, or the wish for an update call.
+/// The query `http_request`: a certified response, or the request for an update call.
 pub fn http_request<R: Runtime>(runtime: &R, request: HttpRequest) -> HttpResponse {
     certification::with_site(|site| {
         let proven = decide(
@@ -71,14 +71,14 @@ pub fn route_of(request: &RouteKey) -> Option<RouteKey> {
     })
 }
 
-/// Whether this is a path as requests have it: decoded, without a query, and not longer than what is bought may be.
+/// Whether this is a request's path: decoded, without a query, and not longer than a purchase allows.
 pub fn is_path(path: &str) -> bool {
     path.len() <= MAX_PATH_BYTES
         && RequestUrl::parse(path).is_ok_and(|url| url.path == path && url.query.is_empty())
 }
 
-/// Whether the query leaves this request to an update call: `inspect_message` may drop the others, which cost
-/// nothing as queries.
+/// Whether the query leaves this request to an update call. `inspect_message` may drop the others, which cost nothing
+/// as queries.
 pub fn wants_update(request: &HttpUpdateRequest) -> bool {
     certification::with_site(|site| {
         decide(
@@ -92,7 +92,7 @@ pub fn wants_update(request: &HttpUpdateRequest) -> bool {
     })
 }
 
-/// The proven answer to a request; none if an update has to answer.
+/// The certified response to a request; `None` if an update has to respond.
 fn decide<'a>(
     site: &'a Site,
     method: &str,
@@ -113,8 +113,8 @@ fn decide<'a>(
     let payment = PaymentHeader::find(headers);
     let has_payment = payment != PaymentHeader::None;
     let found = site.lookup(method, &url.path, body > 0, has_payment)?;
-    // What was found here is no offer. Only who has begun to pay, or pays for what is off sale, learns
-    // more from an update.
+    // This response has no offer. Only for a known payment, or one for a route that is off sale, an update gives
+    // another response.
     if let PaymentHeader::One(value) = payment
         && method.parse::<Method>().is_ok()
         && let Ok(payment) = x402_icp::decode_payment(value.as_bytes())
@@ -125,7 +125,7 @@ fn decide<'a>(
     Some((found, url))
 }
 
-/// Whether the path is that of a priced route and longer than the books take: no offer is shown for it.
+/// Whether the path is that of a priced route and longer than a purchase allows: no offer is shown for it.
 fn is_too_long_to_pay(site: &Site, method: &str, path: &str) -> bool {
     path.len() > MAX_PATH_BYTES && method != "OPTIONS" && site.is_priced(path)
 }

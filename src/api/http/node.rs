@@ -1,4 +1,4 @@
-//! The places of the certification tree and what they prove.
+//! The nodes of the certification tree and the responses that they prove.
 
 use super::{proof, size::TooLarge, static_response::StaticResponse};
 use ic_http_certification::{
@@ -9,57 +9,52 @@ use ic_http_certification::{
 };
 use std::{collections::BTreeMap, rc::Rc};
 
-/// The request header `PAYMENT-SIGNATURE` as expressions name it.
+/// The request header `PAYMENT-SIGNATURE` in certification expressions.
 const PAYMENT_HEADER: &str = "payment-signature";
 
-/// A place of the tree.
 #[derive(Debug)]
 pub struct Node {
-    /// Where it is.
     pub path: HttpCertificationPath<'static>,
     /// The same as `expr_path` of the certificate header, encoded.
     pub expr_path: String,
-    /// The template whose answers these are; none for 404s and tombstones.
+    /// The template of the responses; `None` for 404s and tombstones.
     pub template: Option<String>,
-    /// What it proves, refusals aside; nothing if it is a tombstone.
+    /// The responses that it proves, except refusals; empty for a tombstone.
     pub proven: Vec<Proven>,
-    /// Whether it also proves the refusals of requests that are too large. Where it proves 404 it need not.
+    /// Whether it also proves the refusals of requests that are too large. A node with a 404 for all requests need not.
     pub refuses: bool,
 }
 
-/// What a node shows.
+/// The content of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Show<'a> {
-    /// The answers of this template.
+    /// The responses of this template.
     Answers(&'a str),
-    /// 404.
     NotFound,
-    /// Nothing that could be proven.
+    /// Nothing that could be proved.
     Tombstone,
 }
 
-/// An answer and what is certified about it, which is the same wherever it stands.
+/// A response and its certification, which is the same in every node.
 #[derive(Clone, Debug)]
 pub struct Proven {
-    /// The one method it is certified for; none: any other method and any body (404 only).
+    /// The method that it is certified for; `None`: any other method and any body (404 only).
     pub method: Option<&'static str>,
-    /// What of the request is certified with it.
+    /// The parts of the request that are certified with it.
     pub binding: Binding,
-    /// The answer.
     pub answer: Rc<StaticResponse>,
-    /// What stands in the tree.
+    /// Its entry in the tree.
     pub certification: HttpCertification,
 }
 
-/// What of a request an answer is certified for.
+/// The parts of a request that a response is certified for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Binding {
-    /// Nothing: the answer is good for any request to its paths (404, and refusals of what is too large).
+    /// No part: the response is valid for any request to its paths (404, and refusals of requests that are too large).
     Nothing,
     /// The method and the empty body.
     Request,
-    /// The method, the empty body, and that there is no payment header: no node can answer a paid
-    /// request with it.
+    /// The method, the empty body, and the absence of a payment header: the response is not valid for a paid request.
     UnpaidRequest,
 }
 
@@ -78,7 +73,7 @@ impl Node {
         }
     }
 
-    /// A node with a template's answers.
+    /// A node with a template's responses.
     pub fn answers(
         path: HttpCertificationPath<'static>,
         template: &str,
@@ -87,12 +82,12 @@ impl Node {
         Self::new(path, Some(template.to_string()), answers.to_vec())
     }
 
-    /// A node that proves nothing but refusals, and lets nothing less specific prove anything for its paths.
+    /// A node that proves only refusals. No less specific node can prove anything for its paths.
     pub fn tombstone(path: HttpCertificationPath<'static>) -> Self {
         Self::new(path, None, Vec::new())
     }
 
-    /// What it shows, for comparison.
+    /// Its content, for comparison.
     pub fn shows(&self) -> Show<'_> {
         match &self.template {
             Some(template) => Show::Answers(template),
@@ -101,7 +96,7 @@ impl Node {
         }
     }
 
-    /// The answer proven for a request; `has_payment` says whether it has a payment header, good or not.
+    /// The certified response to a request; `has_payment`: whether it has a payment header, valid or not.
     pub fn find(&self, method: &str, has_body: bool, has_payment: bool) -> Option<&Proven> {
         self.proven.iter().find(|proven| {
             let method_fits = match proven.method {
@@ -118,9 +113,8 @@ impl Node {
     }
 }
 
-/// The ways in which answers are certified, as expressions and as the text of their header. All cover
-/// the status, the body and every header of the response. Answers that many nodes share are kept,
-/// certified.
+/// The certification expressions, and the texts of their header. All cover the status, the body and every header of the
+/// response. Responses that many nodes share are cached with their certification.
 #[derive(Debug)]
 pub struct Expressions {
     full: DefaultFullCelExpression<'static>,
@@ -130,10 +124,10 @@ pub struct Expressions {
     response_only: DefaultResponseOnlyCelExpression<'static>,
     response_only_text: String,
     not_found: Vec<Proven>,
-    /// What nodes prove of requests that are too large, by [`TooLarge::index`].
+    /// The refusals of requests that are too large, by [`TooLarge::index`].
     refused: Vec<Proven>,
-    /// Preflights, and what a path with routes answers to methods it has no route for: by method, binding
-    /// and `allow` header. There are 32 of these headers.
+    /// Preflights, and the responses of paths to methods they have no route for: by method, binding and `allow` header.
+    /// There are 32 of these headers.
     shared: BTreeMap<(&'static str, Binding, String), Proven>,
 }
 
@@ -176,7 +170,7 @@ impl Default for Expressions {
 }
 
 impl Expressions {
-    /// The text that goes with an answer.
+    /// The text of the expression header for a response.
     pub fn text_for(&self, proven: &Proven) -> &str {
         self.text(proven.binding)
     }
@@ -189,13 +183,13 @@ impl Expressions {
         }
     }
 
-    /// A node that proves the answer to preflights only, and lets nothing less specific prove anything
-    /// for its paths: update calls answer there.
+    /// A node that proves only the response to preflights. No less specific node can prove anything for its paths:
+    /// update calls respond there.
     pub fn preflight_only(&mut self, path: HttpCertificationPath<'static>) -> Node {
         Node::new(path, None, vec![self.preflight(Binding::Request)])
     }
 
-    /// A node that says there is nothing.
+    /// A node that proves 404.
     pub fn not_found(&self, path: HttpCertificationPath<'static>) -> Node {
         Node {
             refuses: false,
@@ -203,12 +197,12 @@ impl Expressions {
         }
     }
 
-    /// The answer to a preflight.
+    /// The response to a preflight.
     pub fn preflight(&mut self, binding: Binding) -> Proven {
         self.shared(("OPTIONS", binding, ""), StaticResponse::preflight)
     }
 
-    /// What a path that allows these methods answers to another one.
+    /// The response of a path that allows these methods to another one.
     pub fn refusal(&mut self, method: &'static str, binding: Binding, allow: &str) -> Proven {
         self.shared((method, binding, allow), || {
             let answer = StaticResponse::method_not_allowed(allow);
@@ -238,7 +232,7 @@ impl Expressions {
         &self.refused[too_large.index()]
     }
 
-    /// Puts a node's entries into the tree.
+    /// Inserts a node's entries into the tree.
     pub fn insert(&self, tree: &mut HttpCertificationTree, node: &Node) {
         let refused = if node.refuses { &self.refused[..] } else { &[] };
         for proven in node.proven.iter().chain(refused) {
@@ -249,7 +243,7 @@ impl Expressions {
         }
     }
 
-    /// Certifies an answer: for one method, or without one for any.
+    /// Certifies a response for one method, or without one for any.
     pub fn prove(
         &self,
         method: Option<&'static str>,

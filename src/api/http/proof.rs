@@ -8,8 +8,8 @@ use std::convert::Infallible;
 type Cbor = Encoder<Vec<u8>>;
 type Written = Result<(), minicbor::encode::Error<Infallible>>;
 
-/// The value of the header. `certificate` is the system's data certificate, `expr_path` what
-/// [`expr_path`] makes of the place in the tree.
+/// The value of the header. `certificate` is the system's data certificate, `expr_path` the encoded place in the tree
+/// (see [`expr_path`]).
 pub fn header(certificate: &[u8], tree: &HashTree, expr_path: &str) -> String {
     let tree = self_described(&mut |cbor| write_node(cbor, tree.as_ref()));
     let mut header = String::from("certificate=:");
@@ -33,7 +33,7 @@ pub fn expr_path(segments: &[String]) -> String {
     }))
 }
 
-/// CBOR with the tag that says so.
+/// CBOR with the self-describing tag.
 fn self_described(write: &mut dyn FnMut(&mut Cbor) -> Written) -> Vec<u8> {
     let mut cbor = Encoder::new(Vec::new());
     let written = cbor.tag(Tag::new(55799)).map(|_| ());
@@ -43,7 +43,7 @@ fn self_described(write: &mut dyn FnMut(&mut Cbor) -> Written) -> Vec<u8> {
     cbor.into_writer()
 }
 
-/// A tree as the Interface Specification encodes it ("Certificates").
+/// A tree in the encoding of the Interface Specification ("Certificates").
 fn write_node(cbor: &mut Cbor, node: &HashTreeNode) -> Written {
     match node {
         HashTreeNode::Empty() => {

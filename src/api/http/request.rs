@@ -7,27 +7,25 @@ use x402_icp::{
     wire::{PAYMENT_SIGNATURE, X_PAYMENT},
 };
 
-/// Where receipts are: the payment id in hexadecimal digits follows.
+/// The path of receipts; followed by the payment id in hexadecimal digits.
 pub const RECEIPTS: &str = "/x402/receipts/";
 
-/// Where the state of payments is: the payment id in hexadecimal digits follows.
+/// The path of payment states; followed by the payment id in hexadecimal digits.
 pub const PAYMENTS: &str = "/x402/payments/";
 
 /// The payment headers of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaymentHeader<'a> {
-    /// There is none.
     None,
-    /// There is one; this is its value.
     One(&'a str),
-    /// There are several: whatever is in front of us may have read another one than we would.
+    /// There are several. A proxy may have read another one than the canister would.
     Many,
-    /// There is none but an `X-PAYMENT`: a payment of version 1 of the protocol.
+    /// There is only an `X-PAYMENT`: a payment of version 1 of the protocol.
     Version1,
 }
 
 impl<'a> PaymentHeader<'a> {
-    /// Finds the header `PAYMENT-SIGNATURE`, its name in any case. Beside one, an `X-PAYMENT` does not count.
+    /// Finds the header `PAYMENT-SIGNATURE`, its name in any case. An `X-PAYMENT` beside it is ignored.
     pub fn find(headers: &'a [HeaderField]) -> Self {
         let mut values = headers
             .iter()
@@ -50,7 +48,7 @@ impl<'a> PaymentHeader<'a> {
 /// The payment id in a path below `place`: [`RECEIPTS`] or [`PAYMENTS`].
 pub fn payment_id(place: &str, path: &str) -> Option<PaymentId> {
     let digits = path.strip_prefix(place)?;
-    // Other spellings of the same id would be other paths with the same answer.
+    // Other spellings of the same id would be other paths with the same response.
     if digits.len() != 64 || digits.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return None;
     }
@@ -59,8 +57,8 @@ pub fn payment_id(place: &str, path: &str) -> Option<PaymentId> {
     Some(PaymentId(id))
 }
 
-/// SHA-256 over everything of a request its answer may depend on. The same payment with another
-/// fingerprint is another request, and refused.
+/// SHA-256 of every part of a request that its response may depend on. The same payment with another fingerprint is
+/// another request, and refused.
 pub fn fingerprint(method: &str, path: &str, query: &str, body: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in [method.as_bytes(), path.as_bytes(), query.as_bytes(), body] {

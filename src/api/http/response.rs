@@ -20,12 +20,12 @@ use x402_icp::{
     wire::{PAYMENT_RESPONSE, SettleResponse},
 };
 
-/// A refusal in JSON that is the same for everybody.
+/// A refusal in JSON that is the same for every client.
 pub fn refusal(status: u16, json: &'static str) -> HttpResponse {
     uncertified(&StaticResponse::json(status, json))
 }
 
-/// An answer that was prepared for the query. Its content may have been replaced since.
+/// A response that was prepared for the query. Its content may have been replaced since.
 pub fn uncertified(answer: &StaticResponse) -> HttpResponse {
     plain_response(answer).unwrap_or_else(|| HttpResponse {
         status_code: 503,
@@ -35,7 +35,7 @@ pub fn uncertified(answer: &StaticResponse) -> HttpResponse {
     })
 }
 
-/// 402 with fresh offers and the reason why the payment was not good; 404 if nothing is offered any more.
+/// 402 with current offers and the reason why the payment was refused; 404 if there is no offer any more.
 pub fn refused(seller: &Seller, route: &Route, code: Code) -> HttpResponse {
     let answer = match seller.payment_required(route, Some(code.as_str())) {
         Some(offers) => StaticResponse::payment_required(&offers),
@@ -44,9 +44,8 @@ pub fn refused(seller: &Seller, route: &Route, code: Code) -> HttpResponse {
     uncertified(&answer)
 }
 
-/// 402 after an attempt to settle. There is no fresh offer: a client that signs again would pay twice.
-/// `transaction` is the payment id while the outcome is open, the block of an earlier settlement for a
-/// duplicate, and else empty.
+/// 402 after an attempt to settle. It has no offer, because a client that signs again could pay twice. `transaction` is
+/// the payment id while the outcome is open, the block of an earlier settlement for a duplicate, and else empty.
 pub fn not_settled(
     seller: &Seller,
     code: Code,
@@ -67,7 +66,7 @@ pub fn not_settled(
     uncertified(&answer)
 }
 
-/// 200 with what was paid for.
+/// 200 with the resource.
 pub fn delivered(receipt: &Receipt, mime_type: &str, body: Vec<u8>) -> HttpResponse {
     let outcome = SettleResponse {
         success: true,
@@ -106,8 +105,8 @@ struct ReceiptJson {
     settled_at: String,
 }
 
-/// 200 with a receipt as JSON: amounts, the block index and nanoseconds are decimal text. It says of the transfer what
-/// everybody sees in the ledger, and when it settled; not who paid for what.
+/// 200 with a receipt as JSON: amounts, the block index and nanoseconds are decimal text. It has the data of the
+/// transfer that are public in the ledger, and the time of settlement, but not who paid for what.
 pub fn receipt(receipt: &Receipt) -> HttpResponse {
     json(&ReceiptJson {
         payment_id: receipt.payment_id.to_string(),
@@ -137,8 +136,8 @@ struct PaymentJson {
     refund_transaction: Option<String>,
 }
 
-/// 200 with where a payment stands, as JSON. Who knows a payment's id (it stands in the ledger's memo)
-/// may know this much: neither who paid nor for what, and nothing that takes its place.
+/// 200 with the state of a payment, as JSON. Everybody who knows a payment's id (it is the memo in the ledger) may see
+/// this. It contains neither the payer nor the purchase.
 pub fn payment(payment: &Payment) -> HttpResponse {
     let mut state = PaymentJson {
         payment_id: payment.id.to_string(),

@@ -1,21 +1,21 @@
-//! What the site answers to requests without a payment, and the tree that proves it.
+//! The responses to requests without a payment, and the tree that certifies them.
 //!
-//! Every path template of the catalogue has a *slot*: the routes there and the answers made of them.
-//! Slots are laid out as *nodes* of the certification tree of response verification, version 2:
+//! Every path template of the catalogue has a *slot*: its routes and the responses made from them. Slots are laid out
+//! as *nodes* of the certification tree of response verification, version 2:
 //!
-//! - a path without parameters is an exact node, which no wildcard can stand in for;
-//! - a template is a wildcard node at the path before its first parameter. A wildcard covers more than
-//!   the template does, so [`layout`] decides where one may stand, and a node that must
-//!   not prove anything is a *tombstone*: it has refusals only;
-//! - the root's wildcard proves 404 for every path no other node covers;
+//! - a path without parameters is an exact node, which no wildcard can replace;
+//! - a template is a wildcard node at the path before its first parameter. A wildcard covers more than the template
+//!   does, so [`layout`] decides where one may be. A node that must not prove anything is a *tombstone*: it has only
+//!   refusals;
+//! - the root's wildcard proves 404 for every path that no other node covers;
 //! - every node that does not prove 404 for all requests also proves the refusals of requests that are too large.
 //!
-//! Where a payment can mean something, answers are certified for requests without a payment header only:
-//! no node can answer a paid request as if it were unpaid.
+//! On paths where a payment can be accepted, responses are certified for requests without a payment header only: no
+//! node can answer a paid request as if it were unpaid.
 //!
-//! Everything but the refusals and the 404s is certified together with its request's method and its empty
-//! body, so that no node can show the answer of one method to another. What no node proves goes to an update call.
-//! `docs/certification.md` has the reasoning.
+//! Everything except the refusals and the 404s is certified together with its request's method and its empty body, so
+//! that no node can return the response to one method for another. Requests without a certified response go to an
+//! update call. `docs/certification.md` explains why.
 
 use super::{
     layout::{self, Templates, Under},
@@ -33,29 +33,29 @@ use std::{
     rc::Rc,
 };
 
-/// Methods that a known path answers; anything else is refused by an update call.
+/// Methods that a known path responds to; an update call refuses any other.
 pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-/// One route, as far as the site is concerned.
+/// A route in the form that the site needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SiteRoute {
     /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
     pub method: &'static str,
     /// Whether a payment can be accepted (or delivered again) for it.
     pub priced: bool,
-    /// The answer to a request without a payment; none while the route is not to be seen.
+    /// The response to a request without a payment; `None` while the route is hidden.
     pub unpaid: Option<StaticResponse>,
 }
 
-/// The routes of one path template and their answers, by method.
+/// The routes of one path template and their responses, by method.
 #[derive(Debug)]
 struct Slot {
     routes: Vec<SiteRoute>,
-    /// One for each of [`METHODS`]; empty while no route is to be seen.
+    /// One for each of [`METHODS`]; empty while all routes are hidden.
     answers: Vec<Proven>,
 }
 
-/// A proven answer, found by [`Site::lookup`].
+/// A certified response, found by [`Site::lookup`].
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'a> {
     node: &'a Node,
@@ -63,18 +63,16 @@ pub struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// The answer.
     pub fn answer(&self) -> &'a StaticResponse {
         &self.proven.answer
     }
 
-    /// The certification expression that belongs to it.
     pub fn expression(&self, site: &'a Site) -> &'a str {
         site.expressions.text_for(self.proven)
     }
 }
 
-/// Answers, nodes and the tree over them.
+/// Responses, nodes and the tree over them.
 #[derive(Debug)]
 pub struct Site {
     tree: HttpCertificationTree,
@@ -99,7 +97,7 @@ impl Default for Site {
             site.expressions
                 .not_found(HttpCertificationPath::wildcard("")),
         ];
-        // What is there changes with every payment, so that nothing can be proven about it.
+        // The content there changes with every payment, so nothing can be certified.
         for prefix in [RECEIPTS, PAYMENTS] {
             let path = HttpCertificationPath::wildcard(prefix.trim_end_matches('/'));
             fixed.push(site.expressions.preflight_only(path));
@@ -119,10 +117,10 @@ impl Site {
         self.tree.root_hash()
     }
 
-    /// Replaces the routes of path templates; none removes one. Only the nodes whose answers change are
-    /// certified again, each of them once, so many changes are made best in one call.
+    /// Replaces the routes of path templates; an empty list removes one. Only the nodes whose responses change are
+    /// certified again, each of them once, so many changes should be made in one call.
     pub fn set_all(&mut self, changes: impl IntoIterator<Item = (String, Vec<SiteRoute>)>) {
-        // Places whose answers are other ones, and templates that came or went.
+        // Places whose responses changed, and templates that were added or removed.
         let (mut exact, mut wildcard) = (BTreeSet::new(), BTreeSet::new());
         let (mut moved, mut before) = (Vec::new(), BTreeSet::new());
         for (template, routes) in changes {
@@ -145,7 +143,7 @@ impl Site {
             }
             wildcard.insert(layout::prefix_of(&template).to_string());
             if moves {
-                // What goes leaves its prefix and guards behind.
+                // A removed template leaves its prefix and guards behind.
                 before.insert(layout::prefix_of(&template).to_string());
                 match there {
                     true => self.templates.insert(&template),
@@ -193,7 +191,7 @@ impl Site {
             .is_some_and(|slot| slot.routes.iter().any(|route| route.priced))
     }
 
-    /// The answer to a request without a payment, proven or not.
+    /// The response to a request without a payment, certified or not.
     pub fn answer(&self, method: &str, path: &str) -> Rc<StaticResponse> {
         let slot = self
             .template_of(path)
@@ -214,8 +212,8 @@ impl Site {
         }
     }
 
-    /// The proven answer to a request; none if only an update call can answer. `has_payment` says whether
-    /// it has a payment header, good or not.
+    /// The certified response to a request; `None` if only an update call can respond. `has_payment`: whether it has a
+    /// payment header, valid or not.
     pub fn lookup(
         &self,
         method: &str,
@@ -231,7 +229,7 @@ impl Site {
         Some(Found { node, proven })
     }
 
-    /// The proven refusal of a request that is too large; none where any request gets a proven 404.
+    /// The certified refusal of a request that is too large; `None` where any request gets a certified 404.
     pub fn refusal(&self, path: &str, too_large: TooLarge) -> Option<Found<'_>> {
         let node = match self.exact.get(path) {
             Some(node) => node,
@@ -241,8 +239,8 @@ impl Site {
         node.refuses.then_some(Found { node, proven })
     }
 
-    /// The wildcard node that a verifier accepts for a path without an exact node, if what it proves is
-    /// also the truth about the path.
+    /// The wildcard node that a verifier accepts for a path without an exact node, if what it proves is correct for the
+    /// path.
     fn covering_wildcard(&self, path: &str) -> Option<&Node> {
         let node = layout::prefixes_of(path).find_map(|prefix| self.wildcard.get(prefix))?;
         let visible = self.templates.matching(path).filter(|template| {
@@ -253,8 +251,8 @@ impl Site {
         (node.template.as_deref() == visible).then_some(node)
     }
 
-    /// The value of the header `IC-Certificate` for a found answer. `certificate` is the system's data
-    /// certificate, `path` the path that was looked up.
+    /// The value of the header `IC-Certificate` for a found response. `certificate` is the system's data certificate,
+    /// `path` the path that was looked up.
     pub fn certificate_header(
         &self,
         found: &Found<'_>,
@@ -266,7 +264,7 @@ impl Site {
         Some(proof::header(certificate, &witness, &found.node.expr_path))
     }
 
-    /// Brings the node at a path up to date; `changed`: even if it shows the same template as before.
+    /// Updates the node at a path; `changed`: even if it shows the same template as before.
     fn sync_exact(&mut self, path: &str, changed: bool) {
         let show = match self.slots.get_key_value(path) {
             Some((_, slot)) if slot.answers.is_empty() => Some(Show::NotFound),
@@ -288,9 +286,9 @@ impl Site {
         }
     }
 
-    /// Brings the node for everything under a prefix up to date; `changed` as above.
+    /// Updates the node for everything under a prefix; `changed` as above.
     fn sync_wildcard(&mut self, prefix: &str, changed: bool) {
-        // The root's says 404 and is nobody's.
+        // The root's wildcard proves 404 and belongs to no template.
         if prefix.is_empty() {
             return;
         }
@@ -303,7 +301,7 @@ impl Site {
                 .map(|_| Show::Answers(template)),
             Under::Rivals => Some(Show::Tombstone),
         };
-        // A tombstone stays one, whatever the answers under it are.
+        // A tombstone stays one, whatever the responses under it are.
         let changed = changed && show != Some(Show::Tombstone);
         if !changed && self.wildcard.get(prefix).map(Node::shows) == show {
             return;
@@ -358,7 +356,7 @@ fn answers_of(routes: &[SiteRoute], expressions: &mut Expressions) -> Vec<Proven
             .and_then(|route| route.unpaid.as_ref())
     };
     let allow = allowed(routes);
-    // Where a payment can mean something, for any method, no node can answer it with these.
+    // Where a payment can be accepted, for any method, no node may answer it with these.
     let binding = match routes.iter().any(|route| route.priced) {
         true => Binding::UnpaidRequest,
         false => Binding::Request,
@@ -389,12 +387,12 @@ impl Site {
         self.tree.as_hash_tree()
     }
 
-    /// Every path of the tree. Its hash depends on the order of changes, this does not.
+    /// Every path of the tree. Unlike its hash, they do not depend on the order of changes.
     pub(super) fn leaves(&self) -> std::collections::BTreeSet<Vec<ic_certification::Label>> {
         self.tree.as_hash_tree().list_paths().into_iter().collect()
     }
 
-    /// Every proven answer, with the template it belongs to; without refusals.
+    /// Every certified response with its template; without refusals.
     pub(super) fn everything_proven(&self) -> Vec<(Option<&str>, Found<'_>)> {
         self.exact
             .values()

@@ -1,21 +1,21 @@
-//! How large a request may be: one rule for the query, the filter on messages and the update, so that whatever
+//! Limits on the size of a request: one rule for the query, `inspect_message` and the update, so that everything that
 //! is offered can also be paid for.
 
 use super::{static_response::StaticResponse, types::HeaderField};
 use x402_icp::{decode::MAX_HEADER_BYTES, wire::PAYMENT_SIGNATURE};
 
-/// The most bytes of a request besides its payment header: method, URL, headers and body. Each byte of a message
-/// costs the canister cycles, paid for or not, and nothing sold takes a large body.
+/// The most bytes of a request without its payment header: method, URL, headers and body. Each byte of a message costs
+/// the canister cycles, paid for or not, and no purchase needs a large body.
 pub const MAX_REQUEST_BYTES: usize = 65_536;
-/// What a header counts besides its name and value: about what Candid needs for their lengths.
+/// The bytes that a header counts in addition to its name and value: about what Candid needs for their lengths.
 const HEADER_OVERHEAD: usize = 4;
-/// What a payment header takes at most.
+/// The most bytes of a payment header.
 const PAYMENT_BYTES: usize = MAX_HEADER_BYTES + PAYMENT_SIGNATURE.len() + HEADER_OVERHEAD;
-/// The longest argument of `http_request_update`: the largest request, the longest payment header, and what
-/// Candid adds (its type table, and a byte for each header name of 128 bytes or more).
+/// The longest argument of `http_request_update`: the largest request, the longest payment header, and Candid's
+/// overhead (its type table, and a byte for each header name of 128 bytes or more).
 pub const MAX_ARGUMENT_BYTES: usize = MAX_REQUEST_BYTES + PAYMENT_BYTES + 1_024;
 
-/// Why a request is not looked at.
+/// The reason why a request is too large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TooLarge {
     /// The body is the larger part of it.
@@ -28,12 +28,11 @@ impl TooLarge {
     /// Both, in the order of [`Self::index`].
     pub const ALL: [TooLarge; 2] = [TooLarge::Body, TooLarge::Headers];
 
-    /// The place in [`Self::ALL`].
+    /// The index in [`Self::ALL`].
     pub fn index(self) -> usize {
         usize::from(self == TooLarge::Headers)
     }
 
-    /// 413 or 431.
     pub fn answer(self) -> StaticResponse {
         match self {
             TooLarge::Body => {
@@ -46,7 +45,7 @@ impl TooLarge {
     }
 }
 
-/// Whether a request is small enough. Of its payment headers as much as one may have does not count.
+/// Whether a request is small enough. A payment header up to its own limit does not count.
 pub fn check(
     method: &str,
     url: &str,

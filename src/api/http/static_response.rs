@@ -1,4 +1,4 @@
-//! The answers that do not depend on a payment, with every header they carry.
+//! Responses that do not depend on a payment, with all their headers.
 
 use super::types::HeaderField;
 use crate::domain::route::ContentMeta;
@@ -6,23 +6,21 @@ use x402_icp::wire::PAYMENT_REQUIRED;
 
 /// `Cache-Control` of everything that was paid for or asks for payment: no cache may keep it.
 pub const PRIVATE: &str = "private, no-store";
-/// Response headers that scripts of other origins may read: those of x402, and those that a gateway exposes
-/// where the canister names none. Browsers that know `*` let them read any.
+/// Response headers that scripts of other origins may read: those of x402, and those that a gateway exposes by default.
+/// Browsers that support `*` let them read any.
 pub const EXPOSED: &str = "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, Retry-After, Allow, \
     Accept-Ranges, Content-Length, Content-Range, X-Request-Id, X-IC-Canister-Id, *";
-/// Request headers that scripts of other origins may send: those of x402 clients, and those that a gateway
-/// allows where the canister names none. `*` never stands for `Authorization`. Shipped TypeScript clients send
-/// `Access-Control-Expose-Headers` as a request header, so it has to be allowed.
+/// Request headers that scripts of other origins may send: those of x402 clients, and those that a gateway allows by
+/// default. `*` never includes `Authorization`. Released TypeScript clients send `Access-Control-Expose-Headers` as a
+/// request header, so it has to be allowed.
 pub const ALLOWED_HEADERS: &str = "Content-Type, PAYMENT-SIGNATURE, X-PAYMENT, SIGN-IN-WITH-X, \
     Access-Control-Expose-Headers, Authorization, Accept, Range, If-Range, If-None-Match, If-Modified-Since, \
     Cache-Control, Cookie, User-Agent, DNT, X-Requested-With, X-IC-Canister-Id, X-OC-JWT, X-OC-API-Key, *";
 /// Request methods that scripts of other origins may use.
 pub const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/// The body of an [`StaticResponse`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
-    /// No bytes.
     Empty,
     /// JSON text known at compile time.
     Json(&'static str),
@@ -31,7 +29,7 @@ pub enum Body {
 }
 
 impl Body {
-    /// What certification needs: the bytes, or a hash already known instead of them.
+    /// The input of the certification: the bytes, or their hash if it is known.
     pub(super) fn certified(&self) -> (&'static [u8], Option<[u8; 32]>) {
         match self {
             Body::Empty => (b"", None),
@@ -44,20 +42,17 @@ impl Body {
 /// A response that is the same for every client.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StaticResponse {
-    /// The HTTP status.
     pub status: u16,
-    /// All headers but the two of response verification.
+    /// All headers except the two of response verification.
     pub headers: Vec<HeaderField>,
-    /// The body.
     pub body: Body,
 }
 
-/// A header from text.
 pub fn header(name: &str, value: &str) -> HeaderField {
     (name.to_string(), value.to_string())
 }
 
-/// The headers every answer carries so that a page of any origin may read it.
+/// The headers of every response that let a page of any origin read it.
 pub fn cors() -> [HeaderField; 2] {
     [
         header("access-control-allow-origin", "*"),
@@ -66,7 +61,7 @@ pub fn cors() -> [HeaderField; 2] {
 }
 
 impl StaticResponse {
-    /// A JSON answer that no cache keeps.
+    /// A JSON response that no cache may keep.
     pub fn json(status: u16, json: &'static str) -> Self {
         let mut headers = vec![
             header("content-type", "application/json"),
@@ -100,7 +95,6 @@ impl StaticResponse {
         }
     }
 
-    /// 404.
     pub fn not_found() -> Self {
         Self::json(404, r#"{"error":"not_found"}"#)
     }
@@ -110,8 +104,8 @@ impl StaticResponse {
         Self::json(405, r#"{"error":"method_not_allowed"}"#).with("allow", allow)
     }
 
-    /// 204, the answer to a preflight. A gateway takes it only with a 2xx status, an empty body and a
-    /// CORS header, and remembers a canister whose first answer was none.
+    /// 204, the response to a preflight. A gateway accepts it only with a 2xx status, an empty body and a CORS header,
+    /// and remembers a canister whose first response had none.
     pub fn preflight() -> Self {
         Self {
             status: 204,
@@ -131,7 +125,7 @@ impl StaticResponse {
         self
     }
 
-    /// The answer to `HEAD`: the same status and headers, no body.
+    /// The response to `HEAD`: the same status and headers, no body.
     pub fn head(&self) -> Self {
         Self {
             body: Body::Empty,

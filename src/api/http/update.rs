@@ -1,4 +1,4 @@
-//! The update `http_request_update`: payments, and whatever a query cannot prove.
+//! The update `http_request_update`: payments, and responses that a query cannot certify.
 
 use super::{
     catalogue::Seller,
@@ -23,8 +23,8 @@ use crate::{
 use std::rc::Rc;
 use x402_icp::{Code, decode::DecodedPayment};
 
-/// Verifies, settles and delivers a request that carries a payment; answers any other request as the
-/// query would, whoever sends it.
+/// Verifies, settles and delivers a request that carries a payment; responds to any other request as the query would,
+/// whoever the caller is.
 pub async fn http_request_update<R: Runtime>(
     runtime: &R,
     request: HttpUpdateRequest,
@@ -51,7 +51,7 @@ pub async fn http_request_update<R: Runtime>(
     answer
 }
 
-/// The URL of a request that is looked at; the query refuses the others alike, or leaves them to this.
+/// The URL of an acceptable request. The query refuses other requests in the same way, or leaves them to this.
 pub(super) fn admissible(
     site: &Site,
     request: &HttpUpdateRequest,
@@ -78,22 +78,22 @@ pub(super) fn admissible(
     }
 }
 
-/// The answer to a request with a payment, or with the reason why it has none that can be read; none where no
-/// payment is asked for. `HEAD` is no method of a route and never pays.
+/// The response to a request with a payment, or with the reason why its payment cannot be decoded; `None` where no
+/// payment is required. `HEAD` is not a method of a route and never pays.
 async fn paid<R: Runtime>(
     runtime: &R,
     request: &HttpUpdateRequest,
     url: &RequestUrl,
     payment: Result<DecodedPayment, Code>,
 ) -> Option<HttpResponse> {
-    let asked = ResourceRequest {
+    let request = ResourceRequest {
         method: request.method.parse().ok()?,
         template: certification::with_site(|site| site.template_of(&url.path).map(str::to_string)),
         path: url.path.clone(),
         payment,
         fingerprint: request::fingerprint(&request.method, &url.path, &url.query, &request.body),
     };
-    let answer = purchase::execute(runtime, asked).await;
+    let answer = purchase::execute(runtime, request).await;
     // A ledger's changed fee changes the offers.
     certification::certify_changes(runtime);
     let seller = seller(runtime);
@@ -108,7 +108,7 @@ async fn paid<R: Runtime>(
     }
 }
 
-/// The answer to a payment that was taken, repeated or refused.
+/// The response to a payment that was processed, repeated or refused.
 fn processed(
     seller: &Seller,
     outcome: PayOutcome,
@@ -118,7 +118,7 @@ fn processed(
         PayOutcome::Paid { receipt, resource } => {
             response::delivered(&receipt, &resource.mime_type, resource.body)
         }
-        // A payment that is none, sent to a route that asks for none by now.
+        // An invalid payment for a route that requires none any more.
         PayOutcome::Refused(refusal) => response::refused(seller, route?, refusal.code),
         PayOutcome::Failed {
             code,
@@ -143,8 +143,8 @@ fn processed(
     })
 }
 
-/// The answer to a payment that was not looked at, because of its identifier. Nothing is journalled, and
-/// no payment is said to have failed.
+/// The response to a payment that was rejected because of its identifier. Nothing is recorded, and the payment is not
+/// reported as failed.
 fn rejected(seller: &Seller, rejection: Rejection, route: Option<&Rc<Route>>) -> HttpResponse {
     match (rejection, route) {
         (Rejection::Missing, _) => {
@@ -161,7 +161,7 @@ fn rejected(seller: &Seller, rejection: Rejection, route: Option<&Rc<Route>>) ->
     }
 }
 
-/// The answer to a request without a payment.
+/// The response to a request without a payment.
 fn unpaid(method: &str, path: &str) -> HttpResponse {
     if matches!(method, "GET" | "HEAD") {
         let at = |place| request::payment_id(place, path);

@@ -1,14 +1,14 @@
-//! From the text in `url` to the path that routes and certification are looked up with.
+//! Conversion of the request's `url` to the path that routes and certification are looked up with.
 //!
-//! A gateway's verifier reads the path in its own way: it parses the URL, percent-decodes the path once
-//! and ignores empty segments, but not a trailing slash. The canister must see exactly the same path, or
-//! an answer that is right here would be refused there (or the other way round).
+//! A gateway's verifier reads the path in its own way: it parses the URL, percent-decodes the path once and ignores
+//! empty segments, but not a trailing slash. The canister must get exactly the same path, or a response that is correct
+//! here would be refused there (or the reverse).
 
 use ic_http_certification::HttpRequest as CertifiedRequest;
 
-/// Longest URL that is looked at, in bytes.
+/// The longest URL that is accepted, in bytes.
 pub const MAX_URL_BYTES: usize = 4_096;
-/// Most segments of a path that is looked up: proofs of absence grow with it.
+/// The most segments of a path that is looked up: proofs of absence grow with it.
 pub const MAX_SEGMENTS: usize = 32;
 
 /// A request's path and query.
@@ -18,12 +18,12 @@ pub struct RequestUrl {
     pub path: String,
     /// The text after `?`, not decoded; empty when there is none.
     pub query: String,
-    /// Whether the verifier can be trusted to read this path as a plain one. The certification tree
-    /// gives a meaning of its own to some labels (`http_expr`, `<$>`, `<*>`); no route has them.
+    /// Whether the verifier is sure to read this path as a plain one. The certification tree gives a special meaning to
+    /// some labels (`http_expr`, `<$>`, `<*>`); no route has them.
     pub plain: bool,
 }
 
-/// Why a URL cannot be served.
+/// The reason why a URL cannot be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Neither a path nor a URL, or its percent-encoding is not UTF-8.
@@ -35,7 +35,7 @@ pub enum UrlError {
 }
 
 impl RequestUrl {
-    /// Reads the `url` field of a request.
+    /// Parses the `url` field of a request.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         if url.len() > MAX_URL_BYTES {
             return Err(UrlError::TooLong);
@@ -55,8 +55,8 @@ impl RequestUrl {
     }
 }
 
-/// The length of the path if the URL is a path of ordinary characters without empty segments: then
-/// nothing needs decoding, and the (much dearer) general parser is not needed.
+/// The length of the path if the URL is a path of ordinary characters without empty segments. Then nothing needs
+/// decoding, and the much slower general parser is not needed.
 fn simple_path_end(url: &str) -> Option<usize> {
     let bytes = url.as_bytes();
     if bytes.first() != Some(&b'/') {
@@ -96,8 +96,8 @@ fn simple_path_end(url: &str) -> Option<usize> {
     Some(bytes.len())
 }
 
-/// Whether a byte may stand in a query without the general parser having seen it: with any other the whole
-/// URL may be none, and then no verifier would take the answer.
+/// Whether a byte may be in a query that the general parser has not seen. With any other byte the URL may be invalid,
+/// and no verifier would accept the response.
 fn is_plain_query(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(byte)
 }
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(RequestUrl::parse(""), Err(UrlError::Malformed));
         assert_eq!(RequestUrl::parse("/%ff"), Err(UrlError::Malformed));
         assert_eq!(RequestUrl::parse("/a b"), Err(UrlError::Malformed));
-        // Found by fuzzing: the path was fine, and the query not looked at.
+        // Found by fuzzing: the path was valid, and the query was not checked.
         for query in ["/a?\u{c}", "/a?b c", "/a?\0#b", "/a?\"<>"] {
             assert_eq!(
                 RequestUrl::parse(query).is_ok(),
@@ -210,8 +210,8 @@ mod tests {
     }
 
     proptest! {
-        /// A client compares the path as it stands in the URL, the canister decodes it. Where the client
-        /// says that an offer is for its path, the canister says so, too.
+        /// A client compares the path as it is in the URL, the canister decodes it. If the client decides that an offer
+        /// is for its path, so does the canister.
         #[test]
         fn should_serve_what_a_client_takes_for_its_own(
             template in "/[ab](/([abA.]{1,2}|\\{x\\})){0,3}/?",

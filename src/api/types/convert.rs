@@ -1,4 +1,4 @@
-//! Conversions. Those from the outside validate; those to the outside cannot fail.
+//! Conversions. Those of input validate; those of output cannot fail.
 
 use crate::{
     domain::{
@@ -21,7 +21,7 @@ use tollkeeper_types::{
     LedgerError, Limits, Offer, PaymentIdentifier, Price, Route, RouteArgs, RouteError, RouteKey,
 };
 
-/// The account of a field, if it is one.
+/// The account of a field, if it is valid.
 pub fn account(field: &str, account: &AccountArg) -> Result<domain::Account, Invalid> {
     let subaccount = account.subaccount.as_ref();
     validate::account(field, account.owner, subaccount.map(|blob| blob.as_slice()))
@@ -37,7 +37,7 @@ impl From<Invalid> for InvalidArgument {
     }
 }
 
-/// The changes that the arguments of installation or an upgrade ask for; each is checked against its limit later.
+/// The settings changes in the arguments of installation or upgrade. They are checked against their limits later.
 pub fn init_changes(args: InitArgs) -> Result<settings::Changes, Invalid> {
     let limits = args.limits.unwrap_or_default();
     Ok(settings::Changes {
@@ -109,7 +109,7 @@ impl From<ledger_service::LedgerError> for LedgerError {
     }
 }
 
-/// A route's key, if the method is one that routes can have.
+/// A route's key, if routes can have the method.
 fn key(method: &str, path: &str) -> Result<domain::RouteKey, Invalid> {
     let method = method
         .parse()
@@ -117,7 +117,7 @@ fn key(method: &str, path: &str) -> Result<domain::RouteKey, Invalid> {
     Ok(domain::RouteKey::new(method, path))
 }
 
-/// The key of a route, if it is one.
+/// A route's key, if it is valid.
 pub fn route_key(of: &RouteKey) -> Result<domain::RouteKey, Invalid> {
     key(&of.method, &of.path)
 }
@@ -157,7 +157,7 @@ impl From<routes::ContentMeta> for Content {
     }
 }
 
-/// The route as the settings complete it.
+/// The route, with defaults from the settings.
 pub fn route(route: &routes::Route, config: &settings::Config) -> Route {
     Route {
         method: route.key.method.to_string(),

@@ -1,9 +1,9 @@
-//! Payments and the audit log, and how they become records of `canister.did`.
+//! Payments and the audit log, and their conversion to records of `canister.did`.
 
 use crate::{
     domain::{
         payment::{
-            Doubt, FailureKind, Payment as BookedPayment, Receipt as BookedReceipt, RefundCause,
+            Doubt, FailureKind, Payment as StoredPayment, Receipt as StoredReceipt, RefundCause,
             RefundProblem, State,
         },
         rail::TxRef,
@@ -81,8 +81,8 @@ impl From<recover::RecheckError> for RecheckError {
     }
 }
 
-/// The payment, with its number in the list it was read from.
-pub fn booked_payment(sequence: Option<u64>, payment: BookedPayment) -> Payment {
+/// The payment, with its number in the list that it was read from.
+pub fn payment_record(sequence: Option<u64>, payment: StoredPayment) -> Payment {
     Payment {
         id: ByteBuf::from(payment.id.0.to_vec()),
         sequence,
@@ -99,7 +99,7 @@ pub fn booked_payment(sequence: Option<u64>, payment: BookedPayment) -> Payment 
     }
 }
 
-/// A payment for whoever knows the id: not who paid for what.
+/// A payment for callers who know only the id: not who paid for what.
 pub fn public_payment(payment: Payment) -> Payment {
     Payment {
         payer: None,
@@ -109,7 +109,7 @@ pub fn public_payment(payment: Payment) -> Payment {
     }
 }
 
-/// A receipt for whoever knows the id: not who paid for what.
+/// A receipt for callers who know only the id: not who paid for what.
 pub fn public_receipt(receipt: Receipt) -> Receipt {
     Receipt {
         payer: None,
@@ -125,8 +125,8 @@ fn number(tx: TxRef) -> Nat {
     Nat::from(block.0)
 }
 
-impl From<BookedReceipt> for Receipt {
-    fn from(receipt: BookedReceipt) -> Self {
+impl From<StoredReceipt> for Receipt {
+    fn from(receipt: StoredReceipt) -> Self {
         Receipt {
             payment_id: ByteBuf::from(receipt.payment_id.0.to_vec()),
             network: receipt.network,

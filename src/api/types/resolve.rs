@@ -1,4 +1,4 @@
-//! What a controller says of a doubt, and how it becomes a record of `canister.did`.
+//! A controller's decision about a doubt, and its conversion from a record of `canister.did`.
 
 use crate::{
     domain::validate::{self, InvalidArgument as Invalid},
@@ -10,7 +10,7 @@ use tollkeeper_types::{ResolveArgs, ResolveError, ResolvedOutcome};
 /// The field of the block.
 const BLOCK: &str = "outcome.Moved.block_index";
 
-/// The payment and what is said of it, if the fields are acceptable.
+/// The payment and the decision, if the fields are valid.
 pub fn resolution(args: ResolveArgs) -> Result<(PaymentId, Outcome), Invalid> {
     let id = PaymentId(validate::bytes32("id", &args.id)?);
     let outcome = match args.outcome {
@@ -18,7 +18,7 @@ pub fn resolution(args: ResolveArgs) -> Result<(PaymentId, Outcome), Invalid> {
         ResolvedOutcome::Moved { block_index } => {
             let block = validate::bounded_nat(BLOCK, &block_index, u64::MAX.into())?;
             Outcome::Moved {
-                // It is in the bound.
+                // Within the bound.
                 block: BlockIndex(block as u64),
             }
         }

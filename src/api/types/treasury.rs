@@ -32,7 +32,7 @@ impl From<Known> for Solvency {
     }
 }
 
-/// What to withdraw, if its fields are acceptable.
+/// The withdrawal, if its fields are valid.
 pub fn withdrawal(args: WithdrawArgs) -> Result<WithdrawRequest, Invalid> {
     let subaccount = args.from_subaccount.as_ref();
     let from_subaccount = subaccount
@@ -78,7 +78,6 @@ impl From<Invalid> for WithdrawError {
     }
 }
 
-/// The block of a withdrawal.
 pub fn block(block: BlockIndex) -> Nat {
     Nat::from(block.0)
 }

@@ -49,8 +49,8 @@ impl Shop {
         offers[0].extra.fee.clone()
     }
 
-    fn fee_asked(&self) -> usize {
-        self.runtime.fee_asked.get()
+    fn fee_queries(&self) -> usize {
+        self.runtime.fee_queries.get()
     }
 
     fn after_the_pause(&self) {
@@ -73,23 +73,27 @@ fn audited() -> Vec<String> {
 }
 
 #[test]
-fn a_fee_that_rose_is_learnt_where_the_ledger_looks_at_the_allowance_first() {
+fn a_fee_that_rose_is_found_where_the_ledger_checks_the_allowance_first() {
     for (n, refusal) in [(1, no_allowance()), (2, no_funds())] {
         let shop = new_shop();
         shop.runtime.will_name_fee(Nat::from(25u8));
         shop.refuses(&shop.request(n, n), refusal);
-        assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("25", 1));
+        assert_eq!((shop.offered().as_str(), shop.fee_queries()), ("25", 1));
         // A payment for the new offer has the new fee.
         shop.will(Ok(Nat::from(7 * n)));
         let paid = run(pay::settle(&shop.runtime, shop.request(n, 100)));
         assert!(matches!(paid, PayOutcome::Paid { receipt, .. } if receipt.fee == Amount(25)));
-        assert_eq!(shop.fee_asked(), 1, "payments that succeed cause no query");
+        assert_eq!(
+            shop.fee_queries(),
+            1,
+            "payments that succeed cause no query"
+        );
         assert_eq!(audited().len(), usize::from(n));
     }
 }
 
 #[test]
-fn a_fee_that_fell_or_is_gone_is_learnt() {
+fn a_fee_that_fell_or_became_zero_is_found() {
     for (n, fee) in [(1u8, 3u8), (2, 0)] {
         let shop = new_shop();
         shop.runtime.will_name_fee(Nat::from(fee));
@@ -101,7 +105,7 @@ fn a_fee_that_fell_or_is_gone_is_learnt() {
     shop.runtime.will_name_fee(Nat::from(0u8));
     let code = shop.refuses(&shop.request(3, 3), bad_fee(0));
     assert_eq!(code, Code::OfferMismatch);
-    assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("0", 1));
+    assert_eq!((shop.offered().as_str(), shop.fee_queries()), ("0", 1));
     // From zero to another fee again.
     shop.after_the_pause();
     shop.runtime.will_name_fee(Nat::from(12u8));
@@ -114,12 +118,12 @@ fn a_merchant_that_is_the_minting_account_does_not_make_the_fee_zero() {
     let shop = new_shop();
     shop.runtime.will_name_fee(Nat::from(10u8));
     shop.refuses(&shop.request(1, 1), bad_fee(0));
-    assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("10", 1));
+    assert_eq!((shop.offered().as_str(), shop.fee_queries()), ("10", 1));
     assert_eq!(audited(), ["fee_zero_named"]);
 }
 
 #[test]
-fn a_fee_that_changes_twice_is_learnt_twice() {
+fn a_fee_that_changes_twice_is_found_twice() {
     let shop = new_shop();
     for (n, fee) in [(1, 30u8), (2, 20), (3, 30), (4, 10)] {
         shop.runtime.will_name_fee(Nat::from(fee));
@@ -127,10 +131,10 @@ fn a_fee_that_changes_twice_is_learnt_twice() {
         assert_eq!(shop.offered(), fee.to_string(), "{n}");
         shop.after_the_pause();
     }
-    assert_eq!(shop.fee_asked(), 4);
+    assert_eq!(shop.fee_queries(), 4);
     // The new fee is learnt in both ways, in turn.
     shop.refuses(&shop.request(5, 5), bad_fee(11));
-    assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("11", 4));
+    assert_eq!((shop.offered().as_str(), shop.fee_queries()), ("11", 4));
     shop.runtime.will_name_fee(Nat::from(12u8));
     shop.refuses(&shop.request(6, 6), no_allowance());
     assert_eq!(shop.offered(), "12");
@@ -142,7 +146,7 @@ fn a_flood_of_payments_without_funds_asks_once_in_the_pause() {
     let mut asked_at = vec![];
     let mut flood = 0u8;
     while shop.runtime.now() < NOW.plus(Seconds(3 * PAUSE.0)) {
-        let before = shop.fee_asked();
+        let before = shop.fee_queries();
         let refusal = if flood.is_multiple_of(2) {
             no_allowance()
         } else {
@@ -150,7 +154,7 @@ fn a_flood_of_payments_without_funds_asks_once_in_the_pause() {
         };
         // Every payment is from another key: keys cost nothing.
         shop.refuses(&shop.request(flood, flood), refusal);
-        if shop.fee_asked() > before {
+        if shop.fee_queries() > before {
             asked_at.push(shop.runtime.now());
         }
         flood += 1;
@@ -165,15 +169,15 @@ fn a_flood_of_payments_without_funds_asks_once_in_the_pause() {
 
 /// A refusal within the pause is not forgotten: the first refusal after the pause causes a query.
 #[test]
-fn a_fee_that_changes_in_the_pause_is_learnt_after_it() {
+fn a_fee_that_changes_in_the_pause_is_found_after_it() {
     let shop = new_shop();
     shop.refuses(&shop.request(1, 1), no_allowance());
     shop.runtime.will_name_fee(Nat::from(25u8));
     shop.refuses(&shop.request(2, 2), no_allowance());
-    assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("10", 1));
+    assert_eq!((shop.offered().as_str(), shop.fee_queries()), ("10", 1));
     shop.after_the_pause();
     shop.refuses(&shop.request(3, 3), no_allowance());
-    assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("25", 2));
+    assert_eq!((shop.offered().as_str(), shop.fee_queries()), ("25", 2));
 }
 
 /// A stranger without money left the fee in doubt. A paying request does not wait for the query.
@@ -188,10 +192,10 @@ fn attack_41_what_was_paid_for_does_not_wait_until_the_ledger_names_its_fee() {
     let request = shop.request(3, 3);
     shop.will(Ok(Nat::from(7u8)));
     assert_eq!(shop.fetch(&request), b"goods");
-    assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("10", 1));
+    assert_eq!((shop.offered().as_str(), shop.fee_queries()), ("10", 1));
     // The next refusal causes the query.
     shop.refuses(&shop.request(4, 4), no_allowance());
-    assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("25", 2));
+    assert_eq!((shop.offered().as_str(), shop.fee_queries()), ("25", 2));
 }
 
 #[test]
@@ -220,7 +224,7 @@ fn a_ledger_that_does_not_answer_or_answers_nonsense_changes_nothing() {
         let code = shop.refuses(&shop.request(n, n), no_allowance());
         assert_eq!(code, Code::InsufficientAllowance);
         assert_eq!(
-            (shop.offered().as_str(), shop.fee_asked()),
+            (shop.offered().as_str(), shop.fee_queries()),
             ("10", n.into())
         );
         shop.after_the_pause();
@@ -257,7 +261,7 @@ fn a_ledger_that_names_one_fee_and_takes_another_does_not_move_the_offers_for_lo
 }
 
 #[test]
-fn anybody_may_have_the_fee_asked_for_as_often_as_a_refusal_and_no_more() {
+fn anybody_may_cause_a_fee_query_as_often_as_a_refusal_does() {
     let shop = new_shop();
     shop.runtime.caller.set(Principal::from_slice(&[77]));
     shop.runtime.will_name_fee(Nat::from(25u8));
@@ -269,10 +273,10 @@ fn anybody_may_have_the_fee_asked_for_as_often_as_a_refusal_and_no_more() {
         assert_eq!(refresh().unwrap().fee, Amount(25));
     }
     shop.refuses(&shop.request(1, 1), no_allowance());
-    assert_eq!(shop.fee_asked(), 1);
+    assert_eq!(shop.fee_queries(), 1);
     shop.after_the_pause();
     assert_eq!(refresh().unwrap().fee, Amount(30));
-    assert_eq!(shop.fee_asked(), 2);
+    assert_eq!(shop.fee_queries(), 2);
     shop.after_the_pause();
     shop.runtime.fee.replace(Some(CallOutcome::Reply(vec![])));
     assert!(matches!(refresh(), Err(LedgerError::NotALedger { .. })));
@@ -288,7 +292,7 @@ fn a_refused_repetition_asks_for_the_fee_and_proves_nothing() {
     shop.will_reject(6);
     run(pay::settle(&shop.runtime, request.clone()));
     assert_eq!(
-        shop.fee_asked(),
+        shop.fee_queries(),
         0,
         "an unclear answer says nothing of the fee"
     );
@@ -296,7 +300,7 @@ fn a_refused_repetition_asks_for_the_fee_and_proves_nothing() {
     shop.will(no_allowance());
     let outcome = run(pay::settle(&shop.runtime, request.clone()));
     assert!(matches!(outcome, PayOutcome::Pending { .. }));
-    assert_eq!((shop.offered().as_str(), shop.fee_asked()), ("25", 1));
+    assert_eq!((shop.offered().as_str(), shop.fee_queries()), ("25", 1));
     // The repetition keeps the fee that was signed.
     shop.will(Ok(Nat::from(5u8)));
     run(pay::settle(&shop.runtime, request));

@@ -40,11 +40,11 @@ pub fn outcome(payment: Payment, resource: Option<Resource>) -> PayOutcome {
 pub fn answer_from_record<R: Runtime>(
     runtime: &R,
     key: &ClaimKey,
-    asked: Payment,
+    payment: Payment,
     request: &PaymentRequest,
     digest: AuthorizationDigest,
 ) -> PayOutcome {
-    let payment = storage::payments::by_key(key).unwrap_or(asked);
+    let payment = storage::payments::by_key(key).unwrap_or(payment);
     if payment.state.moved().is_none() {
         return outcome(payment, None);
     }

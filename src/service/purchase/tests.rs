@@ -73,7 +73,7 @@ fn nothing_is_charged_where_nothing_is_sold() {
 }
 
 #[test]
-fn who_has_paid_is_answered_wherever_the_payment_is_presented() {
+fn a_known_payment_is_answered_wherever_it_is_presented() {
     let shop = shop();
     let payment = payment(&shop, 1);
     shop.will(Ok(Nat::from(7u8)));

@@ -130,13 +130,13 @@ fn gather<R: Runtime>(runtime: &R) -> Vec<Work> {
                 let ledger = payment.ledger;
                 let health = storage::payments::load(&payment.from.owner, &ledger, now).ledger;
                 let unclear = health.doubts >= MAX_DOUBTS;
-                let asked = retries.entry(ledger).or_default();
-                if *asked >= if unclear { 1 } else { MAX_RETRIES_PER_LEDGER } {
+                let sent = retries.entry(ledger).or_default();
+                if *sent >= if unclear { 1 } else { MAX_RETRIES_PER_LEDGER } {
                     let pause = if unclear { DOUBT_PAUSE } else { TURN };
                     storage::payments::postpone(&key, now.plus(pause));
                     continue;
                 }
-                *asked += 1;
+                *sent += 1;
                 work.push(Work::Retry(key));
             }
             Some(Work::Read(ledger)) => {

@@ -123,7 +123,7 @@ proptest! {
 }
 
 #[test]
-fn a_payment_to_somebody_else_burdens_nothing_until_it_is_to_be_refunded() {
+fn a_payment_to_another_account_owes_nothing_until_it_is_to_be_refunded() {
     set_up();
     let happens = |event| payments::record(&key(4), Change::Event(event), NOW).unwrap();
     payments::record(&key(4), open(4), NOW).unwrap();

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_approval_never_lowers_what_stands_unasked() {
+    fn an_approval_never_lowers_an_allowance_unasked() {
         let asked = standing(5, Some(100));
         for (stands, merge) in [
             (standing(0, None), Some(asked)),

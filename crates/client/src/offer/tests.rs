@@ -181,7 +181,7 @@ fn the_offer_of_another_request_is_refused() {
 }
 
 #[test]
-fn no_offer_is_accepted_where_nobody_knows_who_serves() {
+fn no_offer_is_accepted_where_the_serving_canister_is_unknown() {
     let controls = SpendControls::default();
     let expected = Expectations {
         spender: None,

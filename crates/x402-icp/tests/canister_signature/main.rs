@@ -146,7 +146,7 @@ fn nodes_of_a_tree_have_their_parts_and_no_more() {
 }
 
 #[test]
-fn trees_are_followed_to_a_depth_that_the_stack_bears() {
+fn trees_are_followed_to_a_depth_that_the_stack_allows() {
     let deep = |depth: usize| {
         let mut node = vec![0x81, 0x00];
         for _ in 1..depth {

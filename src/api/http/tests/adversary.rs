@@ -1,4 +1,4 @@
-//! A node that may serve any proven answer for any request, against random catalogues.
+//! A malicious node that may serve any certified response for any request, against random catalogues.
 
 use super::prover::{Prover, free, hidden, priced};
 use crate::api::http::{
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 const SEGMENTS: [&str; 5] = ["a", "b", "{x}", "{y}", ""];
 
 fn template() -> impl Strategy<Value = String> {
-    // The first segment is never a parameter, an empty one only stands at the end.
+    // The first segment is never a parameter, and only the last can be empty.
     (
         prop::sample::select(&SEGMENTS[..2]),
         prop::collection::vec(prop::sample::select(&SEGMENTS[..3]), 0..3),
@@ -64,7 +64,7 @@ fn catalogue() -> impl Strategy<Value = Vec<(String, u8)>> {
 fn build(steps: &[(String, u8)]) -> Site {
     let mut site = Site::default();
     for (path, kind) in steps {
-        // What the catalogue refuses: a second template of the same shape.
+        // The catalogue refuses a second template of the same shape.
         site.set_path(path, routes(path, *kind));
     }
     site
@@ -73,7 +73,7 @@ fn build(steps: &[(String, u8)]) -> Site {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-    /// Whatever the query serves is taken by the verifier, and is what the update would answer.
+    /// Every response of the query is accepted by the verifier, and is the response of the update.
     #[test]
     fn served_answers_verify_and_are_true(steps in catalogue(), paths in prop::collection::vec(request_path(), 6)) {
         let (site, prover) = (build(&steps), Prover::default());
@@ -88,8 +88,8 @@ proptest! {
         }
     }
 
-    /// The tree after any series of changes is the tree of the final catalogue, and all at once or one by
-    /// one makes no difference.
+    /// The tree after any series of changes is the tree of the final catalogue, whether the changes are made at once or
+    /// one by one.
     #[test]
     fn incremental_changes_leave_nothing_behind(
         steps in catalogue(),
@@ -125,8 +125,8 @@ proptest! {
         }
     }
 
-    /// Whatever a node answers a paid request with, it is never an offer: a client that believed one would
-    /// sign a second payment.
+    /// No response that a node can give to a paid request is an offer: a client that believed it would sign a second
+    /// payment.
     #[test]
     fn no_paid_request_gets_an_offer(steps in catalogue(), paths in prop::collection::vec(request_path(), 2)) {
         let (site, prover) = (build(&steps), Prover::default());
@@ -148,8 +148,8 @@ proptest! {
         }
     }
 
-    /// No proven answer passes for another request than its own, except that of a template for a path
-    /// below it that no route has (documented), and 404 for a preflight of a path that is not there.
+    /// No certified response is accepted for another request than its own. Exceptions: that of a template for a path
+    /// below it that no route has (documented), and 404 for a preflight of an unknown path.
     #[test]
     fn no_answer_passes_as_another(steps in catalogue(), paths in prop::collection::vec(request_path(), 4)) {
         let (site, prover) = (build(&steps), Prover::default());

@@ -1,4 +1,4 @@
-//! Right answers are taken, changed ones are not.
+//! Correct responses are accepted, changed ones are not.
 
 use super::prover::{CONTENT, Prover, free, hidden, priced};
 use crate::api::http::{
@@ -119,7 +119,7 @@ fn should_leave_to_updates_whatever_pays_where_something_is_sold() {
             }
         }
     }
-    // Where nothing is sold, a payment changes nothing.
+    // Where nothing is sold, a payment makes no difference.
     for url in ["/free", "/off", "/nothing", "/data"] {
         let found = site
             .lookup("GET", url, false, true)
@@ -211,7 +211,7 @@ fn should_answer_a_preflight_as_the_production_gateway_wants_it() {
     }
 }
 
-/// The list of header names that a constant of the gateway's cross-origin rules holds.
+/// The header names in a constant of the gateway's cross-origin rules.
 fn of_the_gateway(constant: &str) -> Vec<String> {
     let rules = include_str!("../../../../crates/local-ic/src/gateway/cors.rs");
     let start = rules
@@ -328,7 +328,7 @@ fn stale_answers_are_gone_after_a_change() {
     assert!(prover.accepts("GET", "/paid", b"", &new));
     let found_old_tree = served(&site, "POST", "/paid").unwrap();
     assert_eq!(found_old_tree.status_code, 405);
-    // The old answer with the new certificate.
+    // The old response with the new certificate.
     let mut forged = old;
     forged.headers.pop();
     forged.headers.push(new.headers.last().unwrap().clone());

@@ -1,4 +1,4 @@
-//! Query, filter and update agree: what is offered can be paid for, and what cannot be is refused at once.
+//! Query, `inspect_message` and update agree: what is offered can be paid for, and what cannot be is refused at once.
 
 use super::prover::{Prover, free, priced};
 use crate::api::http::{
@@ -60,7 +60,7 @@ prop_compose! {
     }
 }
 
-/// The proven status, if the query answers.
+/// The certified status, if the query responds.
 fn query(site: &Site, request: &HttpUpdateRequest) -> Option<u16> {
     let HttpUpdateRequest {
         method,
@@ -71,7 +71,8 @@ fn query(site: &Site, request: &HttpUpdateRequest) -> Option<u16> {
     decide(site, method, url, headers, body.len()).map(|(found, _)| found.answer().status)
 }
 
-/// What a gateway's client gets without a payment, and whether the filter took the update if there was one.
+/// The response to a gateway's client without a payment, and whether `inspect_message` accepted the update if there was
+/// one.
 fn answered(site: &Site, request: &HttpUpdateRequest) -> Option<u16> {
     if let Some(status) = query(site, request) {
         return Some(status);
@@ -92,11 +93,11 @@ fn paid(mut request: HttpUpdateRequest) -> HttpUpdateRequest {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
-    /// Whatever is answered with offers comes through with the longest payment header, too.
+    /// Every request that is answered with offers is accepted with the longest payment header, too.
     #[test]
     fn what_is_offered_can_be_paid_for(request in request()) {
         let site = site();
-        // HEAD shows what GET offers and buys nothing.
+        // HEAD shows the offers of GET and buys nothing.
         if answered(&site, &request) != Some(402) || request.method == "HEAD" {
             return Ok(());
         }
@@ -109,8 +110,8 @@ proptest! {
         prop_assert!(site.route(&paid.method, &url.path).is_some_and(|route| route.priced));
     }
 
-    /// No request is left without an answer, except a large one whose URL no verifier can read, and a large HEAD or
-    /// OPTIONS with a body where nothing is.
+    /// Every request gets a response, except a large one whose URL no verifier can parse, and a large HEAD or OPTIONS
+    /// with a body for an unknown path.
     #[test]
     fn what_is_too_large_is_refused_at_once(request in request()) {
         let site = site();

@@ -1,4 +1,4 @@
-//! Answers against the verifier that gateways use, with certificates made here.
+//! Responses checked by the verifier that gateways use, with certificates made here.
 
 mod adversary;
 mod answers;

@@ -1,4 +1,4 @@
-//! One paid request from the query to the delivery, with the scripted system around it.
+//! One paid request from the query to the delivery, with a scripted system.
 
 use super::prover::Prover;
 use crate::{
@@ -10,7 +10,7 @@ use candid::Nat;
 use serde::de::DeserializeOwned;
 use x402_icp::{decode::decode_header, encode_header, wire::PaymentRequired};
 
-/// A shop whose answers are certified.
+/// A shop with certified responses.
 fn certified() -> Shop {
     let shop = shop();
     let certify = |_: &_, data: &[u8; 32]| Prover::default().certificate(*data);

@@ -1,4 +1,4 @@
-//! A subnet of one key that signs certificates, and a gateway that verifies answers with its root key.
+//! A subnet of one key that signs certificates, and a gateway that verifies responses with its root key.
 
 use crate::api::http::{
     certification::certify_response,
@@ -48,7 +48,7 @@ impl Prover {
         der
     }
 
-    /// A certificate over the 32 bytes, as `data_certificate` gives it to a query.
+    /// A certificate over the 32 bytes, as `data_certificate` returns it to a query.
     pub fn certificate(&self, certified_data: [u8; 32]) -> Vec<u8> {
         self.certificates
             .borrow_mut()
@@ -80,7 +80,7 @@ impl Prover {
         serde_cbor::to_vec(&certificate).expect("a certificate is CBOR")
     }
 
-    /// What the canister answers from the query without a payment; none for an upgrade.
+    /// The query's response to a request without a payment; `None` for an upgrade.
     pub fn serve(
         &self,
         site: &Site,
@@ -92,7 +92,7 @@ impl Prover {
         Some(self.prove(site, &found, path))
     }
 
-    /// A found answer with its proof.
+    /// A found response with its proof.
     pub fn prove(&self, site: &Site, found: &Found<'_>, path: &str) -> HttpResponse {
         let mut response = plain(found.answer());
         let certificate = self.certificate(site.root_hash());
@@ -101,7 +101,7 @@ impl Prover {
         response
     }
 
-    /// The answer of any node with the whole tree as witness: what a liar has at hand.
+    /// The response of any node with the whole tree as witness, as a malicious node can send it.
     pub fn lie(&self, site: &Site, found: &Found<'_>) -> HttpResponse {
         let mut response = plain(found.answer());
         let certificate = self.certificate(site.root_hash());
@@ -116,12 +116,12 @@ impl Prover {
         response
     }
 
-    /// Whether a gateway takes the response for the request without a payment.
+    /// Whether a gateway accepts the response for the request without a payment.
     pub fn accepts(&self, method: &str, url: &str, body: &[u8], response: &HttpResponse) -> bool {
         self.accepts_with(method, url, &[], body, response)
     }
 
-    /// Whether a gateway takes the response for a request with these values of the payment header.
+    /// Whether a gateway accepts the response for a request with these values of the payment header.
     pub fn accepts_with(
         &self,
         method: &str,
@@ -182,7 +182,6 @@ pub fn priced(method: &'static str, path: &str) -> SiteRoute {
     }
 }
 
-/// A free route.
 pub fn free(method: &'static str) -> SiteRoute {
     use sha2::Digest;
     let content = ContentMeta {

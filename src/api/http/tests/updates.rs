@@ -1,5 +1,5 @@
-//! What updates answer without looking at the site: requests that only canisters can send this far, and
-//! payments of every state.
+//! Responses of updates that do not use the site: to requests that only canisters can send, and to payments of every
+//! state.
 
 use crate::{
     api::http::{

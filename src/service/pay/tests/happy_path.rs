@@ -27,7 +27,7 @@ fn should_settle_with_one_ledger_call() {
 /// Loading an old snapshot removes the payments made after it from the canister, but not from the ledger. The same call
 /// is identical to the byte at any time, and therefore a duplicate.
 #[test]
-fn should_ask_for_the_same_transfer_after_forgetting_that_it_asked() {
+fn should_send_the_same_transfer_after_losing_the_payment() {
     let argument = |later: u32| {
         std::thread::spawn(move || {
             let shop = shop();
@@ -93,7 +93,7 @@ fn should_refuse_another_request_with_the_same_payment() {
 }
 
 #[test]
-fn should_not_deliver_to_who_knows_only_the_id() {
+fn should_not_deliver_to_a_request_with_only_the_id() {
     let shop = shop();
     let request = shop.request(1, 1);
     shop.will(block(7));

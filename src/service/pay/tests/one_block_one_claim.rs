@@ -29,7 +29,7 @@ fn answered(waiting: &mut Waiting<'_>) -> PayOutcome {
     }
 }
 
-fn goods_of(outcome: PayOutcome) -> (Vec<u8>, u64) {
+fn resource_of(outcome: PayOutcome) -> (Vec<u8>, u64) {
     match outcome {
         PayOutcome::Paid { resource, receipt } => {
             let TxRef::Block(block) = receipt.tx;
@@ -193,7 +193,7 @@ fn a_late_success_delivers_in_the_same_message() {
     let request = shop.request(1, 1);
     let mut waiting = overdue(&shop, &request);
     shop.will(block(7));
-    assert_eq!(goods_of(answered(&mut waiting)), (b"goods".to_vec(), 7));
+    assert_eq!(resource_of(answered(&mut waiting)), (b"goods".to_vec(), 7));
     assert!(matches!(shop.state(&request), State::Delivered { .. }));
     assert!(!storage::payments::has_work());
 }
@@ -214,7 +214,7 @@ fn a_waiting_request_delivers_what_another_message_settled() {
         let settled = shop.recovered(&request, duplicate(block_index));
         assert!(matches!(settled, State::Settled { .. }));
         shop.will(late);
-        let got = goods_of(answered(&mut waiting));
+        let got = resource_of(answered(&mut waiting));
         assert_eq!(got, (b"goods".to_vec(), block_index), "{n}");
         assert!(matches!(shop.state(&request), State::Delivered { .. }));
     }
@@ -230,7 +230,7 @@ fn a_second_request_that_was_overtaken_gets_the_resource_too() {
     assert_eq!(shop.runtime.made(), 2);
     for waiting in [&mut first, &mut second] {
         shop.will(duplicate(7));
-        assert_eq!(goods_of(answered(waiting)), (b"goods".to_vec(), 7));
+        assert_eq!(resource_of(answered(waiting)), (b"goods".to_vec(), 7));
     }
 }
 

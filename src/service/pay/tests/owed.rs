@@ -82,7 +82,7 @@ fn should_count_what_is_kept_as_content() {
 }
 
 #[test]
-fn should_owe_what_settled_while_nobody_waited_until_the_payer_fetches_it() {
+fn should_owe_what_settled_unattended_until_the_payer_fetches_it() {
     let shop = shop();
     let request = shop.request(1, 1);
     settled_by_itself(&shop, &request, 7);
@@ -115,7 +115,7 @@ fn should_owe_what_settled_while_nobody_waited_until_the_payer_fetches_it() {
 }
 
 #[test]
-fn should_owe_a_refund_for_what_nobody_fetched_in_time() {
+fn should_owe_a_refund_for_what_was_not_fetched_in_time() {
     let shop = shop();
     let (request, other) = (shop.request(1, 1), shop.request(1, 2));
     settled_by_itself(&shop, &request, 7);

@@ -19,7 +19,7 @@ fn refuse(shop: &Shop, request: &PaymentRequest, code: Code) {
 }
 
 #[test]
-fn should_store_nothing_and_call_nobody() {
+fn should_store_nothing_and_make_no_call() {
     let shop = shop();
     let request = shop.request(1, 1);
     let mut wrong = request.clone();
@@ -94,7 +94,7 @@ fn should_refuse_when_cycles_run_low() {
 }
 
 #[test]
-fn should_refuse_when_the_books_are_full() {
+fn should_refuse_at_the_limit_of_settled_payments() {
     let shop = shop();
     let limits = Limits {
         max_payments: 1,

@@ -164,7 +164,7 @@ fn should_survive_an_upgrade_in_flight() {
 }
 
 #[test]
-fn should_not_let_an_unclear_ledger_fill_the_journal() {
+fn should_not_let_an_unclear_ledger_fill_the_open_payments() {
     let shop = shop();
     let outage = |n: u32| {
         shop.will_reject(5);

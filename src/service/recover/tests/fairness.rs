@@ -109,7 +109,7 @@ fn should_keep_no_lock_after_a_trap() {
 }
 
 #[test]
-fn should_refund_what_nobody_fetched() {
+fn should_refund_what_was_not_fetched() {
     let shop = shop();
     let request = shop.unknown(1, 1);
     shop.later(5).will(duplicate_of(4));

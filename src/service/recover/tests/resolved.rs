@@ -161,7 +161,7 @@ fn attack_40_a_controller_does_not_overtake_a_reading_of_the_log() {
 }
 
 #[test]
-fn should_take_a_controllers_word_when_the_reading_is_over() {
+fn should_accept_a_controllers_decision_when_the_reading_is_over() {
     let shop = shop();
     let (request, over) = in_doubt(&shop);
     at(&shop, over.plus(LOG_DECIDES)).will_reject(5);
@@ -264,7 +264,7 @@ fn should_not_take_the_block_for_one_that_the_ledger_named() {
 }
 
 #[test]
-fn should_refuse_a_block_that_was_said_to_show_another_transfer() {
+fn should_refuse_a_block_that_was_named_for_another_transfer() {
     let shop = pay::tests::shop();
     let (request, _) = in_doubt(&shop);
     let other = shop.unknown(2, 2);
@@ -283,7 +283,7 @@ fn should_refuse_a_block_that_was_said_to_show_another_transfer() {
 }
 
 #[test]
-fn should_not_call_full_books_a_payment_without_doubt() {
+fn should_not_report_a_full_table_as_a_payment_without_doubt() {
     use crate::storage::payments::RecordError;
     assert_eq!(
         ResolveError::from(RecordError::Full),

@@ -167,7 +167,7 @@ fn should_run_below_the_cycles_floor() {
 }
 
 #[test]
-fn should_look_again_when_an_operator_asks_and_for_nobody_else() {
+fn should_check_again_for_operators_only() {
     let shop = shop();
     let request = shop.unknown(1, 1);
     let recheck = |id: &PaymentId| run(recheck(&shop.runtime, id));

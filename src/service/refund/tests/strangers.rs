@@ -211,7 +211,7 @@ fn what_waits_for_a_controller_is_listed_and_counted_and_not_owed() {
 }
 
 #[test]
-fn what_waits_is_listed_page_by_page_in_the_order_of_the_books() {
+fn what_waits_is_listed_page_by_page_in_the_order_of_settlement() {
     let runtime = settled(merchant());
     let due = |approved| Event::RefundDue {
         cause: RefundCause::NotFetched,

@@ -98,7 +98,7 @@ async fn the_offer_of_another_resource_is_refused() {
 }
 
 #[tokio::test]
-async fn a_gateways_word_needs_the_canisters() {
+async fn a_gateways_claim_needs_the_canisters_confirmation() {
     // The header names the spender, which nobody confirms: no canister answers here.
     let seller = Seller::open(|got, _| match price(got) {
         Act::Answer(status, mut headers, body) => {

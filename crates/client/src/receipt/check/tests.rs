@@ -170,7 +170,7 @@ fn the_receipt_of_another_payment_is_not_the_one_asked_for() {
 }
 
 #[test]
-fn each_field_says_who_bears_it_out() {
+fn each_field_names_what_confirms_it() {
     let by = |block: &Block, canister: bool, name| {
         let said = receipt();
         let fields = receipt().fields(block, canister.then_some(&said));
