@@ -1,28 +1,28 @@
-//! Accounts, and what is wrong with arguments.
+//! Accounts and argument errors.
 
 use candid::{CandidType, Nat, Principal};
-// Messages about arguments name this type as `canister.did` does.
+// Error messages name this type as `canister.did` does.
 use icrc_ledger_types::icrc1::account::Account as LedgerAccount;
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 
-/// An ICRC-1 account as an argument: a subaccount of another length is answered with an error that names the field.
+/// An ICRC-1 account as an argument. A subaccount of another length is answered with an error that names the field.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct Account {
-    /// Who controls it.
+    /// The owner.
     pub owner: Principal,
     /// 32 bytes.
     pub subaccount: Option<ByteBuf>,
 }
 
-/// What is wrong with an argument.
+/// An error about an argument.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct InvalidArgument {
     /// The field, as a path from the top of the argument.
     pub field: String,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: String,
-    /// The limit it breaks.
+    /// The limit that it exceeds.
     pub limit: Option<Nat>,
 }
 

@@ -5,25 +5,25 @@ use candid::{CandidType, Nat, Principal};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 
-/// What a resource costs now.
+/// The present terms of a resource.
 #[derive(Clone, Debug, PartialEq, CandidType, Deserialize)]
 pub struct Quote {
-    /// What it is, for a reader.
+    /// A description for a reader.
     pub description: String,
     /// The MIME type of the body.
     pub mime_type: String,
-    /// The ways to pay that are open now, in the seller's order of preference; none if it is not on sale.
+    /// The current offers, in the seller's order of preference; none if it is not on sale.
     pub offers: Vec<Offer>,
 }
 
-/// What the caller agrees to pay, and for what.
+/// What the caller buys, and the terms that the caller agrees to.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct PayArgs {
     /// 32 bytes that the caller has chosen. The same arguments again are the same payment.
     pub id: ByteBuf,
-    /// The method of the route.
+    /// The HTTP method.
     pub method: String,
-    /// The path that is bought.
+    /// The path of the resource.
     pub path: String,
     /// The ledger of an offer.
     pub ledger: Principal,
@@ -39,10 +39,10 @@ pub struct PayArgs {
     pub created_at_time: Option<u64>,
 }
 
-/// What was bought, and the proof of the payment.
+/// A resource with the receipt of its payment.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct Purchased {
-    /// The proof of the payment.
+    /// The receipt of the payment.
     pub receipt: Receipt,
     /// The MIME type of the body.
     pub mime_type: String,
@@ -50,10 +50,10 @@ pub struct Purchased {
     pub body: ByteBuf,
 }
 
-/// Why nothing was delivered.
+/// The reason why nothing was delivered.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub enum PayError {
-    /// The anonymous principal pays nothing by call.
+    /// The anonymous principal cannot pay by call.
     AnonymousCaller,
     /// An argument is malformed.
     InvalidArgument(InvalidArgument),
@@ -61,28 +61,28 @@ pub enum PayError {
     Refused {
         /// An error code of the binding.
         code: String,
-        /// The same for a reader.
+        /// A message for a reader.
         message: String,
     },
     /// The ledger provably moved nothing. The id stays used.
     Failed {
-        /// Which payment.
+        /// The payment's id.
         payment_id: ByteBuf,
         /// An error code of the binding.
         code: String,
-        /// The same for a reader.
+        /// A message for a reader.
         message: String,
     },
-    /// The outcome is not known yet: the same call again learns it.
+    /// The outcome is not known yet. The same call again returns it once it is.
     Pending {
-        /// Which payment.
+        /// The payment's id.
         payment_id: ByteBuf,
     },
-    /// It was paid and delivered too long ago, or paid back.
+    /// It was paid and delivered too long ago, or refunded.
     Duplicate {
-        /// Which payment.
+        /// The payment's id.
         payment_id: ByteBuf,
-        /// The proof of the payment, if it settled.
+        /// The receipt of the payment, if it settled.
         receipt: Option<Box<Receipt>>,
     },
 }

@@ -16,13 +16,13 @@ pub struct Ledger {
     pub decimals: u8,
     /// The fee of one transfer.
     pub fee: Nat,
-    /// The standards it says it supports.
+    /// The standards that it lists.
     pub standards: Vec<String>,
     /// Whether new payments are accepted.
     pub enabled: bool,
 }
 
-/// Why a ledger is not registered or changed.
+/// The reason why a ledger is not registered or changed.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 #[allow(missing_docs)]
 pub enum LedgerError {
@@ -43,7 +43,7 @@ pub struct Price {
     pub amount: Nat,
 }
 
-/// Names a route.
+/// The key of a route.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct RouteKey {
     /// The HTTP method.
@@ -52,42 +52,42 @@ pub struct RouteKey {
     pub path: String,
 }
 
-/// What a route makes of the x402 extension `payment-identifier`.
+/// A route's treatment of the x402 extension `payment-identifier`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub enum PaymentIdentifier {
-    /// It is advertised, and heeded where a payment has one.
+    /// Identifiers are advertised, and used where given.
     Optional,
     /// A payment without one is refused.
     Required,
 }
 
-/// What a route is to be.
+/// The terms of a route.
 #[derive(Clone, Debug, Default, PartialEq, Eq, CandidType, Deserialize)]
 pub struct RouteArgs {
     /// The HTTP method.
     pub method: String,
     /// The path template.
     pub path: String,
-    /// For a reader.
+    /// A description for a reader.
     pub description: String,
     /// The content's MIME type.
     pub mime_type: String,
     /// The ways to pay; none: free.
     pub prices: Vec<Price>,
-    /// An account of its own.
+    /// An account of the route's own.
     pub pay_to: Option<AccountArg>,
-    /// How long an authorization is good for.
+    /// The longest validity of an authorization, in seconds.
     pub max_timeout_seconds: Option<u32>,
     /// Whether it is on sale.
     pub on_sale: bool,
-    /// What it makes of payment identifiers; none: nothing.
+    /// The treatment of payment identifiers; none: they are ignored.
     pub payment_identifier: Option<PaymentIdentifier>,
 }
 
 /// Stored content.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct Content {
-    /// Its length.
+    /// Its length in bytes.
     pub bytes: u64,
     /// Its SHA-256.
     pub sha256: ByteBuf,
@@ -100,27 +100,27 @@ pub struct Route {
     pub method: String,
     /// The path template.
     pub path: String,
-    /// For a reader.
+    /// A description for a reader.
     pub description: String,
     /// The content's MIME type.
     pub mime_type: String,
     /// The ways to pay.
     pub prices: Vec<Price>,
-    /// Where the money goes.
+    /// The account that is paid.
     pub pay_to: Account,
-    /// How long an authorization is good for.
+    /// The longest validity of an authorization, in seconds.
     pub max_timeout_seconds: u32,
     /// Whether it is on sale.
     pub on_sale: bool,
     /// Changes with the terms.
     pub price_revision: u64,
-    /// What is delivered.
+    /// The content that is delivered.
     pub content: Option<Content>,
-    /// What it makes of payment identifiers.
+    /// The treatment of payment identifiers.
     pub payment_identifier: Option<PaymentIdentifier>,
 }
 
-/// Why a route or a setting is not changed.
+/// The reason why a route or a setting is not changed.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 #[allow(missing_docs)]
 pub enum RouteError {
@@ -131,38 +131,38 @@ pub enum RouteError {
     TooManyRoutes { limit: u32 },
 }
 
-/// Announces content.
+/// The announcement of content.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct ContentBegin {
     /// The route's HTTP method.
     pub method: String,
     /// The route's path template.
     pub path: String,
-    /// The length.
+    /// The length in bytes.
     pub bytes: u64,
-    /// The SHA-256 of the whole.
+    /// The SHA-256 of the whole content.
     pub sha256: ByteBuf,
 }
 
 /// A chunk of content.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct ContentChunk {
-    /// The upload.
+    /// The id of the upload.
     pub upload: u64,
-    /// Where the last chunk ended.
+    /// The offset at which the last chunk ended.
     pub offset: u64,
-    /// The chunk.
+    /// The bytes of the chunk.
     pub bytes: ByteBuf,
 }
 
 /// The end of an upload.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct ContentCommit {
-    /// The upload.
+    /// The id of the upload.
     pub upload: u64,
 }
 
-/// Why an upload does not go on.
+/// The reason why an upload does not continue.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 #[allow(missing_docs)]
 pub enum ContentError {
@@ -188,9 +188,9 @@ pub struct Offer {
     pub ledger: Principal,
     /// The amount, without the ledger's fee.
     pub amount: Nat,
-    /// Where the money goes.
+    /// The account that is paid.
     pub pay_to: Account,
-    /// Who needs the allowance.
+    /// The canister that needs the allowance.
     pub spender: Principal,
     /// The offer id.
     pub offer: String,
@@ -200,6 +200,6 @@ pub struct Offer {
     pub symbol: String,
     /// The token's decimals.
     pub decimals: u8,
-    /// How long an authorization is good for.
+    /// The longest validity of an authorization, in seconds.
     pub max_timeout_seconds: u32,
 }

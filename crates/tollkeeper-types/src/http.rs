@@ -3,8 +3,8 @@
 use candid::CandidType;
 use serde::{Deserialize, Serialize};
 
-/// One header: name and value. Names of requests arrive in lower case from most gateways, but not from
-/// all, and may repeat.
+/// One header: name and value. Names in requests are in lower case from most gateways, but not from all, and may
+/// repeat.
 pub type HeaderField = (String, String);
 
 /// A request to the query method `http_request`.
@@ -12,14 +12,14 @@ pub type HeaderField = (String, String);
 pub struct HttpRequest {
     /// The HTTP method, case-sensitive.
     pub method: String,
-    /// Path and query as the client sent them; some senders put the whole URL here.
+    /// Path and query as the client sent them; some senders send the whole URL.
     pub url: String,
     /// Header fields in the client's order.
     pub headers: Vec<HeaderField>,
     /// The request body.
     #[serde(with = "serde_bytes")]
     pub body: Vec<u8>,
-    /// The highest version of response verification the gateway knows; we always answer version 2.
+    /// The highest version of response verification that the gateway supports. The canister always uses version 2.
     pub certificate_version: Option<u16>,
 }
 
@@ -37,7 +37,7 @@ pub struct HttpUpdateRequest {
     pub body: Vec<u8>,
 }
 
-/// The answer of both methods.
+/// The response of both methods.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize, Serialize)]
 pub struct HttpResponse {
     /// The HTTP status.
@@ -47,12 +47,12 @@ pub struct HttpResponse {
     /// The response body.
     #[serde(with = "serde_bytes")]
     pub body: Vec<u8>,
-    /// `Some(true)` from the query asks the gateway to send the same request to `http_request_update`.
+    /// `Some(true)` from the query requests that the gateway sends the same request to `http_request_update`.
     pub upgrade: Option<bool>,
 }
 
 impl HttpResponse {
-    /// The query's answer that makes the gateway repeat the request as an update call.
+    /// The query's response that makes the gateway repeat the request as an update call.
     pub fn upgrade() -> Self {
         Self {
             status_code: 200,

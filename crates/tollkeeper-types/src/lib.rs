@@ -1,7 +1,7 @@
-//! The Candid types of Tollkeeper's interface, `canister.did`, for the canister itself and for whoever calls it.
+//! The Candid types of Tollkeeper's interface, `canister.did`, for the canister itself and its callers.
 //!
 //! Amounts are in atomic token units, times in nanoseconds since 1970 unless the name says seconds. A test of the
-//! canister holds these types to `canister.did`.
+//! canister compares these types with `canister.did`.
 
 #![deny(missing_docs)]
 

@@ -5,7 +5,7 @@ use candid::{CandidType, Nat, Principal};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 
-/// Where a payment stands.
+/// The state of a payment.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 #[allow(missing_docs)]
 pub enum PaymentStatus {
@@ -48,34 +48,34 @@ pub enum PaymentStatus {
 pub struct Payment {
     /// SHA-256 of the signed message.
     pub id: ByteBuf,
-    /// Its number in the list it was read from.
+    /// Its number in the list that it was read from.
     pub sequence: Option<u64>,
     /// CAIP-2 network id.
     pub network: String,
     /// The ledger.
     pub ledger: Principal,
-    /// Who pays. None for whom it does not concern.
+    /// The account that pays. `None` if the caller may not know it.
     pub payer: Option<Account>,
-    /// Who is paid.
+    /// The account that is paid.
     pub pay_to: Account,
-    /// What the merchant gets.
+    /// The amount that the merchant receives.
     pub amount: Nat,
-    /// What the ledger gets on top.
+    /// The fee that the ledger takes in addition.
     pub fee: Nat,
-    /// The request's method; as `payer`.
+    /// The method of the request; `None` as in `payer`.
     pub method: Option<String>,
-    /// The request's path; as `payer`.
+    /// The path of the request; `None` as in `payer`.
     pub path: Option<String>,
-    /// When it was journalled.
+    /// `created_at_time` of the transfer.
     pub created_at: u64,
-    /// Where it stands.
+    /// The state.
     pub status: PaymentStatus,
 }
 
-/// Proof of a settled payment.
+/// The receipt of a settled payment.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct Receipt {
-    /// Which payment.
+    /// The payment's id.
     pub payment_id: ByteBuf,
     /// CAIP-2 network id.
     pub network: String,
@@ -83,32 +83,32 @@ pub struct Receipt {
     pub ledger: Principal,
     /// The block that shows the transfer.
     pub block_index: Nat,
-    /// Who paid. None for whom it does not concern.
+    /// The account that paid. `None` if the caller may not know it.
     pub payer: Option<Account>,
-    /// Who was paid.
+    /// The account that was paid.
     pub pay_to: Account,
-    /// What the merchant got.
+    /// The amount that the merchant received.
     pub amount: Nat,
-    /// What the ledger got on top.
+    /// The fee that the ledger took in addition.
     pub fee: Nat,
-    /// The request's method; as `payer`.
+    /// The method of the request; `None` as in `payer`.
     pub method: Option<String>,
-    /// The request's path; as `payer`.
+    /// The path of the request; `None` as in `payer`.
     pub path: Option<String>,
-    /// When it settled.
+    /// The time of the settlement.
     pub settled_at: u64,
 }
 
-/// Which page of a list.
+/// A page of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, CandidType, Deserialize)]
 pub struct PageArgs {
-    /// The number of the last item of the page before.
+    /// The number of the last item of the previous page.
     pub after: Option<u64>,
-    /// How many items at most, up to 100.
+    /// The most items, up to 100.
     pub limit: Option<u32>,
 }
 
-/// Why a page is not given.
+/// The reason why no page is returned.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 #[allow(missing_docs)]
 pub enum PaymentsError {
@@ -116,7 +116,7 @@ pub enum PaymentsError {
     InvalidArgument(InvalidArgument),
 }
 
-/// Why a payment is not looked at.
+/// The reason why a payment is not checked.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 #[allow(missing_docs)]
 pub enum RecheckError {
@@ -125,7 +125,7 @@ pub enum RecheckError {
     UnknownPayment,
 }
 
-/// What happened to a payment.
+/// A transition of a payment.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 #[allow(missing_docs)]
 pub enum PaymentTransition {
@@ -144,41 +144,41 @@ pub enum PaymentTransition {
 /// An entry of the audit log about a payment.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct PaymentAudit {
-    /// Its number, from 1.
+    /// The number of the entry, from 1.
     pub number: u64,
-    /// When.
+    /// The time.
     pub at: u64,
     /// The first 16 bytes of the payment id.
     pub payment: ByteBuf,
-    /// What happened.
+    /// The transition.
     pub transition: PaymentTransition,
 }
 
 /// An entry of the audit log about an administrative action.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct AdminAudit {
-    /// Its number, from 1.
+    /// The number of the entry, from 1.
     pub number: u64,
-    /// When.
+    /// The time.
     pub at: u64,
-    /// Who.
+    /// The caller.
     pub caller: Principal,
-    /// What.
+    /// The action.
     pub action: String,
-    /// On what.
+    /// The object of the action.
     pub subject: String,
 }
 
-/// Which authorization to cancel.
+/// The authorization to cancel.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct CancelArgs {
     /// 32 bytes.
     pub nonce: ByteBuf,
-    /// When it would end.
+    /// The end of its validity, in seconds.
     pub valid_before_seconds: u64,
 }
 
-/// Why an authorization is not cancelled.
+/// The reason why an authorization is not cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 #[allow(missing_docs)]
 pub enum CancelError {
@@ -191,7 +191,7 @@ pub enum CancelError {
 }
 
 impl PaymentStatus {
-    /// The block of the payment, if the money moved, whatever came after.
+    /// The block of the payment, if the money moved, including refunded payments.
     pub fn block(&self) -> Option<&Nat> {
         match self {
             PaymentStatus::Settled { block_index, .. }
@@ -202,7 +202,7 @@ impl PaymentStatus {
         }
     }
 
-    /// Whether the money moved and is the merchant's, or about to be given back.
+    /// Whether the money moved and is the merchant's, or is about to be refunded.
     pub fn is_paid(&self) -> bool {
         self.block().is_some() && !matches!(self, PaymentStatus::Refunded { .. })
     }

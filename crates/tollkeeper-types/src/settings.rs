@@ -4,14 +4,14 @@ use crate::{Account, AccountArg};
 use candid::{CandidType, Nat, Principal};
 use serde::Deserialize;
 
-/// Limits to set; none leaves one as it is.
+/// Changes of limits; `None` leaves a limit unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, CandidType, Deserialize)]
 pub struct LimitsArg {
     /// The most routes.
     pub max_routes: Option<u32>,
-    /// The most bytes of content in all.
+    /// The most bytes of content.
     pub max_content_total_bytes: Option<u64>,
-    /// The most payments in the books.
+    /// The most settled payments.
     pub max_payments: Option<u64>,
     /// The longest validity of an authorization.
     pub max_timeout_seconds: Option<u32>,
@@ -21,16 +21,16 @@ pub struct LimitsArg {
     pub retention_seconds: Option<u32>,
 }
 
-/// The limits that hold.
+/// The limits.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct Limits {
     /// The most routes.
     pub max_routes: u32,
     /// The largest content.
     pub max_content_bytes: u32,
-    /// The most bytes of content in all.
+    /// The most bytes of content.
     pub max_content_total_bytes: u64,
-    /// The most payments in the books.
+    /// The most settled payments.
     pub max_payments: u64,
     /// The longest validity of an authorization.
     pub max_timeout_seconds: u32,
@@ -45,11 +45,11 @@ pub struct Limits {
 pub struct InitArgs {
     /// CAIP-2 network id.
     pub network: Option<String>,
-    /// Where payments go by default.
+    /// The account that is paid by default.
     pub pay_to: Option<AccountArg>,
-    /// Who manages routes and content.
+    /// Principals that manage routes and content.
     pub operators: Option<Vec<Principal>>,
-    /// Limits.
+    /// Changes of limits.
     pub limits: Option<LimitsArg>,
 }
 
@@ -72,9 +72,9 @@ pub struct Config {
     pub network: String,
     /// This canister's version.
     pub version: String,
-    /// Where payments go by default.
+    /// The account that is paid by default.
     pub pay_to: Account,
-    /// Who manages routes and content.
+    /// Principals that manage routes and content.
     pub operators: Vec<Principal>,
     /// The limits.
     pub limits: Limits,

@@ -1,11 +1,11 @@
-//! What the canister has and owes, withdrawals, refunds and doubts that a controller ends.
+//! What the canister has and owes, withdrawals, refunds, and doubts that a controller resolves.
 
 use crate::{AccountArg, InvalidArgument};
 use candid::{CandidType, Nat, Principal};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 
-/// What became of the transfer that is in doubt.
+/// The outcome of a transfer in doubt.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 #[allow(missing_docs)]
 pub enum ResolvedOutcome {
@@ -13,16 +13,16 @@ pub enum ResolvedOutcome {
     NotMoved,
 }
 
-/// Which doubt ends how.
+/// A doubt and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct ResolveArgs {
     /// The payment's id.
     pub id: ByteBuf,
-    /// What became of its transfer, or of its refund's.
+    /// The outcome of its transfer, or of its refund's.
     pub outcome: ResolvedOutcome,
 }
 
-/// Why a doubt is not resolved.
+/// The reason why a doubt is not resolved.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 #[allow(missing_docs)]
 pub enum ResolveError {
@@ -40,43 +40,43 @@ pub enum ResolveError {
 pub struct Solvency {
     /// The ledger.
     pub ledger: Principal,
-    /// What it has.
+    /// The balance.
     pub balance: Option<Nat>,
     /// Refunds that are due, with fees.
     pub owed_refunds: Nat,
     /// Payments that are not delivered.
     pub held: Nat,
-    /// Refunds that wait for a controller or are left to a merchant: they are not owed.
+    /// Refunds that wait for a controller or are left to a merchant. They are not owed.
     pub waiting: Waiting,
-    /// Whether it can pay what it owes.
+    /// Whether the balance covers what is owed.
     pub solvent: Option<bool>,
 }
 
-/// Refunds that nobody makes before a controller has said something.
+/// Refunds that are not made before a controller decides.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct Waiting {
-    /// How many.
+    /// The number of refunds.
     pub refunds: u64,
-    /// What they come to, without fees.
+    /// Their sum, without fees.
     pub amount: Nat,
 }
 
-/// What to take out.
+/// A withdrawal.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct WithdrawArgs {
     /// The ledger.
     pub ledger: Principal,
-    /// Which account of the canister.
+    /// The subaccount of the canister to take from.
     pub from_subaccount: Option<ByteBuf>,
-    /// To whom.
+    /// The recipient.
     pub to: AccountArg,
-    /// What arrives.
+    /// The amount that arrives.
     pub amount: Nat,
-    /// Makes it repeatable.
+    /// Identifies the withdrawal, so that it can be repeated.
     pub created_at_time: Option<u64>,
 }
 
-/// Why nothing is known to be taken out.
+/// The reason why the withdrawal is not known to be made.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 #[allow(missing_docs)]
 pub enum WithdrawError {
@@ -90,7 +90,7 @@ pub enum WithdrawError {
     Unknown { created_at_time: u64 },
 }
 
-/// Why a refund is not owed.
+/// The reason why no refund is owed.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 #[allow(missing_docs)]
 pub enum RefundError {

@@ -1,4 +1,4 @@
-//! What a payer signs (section 5).
+//! The message that a payer signs (section 5).
 
 use crate::{
     decode::DecodeError,
@@ -14,23 +14,23 @@ use icrc_ledger_types::icrc1::account::Account;
 use sha2::{Digest, Sha256};
 use std::{fmt, str::FromStr};
 
-/// Length-prefixed, so that no signature over it can be a signature over an ingress request
-/// (`\x0Aic-request`), a delegation (`\x1Aic-request-auth-delegation`) or anything else with a prefix.
+/// Length-prefixed, so that a signature over it cannot be one over an ingress request (`\x0Aic-request`), a delegation
+/// (`\x1Aic-request-auth-delegation`) or anything else with a prefix.
 const DOMAIN: &[u8] = b"\x10x402-icp-exact-2";
 
-/// The clock difference that is forgiven when the length of a validity window is checked, in seconds.
+/// The tolerated clock difference when the length of a validity window is checked, in seconds.
 pub const CLOCK_SKEW_SECONDS: u64 = 60;
 /// The most delegations in a chain (Interface Specification, "Authentication").
 pub const MAX_DELEGATIONS: usize = 20;
-/// The most targets of one delegation (Interface Specification: 1,000; the header is full long before).
+/// The most targets of one delegation (Interface Specification: 1,000; the header's limit is reached long before).
 pub const MAX_TARGETS: usize = 1_000;
 /// The longest public key, in bytes of DER. A canister signature's key is the longest kind.
 pub const MAX_PUBLIC_KEY_BYTES: usize = 256;
-/// The longest signature in bytes: that of a canister, which carries a certificate.
+/// The longest signature in bytes: that of a canister, which contains a certificate.
 pub const MAX_SIGNATURE_BYTES: usize = 8_192;
 
-/// The terms that are signed: all that a verifier compares with its own offer. Texts are as they stand in the JSON,
-/// numbers in decimal digits.
+/// The signed terms: everything that a verifier compares with its own offer. Texts are as in the JSON, numbers in
+/// decimal digits.
 ///
 /// A verifier takes them from its own offer, never from the payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct Terms {
     pub amount: String,
     /// The merchant's account.
     pub pay_to: String,
-    /// How long an authorization may be valid, in seconds.
+    /// The longest validity of an authorization, in seconds.
     pub max_timeout_seconds: String,
     /// `icrc2`.
     pub asset_transfer_method: String,
@@ -59,7 +59,7 @@ pub struct Terms {
     pub spender: String,
     /// The offer id.
     pub offer: String,
-    /// When the seller settles; [`PAYMENT_FLOW`](crate::wire::PAYMENT_FLOW) where the offer does not say it.
+    /// When the seller settles; [`PAYMENT_FLOW`](crate::wire::PAYMENT_FLOW) if the offer does not contain it.
     pub payment_flow: String,
 }
 
@@ -83,7 +83,7 @@ impl From<&PaymentRequirements<ExactIcrc2Extra>> for Terms {
     }
 }
 
-/// SHA-256 of the signed message: the same authorization has always the same id.
+/// SHA-256 of the signed message: the same authorization always has the same id.
 ///
 /// Public (it is the memo of the ledger's block), and no secret is derived from it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,8 +110,8 @@ impl FromStr for PaymentId {
     }
 }
 
-/// SHA-256 of the keys of the signed map, in ascending order, and so in the order of the hashed pairs: hashing
-/// them anew for each payment would be half the work.
+/// SHA-256 of the keys of the signed map, in ascending order, and therefore in the order of the hashed pairs. Hashing
+/// them again for each payment would be half the work.
 const KEY_HASHES: [[u8; 32]; 17] = [
     from_hex(b"3009be769fb8f956e8413ee9f3e0836e34968bc40457d0a10c549d2edcf00cc1"), // network
     from_hex(b"419582a3934b5965b507d6678d72aae9f5f6a89c5773e996be2ea77b3edecaeb"), // assetTransferMethod
@@ -149,8 +149,8 @@ const fn from_hex(digits: &[u8; 64]) -> [u8; 32] {
     bytes
 }
 
-/// The message that is signed: the length-prefixed domain separator `x402-icp-exact-2` and the
-/// representation-independent hash of the seventeen texts.
+/// The signed message: the length-prefixed domain separator `x402-icp-exact-2` and the representation-independent hash
+/// of the seventeen texts.
 pub fn signed_message(terms: &Terms, payload: &ExactIcrc2Payload) -> Vec<u8> {
     let texts = [
         &terms.network,
@@ -179,15 +179,15 @@ pub fn signed_message(terms: &Terms, payload: &ExactIcrc2Payload) -> Vec<u8> {
     [DOMAIN, &hash.finalize()].concat()
 }
 
-/// The id of the payment whose signed message this is.
+/// The id of the payment with this signed message.
 pub fn payment_id(message: &[u8]) -> PaymentId {
     PaymentId(Sha256::digest(message).into())
 }
 
-/// An [`ExactIcrc2Payload`] as values.
+/// The decoded values of an [`ExactIcrc2Payload`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authorization {
-    /// Who pays.
+    /// The payer's account.
     pub from: Account,
     /// Makes the authorization single-use, together with the payer.
     pub nonce: Nonce,
@@ -199,12 +199,12 @@ pub struct Authorization {
     pub public_key: Vec<u8>,
     /// The signature over the message.
     pub signature: Vec<u8>,
-    /// From `public_key` to the key that signed; empty when it signed itself.
+    /// The chain from `public_key` to the key that signed; empty if `public_key` itself signed.
     pub delegations: Vec<SignedDelegation>,
 }
 
 impl Authorization {
-    /// Reads the texts; the first malformed one is named, as a path from the top of the payment.
+    /// Decodes the texts. The error names the first malformed one, as a path from the top of the payment.
     pub fn parse(payload: &ExactIcrc2Payload) -> Result<Self, DecodeError> {
         let invalid = |field: &str| DecodeError::invalid(format!("payload.{field}"));
         let texts = payload.delegations.as_deref().unwrap_or_default();
@@ -232,7 +232,7 @@ impl Authorization {
         })
     }
 
-    /// Step 4 of the verification: is the authorization valid now, and not for too long?
+    /// Step 4 of the verification: the authorization is valid now, and its window is not too long.
     ///
     /// `now_ns` is in nanoseconds, `max_timeout_seconds` that of the offer.
     pub fn check_window(&self, now_ns: u64, max_timeout_seconds: u32) -> Result<(), crate::Code> {
@@ -243,7 +243,7 @@ impl Authorization {
         if now >= self.valid_before {
             return Err(crate::Code::Expired);
         }
-        // Not below zero: valid_after <= now < valid_before.
+        // Not negative: valid_after <= now < valid_before.
         let window = self.valid_before - self.valid_after;
         if window > u64::from(max_timeout_seconds).saturating_add(CLOCK_SKEW_SECONDS) {
             return Err(crate::Code::WindowTooLong);
@@ -280,10 +280,10 @@ fn parse_delegation(path: &str, text: &DelegationText) -> Result<SignedDelegatio
     })
 }
 
-/// Signs an authorization: the client's half of the binding.
+/// Signs an authorization: the client's part of the binding.
 ///
-/// Pays from `from`, or from the default account of the signer's principal. The account is not checked
-/// against the signer: [`crate::Code::PayerMismatch`] is the answer when its owner is somebody else.
+/// Pays from `from`, or from the default account of the signer's principal. The account is not checked against the
+/// signer. If it belongs to another principal, the verifier answers [`crate::Code::PayerMismatch`].
 pub fn authorize<S: Signer + ?Sized>(
     terms: &Terms,
     from: Option<Account>,

@@ -4,7 +4,7 @@ use std::fmt;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// Why a payment was not accepted. The text form is what goes over the wire.
+        /// The reason why a payment was not accepted. The text form is the wire form.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum Code { $($(#[$doc])* $name,)* }
@@ -13,12 +13,12 @@ macro_rules! codes {
             /// Every code, in the order of verification.
             pub const ALL: &'static [Code] = &[$(Code::$name,)*];
 
-            /// The code as it stands in `errorReason`.
+            /// The code in `errorReason`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Code::$name => $text,)* }
             }
 
-            /// The code with this text, if it is one of ours.
+            /// The code with this text, if there is one.
             pub fn from_text(text: &str) -> Option<Code> {
                 match text { $($text => Some(Code::$name),)* _ => None }
             }
@@ -33,7 +33,7 @@ codes! {
     InvalidX402Version = "invalid_x402_version",
     /// Step 2: the scheme is not one this canister settles (a code of the x402 core specification).
     UnsupportedScheme = "unsupported_scheme",
-    /// Step 2: another network, a mainnet authorization on a local replica for instance.
+    /// Step 2: another network, for instance a mainnet authorization on a local replica.
     NetworkMismatch = "invalid_exact_icp_network_mismatch",
     /// Step 2: `assetTransferMethod` is not one this route offers.
     Method = "invalid_exact_icp_method",
@@ -47,9 +47,9 @@ codes! {
     RecipientMismatch = "invalid_exact_icp_recipient_mismatch",
     /// Step 3: `spender` is not this canister.
     SpenderMismatch = "invalid_exact_icp_spender_mismatch",
-    /// Step 4: `validAfter` lies in the future.
+    /// Step 4: `validAfter` is in the future.
     NotYetValid = "invalid_exact_icp_not_yet_valid",
-    /// Step 4: `validBefore` has come.
+    /// Step 4: `validBefore` has passed.
     Expired = "invalid_exact_icp_expired",
     /// Step 4: the authorization is valid for longer than the offer allows.
     WindowTooLong = "invalid_exact_icp_window_too_long",
@@ -57,7 +57,7 @@ codes! {
     NonceUsed = "invalid_exact_icp_nonce_used",
     /// Step 5: the payer cancelled the authorization.
     Cancelled = "invalid_exact_icp_cancelled",
-    /// Step 6: the signature, the key or a delegation does not hold.
+    /// Step 6: the signature, the key or a delegation is invalid.
     Signature = "invalid_exact_icp_signature",
     /// Step 6: `from` does not belong to the key that signed.
     PayerMismatch = "invalid_exact_icp_payer_mismatch",

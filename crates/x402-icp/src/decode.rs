@@ -1,5 +1,5 @@
-//! Reading header values from strangers: limits first, then base64, UTF-8, JSON, types, values. What
-//! fails names its field (section 7, step 1).
+//! Decoding of untrusted header values: limits first, then base64, UTF-8, JSON, types, values. Errors name the field
+//! (section 7, step 1).
 
 use crate::{
     Code,
@@ -11,51 +11,51 @@ use crate::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// The longest payment header that is read, in bytes of base64: clients refuse to sign what would be longer. A
-/// chain with an Internet Identity signature needs about 7,000.
+/// The longest payment header that is decoded, in bytes of base64. Clients refuse to sign a longer one. A chain with an
+/// Internet Identity signature needs about 7,000.
 pub const MAX_HEADER_BYTES: usize = 16_384;
 /// The deepest nesting of JSON arrays and objects.
 pub const MAX_JSON_DEPTH: usize = 32;
 
-/// Why a header is not a payment. Answered as if there were no payment at all.
+/// The reason why a header is not a payment. The response is the same as without a payment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// The header or the body is too long to be read.
+    /// The header or the body is too long.
     #[error("{field} is {actual} bytes long, at most {limit} are allowed")]
     TooLong {
-        /// What is too long.
+        /// The name of the value.
         field: String,
         /// The most bytes allowed.
         limit: usize,
-        /// The bytes there are.
+        /// The actual length.
         actual: usize,
     },
     /// The header is not padded standard base64.
     #[error("{field} is not padded standard base64: {problem}")]
     NotBase64 {
-        /// Which text.
+        /// The name of the value.
         field: String,
-        /// What the decoder says.
+        /// The decoder's message.
         problem: String,
     },
     /// The bytes are not UTF-8.
     #[error("{field} is not UTF-8")]
     NotUtf8 {
-        /// Which text.
+        /// The name of the value.
         field: String,
     },
     /// The text is not JSON.
     #[error("{field} is not JSON: {problem}")]
     NotJson {
-        /// Which text.
+        /// The name of the value.
         field: String,
-        /// What the parser says, with line and column.
+        /// The parser's message, with line and column.
         problem: String,
     },
     /// Arrays and objects are nested too deeply.
     #[error("{field} is nested more than {limit} levels deep")]
     TooDeep {
-        /// Which text.
+        /// The name of the value.
         field: String,
         /// The deepest nesting allowed.
         limit: usize,
@@ -63,7 +63,7 @@ pub enum DecodeError {
     /// An object has the same key twice.
     #[error("{field} has the key {key:?} twice in one object")]
     DuplicateKey {
-        /// Which text.
+        /// The name of the value.
         field: String,
         /// The key.
         key: String,
@@ -71,23 +71,23 @@ pub enum DecodeError {
     /// A field is missing or has the wrong JSON type.
     #[error("{field}: {problem}")]
     WrongType {
-        /// The path of the field, `accepted.amount` for instance.
+        /// The path of the field, for instance `accepted.amount`.
         field: String,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
-    /// A field has the right JSON type and a value that is not allowed.
+    /// A field has the right JSON type, but its value is not allowed.
     #[error("{field} {problem}")]
     Invalid {
-        /// The path of the field, `payload.nonce` for instance.
+        /// The path of the field, for instance `payload.nonce`.
         field: String,
-        /// What is wrong.
+        /// The problem.
         problem: ValueError,
     },
-    /// The payment is of another version of the protocol and cannot be read as one of ours.
+    /// The payment has another version of the protocol and cannot be decoded as version 2.
     #[error("x402Version is {version}, but must be {X402_VERSION}")]
     Version {
-        /// The version it has.
+        /// The version of the payment.
         version: u64,
     },
     /// A list has too many elements.
@@ -97,13 +97,13 @@ pub enum DecodeError {
         field: String,
         /// The most elements allowed.
         limit: usize,
-        /// The elements there are.
+        /// The actual number.
         actual: usize,
     },
 }
 
 impl DecodeError {
-    /// The field the error is about, as a path from the top of the payload.
+    /// The field that the error is about, as a path from the top of the payload.
     pub fn field(&self) -> &str {
         match self {
             Self::TooLong { field, .. }
@@ -119,7 +119,7 @@ impl DecodeError {
         }
     }
 
-    /// The code that a payer is told.
+    /// The code that the payer gets.
     pub fn code(&self) -> Code {
         match self {
             Self::Version { .. } => Code::InvalidX402Version,
@@ -127,7 +127,7 @@ impl DecodeError {
         }
     }
 
-    /// The limit that was broken, where there is one.
+    /// The limit that was exceeded, if any.
     pub fn limit(&self) -> Option<u128> {
         match self {
             Self::TooLong { limit, .. }
@@ -144,7 +144,7 @@ impl DecodeError {
     }
 }
 
-/// A payment header, read to the end: the texts, which are what was signed, and their values.
+/// A decoded payment header: the texts, which were signed, and their values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DecodedPayment {
     /// The texts.
@@ -153,10 +153,10 @@ pub struct DecodedPayment {
     pub authorization: Authorization,
 }
 
-/// Reads the value of a `PAYMENT-SIGNATURE` header.
+/// Decodes the value of a `PAYMENT-SIGNATURE` header.
 ///
-/// Says nothing about whether the payment is good: version, scheme, network and terms are not looked at. Only
-/// where the rest cannot be read either, another version is the error.
+/// Does not check whether the payment is valid: version, scheme, network and terms are ignored. Another version is an
+/// error only if the rest cannot be decoded either.
 pub fn decode_payment(header: &[u8]) -> Result<DecodedPayment, DecodeError> {
     const NAME: &str = PAYMENT_SIGNATURE;
     let json = parse_json(NAME, &unwrap_header(NAME, header)?)?;
@@ -184,7 +184,7 @@ pub fn decode_payment_payload(header: &[u8]) -> Result<PaymentPayload, DecodeErr
     decode_payment(header).map(|decoded| decoded.payload)
 }
 
-/// Reads any header value of this protocol; `name` is used in errors about the value as a whole.
+/// Decodes any header value of this protocol; `name` is used in errors about the value as a whole.
 pub fn decode_header<T: DeserializeOwned>(name: &str, header: &[u8]) -> Result<T, DecodeError> {
     decode_json(name, &unwrap_header(name, header)?)
 }
@@ -210,7 +210,7 @@ fn parse_json(name: &str, bytes: &[u8]) -> Result<Value, DecodeError> {
     json::parse(name, text, MAX_JSON_DEPTH)
 }
 
-/// Reads a payment; `name` stands for it as a whole in errors.
+/// Decodes a payment; `name` is used in errors about the value as a whole.
 fn read_payment(name: &str, mut json: Value) -> Result<PaymentPayload, DecodeError> {
     for key in ["accepted", "payload"] {
         drop_nulls(&mut json[key]);
@@ -218,7 +218,7 @@ fn read_payment(name: &str, mut json: Value) -> Result<PaymentPayload, DecodeErr
     if let Some(members) = json.as_object_mut() {
         members.retain(|_, value| !value.is_null());
     }
-    // The derived readers take a list of values for an object.
+    // The derived decoders accept a list of values as an object.
     for path in ["accepted", "accepted.extra", "payload"] {
         let value = json.pointer(&format!("/{}", path.replace('.', "/")));
         if value.is_some_and(|value| !value.is_object()) {
@@ -239,7 +239,7 @@ fn read_payment(name: &str, mut json: Value) -> Result<PaymentPayload, DecodeErr
     read(name, &json)
 }
 
-/// A member of the signed parts that is `null` is absent.
+/// A `null` member of the signed parts counts as absent.
 fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -251,13 +251,13 @@ fn drop_nulls(value: &mut Value) {
     }
 }
 
-/// Reads JSON from a stranger as strictly as [`decode_header`] does; the caller has limited its size.
+/// Decodes untrusted JSON as strictly as [`decode_header`] does; the caller has limited its size.
 pub fn decode_json<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, DecodeError> {
     read(name, &parse_json(name, bytes)?)
 }
 
 fn read<T: DeserializeOwned>(name: &str, json: &Value) -> Result<T, DecodeError> {
-    // The path is worth its price only when there is an error to report.
+    // The path is computed only if there is an error, because it costs time.
     T::deserialize(json).or_else(|_| {
         serde_path_to_error::deserialize(json).map_err(|error| {
             let path = error.path().to_string();

@@ -1,5 +1,5 @@
-//! Delegations as the Interface Specification defines them ("Authentication"): one key lets another
-//! sign in its place, until a time, for some canisters.
+//! Delegations of the Interface Specification ("Authentication"): one key lets another sign in its place, until a time,
+//! for some canisters.
 
 use crate::{values::to_base64, wire::DelegationText};
 use candid::Principal;
@@ -10,17 +10,17 @@ const DOMAIN: &[u8] = b"\x1aic-request-auth-delegation";
 /// A delegation and the signature by the key before it in the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedDelegation {
-    /// DER of the key that is delegated to.
+    /// DER of the key that may sign.
     pub pubkey: Vec<u8>,
     /// Nanoseconds since 1970-01-01; not valid from this nanosecond on.
     pub expiration: u64,
-    /// Canisters for which it is good; `None` means all, an empty list none.
+    /// Canisters that accept it; `None` means all, an empty list none.
     pub targets: Option<Vec<Principal>>,
     /// Over [`delegation_message`], by the delegating key.
     pub signature: Vec<u8>,
 }
 
-/// What the delegating key signs.
+/// The message that the delegating key signs.
 pub fn delegation_message(
     pubkey: &[u8],
     expiration: u64,
@@ -41,7 +41,7 @@ pub fn delegation_message(
 }
 
 impl SignedDelegation {
-    /// What the delegating key signed.
+    /// The message that the delegating key signed.
     pub fn message(&self) -> Vec<u8> {
         delegation_message(&self.pubkey, self.expiration, self.targets.as_deref())
     }

@@ -1,7 +1,7 @@
-//! No entropy on chain.
+//! A `getrandom` that always fails on wasm.
 //!
-//! The elliptic-curve crates link `getrandom` for key generation and batch verification. Nothing here
-//! calls either, and a canister has no synchronous source of randomness, so on wasm every call fails.
+//! The elliptic-curve crates link `getrandom` for key generation and batch verification. Nothing here calls either, and
+//! a canister has no synchronous source of randomness, so on wasm every call fails.
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 mod absent {

@@ -1,12 +1,12 @@
-//! JSON from strangers: refuses what parsers disagree about (duplicate keys) and what makes them slow
-//! or overflow the stack (deep nesting). `serde_json` reads both.
+//! Decoding of untrusted JSON: refuses duplicate keys, which parsers interpret differently, and deep nesting, which
+//! makes them slow or overflows the stack. `serde_json` accepts both.
 
 use crate::decode::DecodeError;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::{cell::RefCell, fmt};
 
-/// Reads one JSON object. Anything else at the top is refused, as are trailing characters.
+/// Decodes one JSON object. Anything else at the top is refused, and so are trailing characters.
 pub(crate) fn parse(name: &str, text: &str, max_depth: usize) -> Result<Value, DecodeError> {
     let refusal = RefCell::new(None);
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -36,7 +36,7 @@ pub(crate) fn parse(name: &str, text: &str, max_depth: usize) -> Result<Value, D
     }
 }
 
-/// What the parser's own error type cannot carry.
+/// Errors that the parser's own type cannot represent.
 enum Refusal {
     TooDeep,
     DuplicateKey(String),

@@ -1,17 +1,17 @@
-//! Public keys in DER, each in exactly one form (section 6.1), and the signatures they verify.
+//! Public keys in DER, each in exactly one form (section 6.1), and verification of their signatures.
 
 use ic_signature_verification::verify_canister_sig;
 
-/// SubjectPublicKeyInfo of an Ed25519 key (RFC 8410) up to the 32 bytes of the key.
+/// SubjectPublicKeyInfo of an Ed25519 key (RFC 8410) before the 32 bytes of the key.
 const ED25519_FRAME: &[u8] = &[
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
-/// SubjectPublicKeyInfo of an uncompressed secp256k1 key up to the point in SEC1 form.
+/// SubjectPublicKeyInfo of an uncompressed secp256k1 key before the point in SEC1 form.
 const SECP256K1_FRAME: &[u8] = &[
     0x30, 0x56, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b,
     0x81, 0x04, 0x00, 0x0a, 0x03, 0x42, 0x00,
 ];
-/// SubjectPublicKeyInfo of an uncompressed P-256 key up to the point in SEC1 form.
+/// SubjectPublicKeyInfo of an uncompressed P-256 key before the point in SEC1 form.
 const P256_FRAME: &[u8] = &[
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
@@ -22,7 +22,7 @@ const UNCOMPRESSED: u8 = 0x04;
 const CANISTER_ALGORITHM: &[u8] = &[
     0x30, 0x0c, 0x06, 0x0a, 0x2b, 0x06, 0x01, 0x04, 0x01, 0x83, 0xb8, 0x43, 0x01, 0x02,
 ];
-/// SubjectPublicKeyInfo of a BLS12-381 key, the kind of the root key, up to its 96 bytes.
+/// SubjectPublicKeyInfo of a BLS12-381 key, as the root key is one, before its 96 bytes.
 const BLS_PREFIX: &[u8] = &[
     0x30, 0x81, 0x82, 0x30, 0x1d, 0x06, 0x0d, 0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0xdc, 0x7c, 0x05,
     0x03, 0x01, 0x02, 0x01, 0x06, 0x0c, 0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0xdc, 0x7c, 0x05, 0x03,
@@ -34,17 +34,17 @@ const BLS_PREFIX: &[u8] = &[
 pub enum KeyKind {
     /// RFC 8410.
     Ed25519,
-    /// ECDSA on the curve of Bitcoin.
+    /// ECDSA on the curve secp256k1, as in Bitcoin.
     Secp256k1,
-    /// ECDSA on the curve of WebCrypto and passkeys.
+    /// ECDSA on the curve P-256, as in WebCrypto and passkeys.
     P256,
-    /// A canister's signature, Internet Identity's for instance, with one or two certificates.
+    /// A canister's signature, for instance Internet Identity's, with one or two certificates.
     Canister,
 }
 
 impl KeyKind {
-    /// What the verification of one signature is taken to cost (section 6.2), in wasm instructions: what
-    /// the reference canister needs, rounded up (`scripts/bench`).
+    /// The assumed cost of verifying one signature (section 6.2), in wasm instructions: what the reference canister
+    /// needs, rounded up (`scripts/bench`).
     pub const fn cost(self) -> u64 {
         match self {
             KeyKind::Ed25519 => 2_500_000,
@@ -56,7 +56,7 @@ impl KeyKind {
     }
 }
 
-/// What kind of key this is, by its whole DER frame: algorithm, lengths and point format. Costs nothing.
+/// The kind of a key, by its whole DER frame: algorithm, lengths and point format. Costs almost nothing.
 ///
 /// A key in any other encoding of the same point would be another principal, so none is accepted.
 pub fn kind(public_key_der: &[u8]) -> Option<KeyKind> {
@@ -78,8 +78,8 @@ pub fn kind(public_key_der: &[u8]) -> Option<KeyKind> {
     }
 }
 
-/// Whether this is the key of a canister that signs:
-/// `SEQUENCE { algorithm, BIT STRING { length of canister id, canister id, seed } }` with short lengths.
+/// Whether this is a canister signature key: `SEQUENCE { algorithm, BIT STRING { length of canister id, canister id,
+/// seed } }` with short lengths.
 fn is_canister_key(der: &[u8]) -> bool {
     let [0x30, total, rest @ ..] = der else {
         return false;
@@ -104,10 +104,9 @@ fn bls_key(der: &[u8]) -> Option<&[u8]> {
 
 /// Verifies one signature by one key.
 ///
-/// secp256k1 and P-256 signatures are 64 bytes, `r || s`, over SHA-256 of the message. A secp256k1
-/// signature must have the lower of its two possible `s`, as every library of that curve makes it; P-256
-/// signers (WebCrypto, passkeys, hardware) do not normalise `s`, so both are accepted. Nothing hangs on it:
-/// payment ids and nonces do not depend on the signature.
+/// secp256k1 and P-256 signatures are 64 bytes, `r || s`, over SHA-256 of the message. A secp256k1 signature must have
+/// the lower of its two possible `s`, as every library of that curve makes it. P-256 signers (WebCrypto, passkeys,
+/// hardware) do not normalise `s`, so both are accepted. Payment ids and nonces do not depend on the signature.
 pub(crate) fn verify(
     kind: KeyKind,
     public_key_der: &[u8],
@@ -118,7 +117,7 @@ pub(crate) fn verify(
     if kind != KeyKind::Canister && signature.len() != 64 {
         return Err(Failure::SignatureLength(signature.len()));
     }
-    // `kind` compared the whole frame with the one good one, so only the point is left to read.
+    // `kind` compared the whole frame with the only valid one, so only the point is left.
     let after = |frame: &[u8]| public_key_der.strip_prefix(frame).ok_or(Failure::Key);
     let holds = match kind {
         KeyKind::Ed25519 => ic_ed25519::PublicKey::deserialize_raw(after(ED25519_FRAME)?)
@@ -133,7 +132,7 @@ pub(crate) fn verify(
             .verify_signature(message, signature),
         KeyKind::Canister => {
             let root_key = bls_key(root_key_der).ok_or(Failure::RootKey)?;
-            // Follows CBOR to 128 levels, for which it takes 70 kB of the stack.
+            // Decodes CBOR to 128 levels, for which it takes 70 kB of the stack.
             return verify_canister_sig(message, signature, public_key_der, root_key)
                 .map_err(|problem| Failure::CanisterSignature(without_input(problem)));
         }
@@ -145,7 +144,7 @@ pub(crate) fn verify(
     }
 }
 
-/// The library's message up to where it quotes what it could not read.
+/// The library's message without the quoted input.
 fn without_input(problem: String) -> String {
     match problem.split_once("CBOR:") {
         Some((what, _)) => format!("{what}CBOR"),
@@ -153,7 +152,7 @@ fn without_input(problem: String) -> String {
     }
 }
 
-/// Why one signature does not hold.
+/// The reason why a signature is invalid.
 pub(crate) enum Failure {
     Key,
     RootKey,

@@ -1,12 +1,12 @@
 //! The x402 payment scheme `exact` on the Internet Computer, as data and pure functions.
 //!
-//! What goes over the wire ([`wire`]), what a payer signs ([`authorization`]), how a signature is
-//! checked ([`signature`]) and the identifiers both sides derive ([`network`], [`offer`]). The crate
-//! knows neither a clock nor a canister nor a client: time, canister id and root key are arguments, so
-//! canisters, command-line clients and tests share the same code.
+//! The wire types ([`wire`]), the message that a payer signs ([`authorization`]), the verification of signatures
+//! ([`signature`]) and the identifiers that both sides derive ([`network`], [`offer`]). The crate depends neither on a
+//! clock nor on a canister nor on a client: time, canister id and root key are arguments, so canisters, command-line
+//! clients and tests share the same code.
 //!
-//! The binding itself is written down in `docs/scheme_exact_icp.md`; section numbers in these docs
-//! refer to it. Fixed test vectors for other implementations are in `tests/vectors.json`.
+//! The binding is specified in `docs/scheme_exact_icp.md`; section numbers in these docs refer to it. Fixed test
+//! vectors for other implementations are in `tests/vectors.json`.
 //!
 //! ```
 //! use x402_icp::{authorization::{authorize, payment_id, signed_message, Terms}, signature, values::Nonce};

@@ -13,8 +13,8 @@ pub const MAINNET_ROOT_KEY_DER: &[u8; 133] = b"\x30\x81\x82\x30\x1d\x06\x0d\x2b\
 
 /// The CAIP-2 id of the network with this root key.
 ///
-/// `icp:1` for the mainnet; `icp:` and the first 16 hexadecimal digits of SHA-256 over the DER-encoded
-/// key for any other, so that no local authorization is ever good on the mainnet.
+/// `icp:1` for the mainnet; `icp:` and the first 16 hexadecimal digits of SHA-256 over the DER-encoded key for any
+/// other, so that no local authorization is ever valid on the mainnet.
 pub fn network_id(root_key_der: &[u8]) -> String {
     if root_key_der == MAINNET_ROOT_KEY_DER {
         return MAINNET.to_string();
@@ -44,7 +44,7 @@ mod tests {
             id,
             format!("icp:{}", &hex::encode(Sha256::digest(key))[..16])
         );
-        // SHA-256 of nothing, a constant anybody can look up.
+        // SHA-256 of the empty input, a well-known constant.
         assert_eq!(network_id(b""), "icp:e3b0c44298fc1c14");
     }
 }

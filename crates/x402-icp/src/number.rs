@@ -3,12 +3,12 @@
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Number;
 
-/// The largest whole number that every JSON parser keeps, 2^53 - 1.
+/// The largest whole number that every JSON parser represents exactly, 2^53 - 1.
 pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-/// The natural number that a JSON number stands for, however it is written; `None` if it stands for another one.
+/// The natural number that a JSON number represents, in any notation; `None` if it is not a natural number.
 ///
-/// Numbers with a point or an exponent are read up to 2^32 - 1: of longer ones the parser may lose a digit.
+/// Numbers with a point or an exponent are accepted up to 2^32 - 1: the parser may lose a digit of longer ones.
 pub fn natural(number: &Number) -> Option<u64> {
     number.as_u64().or_else(|| {
         let value = number.as_f64()?;
@@ -18,7 +18,7 @@ pub fn natural(number: &Number) -> Option<u64> {
     })
 }
 
-/// Reads a natural number of any type by value.
+/// Decodes a natural number of any type by value.
 pub(crate) fn deserialize<'de, D, N>(deserializer: D) -> Result<N, D::Error>
 where
     D: Deserializer<'de>,

@@ -12,12 +12,12 @@ use sha2::{Digest, Sha256};
 
 const DOMAIN: &[u8] = b"\x0ex402-icp-offer";
 
-/// Names one route at one price: 32 hexadecimal digits.
+/// The id of one route at one price: 32 hexadecimal digits.
 ///
-/// The first 16 bytes of SHA-256 over the length-prefixed domain `x402-icp-offer` and the
-/// representation-independent hash of `{canister: bytes, method: text, route: text, revision: nat}`.
-/// `price_revision` grows whenever any price of the route changes, so an authorization for the old
-/// price never pays the new one. Clients compute it again ([`offer_matches`]).
+/// The first 16 bytes of SHA-256 over the length-prefixed domain `x402-icp-offer` and the representation-independent
+/// hash of `{canister: bytes, method: text, route: text, revision: nat}`. `price_revision` grows whenever any price of
+/// the route changes, so an authorization for the old price never pays the new one. Clients compute it, too
+/// ([`offer_matches`]).
 pub fn offer_id(
     canister: Principal,
     method: &str,
@@ -43,24 +43,24 @@ pub fn offer_id(
     id
 }
 
-/// Why an offer is not for a request.
+/// The reason why an offer is not for a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OfferMismatch {
-    /// A member of `extra` that the id is made of is absent or of another type.
+    /// A member of `extra` that the id depends on is absent or of another type.
     #[error("extra.{0} is missing")]
     Missing(&'static str),
     /// `extra.spender` is not a principal.
     #[error("extra.spender {0}")]
     Spender(ValueError),
-    /// `extra.revision` is greater than [`MAX_SAFE_INTEGER`], which not every JSON parser keeps.
+    /// `extra.revision` is greater than [`MAX_SAFE_INTEGER`], which not every JSON parser represents exactly.
     #[error("extra.revision is greater than {MAX_SAFE_INTEGER}")]
     Revision,
     /// `extra.offer` is not the id of spender, method, route and revision.
     #[error("extra.offer is {offered}, but spender, method, route and revision make {computed}")]
     Id {
-        /// What the offer says.
+        /// The id in the offer.
         offered: String,
-        /// What it should say.
+        /// The computed id.
         computed: String,
     },
     /// The offer is for another method.
@@ -68,7 +68,7 @@ pub enum OfferMismatch {
     Method {
         /// The offer's method.
         offered: String,
-        /// The request's.
+        /// The request's method.
         requested: String,
     },
     /// The offer is for other paths.
@@ -83,9 +83,9 @@ pub enum OfferMismatch {
 
 /// Whether an offer is for this request: what a client MUST check before it signs (sections 4.3 and 10).
 ///
-/// `method` is the request's as it is sent (`HEAD` never matches: it is no method of a route and buys nothing),
-/// `path` the path of its URL as it stands there, percent-encoded, without query and fragment. The id is
-/// computed from `extra`, so an offer of one route cannot pass for that of another.
+/// `method` is the request's as it is sent (`HEAD` never matches: it is not a method of a route and buys nothing),
+/// `path` the path of its URL without decoding, and without query and fragment. The id is computed from `extra`, so an
+/// offer of one route is never accepted as that of another.
 pub fn offer_matches(
     extra: &ExactIcrc2Extra,
     method: &str,
@@ -126,7 +126,7 @@ pub fn offer_matches(
     Ok(())
 }
 
-/// The key under which the whole world can find a settled payment: `network/asset/blockIndex`.
+/// The globally unique key of a settled payment: `network/asset/blockIndex`.
 pub fn transaction_key(network: &str, asset: &str, block_index: &str) -> String {
     format!("{network}/{asset}/{block_index}")
 }

@@ -1,14 +1,14 @@
-//! Who signed? (section 6)
+//! Verification of signatures and delegation chains (section 6).
 //!
 //! ```text
 //!  publicKey ──signs──▶ delegation 0 ──its key signs──▶ delegation 1 … ──the last key signs──▶ message
 //!      │
 //!      └── self-authenticating principal = the payer
 //! ```
-//! [`verify`] does three things, the cheapest first: [`check_chain`] looks at forms, times, targets and what
-//! the chain would cost, [`verify_message`] checks the signature over the message by the last key,
-//! [`verify_delegations`] checks the chain. A canister that has verified the same chain before
-//! ([`Chain::digest`]) may remember it until [`Chain::expiration`] and leave out the last step.
+//! [`verify`] does three things, the cheapest first: [`check_chain`] checks forms, times, targets and the cost of the
+//! chain, [`verify_message`] the signature over the message by the last key, and [`verify_delegations`] the chain. A
+//! canister that has verified the same chain before ([`Chain::digest`]) may remember it until [`Chain::expiration`] and
+//! leave out the last step.
 
 use crate::{
     authorization::{MAX_DELEGATIONS, MAX_TARGETS},
@@ -18,10 +18,10 @@ use crate::{
 use candid::Principal;
 use sha2::{Digest, Sha256};
 
-/// The most that a chain may cost ([`Chain::cost`]): a canister's key and two P-256 keys behind it.
+/// The highest cost of a chain ([`Chain::cost`]): a canister's key and two P-256 keys after it.
 pub const MAX_CHAIN_COST: u64 = 515_000_000;
 
-/// Why a signature does not prove that the payer agreed. `at` counts the keys of the chain: 0 is
+/// The reason why a signature does not prove that the payer agreed. `at` counts the keys of the chain: 0 is
 /// `publicKey`, 1 the key of the first delegation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
@@ -30,19 +30,19 @@ pub enum SignatureError {
         "key {at} is not an Ed25519, secp256k1, P-256 or canister signature key in canonical DER"
     )]
     UnsupportedKey {
-        /// Which key.
+        /// The index of the key.
         at: usize,
     },
-    /// The DER frame is right, the point is not on the curve.
+    /// The DER frame is valid, but the point is not on the curve.
     #[error("key {at} is not a valid point")]
     InvalidKey {
-        /// Which key.
+        /// The index of the key.
         at: usize,
     },
-    /// A canister's key stands where only a key pair may: behind the first place in the chain.
+    /// A canister's key after the first place in the chain, where only key pairs are allowed.
     #[error("key {at} is a canister's, which only the first may be")]
     CanisterKeyNotFirst {
-        /// Which key.
+        /// The index of the key.
         at: usize,
     },
     /// Too many delegations.
@@ -50,63 +50,63 @@ pub enum SignatureError {
     ChainTooLong {
         /// The most allowed.
         limit: usize,
-        /// The delegations there are.
+        /// The actual number.
         actual: usize,
     },
     /// The signatures of the chain cost too much together.
-    #[error("the signatures of the chain cost {actual} instructions, at most {limit} are spent")]
+    #[error("the signatures of the chain cost {actual} instructions, at most {limit} are allowed")]
     ChainTooExpensive {
         /// The most allowed.
         limit: u64,
-        /// What they are taken to cost.
+        /// Their assumed cost.
         actual: u64,
     },
     /// The same key twice in the chain.
-    #[error("key {at} stands in the chain twice")]
+    #[error("key {at} is in the chain twice")]
     DelegationLoop {
-        /// The second place of the key.
+        /// The index of the second occurrence.
         at: usize,
     },
     /// A delegation has expired.
     #[error("delegation {index} has expired")]
     DelegationExpired {
-        /// Which delegation, from 0.
+        /// The index of the delegation.
         index: usize,
     },
-    /// A delegation is not meant for this canister.
-    #[error("delegation {index} is not good for this canister")]
+    /// A delegation does not include this canister in its targets.
+    #[error("delegation {index} is not valid for this canister")]
     TargetMismatch {
-        /// Which delegation, from 0.
+        /// The index of the delegation.
         index: usize,
     },
     /// A delegation has too many targets.
     #[error("delegation {index} has more than {limit} targets")]
     TooManyTargets {
-        /// Which delegation, from 0.
+        /// The index of the delegation.
         index: usize,
         /// The most allowed.
         limit: usize,
     },
-    /// A signature has a length its key cannot make.
+    /// A signature has a length that its key cannot make.
     #[error("the signature by key {at} is {actual} bytes long, 64 are required")]
     SignatureLength {
-        /// Which key.
+        /// The index of the key.
         at: usize,
-        /// The bytes there are.
+        /// The actual length.
         actual: usize,
     },
     /// A signature was not made by its key over its message.
-    #[error("the signature by key {at} does not hold")]
+    #[error("the signature by key {at} is invalid")]
     Mismatch {
-        /// Which key.
+        /// The index of the key.
         at: usize,
     },
-    /// A canister signature does not hold.
-    #[error("the canister signature by key {at} does not hold: {problem}")]
+    /// A canister signature is invalid.
+    #[error("the canister signature by key {at} is invalid: {problem}")]
     CanisterSignature {
-        /// Which key.
+        /// The index of the key.
         at: usize,
-        /// What the verifier says.
+        /// The verifier's message.
         problem: String,
     },
     /// The caller's root key is not a DER-encoded BLS12-381 key.
@@ -114,7 +114,7 @@ pub enum SignatureError {
     RootKey,
 }
 
-/// A chain whose form, times and targets are right, and whose signatures are not checked yet.
+/// A chain with valid form, times and targets, whose signatures are not verified yet.
 #[derive(Clone, Debug)]
 pub struct Chain<'a> {
     keys: Vec<(KeyKind, &'a [u8])>,
@@ -122,7 +122,7 @@ pub struct Chain<'a> {
 }
 
 impl Chain<'_> {
-    /// The principal of the first key: the payer, if the signatures hold.
+    /// The principal of the first key: the payer, if the signatures are valid.
     pub fn payer(&self) -> Principal {
         self.keys
             .first()
@@ -131,7 +131,7 @@ impl Chain<'_> {
             })
     }
 
-    /// When the first delegation of the chain expires, in nanoseconds; `None` without delegations.
+    /// The time at which the first delegation of the chain expires, in nanoseconds; `None` without delegations.
     pub fn expiration(&self) -> Option<u64> {
         self.delegations.iter().map(|d| d.expiration).min()
     }
@@ -141,13 +141,13 @@ impl Chain<'_> {
         self.keys.iter().map(|(kind, _)| *kind)
     }
 
-    /// What the verification of all signatures is taken to cost, in wasm instructions.
+    /// The assumed cost of verifying all signatures, in wasm instructions.
     pub fn cost(&self) -> u64 {
         self.kinds().map(KeyKind::cost).sum()
     }
 
-    /// SHA-256 over everything that [`verify_delegations`] depends on: for two chains with the same digest
-    /// it says the same.
+    /// SHA-256 over everything that [`verify_delegations`] depends on: its result is the same for two chains with the
+    /// same digest.
     pub fn digest(&self, root_key_der: &[u8]) -> [u8; 32] {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
@@ -165,11 +165,10 @@ impl Chain<'_> {
     }
 }
 
-/// Finds out who signed `message`.
+/// Verifies a signature over `message` and returns the signer.
 ///
-/// Returns the self-authenticating principal of `public_key_der`. `now_ns` is in nanoseconds;
-/// `canister_id` must be among the targets of every delegation that has any; `root_key_der` is the trust
-/// anchor of canister signatures.
+/// The signer is the self-authenticating principal of `public_key_der`. `now_ns` is in nanoseconds; `canister_id` must
+/// be among the targets of every delegation that has any; `root_key_der` is the trust anchor of canister signatures.
 pub fn verify(
     public_key_der: &[u8],
     message: &[u8],
@@ -185,7 +184,7 @@ pub fn verify(
     Ok(chain.payer())
 }
 
-/// Checks everything about a chain that needs no cryptography.
+/// Does all checks of a chain that need no cryptography.
 pub fn check_chain<'a>(
     public_key_der: &'a [u8],
     delegations: &'a [SignedDelegation],

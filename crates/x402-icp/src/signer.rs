@@ -3,7 +3,7 @@
 use crate::delegation::{SignedDelegation, delegation_message};
 use candid::Principal;
 
-/// A signer could not sign: a hardware key that was unplugged, a session that ended.
+/// A signer could not sign, for instance because a hardware key was unplugged or a session ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key could not sign: {0}")]
 pub struct SignerError(pub String);
@@ -13,12 +13,12 @@ pub trait Signer {
     /// DER of the key whose self-authenticating principal pays: the first of the chain.
     fn public_key_der(&self) -> Vec<u8>;
 
-    /// The chain from that key to the one that signs; empty when it signs itself.
+    /// The chain from that key to the one that signs; empty if the key itself signs.
     fn delegations(&self) -> Vec<SignedDelegation> {
         Vec::new()
     }
 
-    /// Signs the message as it is: hashing, where the curve wants it, is the signer's part.
+    /// Signs the message. The signer does the hashing, if the curve needs it.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError>;
 }
 
@@ -61,7 +61,7 @@ pub struct Delegated<S> {
 }
 
 impl<S: Signer> Delegated<S> {
-    /// Puts a chain that was made elsewhere, by Internet Identity for instance, before a session key.
+    /// Combines a session key with a chain that was made elsewhere, for instance by Internet Identity.
     pub fn new(root_public_key_der: Vec<u8>, chain: Vec<SignedDelegation>, session: S) -> Self {
         Delegated {
             root_public_key_der,

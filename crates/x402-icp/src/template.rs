@@ -1,7 +1,7 @@
-//! Path templates of routes (section 4.3): literal segments and `{name}` segments. The canister that serves
-//! a route and the client that pays for it match paths with the same code.
+//! Path templates of routes (section 4.3): literal segments and `{name}` segments. The canister that serves a route and
+//! the client that pays for it match paths with the same code.
 
-/// The segments of a path or a template: what stands between the slashes. `None` without a leading slash.
+/// The segments of a path or a template: the texts between the slashes. `None` without a leading slash.
 ///
 /// A trailing slash makes an empty last segment, so `/a` and `/a/` differ.
 pub fn segments(path: &str) -> Option<impl Iterator<Item = &str> + Clone> {
@@ -13,11 +13,10 @@ pub fn parameter(segment: &str) -> Option<&str> {
     segment.strip_prefix('{')?.strip_suffix('}')
 }
 
-/// Whether `path` is one of the template's: as many segments, literal ones equal byte for byte, and one segment
+/// Whether `path` matches the template: the same number of segments, literal ones equal byte for byte, and a segment
 /// that is not empty for each parameter.
 ///
-/// The canister calls this with the path that it has percent-decoded, clients with
-/// [`matches_url_path`].
+/// The canister calls this with the path that it has percent-decoded, clients with [`matches_url_path`].
 pub fn matches(template: &str, path: &str) -> bool {
     let (Some(mut template), Some(mut path)) = (segments(template), segments(path)) else {
         return false;
@@ -32,10 +31,10 @@ pub fn matches(template: &str, path: &str) -> bool {
     }
 }
 
-/// As [`matches()`], for the path of a URL as it stands there, percent-encoded and without query.
+/// As [`matches()`], for the path of a URL without decoding and without query.
 ///
-/// Nothing is decoded, so another spelling of a literal segment does not match. A path with an encoded slash
-/// matches nothing: the canister decodes it and sees two segments.
+/// Nothing is decoded, so another spelling of a literal segment does not match. A path with an encoded slash matches
+/// nothing: the canister decodes it and sees two segments.
 pub fn matches_url_path(template: &str, path: &str) -> bool {
     let encoded_slash = path
         .as_bytes()

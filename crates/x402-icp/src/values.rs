@@ -1,23 +1,23 @@
-//! The small values inside the JSON texts: amounts, times, nonces, accounts, base64. Each has one
-//! text form, and only that form is accepted (section 3).
+//! The values in the JSON texts: amounts, times, nonces, accounts, base64. Each has one text form, and only that form
+//! is accepted (section 3).
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use icrc_ledger_types::icrc1::account::Account;
 use std::{fmt, str::FromStr};
 
-/// Why a text is not the value it should be.
+/// The reason why a text is not a valid value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
     /// The text is empty.
     #[error("is empty")]
     Empty,
-    /// A decimal text holds something else than the digits 0 to 9.
-    #[error("must hold decimal digits only")]
+    /// A decimal text contains other characters than the digits 0 to 9.
+    #[error("must contain decimal digits only")]
     NotDecimal,
-    /// A decimal text starts with a zero it does not need.
+    /// A decimal text starts with a superfluous zero.
     #[error("has leading zeros")]
     LeadingZeros,
-    /// The number does not fit.
+    /// The number is too large.
     #[error("is greater than {max}")]
     TooLarge {
         /// The largest number allowed.
@@ -28,42 +28,42 @@ pub enum ValueError {
     TooLong {
         /// The most bytes allowed.
         limit: usize,
-        /// The bytes there are.
+        /// The actual length.
         actual: usize,
     },
-    /// The text has not the one length it must have.
+    /// The text has not the required length.
     #[error("is {actual} characters long, {expected} are required")]
     WrongLength {
-        /// The characters required.
+        /// The required length.
         expected: usize,
-        /// The characters there are.
+        /// The actual length.
         actual: usize,
     },
-    /// Something else than 0-9 and a-f.
-    #[error("must hold lower-case hexadecimal digits only")]
+    /// The text contains other characters than 0-9 and a-f.
+    #[error("must contain lower-case hexadecimal digits only")]
     NotLowerHex,
     /// Not padded standard base64 in its canonical form.
     #[error("is not padded standard base64: {problem}")]
     NotBase64 {
-        /// What the decoder says.
+        /// The decoder's message.
         problem: String,
     },
     /// Not a principal in its canonical text form.
     #[error("is not a principal: {problem}")]
     NotPrincipal {
-        /// What the decoder says.
+        /// The decoder's message.
         problem: String,
     },
     /// Not an ICRC-1 account in its canonical text form.
     #[error("is not an ICRC-1 account: {problem}")]
     NotAccount {
-        /// What the decoder says.
+        /// The decoder's message.
         problem: String,
     },
 }
 
 impl ValueError {
-    /// The limit that was broken, where there is one.
+    /// The limit that was exceeded, if any.
     pub fn limit(&self) -> Option<u128> {
         match self {
             Self::TooLarge { max } => Some(*max),
@@ -102,8 +102,8 @@ impl From<u128> for Amount {
 
 /// The payer's random 32 bytes that make an authorization single-use.
 ///
-/// The text form is 64 lower-case hexadecimal digits, so that one nonce has one text and a signature
-/// over the text is a signature over the bytes.
+/// The text form is 64 lower-case hexadecimal digits. One nonce has one text, so a signature over the text is a
+/// signature over the bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nonce(pub [u8; 32]);
 
@@ -127,12 +127,12 @@ impl fmt::Debug for Nonce {
     }
 }
 
-/// Reads seconds since 1970-01-01 from canonical decimal text.
+/// Parses seconds since 1970-01-01 from canonical decimal text.
 pub fn parse_seconds(text: &str) -> Result<u64, ValueError> {
     parse_u64(text)
 }
 
-/// Reads nanoseconds since 1970-01-01 from canonical decimal text.
+/// Parses nanoseconds since 1970-01-01 from canonical decimal text.
 pub fn parse_nanoseconds(text: &str) -> Result<u64, ValueError> {
     parse_u64(text)
 }
@@ -145,9 +145,9 @@ fn parse_u64(text: &str) -> Result<u64, ValueError> {
     })
 }
 
-/// Reads an ICRC-1 account: `owner`, or `owner-checksum.subaccount`.
+/// Parses an ICRC-1 account: `owner`, or `owner-checksum.subaccount`.
 ///
-/// Only the canonical form is read: lower case, no default subaccount written out, no leading zeros.
+/// Only the canonical form is accepted: lower case, no explicit default subaccount, no leading zeros.
 pub fn parse_account(text: &str) -> Result<Account, ValueError> {
     // 63 characters of principal, 8 of checksum with its dash, 65 of subaccount with its dot.
     const MAX: usize = 63 + 8 + 65;
@@ -167,7 +167,7 @@ pub fn parse_account(text: &str) -> Result<Account, ValueError> {
     Ok(account)
 }
 
-/// Reads a principal in its canonical (lower-case, grouped) text form.
+/// Parses a principal in its canonical (lower-case, grouped) text form.
 pub fn parse_principal(text: &str) -> Result<candid::Principal, ValueError> {
     not_longer(text, 63)?;
     let not_principal = |problem: String| ValueError::NotPrincipal { problem };
@@ -178,8 +178,8 @@ pub fn parse_principal(text: &str) -> Result<candid::Principal, ValueError> {
     Ok(principal)
 }
 
-/// Reads padded standard base64 (RFC 4648 section 4) of at most `limit` bytes; the length is checked
-/// before anything is decoded, and unused bits must be zero.
+/// Decodes padded standard base64 (RFC 4648 section 4) of at most `limit` bytes. The length is checked before decoding,
+/// and unused bits must be zero.
 pub fn parse_base64(text: &[u8], limit: usize) -> Result<Vec<u8>, ValueError> {
     let decoded_at_most = (text.len() / 4).saturating_mul(3);
     if decoded_at_most > limit.saturating_add(2) {
@@ -200,7 +200,7 @@ pub fn parse_base64(text: &[u8], limit: usize) -> Result<Vec<u8>, ValueError> {
     Ok(bytes)
 }
 
-/// Writes padded standard base64.
+/// Encodes padded standard base64.
 pub fn to_base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
@@ -219,7 +219,7 @@ fn not_longer(text: &str, limit: usize) -> Result<(), ValueError> {
 }
 
 fn decimal(text: &str, max: u128) -> Result<u128, ValueError> {
-    // 39 digits write 2^128 - 1; longer texts cannot fit and are not read.
+    // 2^128 - 1 has 39 digits. Longer texts are not parsed.
     if text.is_empty() {
         return Err(ValueError::Empty);
     }
@@ -238,7 +238,7 @@ fn decimal(text: &str, max: u128) -> Result<u128, ValueError> {
     }
 }
 
-/// Reads exactly 64 lower-case hexadecimal digits.
+/// Parses exactly 64 lower-case hexadecimal digits.
 pub(crate) fn lower_hex_32(text: &str) -> Result<[u8; 32], ValueError> {
     if text.len() != 64 {
         return Err(ValueError::WrongLength {

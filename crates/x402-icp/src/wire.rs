@@ -1,46 +1,44 @@
-//! The JSON objects of x402 version 2 that travel in headers, with the fields this binding puts into
-//! them (sections 3 and 4). Optional fields are left out when absent, never written as `null`; unknown
-//! keys are ignored.
+//! The JSON objects of x402 version 2 in headers, with the fields of this binding (sections 3 and 4). Absent optional
+//! fields are left out, never written as `null`; unknown keys are ignored.
 
 use crate::{authorization::Authorization, decode::DecodeError, number, values::to_base64};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// The version of the protocol spoken here.
+/// The version of the protocol.
 pub const X402_VERSION: u32 = 2;
 /// The scheme of this binding.
 pub const SCHEME_EXACT: &str = "exact";
 /// `assetTransferMethod` of a payment that the canister pulls from an ICRC-2 allowance.
 pub const METHOD_ICRC2: &str = "icrc2";
-/// `paymentFlow` of an offer that does not say it: verify, work, settle.
+/// `paymentFlow` of an offer without that member: verify, work, settle.
 pub const PAYMENT_FLOW: &str = "authorization";
 /// `PAYMENT-REQUIRED`: the offers, from server to client, base64 of [`PaymentRequired`].
 pub const PAYMENT_REQUIRED: &str = "PAYMENT-REQUIRED";
 /// `PAYMENT-SIGNATURE`: the payment, from client to server, base64 of [`PaymentPayload`].
 pub const PAYMENT_SIGNATURE: &str = "PAYMENT-SIGNATURE";
-/// `X-PAYMENT`: the payment header of version 1, which is not taken here.
+/// `X-PAYMENT`: the payment header of version 1, which is not accepted here.
 pub const X_PAYMENT: &str = "X-PAYMENT";
 /// `PAYMENT-RESPONSE`: the outcome, from server to client, base64 of [`SettleResponse`].
 pub const PAYMENT_RESPONSE: &str = "PAYMENT-RESPONSE";
 
-/// What a 402 asks for. `E` is the type of `extra`: a client that meets foreign schemes reads it as
-/// [`Value`].
+/// The content of a 402. `E` is the type of `extra`: a client that supports other schemes decodes it as [`Value`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentRequired<E = ExactIcrc2Extra> {
     /// Always 2.
     #[serde(deserialize_with = "number::deserialize")]
     pub x402_version: u32,
-    /// Why a payment that was sent is not good, a [`crate::Code`] or the like.
+    /// The reason why a payment was refused, a [`crate::Code`] or similar.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<String>,
-    /// What is for sale; without a URL if the server does not say it readably.
+    /// The resource for sale; without a URL if the server sends none that can be decoded.
     #[serde(default, deserialize_with = "resource")]
     pub resource: ResourceInfo,
     /// The ways to pay, the preferred one first.
     pub accepts: Vec<PaymentRequirements<E>>,
-    /// Protocol extensions by name. Anything but an object, an empty list for instance, counts as none.
+    /// Protocol extensions by name. Any value that is not an object, for instance an empty list, counts as none.
     #[serde(
         skip_serializing_if = "Option::is_none",
         default,
@@ -49,16 +47,16 @@ pub struct PaymentRequired<E = ExactIcrc2Extra> {
     pub extensions: Option<Map<String, Value>>,
 }
 
-/// What is for sale.
+/// A resource for sale.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResourceInfo {
-    /// Where it is. A relative reference is one of the request's URL.
+    /// Its URL. A relative reference is resolved against the request's URL.
     pub url: String,
-    /// What it is, for a reader.
+    /// A description for a reader.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub description: Option<String>,
-    /// The MIME type of the answer.
+    /// The MIME type of the response.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub mime_type: Option<String>,
     /// The seller's name, at most 32 printable ASCII characters.
@@ -73,8 +71,8 @@ pub struct ResourceInfo {
 }
 
 impl ResourceInfo {
-    /// The members of a resource that can be read; `None` without a URL. Nobody signs it, so an odd member spoils
-    /// itself only.
+    /// The members of a resource that can be decoded; `None` without a URL. It is not signed, so a malformed member
+    /// affects only itself.
     pub fn readable(value: &Value) -> Option<Self> {
         let text = |key: &str| value.get(key).and_then(Value::as_str).map(String::from);
         let tags = value.get("tags").and_then(Value::as_array);
@@ -106,10 +104,10 @@ pub struct PaymentRequirements<E = ExactIcrc2Extra> {
     pub asset: String,
     /// The merchant's ICRC-1 account.
     pub pay_to: String,
-    /// How long an authorization may be valid, in seconds.
+    /// The longest validity of an authorization, in seconds.
     #[serde(deserialize_with = "number::deserialize")]
     pub max_timeout_seconds: u32,
-    /// What the scheme needs besides.
+    /// The additional fields of the scheme.
     pub extra: E,
 }
 
@@ -130,8 +128,8 @@ pub struct ExactIcrc2Extra {
     pub spender: String,
     /// The route and price revision, see [`crate::offer::offer_id`].
     pub offer: String,
-    /// The HTTP method that the offer is for, in upper case. This and the next two are what `offer` is
-    /// made of, for clients to check ([`crate::offer::offer_matches`]); a verifier ignores them.
+    /// The HTTP method that the offer is for, in upper case. `offer` is computed from this and the next two, for
+    /// clients to check ([`crate::offer::offer_matches`]); a verifier ignores them.
     #[serde(
         skip_serializing_if = "Option::is_none",
         default,
@@ -162,7 +160,7 @@ pub struct ExactIcrc2Extra {
 }
 
 impl ExactIcrc2Extra {
-    /// When the seller settles; to leave it out is to say the default.
+    /// When the seller settles; the default if the member is absent.
     pub fn flow(&self) -> &str {
         self.payment_flow.as_deref().unwrap_or(PAYMENT_FLOW)
     }
@@ -175,7 +173,7 @@ pub struct PaymentPayload<E = ExactIcrc2Extra, P = ExactIcrc2Payload> {
     /// Always 2.
     #[serde(deserialize_with = "number::deserialize")]
     pub x402_version: u32,
-    /// Echo of the offer's resource; trusted for nothing, and absent if it is not readable.
+    /// Echo of the offer's resource; not trusted, and absent if it cannot be decoded.
     #[serde(
         skip_serializing_if = "Option::is_none",
         default,
@@ -186,7 +184,7 @@ pub struct PaymentPayload<E = ExactIcrc2Extra, P = ExactIcrc2Payload> {
     pub accepted: PaymentRequirements<E>,
     /// The authorization.
     pub payload: P,
-    /// Protocol extensions by name. Anything but an object counts as none.
+    /// Protocol extensions by name. Any value that is not an object counts as none.
     #[serde(
         skip_serializing_if = "Option::is_none",
         default,
@@ -195,8 +193,8 @@ pub struct PaymentPayload<E = ExactIcrc2Extra, P = ExactIcrc2Payload> {
     pub extensions: Option<Map<String, Value>>,
 }
 
-/// The authorization of an `exact` payment by `icrc2` (section 5). Everything is text, and everything
-/// but `publicKey`, `signature` and `delegations` is signed exactly as it stands.
+/// The authorization of an `exact` payment by `icrc2` (section 5). Everything is text. Everything except `publicKey`,
+/// `signature` and `delegations` is signed, character by character.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExactIcrc2Payload {
@@ -212,7 +210,7 @@ pub struct ExactIcrc2Payload {
     pub public_key: String,
     /// Base64 of the signature, made with `public_key` or with the last delegation's key.
     pub signature: String,
-    /// The chain from `public_key` to the key that signed; absent when `public_key` signed itself.
+    /// The chain from `public_key` to the key that signed; absent if `public_key` itself signed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub delegations: Option<Vec<DelegationText>>,
 }
@@ -240,7 +238,7 @@ impl fmt::Debug for DelegationText {
 }
 
 impl ExactIcrc2Payload {
-    /// Reads the texts into values; the first that is malformed is named by the error.
+    /// Decodes the texts into values. The error names the first malformed one.
     pub fn parse(&self) -> Result<Authorization, DecodeError> {
         Authorization::parse(self)
     }
@@ -248,36 +246,36 @@ impl ExactIcrc2Payload {
 
 /// One signed delegation of the Interface Specification (`ic-request-auth-delegation`) as JSON.
 ///
-/// The one place where unknown keys are refused: whatever restricts a delegation beyond what is
-/// understood here (`permissions`, for instance) must not be passed over.
+/// Unknown keys are refused, unlike elsewhere: a restriction of a delegation that is not known here (for instance
+/// `permissions`) must not be ignored.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DelegationText {
-    /// Base64 of the DER-encoded key that is delegated to.
+    /// Base64 of the DER-encoded key that may sign.
     pub pubkey: String,
     /// Nanoseconds since 1970-01-01, decimal: not valid from this nanosecond on.
     pub expiration: String,
-    /// Canister ids for which the delegation is good; absent means all.
+    /// Canister ids that accept the delegation; absent means all.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub targets: Option<Vec<String>>,
     /// Base64 of the signature by the key before this one in the chain.
     pub signature: String,
 }
 
-/// The outcome of a settlement. `success`, `transaction` and `network` are always there.
+/// The outcome of a settlement. `success`, `transaction` and `network` are always present.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SettleResponse {
     /// Whether the money has moved.
     pub success: bool,
-    /// A [`crate::Code`], when it has not.
+    /// A [`crate::Code`], if it has not.
     #[serde(
         skip_serializing_if = "Option::is_none",
         default,
         deserialize_with = "text"
     )]
     pub error_reason: Option<String>,
-    /// The same for a reader.
+    /// A message for a reader.
     #[serde(
         skip_serializing_if = "Option::is_none",
         default,
@@ -291,33 +289,33 @@ pub struct SettleResponse {
         deserialize_with = "text"
     )]
     pub payer: Option<String>,
-    /// The ledger's block index; the payment id while the settlement is pending; empty for none, and if the
-    /// server leaves it out.
+    /// The ledger's block index; the payment id while the settlement is pending; empty for none, and if the server
+    /// leaves it out.
     #[serde(default, deserialize_with = "text_or_empty")]
     pub transaction: String,
     /// CAIP-2 network id; empty if the server leaves it out.
     #[serde(default, deserialize_with = "text_or_empty")]
     pub network: String,
-    /// What was paid, in atomic units, without the ledger's fee.
+    /// The paid amount, in atomic units, without the ledger's fee.
     #[serde(
         skip_serializing_if = "Option::is_none",
         default,
         deserialize_with = "text"
     )]
     pub amount: Option<String>,
-    /// Protocol extensions by name. Anything but an object counts as none.
+    /// Protocol extensions by name. Any value that is not an object counts as none.
     #[serde(
         skip_serializing_if = "Option::is_none",
         default,
         deserialize_with = "object"
     )]
     pub extensions: Option<Map<String, Value>>,
-    /// What the scheme adds.
+    /// The additional fields of the scheme.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub extra: Option<Value>,
 }
 
-/// Reads a text; anything else counts as absent.
+/// Decodes a text; anything else counts as absent.
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::String(text) => Some(text),
@@ -325,12 +323,12 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     })
 }
 
-/// Reads a text; anything else counts as the empty one.
+/// Decodes a text; anything else counts as empty.
 fn text_or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     text(deserializer).map(Option::unwrap_or_default)
 }
 
-/// Reads an object; anything else counts as absent.
+/// Decodes an object; anything else counts as absent.
 fn object<'de, D>(deserializer: D) -> Result<Option<Map<String, Value>>, D::Error>
 where
     D: Deserializer<'de>,
@@ -341,7 +339,7 @@ where
     })
 }
 
-/// Reads what of a resource is readable.
+/// Decodes the valid members of a resource.
 fn readable_resource<'de, D>(deserializer: D) -> Result<Option<ResourceInfo>, D::Error>
 where
     D: Deserializer<'de>,
@@ -349,12 +347,12 @@ where
     Value::deserialize(deserializer).map(|value| ResourceInfo::readable(&value))
 }
 
-/// The same, and a resource without anything if nothing is.
+/// The same, with an empty resource if none is valid.
 fn resource<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ResourceInfo, D::Error> {
     readable_resource(deserializer).map(Option::unwrap_or_default)
 }
 
-/// Reads a natural number by value; anything else counts as absent.
+/// Decodes a natural number by value; anything else counts as absent.
 fn natural<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::Number(number) => number::natural(&number),
@@ -364,7 +362,7 @@ fn natural<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D:
 
 /// A header value: padded standard base64 of compact JSON.
 pub fn encode_header<T: Serialize>(value: &T) -> String {
-    // Serialization fails only for maps with keys that are not text, which no wire type has.
+    // Serialization fails only for maps with keys that are not text, and no wire type has one.
     let json = serde_json::to_vec(value).expect("BUG: a wire type has a key that is not text");
     to_base64(&json)
 }

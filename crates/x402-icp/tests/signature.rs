@@ -1,4 +1,4 @@
-//! Who signed: every kind of key, every way a chain can be wrong, and mutations that never verify.
+//! Verification of signers: every kind of key, every error in a chain, and mutations that are never valid.
 
 mod support;
 
@@ -110,7 +110,7 @@ fn a_payment_signature_is_not_a_request_or_a_delegation() {
     let payment = pay(&offer("icp:1"), &key);
     let message = signed_message(&(&payment.accepted).into(), &payment.payload);
     assert!(!message.starts_with(b"\x0aic-request"));
-    // A delegation's message offered as a payment's, and the other way round.
+    // A delegation's message offered as a payment's, and the reverse.
     let delegation = delegation_message(&ed25519(4).public_key_der(), u64::MAX, None);
     assert_ne!(delegation.len(), message.len());
     assert_ne!(delegation[..27], message[..27]);
@@ -127,7 +127,7 @@ fn the_session_key_must_sign_not_the_root() {
 #[test]
 fn a_delegation_must_be_signed_by_the_key_before_it() {
     let mut proof = Proof::by(&grant(&ed25519(1), ed25519(4)));
-    // A stranger puts his key where the session's was.
+    // A stranger replaces the session's key by his own.
     proof.public_key = ed25519(9).public_key_der();
     assert_eq!(proof.verify(), Err(SignatureError::Mismatch { at: 0 }));
 
@@ -235,7 +235,7 @@ fn chains_have_at_most_twenty_delegations_and_no_loops() {
     );
 }
 
-/// So many P-256 keys behind another, each signing for the next.
+/// A chain of so many P-256 keys after another key, each signing for the next.
 fn p256_behind(root: &dyn Signer, keys: u8) -> Delegated<ic_secp256r1::PrivateKey> {
     (1..keys).fold(grant(root, p256(10)), |chain, n| {
         grant(&chain, p256(10 + n))
@@ -254,7 +254,7 @@ fn attack_31_a_chain_that_costs_too_much_is_refused_before_any_cryptography() {
             actual: KeyKind::Canister.cost() + u64::from(keys) * KeyKind::P256.cost(),
         });
         assert_eq!(proof.verify(), too_expensive);
-        // Were any signature looked at, the last would be the first.
+        // If signatures were checked, the last would be the first error.
         proof.signature = vec![0; 64];
         assert_eq!(proof.verify(), too_expensive);
         proof.delegations[0].signature.clear();
@@ -388,7 +388,7 @@ fn the_steps_can_be_taken_one_by_one() {
         chain.payer(),
         Principal::self_authenticating(&proof.public_key)
     );
-    // The message is checked before the expensive chain is.
+    // The message is checked before the expensive chain.
     assert_eq!(
         verify(
             &proof.public_key,
@@ -406,12 +406,12 @@ fn the_steps_can_be_taken_one_by_one() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// One changed bit anywhere in what travels never gives the payer's principal.
+    /// One changed bit anywhere in the proof never gives the payer's principal.
     #[test]
     fn no_mutation_verifies_for_the_payer(which in 0usize..9, part in 0usize..4, at: prop::sample::Index, bit in 0u8..8) {
         let (name, signer) = every_signer().swap_remove(which);
-        // A canister signature is not unique (the certificate may carry anything besides), so its own bytes are
-        // left alone here; what they mean is tested above.
+        // A canister signature is not unique (the certificate may contain other data), so its own bytes are not changed
+        // here. Tests above cover them.
         prop_assume!(!name.contains("anister") && !name.contains("Identity"));
         let good = Proof::by(&*signer);
         let payer = good.verify().unwrap();

@@ -1,5 +1,5 @@
-//! The fixed vectors of the binding, `vectors.json`: this code makes them from the keys in them, and reads
-//! them back as a stranger would. `UPDATE_VECTORS=1` writes the file anew.
+//! The fixed vectors of the binding, `vectors.json`: this code makes them from the keys in them, and decodes them as
+//! another implementation would. `UPDATE_VECTORS=1` writes the file again.
 
 #[path = "support/requests.rs"]
 mod requests;
@@ -80,7 +80,7 @@ fn payments() -> Vec<Value> {
     ]
 }
 
-/// Payments that decode and must be refused by the signature check: (what was changed, payment).
+/// Payments that decode and must be refused by the signature check: (the change, payment).
 fn bad_signatures() -> Vec<(&'static str, PaymentPayload)> {
     let network = network_id(&bls_der(&root_key()));
     let good = |signer: &dyn Signer| pay(&offer(&network), signer);
@@ -145,7 +145,7 @@ fn bad_signatures() -> Vec<(&'static str, PaymentPayload)> {
     ]
 }
 
-/// Headers that must not decode: (what is wrong, the field the error names, header).
+/// Headers that must not decode: (the error, the field that the error names, header).
 fn bad_headers() -> Vec<(&'static str, &'static str, String)> {
     let payment = pay(&offer("icp:1"), &ed25519(1));
     let text = serde_json::to_string(&payment).unwrap();
@@ -279,7 +279,7 @@ fn vectors() -> Value {
 }
 
 fn read() -> Value {
-    // While the file is being written, its other readers must not look at it.
+    // While the file is being written, its other readers must wait.
     if std::env::var_os("UPDATE_VECTORS").is_some() {
         return vectors();
     }
@@ -349,7 +349,7 @@ fn the_bad_payments_are_refused() {
     let vectors = read();
     for vector in vectors["badSignatures"].as_array().unwrap() {
         let payment: PaymentPayload = serde_json::from_value(vector["payment"].clone()).unwrap();
-        // A missing delegation leaves another, unfunded payer: the account it names is not his.
+        // A missing delegation results in another, unfunded payer, and the account does not belong to it.
         let refused =
             verify(&payment).map(|payer| payer == payment.payload.parse().unwrap().from.owner);
         assert!(matches!(refused, Err(_) | Ok(false)), "{}", vector["name"]);

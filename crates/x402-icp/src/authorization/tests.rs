@@ -31,7 +31,7 @@ fn signed() -> ExactIcrc2Payload {
 #[test]
 fn the_message_is_the_hash_of_the_interface_specification_behind_a_prefix() {
     let payload = signed();
-    // Written out by hand from the definition of hash-of-map, without the crate.
+    // Computed by hand from the definition of hash-of-map, without the crate.
     let hash = |text: &str| -> [u8; 32] { Sha256::digest(text).into() };
     let mut pairs = [
         ("scheme", "exact"),
@@ -137,7 +137,7 @@ fn the_window_is_open_at_its_start_and_closed_at_its_end() {
     assert_eq!(a.check_window(100 * second, 60), Ok(()));
     assert_eq!(a.check_window(160 * second - 1, 60), Ok(()));
     assert_eq!(a.check_window(160 * second, 60), Err(Code::Expired));
-    // 60 seconds of grace for the length.
+    // The length may exceed the limit by 60 seconds.
     assert_eq!(
         authorization(100, 220).check_window(150 * second, 60),
         Ok(())
@@ -150,7 +150,7 @@ fn the_window_is_open_at_its_start_and_closed_at_its_end() {
         authorization(0, u64::MAX).check_window(150 * second, u32::MAX),
         Err(Code::WindowTooLong)
     );
-    // An empty or reversed window is never open.
+    // An empty or reversed window is never valid.
     assert_eq!(
         authorization(160, 160).check_window(160 * second, 60),
         Err(Code::Expired)

@@ -82,7 +82,7 @@ fn the_header_is_limited_before_it_is_read() {
             actual: MAX_HEADER_BYTES + 1,
         })
     );
-    // One byte less is read, and found not to be base64.
+    // One byte less is accepted, and found not to be base64.
     assert!(matches!(
         decode_payment(&long[1..]),
         Err(DecodeError::NotBase64 { .. })
@@ -251,7 +251,7 @@ fn every_field_is_required_and_named() {
             "{path}: {e}"
         );
 
-        // null, and an array of another thing, are of no field's type.
+        // null, and an array of another type, match no field.
         for wrong in [Value::Null, json!([[]])] {
             let mut value = payment();
             *value.pointer_mut(&pointer).unwrap() = wrong;
@@ -375,7 +375,7 @@ fn the_chain_is_limited() {
     );
 }
 
-/// A payment is read as any header, but for members that are `null`.
+/// A payment is decoded as any header, except for members that are `null`.
 #[test]
 fn payments_are_read_as_other_headers_are() {
     for pointer in [
@@ -408,7 +408,7 @@ proptest! {
         let mut bytes = header_text().into_bytes();
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        // Some changes make another well-formed payment; it must then be written back unchanged.
+        // Some changes give another well-formed payment; encoding it must give the same text.
         if let Ok(decoded) = decode_payment(to_base64(&bytes).as_bytes()) {
             let again = decode_payment(encode_header(&decoded.payload).as_bytes());
             prop_assert_eq!(again, Ok(decoded));

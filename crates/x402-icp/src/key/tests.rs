@@ -56,7 +56,7 @@ fn compressed_points_are_another_encoding_and_refused() {
     der.extend_from_slice(&compressed);
     assert!(
         ic_secp256k1::PublicKey::deserialize_der(&der).is_ok(),
-        "the library would take it"
+        "the library would accept it"
     );
     assert_eq!(kind(&der), None);
 }
@@ -87,8 +87,8 @@ fn points_off_the_curve_are_refused() {
         let mut der = key.public_key_der();
         let last = der.len() - 1;
         let signature = key.sign(b"m").unwrap();
-        // Half of all byte strings are Ed25519 points, so look for one that is not; the others never are
-        // curve points after one coordinate has changed.
+        // Half of all byte strings are Ed25519 points, so the test searches one that is not. Points of the other curves
+        // are never valid after one coordinate has changed.
         let refused = (0..=255).any(|byte| {
             der[last] = byte;
             matches!(verify(kind, &der, b"m", &signature, &[]), Err(Failure::Key))

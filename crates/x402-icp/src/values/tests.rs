@@ -33,7 +33,7 @@ fn amounts_have_one_text_form() {
     for (text, error) in refused {
         assert_eq!(text.parse::<Amount>(), Err(error), "{text:?}");
     }
-    // 2^256, and a number nobody wants to multiply out.
+    // 2^256, and a number that is too long to parse.
     let two_to_256 =
         "115792089237316195423570985008687907853269984665640564039457584007913129639936";
     for text in [two_to_256.to_string(), "9".repeat(1_000_000)] {

@@ -1,4 +1,4 @@
-//! Which subnet signs for which canister.
+//! The subnet that signs for a canister.
 
 use crate::{pieces::*, support::*};
 use ic_certification::{empty, fork, labeled, leaf, pruned};
@@ -8,7 +8,7 @@ use ic_verify_bls_signature::PrivateKey as BlsKey;
 fn a_delegation_hangs_on_the_root_alone() {
     let good = flat(ranges(&[range(0, 9)]));
     let inner = tagged(&map(&certificate(&good, &root_key())));
-    // A subnet that lets itself, or another, sign for the canister.
+    // A subnet with a certificate that lets itself, or another, sign for the canister.
     let mut entries = certificate(&good, &subnet_key());
     entries.push((
         "delegation",
@@ -49,7 +49,7 @@ fn a_subnet_signs_for_the_canisters_in_its_ranges() {
             }
         }
     }
-    // Ranges that do not describe themselves.
+    // Ranges without the self-describing tag.
     let plain = ranges(&[range(0, 9)])[3..].to_vec();
     assert_eq!(check(&delegated(&flat(plain))), Ok(()));
 }
@@ -82,7 +82,7 @@ fn of_the_shards_the_last_that_can_have_the_canister_counts() {
             false => refused(&delegated(&sharded(shards)), outside),
         }
     }
-    // Shards, where there are any, are the truth.
+    // If there are shards, they take precedence.
     let both = fork(
         labeled(
             "canister_ranges",

@@ -1,4 +1,4 @@
-//! What canister signatures are made of, taken apart: every piece bent once, and only the right ones hold.
+//! Canister signatures in pieces: each piece is changed once, and only unchanged signatures are valid.
 
 mod delegations;
 mod pieces;
@@ -86,7 +86,7 @@ fn keys_stand_once_each_and_none_is_missing() {
     let mut more = root_certificate();
     more.push(("other", bytes(b"")));
     refused(&signature(&tagged(&map(&more))), "failed to parse");
-    // What stands beside certificate and tree is of no consequence.
+    // Other entries beside certificate and tree are ignored.
     let mut more = signature_entries(&good);
     more.push(("other", [head(4, 1), map(&[("a", bytes(b""))])].concat()));
     assert_eq!(check(&tagged(&map(&more))), Ok(()));
@@ -112,7 +112,7 @@ fn values_of_other_types_are_refused() {
         refused(&signature(&tagged(&other)), "failed to parse");
         refused(&delegated_by(&tagged(&other)), "failed to parse");
     }
-    // A key that is no text.
+    // A key that is not a text.
     refused(&tagged(&[0xa1, 0x41, 0x61, 0x00]), "failed to parse");
 }
 
@@ -154,7 +154,7 @@ fn trees_are_followed_to_a_depth_that_the_stack_allows() {
         }
         node
     };
-    // A red-black map with 2^40 entries is 82 forks deep at most.
+    // A red-black map with 2^40 entries is at most 82 forks deep.
     refused(&with_sig_tree(&deep(120)), "certified_data doesn't match");
     for depth in [129, 10_000] {
         refused(&with_sig_tree(&deep(depth)), "failed to parse");
@@ -162,7 +162,7 @@ fn trees_are_followed_to_a_depth_that_the_stack_allows() {
     let forks = [0x83, 0x01].repeat(1_000_000);
     let endless = [TAG, &[0xa1], &text("tree"), &forks].concat();
     refused(&endless, "failed to parse");
-    // Heads that promise more than there is.
+    // Heads with a length beyond the input.
     let huge = [TAG, &[0xbb], &[0xff; 8], &text("tree")].concat();
     refused(&huge, "failed to parse");
     let huge = [TAG, &[0xa1], &text("tree"), &[0x9b], &[0xff; 8]].concat();
@@ -233,7 +233,7 @@ fn the_tree_must_be_the_certified_one_and_have_the_message() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..Default::default() })]
 
-    /// Whatever a change of one byte leaves to be read, it holds for this message and no other.
+    /// If a signature with one changed byte is valid, then only for the same message.
     #[test]
     fn a_changed_signature_holds_for_no_other_message(at: prop::sample::Index, byte: u8) {
         let key = signer().public_key_der();

@@ -1,4 +1,4 @@
-//! The pieces of canister signatures, and CBOR written by hand to bend them.
+//! The pieces of canister signatures, and CBOR encoded by hand to change them.
 
 use crate::support::*;
 use candid::Principal;
@@ -12,7 +12,7 @@ use x402_icp::{
 
 pub const TAG: &[u8] = &[0xd9, 0xd9, 0xf7];
 
-/// Initial byte and length of a CBOR item.
+/// The initial byte and length of a CBOR item.
 pub fn head(major: u8, length: usize) -> Vec<u8> {
     match u8::try_from(length) {
         Ok(short @ ..24) => vec![major << 5 | short],
@@ -80,7 +80,7 @@ pub fn check(signature: &[u8]) -> Result<(), String> {
 
 #[track_caller]
 pub fn refused(signature: &[u8], because: &str) {
-    let problem = check(signature).expect_err("this must not hold");
+    let problem = check(signature).expect_err("this must be invalid");
     assert!(problem.contains(because), "{problem}");
 }
 
@@ -120,7 +120,7 @@ pub fn root_certificate() -> Vec<(&'static str, Vec<u8>)> {
     certificate(&state_tree(&sig_tree().digest()), &root_key())
 }
 
-/// A signature under a certificate that the root signed itself, with these bytes for the canister's tree.
+/// A signature under a certificate that the root signed itself, with these bytes as the canister's tree.
 pub fn with_sig_tree(sig_tree: &[u8]) -> Vec<u8> {
     let certificate = tagged(&map(&root_certificate()));
     tagged(&map(&[
@@ -129,7 +129,7 @@ pub fn with_sig_tree(sig_tree: &[u8]) -> Vec<u8> {
     ]))
 }
 
-/// A signature whose certificate is the subnet's, and hangs on a delegation with this tree.
+/// A signature whose certificate is the subnet's, with a delegation that has this tree.
 pub fn delegated(delegation: &HashTree) -> Vec<u8> {
     delegated_by(&tagged(&map(&certificate(delegation, &root_key()))))
 }
@@ -158,7 +158,7 @@ pub fn ranges(ranges: &[Vec<u8>]) -> Vec<u8> {
     tagged(&[head(4, ranges.len()), ranges.concat()].concat())
 }
 
-/// The part of a delegation's tree that has the subnet's key; `more` stands beside the key.
+/// The part of a delegation's tree that has the subnet's key; `more` is beside the key.
 pub fn subnet_tree(more: Option<HashTree>) -> HashTree {
     let key = labeled("public_key", leaf(bls_der(&subnet_key())));
     let subnet = match more {
@@ -168,7 +168,7 @@ pub fn subnet_tree(more: Option<HashTree>) -> HashTree {
     labeled("subnet", labeled(subnet_id().as_slice(), subnet))
 }
 
-/// A delegation with the canister's ranges where they were first.
+/// A delegation with the canister's ranges in their original place.
 pub fn flat(ranges: Vec<u8>) -> HashTree {
     subnet_tree(Some(labeled("canister_ranges", leaf(ranges))))
 }

@@ -1,9 +1,9 @@
-//! A forgery that only the last pairing shows: a genuine canister signature with another point in it.
+//! A forgery that only the last pairing detects: a genuine canister signature with another point in it.
 
 use candid::Principal;
 use x402_icp::signer::{Signer, SignerError};
 
-/// Signs like the canister behind it, but for one BLS point of another of its signatures.
+/// Signs as the canister, except for one BLS point from another of its signatures.
 pub struct Forged<S>(pub S);
 
 impl<S: Signer> Signer for Forged<S> {
@@ -18,8 +18,8 @@ impl<S: Signer> Signer for Forged<S> {
     }
 }
 
-/// Puts the BLS signatures of one canister signature in the places of those of another. Certificates of subnets
-/// are the same in both, so the one that changes is that over the canister's tree.
+/// Replaces the BLS signatures of one canister signature by those of another. Certificates of subnets are the same in
+/// both, so only the one over the canister's tree changes.
 fn with_points_of(mut signature: Vec<u8>, other: &[u8]) -> Vec<u8> {
     let (to, from) = (points(&signature), points(other));
     assert!(!to.is_empty() && to.len() == from.len());
@@ -29,7 +29,7 @@ fn with_points_of(mut signature: Vec<u8>, other: &[u8]) -> Vec<u8> {
     signature
 }
 
-/// Where points stand: behind a text `signature` and the head of a byte string of 48 bytes.
+/// The positions of points: after a text `signature` and the head of a byte string of 48 bytes.
 fn points(cbor: &[u8]) -> Vec<usize> {
     const HEAD: &[u8] = b"\x69signature\x58\x30";
     let windows = cbor.windows(HEAD.len()).enumerate();

@@ -1,4 +1,4 @@
-//! What the tests of this crate share: a payment to sign, and canisters that sign like Internet Identity.
+//! Shared parts of this crate's tests: a payment to sign, and canisters that sign as Internet Identity does.
 
 #![allow(
     dead_code,
@@ -90,10 +90,10 @@ pub fn p256(seed: u8) -> ic_secp256r1::PrivateKey {
     ic_secp256r1::PrivateKey::deserialize_sec1(&[seed; 32]).expect("below the order")
 }
 
-/// What test keys sign.
+/// The message that test keys sign.
 pub const MESSAGE: &[u8] = b"a message";
 
-/// What travels: key, signature of [`MESSAGE`] and chain.
+/// The parts of a proof: key, signature of [`MESSAGE`] and chain.
 #[derive(Clone)]
 pub struct Proof {
     pub public_key: Vec<u8>,
@@ -127,8 +127,8 @@ pub struct CanisterSigner {
     pub seed: Vec<u8>,
     /// Signs the certificates.
     pub root: BlsKey,
-    /// Signs in the place of the root where there is one, as on a network of several subnets; with the
-    /// canisters that the root's certificate says are its own.
+    /// Signs in the place of the root if present, as on a network of several subnets. Includes the canisters that the
+    /// root's certificate assigns to it.
     pub subnet: Option<(BlsKey, (Principal, Principal))>,
 }
 
@@ -224,7 +224,7 @@ pub fn sign_tree(tree: &HashTree, key: &BlsKey) -> Vec<u8> {
     key.sign(&message).serialize().to_vec()
 }
 
-/// CBOR that describes itself.
+/// CBOR with the self-describing tag.
 pub fn cbor<T: Serialize>(value: &T) -> Vec<u8> {
     let mut serializer = serde_cbor::Serializer::new(Vec::new());
     serializer.self_describe().expect("writes to memory");

@@ -1,4 +1,4 @@
-//! The vectors about which requests an offer is for.
+//! Test vectors about the requests that an offer is for.
 
 use crate::support::spender;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use x402_icp::{
     wire::ExactIcrc2Extra,
 };
 
-/// What is special | method and route of the offer | method and URL of the request | why it is not for it.
+/// The special case | method and route of the offer | method and URL of the request | the mismatch.
 const REQUESTS: &str = "
 the parameter is filled in | GET /items/{id} | GET https://shop.example/items/7 |
 the query is ignored | GET /items/{id} | GET https://shop.example/items/7?a=/b&c |
@@ -45,8 +45,7 @@ request method in lower case | GET /items/{id} | get https://shop.example/items/
 offer method in lower case | get /items/{id} | GET https://shop.example/items/7 | method
 ";
 
-/// The same for `GET https://shop.example/items/7` and changes of the first offer's `extra`; `null` takes a
-/// member away.
+/// The same for `GET https://shop.example/items/7` and changes of the first offer's `extra`; `null` removes a member.
 fn changes() -> Vec<(&'static str, Value, Option<&'static str>)> {
     let upper = offer_id(spender(), "GET", "/items/{id}", 7).to_uppercase();
     let (id, missing) = (Some("id"), Some("missing"));
@@ -84,7 +83,7 @@ fn extra(method: &str, route: &str) -> Value {
     })
 }
 
-/// What stands in `vectors.json`.
+/// The vectors of `vectors.json`.
 pub fn vectors() -> Vec<Value> {
     let vector = |name: &str, extra: Value, method: &str, url: &str, mismatch: Option<&str>| {
         json!({
@@ -115,7 +114,7 @@ pub fn vectors() -> Vec<Value> {
     rows.chain(changed).collect()
 }
 
-/// What this code says to a vector.
+/// The result of this code for a vector.
 pub fn mismatch(vector: &Value) -> Option<&'static str> {
     let extra: ExactIcrc2Extra = serde_json::from_value(vector["extra"].clone()).unwrap();
     let method = vector["method"].as_str().unwrap();
@@ -132,7 +131,7 @@ pub fn mismatch(vector: &Value) -> Option<&'static str> {
         })
 }
 
-/// The path of a URL as it stands there.
+/// The path of a URL, without decoding.
 fn path_of(url: &str) -> &str {
     let rest = url.split_once("://").unwrap().1;
     let rest = rest.split(['?', '#']).next().unwrap();

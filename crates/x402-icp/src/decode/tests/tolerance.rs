@@ -1,8 +1,8 @@
-//! What readers may differ in, and what not: strict in what is signed, tolerant in what is not.
+//! Tolerance of decoders: strict in what is signed, tolerant in the rest.
 
 use super::*;
 
-/// The good payment with one member replaced.
+/// The valid payment with one member replaced.
 fn with(pointer: &str, value: Value) -> Value {
     let mut payment = payment();
     let (parent, key) = pointer.rsplit_once('/').unwrap();
@@ -164,7 +164,7 @@ fn a_payment_of_another_version_is_named_as_one() {
         assert_eq!(refused.code(), Code::InvalidX402Version);
         assert_eq!(refused.field(), "x402Version");
     }
-    // Ours with something missing, and what does not say a version, are not of another one.
+    // Payments of version 2 with a missing member, or without a version, are not of another version.
     for version in [
         json!(2),
         json!(2.0),
@@ -176,7 +176,7 @@ fn a_payment_of_another_version_is_named_as_one() {
         let refused = read(&of_version_1(version.clone())).unwrap_err();
         assert_eq!(refused.code(), Code::InvalidPayload, "{version}");
     }
-    // What can be read is left to verification, which looks for a repetition before the version.
+    // If the rest can be decoded, verification decides, which looks for a repetition before it checks the version.
     let odd = read(&with("/x402Version", json!(1))).unwrap();
     assert_eq!(odd.payload.x402_version, 1);
 }
