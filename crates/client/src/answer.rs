@@ -1,4 +1,4 @@
-//! What an answer to a payment means: delivered, refused, or ask again.
+//! The meaning of a response to a payment: delivered, refused, or send again.
 
 use crate::{
     error::PayError,
@@ -19,38 +19,38 @@ use x402_icp::{
 pub struct Paid {
     /// The resource.
     pub response: Response,
-    /// The seller's receipt; `None` if the seller sent none that can be read.
+    /// The seller's receipt; `None` if the seller sent none that can be decoded.
     pub receipt: Option<SettleResponse>,
-    /// What was sent.
+    /// The payment that was sent.
     pub payment: SignedPayment,
-    /// What in the receipt is not what was agreed; empty if all is well.
+    /// Differences between the receipt and the agreed terms; empty if there are none.
     pub problems: Vec<String>,
-    /// Whether the receipt matches the payment, so that the purchase is over. If not, the resource is here and the
-    /// payment stays recorded: the same request sends it again until it is resolved or forgotten.
+    /// Whether the receipt matches the payment, so that the purchase is complete. If not, the resource was delivered
+    /// and the payment stays recorded: the same request sends it again until it is resolved or forgotten.
     pub proven: bool,
 }
 
-/// What to do after an answer.
+/// The next step after a response.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// The resource is here; [`Paid::proven`] says whether the payment is over.
+    /// The resource was delivered; [`Paid::proven`] says whether the purchase is complete.
     Paid(Box<Paid>),
-    /// It will not work, and asking again does not help; the error says what is known of the money.
+    /// The purchase failed, and sending again does not help. The error says what is known about the money.
     Final(PayError),
-    /// The seller says that it was paid, and yet did not deliver: [`PayError::NotDelivered`].
+    /// The seller says that it was paid, but did not deliver: [`PayError::NotDelivered`].
     Owed {
-        /// What to report if it is never delivered.
+        /// The error if it is never delivered.
         error: PayError,
-        /// Whether it is of no use to ask again: the resource is gone or too long.
+        /// Whether sending again is useless: the resource is gone or too long.
         gone: bool,
     },
-    /// Not known: send the same again, after this time if the seller names one.
+    /// Not known: send the same payment again, after this time if the seller names one.
     Again(String, Option<Duration>),
-    /// Not known, and asking again at once will not tell.
+    /// Not known, and sending again at once does not help.
     Unclear(String),
 }
 
-/// Judges an answer to a request that carried a payment. `now` is in seconds since 1970-01-01.
+/// Judges a response to a request that carried a payment. `now` is in seconds since 1970-01-01.
 pub(crate) fn judge(answer: Answer, payment: &SignedPayment, now: u64) -> Verdict {
     let Answer { response, cut } = answer;
     let receipt = read_receipt(&response);
@@ -68,16 +68,16 @@ pub(crate) fn judge(answer: Answer, payment: &SignedPayment, now: u64) -> Verdic
                 .ok()
                 .and_then(|required| required.error);
             match error {
-                // Words that are no code may be those that go with every 402, so they refuse nothing.
+                // A text that is not a code may be one that is part of every 402, so it is not a refusal.
                 Some(reason) if Code::from_text(&reason).is_some() => {
                     refused(payment, reason, None, None, wait)
                 }
                 Some(reason) => Verdict::Unclear(format!("HTTP 402 without a receipt: {reason}")),
-                // The answer to a request without a payment: one node can show it while others settle.
+                // The response to a request without a payment. One node can send it while others settle.
                 None => Verdict::Unclear("HTTP 402 as if no payment had been sent".into()),
             }
         }
-        // Settled, and yet no resource: the seller owes it.
+        // Settled, but without the resource: the seller owes it.
         (status, Some(receipt)) => owed(payment, status, receipt, status == 410),
         (status @ (408 | 425 | 429 | 500..=599), None) => {
             Verdict::Again(format!("HTTP {status}"), wait)
@@ -85,7 +85,7 @@ pub(crate) fn judge(answer: Answer, payment: &SignedPayment, now: u64) -> Verdic
         (400 | 409, None) if rule.is_some() => {
             refused(payment, rule.unwrap_or_default(), None, None, wait)
         }
-        // Nothing is said about the money, so nothing is known about it.
+        // The response says nothing about the money, so nothing is known about it.
         (status, None) => {
             let said = response.said().map(|said| format!(": {said}"));
             Verdict::Unclear(format!(
@@ -96,7 +96,7 @@ pub(crate) fn judge(answer: Answer, payment: &SignedPayment, now: u64) -> Verdic
     }
 }
 
-/// Which rule of `payment-identifier` an answer says that the payment breaks (section 10.1 of the binding).
+/// The rule of `payment-identifier` that the payment breaks according to a response (section 10.1 of the binding).
 fn identifier_rule(response: &Response) -> Option<String> {
     let body: serde_json::Value = serde_json::from_slice(&response.body).ok()?;
     let rule = body.get("error")?.as_str()?;
@@ -111,7 +111,7 @@ fn delivered(
     payment: &SignedPayment,
 ) -> Verdict {
     if let Some(cut) = cut {
-        // The headers came, so the receipt counts; the resource did not.
+        // The headers arrived, so the receipt counts; the resource did not arrive.
         let too_long = matches!(cut, HttpError::TooLong { .. });
         return match receipt {
             Some(receipt) => owed(payment, response.status, receipt, too_long),
@@ -121,7 +121,7 @@ fn delivered(
     }
     let problems = match &receipt {
         Some(receipt) => problems(receipt, payment),
-        None => vec!["the seller sent no receipt that can be read".into()],
+        None => vec!["the seller sent no receipt that can be decoded".into()],
     };
     Verdict::Paid(Box::new(Paid {
         response,
@@ -133,7 +133,7 @@ fn delivered(
 }
 
 fn owed(payment: &SignedPayment, status: u16, receipt: SettleResponse, gone: bool) -> Verdict {
-    // A receipt for something else says nothing about this payment.
+    // A receipt for another payment says nothing about this one.
     if !problems(&receipt, payment).is_empty() {
         let reason = format!("HTTP {status} with a receipt that is not this payment's");
         return Verdict::Unclear(reason);
@@ -148,7 +148,7 @@ fn owed(payment: &SignedPayment, status: u16, receipt: SettleResponse, gone: boo
     }
 }
 
-/// The receipt in an answer. `None` if there is none that says whether the money moved.
+/// The receipt in a response. `None` if there is none that says whether the money moved.
 pub(crate) fn read_receipt(response: &Response) -> Option<SettleResponse> {
     let header = response.header(PAYMENT_RESPONSE)?;
     decode_header(PAYMENT_RESPONSE, header.as_bytes()).ok()
@@ -164,7 +164,7 @@ fn refused(
     let code = Code::from_text(&reason);
     match code {
         Some(Code::SettlementPending) => Verdict::Again(reason, wait),
-        // Both say that this authorization is taken, and neither that it moved no money.
+        // Both say that this authorization is used, and neither that it moved no money.
         Some(Code::DuplicateSettlement | Code::NonceUsed) => Verdict::Final(PayError::Used {
             payment: Box::new(payment.clone()),
             reason,
@@ -179,7 +179,7 @@ fn refused(
     }
 }
 
-/// The block in `transaction`, which may also be empty or hold a payment's id.
+/// The block in `transaction`, which may also be empty or contain a payment's id.
 fn block(transaction: String) -> Option<String> {
     is_block(&transaction).then_some(transaction)
 }
@@ -188,7 +188,7 @@ fn is_block(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Where a receipt says something else than what was signed. What it does not say is not said.
+/// Differences between a receipt and what was signed. Absent members are not compared.
 fn problems(receipt: &SettleResponse, payment: &SignedPayment) -> Vec<String> {
     let accepted = &payment.payment.accepted;
     let mut problems = Vec::new();
@@ -221,7 +221,7 @@ fn problems(receipt: &SettleResponse, payment: &SignedPayment) -> Vec<String> {
     if !is_block(&receipt.transaction) {
         problems.push(match receipt.transaction.as_str() {
             "" => "the receipt names no transaction".into(),
-            other => format!("transaction is {other:?} in the receipt, which is no block"),
+            other => format!("transaction is {other:?} in the receipt, which is not a block"),
         });
     }
     problems

@@ -1,9 +1,9 @@
-//! What has become of a payment: the word of the collecting canister, borne out by the ledger.
+//! Confirmation of a payment's outcome by the collecting canister and the ledger.
 //!
-//! An answer over HTTP is the word of whoever forwarded it. A gateway that says "refused" holds a payment that
-//! is good until its `validBefore`, and can present it while the payer signs another one. So a payment is dead only
-//! when the collecting canister says so by an update call, whose reply the subnet signs, and the ledger shows that
-//! the canister took nothing: the seller names the canister, so it may be one that says anything.
+//! A response over HTTP can be forged by a gateway that forwards it. A gateway that reports "refused" has a payment
+//! that is valid until its `validBefore`, and can present it while the payer signs another one. A payment is therefore
+//! dead only if the collecting canister says so by an update call, whose reply the subnet signs, and the ledger shows
+//! that the canister took nothing: the seller names the canister, so its reply alone is not enough.
 
 use crate::{
     ledger::{Clean, Search},
@@ -19,38 +19,38 @@ use x402_icp::{
     values::{parse_account, parse_principal},
 };
 
-/// How far before `validAfter` the ledger's log is read, in seconds: clocks differ.
+/// How far before `validAfter` the ledger's log is read, in seconds, because clocks differ.
 const CLOCK_SKEW_SECONDS: u64 = 120;
 
-/// What has become of a payment.
+/// The outcome of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resolution {
-    /// It moved no money and never will: the canister says so by update call, and the ledger agrees. It is not recorded
-    /// any more.
+    /// It moved no money and never will: the canister says so by update call, and the ledger agrees. It is no longer
+    /// recorded.
     Dead {
-        /// What the canister said.
+        /// The canister's statement.
         reason: String,
     },
-    /// It was charged: the canister names the block, and the ledger's block is this payment's. What was bought can be
+    /// It was charged: the canister names the block, and the ledger's block is this payment's. The resource can be
     /// fetched with the same payment for at least a day after delivery; [`crate::Payer::forget`] ends the record.
     Paid {
         /// The ledger's block.
         block: String,
-        /// The state in the canister's words: `settled`, `delivered`, `refunding` or `refunded`.
+        /// The canister's name of the state: `settled`, `delivered`, `refunding` or `refunded`.
         state: String,
-        /// The block in which the money came back, if the canister names one.
+        /// The block of the refund, if the canister names one.
         refund_block: Option<String>,
     },
     /// Not known, or not proven. It stays recorded.
     Unknown {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// The part of a payment's record that is read: other canisters that collect may say less, and later versions of this one
-/// more.
+/// The part of a payment's record that is read: other collecting canisters may return fewer fields, and later versions
+/// of this one more.
 #[derive(CandidType, Deserialize)]
 struct Payment {
     status: Status,
@@ -78,7 +78,7 @@ enum Status {
     },
 }
 
-/// What is asked about, read from the payment.
+/// The data of the payment that is checked.
 struct Subject<'a> {
     network: &'a Network,
     spender: Principal,
@@ -93,7 +93,7 @@ struct Subject<'a> {
     allowance: Option<(Amount, Option<u64>)>,
 }
 
-/// What the canister says.
+/// The canister's statement.
 enum Word {
     Dead(String),
     Paid {
@@ -103,8 +103,8 @@ enum Word {
     },
 }
 
-/// Asks canister and ledger about a payment. `cancel`: an authorization that is still good is cancelled, which is the
-/// only way to know before its `validBefore` that it is dead. `known` are the payer's other payments.
+/// Checks a payment with canister and ledger. `cancel`: an authorization that is still valid is cancelled, because it
+/// cannot be known to be dead before its `validBefore` otherwise. `known` are the payer's other payments.
 pub(crate) async fn resolve(
     network: &Network,
     caller: Principal,
@@ -115,7 +115,7 @@ pub(crate) async fn resolve(
     let word = async {
         let subject = Subject::of(network, payment)?;
         if cancel && subject.from.owner != caller {
-            // Somebody else's nonce would be cancelled.
+            // The cancellation would be for another payer's nonce.
             return Err(format!("{} signed it, not {caller}", subject.from.owner));
         }
         let word = match cancel {
@@ -151,7 +151,7 @@ impl<'a> Subject<'a> {
             ));
         }
         let texts = &payment.payment.payload;
-        let malformed = |what: &str| format!("its {what} cannot be read");
+        let malformed = |what: &str| format!("its {what} cannot be decoded");
         Ok(Subject {
             network,
             spender: payment.spender().ok_or_else(|| malformed("spender"))?,
@@ -191,7 +191,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// The canister's record. That there is none means something only when the authorization is past by the time that
+    /// The canister's record. A missing record proves something only if the authorization has expired at the time that
     /// the subnet signed: nothing is charged after `validBefore`.
     async fn look(&self) -> Result<Word, String> {
         let argument =
@@ -207,12 +207,12 @@ impl<'a> Subject<'a> {
         };
         match found.map(|payment| payment.status) {
             None if past => Ok(Word::Dead("it has expired, and was never used".into())),
-            None => Err("the canister does not have it, and it is still good".into()),
+            None => Err("the canister does not know it, and it is still valid".into()),
             Some(Status::Failed { code }) if past => {
                 Ok(Word::Dead(format!("it has failed ({code}) and expired")))
             }
             Some(Status::Failed { code }) => Err(format!(
-                "it has failed ({code}), and its authorization is still good"
+                "it has failed ({code}), and its authorization is still valid"
             )),
             Some(Status::Settling) => Err("it is being settled".into()),
             Some(Status::Unknown {}) => Err("the canister does not know its outcome either".into()),
@@ -253,7 +253,7 @@ impl<'a> Subject<'a> {
                 taken.block, self.ledger
             )),
             Clean::Unknown(problem) => Err(format!(
-                "the canister says that {reason}, and the ledger does not bear it out: {problem}"
+                "the canister says that {reason}, and the ledger does not confirm it: {problem}"
             )),
         }
     }
@@ -304,7 +304,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// The allowance that stood before the payment was sent; none if its texts are no numbers.
+/// The allowance before the payment was sent; `None` if its texts are not numbers.
 fn standing(payment: &SignedPayment) -> Option<(Amount, Option<u64>)> {
     let amount = payment.allowance.as_ref()?.parse().ok()?;
     let ends = payment.allowance_ends.as_ref().map(|text| text.parse());

@@ -1,4 +1,4 @@
-//! What can go wrong on the way to a paid resource.
+//! Errors of a purchase.
 
 use crate::{
     http::HttpError, journal::JournalError, offer::RefusedOffer, payment::SignedPayment,
@@ -8,60 +8,59 @@ use candid::Principal;
 use icrc_ledger_types::icrc2::approve::ApproveError;
 use x402_icp::{Amount, Code, signer::SignerError, wire::SettleResponse};
 
-/// Why a resource was not bought. No money has moved, unless it is [`PayError::Unsettled`] or
-/// [`PayError::Used`] (it may have) or [`PayError::NotDelivered`] (the seller says that it has).
+/// The reason why a resource was not bought. No money has moved, except for [`PayError::Unsettled`] and
+/// [`PayError::Used`] (it may have) and [`PayError::NotDelivered`] (the seller says that it has).
 ///
-/// Texts of strangers are kept as sent in the fields, and made plain ([`plain_text`]) in the message.
+/// Texts of strangers are kept unchanged in the fields, and made safe ([`plain_text`]) in the message.
 #[derive(Debug, thiserror::Error)]
 pub enum PayError {
-    /// The seller could not be reached; no payment was sent. (A stored payment, which may have been sent
-    /// before, is [`PayError::Unsettled`] instead.)
+    /// The seller could not be reached; no payment was sent. (A stored payment, which may have been sent before, is
+    /// [`PayError::Unsettled`] instead.)
     #[error("the seller cannot be reached: {0}")]
     Unreachable(HttpError),
-    /// The 402 cannot be read.
-    #[error("the seller's offer cannot be read: {}", plain_text(.0))]
+    /// The 402 cannot be decoded.
+    #[error("the seller's offer cannot be decoded: {}", plain_text(.0))]
     UnreadableOffer(String),
-    /// The price was found by a redirect that leads to another origin or another request. Whoever wants to pay there
-    /// asks there.
+    /// The price was found after a redirect to another origin or another request. To pay there, send the request there.
     #[error(
-        "the price was found at {}, {}: ask there if you want to pay there",
+        "the price was found at {}, {}: to pay there, send the request there",
         plain_text(url),
         plain_text(problem)
     )]
     Redirected {
-        /// Where the price is.
+        /// The URL with the price.
         url: String,
-        /// What is different there.
+        /// The difference.
         problem: String,
     },
-    /// Another call or process is paying for the same request. Nothing was paid by this call.
+    /// Another call or process is paying for the same request. This call paid nothing.
     #[error("another call or process is paying for the same request")]
     InProgress,
-    /// So many payments to this canister are unresolved that no more are made. Nothing was paid by this call.
+    /// Too many payments to this canister are unresolved. This call paid nothing.
     #[error("{limit} payments to {spender} are not resolved: resolve or forget some first")]
     TooManyUnresolved {
-        /// Who collects.
+        /// The collecting canister.
         spender: Principal,
         /// The limit.
         limit: usize,
     },
-    /// The journal cannot be read or written, so this call sent no payment. One that it sent before may be in it.
-    #[error("no payment was sent, for the record of payments cannot be used: {0}")]
+    /// The journal cannot be read or written, so this call sent no payment. It may contain one that was sent before.
+    #[error("no payment was sent, because the record of payments cannot be used: {0}")]
     Journal(#[from] JournalError),
-    /// The payment's header would be longer than any canister reads. Nothing was signed.
+    /// The payment's header would be longer than any canister accepts. Nothing was signed.
     #[error(
         "the payment would be {actual} bytes long, at most {limit} are read: the offer is too long"
     )]
     TooLong {
         /// The most bytes.
         limit: usize,
-        /// The bytes it would have.
+        /// The actual length.
         actual: usize,
     },
     /// The identity's delegation does not allow this payment. Nothing was signed.
     #[error("the identity's delegation cannot pay: {0}")]
     Delegation(String),
-    /// The key takes so long to sign that the payment would expire. What was signed was thrown away.
+    /// Signing takes so long that the payment would expire. The signed payment was discarded.
     #[error(
         "signing took so long that too little of the {seconds} s are left that the seller allows"
     )]
@@ -77,12 +76,12 @@ pub enum PayError {
     FeeMismatch {
         /// The ledger.
         asset: Principal,
-        /// Atomic units, in the offer.
+        /// The offered fee, in atomic units.
         offered: Amount,
-        /// Atomic units, asked of the ledger.
+        /// The ledger's fee, in atomic units.
         ledger: Amount,
     },
-    /// The approval that is asked for is above the limit for one payment and its fee.
+    /// The requested approval is above the limit for one payment and its fee.
     #[error("an approval of {asked} units of {asset} is above the limit of {limit}")]
     ApprovalOverLimit {
         /// The ledger.
@@ -92,18 +91,18 @@ pub enum PayError {
         /// The most that may be paid at once, and the ledger's fee.
         limit: Amount,
     },
-    /// Nobody may be given an allowance but the canister whose host was typed, or one that the user names.
+    /// Only the canister whose host was typed, or one that the user names, gets an allowance.
     #[error("no allowance is given to {spender}: {problem}")]
     NoApproval {
-        /// Who would get it.
+        /// The spender that would get it.
         spender: Principal,
-        /// Why not.
+        /// The reason.
         problem: &'static str,
     },
-    /// No offer may be accepted.
+    /// No offer is acceptable.
     #[error("no offer is acceptable{}", list(.0))]
     NoAcceptableOffer(Vec<RefusedOffer>),
-    /// The payer's account does not hold enough.
+    /// The balance of the payer's account is too small.
     #[error(
         "the account holds {balance} units of {asset}, {needed} are needed with the ledger's fees"
     )]
@@ -115,7 +114,7 @@ pub enum PayError {
         /// Atomic units.
         balance: Amount,
     },
-    /// The canister that collects the payment may not take enough.
+    /// The allowance of the collecting canister is too small.
     #[error(
         "{spender} may take {allowance} units of {asset}{}, {needed} are needed with the ledger's fee{}: \
          approve it first (--approve)",
@@ -125,22 +124,22 @@ pub enum PayError {
     NeedsApproval {
         /// The ledger.
         asset: Principal,
-        /// Who collects.
+        /// The collecting canister.
         spender: Principal,
         /// Atomic units, the fee included.
         needed: Amount,
         /// Atomic units.
         allowance: Amount,
-        /// In how many seconds the allowance ends, if that is before the payment's end.
+        /// The seconds until the allowance ends, if that is before the payment's end.
         ends_in: Option<u64>,
     },
-    /// The ledger did not answer as hoped.
+    /// A call to the ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// The key did not sign.
     #[error(transparent)]
     Signer(#[from] SignerError),
-    /// The seller refused the payment, and says why. The collecting canister has confirmed that the payment
+    /// The seller refused the payment, and names the reason. The collecting canister has confirmed that the payment
     /// moved no money and never will.
     #[error("the payment was refused: {}{}", plain_text(reason), explain(.message))]
     Refused {
@@ -148,7 +147,7 @@ pub enum PayError {
         code: Option<Code>,
         /// The reason as sent.
         reason: String,
-        /// The seller's words.
+        /// The seller's message.
         message: Option<String>,
     },
     /// **The outcome is not known**: the money may have moved. Send the same payment again later
@@ -159,15 +158,15 @@ pub enum PayError {
         plain_text(reason)
     )]
     Unsettled {
-        /// What to send again.
+        /// The payment to send again.
         payment: Box<SignedPayment>,
-        /// What the last attempt met.
+        /// The result of the last attempt.
         reason: String,
     },
-    /// **The payment was used before**, for another request or too long ago to be answered again: its
-    /// money has moved or may have.
+    /// **The payment was used before**, for another request or too long ago to be answered again: its money has moved
+    /// or may have.
     #[error(
-        "payment {} was used before ({}{}){}; its money has moved or may have, so look before you pay again",
+        "payment {} was used before ({}{}){}; its money has moved or may have, so check before you pay again",
         payment.payment_id,
         plain_text(reason),
         explain(.message),
@@ -178,13 +177,13 @@ pub enum PayError {
         payment: Box<SignedPayment>,
         /// The reason as sent: `duplicate_settlement` or `invalid_exact_icp_nonce_used`.
         reason: String,
-        /// The seller's words.
+        /// The seller's message.
         message: Option<String>,
         /// The ledger's block that settled it, if the seller names one.
         block: Option<String>,
     },
-    /// **Paid and not delivered**: the seller says that the payment is settled, and does not hand the
-    /// resource over. Unless it is gone (410), the same payment may fetch it later ([`crate::Payer::send`]).
+    /// **Paid and not delivered**: the seller says that the payment is settled, and does not deliver the resource.
+    /// Unless it is gone (410), the same payment may fetch it later ([`crate::Payer::send`]).
     #[error(
         "payment {} is settled{}, but the resource was not delivered (HTTP {status})",
         payment.payment_id,
@@ -193,9 +192,9 @@ pub enum PayError {
     NotDelivered {
         /// The payment.
         payment: Box<SignedPayment>,
-        /// The status of the answer that came with the receipt.
+        /// The status of the response that came with the receipt.
         status: u16,
-        /// The seller's receipt, which matches the payment; or what canister and ledger say instead.
+        /// The seller's receipt, which matches the payment; or the answer of canister and ledger instead.
         receipt: Box<SettleResponse>,
     },
 }
@@ -210,7 +209,7 @@ pub enum LedgerError {
         ledger: Principal,
         /// The method.
         method: &'static str,
-        /// What went wrong.
+        /// The problem.
         problem: String,
     },
     /// The ledger refused the approval.
@@ -218,10 +217,10 @@ pub enum LedgerError {
     Approve {
         /// The ledger.
         ledger: Principal,
-        /// Why.
+        /// The reason.
         problem: ApproveError,
     },
-    /// A number too large to be money.
+    /// A number above 2^128.
     #[error("{method} of ledger {ledger} answered a number above 2^128")]
     TooLarge {
         /// The ledger.

@@ -1,4 +1,4 @@
-//! Plain HTTP within limits, with the names of local canisters.
+//! HTTP with limits, and the names of local canisters.
 
 mod names;
 mod redirect;
@@ -17,33 +17,33 @@ use reqwest::{
 use std::{fmt, str::FromStr, time::Instant};
 use x402_icp::wire::PAYMENT_SIGNATURE;
 
-/// How many redirects are followed.
+/// The most redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
 
-/// Why a request got no answer.
+/// The reason why a request got no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
-    /// The request cannot be written.
+    /// The request is malformed.
     #[error("{0}")]
     Malformed(String),
     /// No connection was made: nothing was sent.
     #[error("no connection: {0}")]
     NotSent(String),
-    /// The connection broke, or no answer came in time: the request may have arrived.
+    /// The connection broke, or no response arrived in time: the request may have arrived.
     #[error("no answer: {0}")]
     NoAnswer(String),
-    /// The answer is longer than the limit.
+    /// The response is longer than the limit.
     #[error("the answer is longer than {limit} bytes")]
     TooLong {
         /// The most bytes that are read.
         limit: usize,
     },
-    /// The answer leads to where this request must not go.
+    /// The response redirects to a URL where this request must not be sent.
     #[error("{0}")]
     Redirect(String),
 }
 
-/// What to ask for.
+/// A request for a resource.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     /// The HTTP method.
@@ -54,12 +54,12 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
-    /// The payer's own name for the purchase, see [`Request::with_payment_identifier`].
+    /// The payer's own payment identifier, see [`Request::with_payment_identifier`].
     pub payment_identifier: Option<String>,
 }
 
 impl fmt::Debug for Request {
-    /// Without what may be secret: the values of headers, and the body.
+    /// Without possible secrets: the values of headers, and the body.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
             .field("method", &self.method)
@@ -74,7 +74,7 @@ fn header_names(headers: &[(String, String)]) -> Vec<&str> {
     headers.iter().map(|(name, _)| name.as_str()).collect()
 }
 
-/// Whether the values of a header are secrets, which are neither stored nor taken to another origin.
+/// Whether the values of a header are secrets, which are neither stored nor sent to another origin.
 pub(crate) fn is_secret(name: &str) -> bool {
     [
         "authorization",
@@ -88,7 +88,7 @@ pub(crate) fn is_secret(name: &str) -> bool {
 }
 
 impl Request {
-    /// A request with any method, checked as far as it can be without sending it.
+    /// A request with any method, checked as far as possible without sending it.
     pub fn new(method: &str, url: &str, body: Vec<u8>) -> Result<Self, HttpError> {
         let parsed = Url::parse(url).map_err(|e| HttpError::Malformed(format!("{url:?}: {e}")))?;
         if !matches!(parsed.scheme(), "http" | "https") {
@@ -105,7 +105,7 @@ impl Request {
         }
         let method = method.to_ascii_uppercase();
         Method::from_str(&method)
-            .map_err(|_| HttpError::Malformed(format!("{method:?} is no HTTP method")))?;
+            .map_err(|_| HttpError::Malformed(format!("{method:?} is not an HTTP method")))?;
         Ok(Request {
             method,
             url: parsed.into(),
@@ -120,27 +120,27 @@ impl Request {
         Self::new("GET", url, Vec::new())
     }
 
-    /// The same with one more header. One that cannot be written is found when the request is sent, and by
+    /// The same with one more header. A malformed header is reported when the request is sent, and by
     /// [`Request::check`].
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// The same under a name of the payer's own (the x402 extension `payment-identifier`), for sellers that take names:
-    /// 16 to 128 of `a-z`, `A-Z`, `0-9`, `_` and `-`. Without it each purchase gets a random name.
+    /// The same with a payment identifier of the payer's own (the x402 extension `payment-identifier`), for sellers
+    /// that accept one: 16 to 128 of `a-z`, `A-Z`, `0-9`, `_` and `-`. Without it each purchase gets a random one.
     pub fn with_payment_identifier(mut self, id: &str) -> Result<Self, HttpError> {
         let known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
         if !(16..=128).contains(&id.len()) || !id.bytes().all(known) {
             return Err(HttpError::Malformed(format!(
-                "{id:?} is no payment identifier: 16 to 128 of a-z, A-Z, 0-9, _ and - are"
+                "{id:?} is not a payment identifier: it needs 16 to 128 of a-z, A-Z, 0-9, _ and -"
             )));
         }
         self.payment_identifier = Some(id.into());
         Ok(self)
     }
 
-    /// Whether the request can be written: its method and its headers.
+    /// Checks the method and the headers.
     pub fn check(&self) -> Result<(), HttpError> {
         self.header_map().map(drop)
     }
@@ -161,10 +161,10 @@ impl Request {
     }
 }
 
-/// What was answered.
+/// A response.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
-    /// The URL that answered, after redirects.
+    /// The URL that responded, after redirects.
     pub url: String,
     /// The HTTP status.
     pub status: u16,
@@ -187,7 +187,7 @@ impl fmt::Debug for Response {
 }
 
 impl Response {
-    /// What the body of an error says, as one plain line; `None` if it is a page, no text, or says nothing.
+    /// The text in the body of an error, as one plain line; `None` if it is a page, not text, or empty.
     pub fn said(&self) -> Option<String> {
         let page = self
             .header("content-type")
@@ -205,24 +205,24 @@ impl Response {
     }
 }
 
-/// An answer, and what kept its body from arriving whole.
+/// A response, and the reason why its body did not arrive completely, if so.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub response: Response,
     pub cut: Option<HttpError>,
 }
 
-/// The answer to a request without a payment.
+/// The response to a request without a payment.
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub answer: Answer,
-    /// The request that was answered, after redirects.
+    /// The request that got the response, after redirects.
     pub request: Request,
-    /// Why this answer must not be paid for, if it came by a redirect that leads elsewhere.
+    /// The reason why this response must not be paid for, if it came after a redirect to another place.
     pub elsewhere: Option<String>,
 }
 
-/// The client for both halves of a purchase.
+/// The HTTP client for both halves of a purchase.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     away: Client,
@@ -232,7 +232,7 @@ pub(crate) struct Http {
 
 impl Http {
     pub(crate) fn new(limits: Limits) -> Result<Self, HttpError> {
-        // Redirects are followed by `ask`, which looks where they lead. A payment follows none.
+        // `ask` follows redirects after checking them. A payment follows none.
         let client = |local: bool| {
             client_builder(local)
                 .connect_timeout(limits.connect)
@@ -247,7 +247,7 @@ impl Http {
         })
     }
 
-    /// Sends a request without a payment, and follows redirects that lead nowhere dangerous.
+    /// Sends a request without a payment, and follows safe redirects.
     pub(crate) async fn ask(&self, request: &Request) -> Result<Asked, HttpError> {
         let mut request = request.clone();
         let mut elsewhere = None;
@@ -283,7 +283,7 @@ impl Http {
         let malformed = |problem: &dyn fmt::Display| HttpError::Malformed(problem.to_string());
         let method = Method::from_str(&request.method).map_err(|e| malformed(&e))?;
         let mut headers = request.header_map()?;
-        // Nobody else's payment goes out with this request.
+        // A payment header of the caller is not sent with this request.
         headers.remove(PAYMENT_SIGNATURE);
         if let Some(payment) = payment {
             let value = HeaderValue::from_str(payment).map_err(|e| malformed(&e))?;
@@ -303,7 +303,7 @@ impl Http {
             .headers(headers)
             .body(request.body.clone())
             .send();
-        // The connection has a limit of its own, so what runs out here is the wait for the first byte.
+        // The connection has a limit of its own, so this is the wait for the first byte.
         let wait = self.limits.connect.saturating_add(self.limits.idle);
         let response = match tokio::time::timeout(wait.min(self.limits.whole), sent).await {
             Ok(Ok(response)) => response,
@@ -316,7 +316,7 @@ impl Http {
         Ok(self.receive(response, started).await)
     }
 
-    /// Reads the body as far as it comes. What was cut off keeps its headers, in which a receipt may be.
+    /// Reads the body as far as it arrives. A response that was cut off keeps its headers, which may have a receipt.
     async fn receive(&self, mut response: reqwest::Response, started: Instant) -> Answer {
         let status = response.status().as_u16();
         let limit = match status {
@@ -354,7 +354,7 @@ impl Http {
     }
 }
 
-/// The innermost cause, which is what a reader can act upon.
+/// The innermost cause, which is the most useful one for a reader.
 fn deepest(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {

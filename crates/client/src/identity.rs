@@ -10,7 +10,7 @@ use x402_icp::{
     signer::{Signer, SignerError},
 };
 
-/// Why a key cannot be used.
+/// The reason why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The file cannot be read.
@@ -18,11 +18,10 @@ pub enum IdentityError {
     File {
         /// The file.
         path: String,
-        /// Why.
+        /// The reason.
         problem: std::io::Error,
     },
-    /// No private key of a kind that can pay. The kinds tried are Ed25519, secp256k1 and P-256, as PKCS#8
-    /// or SEC1.
+    /// Not a private key of a kind that can pay. Supported are Ed25519, secp256k1 and P-256, as PKCS#8 or SEC1.
     #[error("no Ed25519, secp256k1 or P-256 private key in PEM form: {0}")]
     NotAKey(String),
     /// The identity cannot sign.
@@ -30,7 +29,7 @@ pub enum IdentityError {
     CannotSign(String),
 }
 
-/// Who pays: a key pair, or a session with a delegation chain.
+/// The payer: a key pair, or a session with a delegation chain.
 #[derive(Clone)]
 pub struct Identity {
     inner: Arc<dyn ic_agent::Identity>,
@@ -45,8 +44,8 @@ impl fmt::Debug for Identity {
 }
 
 impl Identity {
-    /// Reads a private key from PEM text, as dfx, quill and OpenSSL write it. The file has to say which curve the key
-    /// is for: another curve would be another payer.
+    /// Reads a private key from PEM text, as dfx, quill and OpenSSL write it. The file has to name the key's curve:
+    /// another curve would be another payer.
     pub fn from_pem(pem: &str) -> Result<Self, IdentityError> {
         let not_a_key = |problem: &dyn fmt::Display| IdentityError::NotAKey(problem.to_string());
         match curve::kind(pem).map_err(|e| not_a_key(&e))? {
@@ -75,10 +74,10 @@ impl Identity {
         Self::from_pem(&pem)
     }
 
-    /// Takes any identity of the agent library that has a key, a delegated one for instance.
+    /// Uses any identity of the agent library that has a key, for instance a delegated one.
     pub fn new(inner: Arc<dyn ic_agent::Identity>) -> Result<Self, IdentityError> {
         let principal = inner.sender().map_err(IdentityError::CannotSign)?;
-        // The binding knows no delegation permissions, and a verifier refuses what it does not know.
+        // The binding has no delegation permissions, and a verifier refuses unknown fields.
         let chain = inner.delegation_chain();
         if chain
             .iter()
@@ -88,8 +87,8 @@ impl Identity {
                 "a delegation restricted by permissions cannot pay".into(),
             ));
         }
-        // With a delegation chain the payer's key is the first of the chain, which is what signing
-        // returns; `public_key` names the session's with some identities.
+        // With a delegation chain the payer's key is the first of the chain, which signing returns. With some
+        // identities, `public_key` returns the session's.
         let probe = inner
             .sign_arbitrary(b"")
             .map_err(IdentityError::CannotSign)?;
@@ -142,7 +141,7 @@ impl Signer for Identity {
             .sign_arbitrary(message)
             .map_err(SignerError)?
             .signature
-            .ok_or_else(|| SignerError("the identity gave no signature".into()))
+            .ok_or_else(|| SignerError("the identity returned no signature".into()))
     }
 }
 
@@ -212,7 +211,7 @@ mod tests {
         format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
     }
 
-    /// A SEC1 key (RFC 5915) of 32 bytes, with its curve or without, and without its public key.
+    /// A SEC1 key (RFC 5915) of 32 bytes, with or without its curve, and without its public key.
     fn sec1(curve: Option<&[u8]>) -> Vec<u8> {
         let parameters = curve.map(|object| {
             let object = [&[0x06, object.len() as u8], object].concat();

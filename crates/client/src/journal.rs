@@ -1,8 +1,8 @@
-//! Where signed payments are recorded before they are sent.
+//! Recording of signed payments before they are sent.
 //!
-//! A payment whose outcome is not known is a claim on the payer's money. Whoever asks for the same resource again has
-//! to send that payment, and none that is new. So every payment is recorded under the key of its request before
-//! it leaves the process, and only a proven end removes it.
+//! A payment whose outcome is not known is a claim on the payer's money. Another request for the same resource has to
+//! send that payment, and no new one. Every payment is therefore recorded under the key of its request before it leaves
+//! the process, and only a proven end removes it.
 
 mod file;
 mod memory;
@@ -20,13 +20,13 @@ use std::{
 };
 use x402_icp::{Account, PaymentId};
 
-/// How long the ids of ended payments stay known at least, in seconds.
+/// The least time for which the ids of ended payments stay known, in seconds.
 pub const ENDED_KNOWN_SECONDS: u64 = 24 * 3_600;
-/// How much earlier than an unresolved payment's `validAfter` a payment may have ended whose block is still looked at,
-/// in seconds: the log is read from a little before it, and clocks differ.
+/// A payment that ended this long before an unresolved payment's `validAfter` can still be in a block that is read, in
+/// seconds: the log is read from a little before it, and clocks differ.
 const SEARCH_MARGIN_SECONDS: u64 = 900;
 
-/// Names one purchase: the same request by the same payer on the same network has the same key.
+/// The key of one purchase: the same request by the same payer on the same network has the same key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestKey([u8; 32]);
 
@@ -60,14 +60,14 @@ impl fmt::Debug for RequestKey {
     }
 }
 
-/// Why a payment is no longer recorded.
+/// The reason why a payment is no longer recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The resource arrived whole, with a receipt that matches the payment.
+    /// The resource arrived completely, with a receipt that matches the payment.
     Delivered,
-    /// The collecting canister and the ledger say that it moved no money and never will.
+    /// The collecting canister and the ledger prove that it moved no money and never will.
     Dead,
-    /// The user said so.
+    /// The user ended the record.
     Forgotten,
 }
 
@@ -86,11 +86,11 @@ impl End {
 pub struct Entry {
     /// The payment.
     pub payment: SignedPayment,
-    /// The file it is in, if it is in one.
+    /// Its file, if it has one.
     pub file: Option<PathBuf>,
 }
 
-/// Why a journal could not do what it was asked. Nothing is sent then.
+/// The reason why a journal operation failed. Nothing is sent then.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// A file or folder cannot be used.
@@ -98,15 +98,15 @@ pub enum JournalError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         problem: std::io::Error,
     },
-    /// A file with the name of a payment holds something else. It may have been a payment, so it is not passed over.
-    #[error("{} holds no payment that can be read: {problem}; move it away if it is none of yours", path.display())]
+    /// A file with the name of a payment has other content. It may have been a payment, so it is not ignored.
+    #[error("{} contains no payment that can be decoded: {problem}; move it away if it is not yours", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         problem: String,
     },
     /// Another payment for the same request is recorded and not resolved.
@@ -115,20 +115,20 @@ pub enum JournalError {
     /// The same payment is recorded for another request.
     #[error("payment {0} was made for another request")]
     OtherRequest(String),
-    /// The payment's id is none.
-    #[error("{0:?} is no payment id")]
+    /// The payment's id is malformed.
+    #[error("{0:?} is not a payment id")]
     NotAnId(String),
 }
 
 /// Holds the lock of a request key until it is dropped.
 pub type Lock = Box<dyn Any + Send>;
 
-/// Records payments. An implementation must be durable: what `record` returned for is found after a crash.
+/// Records payments. An implementation must be durable: a payment is found after a crash once `record` has returned.
 ///
 /// The calls block for as long as a file operation takes.
 pub trait Journal: Send + Sync + fmt::Debug {
-    /// Takes the lock of a request key, exclusive among all who use the same journal, in other processes too.
-    /// `None` if somebody holds it. The lock ends when it is dropped, and when the process ends.
+    /// Takes the lock of a request key, exclusive among all users of the same journal, including other processes.
+    /// `None` if another user holds it. The lock ends when it is dropped, and when the process ends.
     fn try_lock(&self, key: &RequestKey) -> Result<Option<Lock>, JournalError>;
 
     /// Records a payment that is about to be sent; durable on return. Does nothing if it is recorded already.
@@ -142,8 +142,8 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// All unresolved payments, in no particular order.
     fn unresolved(&self) -> Result<Vec<Entry>, JournalError>;
 
-    /// The ids of the payments that ended within the last 24 hours, or since an unresolved payment was signed: they
-    /// explain the blocks that are read to find out about it.
+    /// The ids of the payments that ended within the last 24 hours, or since an unresolved payment was signed. They
+    /// explain blocks that are read when an unresolved payment is checked.
     fn ended(&self) -> Result<Vec<PaymentId>, JournalError>;
 
     /// The unresolved payment of a request.
@@ -152,7 +152,7 @@ pub trait Journal: Send + Sync + fmt::Debug {
         Ok(self.unresolved()?.into_iter().find(of_request))
     }
 
-    /// Removes a payment because the user says so; whether it was there.
+    /// Removes a payment on the user's command. Returns whether it was recorded.
     fn forget(&self, id: PaymentId) -> Result<bool, JournalError> {
         let text = id.to_string();
         let there = self
@@ -166,7 +166,7 @@ pub trait Journal: Send + Sync + fmt::Debug {
     }
 }
 
-/// Whether a payment may be recorded beside those that are; the entry if it is there already.
+/// Whether a payment may be recorded beside the recorded ones; the entry if it is recorded already.
 fn admit(payment: &SignedPayment, recorded: Vec<Entry>) -> Result<Option<Entry>, JournalError> {
     let keys = payment.keys();
     for entry in recorded {
@@ -181,7 +181,7 @@ fn admit(payment: &SignedPayment, recorded: Vec<Entry>) -> Result<Option<Entry>,
     Ok(None)
 }
 
-/// Which ended payments have to be known, by the time of their end in seconds since 1970-01-01.
+/// The time from which ended payments have to be known, in seconds since 1970-01-01.
 fn known_since<'a>(unresolved: impl IntoIterator<Item = &'a SignedPayment>) -> u64 {
     unresolved
         .into_iter()

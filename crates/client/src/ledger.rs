@@ -1,4 +1,4 @@
-//! The few things a payer asks of an ICRC-1, ICRC-2 and ICRC-3 ledger.
+//! The calls of a payer to an ICRC-1, ICRC-2 and ICRC-3 ledger.
 
 mod block;
 mod log;
@@ -22,7 +22,7 @@ use serde::Deserialize;
 use std::time::{SystemTime, UNIX_EPOCH};
 use x402_icp::Amount;
 
-/// A ledger canister, seen by a payer.
+/// A ledger canister.
 #[derive(Clone, Copy)]
 pub struct Ledger<'a> {
     network: &'a Network,
@@ -35,18 +35,18 @@ impl std::fmt::Debug for Ledger<'_> {
     }
 }
 
-/// What to let a spender take.
+/// An approval to make.
 #[derive(Clone, Debug)]
 pub struct Approval {
     /// The payer's subaccount.
     pub from_subaccount: Option<Subaccount>,
-    /// Who may take it.
+    /// The account that may collect.
     pub spender: Account,
-    /// How much in all, the ledger's fee of each payment included. Replaces what was allowed before.
+    /// The total amount, the ledger's fee of each payment included. Replaces the present allowance.
     pub amount: Amount,
-    /// What is allowed now, if the approval must fail when that has changed meanwhile.
+    /// The present allowance, if the approval must fail when it has changed meanwhile.
     pub expected_allowance: Option<Amount>,
-    /// Nanoseconds since 1970-01-01; `None` for ever.
+    /// Nanoseconds since 1970-01-01; `None` without an end.
     pub expires_at: Option<u64>,
 }
 
@@ -60,27 +60,27 @@ impl<'a> Ledger<'a> {
         self.id
     }
 
-    /// What an account holds.
+    /// The balance of an account.
     pub async fn balance(&self, account: Account) -> Result<Amount, LedgerError> {
         self.query_amount("icrc1_balance_of", (account,)).await
     }
 
-    /// What a transfer or an approval costs.
+    /// The fee of a transfer or an approval.
     pub async fn fee(&self) -> Result<Amount, LedgerError> {
         self.query_amount("icrc1_fee", ()).await
     }
 
-    /// How many decimals the token has.
+    /// The decimals of the token.
     pub async fn decimals(&self) -> Result<u8, LedgerError> {
         self.query("icrc1_decimals", ()).await
     }
 
-    /// What the ledger calls its token. Any ledger may use any symbol.
+    /// The symbol that the ledger claims. Any ledger may claim any symbol.
     pub async fn symbol(&self) -> Result<String, LedgerError> {
         self.query("icrc1_symbol", ()).await
     }
 
-    /// What `spender` may still take from `account` at this moment, and until when (nanoseconds).
+    /// The present allowance of `spender` from `account`, and its end (nanoseconds).
     pub async fn allowance(
         &self,
         account: Account,
@@ -96,7 +96,7 @@ impl<'a> Ledger<'a> {
         ))
     }
 
-    /// Lets a spender take up to an amount; returns the block index. Costs the ledger's fee.
+    /// Approves a spender up to an amount; returns the block index. Costs the ledger's fee.
     pub async fn approve(&self, approval: &Approval) -> Result<Nat, LedgerError> {
         const METHOD: &str = "icrc2_approve";
         let now = SystemTime::now()
@@ -132,8 +132,8 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// The transfer in a block, looked up in the archives where the ledger has moved it there. The ledger is asked by
-    /// an update call, so that the block is the whole subnet's word and not that of one node.
+    /// The transfer in a block, fetched from an archive if the ledger has moved it there. It is an update call, so that
+    /// the whole subnet certifies the block, not one node.
     pub async fn block(&self, index: &Nat) -> Result<Block, LedgerError> {
         let start = u64::try_from(&index.0).map_err(|_| self.no_block(index))?;
         let (blocks, _) = self.blocks(start, 1).await?;

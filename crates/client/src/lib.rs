@@ -1,8 +1,8 @@
 //! Pays for x402 resources on the Internet Computer.
 //!
-//! A [`Payer`] asks for a resource, picks an offer its [`SpendControls`] allow, makes sure the ledger
-//! will honour it, signs one authorization and sends it, the same one again and again until the outcome
-//! is known. It never signs a second authorization for one purchase: that is how people pay twice.
+//! A [`Payer`] requests a resource, selects an offer that its [`SpendControls`] allow, checks that the ledger will
+//! accept the payment, and signs one authorization. It sends the same authorization until the outcome is known, and
+//! never signs a second one for the same purchase, because the payer could be charged twice.
 //!
 //! ```no_run
 //! use tollkeeper_client::{Identity, Network, Outcome, Payer, Request, SpendControls};

@@ -1,4 +1,4 @@
-//! Which Internet Computer the payer pays on.
+//! The network that the payer pays on.
 
 use crate::{
     http::{client_builder, is_local},
@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use std::{future::Future, time::Duration};
 use x402_icp::network::{MAINNET, network_id};
 
-/// Why a network cannot be used.
+/// The reason why a network cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     /// The URL or the identity cannot be used.
@@ -23,27 +23,27 @@ pub enum NetworkError {
     Agent {
         /// The replica's URL.
         url: String,
-        /// Why.
+        /// The reason.
         problem: String,
     },
-    /// The replica does not say its root key.
+    /// The replica does not return its root key.
     #[error("{url} does not answer as a replica: {}", plain_text(problem))]
     NoRootKey {
         /// The replica's URL.
         url: String,
-        /// Why.
+        /// The reason.
         problem: String,
     },
-    /// What calls itself a local network answers with the root key of the mainnet: payments there would be payments on
-    /// the mainnet.
-    #[error("{url} is no local network: its root key is that of the mainnet")]
+    /// A network that was named as local has the root key of the mainnet: payments there would be payments on the
+    /// mainnet.
+    #[error("{url} is not a local network: its root key is that of the mainnet")]
     IsMainnet {
         /// The replica's URL.
         url: String,
     },
 }
 
-/// Why a call of a canister did not return a value.
+/// The reason why a call of a canister did not return a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CallError {
     /// The canister has no such method.
@@ -55,8 +55,8 @@ pub(crate) enum CallError {
     /// The call failed.
     #[error("{0}")]
     Failed(String),
-    /// The reply is not what was expected.
-    #[error("the reply cannot be read: {0}")]
+    /// The reply is not of the expected type.
+    #[error("the reply cannot be decoded: {0}")]
     Unreadable(String),
 }
 
@@ -74,11 +74,11 @@ impl std::fmt::Debug for Network {
     }
 }
 
-/// Where the mainnet answers.
+/// The URL of the mainnet.
 const MAINNET_URL: &str = "https://icp-api.io";
 
 impl Network {
-    /// The mainnet, with the root key that is built in. Nothing is asked of anybody.
+    /// The mainnet, with the root key that is built in. Makes no call.
     pub fn mainnet(identity: &Identity) -> Result<Self, NetworkError> {
         Self::mainnet_at(MAINNET_URL, identity)
     }
@@ -88,13 +88,13 @@ impl Network {
         Ok(Self::of(agent(url, identity)?))
     }
 
-    /// A local network. Its root key is taken from the replica itself, which proves nothing: never use it
-    /// for money that is worth something. A replica that answers with the root key of the mainnet is refused.
+    /// A local network. Its root key is fetched from the replica itself, which proves nothing: never use it for money
+    /// of any value. A replica with the root key of the mainnet is refused.
     pub async fn local(url: &str, identity: &Identity) -> Result<Self, NetworkError> {
         Self::local_within(url, identity, Limits::default().agent).await
     }
 
-    /// The same with a limit for each call, the first included.
+    /// The same with a limit for each call, including the first.
     pub async fn local_within(
         url: &str,
         identity: &Identity,
@@ -130,7 +130,7 @@ impl Network {
         self
     }
 
-    /// The same, asked by nobody.
+    /// The same with the anonymous identity.
     pub(crate) fn anonymous(&self) -> Self {
         let mut nobody = self.clone();
         nobody.agent.set_identity(AnonymousIdentity);
@@ -142,7 +142,7 @@ impl Network {
         &self.id
     }
 
-    /// The connection, for calls of the caller's own.
+    /// The connection, for other calls.
     pub fn agent(&self) -> &Agent {
         &self.agent
     }
@@ -152,16 +152,16 @@ impl Network {
         Ledger::new(self, id)
     }
 
-    /// The origin that a canister says is its own; `None` if it names none.
+    /// The origin that a canister claims; `None` if it names none.
     pub(crate) async fn origin_of(&self, canister: Principal) -> Option<String> {
         let argument = candid::encode_args(()).ok()?;
         let reply = self.query(canister, "origin", argument).await.ok()?;
-        // An optional result, whatever else is returned besides.
+        // An optional result, whatever else is returned.
         let (origin,): (Option<String>,) = decode_args(&reply).ok()?;
         origin
     }
 
-    /// A query call: the word of one node.
+    /// A query call: one node answers, without a certificate.
     pub(crate) async fn query(
         &self,
         canister: Principal,
@@ -187,7 +187,7 @@ impl Network {
         Ok((reply, time))
     }
 
-    /// The same with one value for a reply.
+    /// The same with one value as the reply.
     pub(crate) async fn update_one<T: CandidType + DeserializeOwned>(
         &self,
         canister: Principal,
@@ -218,7 +218,7 @@ fn call_error(error: &AgentError) -> CallError {
         _ => None,
     };
     match reject {
-        // Interface Specification, "Error codes": the method is not there.
+        // Interface Specification, "Error codes": there is no such method.
         Some(reject) if reject.error_code.as_deref() == Some("IC0536") => CallError::NoMethod,
         _ => CallError::Failed(error.to_string()),
     }
@@ -245,7 +245,7 @@ fn agent(url: &str, identity: &Identity) -> Result<Agent, NetworkError> {
     };
     match reqwest::Url::parse(url) {
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => {}
-        _ => return Err(failed("no URL with http:// or https:// before it".into())),
+        _ => return Err(failed("not a URL with http:// or https://".into())),
     }
     let mut builder = Agent::builder()
         .with_url(url)

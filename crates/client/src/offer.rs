@@ -1,4 +1,4 @@
-//! Which of a seller's offers may be accepted.
+//! Selection of acceptable offers.
 
 use crate::{plain_text::plain_text, required::natural, tokens::KNOWN_TOKENS};
 use candid::Principal;
@@ -11,10 +11,10 @@ use x402_icp::{
     wire::{ExactIcrc2Extra, METHOD_ICRC2, PaymentRequirements, SCHEME_EXACT},
 };
 
-/// The most that is paid at once, for each ledger; a ledger that is not named is never paid with.
+/// The most that is paid at once, for each ledger; other ledgers are never paid with.
 ///
-/// The default allows one US dollar in ckUSDC and ckUSDT, as stock x402 clients do. The order in which ledgers are
-/// allowed is the order in which the payer likes to pay with them.
+/// The default allows one US dollar in ckUSDC and ckUSDT, as stock x402 clients do. The order of the ledgers is the
+/// payer's order of preference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpendControls(Vec<(Principal, Amount)>);
 
@@ -35,8 +35,8 @@ impl SpendControls {
         SpendControls(Vec::new())
     }
 
-    /// Allows up to `max` atomic units of a ledger in one payment, the ledger's fee not counted. A ledger that is
-    /// allowed already keeps its place.
+    /// Allows up to `max` atomic units of a ledger in one payment, without the ledger's fee. A ledger that is allowed
+    /// already keeps its place.
     pub fn allow(mut self, ledger: Principal, max: Amount) -> Self {
         match self.0.iter_mut().find(|(known, _)| *known == ledger) {
             Some(known) => known.1 = max,
@@ -45,7 +45,7 @@ impl SpendControls {
         self
     }
 
-    /// What may be paid at once with a ledger; `None` if nothing.
+    /// The most that may be paid at once with a ledger; `None` if nothing.
     pub fn max(&self, ledger: Principal) -> Option<Amount> {
         let known = self.0.iter().find(|(known, _)| *known == ledger)?;
         Some(known.1)
@@ -58,7 +58,7 @@ impl SpendControls {
     }
 }
 
-/// What an offer must fit.
+/// The conditions for an offer.
 #[derive(Clone, Debug)]
 pub struct Expectations<'a> {
     /// The network the payer is connected to.
@@ -68,9 +68,9 @@ pub struct Expectations<'a> {
     pub spender: Option<Principal>,
     /// The method of the request that is to be paid.
     pub method: &'a str,
-    /// The path of its URL as it stands there, without the query.
+    /// The path of its URL without decoding, and without the query.
     pub path: &'a str,
-    /// How much may be paid.
+    /// The limits on the price.
     pub controls: &'a SpendControls,
 }
 
@@ -79,26 +79,25 @@ pub struct Expectations<'a> {
 pub struct Offer {
     /// As the seller sent it, to be echoed.
     pub verbatim: PaymentRequirements<Value>,
-    /// The same, read.
+    /// The same, decoded.
     pub terms: PaymentRequirements<ExactIcrc2Extra>,
     /// The ledger.
     pub asset: Principal,
     /// The price in atomic units, without the ledger's fee.
     pub amount: Amount,
-    /// Who gets the money.
+    /// The recipient.
     pub pay_to: Account,
-    /// Who collects it.
+    /// The collecting canister.
     pub spender: Principal,
-    /// The ledger's fee as the seller knows it, in atomic units; compared with the ledger's own before anything is
-    /// signed.
+    /// The ledger's fee according to the seller, in atomic units. It is compared with the ledger's own before anything
+    /// is signed.
     pub fee: Amount,
-    /// What the spender might take when the ledger was asked last, in atomic units, and until when (nanoseconds; `None`
-    /// for ever).
+    /// The spender's allowance at the last query, in atomic units, and its end (nanoseconds; `None` without an end).
     pub(crate) allowance: Option<(Amount, Option<u64>)>,
 }
 
 impl Offer {
-    /// What the payer's account is debited: price and fee, in atomic units.
+    /// The amount that the payer's account is debited: price and fee, in atomic units.
     pub fn total(&self) -> Amount {
         Amount(self.amount.0.saturating_add(self.fee.0))
     }
@@ -107,11 +106,11 @@ impl Offer {
 /// The longest validity of an authorization that is signed, in seconds: one day.
 pub const MAX_TIMEOUT_SECONDS: u32 = 86_400;
 
-/// Why an offer is not accepted.
+/// The reason why an offer is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OfferProblem {
-    /// The entry is no offer of x402 version 2.
-    #[error("it is no offer: {0}")]
+    /// The entry is not an offer of x402 version 2.
+    #[error("it is not an offer: {0}")]
     NotAnOffer(String),
     /// Another scheme than `exact`.
     #[error("scheme {:?} is not supported", plain_text(.0))]
@@ -124,21 +123,21 @@ pub enum OfferProblem {
         /// The payer's.
         expected: String,
     },
-    /// The scheme's part of the offer cannot be read.
-    #[error("it cannot be read: {}", plain_text(.0))]
+    /// The scheme's part of the offer cannot be decoded.
+    #[error("it cannot be decoded: {}", plain_text(.0))]
     Unreadable(String),
-    /// Another way to move the money than an allowance.
+    /// Another transfer method than an allowance.
     #[error("transfer method {:?} is not supported", plain_text(.0))]
     Method(String),
-    /// An order of steps this payer does not know.
+    /// An unknown order of steps.
     #[error("payment flow {:?} is not known", plain_text(.0))]
     Flow(String),
-    /// A field has no proper value.
+    /// A field has an invalid value.
     #[error("{field} {problem}")]
     Value {
         /// The field.
         field: &'static str,
-        /// What is wrong.
+        /// The problem.
         problem: ValueError,
     },
     /// The spend controls do not name the ledger.
@@ -152,23 +151,23 @@ pub enum OfferProblem {
         /// The limit.
         max: Amount,
     },
-    /// Somebody else would collect the money.
+    /// Another canister would collect the money.
     #[error("it is collected by {offered}, not by {expected}")]
     Spender {
         /// The offer's.
         offered: Principal,
-        /// The canister that serves the resource, or the one the payer named.
+        /// The canister that serves the resource, or the one that the payer named.
         expected: Principal,
     },
-    /// Nobody knows which canister serves the resource, so nobody knows who should collect.
+    /// The canister that serves the resource is not known, so the right collecting canister is not known either.
     #[error(
-        "which canister serves this URL cannot be told, and {0} would collect: name it if you trust it (--spender)"
+        "the canister that serves this URL is not known, and {0} would collect: name it if you trust it (--spender)"
     )]
     UnknownServer(Principal),
-    /// It is the offer of another request.
+    /// The offer is for another request.
     #[error("it is not for this request: {}", plain_text(.0))]
     OtherRequest(String),
-    /// The validity that the offer asks for is longer than any that is signed.
+    /// The validity in the offer is longer than any that is signed.
     #[error("maxTimeoutSeconds is {0}, at most {MAX_TIMEOUT_SECONDS} are signed")]
     TooLong(u64),
 }
@@ -178,7 +177,7 @@ pub enum OfferProblem {
 pub struct RefusedOffer {
     /// Its position in `accepts`, from 0.
     pub index: usize,
-    /// Why.
+    /// The reason.
     pub problem: OfferProblem,
 }
 
@@ -188,8 +187,8 @@ impl fmt::Display for RefusedOffer {
     }
 }
 
-/// Splits the entries of `accepts` into offers that may be accepted, the best first, and the others. The best is the
-/// one whose ledger comes first in the payer's order, and among those the cheapest.
+/// Splits the entries of `accepts` into acceptable offers, the best first, and the others. The best is the one whose
+/// ledger comes first in the payer's order, and among those the cheapest.
 pub fn select(accepts: &[Value], expected: &Expectations<'_>) -> (Vec<Offer>, Vec<RefusedOffer>) {
     let (mut good, mut refused) = (Vec::new(), Vec::new());
     for (index, offer) in accepts.iter().enumerate() {
@@ -198,15 +197,15 @@ pub fn select(accepts: &[Value], expected: &Expectations<'_>) -> (Vec<Offer>, Ve
             Err(problem) => refused.push(RefusedOffer { index, problem }),
         }
     }
-    // Of equals the seller's first.
+    // Of equal offers the seller's first.
     good.sort_by_key(|offer| (expected.controls.rank(offer.asset), offer.amount));
     (good, refused)
 }
 
-/// Checks the shape of an entry, then whose it is, then what it costs.
+/// Checks the form of an entry, then its parties, then its price.
 fn read(entry: &Value, expected: &Expectations<'_>) -> Result<Offer, OfferProblem> {
     let Value::Object(members) = entry else {
-        return Err(OfferProblem::NotAnOffer("it is no object".into()));
+        return Err(OfferProblem::NotAnOffer("it is not an object".into()));
     };
     let text = |key: &str| match members.get(key) {
         Some(Value::String(text)) => Ok(text.clone()),
@@ -214,7 +213,7 @@ fn read(entry: &Value, expected: &Expectations<'_>) -> Result<Offer, OfferProble
             OfferProblem::NotAnOffer("it has the names of x402 version 1".into()),
         ),
         None | Some(Value::Null) => Err(OfferProblem::NotAnOffer(format!("{key} is missing"))),
-        Some(_) => Err(OfferProblem::NotAnOffer(format!("{key} is no text"))),
+        Some(_) => Err(OfferProblem::NotAnOffer(format!("{key} is not a text"))),
     };
     let scheme = text("scheme")?;
     if scheme != SCHEME_EXACT {
@@ -231,7 +230,7 @@ fn read(entry: &Value, expected: &Expectations<'_>) -> Result<Offer, OfferProble
     let seconds = match members.get("maxTimeoutSeconds").map(natural) {
         Some(Some(seconds)) if seconds > 0 => seconds,
         _ => {
-            let problem = "maxTimeoutSeconds is no whole number of seconds above zero";
+            let problem = "maxTimeoutSeconds is not a positive whole number of seconds";
             return Err(OfferProblem::NotAnOffer(problem.into()));
         }
     };
@@ -241,7 +240,7 @@ fn read(entry: &Value, expected: &Expectations<'_>) -> Result<Offer, OfferProble
         .ok_or(OfferProblem::TooLong(seconds))?;
     let raw = match members.get("extra") {
         Some(extra @ Value::Object(_)) => extra,
-        _ => return Err(OfferProblem::NotAnOffer("extra is no object".into())),
+        _ => return Err(OfferProblem::NotAnOffer("extra is not an object".into())),
     };
     let extra = read_extra(raw)?;
     let value = |field| move |problem| OfferProblem::Value { field, problem };
@@ -306,7 +305,7 @@ fn read_extra(raw: &Value) -> Result<ExactIcrc2Extra, OfferProblem> {
     if extra.asset_transfer_method != METHOD_ICRC2 {
         return Err(OfferProblem::Method(extra.asset_transfer_method));
     }
-    // The order in which the seller works and settles is the seller's affair, and one of the terms that are signed.
+    // The order in which the seller works and settles is the seller's choice, and one of the signed terms.
     match &extra.payment_flow {
         Some(flow) if !matches!(flow.as_str(), "authorization" | "upfront") => {
             Err(OfferProblem::Flow(flow.clone()))

@@ -44,17 +44,17 @@ use x402_icp::{Account, Amount, PaymentId};
 
 /// How long an unknown outcome is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How often a lock that another holds is tried.
+/// The pause between tries of a lock that another call holds.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
-/// How many payments to one canister may be unresolved.
+/// The most unresolved payments to one canister.
 const MAX_UNRESOLVED: usize = 100;
 
 type Watcher = Arc<dyn Fn(&Step) + Send + Sync>;
 
-/// How a purchase ended.
+/// The result of a purchase.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// Nothing was asked for it. Look at the status: it may be a 404.
+    /// No payment was requested. Check the status: it may be a 404.
     Free(Response),
     /// Paid and delivered.
     Paid(Box<Paid>),
@@ -115,46 +115,46 @@ impl Payer {
         self
     }
 
-    /// Sets what may be spent.
+    /// Sets the spend controls.
     pub fn with_spend_controls(mut self, controls: SpendControls) -> Self {
         self.controls = controls;
         self
     }
 
-    /// Accepts only offers that this canister collects, whoever serves the resource. Without it, an offer must be
-    /// collected by the canister that serves the resource, and none is accepted where that cannot be told.
+    /// Accepts only offers that this canister collects, whatever host serves the resource. Without it, an offer must be
+    /// collected by the canister that serves the resource, and none is accepted if that canister is not known.
     pub fn with_spender(mut self, spender: Principal) -> Self {
         self.spender = Some(spender);
         self
     }
 
-    /// Approves the collecting canister on the way if it may not take enough: for `amount` units, or for exactly this
-    /// payment. Only the canister of the host as typed, or the one of [`Payer::with_spender`], gets an allowance; never
-    /// more than may be paid at once and the ledger's fee; for one hour. What is allowed already is not lowered.
+    /// Approves the collecting canister if its allowance is too small: for `amount` units, or for exactly this payment.
+    /// Only the canister of the typed host, or the one of [`Payer::with_spender`], gets an allowance; never more than
+    /// may be paid at once and the ledger's fee; for one hour. An existing allowance is not lowered.
     pub fn with_approval(mut self, amount: Option<Amount>) -> Self {
         self.approve = Some(amount);
         self
     }
 
-    /// How long to send the same payment again while its outcome is not known.
+    /// Sets how long to send the same payment again while its outcome is not known.
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Records payments there before they are sent.
+    /// Sets the journal that records payments before they are sent.
     pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Self {
         self.journal = journal;
         self
     }
 
-    /// How many payments to one canister may be unresolved; 100 by default.
+    /// Sets the most unresolved payments to one canister; 100 by default.
     pub fn with_unresolved_limit(mut self, limit: usize) -> Self {
         self.max_unresolved = limit;
         self
     }
 
-    /// Sets how long strangers are waited for and how much of them is read.
+    /// Sets the limits on waiting and reading.
     pub fn with_limits(mut self, limits: Limits) -> Result<Self, PayError> {
         self.http = Http::new(limits).map_err(PayError::Unreachable)?;
         self.network = self.network.with_timeout(limits.agent);
@@ -162,7 +162,7 @@ impl Payer {
         Ok(self)
     }
 
-    /// Tells what is being done.
+    /// Sets a function that is called with each step.
     pub fn with_watcher(mut self, watch: impl Fn(&Step) + Send + Sync + 'static) -> Self {
         self.watch = Some(Arc::new(watch));
         self
@@ -173,22 +173,22 @@ impl Payer {
         self.account
     }
 
-    /// The network paid on.
+    /// The network that is paid on.
     pub fn network(&self) -> &Network {
         &self.network
     }
 
-    /// Where payments are recorded.
+    /// The journal that records payments.
     pub fn journal(&self) -> &Arc<dyn Journal> {
         &self.journal
     }
 
     /// Buys a resource.
     ///
-    /// The payment is recorded before it is sent. Whatever ends this call, a timeout or an abort included, the next
+    /// The payment is recorded before it is sent. Whatever ends this call, including a timeout or an abort, the next
     /// call for the same request sends the recorded payment and signs no other, until that one is delivered or proven
-    /// dead. Of two calls for the same request at once the second waits for the first, up to the patience, and gets what
-    /// the first has paid for.
+    /// dead. Of two concurrent calls for the same request the second waits for the first, up to the patience, and gets
+    /// what the first has paid for.
     pub async fn pay(&self, request: &Request) -> Result<Outcome, PayError> {
         let key = self.key(request);
         let (_turn, shared) = self.turn(&key).await?;
@@ -200,7 +200,7 @@ impl Payer {
             Quote::Free(response) => return Ok(Outcome::Free(response)),
             Quote::Priced(priced) => priced,
         };
-        // After a redirect the payment is for another URL, which may have been asked for by itself.
+        // After a redirect the payment is for another URL, which may have been requested directly before.
         let led_to = self.key(&priced.request);
         let _other_turn = match led_to == key {
             true => None,
@@ -224,9 +224,9 @@ impl Payer {
     /// Sends a payment, for instance one that was read from a file, until its outcome is known or patience ends. It is
     /// recorded first. Fails with the other payment if one for the same request is recorded and not resolved.
     ///
-    /// A refusal is believed when the collecting canister confirms it and the ledger agrees: the authorization is
-    /// cancelled there by an update call, so that whoever forwarded it cannot present it later. Where that fails, the
-    /// refusal is [`PayError::Unsettled`]: the payment is good until its `validBefore`.
+    /// A refusal counts only if the collecting canister confirms it and the ledger agrees: the authorization is
+    /// cancelled there by an update call, so that it cannot be presented later. If that fails, the refusal is
+    /// [`PayError::Unsettled`]: the payment is valid until its `validBefore`.
     pub async fn send(&self, payment: &SignedPayment) -> Result<Box<Paid>, PayError> {
         let mut turns = Vec::new();
         for key in payment.keys() {
@@ -236,18 +236,18 @@ impl Payer {
             return Err(unsettled(payment, problem));
         }
         let mut payment = payment.clone();
-        // What is recorded already may have been sent, whatever happens to it now.
+        // A payment that is recorded already may have been sent, whatever happens now.
         payment.stored |= self.record(&payment)?;
         self.transmit(&payment).await
     }
 
-    /// Finds out what has become of a payment and, if it is not used yet, cancels it: the collecting canister is asked
-    /// by update call, and the ledger has to agree. A payment that is dead is not recorded any more.
+    /// Finds out the outcome of a payment and, if it is not used yet, cancels it: the collecting canister is called by
+    /// update call, and the ledger has to agree. A dead payment is no longer recorded.
     pub async fn resolve(&self, payment: &SignedPayment) -> Resolution {
         self.settle(payment, true, "asked").await
     }
 
-    /// The same without cancelling: before its `validBefore`, a payment that the canister does not have is unknown.
+    /// The same without cancelling: before its `validBefore`, a payment that the canister does not know is unknown.
     pub async fn status(&self, payment: &SignedPayment) -> Resolution {
         self.settle(payment, false, "asked").await
     }
@@ -275,9 +275,8 @@ impl Payer {
         }
     }
 
-    /// Ends the record of a payment on the user's word; whether there was one. The same request then gets a new
-    /// payment, and
-    /// **the forgotten payment may still be charged**.
+    /// Ends the record of a payment on the user's command. Returns whether there was one. The same request then gets a
+    /// new payment, and **the forgotten payment may still be charged**.
     pub fn forget(&self, id: PaymentId) -> Result<bool, PayError> {
         Ok(self.journal.forget(id)?)
     }
@@ -294,7 +293,7 @@ impl Payer {
         )
     }
 
-    /// Waits until nobody else pays for this request. With the turn comes the payment that was recorded meanwhile.
+    /// Waits until no other call pays for this request. Returns the payment that was recorded meanwhile, too.
     async fn turn(&self, key: &RequestKey) -> Result<(Lock, Option<SignedPayment>), PayError> {
         let started = Instant::now();
         let mut told = false;
@@ -317,8 +316,8 @@ impl Payer {
         }
     }
 
-    /// What another call paid for while this one waited is what this one asked for: the payment is recorded again, so
-    /// that it is sent again, and no other is signed.
+    /// Another call paid for the same request while this one waited. Its payment is recorded again, so that it is sent
+    /// again, and no other is signed.
     fn share(&self, key: &RequestKey, payment: Option<SignedPayment>) -> Result<(), PayError> {
         match payment {
             Some(payment) if self.journal.find(key)?.is_none() => self.record(&payment).map(drop),
@@ -346,13 +345,13 @@ impl Payer {
         }
         match self.transmit(&payment).await {
             Ok(paid) => Ok(Some(paid)),
-            // Proven, and so the resource may be bought with a new payment.
+            // Proven dead, so the resource may be bought with a new payment.
             Err(PayError::Refused { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Records a payment before it is sent; whether it was recorded before.
+    /// Records a payment before it is sent. Returns whether it was recorded before.
     fn record(&self, payment: &SignedPayment) -> Result<bool, PayError> {
         let unresolved = self.journal.unresolved()?;
         let known = unresolved
@@ -380,7 +379,7 @@ impl Payer {
         }
     }
 
-    /// Asks canister and ledger, and ends the record of what is dead.
+    /// Checks with canister and ledger, and ends the record of a dead payment.
     async fn settle(&self, payment: &SignedPayment, cancel: bool, reason: &str) -> Resolution {
         self.tell(Step::Confirming(plain_text(reason)));
         let known = match self.known() {
@@ -395,7 +394,7 @@ impl Payer {
         if let (Resolution::Dead { .. }, Some(id)) = (&resolution, payment.id())
             && let Err(problem) = self.journal.release(id, End::Dead)
         {
-            // It is dead all the same; a record that stays is found dead again.
+            // It is dead in any case; a remaining record is found dead again.
             self.tell(Step::Confirming(problem.to_string()));
         }
         resolution

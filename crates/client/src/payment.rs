@@ -1,4 +1,4 @@
-//! One signed payment: everything needed to send it, now or tomorrow.
+//! A signed payment, with everything that is needed to send it, now or later.
 
 use crate::{
     http::{Request, is_secret},
@@ -24,12 +24,12 @@ use x402_icp::{
     },
 };
 
-/// The x402 extension by which a payer names a purchase.
+/// The x402 extension by which a payer identifies a purchase.
 const PAYMENT_IDENTIFIER: &str = "payment-identifier";
 
-/// The seller's extensions as a payer echoes them: nothing is changed, except that the purchase gets the payer's own
-/// name where the seller takes one. The name is stored with the payment, so it stays the same however often the
-/// payment is sent. A name that came with the offer is somebody else's, and is replaced.
+/// The seller's extensions as a payer echoes them. The only change: the purchase gets the payer's own identifier if the
+/// seller accepts one. It is stored with the payment, so it stays the same however often the payment is sent. An
+/// identifier in the offer is not the payer's, and is replaced.
 pub(crate) fn named(mut extensions: Map<String, Value>, id: Option<&str>) -> Map<String, Value> {
     if let Some(extension) = extensions
         .get_mut(PAYMENT_IDENTIFIER)
@@ -53,17 +53,17 @@ const CLOCK_TOLERANCE: u64 = 30;
 
 /// A request together with the payment that was signed for it.
 ///
-/// Can be stored and sent again: it is good for this one purchase and no other, and is never charged
-/// twice. It is a bearer token for the resource until it is used, so keep the file to yourself. Headers that are
-/// secrets themselves (`Authorization`, cookies) are not stored.
+/// It can be stored and sent again: it is valid for this one purchase and no other, and is never charged twice. It is a
+/// bearer token for the resource until it is used, so keep the file private. Headers that are secrets themselves
+/// (`Authorization`, cookies) are not stored.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SignedPayment {
     /// The HTTP method.
     pub method: String,
-    /// The URL the payment goes to.
+    /// The URL that the payment is sent to.
     pub url: String,
-    /// The URL that was asked for, if it led to `url` by a redirect.
+    /// The requested URL, if it led to `url` by a redirect.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub asked_url: Option<String>,
     /// Headers besides the payment.
@@ -77,14 +77,13 @@ pub struct SignedPayment {
     header: String,
     /// The payment's id, in hex.
     pub payment_id: String,
-    /// What the spender might take before this payment was sent, in atomic units.
+    /// The spender's allowance before this payment was sent, in atomic units.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) allowance: Option<String>,
-    /// Until when it might, in nanoseconds since 1970-01-01; absent for ever.
+    /// The end of that allowance, in nanoseconds since 1970-01-01; absent if it has none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) allowance_ends: Option<String>,
-    /// Whether it was read from where it was stored: then it may have been sent before, whatever happens
-    /// to it now.
+    /// Whether it was read from a store: then it may have been sent before, whatever happens now.
     #[serde(skip_serializing, default = "stored")]
     pub(crate) stored: bool,
 }
@@ -113,7 +112,7 @@ impl fmt::Debug for SignedPayment {
     }
 }
 
-/// What is signed for one purchase.
+/// The input for signing one purchase.
 pub(crate) struct Purchase<'a> {
     pub request: &'a Request,
     pub asked_url: Option<&'a str>,
@@ -166,7 +165,7 @@ impl SignedPayment {
         })
     }
 
-    /// The keys of the requests this payment is for: that of its URL, and that of the URL that led there.
+    /// The keys of the requests that this payment is for: that of its URL, and that of the URL that led there.
     pub fn keys(&self) -> Vec<RequestKey> {
         let (Some(from), Some(request)) = (self.from(), self.request()) else {
             return Vec::new();
@@ -182,13 +181,13 @@ impl SignedPayment {
             .collect()
     }
 
-    /// The identifier that names this purchase to the seller, if the seller takes any.
+    /// The payment identifier, if the seller accepts one.
     pub fn identifier(&self) -> Option<&str> {
         let extension = self.payment.extensions.as_ref()?.get(PAYMENT_IDENTIFIER)?;
         extension.get("info")?.get("id")?.as_str()
     }
 
-    /// The request to send; `None` if the stored body was tampered with.
+    /// The request to send; `None` if the stored body is malformed.
     pub fn request(&self) -> Option<Request> {
         Some(Request {
             method: self.method.clone(),
@@ -219,26 +218,26 @@ impl SignedPayment {
         parse_account(&self.payment.payload.from).ok()
     }
 
-    /// The canister that collects.
+    /// The collecting canister.
     pub fn spender(&self) -> Option<Principal> {
         Principal::from_text(self.payment.accepted.extra.get("spender")?.as_str()?).ok()
     }
 
-    /// From when on it is not charged any more, in seconds since 1970-01-01.
+    /// The time from which it is not charged any more, in seconds since 1970-01-01.
     pub fn valid_before(&self) -> Option<u64> {
         parse_seconds(&self.payment.payload.valid_before).ok()
     }
 
-    /// From when on it may be charged, in seconds since 1970-01-01.
+    /// The time from which it may be charged, in seconds since 1970-01-01.
     pub fn valid_after(&self) -> Option<u64> {
         parse_seconds(&self.payment.payload.valid_after).ok()
     }
 
-    /// Whether id, header and terms belong together, as they do unless somebody changed the file.
+    /// Checks that id, header and terms belong together, which fails if the file was changed.
     pub(crate) fn check(&self) -> Result<(), String> {
         let accepted = &self.payment.accepted;
         let extra: ExactIcrc2Extra = serde_json::from_value(accepted.extra.clone())
-            .map_err(|e| format!("its terms cannot be read: {e}"))?;
+            .map_err(|e| format!("its terms cannot be decoded: {e}"))?;
         let terms = Terms::from(&PaymentRequirements {
             scheme: accepted.scheme.clone(),
             network: accepted.network.clone(),
@@ -252,7 +251,7 @@ impl SignedPayment {
         if self.id() != Some(id) {
             return Err(format!("its terms are those of payment {id}"));
         }
-        let url = Url::parse(&self.url).map_err(|e| format!("its URL cannot be read: {e}"))?;
+        let url = Url::parse(&self.url).map_err(|e| format!("its URL cannot be parsed: {e}"))?;
         offer_matches(&extra, &self.method, url.path())
             .map_err(|e| format!("it was signed for another request: {e}"))?;
         let sent: PaymentPayload<Value, ExactIcrc2Payload> =
@@ -261,7 +260,7 @@ impl SignedPayment {
             return Err("its header is another payment's".into());
         }
         if self.request().is_none() {
-            return Err("the stored request cannot be read".into());
+            return Err("the stored request cannot be decoded".into());
         }
         Ok(())
     }
@@ -286,7 +285,7 @@ mod tests {
         };
         assert!((16..=128).contains(&id(&one).len()));
         assert_ne!(id(&one), id(&other));
-        // Apart from the name, everything is as the seller sent it.
+        // Apart from the identifier, everything is as the seller sent it.
         let mut unnamed = one;
         let info = unnamed["payment-identifier"]["info"]
             .as_object_mut()

@@ -1,13 +1,13 @@
-//! Text of strangers, made safe to show on a terminal and in a log.
+//! Text of strangers, made safe for a terminal and a log.
 
-/// The most characters of a stranger's text that are shown.
+/// The most characters of such a text that are shown.
 pub const PLAIN_TEXT_CHARACTERS: usize = 200;
 
 /// A stranger's text as one bounded line.
 ///
-/// Control characters (C0, DEL, C1), bidirectional controls, and line and paragraph separators become U+FFFD, so
-/// that the text can neither drive a terminal nor pass for lines of the program that prints it. What is longer
-/// than [`PLAIN_TEXT_CHARACTERS`] ends in an ellipsis.
+/// Control characters (C0, DEL, C1), bidirectional controls, and line and paragraph separators become U+FFFD, so that
+/// the text can neither control a terminal nor imitate lines of the program that prints it. A text longer than
+/// [`PLAIN_TEXT_CHARACTERS`] is cut and ends in an ellipsis.
 pub fn plain_text(text: &str) -> String {
     let mut characters = text.chars();
     let mut plain: String = characters

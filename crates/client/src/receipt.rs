@@ -1,4 +1,4 @@
-//! Receipts that are kept by the seller's canister, and whether the ledger agrees with them.
+//! Receipts from the seller's canister, and their comparison with the ledger.
 
 mod check;
 
@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use x402_icp::{PaymentId, decode::decode_json};
 
-/// A settled payment as the canister recorded it. Amounts, block index and time are decimal text; what is not said is
-/// empty. A canister says who paid for what to the payer and to the merchant only.
+/// A settled payment as the canister recorded it. Amounts, block index and time are decimal text; absent values are
+/// empty. A canister tells payer and purchase only to the payer and the merchant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
@@ -30,13 +30,13 @@ pub struct Receipt {
     pub asset: String,
     /// The ledger's block index.
     pub transaction: String,
-    /// Who paid.
+    /// The payer's account.
     pub payer: String,
-    /// Who was paid.
+    /// The recipient's account.
     pub pay_to: String,
     /// Atomic units.
     pub amount: String,
-    /// The ledger's fee, paid besides.
+    /// The ledger's fee, paid in addition.
     pub fee: String,
     /// The HTTP method that was paid for.
     pub method: String,
@@ -46,27 +46,27 @@ pub struct Receipt {
     pub settled_at: String,
 }
 
-/// Why there is no receipt, or why it is not to be trusted.
+/// The reason why there is no receipt, or why it is not trustworthy.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiptError {
-    /// The seller could not be asked.
+    /// The request to the seller failed.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// The canister could not be asked.
+    /// The call of the canister failed.
     #[error("canister {canister} did not answer: {}", plain_text(problem))]
     Canister {
         /// The canister.
         canister: Principal,
-        /// Why.
+        /// The reason.
         problem: String,
     },
     /// There is no such receipt.
     #[error("there is no receipt: {0}")]
     NotFound(String),
-    /// The answer is no receipt.
-    #[error("what was answered is no receipt: {}", plain_text(.0))]
+    /// The response is not a receipt.
+    #[error("the response is not a receipt: {}", plain_text(.0))]
     Unreadable(String),
-    /// The receipt is for another network than the payer is connected to.
+    /// The receipt is for another network than the payer's.
     #[error("the receipt is for network {}, not {connected}", plain_text(receipt))]
     Network {
         /// The receipt's.
@@ -74,41 +74,41 @@ pub enum ReceiptError {
         /// The payer's.
         connected: String,
     },
-    /// It is the receipt of something else than what was asked for.
+    /// The receipt is for another payment than requested.
     #[error(
         "the receipt is another one: {field} is {}, not {expected}",
         plain_text(found)
     )]
     Other {
-        /// What differs.
+        /// The field that differs.
         field: &'static str,
         /// In the receipt.
         found: String,
-        /// What was asked for.
+        /// The expected value.
         expected: String,
     },
-    /// The canister that collected says something else, by update call.
+    /// The collecting canister contradicts it, by update call.
     #[error(
-        "canister {canister} does not bear the receipt out: {field} is {}, not {}",
+        "canister {canister} contradicts the receipt: {field} is {}, not {}",
         plain_text(found),
         plain_text(claimed)
     )]
     Contradicted {
         /// The canister.
         canister: Principal,
-        /// What differs.
+        /// The field that differs.
         field: &'static str,
         /// In the canister's receipt.
         found: String,
         /// In this receipt.
         claimed: String,
     },
-    /// The ledger could not be asked.
+    /// The call of the ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The ledger's block says something else.
+    /// The ledger's block contradicts it.
     #[error(
-        "block {} of the ledger does not bear the receipt out: {field} is {}, not {}",
+        "block {} of the ledger contradicts the receipt: {field} is {}, not {}",
         plain_text(block),
         plain_text(found),
         plain_text(claimed)
@@ -116,7 +116,7 @@ pub enum ReceiptError {
     Disproved {
         /// The block's index.
         block: String,
-        /// What differs.
+        /// The field that differs.
         field: &'static str,
         /// In the block.
         found: String,
@@ -126,7 +126,7 @@ pub enum ReceiptError {
 }
 
 impl Receipt {
-    /// Reads a receipt from a seller's site: `/x402/receipts/<payment id>` there. If the URL names a payment, the
+    /// Fetches a receipt from a seller's site: `/x402/receipts/<payment id>` there. If the URL names a payment, the
     /// receipt has to be that payment's.
     pub async fn fetch(url: &str) -> Result<Self, ReceiptError> {
         let http = Http::new(Limits::default())?;
@@ -148,8 +148,8 @@ impl Receipt {
         }
     }
 
-    /// Asks a canister for a receipt by its Candid interface: the word of one node, which [`Receipt::check`] compares
-    /// with that of the subnet.
+    /// Queries a canister's receipt by its Candid interface. The reply of one node has no certificate, so
+    /// [`Receipt::check`] compares it with that of the subnet.
     pub async fn of_canister(
         network: &Network,
         canister: Principal,
@@ -182,14 +182,14 @@ impl Receipt {
     }
 }
 
-/// The payment that a receipt's URL names.
+/// The payment id in a receipt's URL.
 fn named(url: &str) -> Option<PaymentId> {
     let url = reqwest::Url::parse(url).ok()?;
     url.path_segments()?.next_back()?.parse().ok()
 }
 
-/// Reads a receipt member by member: `null` and what is absent are empty, numbers count by value, unknown members are
-/// passed over.
+/// Decodes a receipt member by member: `null` and absent members are empty, numbers count by value, unknown members are
+/// ignored.
 fn read(body: &[u8]) -> Result<Receipt, ReceiptError> {
     let unreadable = |problem: String| ReceiptError::Unreadable(problem);
     let value: Value = decode_json("receipt", body).map_err(|e| unreadable(e.to_string()))?;
@@ -198,7 +198,7 @@ fn read(body: &[u8]) -> Result<Receipt, ReceiptError> {
         Some(Value::String(text)) => Ok(text.clone()),
         Some(number) => natural(number)
             .map(|number| number.to_string())
-            .ok_or_else(|| unreadable(format!("{key} is no text"))),
+            .ok_or_else(|| unreadable(format!("{key} is not a text"))),
     };
     let receipt = Receipt {
         payment_id: text("paymentId")?,

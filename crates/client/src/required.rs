@@ -1,4 +1,4 @@
-//! What a 402 asks for, read member by member: a stranger's odd entry spoils itself and nothing else.
+//! Decoding of a 402 member by member: a malformed entry does not affect the others.
 
 use crate::http::Response;
 use serde_json::{Map, Value};
@@ -8,12 +8,12 @@ use x402_icp::{
     wire::{PAYMENT_REQUIRED, ResourceInfo, X402_VERSION},
 };
 
-/// A 402 as far as it can be read.
+/// A 402, as far as it can be decoded.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Required {
-    /// Why a payment that was sent is not good.
+    /// The reason why a payment was refused.
     pub error: Option<String>,
-    /// What is for sale; `None` if the seller does not say.
+    /// The resource for sale; `None` if the seller does not describe it.
     pub resource: Option<ResourceInfo>,
     /// The entries as they were sent.
     pub accepts: Vec<Value>,
@@ -21,12 +21,12 @@ pub(crate) struct Required {
     pub extensions: Option<Map<String, Value>>,
 }
 
-/// Reads the 402. Says why if there is nothing in it that could be paid.
+/// Decodes the 402. The error says why nothing in it can be paid.
 pub(crate) fn read(response: &Response) -> Result<Required, String> {
     let Some(header) = response.header(PAYMENT_REQUIRED) else {
         return Err(match version_1(&response.body) {
             true => {
-                "the seller speaks x402 version 1 only, and no such offer can be paid here".into()
+                "the seller supports x402 version 1 only, and no such offer can be paid here".into()
             }
             false => format!("HTTP 402 without {PAYMENT_REQUIRED}"),
         });
@@ -36,11 +36,11 @@ pub(crate) fn read(response: &Response) -> Result<Required, String> {
     match value.get("x402Version").and_then(natural) {
         Some(version) if version == u64::from(X402_VERSION) => {}
         Some(version) => return Err(format!("x402 version {version}")),
-        None => return Err("x402Version is no natural number".into()),
+        None => return Err("x402Version is not a natural number".into()),
     }
     let accepts = match value.get("accepts") {
         Some(Value::Array(accepts)) => accepts.clone(),
-        _ => return Err("accepts is no list".into()),
+        _ => return Err("accepts is not a list".into()),
     };
     Ok(Required {
         error: value.get("error").and_then(Value::as_str).map(String::from),

@@ -1,4 +1,4 @@
-//! Which canister serves a URL.
+//! The canister that serves a URL.
 
 use crate::network::Network;
 use candid::Principal;
@@ -6,8 +6,8 @@ use reqwest::Url;
 use std::net::IpAddr;
 use x402_icp::values::parse_principal;
 
-/// The domains of HTTP gateways, under which the first label of a host is a canister's id. Under any other domain it
-/// is what its owner chose.
+/// The domains of HTTP gateways, under which the first label of a host is a canister's id. Under any other domain the
+/// owner chose it.
 const GATEWAYS: [&str; 7] = [
     "icp0.io",
     "raw.icp0.io",
@@ -24,18 +24,18 @@ pub fn is_canister(principal: Principal) -> bool {
     principal.as_slice().len() > 1 && principal.as_slice().last() == Some(&0x01)
 }
 
-/// How it is known which canister serves a URL.
+/// The evidence for the canister that serves a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ServedBy {
-    /// The host is the canister's.
+    /// The host contains the canister's id.
     Host,
     /// The gateway names it, and the canister names the origin.
     Header,
-    /// A bare gateway is told by the query.
+    /// The query parameter of a bare gateway.
     Parameter,
 }
 
-/// The canister that serves a URL, as far as the URL itself says so: the host `<canister id>.<gateway domain>`, or
+/// The canister that serves a URL, according to the URL itself: the host `<canister id>.<gateway domain>`, or
 /// `canisterId` in the query of a bare gateway (a gateway domain, `localhost` or a loopback address).
 pub fn serving_canister(url: &str) -> Option<Principal> {
     by_host(url).or_else(|| by_parameter(url))
@@ -61,15 +61,15 @@ fn by_parameter(url: &str) -> Option<Principal> {
         .query_pairs()
         .filter(|(key, _)| key == "canisterId")
         .map(|(_, value)| parse_principal(&value).ok());
-    // Gateways differ in which of several they take.
+    // Gateways differ in which of several they use.
     match (named.next(), named.next()) {
         (Some(canister), None) => canister,
         _ => None,
     }
 }
 
-/// The same with the gateway's word (`x-ic-canister-id`), which counts if that canister confirms that the URL's origin
-/// is its own.
+/// The same with the gateway's header (`x-ic-canister-id`), which counts if that canister confirms that the URL's
+/// origin is its own.
 pub(crate) async fn serving(
     network: &Network,
     url: &str,

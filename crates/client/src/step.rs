@@ -1,49 +1,49 @@
-//! What a payer tells whoever waits.
+//! Steps of a purchase, for progress reports.
 
 use candid::Principal;
 use std::{path::PathBuf, time::Duration};
 use x402_icp::{Amount, PaymentId};
 
-/// What the payer is doing, for whoever waits.
+/// The present step of a payer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
     /// Another call or process is paying for the same request: waiting for it.
     WaitingForTurn,
-    /// Asking for the resource without a payment.
+    /// Requesting the resource without a payment.
     Asking,
-    /// Asking the ledger for balance and allowance.
+    /// Querying balance and allowance of the ledger.
     CheckingFunds(Principal),
     /// Approving the collecting canister on the ledger.
     Approving {
         /// The ledger.
         ledger: Principal,
-        /// Who may take it.
+        /// The canister that may collect.
         spender: Principal,
-        /// How much in all, in atomic units.
+        /// The total amount, in atomic units.
         amount: Amount,
-        /// Until when, in nanoseconds since 1970-01-01; `None` for ever.
+        /// The end, in nanoseconds since 1970-01-01; `None` without an end.
         expires_at: Option<u64>,
     },
-    /// The payment is recorded and goes out next.
+    /// The payment is recorded and sent next.
     Recorded {
         /// Its id.
         id: PaymentId,
-        /// The file it is in, if it is in one.
+        /// Its file, if it has one.
         path: Option<PathBuf>,
     },
     /// The same request was paid for before, and the outcome is not known: that payment is sent again.
     Resuming {
         /// Its id.
         id: PaymentId,
-        /// The file it is in, if it is in one.
+        /// Its file, if it has one.
         path: Option<PathBuf>,
     },
     /// Sending the payment for the n-th time, from 1.
     Paying(u32),
-    /// Waiting before sending it again. The reason may hold a stranger's words, made plain.
+    /// Waiting before sending it again. The reason may contain a stranger's text, made safe.
     Waiting(Duration, String),
-    /// Asking the collecting canister and the ledger what has become of a payment. The reason may hold a stranger's
-    /// words, made plain.
+    /// Checking a payment's outcome with the collecting canister and the ledger. The reason may contain a stranger's
+    /// text, made safe.
     Confirming(String),
 }

@@ -1,16 +1,16 @@
-//! Tokens people know by name, and amounts people can read.
+//! Known tokens, and amounts for readers.
 
 use candid::Principal;
 use x402_icp::Amount;
 
-/// A token that is known without asking anybody.
+/// A token that is known without a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
     /// Its symbol.
     pub symbol: &'static str,
     /// Its ledger canister on the mainnet.
     pub ledger: &'static str,
-    /// How many decimals its amounts have.
+    /// The decimals of its amounts.
     pub decimals: u8,
     /// Whether one token is meant to be worth one US dollar.
     pub usd: bool,
@@ -32,8 +32,8 @@ const fn token(symbol: &'static str, ledger: &'static str, decimals: u8, usd: bo
     }
 }
 
-/// The tokens that may be named by symbol. A ledger may call itself anything, so no symbol is ever
-/// taken from a ledger or a seller to find out which token is meant.
+/// The tokens that may be named by symbol. A ledger may claim any symbol, so no symbol of a ledger or a seller is ever
+/// used to identify a token.
 pub const KNOWN_TOKENS: &[Token] = &[
     token("ckUSDC", "xevnm-gaaaa-aaaar-qafnq-cai", 6, true),
     token("ckUSDT", "cngnf-vqaaa-aaaar-qag4q-cai", 6, true),
@@ -49,7 +49,7 @@ pub fn token_named(symbol: &str) -> Option<&'static Token> {
         .find(|token| token.symbol.eq_ignore_ascii_case(symbol))
 }
 
-/// Why a text is not an amount of a token.
+/// The reason why a text is not an amount of a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnitsError {
     /// Not digits with at most one point among them.
@@ -58,9 +58,9 @@ pub enum UnitsError {
     /// Finer than the token's atomic unit.
     #[error("the token has {decimals} decimals, {text:?} has more")]
     TooFine {
-        /// What was written.
+        /// The text.
         text: String,
-        /// What the token has.
+        /// The decimals of the token.
         decimals: u8,
     },
     /// Does not fit 128 bits.
@@ -68,7 +68,7 @@ pub enum UnitsError {
     TooLarge(String),
 }
 
-/// Reads an amount: with a decimal point it is in tokens (`0.01`), without one in atomic units (`10000`).
+/// Parses an amount: with a decimal point it is in tokens (`0.01`), without one in atomic units (`10000`).
 pub fn parse_units(text: &str, decimals: u8) -> Result<Amount, UnitsError> {
     let malformed = || UnitsError::Malformed(text.into());
     let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
@@ -95,7 +95,7 @@ pub fn parse_units(text: &str, decimals: u8) -> Result<Amount, UnitsError> {
     }
 }
 
-/// Writes atomic units as tokens: `0.01`, without needless zeros.
+/// Formats atomic units as tokens: `0.01`, without superfluous zeros.
 pub fn format_units(amount: Amount, decimals: u8) -> String {
     let width = usize::from(decimals) + 1;
     let digits = format!("{:0>width$}", amount.0);
@@ -165,7 +165,7 @@ mod tests {
         #[test]
         fn written_amounts_are_read_back(units: u128, decimals in 0u8..=30) {
             let text = format_units(Amount(units), decimals);
-            // Whole tokens are written without a point, which reads as atomic units: add it.
+            // Whole tokens are written without a point, which would be read as atomic units: add it.
             let text = if text.contains('.') || decimals == 0 { text } else { format!("{text}.0") };
             match parse_units(&text, decimals) {
                 Ok(amount) => prop_assert_eq!(amount, Amount(units)),

@@ -32,7 +32,7 @@ fn response(status: u16, headers: &[(&str, String)]) -> Response {
     }
 }
 
-/// The verdict on an answer that arrived whole.
+/// The verdict on a response that arrived completely.
 fn judge(response: Response, payment: &SignedPayment) -> Verdict {
     let cut = None;
     super::judge(Answer { response, cut }, payment, 0)
@@ -67,7 +67,7 @@ fn a_receipt_with_the_content_is_paid() {
     assert_eq!(paid.receipt.unwrap().transaction, "5");
 }
 
-/// What is not in a receipt, or is not as agreed, with the words that say so.
+/// Receipts with a missing or wrong member, with the words of the problem.
 fn wrong_receipts() -> Vec<(serde_json::Value, &'static str)> {
     let with = |key: &str, value: serde_json::Value| {
         let mut receipt = settled();
@@ -84,7 +84,7 @@ fn wrong_receipts() -> Vec<(serde_json::Value, &'static str)> {
         (with("payer", json!(null)), "no payer"),
         (with("transaction", json!("")), "no transaction"),
         (with("transaction", json!(5)), "no transaction"),
-        (with("transaction", json!("0xab")), "no block"),
+        (with("transaction", json!("0xab")), "not a block"),
         (
             with("extra", json!({"paymentId": "08".repeat(32)})),
             "payment",
@@ -104,7 +104,7 @@ fn a_receipt_that_does_not_match_ends_nothing() {
             }
             other => panic!("{value}: {other:?}"),
         }
-        // Nor is it a debt of the seller's.
+        // It does not mean either that the seller owes the resource.
         let verdict = judge(response(410, &[receipt(value.clone())]), &payment());
         assert!(
             matches!(verdict, Verdict::Unclear(_)),

@@ -1,4 +1,4 @@
-//! `balance`, and how ledgers, canisters and subaccounts are named.
+//! `balance`, and the arguments for ledgers, canisters and subaccounts.
 
 use super::{Common, exit::Failure, output::Output, time};
 use candid::Principal;
@@ -27,7 +27,7 @@ pub fn canister_id(text: &str) -> Result<Principal, String> {
     x402_icp::values::parse_principal(text).map_err(|e| e.to_string())
 }
 
-/// 32 bytes in hex, shorter ones filled with zeros on the left.
+/// 32 bytes in hex; shorter values are padded with zeros on the left.
 pub fn subaccount(text: &str) -> Result<[u8; 32], String> {
     let bytes = hex::decode(text).map_err(|e| e.to_string())?;
     let missing = 32usize
@@ -46,7 +46,7 @@ pub fn known(ledger: Principal) -> Option<u8> {
         .map(|token| token.decimals)
 }
 
-/// How many decimals a ledger's amounts have: known, or asked of the ledger, never of a seller.
+/// The decimals of a ledger's amounts: known, or queried from the ledger, never taken from a seller.
 pub async fn decimals(network: &Network, ledger: Principal) -> Result<u8, Failure> {
     match known(ledger) {
         Some(decimals) => Ok(decimals),
@@ -54,8 +54,8 @@ pub async fn decimals(network: &Network, ledger: Principal) -> Result<u8, Failur
     }
 }
 
-/// An amount for readers: in tokens if they are known ones, else in atomic units. A ledger may claim any symbol and
-/// any number of decimals, so neither is taken from it.
+/// An amount for readers: in tokens if the token is known, else in atomic units. A ledger may claim any symbol and any
+/// number of decimals, so neither is taken from it.
 pub fn amount_text(amount: Amount, ledger: Principal) -> String {
     match KNOWN_TOKENS
         .iter()
@@ -79,7 +79,7 @@ pub struct BalanceArgs {
     spender: Option<Principal>,
 }
 
-/// Shows what the account holds and what a spender may take of it.
+/// Shows the balance of the account and the allowance of a spender.
 pub async fn balance(args: &BalanceArgs, common: &Common, output: &Output) -> Result<(), Failure> {
     let identity = common.identity()?;
     let network = common.network(&identity).await?;
@@ -87,11 +87,11 @@ pub async fn balance(args: &BalanceArgs, common: &Common, output: &Output) -> Re
         subaccount: args.subaccount,
         ..identity.account()
     };
-    output.busy("asking the ledger");
+    output.busy("querying the ledger");
     let ledger: Ledger<'_> = network.ledger(args.ledger);
     let (balance, symbol) = tokio::try_join!(ledger.balance(account), ledger.symbol())?;
     let decimals = decimals(&network, args.ledger).await?;
-    // The ledger's own word.
+    // The symbol that the ledger claims.
     let symbol = plain_text(&symbol);
     let mut object = json!({
         "ok": true,

@@ -1,4 +1,4 @@
-//! `approve`: an approval is a power of attorney, so it is checked and shown before it is made.
+//! `approve`: an approval gives power over money, so it is checked and shown before it is made.
 
 use super::{
     Common,
@@ -16,7 +16,7 @@ use serde_json::json;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tollkeeper_client::{Account, Amount, Approval, LedgerError, is_canister, parse_units};
 
-/// How often an approval is tried again when another one came in between.
+/// The most tries of an approval when the allowance changes in between.
 const ATTEMPTS: usize = 5;
 
 #[derive(Debug, Args)]
@@ -32,23 +32,23 @@ pub struct ApproveArgs {
     /// From this subaccount, in hex.
     #[arg(long, value_parser = subaccount, value_name = "HEX")]
     subaccount: Option<[u8; 32]>,
-    /// For how many hours; 0 for ever.
+    /// For how many hours; 0 without an end.
     #[arg(long, default_value_t = 24, value_name = "HOURS")]
     hours: u32,
-    /// Replace an approval that allows more or lasts longer. Without it what stands is never lowered.
+    /// Replace an approval that allows more or lasts longer. Without this an existing approval is never lowered.
     #[arg(long)]
     lower: bool,
 }
 
-/// What may be collected now.
+/// The present allowance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Standing {
     amount: Amount,
-    /// Nanoseconds since 1970-01-01; `None` for ever.
+    /// Nanoseconds since 1970-01-01; `None` without an end.
     expires_at: Option<u64>,
 }
 
-/// What is to be approved, given what stands; `None` if that would lower it.
+/// The approval to make, given the present one; `None` if that would lower it.
 fn merged(asked: Standing, standing: Standing, lower: bool) -> Option<Standing> {
     let nothing = Amount(0);
     if lower || asked.amount == nothing || standing.amount == nothing {
@@ -103,10 +103,10 @@ pub async fn run(
     let network = common.network(&identity).await?;
     let decimals = decimals(&network, args.ledger).await?;
     let amount = parse_units(&args.amount, decimals).map_err(Failure::usage)?;
-    // Revoking is safe whoever it is, and mends an approval that went to a wrong one.
+    // Revoking is always safe, and corrects an approval for a wrong spender.
     if amount.0 > 0 && !is_canister(args.spender) {
         return Err(Failure::usage(format!(
-            "{} is no canister: whoever has the key could take the money at any time",
+            "{} is not a canister: the owner of the key could take the money at any time",
             args.spender
         )));
     }
@@ -117,7 +117,7 @@ pub async fn run(
     let asked = Standing { amount, expires_at };
     let ledger = network.ledger(args.ledger);
     for attempt in 1.. {
-        output.busy("asking the ledger");
+        output.busy("querying the ledger");
         let (stands, expires_at) = ledger.allowance(payer, args.spender.into()).await?;
         let ended = expires_at.is_some_and(|at| at <= now());
         let standing = Standing {
@@ -175,7 +175,7 @@ pub async fn run(
         });
         return output.result(object, &[format!("approved {words} (block {})", block.0)]);
     }
-    unreachable!("BUG: attempts are counted without end")
+    unreachable!("BUG: the attempts never end")
 }
 
 fn lowers(args: &ApproveArgs, asked: Standing, standing: Standing) -> Failure {

@@ -1,4 +1,4 @@
-//! Where bought content goes: to a file that is ready before anything is paid, or to standard output.
+//! The output of bought content: a file that is opened before anything is paid, or standard output.
 
 use super::{
     exit::{Failure, OTHER},
@@ -16,26 +16,25 @@ use tollkeeper_client::{Response, plain_text};
 /// Names of standard output that are not files.
 const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
-/// Where the content goes.
+/// The output of the content.
 #[derive(Debug)]
 pub enum Target {
-    /// To a file.
     File(Sink),
-    /// To standard output, with JSON as a part of the object.
+    /// Standard output; with JSON, the content is part of the object.
     Stdout {
-        /// Whether the user named standard output, and gets any bytes on a terminal too.
+        /// Whether the user named standard output, which allows any bytes on a terminal.
         named: bool,
     },
 }
 
-/// Whether content goes to standard output as it is. Binary content on a terminal is no use to a reader, unless the
-/// user names standard output.
+/// Whether content is written to standard output unchanged. Binary content is useless on a terminal, unless the user
+/// names standard output.
 fn may_be_shown(named: bool, terminal: bool, body: &[u8]) -> bool {
     named || !terminal || text::is_text(body)
 }
 
-/// Whether a path, as it is written or where its links lead, is in the folder of payments or is one of its files by
-/// another name.
+/// Whether a path, as given or with its links resolved, is in the folder of payments or is one of its files by another
+/// name.
 fn is_payments(asked: &Path, payments: &Path) -> bool {
     let places = [Some(asked.to_path_buf()), files::real(asked).ok()];
     places
@@ -50,7 +49,7 @@ fn is_payments(asked: &Path, payments: &Path) -> bool {
 }
 
 impl Target {
-    /// Makes the place ready. `keep` are files that the content must not replace, each with what it is for the user;
+    /// Opens the output. `keep` are files that the content must not replace, each with its description for the user;
     /// `payments` is the folder in which payments are recorded.
     pub fn open(
         asked: Option<&Path>,
@@ -69,7 +68,7 @@ impl Target {
                 false => Ok(Target::Stdout { named: true }),
             };
         }
-        // Compared before anything is made.
+        // Compared before any file is created.
         if let Some((what, file)) = keep.iter().find(|(_, file)| files::same(asked, file)) {
             return Err(Failure::usage(format!(
                 "-o {} is the same file as {what} {}",
@@ -87,7 +86,6 @@ impl Target {
         Ok(Target::File(sink))
     }
 
-    /// The unfinished file.
     pub fn part(&self) -> Option<&Path> {
         match self {
             Target::File(sink) => sink.part(),
@@ -95,8 +93,8 @@ impl Target {
         }
     }
 
-    /// Hands the content over, with `object` as the result for programs. The object gets `content`: `bytes`,
-    /// `mimeType`, and `file`, `text` or `base64`.
+    /// Writes the content, with `object` as the result for programs. The object gets `content`: `bytes`, `mimeType`,
+    /// and `file`, `text` or `base64`.
     pub fn write(
         self,
         response: &Response,

@@ -1,4 +1,4 @@
-//! Exit statuses, and the failures that lead to them.
+//! Exit statuses and failures.
 
 use serde_json::{Map, Value, json};
 use tollkeeper_client::{LedgerError, PayError, ReceiptError};
@@ -11,35 +11,33 @@ pub const USAGE: u8 = 2;
 pub const NO_OFFER: u8 = 3;
 /// Balance or allowance is too small; nothing was paid.
 pub const FUNDS: u8 = 4;
-/// The seller refused, and canister and ledger prove that nothing was paid and nothing can be; or the ledger refused
-/// an approval.
+/// The seller refused, and canister and ledger prove that nothing was paid and nothing can be; or the ledger refused an
+/// approval.
 pub const REFUSED: u8 = 5;
-/// The outcome is not known, or is not to be: the payment is recorded.
+/// The outcome is not known, and may stay unknown: the payment is recorded.
 pub const UNSETTLED: u8 = 6;
-/// Nobody answers; nothing was paid.
+/// The seller, replica or ledger cannot be reached; nothing was paid.
 pub const UNREACHABLE: u8 = 7;
-/// The receipt is not borne out, or could not be checked.
+/// The receipt is contradicted, or could not be checked.
 pub const RECEIPT: u8 = 8;
 /// The payment was used before; its money has moved or may have.
 pub const USED: u8 = 9;
 /// The payment is settled, and the resource was not delivered.
 pub const NOT_DELIVERED: u8 = 10;
 
-/// Why a command failed.
+/// The failure of a command.
 #[derive(Debug)]
 pub struct Failure {
-    /// The exit status.
     pub status: u8,
     /// The kind of failure for programs.
     pub kind: String,
-    /// The failure for readers.
+    /// The message for readers.
     pub message: String,
-    /// More for programs.
+    /// Details for programs.
     pub details: Map<String, Value>,
 }
 
 impl Failure {
-    /// A failure of a kind.
     pub fn new(status: u8, kind: &str, message: impl ToString) -> Self {
         Failure {
             status,
@@ -49,12 +47,11 @@ impl Failure {
         }
     }
 
-    /// Something about the command line.
+    /// A failure about the command line.
     pub fn usage(message: impl ToString) -> Self {
         Self::new(USAGE, "usage", message)
     }
 
-    /// Adds a detail.
     pub fn with(mut self, key: &str, value: Value) -> Self {
         self.details.insert(key.into(), value);
         self

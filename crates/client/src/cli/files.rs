@@ -1,4 +1,4 @@
-//! Files for content: nothing that was there before is lost, and nothing but our own is removed.
+//! Files for content: no existing file is lost, and only files of this run are removed.
 
 use super::text;
 use std::{
@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Which file a path names, however it is written: device and inode on Unix.
+/// The identity of the file that a path names: device and inode on Unix.
 #[cfg(unix)]
 fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
@@ -30,7 +30,7 @@ pub fn real(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// The folder that a file is in.
+/// The folder that contains a file.
 pub fn folder(file: &Path) -> PathBuf {
     match file.parent() {
         Some(parent) if parent != Path::new("") => parent.to_path_buf(),
@@ -38,7 +38,7 @@ pub fn folder(file: &Path) -> PathBuf {
     }
 }
 
-/// Whether two paths name one file: by another path, a hard link or a symbolic link too.
+/// Whether two paths name one file, also through a hard link or a symbolic link.
 pub fn same(a: &Path, b: &Path) -> bool {
     let ids = [a, b].map(|path| {
         fs::metadata(path)
@@ -59,7 +59,7 @@ fn sync_folder(file: &Path) {
     let _ = File::open(folder(file)).and_then(|folder| folder.sync_all());
 }
 
-/// A file that this run made.
+/// A file that this run created.
 #[derive(Debug)]
 pub struct Own {
     path: PathBuf,
@@ -67,7 +67,7 @@ pub struct Own {
 }
 
 impl Own {
-    /// Makes a file that did not exist before.
+    /// Creates a file that did not exist before.
     pub fn create(path: &Path) -> io::Result<Self> {
         Ok(Own {
             file: OpenOptions::new().write(true).create_new(true).open(path)?,
@@ -75,12 +75,11 @@ impl Own {
         })
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether the path still names the file that was made.
+    /// Whether the path still names the file that was created.
     fn is_ours(&self) -> bool {
         let there = fs::symlink_metadata(&self.path);
         match (there, self.file.metadata()) {
@@ -96,7 +95,7 @@ impl Own {
         }
     }
 
-    /// Gives it another name, and replaces the file that has it.
+    /// Renames it, and replaces a file that has the name.
     fn rename(&mut self, target: &Path) -> io::Result<()> {
         if !self.is_ours() {
             return Err(io::Error::other(format!(
@@ -111,7 +110,7 @@ impl Own {
     }
 }
 
-/// Reads a file of at most `limit` bytes, whatever it is: `/dev/zero` has no end.
+/// Reads a file of at most `limit` bytes. The limit also ends endless files such as `/dev/zero`.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
@@ -121,7 +120,8 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// A place for content that is made before anything is paid: what cannot be written later is found out in time.
+/// An output for content that is opened before anything is paid, so that a file that cannot be written is detected in
+/// time.
 #[derive(Debug)]
 pub struct Sink {
     /// As the user wrote it.
@@ -135,13 +135,13 @@ enum Place {
     Part { part: Own, target: PathBuf },
     /// Devices and pipes cannot be replaced.
     Device(File),
-    /// It is written.
+    /// The content is written.
     Done,
 }
 
 impl Sink {
-    /// Opens the place for content. What is there already stays as it is until the content is complete. Errors
-    /// are words for the user.
+    /// Opens the output for content. An existing file stays unchanged until the content is complete. Errors are
+    /// messages for the user.
     pub fn open(asked: &Path) -> Result<Self, String> {
         let problem = |what: &dyn std::fmt::Display| format!("{}: {what}", text::path(asked));
         if asked.as_os_str().is_empty() {
@@ -162,7 +162,7 @@ impl Sink {
         if there.is_err() && fs::symlink_metadata(asked).is_ok_and(|link| link.is_symlink()) {
             return Err(problem(&"it is a symbolic link to nothing"));
         }
-        // `/dev/fd/3` can be a regular file that somebody else has open.
+        // `/dev/fd/3` can be a regular file that another process has open.
         let is_device = there.as_ref().is_ok_and(|metadata| !metadata.is_file())
             || ["/dev", "/proc"].iter().any(|root| asked.starts_with(root));
         if is_device {
@@ -202,7 +202,7 @@ impl Sink {
         &self.shown
     }
 
-    /// The unfinished file, to be removed by whoever ends the process.
+    /// The unfinished file, which is removed if the process ends early.
     pub fn part(&self) -> Option<&Path> {
         match &self.place {
             Place::Part { part, .. } => Some(part.path()),
@@ -218,8 +218,8 @@ impl Sink {
         }
     }
 
-    /// Writes the whole content and gives it its name. `keep` are files that must not be replaced, whatever the
-    /// name has come to mean meanwhile.
+    /// Writes the whole content and gives it its name. `keep` are files that must not be replaced, whatever the name
+    /// refers to by now.
     pub fn finish(mut self, bytes: &[u8], keep: &[&Path]) -> io::Result<()> {
         if let Some(file) = keep.iter().find(|file| self.replaces(file)) {
             return Err(io::Error::other(format!(
@@ -231,7 +231,7 @@ impl Sink {
             Place::Done => Ok(()),
             Place::Device(mut file) => {
                 file.write_all(bytes)?;
-                // Pipes and terminals cannot be synchronised, and hold nothing that could be lost.
+                // Pipes and terminals cannot be synchronised, and contain nothing that could be lost.
                 let _ = file.sync_all();
                 Ok(())
             }

@@ -1,5 +1,5 @@
-//! Payments are recorded in files before they are sent. The command ends a record only when the content is where it
-//! was to go: until then the same command fetches it again.
+//! Recording of payments in files before they are sent. The command ends a record only after the content is written.
+//! Until then the same command fetches it again.
 
 use super::{
     exit::{Failure, OTHER},
@@ -15,10 +15,10 @@ use tollkeeper_client::{
     remove_payment, save_payment,
 };
 
-/// The most bytes of a file with a payment: a request's body may be large, and is in base64.
+/// The longest file with a payment: a request's body may be large, and is in base64.
 const MAX_PAYMENT: u64 = 128 << 20;
 
-/// The folder of recorded payments, with what this run has to do besides.
+/// The folder of recorded payments, with the state of this run.
 #[derive(Clone, Debug)]
 pub struct Kept {
     files: FileJournal,
@@ -27,16 +27,16 @@ pub struct Kept {
 
 #[derive(Debug, Default)]
 struct Run {
-    /// Where a copy of the payment is to be saved.
+    /// The file for a copy of the payment.
     save: Option<PathBuf>,
-    /// Copies of payments that end with them.
+    /// Copies of payments, which are removed with them.
     copies: Vec<(PathBuf, PaymentId)>,
     /// The payment whose content has arrived and is not yet written.
     delivered: Option<PaymentId>,
 }
 
 impl Kept {
-    /// Opens the folder; makes it if it is missing.
+    /// Opens the folder, or creates it.
     pub fn open(folder: &Path) -> Result<Self, Failure> {
         Ok(Kept {
             files: FileJournal::open(folder).map_err(|error| match error {
@@ -57,17 +57,18 @@ impl Kept {
         self.run().save = Some(file.to_path_buf());
     }
 
-    /// A file that holds the payment too, and ends with it.
+    /// Registers a file that contains the payment, too, and is removed with it.
     pub fn is_copy(&self, file: &Path, id: PaymentId) {
         self.run().copies.push((file.to_path_buf(), id));
     }
 
-    /// The content of a payment has arrived, and its end is proven: the record ends when the content is written.
+    /// Records that the content of a payment has arrived, and its end is proven. The record ends when the content is
+    /// written.
     pub fn arrived(&self, payment: &SignedPayment) {
         self.run().delivered = payment.id();
     }
 
-    /// The content is where it was to go.
+    /// Records that the content is written.
     pub fn written(&self) -> Result<(), Failure> {
         let delivered = self.run().delivered.take();
         match delivered {
@@ -76,7 +77,6 @@ impl Kept {
         }
     }
 
-    /// The unresolved payments.
     pub fn entries(&self) -> Result<Vec<Entry>, Failure> {
         self.files.unresolved().map_err(failure)
     }
@@ -85,7 +85,7 @@ impl Kept {
         self.files.release(id, end)?;
         for (file, of) in &self.run().copies {
             if *of == id {
-                // A copy that stays behind does no harm: the payment in it is over.
+                // A remaining copy does no harm: the payment in it is over.
                 let _ = remove_payment(file, id);
             }
         }
@@ -143,13 +143,12 @@ pub fn failure(error: JournalError) -> Failure {
     Failure::new(OTHER, "journal", text::line(&error.to_string()))
 }
 
-/// Reads a payment from a file.
 pub fn read(file: &Path) -> Result<SignedPayment, Failure> {
     let bad = |problem: &dyn std::fmt::Display| {
         Failure::usage(format!("{}: {problem}", text::path(file)))
     };
     let bytes = files::read(file, MAX_PAYMENT).map_err(|e| match e.kind() {
-        // What was meant may have been the id.
+        // The argument may have been meant as an id.
         ErrorKind::NotFound => {
             let named = text::path(file);
             Failure::usage(format!(
@@ -159,14 +158,16 @@ pub fn read(file: &Path) -> Result<SignedPayment, Failure> {
         _ => bad(&e),
     })?;
     let payment: SignedPayment = serde_json::from_slice(&bytes)
-        .map_err(|e| bad(&format!("it holds no payment that can be read: {e}")))?;
+        .map_err(|e| bad(&format!("it contains no payment that can be decoded: {e}")))?;
     match payment.id() {
         Some(_) => Ok(payment),
-        None => Err(bad(&"it holds no payment that can be read: its id is none")),
+        None => Err(bad(
+            &"it contains no payment that can be decoded: its id is none",
+        )),
     }
 }
 
-/// Whether others than the owner can read a file with a bearer token.
+/// Whether other users can read a file with a bearer token.
 #[cfg(unix)]
 pub fn is_open_to_others(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;

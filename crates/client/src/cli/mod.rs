@@ -1,4 +1,4 @@
-//! The command line: what it takes and how it ends.
+//! The command line: arguments and exit statuses.
 
 mod accounts;
 mod approve;
@@ -29,12 +29,12 @@ use std::{ffi::OsString, process::ExitCode};
 ///
 /// AMOUNTS with a decimal point are tokens (0.01), amounts without one are atomic units (10000).
 ///
-/// EXIT STATUS: 0 done · 1 other failure · 2 wrong usage · 3 no acceptable offer, nothing paid · 4 balance
-/// or allowance too small, nothing paid · 5 refused, and the canister and the ledger prove that nothing was
-/// paid and nothing can be · 6 outcome unknown: the payment is recorded, the same command goes on with it ·
-/// 7 seller, replica or ledger unreachable, nothing paid · 8 the content or a receipt is here, and what it says
-/// of the money is not proven · 9 this payment was used before: the money moved or may have · 10 paid, but not
-/// delivered · 130 or 143 interrupted before this command sent a payment
+/// EXIT STATUS: 0 done · 1 other failure · 2 wrong usage · 3 no acceptable offer, nothing paid · 4 balance or allowance
+/// too small, nothing paid · 5 refused, and the canister and the ledger prove that nothing was paid and nothing can be
+/// · 6 outcome unknown: the payment is recorded, the same command continues it · 7 seller, replica or ledger
+/// unreachable, nothing paid · 8 the content or a receipt was delivered, but what it says about the money is not proven
+/// · 9 this payment was used before: the money moved or may have · 10 paid, but not delivered · 130 or 143 interrupted
+/// before this command sent a payment
 #[derive(Debug, Parser)]
 #[command(name = "tollkeeper", version, verbatim_doc_comment)]
 struct Cli {
@@ -48,23 +48,23 @@ struct Cli {
 enum Command {
     /// Gets a resource, and pays for it if it costs something.
     Pay(Box<pay::PayArgs>),
-    /// Shows what a resource costs in every way it can be paid for, and which offer `pay` would take.
+    /// Shows all prices of a resource, and which offer `pay` would take.
     Quote(Box<quote::QuoteArgs>),
-    /// Lists the payments whose outcome is not known, or asks canister and ledger about one.
+    /// Lists the payments whose outcome is not known, or checks one with canister and ledger.
     Status(status::StatusArgs),
     /// Ends the record of a payment: the same request can be paid for again, and this payment may still be charged.
     Forget(status::ForgetArgs),
     /// Lets a canister collect payments from a ledger, up to an amount.
     Approve(approve::ApproveArgs),
-    /// Shows what the payer's account holds.
+    /// Shows the balance of the payer's account.
     Balance(accounts::BalanceArgs),
-    /// Shows a receipt and, if asked, whether the ledger bears it out.
+    /// Shows a receipt and, if requested, whether the ledger confirms it.
     Receipt(receipt::ReceiptArgs),
 }
 
-/// Runs the command that the arguments name, and says how it ended.
+/// Runs the command in the arguments, and reports how it ended.
 pub fn main(args: Vec<OsString>) -> ExitCode {
-    // Known before the arguments are: their errors are printed the same way as others.
+    // Needed before the arguments are parsed: errors about them are printed in the same form as others.
     let json = args
         .iter()
         .take_while(|arg| *arg != "--")
@@ -83,7 +83,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         }
     };
     let status = runtime.block_on(run(&cli, &output));
-    // Name look-ups that nobody waits for any more do not hold the end up.
+    // Pending name look-ups do not delay the exit.
     runtime.shutdown_background();
     status
 }
@@ -94,11 +94,11 @@ fn not_parsed(error: &clap::Error, args: &[OsString], output: &Output) -> ExitCo
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
-        // Nobody reads on if this fails.
+        // Nothing can be done if this fails.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    // Arguments are quoted as they are, and may come from a stranger: the words are those about plain ones.
+    // Arguments are quoted in the message and may come from a stranger, so control characters are removed first.
     let plain = args.iter().map(|arg| text::line(&arg.to_string_lossy()));
     let message = match Cli::try_parse_from(plain) {
         Err(error) => error.render().to_string(),

@@ -1,4 +1,4 @@
-//! Standard output is for content and results, standard error for everything said on the way.
+//! Standard output is for content and results, standard error for progress and messages.
 
 use super::{
     exit::{Failure, OTHER},
@@ -16,7 +16,7 @@ use std::{
 };
 use tollkeeper_client::Step;
 
-/// Where a command prints. A clone prints to the same place.
+/// The output of a command. A clone prints to the same place.
 #[derive(Clone)]
 pub struct Output {
     json: bool,
@@ -25,7 +25,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// JSON or words. Progress is shown on a terminal only.
+    /// Prints JSON or text. Progress is shown on a terminal only.
     pub fn new(json: bool) -> Self {
         let progress = (!json && io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new_spinner();
@@ -39,18 +39,17 @@ impl Output {
         }
     }
 
-    /// Whether results are JSON.
     pub fn json(&self) -> bool {
         self.json
     }
 
-    /// Takes the right to print the one result or failure; false if it is taken. An interrupt and the command
-    /// itself can end at the same time.
+    /// Reserves the right to print the one result or failure; false if it is taken. An interrupt and the command itself
+    /// can end at the same time.
     pub fn end(&self) -> bool {
         !self.ended.swap(true, Ordering::SeqCst)
     }
 
-    /// Something slow begins.
+    /// Shows that something slow begins.
     pub fn busy(&self, message: impl Into<String>) {
         if let Some(bar) = &self.progress {
             bar.set_message(text::line(&message.into()));
@@ -69,21 +68,21 @@ impl Output {
         }
     }
 
-    /// Lines for the reader, on standard error; nothing with JSON.
+    /// Prints lines for the reader on standard error; nothing with JSON.
     pub fn say(&self, lines: impl AsRef<str>) {
         if !self.json {
             self.note(lines);
         }
     }
 
-    /// Lines that the reader needs before the command goes on, on standard error, with JSON too.
+    /// Prints lines that the reader needs before the command continues, on standard error, with JSON too.
     pub fn note(&self, lines: impl AsRef<str>) {
         self.quiet();
         // A closed standard error is no reason to stop.
         let _ = writeln!(io::stderr(), "{}", text::lines(lines.as_ref()));
     }
 
-    /// The result: an object with JSON, lines without. A second result is not printed.
+    /// Prints the result: an object with JSON, lines without. A second result is not printed.
     pub fn result(&self, object: Value, lines: &[String]) -> Result<(), Failure> {
         let text = match self.json {
             true => format!("{}\n", text::json(&object)),
@@ -95,7 +94,7 @@ impl Output {
         self.bytes(text.as_bytes())
     }
 
-    /// Raw content.
+    /// Writes raw content.
     pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         self.quiet();
         if !self.end() {
@@ -106,13 +105,13 @@ impl Output {
             .write_all(bytes)
             .and_then(|()| stdout.flush())
             .map_err(|e| {
-                // The failure may still be told.
+                // The failure may still be printed.
                 self.ended.store(false, Ordering::SeqCst);
                 Failure::new(OTHER, "output", format!("standard output: {e}"))
             })
     }
 
-    /// How it went wrong. Says nothing if a result or another failure was printed before.
+    /// Prints a failure. Prints nothing if a result or another failure was printed before.
     pub fn failure(&self, failure: &Failure) {
         self.quiet();
         if !self.end() {
@@ -147,8 +146,8 @@ impl Failure {
 
 fn describe(step: &Step) -> String {
     match step {
-        Step::Asking => "asking for the resource".into(),
-        Step::CheckingFunds(ledger) => format!("asking ledger {ledger} for balance and allowance"),
+        Step::Asking => "requesting the resource".into(),
+        Step::CheckingFunds(ledger) => format!("querying balance and allowance of ledger {ledger}"),
         Step::Approving {
             ledger, spender, ..
         } => format!("approving {spender} on ledger {ledger}"),

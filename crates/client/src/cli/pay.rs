@@ -24,7 +24,7 @@ use tollkeeper_client::{
     Amount, Identity, Network, Outcome, Payer, PaymentId, Request, SignedPayment, Step, parse_units,
 };
 
-/// The longest patience, in seconds: a week, as long as a canister delivers for the same payment.
+/// The longest patience, in seconds: a week, which is how long a canister delivers for the same payment.
 const MAX_PATIENCE: u64 = 7 * 24 * 3_600;
 
 #[derive(Debug, Args)]
@@ -33,8 +33,8 @@ pub struct PayArgs {
     url: Option<String>,
     #[command(flatten)]
     request: RequestArgs,
-    /// The name of this purchase for sellers that take one (`payment-identifier`): 16 to 128 letters, digits, `-`
-    /// and `_` [default: a random one].
+    /// The payment identifier, for sellers that accept one (`payment-identifier`): 16 to 128 letters, digits, `-` and
+    /// `_` [default: a random one].
     #[arg(long, value_name = "ID")]
     id: Option<String>,
     /// Approve the collecting canister if it may not collect enough yet: for AMOUNT, or for exactly this payment; for
@@ -42,18 +42,18 @@ pub struct PayArgs {
     /// --spender.
     #[arg(long, num_args = 0..=1, value_name = "AMOUNT")]
     approve: Option<Option<String>>,
-    /// Write the content to a file instead of standard output, as it is complete. Content goes to standard output byte
-    /// for byte, whatever a terminal makes of it; binary content goes to a terminal with `-o -` only.
+    /// Write the content to a file instead of standard output, once it is complete. Content goes to standard output
+    /// unchanged; binary content goes to a terminal with `-o -` only.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// How many seconds to wait for an outcome that is not known yet, sending the same payment again.
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(..=MAX_PATIENCE), value_name = "SECONDS")]
     patience: u64,
-    /// Keep a copy of the payment in this file until its end. A file that exists is never changed: one that holds a
+    /// Keep a copy of the payment in this file until its end. An existing file is never changed: one that contains a
     /// payment for the same request is resumed, any other is refused.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Send a recorded payment again instead of asking for an offer: by its id, or by a file that holds it.
+    /// Send a recorded payment again instead of requesting an offer: by its id, or by a file that contains it.
     #[arg(long, value_name = "ID|FILE", conflicts_with_all = ["url", "approve", "id", "save"])]
     resume: Option<String>,
     /// Look the payment's block up on the ledger afterwards.
@@ -61,16 +61,16 @@ pub struct PayArgs {
     check: bool,
 }
 
-/// What is to be paid for.
+/// The purchase to make.
 enum Purchase {
-    /// A request, with the payment that was kept for it in the file of `--save`.
+    /// A request, with the payment in the file of `--save` that was made for it.
     New(Box<Request>, Option<Box<SignedPayment>>),
     /// A payment that was made before.
     Kept(Box<SignedPayment>),
 }
 
 impl Purchase {
-    /// The id of a payment that was made before: for a request one that is recorded for the same method and URL.
+    /// The id of a payment that was made before. For a request: one that is recorded for the same method and URL.
     fn made_before(&self, kept: &Kept) -> Result<Option<String>, Failure> {
         Ok(match self {
             Purchase::Kept(payment) => Some(payment.payment_id.clone()),
@@ -90,14 +90,14 @@ impl Purchase {
     }
 }
 
-/// Gets a resource, paying if need be.
+/// Gets a resource, and pays for it if necessary.
 pub async fn run(
     args: &PayArgs,
     common: &Common,
     output: &Output,
     situation: &Situation,
 ) -> Result<(), Failure> {
-    // What can be wrong with the command line is found before anybody is asked for anything.
+    // Errors in the command line are found before any request is sent.
     common.check()?;
     let request = args.request()?;
     args.check()?;
@@ -159,7 +159,7 @@ pub async fn run(
 fn not_this_request(file: Option<&Path>, payment: &SignedPayment) -> Failure {
     let file = file.map(text::path).unwrap_or_default();
     Failure::usage(format!(
-        "--save {file}: it holds payment {} for another request; it is not changed. Name a file that does not exist",
+        "--save {file}: it contains payment {} for another request; it is not changed. Name a file that does not exist",
         payment.payment_id
     ))
 }
@@ -216,7 +216,7 @@ impl PayArgs {
         }
     }
 
-    /// Finds the payment that is to be sent, if it was made before.
+    /// Finds the payment to send, if it was made before.
     fn purchase(
         &self,
         request: Option<Request>,
@@ -231,7 +231,7 @@ impl PayArgs {
                     Ok(Purchase::New(Box::new(request), None))
                 }
                 Ok(metadata) if !metadata.is_file() => Err(Failure::usage(format!(
-                    "--save {}: it exists and is no regular file; it is not changed",
+                    "--save {}: it exists and is not a regular file; it is not changed",
                     text::path(save)
                 ))),
                 Ok(_) => {
@@ -304,7 +304,7 @@ impl PayArgs {
         Ok(payer)
     }
 
-    /// The amount of an approval: of the token that is paid with, dollars where none or several are named.
+    /// The amount of an approval: in the token that is paid with, in dollars if none or several are named.
     async fn approval(&self, network: &Network, text: &str) -> Result<Amount, Failure> {
         let decimals = match self.request.only_asset() {
             Some(ledger) => decimals(network, ledger).await?,
@@ -333,7 +333,7 @@ pub fn kept_payment(named: &str, kept: &Kept, output: &Output) -> Result<SignedP
     }
 }
 
-/// Takes note of a file that ends with its payment.
+/// Registers a file that is removed with its payment.
 fn copy(kept: &Kept, file: &Path, payment: &SignedPayment, output: &Output) {
     if journal::is_open_to_others(file) {
         output.say(format!(
@@ -346,7 +346,7 @@ fn copy(kept: &Kept, file: &Path, payment: &SignedPayment, output: &Output) {
     }
 }
 
-/// Takes note of what a signal would find, and says what the user has to know before the next step.
+/// Records the state that a signal would report, and prints what the user has to know before the next step.
 fn watch(step: &Step, output: &Output, situation: &Situation) {
     let record = |id: &PaymentId, path: &Option<PathBuf>| {
         let file = path.clone().unwrap_or_default();

@@ -1,29 +1,29 @@
-//! What bears a payment out: the ledger's block, and the word of the canister that collected, which its subnet signs.
+//! Proofs of a payment: the ledger's block, and the reply of the collecting canister, which its subnet signs.
 
 use candid::{CandidType, Nat, Principal, decode_one, encode_one};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tollkeeper_client::{Account, Amount, Block, Limits, Network, PaymentId, plain_text};
 
-/// One field of a receipt, and what was found about it.
+/// A field of a receipt, and the result of checking it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
     /// Its name, as in JSON.
     pub name: &'static str,
-    /// What the receipt says.
+    /// The value in the receipt.
     pub said: String,
-    /// What proves it; `None` if it is somebody's word only.
+    /// What proves it; `None` if only the sender claims it.
     pub proof: Option<String>,
-    /// What was found instead.
+    /// The value that was found instead.
     pub found: Option<String>,
 }
 
-/// Fields with what is known about each.
+/// Fields with the result of checking each.
 #[derive(Clone, Debug, Default)]
 pub struct Fields(pub Vec<Field>);
 
 impl Fields {
-    /// A field that was compared with what `proof` says.
+    /// Compares a field with the value in `proof`.
     pub fn compare(&mut self, name: &'static str, said: &str, found: &str, proof: &str) {
         let same = said == found;
         self.0.push(Field {
@@ -34,7 +34,7 @@ impl Fields {
         });
     }
 
-    /// The first field that is something else than was said.
+    /// The first field whose value was contradicted.
     pub fn lie(&self) -> Option<&Field> {
         self.0.iter().find(|field| field.found.is_some())
     }
@@ -57,7 +57,7 @@ impl Fields {
                 let about = match (&field.proof, &field.found) {
                     (Some(proof), _) => format!("proven by {proof}"),
                     (None, Some(found)) => format!("NOT TRUE: it is {}", plain_text(found)),
-                    (None, None) => "not proven: the word of whoever sent the receipt".into(),
+                    (None, None) => "not proven: only the sender of the receipt claims it".into(),
                 };
                 format!(
                     "{:<10} {:<12} ({about})",
@@ -69,7 +69,8 @@ impl Fields {
     }
 }
 
-/// Where a payment stands, as the canister says by an update call. Who paid for what, it says to payer and merchant only.
+/// The state of a payment according to the canister's update call. The canister tells payer and purchase only to payer
+/// and merchant.
 #[derive(Clone, Debug, CandidType, Deserialize)]
 pub struct PaymentRecord {
     pub network: String,
@@ -83,7 +84,7 @@ pub struct PaymentRecord {
     pub status: PaymentStatus,
 }
 
-/// `PaymentStatus` of canister.did, as far as it is shown.
+/// The shown part of `PaymentStatus` in canister.did.
 #[derive(Clone, Debug, CandidType, Deserialize)]
 pub enum PaymentStatus {
     Settling,
@@ -111,7 +112,7 @@ pub enum PaymentStatus {
 }
 
 impl PaymentStatus {
-    /// The state in one word, the block that charged it, and more words of the canister.
+    /// The state in one word, the block that charged it, and the canister's message.
     pub fn parts(&self) -> (&'static str, Option<&Nat>, Option<String>) {
         match self {
             PaymentStatus::Settling => ("settling", None, None),
@@ -166,7 +167,7 @@ async fn update<T: CandidType + for<'de> Deserialize<'de>>(
     decode_one(&reply).map_err(|e| failed(&e))
 }
 
-/// A transfer that a block is compared with; `None` where nothing is known to compare.
+/// A transfer that a block is compared with; `None` for unknown fields.
 pub struct Transfer<'a> {
     pub payer: Option<&'a str>,
     pub pay_to: &'a str,
@@ -175,7 +176,7 @@ pub struct Transfer<'a> {
     pub spender: Option<Principal>,
 }
 
-/// Compares a transfer with the block that is said to be it.
+/// Compares a transfer with the block that was named for it.
 pub fn compare_block(fields: &mut Fields, transfer: &Transfer<'_>, block: &Block, proof: &str) {
     let account = |said: &str, found: &Account| match x402_icp::values::parse_account(said) {
         // Another text of the same account is the same account.

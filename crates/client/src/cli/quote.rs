@@ -1,4 +1,4 @@
-//! `quote`: what a resource costs, in every way that it can be paid for.
+//! `quote`: all prices of a resource.
 
 use super::{
     Common,
@@ -44,7 +44,7 @@ pub async fn run(args: &QuoteArgs, common: &Common, output: &Output) -> Result<(
         Ok(Quote::Priced(priced)) => {
             let mut costs = Vec::new();
             for offer in &priced.offers {
-                output.busy(format!("asking ledger {} for its fee", offer.asset));
+                output.busy(format!("querying the fee of ledger {}", offer.asset));
                 costs.push(Cost::of(offer, &network).await);
             }
             let taken = costs.iter().position(|cost| cost.problem.is_none());
@@ -81,12 +81,12 @@ fn free(output: &Output, response: &Response) -> Result<(), Failure> {
     }
 }
 
-/// An acceptable offer, and what its ledger says.
+/// An acceptable offer, and its ledger's answer.
 struct Cost<'a> {
     offer: &'a Offer,
     /// The ledger's fee; `None` if the ledger does not answer.
     fee: Option<Amount>,
-    /// Why it would not be taken all the same.
+    /// The reason why it would not be taken nevertheless.
     problem: Option<String>,
 }
 
@@ -137,7 +137,7 @@ fn offers(costs: &[Cost<'_>], taken: Option<usize>) -> Value {
         .collect()
 }
 
-/// The offers that are not acceptable, and why.
+/// The offers that are not acceptable, with the reasons.
 pub fn refusals(refused: &[RefusedOffer]) -> Value {
     refused
         .iter()

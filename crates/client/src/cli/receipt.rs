@@ -19,19 +19,18 @@ pub struct ReceiptArgs {
     /// The receipt's URL, or the payment's id.
     #[arg(value_name = "URL|ID")]
     receipt: String,
-    /// The canister that was paid through: needed when the receipt is named by id, or by a URL whose host does not name
-    /// the canister.
+    /// The canister that collected the payment: needed if the receipt is named by id, or by a URL whose host does not
+    /// name the canister.
     #[arg(long, value_parser = canister_id, value_name = "CANISTER")]
     canister: Option<Principal>,
-    /// Compare every field with the canister's own receipt, with the ledger's block, and with what you expect: the
-    /// payment id you asked for, --ledger, and --payer or the identity.
+    /// Compare every field with the canister's own receipt, with the ledger's block, and with the expected values: the
+    /// given payment id, --ledger, and --payer or the identity.
     #[arg(long)]
     check: bool,
-    /// The ledger that must have been paid with: a canister id, or the symbol of a known token [default: the one that the
-    /// canister names].
+    /// The expected ledger: a canister id, or the symbol of a known token [default: the one that the canister names].
     #[arg(long, value_parser = ledger_id, requires = "check", value_name = "ID|SYMBOL")]
     ledger: Option<Principal>,
-    /// The account that must have paid [default: any of the identity, if there is one].
+    /// The expected payer [default: any account of the identity, if there is one].
     #[arg(long, value_parser = account, requires = "check", value_name = "ACCOUNT")]
     payer: Option<Account>,
 }
@@ -48,10 +47,9 @@ fn id_in(url: &str) -> Option<PaymentId> {
     (segments.next() == Some("receipts")).then_some(id)
 }
 
-/// Shows a receipt.
 pub async fn run(args: &ReceiptArgs, common: &Common, output: &Output) -> Result<(), Failure> {
     common.check()?;
-    output.busy("asking for the receipt");
+    output.busy("requesting the receipt");
     let is_url = args.receipt.starts_with("http://") || args.receipt.starts_with("https://");
     let (asked, canister) = match is_url {
         true => (
@@ -69,7 +67,7 @@ pub async fn run(args: &ReceiptArgs, common: &Common, output: &Output) -> Result
             (Some(id), Some(canister))
         }
     };
-    // Who asks is of no importance, unless the payer must be the identity.
+    // Any caller can do this, unless the payer must be the identity.
     let identity = common.identity_or_any()?;
     let own = common.identity_file().is_some();
     let receipt = match (is_url, asked, canister) {
@@ -95,8 +93,8 @@ pub async fn run(args: &ReceiptArgs, common: &Common, output: &Output) -> Result
         )
     })?;
     let network = common.network(&identity).await?;
-    output.busy("asking the canister and the ledger");
-    // Where the receipt does not say who paid, the block does.
+    output.busy("querying the canister and the ledger");
+    // If the receipt does not name the payer, the block does.
     let mine = (args.payer.is_none() && own).then(|| identity.principal());
     if let Some(payer) = mine.filter(|_| !receipt.payer.is_empty()) {
         paid_by(&receipt.payer, payer)?;
@@ -112,7 +110,7 @@ pub async fn run(args: &ReceiptArgs, common: &Common, output: &Output) -> Result
     }
     let by_canister = |field: &CheckedField| field.proven_by == ProvenBy::Canister;
     if !checked.fields.iter().any(by_canister) {
-        // The block alone proves little: whoever wrote the receipt chose the ledger.
+        // The block alone proves little, because the sender of the receipt chose the ledger.
         let message = format!(
             "the receipt was not checked: canister {canister} has none for this payment, or did not answer"
         );
@@ -137,7 +135,7 @@ pub async fn run(args: &ReceiptArgs, common: &Common, output: &Output) -> Result
         .map(|field| {
             let proof = match proof(field) {
                 Some(proof) => format!("proven by {proof}"),
-                None => "not proven: the word of whoever sent the receipt".into(),
+                None => "not proven: only the sender of the receipt claims it".into(),
             };
             format!(
                 "{:<12} {} ({})",
@@ -153,7 +151,7 @@ pub async fn run(args: &ReceiptArgs, common: &Common, output: &Output) -> Result
     )
 }
 
-/// A receipt of somebody else proves nothing about the user's payment.
+/// A receipt with another payer proves nothing about the user's payment.
 fn paid_by(account: &str, payer: Principal) -> Result<(), Failure> {
     match parse_account(account) {
         Ok(account) if account.owner == payer => Ok(()),
@@ -167,15 +165,14 @@ fn paid_by(account: &str, payer: Principal) -> Result<(), Failure> {
     }
 }
 
-/// A receipt in words, all of them the sender's.
+/// A receipt as text. All values are the sender's.
 fn describe(receipt: &Receipt) -> Vec<String> {
     let text = |text: &str| match text {
-        "" => "(not said)".into(),
+        "" => "(not given)".into(),
         said => plain_text(said),
     };
     vec![
-        "by the word of whoever sent it (--check compares it with the canister and the ledger):"
-            .into(),
+        "by the word of its sender (--check compares it with the canister and the ledger):".into(),
         format!("payment  {}", text(&receipt.payment_id)),
         format!("for      {} {}", text(&receipt.method), text(&receipt.path)),
         format!(
@@ -207,10 +204,10 @@ mod tests {
         .unwrap();
         let lines = describe(&receipt).join("\n");
         for line in [
-            "for      (not said) (not said)",
-            "amount   1 units of a (and (not said) fee)",
-            "payer    (not said)",
-            "paid to  (not said)",
+            "for      (not given) (not given)",
+            "amount   1 units of a (and (not given) fee)",
+            "payer    (not given)",
+            "paid to  (not given)",
             "block    5 on icp:1",
         ] {
             assert!(lines.contains(line), "{lines}");

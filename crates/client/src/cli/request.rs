@@ -1,4 +1,4 @@
-//! The request and the limits that `pay` and `quote` take, checked before anybody is asked.
+//! The request and the limits of `pay` and `quote`, checked before any request is sent.
 
 use super::{
     accounts::{canister_id, decimals, known, ledger_id, subaccount},
@@ -13,10 +13,10 @@ use tollkeeper_client::{
     Amount, KNOWN_TOKENS, Limits, Network, Request, SpendControls, UnitsError, parse_units,
 };
 
-/// The most that is sent as a body.
+/// The longest body that is sent.
 const MAX_BODY: u64 = 64 << 20;
 
-/// Headers that the command sets itself, or that would take the request to somebody else than the URL names.
+/// Headers that the command sets itself, or that would send the request to another host than that of the URL.
 const OWN_HEADERS: [&str; 6] = [
     "payment-signature",
     "x-payment",
@@ -37,15 +37,15 @@ pub struct RequestArgs {
     /// The request body; @FILE reads it from a file.
     #[arg(short, long)]
     pub data: Option<String>,
-    /// The most to pay, the ledger's fee not counted [default: one US dollar of ckUSDC or ckUSDT]. Repeated, one
-    /// for each --asset, in the same order.
+    /// The most to pay, without the ledger's fee [default: one US dollar of ckUSDC or ckUSDT]. Repeated, one for each
+    /// --asset, in the same order.
     #[arg(long = "max-amount", value_name = "AMOUNT")]
     pub max_amounts: Vec<String>,
-    /// A ledger to pay with: a canister id, or the symbol of a known token. Repeated, the first is the one to
-    /// prefer [default: ckUSDC, then ckUSDT].
+    /// A ledger to pay with: a canister id, or the symbol of a known token. Repeated, the first is preferred [default:
+    /// ckUSDC, then ckUSDT].
     #[arg(long = "asset", value_parser = ledger_id, value_name = "ID|SYMBOL")]
     pub assets: Vec<Principal>,
-    /// Accept only offers collected by this canister, whoever serves the resource.
+    /// Accept only offers collected by this canister, whatever host serves the resource.
     #[arg(long, value_parser = canister_id, value_name = "CANISTER")]
     pub spender: Option<Principal>,
     /// Pay from this subaccount, in hex.
@@ -54,7 +54,7 @@ pub struct RequestArgs {
     /// How long to wait for a connection [default: 10].
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=3_600), value_name = "SECONDS")]
     pub connect_timeout: Option<u64>,
-    /// How long to wait for the next byte of an answer [default: 60].
+    /// How long to wait for the next byte of a response [default: 60].
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400), value_name = "SECONDS")]
     pub idle_timeout: Option<u64>,
     /// The most bytes of a resource that are read [default: 67108864].
@@ -62,13 +62,13 @@ pub struct RequestArgs {
     pub max_bytes: Option<u64>,
 }
 
-/// A header as curl takes it.
+/// A header in curl's syntax.
 fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text
         .split_once(':')
-        .ok_or("it is no header: write Name: value")?;
+        .ok_or("it is not a header: write Name: value")?;
     let (name, value) = (name.trim(), value.trim());
-    HeaderName::from_str(name).map_err(|_| format!("{name:?} is no name of a header"))?;
+    HeaderName::from_str(name).map_err(|_| format!("{name:?} is not a header name"))?;
     HeaderValue::from_str(value)
         .map_err(|_| "the value holds characters that no header may hold")?;
     match OWN_HEADERS
@@ -81,7 +81,7 @@ fn header(text: &str) -> Result<(String, String), String> {
 }
 
 impl RequestArgs {
-    /// Whether anything was said about the request or its price that a payment which was made has settled.
+    /// Whether an option was given about the request or its price. For a payment that was made these are fixed.
     pub fn is_given(&self) -> bool {
         self.method.is_some()
             || self.data.is_some()
@@ -137,7 +137,7 @@ impl RequestArgs {
         Ok(given.into_iter().zip(amounts).collect())
     }
 
-    /// Checks the limits as far as they can be without asking a ledger for its decimals.
+    /// Checks the limits as far as possible without querying a ledger's decimals.
     pub fn check(&self) -> Result<(), Failure> {
         let defaults = SpendControls::default();
         for (asset, amount) in self.limits()? {
@@ -154,7 +154,7 @@ impl RequestArgs {
         Ok(())
     }
 
-    /// What may be paid, in the user's order.
+    /// The spend controls, in the user's order.
     pub async fn controls(&self, network: &Network) -> Result<SpendControls, Failure> {
         let defaults = SpendControls::default();
         let mut controls = SpendControls::none();
@@ -171,7 +171,7 @@ impl RequestArgs {
         Ok(controls)
     }
 
-    /// How long strangers are waited for, and how much of them is read.
+    /// The limits on waiting for servers and on reading from them.
     pub fn time_and_bytes(&self) -> Limits {
         let mut limits = Limits::default();
         if let Some(seconds) = self.connect_timeout {
@@ -187,7 +187,7 @@ impl RequestArgs {
         limits
     }
 
-    /// The ledger that amounts without a ledger of their own are in, if only one is named.
+    /// The ledger of amounts without a ledger, if only one is named.
     pub fn only_asset(&self) -> Option<Principal> {
         match self.assets.as_slice() {
             [one] => Some(*one),
@@ -196,7 +196,7 @@ impl RequestArgs {
     }
 }
 
-/// Whether an amount can be read, as far as that is known without the token's decimals.
+/// Whether an amount is valid, as far as that is known without the token's decimals.
 pub fn readable(text: &str, decimals: Option<u8>) -> Result<(), Failure> {
     match (parse_units(text, decimals.unwrap_or(0)), decimals) {
         (Err(UnitsError::TooFine { .. }), None) | (Ok(_), _) => Ok(()),

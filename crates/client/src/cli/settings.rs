@@ -1,4 +1,4 @@
-//! What all commands take: who pays, on which network, and where payments are recorded.
+//! The settings of all commands: payer, network, and folder of payments.
 
 use super::{
     exit::{Failure, UNREACHABLE},
@@ -12,7 +12,7 @@ use std::{
 };
 use tollkeeper_client::{Identity, IdentityError, Network, NetworkError};
 
-/// Where a local replica answers unless another one is named.
+/// The default URL of a local replica.
 const LOCAL_REPLICA: &str = "http://127.0.0.1:4943";
 
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub struct Common {
     /// The network to pay on [env: TOLLKEEPER_NETWORK] [default: mainnet].
     #[arg(long, global = true, value_enum)]
     network: Option<NetworkName>,
-    /// The replica or boundary node to ask [env: TOLLKEEPER_REPLICA] [default: <https://icp-api.io>, locally
+    /// The replica or boundary node to use [env: TOLLKEEPER_REPLICA] [default: <https://icp-api.io>, locally
     /// <http://127.0.0.1:4943>].
     #[arg(long, global = true, value_parser = replica, value_name = "URL")]
     replica: Option<String>,
@@ -41,22 +41,21 @@ pub struct Common {
 enum NetworkName {
     /// The Internet Computer, with its built-in root key.
     Mainnet,
-    /// A local replica, whose root key is taken on trust.
+    /// A local replica, whose root key is fetched from it and not verified.
     Local,
 }
 
-/// The URL of a replica.
 fn replica(given: &str) -> Result<String, String> {
     let shown = text::line(given);
     match Url::parse(given) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(given.into()),
-        // `localhost:4943` reads as a URL with the scheme `localhost`.
+        // `localhost:4943` parses as a URL with the scheme `localhost`.
         _ if !given.is_empty() && !given.contains("://") => Err(format!(
-            "it is no URL: did you mean http://{shown} or https://{shown}?"
+            "it is not a URL: did you mean http://{shown} or https://{shown}?"
         )),
         Ok(url) => Err(format!("{} is neither http nor https", url.scheme())),
         Err(e) => Err(format!(
-            "it is no URL ({e}): write http://HOST:PORT or https://HOST"
+            "it is not a URL ({e}): write http://HOST:PORT or https://HOST"
         )),
     }
 }
@@ -78,7 +77,7 @@ fn text_variable(name: &str) -> Result<Option<String>, Failure> {
 }
 
 impl Common {
-    /// Who pays.
+    /// The payer's identity.
     pub fn identity(&self) -> Result<Identity, Failure> {
         let file = self.identity_file().ok_or_else(|| {
             Failure::usage("say who pays: --identity FILE or TOLLKEEPER_IDENTITY")
@@ -93,7 +92,7 @@ impl Common {
         })
     }
 
-    /// Who asks where nobody pays: the identity if there is one, else a key that nobody knows.
+    /// The identity for calls without a payment: the user's if there is one, else a random key.
     pub fn identity_or_any(&self) -> Result<Identity, Failure> {
         match self.identity_file() {
             Some(_) => self.identity(),
@@ -111,7 +110,7 @@ impl Common {
             .or_else(|| variable("TOLLKEEPER_IDENTITY").map(PathBuf::from))
     }
 
-    /// Checks what can be checked before anybody is asked.
+    /// Checks what can be checked before any request is sent.
     pub fn check(&self) -> Result<(), Failure> {
         self.place().map(|_| ())?;
         match &self.payments {
@@ -144,7 +143,6 @@ impl Common {
         Ok((name, url))
     }
 
-    /// The network to pay on.
     pub async fn network(&self, identity: &Identity) -> Result<Network, Failure> {
         let (name, url) = self.place()?;
         let unusable = |e: NetworkError| Failure::new(UNREACHABLE, "unreachable", e);
@@ -172,7 +170,7 @@ impl Common {
     /// The folder in which payments are recorded.
     pub fn payments(&self) -> Result<PathBuf, Failure> {
         let from_home = || Some(PathBuf::from(variable("HOME")?).join(".local/state"));
-        // The specification of base directories wants relative paths ignored.
+        // The specification of base directories requires that relative paths are ignored.
         let state = variable("XDG_STATE_HOME")
             .map(PathBuf::from)
             .filter(|path| path.is_absolute());
@@ -189,7 +187,7 @@ impl Common {
     }
 }
 
-/// As the user can find it again from another folder.
+/// The path that is valid from any folder.
 fn absolute(path: PathBuf) -> PathBuf {
     std::path::absolute(Path::new(&path)).unwrap_or(path)
 }
@@ -206,9 +204,9 @@ mod tests {
             ("icp-api.io", "https://icp-api.io"),
             ("[::1]:4943", "http://[::1]:4943"),
             ("ftp://host", "neither http nor https"),
-            ("http://", "it is no URL"),
-            ("http://a:99999", "it is no URL"),
-            ("", "it is no URL"),
+            ("http://", "it is not a URL"),
+            ("http://a:99999", "it is not a URL"),
+            ("", "it is not a URL"),
         ] {
             let problem = replica(text).unwrap_err();
             assert!(problem.contains(words), "{text}: {problem}");

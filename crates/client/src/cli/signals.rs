@@ -1,4 +1,4 @@
-//! What an interrupt finds, and what is said about it.
+//! Interrupts: the state that they find, and their messages.
 
 use super::{
     exit::{Failure, UNSETTLED},
@@ -12,33 +12,31 @@ use std::{
     time::Duration,
 };
 
-/// How long the words may take: whoever reads standard output may have stopped reading.
+/// The longest time for the message: the reader of standard output may have stopped.
 const WORDS: Duration = Duration::from_secs(2);
 
-/// What is known at this moment of the payment that a command makes.
+/// The known state of the payment that a command makes.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// The recorded payment: its id, and the file it is in.
+    /// The recorded payment: its id and its file.
     pub payment: Option<(String, PathBuf)>,
-    /// An approval that may have been made, in words.
+    /// An approval that may have been made, as text.
     pub approval: Option<String>,
     /// An unfinished file, which is removed.
     pub part: Option<PathBuf>,
-    /// The content is complete where it was to go; what is left is to end the record.
+    /// The content is written, and only the record is left to end.
     pub delivered: bool,
 }
 
-/// What is known, shared between the command and whoever interrupts it.
+/// The known state, shared between the command and the signal handler.
 #[derive(Clone, Debug, Default)]
 pub struct Situation(Arc<Mutex<Known>>);
 
 impl Situation {
-    /// Changes what is known.
     pub fn update(&self, change: impl FnOnce(&mut Known)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// What is known.
     pub fn known(&self) -> Known {
         self.0
             .lock()
@@ -47,7 +45,7 @@ impl Situation {
     }
 }
 
-/// How a signal ends the command.
+/// The message for a signal.
 fn interrupted(name: &str, number: u8, known: &Known) -> Failure {
     let (status, mut message) = match (&known.payment, known.delivered) {
         (Some((id, file)), false) => (
@@ -66,7 +64,7 @@ fn interrupted(name: &str, number: u8, known: &Known) -> Failure {
         ),
         (None, _) => (
             128 + number,
-            // A record of an earlier run may not have been looked at yet.
+            // A record of an earlier run may not have been read yet.
             format!(
                 "interrupted ({name}): this command sent no payment; what earlier ones sent: tollkeeper status"
             ),
@@ -88,7 +86,7 @@ fn interrupted(name: &str, number: u8, known: &Known) -> Failure {
     failure
 }
 
-/// Says what is known and ends the process. A thread of its own says it: a pipe that nobody reads may block.
+/// Prints the known state and ends the process. A thread does it, because a pipe without a reader may block.
 fn end(name: &str, number: u8, output: Output, situation: &Situation) -> ! {
     let known = situation.known();
     if let Some(part) = &known.part {
@@ -113,7 +111,7 @@ pub fn handle(output: &Output, situation: &Situation) {
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
     ) else {
-        // Without handlers a signal ends the process; the payment is recorded all the same.
+        // Without handlers a signal ends the process; the payment is recorded in any case.
         return;
     };
     let (output, situation) = (output.clone(), situation.clone());

@@ -1,4 +1,4 @@
-//! `status` and `forget`: recorded payments, and what has become of them.
+//! `status` and `forget`: recorded payments and their outcomes.
 
 use super::{
     Common,
@@ -20,13 +20,13 @@ use x402_icp::values::parse_principal;
 
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// A payment: its id, or a file that holds it. Without one the unresolved payments are listed.
+    /// A payment: its id, or a file that contains it. Without one the unresolved payments are listed.
     #[arg(value_name = "ID|FILE")]
     payment: Option<String>,
     /// The canister that collects, for a payment that is not recorded here.
     #[arg(long, value_parser = canister_id, requires = "payment", value_name = "CANISTER")]
     canister: Option<Principal>,
-    /// If the canister does not have the payment yet, cancel it there: it can never be charged then.
+    /// If the canister does not know the payment yet, cancel it there: it can never be charged then.
     #[arg(long, requires = "payment", conflicts_with = "canister")]
     cancel: bool,
 }
@@ -45,7 +45,7 @@ pub fn recorded(kept: &Kept, id: PaymentId) -> Result<Option<Entry>, Failure> {
     Ok(entries.find(|entry| entry.payment.payment_id == id))
 }
 
-/// That no payment with an id is recorded.
+/// The failure for an id that is not recorded.
 pub fn not_recorded(id: PaymentId) -> Failure {
     Failure::new(
         OTHER,
@@ -54,7 +54,7 @@ pub fn not_recorded(id: PaymentId) -> Failure {
     )
 }
 
-/// What a payment is for, in words.
+/// The purchase of a payment, as text.
 fn about(payment: &SignedPayment) -> String {
     let accepted = &payment.payment.accepted;
     let price = match (payment.amount(), parse_principal(&accepted.asset)) {
@@ -88,7 +88,7 @@ fn object(payment: &SignedPayment, file: Option<&Path>) -> Value {
     })
 }
 
-/// Lists the unresolved payments, or finds out about one.
+/// Lists the unresolved payments, or checks one.
 pub async fn run(args: &StatusArgs, common: &Common, output: &Output) -> Result<(), Failure> {
     common.check()?;
     let Some(named) = &args.payment else {
@@ -141,7 +141,7 @@ pub async fn run(args: &StatusArgs, common: &Common, output: &Output) -> Result<
     report(&payment, file.as_deref(), resolution, output)
 }
 
-/// Says what is proven. A payment that is dead is not recorded any more.
+/// Reports what is proven. A dead payment is no longer recorded.
 fn report(
     payment: &SignedPayment,
     file: Option<&Path>,
@@ -158,9 +158,10 @@ fn report(
             object["reason"] = json!(reason);
             lines.push(format!("  {}", plain_text(&reason)));
             lines.push(
-                "  nothing was paid, and nothing can be: the canister says so, and the ledger agrees".into(),
+                "  nothing was paid, and nothing can be: the canister and the ledger prove it"
+                    .into(),
             );
-            lines.push("  it is not recorded any more".into());
+            lines.push("  it is no longer recorded".into());
         }
         Resolution::Paid {
             block,
@@ -175,12 +176,12 @@ fn report(
                 plain_text(&payment.payment.accepted.asset)
             ));
             lines.push(format!(
-                "  {} by the canister's word, which its subnet signs",
+                "  {} according to the canister's reply, which its subnet signs",
                 plain_text(&state)
             ));
             if let Some(block) = refund_block {
                 lines.push(format!(
-                    "  refunded in block {} by the canister's word; look at the account's balance",
+                    "  refunded in block {} according to the canister; check the account's balance",
                     plain_text(&block)
                 ));
             }
@@ -205,7 +206,7 @@ fn report(
             return Err(Failure::new(
                 UNSETTLED,
                 "unsettled",
-                format!("the outcome of payment {id} is of a kind that this version does not know"),
+                format!("the kind of the outcome of payment {id} is unknown to this version"),
             ));
         }
     }
@@ -229,7 +230,7 @@ fn list(kept: &Kept, output: &Output) -> Result<(), Failure> {
     output.result(json!({"ok": true, "unresolved": objects}), &lines)
 }
 
-/// Asks a canister and the ledger it names about a payment that is not recorded here.
+/// Checks a payment that is not recorded here, with a canister and the ledger that it names.
 async fn ask(
     id: PaymentId,
     canister: Principal,
@@ -238,7 +239,7 @@ async fn ask(
 ) -> Result<(), Failure> {
     let identity = common.identity_or_any()?;
     let network = common.network(&identity).await?;
-    output.busy("asking the canister");
+    output.busy("querying the canister");
     let found = payment_of(&network, canister, id)
         .await
         .map_err(|problem| Failure::new(UNREACHABLE, "unreachable", problem))?;
@@ -269,14 +270,14 @@ async fn ask(
     });
     let what = match (&record.method, &record.path) {
         (Some(method), Some(path)) => format!("{} {}", plain_text(method), plain_text(path)),
-        _ => "the canister says to payer and merchant only what it is for".into(),
+        _ => "the canister tells the purchase only to payer and merchant".into(),
     };
     let mut lines = vec![
         format!("payment {id}: {what}"),
-        format!("  {state} by the word of canister {canister}, which its subnet signs"),
+        format!("  {state} according to canister {canister}, whose reply its subnet signs"),
     ];
     if let Some(words) = &words {
-        lines.push(format!("  it says: {}", plain_text(words)));
+        lines.push(format!("  its message: {}", plain_text(words)));
     }
     if let Some(block) = block {
         let fields = compare(&network, canister, id, &record, block).await?;
@@ -284,7 +285,7 @@ async fn ask(
         lines.extend(fields.lines().into_iter().map(|line| format!("  {line}")));
         if let Some(lie) = fields.lie() {
             let message = format!(
-                "block {} of ledger {} does not bear the canister out: {} is {}, not {}",
+                "block {} of ledger {} contradicts the canister: {} is {}, not {}",
                 block.0,
                 record.ledger,
                 lie.name,
@@ -297,7 +298,7 @@ async fn ask(
     output.result(object, &lines)
 }
 
-/// Compares the canister's record with the block it names.
+/// Compares the canister's record with the block that it names.
 async fn compare(
     network: &Network,
     canister: Principal,
@@ -321,13 +322,13 @@ async fn compare(
     Ok(fields)
 }
 
-/// Ends the record of a payment on the user's word.
+/// Ends the record of a payment on the user's command.
 pub fn forget(args: &ForgetArgs, common: &Common, output: &Output) -> Result<(), Failure> {
     common.check()?;
     let id: PaymentId = args
         .payment
         .parse()
-        .map_err(|e| Failure::usage(format!("{:?} is no payment id: it {e}", args.payment)))?;
+        .map_err(|e| Failure::usage(format!("{:?} is not a payment id: it {e}", args.payment)))?;
     let kept = Kept::open(&common.payments()?)?;
     let entry = recorded(&kept, id)?.ok_or_else(|| not_recorded(id))?;
     kept.release(id, End::Forgotten).map_err(journal::failure)?;

@@ -1,39 +1,39 @@
-//! The last barrier before a terminal: whatever is printed holds no control characters of strangers.
+//! The last filter before a terminal: printed text contains no control characters of strangers.
 
 use serde_json::Value;
 
-/// Whether a terminal or a reader could take the character for something else than text: C0, DEL and C1
-/// controls, bidirectional controls, line and paragraph separators, and other invisible format characters.
+/// Whether a terminal or a reader could interpret the character as something else than text: C0, DEL and C1 controls,
+/// bidirectional controls, line and paragraph separators, and other invisible format characters.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// One line, whatever the text holds.
+/// The text as one line.
 pub fn line(text: &str) -> String {
     text.chars()
         .map(|c| if is_unsafe(c) { '\u{fffd}' } else { c })
         .collect()
 }
 
-/// A path in our own words: file names may hold anything.
+/// A path in a message: file names may contain any characters.
 pub fn path(path: &std::path::Path) -> String {
     line(&path.display().to_string())
 }
 
-/// Our own lines: line feeds stay, nothing else that controls a terminal does. Strangers' texts in it must have
-/// been made one line before.
+/// Lines of this program: line feeds stay, other control characters are replaced. Texts of strangers in them must be
+/// one line already.
 pub fn lines(text: &str) -> String {
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// JSON on one line in which no character controls a terminal.
+/// JSON on one line without control characters.
 pub fn json(value: &Value) -> String {
     let mut safe = String::new();
     for c in value.to_string().chars() {
         match is_unsafe(c) {
-            // Such characters stand inside strings only, where an escape means the same.
+            // Such characters occur in strings only, where an escape means the same.
             true => {
                 let mut units = [0; 2];
                 for unit in c.encode_utf16(&mut units) {
@@ -46,7 +46,7 @@ pub fn json(value: &Value) -> String {
     safe
 }
 
-/// Whether bytes are what a terminal shows as they are: UTF-8 without NUL.
+/// Whether a terminal can show the bytes unchanged: UTF-8 without NUL.
 pub fn is_text(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|text| !text.contains('\0'))
 }

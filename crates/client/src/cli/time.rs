@@ -12,8 +12,8 @@ pub fn utc(seconds: u64) -> String {
     )
 }
 
-/// The Gregorian date of a day counted from 1970-01-01. Years are counted from March, so that a leap day is the
-/// last day of its year.
+/// The Gregorian date of a day counted from 1970-01-01. Years are counted from March, so that a leap day is the last
+/// day of its year.
 fn date(days: u64) -> (u64, u64, u64) {
     const DAYS_OF_400_YEARS: u64 = 146_097;
     // 0000-03-01 is 719,468 days before 1970-01-01.
@@ -46,7 +46,7 @@ mod tests {
         ] {
             assert_eq!(utc(seconds), text);
         }
-        // No clock reaches it, and nothing breaks.
+        // No clock reaches this time, but it must not panic.
         assert!(utc(u64::MAX).ends_with("UTC"));
     }
 }

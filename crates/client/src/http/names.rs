@@ -1,4 +1,4 @@
-//! The names of this machine, and a client that knows them.
+//! The names of this machine, and a client that resolves them.
 
 use reqwest::{
     Client, Url,
@@ -6,13 +6,13 @@ use reqwest::{
 };
 use std::{net::SocketAddr, sync::Arc};
 
-/// Whether a URL names this machine, which no proxy can reach for us.
+/// Whether a URL names this machine, which a proxy cannot reach.
 pub(crate) fn is_local(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else {
         return false;
     };
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    // The root may be written: `localhost.` is the same name.
+    // The root may be explicit: `localhost.` is the same name.
     let host = host.strip_suffix('.').unwrap_or(host);
     host == "localhost"
         || host.ends_with(".localhost")
@@ -21,14 +21,14 @@ pub(crate) fn is_local(url: &str) -> bool {
             .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
-/// A builder that knows the names of this machine.
+/// A builder that resolves the names of this machine.
 pub(crate) fn client_builder(local: bool) -> reqwest::ClientBuilder {
     let builder = Client::builder().dns_resolver(Arc::new(LocalNames));
     if local { builder.no_proxy() } else { builder }
 }
 
-/// Resolves `localhost` and everything below it to this machine (RFC 6761), which systems' resolvers do
-/// not all do; leaves other names to the system.
+/// Resolves `localhost` and everything below it to this machine (RFC 6761), which not all systems do. Leaves other
+/// names to the system.
 pub(super) struct LocalNames;
 
 impl Resolve for LocalNames {

@@ -1,25 +1,25 @@
-//! Where a redirect may lead.
+//! Rules for redirects.
 
 use super::{HttpError, Request, Response, is_local};
 use reqwest::Url;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What to do with an answer.
+/// The next step after a response.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// It is the answer.
+    /// The response is final.
     Answered,
-    /// It leads to another request.
+    /// The response redirects to another request.
     Ask {
         request: Request,
-        /// Why a price that is found there must not be paid.
+        /// The reason why a price that is found there must not be paid.
         elsewhere: Option<String>,
     },
 }
 
-/// Follows one redirect. Refused: from https to http, from a public host to this machine or a private address, and
-/// taking a body to another origin. What another origin answers may be read without the caller's headers, but not paid
-/// for.
+/// Follows one redirect. Refused are redirects from https to http, from a public host to this machine or a private
+/// address, and with a body to another origin. The response of another origin may be read without the caller's headers,
+/// but not paid for.
 pub(super) fn next(request: &Request, response: &Response) -> Result<Next, HttpError> {
     if !matches!(response.status, 301 | 302 | 303 | 307 | 308) {
         return Ok(Next::Answered);
@@ -28,16 +28,16 @@ pub(super) fn next(request: &Request, response: &Response) -> Result<Next, HttpE
         return Ok(Next::Answered);
     };
     let refused = |problem: &str| HttpError::Redirect(format!("the seller redirects {problem}"));
-    let from = Url::parse(&request.url).map_err(|_| refused("from what is no URL"))?;
+    let from = Url::parse(&request.url).map_err(|_| refused("from a malformed URL"))?;
     let mut to = from
         .join(location)
-        .map_err(|_| refused("to what is no URL"))?;
-    // Nobody logs in with a name that the seller chose.
+        .map_err(|_| refused("to a malformed URL"))?;
+    // The seller must not choose a user name.
     let _ = to.set_username("").and_then(|()| to.set_password(None));
     match (from.scheme(), to.scheme()) {
         ("https", "http") => return Err(refused("from https to http")),
         (_, "http" | "https") => {}
-        _ => return Err(refused("to what is neither http nor https")),
+        _ => return Err(refused("to a scheme other than http and https")),
     }
     if is_inside(&to) && !is_inside(&from) {
         return Err(refused("from a public host to a private address"));
@@ -59,7 +59,7 @@ pub(super) fn next(request: &Request, response: &Response) -> Result<Next, HttpE
         if !next.body.is_empty() || !matches!(next.method.as_str(), "GET" | "HEAD") {
             return Err(refused("a request with a body to another origin"));
         }
-        // Any of the caller's headers may be meant for the first origin only.
+        // Any of the caller's headers may be for the first origin only.
         next.headers.clear();
     }
     let elsewhere = match (same_origin, reads) {

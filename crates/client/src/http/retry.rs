@@ -1,22 +1,22 @@
-//! When a seller wants to be asked again.
+//! The header `Retry-After`.
 
 use super::Response;
 use std::time::Duration;
 
-/// How long the seller asks to be left alone (`Retry-After`, in seconds or as a date of HTTP). `now` is in seconds
-/// since 1970-01-01.
+/// The pause that the seller requests (`Retry-After`, in seconds or as a date of HTTP). `now` is in seconds since
+/// 1970-01-01.
 pub(crate) fn retry_after(response: &Response, now: u64) -> Option<Duration> {
     let text = response.header("retry-after")?.trim();
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let seconds = match digits {
-        // Digits that do not fit are longer than any patience.
+        // A number that does not fit is longer than any patience.
         true => text.parse().unwrap_or(u64::MAX),
         false => date(text)?.saturating_sub(now),
     };
     Some(Duration::from_secs(seconds))
 }
 
-/// Reads `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7); the two older forms are not written any more.
+/// Parses `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7); the two older forms are obsolete.
 fn date(text: &str) -> Option<u64> {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",

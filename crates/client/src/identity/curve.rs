@@ -1,11 +1,10 @@
-//! Which curve a private key in PEM form is for, as the file itself says.
+//! The curve of a private key in PEM form, according to the file.
 //!
-//! A parser for one curve may take a key that says nothing of its curve, or ignore what it says: a P-256 key without
-//! its public key would become a secp256k1 identity, with another principal and an empty account.
+//! A parser for one curve may accept a key without a curve, or ignore its curve. A P-256 key without its public key
+//! would become a secp256k1 identity, with another principal and an empty account.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-/// A kind of private key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Ed25519,
@@ -36,11 +35,11 @@ pub(super) fn kind(pem: &str) -> Result<Kind, String> {
         let object = match label.as_str() {
             "PRIVATE KEY" => {
                 keys += 1;
-                Some(of_pkcs8(&der).ok_or("the key is no PKCS#8 structure")?)
+                Some(of_pkcs8(&der).ok_or("the key is not a PKCS#8 structure")?)
             }
             "EC PRIVATE KEY" => {
                 keys += 1;
-                of_sec1(&der).ok_or("the key is no SEC1 structure")?
+                of_sec1(&der).ok_or("the key is not a SEC1 structure")?
             }
             "EC PARAMETERS" => Some(of_parameters(&der).ok_or("the curve has no name")?),
             _ => None,
@@ -93,7 +92,7 @@ fn blocks(pem: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
     Ok(blocks)
 }
 
-/// `PrivateKeyInfo` of RFC 5208: version, algorithm (with the curve for parameters), key.
+/// `PrivateKeyInfo` of RFC 5208: version, algorithm (with the curve as parameters), key.
 fn of_pkcs8(der: &[u8]) -> Option<Vec<u8>> {
     let (info, _) = element(der, SEQUENCE)?;
     let (_, rest) = element(info, INTEGER)?;
@@ -105,7 +104,7 @@ fn of_pkcs8(der: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// `ECPrivateKey` of RFC 5915: version, key, the curve if it is named.
+/// `ECPrivateKey` of RFC 5915: version, key, and optionally the curve.
 fn of_sec1(der: &[u8]) -> Option<Option<Vec<u8>>> {
     let (key, _) = element(der, SEQUENCE)?;
     let (_, rest) = element(key, INTEGER)?;
@@ -120,7 +119,7 @@ fn of_parameters(der: &[u8]) -> Option<Vec<u8>> {
     element(der, OBJECT_ID).map(|(object, _)| object.to_vec())
 }
 
-/// The content of a DER element with this tag at the front, and what comes after it.
+/// The content of a DER element with this tag at the front, and the bytes after it.
 fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (found, rest) = der.split_first()?;
     if *found != tag {

@@ -1,4 +1,4 @@
-//! A journal of files, shared by all processes that name the same folder.
+//! A journal of files, shared by all processes that use the same folder.
 
 use super::{End, Entry, Journal, JournalError, Lock, RequestKey, admit, id_of, known_since, now};
 use crate::payment::SignedPayment;
@@ -11,20 +11,20 @@ use std::{
 };
 use x402_icp::PaymentId;
 
-/// The end of the name of a payment that is over.
+/// The suffix of the file name of an ended payment.
 const ENDED: &str = ".ended.json";
-/// The end of the name of a payment that is not resolved.
+/// The suffix of the file name of an unresolved payment.
 const OPEN: &str = ".json";
 
-/// Records each payment in a file of its own, `<payment id>.json`, which is its owner's alone (mode 0600, in a folder
-/// of mode 0700). The file is complete and on the disk before the payment is sent. Nothing that exists is ever
-/// overwritten, no link is followed, and only files are removed whose content says that they are this journal's.
+/// Records each payment in a file of its own, `<payment id>.json`, which only the owner can read (mode 0600, in a
+/// folder of mode 0700). The file is complete and on the disk before the payment is sent. No existing file is ever
+/// overwritten, no link is followed, and a file is removed only if its content shows that it is this journal's.
 #[derive(Clone, Debug)]
 pub struct FileJournal {
     folder: PathBuf,
 }
 
-/// What is left of a payment that ended.
+/// The note about an ended payment.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Ended {
@@ -35,7 +35,7 @@ struct Ended {
 }
 
 impl FileJournal {
-    /// Opens a folder, which is made if it is missing, with what it lacks above it.
+    /// Opens a folder, or creates it with its missing parents.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, JournalError> {
         let folder = folder.into();
         let mut builder = DirBuilder::new();
@@ -43,12 +43,12 @@ impl FileJournal {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&folder).map_err(at(&folder))?;
-        // Listing finds out now whether it is a folder that may be read.
+        // Listing shows now whether it is a readable folder.
         drop(fs::read_dir(&folder).map_err(at(&folder))?);
         Ok(FileJournal { folder })
     }
 
-    /// The folder.
+    /// The folder of the records.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -57,7 +57,7 @@ impl FileJournal {
         self.folder.join(format!("{id}{end}"))
     }
 
-    /// The regular files named after a payment, with this ending.
+    /// The regular files named after a payment, with this suffix.
     fn files(&self, end: &str) -> Result<Vec<(PaymentId, PathBuf)>, JournalError> {
         let mut found = Vec::new();
         for file in fs::read_dir(&self.folder).map_err(at(&self.folder))? {
@@ -85,11 +85,11 @@ impl FileJournal {
         Ok(known_since(unresolved.iter().map(|entry| &entry.payment)))
     }
 
-    /// Removes the notes that nobody needs any more, so that the folder does not fill with them.
+    /// Removes old notes, so that the folder does not fill with them.
     fn clean(&self) -> Result<(), JournalError> {
         let oldest = self.known_since()?;
         for (id, note) in self.files(ENDED)? {
-            // The file's own time saves reading the notes of this day.
+            // With the file's own time, the notes of this day need not be read.
             let written = fs::symlink_metadata(&note).and_then(|data| data.modified());
             let age = written
                 .ok()
@@ -97,7 +97,7 @@ impl FileJournal {
             if age.is_some_and(|at| at.as_secs() < oldest)
                 && ended_at(id, &note).is_some_and(|at| at < oldest)
             {
-                // What stays behind is removed the next time.
+                // A remaining file is removed the next time.
                 let _ = fs::remove_file(&note);
             }
         }
@@ -110,7 +110,7 @@ impl Journal for FileJournal {
         let path = self.folder.join(format!(".{key}.lock"));
         loop {
             if fs::symlink_metadata(&path).is_ok_and(|data| !data.is_file()) {
-                let problem = io::Error::other("is no regular file");
+                let problem = io::Error::other("is not a regular file");
                 return Err(at(&path)(problem));
             }
             let mut options = OpenOptions::new();
@@ -122,8 +122,8 @@ impl Journal for FileJournal {
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(problem)) => return Err(at(&path)(problem)),
             }
-            // Whoever held the lock before may have removed the file: then this lock is on no name, and locks nobody
-            // out.
+            // The earlier holder of the lock may have removed the file. Then this lock is on a file without a name, and
+            // excludes nobody.
             if same_file(&file, &path) {
                 return Ok(Some(Box::new(FileLock { file, path })));
             }
@@ -157,7 +157,7 @@ impl Journal for FileJournal {
             written => written.map_err(at(&note))?,
         }
         remove_payment(&path, id).map_err(at(&path))?;
-        // The payment is over, whatever becomes of the notes of others.
+        // The payment is over, even if cleaning fails.
         let _ = self.clean();
         Ok(())
     }
@@ -180,8 +180,10 @@ impl Journal for FileJournal {
                 return Err(unreadable("it is another payment's".into()));
             }
             if payment.keys().is_empty() {
-                // No request would find it, and a second payment would be made for the one it is for.
-                return Err(unreadable("its payer or its request cannot be read".into()));
+                // No request would find it, and a second payment would be made for its request.
+                return Err(unreadable(
+                    "its payer or its request cannot be decoded".into(),
+                ));
             }
             entries.push(Entry {
                 payment,
@@ -197,7 +199,7 @@ impl Journal for FileJournal {
         for (id, path) in self.files(ENDED)? {
             match ended_at(id, &path) {
                 Some(at) if at >= oldest => known.push(id),
-                // What stays behind is removed the next time.
+                // A remaining file is removed the next time.
                 Some(_) => drop(fs::remove_file(&path)),
                 None => {}
             }
@@ -206,7 +208,7 @@ impl Journal for FileJournal {
     }
 }
 
-/// When the payment of a note ended; `None` if it is no note of this payment.
+/// The time at which the payment of a note ended; `None` if it is not a note of this payment.
 fn ended_at(id: PaymentId, note: &Path) -> Option<u64> {
     let ended: Ended = serde_json::from_slice(&fs::read(note).ok()?).ok()?;
     (ended.payment_id == id.to_string()).then_some(ended.ended_at)
@@ -235,19 +237,19 @@ fn same_file(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Files that are open cannot be removed here, so the name and the file belong together.
+/// Open files cannot be removed here, so the name and the file belong together.
 #[cfg(not(unix))]
 fn same_file(_file: &File, _path: &Path) -> bool {
     true
 }
 
-/// Writes a payment to a new file of mode 0600 that is on the disk when this returns. Fails if there is anything at
-/// the path, be it a link. `tollkeeper pay --resume` reads it.
+/// Writes a payment to a new file of mode 0600 that is on the disk when this returns. Fails if the path exists, even as
+/// a link. `tollkeeper pay --resume` reads it.
 pub fn save_payment(path: &Path, payment: &SignedPayment) -> io::Result<()> {
     write_new(path, &to_json(payment))
 }
 
-/// Removes the file if it holds this payment; whether it did. What holds anything else stays.
+/// Removes the file if it contains this payment. Returns whether it did. A file with other content stays.
 pub fn remove_payment(path: &Path, id: PaymentId) -> io::Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(data) if data.is_file() => {}
@@ -268,7 +270,7 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec_pretty(value).expect("BUG: a record has a key that is not text")
 }
 
-/// Writes beside the path, and gives the file its name when it is whole: a crash leaves no half a payment.
+/// Writes to a file beside the path, and renames it when it is complete, so that a crash leaves no incomplete payment.
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = draft_of(path);
     let mut options = OpenOptions::new();
@@ -279,7 +281,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .write_all(bytes)
         .and_then(|()| file.sync_all())
         .and_then(|()| name(&draft, path));
-    // The draft is this call's own: its name is random and was new.
+    // The draft belongs to this call: its name is random and was new.
     let _ = fs::remove_file(&draft);
     named?;
     sync_folder(path)
@@ -299,7 +301,7 @@ fn name(draft: &Path, path: &Path) -> io::Result<()> {
                 io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
             ) =>
         {
-            // A file system without hard links. The names of payments are not guessed, so nobody takes this one
+            // A file system without hard links. The names of payments are random, so no other process takes this one
             // meanwhile.
             match fs::symlink_metadata(path) {
                 Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
@@ -313,7 +315,7 @@ fn name(draft: &Path, path: &Path) -> io::Result<()> {
     }
 }
 
-/// A new name is on the disk when its folder is.
+/// A new name is durable when its folder is.
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

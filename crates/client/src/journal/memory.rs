@@ -11,7 +11,7 @@ use x402_icp::PaymentId;
 #[derive(Debug, Default)]
 struct State {
     unresolved: BTreeMap<PaymentId, SignedPayment>,
-    /// When each payment ended, in seconds since 1970-01-01.
+    /// The time at which each payment ended, in seconds since 1970-01-01.
     ended: BTreeMap<PaymentId, u64>,
     locked: BTreeSet<RequestKey>,
 }
@@ -27,13 +27,13 @@ impl MemoryJournal {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every change is one insertion or removal, so the state is whole even after a panic.
+        // Every change is one insertion or removal, so the state is consistent even after a panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// Drops the ids that nobody needs any more.
+    /// Drops the ids that are no longer needed.
     fn clean(&mut self) {
         let oldest = known_since(self.unresolved.values());
         self.ended.retain(|_, at| *at >= oldest);

@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// A payment for a URL, told from others by its number.
+/// A payment for a URL, with a number that identifies it.
 fn payment(number: u8, url: &str) -> SignedPayment {
     let payer = candid::Principal::self_authenticating([1; 32]);
     serde_json::from_value(json!({
@@ -56,7 +56,7 @@ fn a_request_has_one_unresolved_payment() {
     on_both(|journal| {
         let first = payment(1, A);
         journal.record(&first).unwrap();
-        // Again: the same.
+        // Again: the same result.
         journal.record(&first).unwrap();
         match journal.record(&payment(2, A)) {
             Err(JournalError::Unresolved(other)) => assert_eq!(other.payment_id, first.payment_id),
@@ -196,7 +196,7 @@ fn nothing_that_exists_is_overwritten_followed_or_removed() {
     assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
     fs::remove_file(&path).unwrap();
 
-    // A file of somebody else, and another payment's.
+    // A file of another program, and another payment's.
     for content in [
         "unrelated".to_string(),
         serde_json::to_string(&payment(2, B)).unwrap(),
@@ -204,7 +204,7 @@ fn nothing_that_exists_is_overwritten_followed_or_removed() {
         fs::write(&path, &content).unwrap();
         assert!(save_payment(&path, &first).is_err());
         assert!(!remove_payment(&path, id).unwrap());
-        // It may have been a payment, so the journal does not go on as if it were none.
+        // It may have been a payment, so the journal does not ignore it.
         assert!(matches!(
             journal.unresolved(),
             Err(JournalError::Unreadable { .. })
@@ -213,7 +213,7 @@ fn nothing_that_exists_is_overwritten_followed_or_removed() {
         fs::remove_file(&path).unwrap();
     }
 
-    // Its own it removes.
+    // The journal removes its own files.
     save_payment(&path, &first).unwrap();
     assert!(remove_payment(&path, id).unwrap());
     assert!(!path.exists());
@@ -261,7 +261,7 @@ fn ended_payments_are_known_for_a_day() {
     fs::remove_dir_all(folder).unwrap();
 }
 
-/// Makes the note of an ended payment as old as that: its content and the file.
+/// Makes the note of an ended payment this old: its content and the file.
 fn age(folder: &Path, ended: &SignedPayment, seconds: u64) {
     let note = folder.join(format!("{}.ended.json", ended.payment_id));
     let mut old: Value = serde_json::from_slice(&fs::read(&note).unwrap()).unwrap();
@@ -305,7 +305,7 @@ fn what_ended_since_an_unresolved_payment_was_signed_stays_known_however_old_it_
     assert_eq!(known(), ids(&[3, 4, 5]));
     let signed = open.valid_after().unwrap();
     assert_eq!(known_since([&open]), signed - SEARCH_MARGIN_SECONDS);
-    // Nobody asks about those days any more.
+    // Those days are no longer needed.
     journal.release(open.id().unwrap(), End::Dead).unwrap();
     assert_eq!(known(), ids(&[1, 5]));
     fs::remove_dir_all(folder).unwrap();
@@ -319,14 +319,14 @@ fn the_folder_does_not_fill_with_notes_of_ended_payments() {
     for number in 1..=20 {
         let ended = payment(number, A);
         journal.record(&ended).unwrap();
-        // Nobody ever asks for the ended ones.
+        // The ended ones are never queried.
         journal
             .release(ended.id().unwrap(), End::Delivered)
             .unwrap();
         age(&folder, &ended, ENDED_KNOWN_SECONDS + 60);
         assert!(notes() <= 2, "{number}: {} files", notes());
     }
-    // A file with such a name that is somebody else's stays.
+    // A file with such a name that is not the journal's stays.
     let foreign = folder.join(format!("{}.ended.json", hex::encode([99; 32])));
     fs::write(&foreign, "mine").unwrap();
     let file = fs::File::options().write(true).open(&foreign).unwrap();

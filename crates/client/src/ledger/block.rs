@@ -1,4 +1,4 @@
-//! Reading the blocks of a ledger.
+//! Decoding of a ledger's blocks.
 
 use candid::{Nat, Principal};
 use icrc_ledger_types::{
@@ -10,19 +10,19 @@ use x402_icp::Amount;
 /// A transfer found in a ledger's blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// Who paid.
+    /// The payer.
     pub from: Account,
-    /// Who was paid.
+    /// The recipient.
     pub to: Account,
-    /// Who made the transfer, if not the payer.
+    /// The spender, if it is not the payer.
     pub spender: Option<Account>,
     /// Atomic units.
     pub amount: Amount,
-    /// Free bytes of the transfer; the payment id where this project made it.
+    /// The memo of the transfer; the payment id if this project made it.
     pub memo: Option<Vec<u8>>,
-    /// The ledger's fee in atomic units, where the block tells it.
+    /// The ledger's fee in atomic units, if the block contains it.
     pub fee: Option<Amount>,
-    /// The ledger's time, in nanoseconds since 1970-01-01, where the block tells it.
+    /// The ledger's time, in nanoseconds since 1970-01-01, if the block contains it.
     pub timestamp: Option<u64>,
 }
 
@@ -30,7 +30,7 @@ pub(super) fn to_amount(nat: &Nat) -> Option<Amount> {
     u128::try_from(&nat.0).ok().map(Amount)
 }
 
-/// What a block took from an account, as far as its accounts and its memo say.
+/// The amount that a block took from an account, as far as its accounts and its memo show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Debit {
     pub from: Account,
@@ -73,7 +73,7 @@ pub(super) fn read_block(block: &ICRC3Value) -> Result<Block, String> {
         ICRC3Value::Map(map) => Some(map.clone()),
         _ => None,
     };
-    let block = map(block).ok_or("the block is no map")?;
+    let block = map(block).ok_or("the block is not a map")?;
     let tx = block
         .get("tx")
         .and_then(map)
@@ -83,13 +83,13 @@ pub(super) fn read_block(block: &ICRC3Value) -> Result<Block, String> {
         .or(text(&tx, "op"))
         .ok_or("the block has no kind")?;
     if !matches!(kind.as_str(), "1xfer" | "2xfer" | "xfer") {
-        return Err(format!("the block is no transfer but {kind:?}"));
+        return Err(format!("the block is not a transfer but {kind:?}"));
     }
     let account_of = |key: &str| match tx.get(key) {
         None => Ok(None),
         Some(value) => account(value)
             .map(Some)
-            .ok_or_else(|| format!("{key} is no account")),
+            .ok_or_else(|| format!("{key} is not an account")),
     };
     let amount = match tx.get("amt") {
         Some(ICRC3Value::Nat(nat)) => to_amount(nat),
@@ -101,7 +101,7 @@ pub(super) fn read_block(block: &ICRC3Value) -> Result<Block, String> {
         spender: account_of("spender")?,
         amount: amount.ok_or("the block has no amount")?,
         memo: memo(&tx),
-        // The payer may have named the fee; else the block tells what the ledger took.
+        // If the payer did not name the fee, the block contains what the ledger took.
         fee: nat(&tx, "fee").or(nat(&block, "fee")),
         timestamp: time_of(&block),
     })

@@ -1,4 +1,4 @@
-//! Whether a spender took money: what the ledger says of a payment that its canister calls dead.
+//! Search for money that a spender took, to check a payment that its canister reports as dead.
 
 use super::{
     Ledger,
@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use x402_icp::{Amount, PaymentId};
 
 pub(super) const GET_BLOCKS: &str = "icrc3_get_blocks";
-/// How many blocks are asked for at once: an answer has at most 2 MiB.
+/// The most blocks in one request: a reply has at most 2 MiB.
 const PAGE: u64 = 500;
 /// The most blocks that are read.
 const MAX_BLOCKS: u64 = 10_000;
@@ -25,27 +25,26 @@ const MAX_BLOCKS: u64 = 10_000;
 /// Blocks with their indices, in ascending order, and the length of the whole log.
 type Blocks = (Vec<(u64, ICRC3Value)>, u64);
 
-/// Money that a spender took, with no payment that is known for it.
+/// Money that a spender took without a known payment for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Taken {
-    /// The block's index.
     pub block: u64,
-    /// Whether its memo is the id of the payment that is asked about.
+    /// Whether its memo is the id of the payment that is checked.
     pub by_this_payment: bool,
 }
 
-/// What the ledger says.
+/// The result according to the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Clean {
-    /// The spender took nothing that is not accounted for.
+    /// The spender took nothing without a known payment.
     Yes,
     /// It did.
     No(Taken),
-    /// The ledger cannot say.
+    /// The ledger does not prove either.
     Unknown(String),
 }
 
-/// What to look for.
+/// The search criteria.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Search<'a> {
     pub payer: Account,
@@ -53,9 +52,9 @@ pub(crate) struct Search<'a> {
     pub payment: PaymentId,
     /// The payer's other payments, unresolved or ended lately.
     pub known: &'a [PaymentId],
-    /// Since when the spender may have taken something, in nanoseconds since 1970-01-01.
+    /// The time from which the spender may have taken money, in nanoseconds since 1970-01-01.
     pub since: u64,
-    /// What the spender might take before the payment was sent, and until when.
+    /// The allowance before the payment was sent, and its end.
     pub allowance: Option<(Amount, Option<u64>)>,
 }
 
@@ -65,7 +64,7 @@ struct Standard {
 }
 
 impl Ledger<'_> {
-    /// Whether the spender took money since then for which no payment is known.
+    /// Whether the spender took money since then without a known payment.
     pub(crate) async fn clean(&self, search: &Search<'_>) -> Clean {
         match self.has_log().await {
             Ok(true) => self.clean_log(search).await,
@@ -119,8 +118,8 @@ impl Ledger<'_> {
         }
     }
 
-    /// Without a log: nothing was taken if the allowance is the very one of before. A larger one, or one with another
-    /// end, was approved since, and hides what was taken before.
+    /// Without a log: nothing was taken if the allowance is exactly as before. A larger one, or one with another end,
+    /// was approved since, and hides what was taken before.
     async fn clean_allowance(&self, search: &Search<'_>) -> Clean {
         let Some(before) = search.allowance else {
             return Clean::Unknown(format!(
@@ -167,7 +166,7 @@ impl Ledger<'_> {
         let mut all = Vec::new();
         let mut next = start;
         while next < end {
-            // A ledger may return fewer than were asked for.
+            // A ledger may return fewer than requested.
             let (page, _) = self.blocks(next, end - next).await?;
             let before = next;
             for (index, block) in page {
@@ -183,7 +182,7 @@ impl Ledger<'_> {
         Ok(all)
     }
 
-    /// Some of the blocks from `start` on, by an update call; from the archives where they are there.
+    /// Some of the blocks from `start` on, by an update call; from the archives if they are there.
     pub(super) async fn blocks(&self, start: u64, length: u64) -> Result<Blocks, LedgerError> {
         let request = vec![GetBlocksRequest {
             start: start.into(),
@@ -234,8 +233,8 @@ impl Ledger<'_> {
     }
 }
 
-/// Whether a block is money for which no payment is known. Each payment explains one block: `seen` are those that
-/// have explained theirs.
+/// Whether a block took money without a known payment. Each payment explains one block: `seen` are those that have
+/// explained one.
 fn taken(
     index: u64,
     block: &ICRC3Value,

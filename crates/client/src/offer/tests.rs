@@ -50,7 +50,7 @@ fn every_misfit_is_named() {
             "transfer method",
         ),
         ("/extra/paymentFlow", json!("escrow"), "payment flow"),
-        ("/extra/offer", json!(7), "cannot be read"),
+        ("/extra/offer", json!(7), "cannot be decoded"),
         ("/asset", json!(SPENDER), "not allowed"),
         ("/asset", json!("ckUSDC"), "asset"),
         ("/amount", json!("1000001"), "above the limit"),
@@ -87,12 +87,12 @@ fn an_odd_entry_is_skipped_and_its_reason_told() {
     let mut version_1 = offer();
     version_1["maxAmountRequired"] = version_1["amount"].take();
     let odd = [
-        (json!(null), "no object"),
-        (json!("exact"), "no object"),
-        (json!([]), "no object"),
+        (json!(null), "not an object"),
+        (json!("exact"), "not an object"),
+        (json!([]), "not an object"),
         (json!({}), "scheme is missing"),
-        (without_extra, "extra is no object"),
-        (with("/extra", json!(null)), "extra is no object"),
+        (without_extra, "extra is not an object"),
+        (with("/extra", json!(null)), "extra is not an object"),
         (with("/maxTimeoutSeconds", json!(60.5)), "maxTimeoutSeconds"),
         (with("/maxTimeoutSeconds", json!("60")), "maxTimeoutSeconds"),
         (with("/maxTimeoutSeconds", json!(null)), "maxTimeoutSeconds"),
@@ -104,8 +104,8 @@ fn an_odd_entry_is_skipped_and_its_reason_told() {
             "at most 86400",
         ),
         (with("/maxTimeoutSeconds", json!(1e15)), "maxTimeoutSeconds"),
-        (with("/amount", json!(10_000)), "amount is no text"),
-        (with("/asset", json!({})), "asset is no text"),
+        (with("/amount", json!(10_000)), "amount is not a text"),
+        (with("/asset", json!({})), "asset is not a text"),
         (version_1, "version 1"),
     ];
     let mut accepts: Vec<Value> = odd.iter().map(|(entry, _)| entry.clone()).collect();

@@ -1,4 +1,4 @@
-//! Money for an offer: balance, allowance and fee, and the approval that may be made on the way.
+//! The money for an offer: balance, allowance and fee, and the approval that may be made.
 
 use super::{Payer, Priced, now};
 use crate::{
@@ -18,27 +18,27 @@ use x402_icp::{
     wire::{DelegationText, ExactIcrc2Payload, PaymentPayload, X402_VERSION},
 };
 
-/// How long an approval made on the way lasts, in nanoseconds.
+/// The duration of such an approval, in nanoseconds.
 const APPROVAL_LASTS: u64 = 3_600 * 1_000_000_000;
-/// How often an approval is tried when the allowance changes meanwhile.
+/// The most tries of an approval when the allowance changes meanwhile.
 const APPROVALS_TRIED: usize = 5;
-/// The length of a signature in base64, of every kind of key but a canister's.
+/// The length of a signature in base64, of every kind of key except a canister's.
 const SIGNATURE_TEXT_BYTES: usize = 88;
 
-/// What the ledger says about an offer.
+/// The ledger's answers about an offer.
 struct Funds {
     fee: Amount,
     balance: Amount,
     allowance: Amount,
-    /// Nanoseconds since 1970-01-01; `None` for ever.
+    /// Nanoseconds since 1970-01-01; `None` without an end.
     expires_at: Option<u64>,
-    /// Whether the ledger names an allowance that has ended.
+    /// Whether the ledger reports an allowance that has ended.
     ended: bool,
 }
 
 impl Funds {
-    /// What the ledger says, at a time in nanoseconds. Some ledgers go on naming an allowance that has ended: it is
-    /// none, and no reason to allow as much again.
+    /// The ledger's answers at a time in nanoseconds. Some ledgers go on reporting an allowance that has ended. It
+    /// counts as none, and is no reason to approve as much again.
     fn new(fee: Amount, balance: Amount, allowance: (Amount, Option<u64>), now: u64) -> Self {
         let (allowance, expires_at) = allowance;
         let ended = expires_at.is_some_and(|at| at <= now);
@@ -53,12 +53,12 @@ impl Funds {
 }
 
 impl Payer {
-    /// Finds the first offer that the ledger will honour; approves one if it may and must.
+    /// Finds the first offer that the ledger will accept; makes an approval if allowed and necessary.
     pub async fn fund(&self, priced: &Priced) -> Result<Offer, PayError> {
         let mut approvable = None;
         let mut problem = None;
         for offer in &priced.offers {
-            // What cannot be signed needs no money.
+            // An offer that cannot be signed needs no money.
             let checked = match self.signable(priced, offer) {
                 Ok(()) => self.check_funds(offer).await,
                 Err(problem) => Err(problem),
@@ -86,8 +86,8 @@ impl Payer {
             ledger.allowance(self.account, offer.spender.into()),
         )?;
         if fee != offer.fee {
-            // The seller learns of a new fee from payments, and this one is not made. A canister that does not
-            // know the method, or has asked its ledger a short while ago, changes nothing.
+            // The seller finds out about a new fee from payments, and this one is not made, so its canister is told.
+            // The call has no effect if the canister has no such method, or queried its ledger a short while ago.
             if let Ok(asset) = candid::encode_one(offer.asset) {
                 let renewed = self.network.update(offer.spender, "ledger_refresh", asset);
                 let _ = renewed.await;
@@ -117,7 +117,7 @@ impl Payer {
                 balance: funds.balance,
             });
         }
-        // An allowance that ends before the payment can be settled is none.
+        // An allowance that ends before the payment can be settled counts as none.
         let last_moment = now().saturating_add(offer.terms.max_timeout_seconds.into());
         let ends_at = funds.expires_at.map(|at| at / 1_000_000_000);
         let too_early = ends_at.filter(|&at| at <= last_moment && funds.allowance >= needed);
@@ -136,8 +136,8 @@ impl Payer {
         })
     }
 
-    /// Lets the collecting canister take enough: never more than was asked for or than one payment may cost, never less
-    /// than it may take already, and never for a shorter time.
+    /// Approves enough for the collecting canister: never more than was requested or than one payment may cost, never
+    /// less than the present allowance, and never for a shorter time.
     async fn approve(
         &self,
         priced: &Priced,
@@ -149,7 +149,7 @@ impl Payer {
             problem,
         };
         if !is_canister(offer.spender) {
-            return Err(refused("it is no canister's id"));
+            return Err(refused("it is not a canister's id"));
         }
         if !priced.typed {
             return Err(refused("neither the URL as typed nor the user names it"));
@@ -168,7 +168,7 @@ impl Payer {
                     limit,
                 });
             }
-            // Never more than was asked for, not even if that is too little.
+            // Never more than was requested, not even if that is too little.
             if asked < needed {
                 return Err(PayError::NeedsApproval {
                     asset: offer.asset,
@@ -198,7 +198,7 @@ impl Payer {
                 from_subaccount: self.account.subaccount,
                 spender: offer.spender.into(),
                 amount,
-                // What such a ledger compares with is not known.
+                // It is not known what such a ledger compares with.
                 expected_allowance: (!funds.ended).then_some(funds.allowance),
                 expires_at,
             };
@@ -209,14 +209,14 @@ impl Payer {
                         ..offer.clone()
                     });
                 }
-                // Another purchase approved or paid meanwhile: look again.
+                // Another purchase approved or paid meanwhile: query again.
                 Err(LedgerError::Approve {
                     problem: ApproveError::AllowanceChanged { .. },
                     ..
                 }) => {}
                 Err(problem) => return Err(problem.into()),
             }
-            // Meanwhile there may be enough.
+            // The allowance may be enough by now.
             match self.check_funds(offer).await {
                 Err(PayError::NeedsApproval { .. }) => {}
                 decided => return decided,
@@ -225,15 +225,15 @@ impl Payer {
         Err(refused("the allowance keeps changing"))
     }
 
-    /// One hour from now, or longer where the payment or an allowance that stands lasts longer.
+    /// One hour from now, or later if the payment or the present allowance lasts longer.
     fn approval_end(&self, offer: &Offer, funds: &Funds) -> Option<u64> {
         let seconds = u64::from(offer.terms.max_timeout_seconds).saturating_add(120);
         let lasts = APPROVAL_LASTS.max(seconds.saturating_mul(1_000_000_000));
         let end = now().saturating_mul(1_000_000_000).saturating_add(lasts);
         match (funds.allowance, funds.expires_at) {
-            // Nothing stands, so nothing is shortened.
+            // There is no allowance, so none is shortened.
             (Amount(0), _) => Some(end),
-            // What stands for ever stands on.
+            // An allowance without an end stays so.
             (_, None) => None,
             (_, Some(standing)) => Some(end.max(standing)),
         }
@@ -252,8 +252,8 @@ impl Payer {
             from: self.account,
         };
         let seconds = offer.terms.max_timeout_seconds;
-        // A slow key (a hardware key that waits for its user) uses up the time. What it signed first was not sent, so
-        // the second signature is the only one that anybody sees.
+        // A slow key (a hardware key that waits for its user) uses up the time. The first signature was not sent, so
+        // only the second one leaves the process.
         for _ in 0..2 {
             let payment = SignedPayment::sign(&purchase, now(), &self.identity)?;
             let actual = payment.header().len();
@@ -271,7 +271,7 @@ impl Payer {
         Err(PayError::SlowSigner { seconds })
     }
 
-    /// Whether the identity can sign this offer so that the canister takes it; found out without signing.
+    /// Whether the identity can sign this offer so that the canister accepts it; checked without signing.
     fn signable(&self, priced: &Priced, offer: &Offer) -> Result<(), PayError> {
         let last_moment = now().saturating_add(offer.terms.max_timeout_seconds.into());
         let chain = self.identity.delegations();

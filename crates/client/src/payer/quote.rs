@@ -1,4 +1,4 @@
-//! Asking what a resource costs.
+//! Requesting the price of a resource.
 
 use super::Payer;
 use crate::{
@@ -14,27 +14,27 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 use x402_icp::wire::ResourceInfo;
 
-/// What asking for a resource came to.
+/// The result of requesting a resource.
 #[derive(Clone, Debug)]
 pub enum Quote {
-    /// It does not cost anything, or it is not there: any answer but a 402.
+    /// It costs nothing, or does not exist: any response other than a 402.
     Free(Response),
-    /// It costs something.
+    /// It has a price.
     Priced(Box<Priced>),
 }
 
-/// A resource with a price, and the offers that may be accepted.
+/// A resource with a price, and the acceptable offers.
 #[derive(Clone, Debug)]
 pub struct Priced {
-    /// What was asked, with the URL that answered.
+    /// The request, with the URL that responded.
     pub request: Request,
-    /// What is for sale, in the seller's words; `None` if the seller does not say.
+    /// The seller's description of the resource; `None` if there is none.
     pub resource: Option<ResourceInfo>,
     /// The acceptable offers, at least one: the payer's order of ledgers first, then the cheapest.
     pub offers: Vec<Offer>,
-    /// The other entries of `accepts`, and why they are not accepted.
+    /// The other entries of `accepts`, with the reasons why they are not acceptable.
     pub refused: Vec<RefusedOffer>,
-    /// The URL that was asked for.
+    /// The requested URL.
     pub(super) asked_url: String,
     /// Whether the canister that serves the resource may get an allowance without being named.
     pub(super) typed: bool,
@@ -42,7 +42,7 @@ pub struct Priced {
 }
 
 impl Payer {
-    /// Asks what a resource costs; sends no payment and asks no ledger. [`Offer::total`] is price and fee.
+    /// Requests the price of a resource; sends no payment and calls no ledger. [`Offer::total`] is price and fee.
     pub async fn quote(&self, request: &Request) -> Result<Quote, PayError> {
         self.tell(Step::Asking);
         let asked = self
@@ -58,7 +58,7 @@ impl Payer {
         let response = answer.response;
         if response.status != 402 {
             return match answer.cut {
-                // Half a resource is none.
+                // An incomplete resource is an error.
                 Some(cut) => Err(PayError::Unreachable(cut)),
                 None => Ok(Quote::Free(response)),
             };
@@ -96,7 +96,7 @@ impl Payer {
         })))
     }
 
-    /// Who has to collect, and whether the user named that canister: by the option, or by the host as typed.
+    /// The canister that has to collect, and whether the user named it: by the option, or by the typed host.
     async fn server(
         &self,
         request: &Request,

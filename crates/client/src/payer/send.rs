@@ -14,24 +14,24 @@ use crate::{
 use std::time::{Duration, Instant};
 use x402_icp::wire::SettleResponse;
 
-/// What one try came to.
+/// The result of one try.
 enum Tried {
     Over(Result<Box<Paid>, PayError>),
     Again(String, Option<Duration>),
 }
 
-/// What is known after the tries so far.
+/// The knowledge after the tries so far.
 struct Known {
     /// Whether a try may have reached the seller.
     may_have_arrived: bool,
-    /// Once the seller has said that it is paid, no later answer makes it unpaid.
+    /// Once the seller has said that it is paid, no later response makes it unpaid.
     owed: Option<PayError>,
-    /// Whether canister and ledger were asked after the payment's end.
+    /// Whether canister and ledger were checked after the payment's end.
     asked_after_end: bool,
 }
 
 impl Payer {
-    /// Sends a recorded payment; the caller holds its turn.
+    /// Sends a recorded payment; the caller holds the lock of its request.
     pub(super) async fn transmit(&self, payment: &SignedPayment) -> Result<Box<Paid>, PayError> {
         let started = Instant::now();
         let mut known = Known {
@@ -46,7 +46,7 @@ impl Payer {
                 Tried::Over(result) => return result,
                 Tried::Again(reason, wait) => (reason, wait),
             };
-            // After its end canister and ledger have the last word, whatever HTTP says.
+            // After its end canister and ledger decide, whatever the HTTP response says.
             if !known.asked_after_end
                 && known.owed.is_none()
                 && payment.valid_before().is_some_and(|end| now() >= end)
@@ -56,7 +56,7 @@ impl Payer {
                     return Err(dead(reason));
                 }
             }
-            // A seller may ask for more patience, and not to be asked without a pause.
+            // A seller may request a longer pause, but not none.
             let pause = match wait {
                 Some(wait) => wait.max(self.limits.first_pause),
                 None => self.pause_after(attempt),
@@ -71,12 +71,12 @@ impl Payer {
             self.tell(Step::Waiting(pause, plain_text(&reason)));
             tokio::time::sleep(pause).await;
         }
-        unreachable!("BUG: attempts are counted without end")
+        unreachable!("BUG: the attempts never end")
     }
 
     async fn try_once(&self, payment: &SignedPayment, known: &mut Known) -> Tried {
         let Some(request) = payment.request() else {
-            let problem = "the stored request cannot be read".into();
+            let problem = "the stored request cannot be decoded".into();
             return Tried::Over(Err(unsettled(payment, problem)));
         };
         let answer = match self.http.pay(&request, payment.header()).await {
@@ -114,12 +114,12 @@ impl Payer {
         }
     }
 
-    /// Ends the record of what arrived with a matching receipt.
+    /// Ends the record of a payment that arrived with a matching receipt.
     fn delivered(&self, mut paid: Paid) -> Box<Paid> {
         if let (true, Some(id)) = (paid.proven, paid.payment.id())
             && let Err(problem) = self.journal.release(id, End::Delivered)
         {
-            // The resource was paid for and is here: that comes before the record.
+            // The resource was paid for and delivered: that is more important than the record.
             paid.proven = false;
             paid.problems
                 .push(format!("the payment stays recorded: {problem}"));
@@ -127,8 +127,8 @@ impl Payer {
         Box::new(paid)
     }
 
-    /// What an answer comes to that ends the tries: a refusal counts when canister and ledger bear it out, and after
-    /// the payment's end they are asked whatever the answer was.
+    /// The final result after a response that ends the tries. A refusal counts if canister and ledger confirm it, and
+    /// after the payment's end they are checked whatever the response was.
     async fn last_word(&self, error: PayError, payment: &SignedPayment, status: u16) -> PayError {
         let past = payment.valid_before().is_some_and(|end| now() >= end);
         let reason = match &error {
@@ -182,7 +182,7 @@ fn dead(reason: String) -> PayError {
     }
 }
 
-/// The receipt that the ledger's block amounts to.
+/// A receipt made from the ledger's block.
 fn proven_receipt(payment: &SignedPayment, block: String) -> SettleResponse {
     SettleResponse {
         success: true,

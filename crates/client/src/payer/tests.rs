@@ -1,5 +1,5 @@
-//! Purchases from a seller that does what the test says. No canister and no ledger answers here, so nothing is ever
-//! proven dead: what they say is tested on a network (`tests/`).
+//! Purchases from a scripted seller. There is no canister and no ledger here, so nothing is ever proven dead: `tests/`
+//! covers them on a network.
 
 mod delegations;
 mod limits;
@@ -160,7 +160,7 @@ async fn same_payment_after(base: Payer, number: usize) {
 
 #[tokio::test]
 async fn a_payment_whose_first_sending_fails_is_not_lost() {
-    // The seller is there for the question and gone for the payment.
+    // The seller answers the first request and is gone for the payment.
     let seller = Seller::open(|got, before| match (&got.payment, before) {
         (None, _) => price(got),
         (Some(_), 0..3) => Act::HangUp,
@@ -308,7 +308,7 @@ async fn an_authorization_goes_out_with_its_own_request_only() {
 async fn of_calls_at_once_one_pays() {
     let seller = Seller::open(|got, _| match got.payment {
         None => price(got),
-        // Content without a receipt ends nothing.
+        // Content without a receipt does not end the record.
         Some(_) => Act::Late(
             Duration::from_millis(30),
             Box::new(Act::Answer(200, vec![], CONTENT.to_vec())),
@@ -358,7 +358,7 @@ async fn of_calls_at_once_one_pays_and_all_get_what_it_bought() {
             }
         }
         assert_eq!(seller.authorizations("/a").len(), 1);
-        // Who comes later buys again.
+        // A later call buys again.
         let later = payer(match in_files {
             true => files(&folder),
             false => memory,
@@ -388,7 +388,7 @@ async fn a_turn_that_does_not_come_ends_with_the_patience() {
     ));
     busy.abort();
     let _ = busy.await;
-    // A call that was dropped holds no turn.
+    // A call that was dropped holds no lock.
     assert!(matches!(
         payer.pay(&get(&seller, "/a")).await,
         Err(PayError::Unsettled { .. })
@@ -419,7 +419,7 @@ async fn unresolved_payments_are_limited_for_each_canister_and_can_be_forgotten(
         other => panic!("{other:?}"),
     }
     assert_eq!(seller.authorizations("/3").len(), 0);
-    // A recorded one may still be sent again.
+    // A recorded payment may still be sent again.
     assert!(matches!(
         payer.pay(&get(&seller, "/2")).await,
         Err(PayError::Unsettled { .. })
@@ -454,7 +454,7 @@ async fn a_second_signature_for_the_same_request_is_not_sent() {
         }
         other => panic!("{other:?}"),
     }
-    // Nor is the first sent with another request.
+    // The first is not sent with another request either.
     let mut elsewhere = signed[0].clone();
     elsewhere.url = seller.url("/a?b");
     assert!(matches!(

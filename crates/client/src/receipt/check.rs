@@ -1,4 +1,4 @@
-//! Comparing a receipt with what others say: the ledger's block, and the canister that collected.
+//! Comparison of a receipt with the ledger's block, and with the collecting canister's receipt.
 
 use super::{Receipt, ReceiptError};
 use crate::{ledger::Block, network::Network};
@@ -13,33 +13,33 @@ use x402_icp::{
 /// How far the canister's clock may be behind the ledger's, in nanoseconds.
 const CLOCK_SKEW: u64 = 120 * 1_000_000_000;
 
-/// What whoever checks a receipt knows of the payment. What is `None` is not compared.
+/// The expected values of a receipt. `None` is not compared.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Expected {
-    /// The payment that was asked for.
+    /// The requested payment.
     pub id: Option<PaymentId>,
-    /// The canister that collected.
+    /// The collecting canister.
     pub spender: Option<Principal>,
-    /// Who paid.
+    /// The payer's account.
     pub payer: Option<Account>,
-    /// Who was paid.
+    /// The recipient's account.
     pub pay_to: Option<Account>,
     /// The ledger.
     pub asset: Option<Principal>,
-    /// What was paid, in atomic units.
+    /// The paid amount, in atomic units.
     pub amount: Option<Amount>,
 }
 
-/// Who bears a field of a receipt out.
+/// The proof of a receipt's field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProvenBy {
-    /// The ledger's block, as its subnet certified it.
+    /// The ledger's block, certified by its subnet.
     Block,
-    /// The canister that collected, by a reply that its subnet certified.
+    /// The collecting canister's reply, certified by its subnet.
     Canister,
-    /// Nobody: it is the word of whoever sent the receipt.
+    /// No proof: only the sender of the receipt claims it.
     Nothing,
 }
 
@@ -51,22 +51,22 @@ pub struct CheckedField {
     pub field: &'static str,
     /// Its value there.
     pub value: String,
-    /// Who says the same.
+    /// Its proof.
     pub proven_by: ProvenBy,
 }
 
-/// A receipt that nothing contradicts.
+/// A receipt without contradictions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
     /// The ledger's block.
     pub block: Block,
-    /// Every field, and who bears it out.
+    /// Every field with its proof.
     pub fields: Vec<CheckedField>,
 }
 
 impl Receipt {
-    /// Compares the receipt with what is expected, with the block on the ledger, whose memo is the payment id, and with
-    /// the receipt of the canister that collected, as far as it answers.
+    /// Compares the receipt with the expected values, with the block on the ledger, whose memo is the payment id, and
+    /// with the receipt of the collecting canister, as far as it answers.
     pub async fn check(
         &self,
         network: &Network,
@@ -114,7 +114,7 @@ impl Receipt {
             "asset",
             &self.asset,
         )?;
-        // Who paid, the block says in any case.
+        // If the receipt does not name the payer, the block does.
         if !self.payer.is_empty() {
             text(expected.payer.as_ref().map(account), "payer", &self.payer)?;
         }
@@ -166,7 +166,7 @@ impl Receipt {
         }
         if let (Some(at), false) = (block.timestamp, self.settled_at.is_empty()) {
             let settled: Amount = self.settled_at.parse().map_err(unreadable("settledAt"))?;
-            // Settled is what the canister knew to be settled: later than the block, never before it.
+            // The canister's time of settlement is later than the block's, never before it.
             if settled.0 < u128::from(at.saturating_sub(CLOCK_SKEW)) {
                 return disproved("time", at.to_string(), settled.to_string());
             }
@@ -182,7 +182,7 @@ impl Receipt {
         }
     }
 
-    /// The receipt that the collecting canister gives by update call; `None` if it gives none.
+    /// The receipt that the collecting canister returns by update call; `None` if it returns none.
     async fn ask(
         &self,
         network: &Network,
@@ -200,7 +200,7 @@ impl Receipt {
         };
         let found = Receipt::from(found);
         for ((field, claimed), (_, found)) in self.members().into_iter().zip(found.members()) {
-            // To whom it does not say who paid for what, it says nothing that could differ.
+            // The canister leaves out payer and purchase for strangers, so they are not compared.
             if !claimed.is_empty() && !found.is_empty() && claimed != found {
                 return Err(ReceiptError::Contradicted {
                     canister,
@@ -229,7 +229,7 @@ impl Receipt {
         ]
     }
 
-    /// What is known of the payment: what the receipt says, and where it says nothing, what block and canister say.
+    /// The fields of the payment: the receipt's, and where it has none, those of block and canister.
     fn fields(&self, block: &Block, canister: Option<&Receipt>) -> Vec<CheckedField> {
         let payer = block.from.to_string();
         let said = |index: usize| canister.map_or("", |receipt| receipt.members()[index].1);

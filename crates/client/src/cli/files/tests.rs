@@ -84,7 +84,7 @@ fn one_file_is_recognised_by_any_of_its_names() {
     for other in [&hard, &soft, &folder.join("d/../a"), &folder.join("./a")] {
         assert!(same(&a, other), "{}", other.display());
     }
-    // Also while it does not exist.
+    // Also if it does not exist.
     assert!(same(&folder.join("new"), &folder.join("d/../new")));
     assert!(!same(&folder.join("new"), &folder.join("d/new")));
     assert!(!same(&a, &folder.join("new")));
@@ -100,12 +100,12 @@ fn only_what_is_still_our_own_is_removed() {
     let file = folder.join("f");
     let own = Own::create(&file).unwrap();
     assert!(Own::create(&file).is_err(), "never replaced");
-    // Somebody put another file in its place.
+    // Another process put another file in its place.
     fs::rename(&file, folder.join("moved")).unwrap();
     fs::write(&file, "other").unwrap();
     own.remove();
     assert_eq!(fs::read(&file).unwrap(), b"other");
-    // The same for content whose unfinished file was replaced: it is not given the name.
+    // The same for content whose unfinished file was replaced: it is not renamed.
     let target = folder.join("content");
     let sink = Sink::open(&target).unwrap();
     let part = sink.part().unwrap().to_path_buf();

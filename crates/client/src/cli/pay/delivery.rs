@@ -1,4 +1,4 @@
-//! How a purchase ended, for readers and for programs.
+//! The result of a purchase, for readers and for programs.
 
 use crate::cli::{
     accounts::amount_text,
@@ -18,7 +18,7 @@ use tollkeeper_client::{
 };
 use x402_icp::values::parse_principal;
 
-/// A resource that is free, or not there.
+/// A resource that is free, or not found.
 pub fn free(target: Target, output: &Output, response: &Response) -> Result<(), Failure> {
     if !(200..300).contains(&response.status) {
         return Err(not_found(response));
@@ -28,7 +28,7 @@ pub fn free(target: Target, output: &Output, response: &Response) -> Result<(), 
     target.write(response, &[], output, object)
 }
 
-/// An answer without a price and without a resource.
+/// A response without a price and without a resource.
 pub fn not_found(response: &Response) -> Failure {
     let message = format!(
         "{} answered HTTP {}{}; nothing was paid",
@@ -42,19 +42,19 @@ pub fn not_found(response: &Response) -> Failure {
     Failure::new(exit::OTHER, "http_status", message).with("httpStatus", json!(response.status))
 }
 
-/// What proves that the money moved.
+/// The proof that the money moved.
 enum Proof {
     /// The seller's receipt, which matches the payment.
     Receipt,
-    /// The ledger's block, found by the canister's word.
+    /// The ledger's block, which the canister named.
     Ledger(String),
     /// The canister and the ledger prove that no money moved.
     Unpaid(String),
-    /// Nothing does.
+    /// There is no proof.
     None(String),
 }
 
-/// What it takes to hand content over.
+/// The data for writing the content.
 pub struct HandOver<'a> {
     pub payer: &'a Payer,
     pub kept: &'a Kept,
@@ -67,8 +67,8 @@ pub struct HandOver<'a> {
 }
 
 impl HandOver<'_> {
-    /// Hands the content over, whatever is known about the receipt: it is here. The record ends when the content is
-    /// written and the payment's end is proven.
+    /// Writes the content, whatever is known about the receipt. The record ends when the content is written and the
+    /// payment's end is proven.
     pub async fn run(self, target: Target, paid: Paid) -> Result<(), Failure> {
         let proof = match paid.proven {
             true => Proof::Receipt,
@@ -94,8 +94,8 @@ impl HandOver<'_> {
         if let Proof::Ledger(_) = &proof {
             self.kept.arrived(&paid.payment);
         }
-        // A receipt that did not stand the check ends nothing: the same request sends the same payment again, which is
-        // charged once.
+        // A receipt that did not pass the check does not end the record: the same request sends the same payment again,
+        // which is charged once.
         if failure.is_none()
             && let Err(problem) = self.kept.written()
         {
@@ -110,13 +110,13 @@ impl HandOver<'_> {
         }
     }
 
-    /// Asks canister and ledger about a payment whose receipt is missing or another one's.
+    /// Checks a payment with canister and ledger, because its receipt is missing or that of another payment.
     async fn ask(&self, paid: &Paid) -> Proof {
         match self.payer.status(&paid.payment).await {
             Resolution::Paid { block, .. } => Proof::Ledger(block),
             Resolution::Dead { reason } => Proof::Unpaid(reason),
             Resolution::Unknown { reason } => Proof::None(reason),
-            _ => Proof::None("the outcome is of a kind that this version does not know".into()),
+            _ => Proof::None("the kind of the outcome is unknown to this version".into()),
         }
     }
 
@@ -157,7 +157,7 @@ impl HandOver<'_> {
         object
     }
 
-    /// Says how it ended; a failure if the outcome is not proven.
+    /// Reports how the purchase ended; a failure if the outcome is not proven.
     fn say(&self, paid: &Paid, proof: &Proof) -> Option<Failure> {
         let accepted = &paid.payment.payment.accepted;
         let id = &paid.payment.payment_id;
@@ -227,14 +227,14 @@ impl HandOver<'_> {
         compare_block(&mut fields, &transfer, &block, "the ledger");
         match fields.lie() {
             Some(lie) => Err(wrong(format!(
-                "block {index} of ledger {ledger} does not bear the receipt out: {} is {}, not {}",
+                "block {index} of ledger {ledger} contradicts the receipt: {} is {}, not {}",
                 lie.name,
                 lie.found.as_deref().unwrap_or_default(),
                 lie.said
             ))),
             None => {
                 self.output.say(format!(
-                    "block {index} of ledger {ledger} bears the receipt out"
+                    "block {index} of ledger {ledger} confirms the receipt"
                 ));
                 Ok(())
             }
@@ -242,7 +242,7 @@ impl HandOver<'_> {
     }
 }
 
-/// Whatever kept the receipt from being checked: the seller's receipt says that the money has moved.
+/// A receipt that could not be checked. According to the seller's receipt the money has moved.
 pub fn not_checked(failure: Failure) -> Failure {
     match failure.status {
         exit::RECEIPT => failure,
@@ -256,7 +256,7 @@ pub fn not_checked(failure: Failure) -> Failure {
     }
 }
 
-/// Says where the payment is and how to go on.
+/// Adds where the payment is and how to continue.
 pub fn recorded(failure: Failure, situation: &Situation) -> Failure {
     let Some((id, file)) = situation.known().payment else {
         return failure;
@@ -273,7 +273,7 @@ pub fn recorded(failure: Failure, situation: &Situation) -> Failure {
         .with("file", json!(file.display().to_string()))
 }
 
-/// A failure before anything was sent by this run, while a payment that was made before may have moved its money.
+/// A failure before this run sent anything, while a payment that was made before may have moved its money.
 pub fn still_unknown(failure: Failure, id: &str) -> Failure {
     let message = format!(
         "{}\npayment {id} was made before, and its outcome is not known: go on with tollkeeper pay --resume {id}",
@@ -284,20 +284,20 @@ pub fn still_unknown(failure: Failure, id: &str) -> Failure {
         .with("resume", json!(id))
 }
 
-/// How a purchase failed. Where the payment stays recorded, the words say so.
+/// The failure of a purchase. If the payment stays recorded, the message says so.
 pub fn not_bought(error: PayError, situation: &Situation) -> Failure {
     match &error {
         PayError::Refused { .. } => {
             let failure = Failure::from(error);
             let message = format!(
-                "{}\nnothing was paid, and nothing can be: the canister says so, and the ledger agrees",
+                "{}\nnothing was paid, and nothing can be: the canister and the ledger prove it",
                 failure.message
             );
             Failure { message, ..failure }
         }
         PayError::Unsettled { payment, .. } => {
             let id = payment.payment_id.clone();
-            // Another payment than the one of this run may be meant.
+            // The payment may be another one than that of this run.
             situation.update(|known| {
                 if known.payment.as_ref().is_none_or(|(own, _)| *own != id) {
                     known.payment = None;

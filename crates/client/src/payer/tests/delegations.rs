@@ -72,7 +72,7 @@ async fn a_delegation_that_does_not_reach_is_not_used() {
     }
 }
 
-/// An identity behind a canister's key, with so many P-256 keys in between.
+/// An identity with a canister's key and so many P-256 keys after it.
 fn behind_a_canister(p256_keys: u8) -> Identity {
     use ic_agent::{
         Identity as _,

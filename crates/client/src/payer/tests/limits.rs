@@ -1,4 +1,4 @@
-//! Limits in bytes and in time, and what survives them.
+//! Limits in bytes and in time, and payments after they were reached.
 
 use super::{
     seller::{Act, ReceiptKind, Seller, delivered, offer, price, priced, receipt},
@@ -21,7 +21,7 @@ async fn bodies_without_end_are_cut_at_their_limit() {
             other => panic!("{status}: {other:?}"),
         }
     }
-    // The limit itself may be read.
+    // A resource of exactly the limit is read.
     let seller = Seller::open(|_, _| Act::Answer(200, vec![], vec![b'x'; 10_000])).await;
     assert!(payer(memory()).quote(&get(&seller, "/a")).await.is_ok());
     // Of a 402 the headers are enough.
@@ -38,7 +38,7 @@ async fn bodies_without_end_are_cut_at_their_limit() {
 
 #[tokio::test]
 async fn content_that_is_slow_but_steady_arrives() {
-    // Longer in all than the limit between two bytes.
+    // Longer in total than the limit between two bytes.
     let seller = Seller::open(|got, _| match got.payment {
         None => price(got),
         Some(_) => Act::Drip(
@@ -92,7 +92,7 @@ async fn silence_ends() {
         Err(PayError::Unreachable(crate::HttpError::NoAnswer(_)))
     ));
     assert!(started.elapsed() < Duration::from_secs(4));
-    // A drip without end, too.
+    // An endless slow response, too.
     let seller =
         Seller::open(|_, _| Act::Drip(200, vec![], 9_000, Duration::from_millis(30))).await;
     limits.whole = Duration::from_millis(500);
@@ -203,7 +203,7 @@ async fn a_payment_that_nobody_would_read_is_not_signed() {
                 "accepts": [offer(&got.method, &got.path)],
             });
             let header = x402_icp::encode_header(&required);
-            // Short enough to be read itself.
+            // Short enough to be read.
             assert!(header.len() <= MAX_HEADER_BYTES + 1_500, "{}", header.len());
             Act::Answer(402, vec![("PAYMENT-REQUIRED".into(), header)], vec![])
         })
@@ -250,7 +250,7 @@ async fn secrets_are_not_printed() {
             assert!(!text.contains(secret), "{text}");
         }
     }
-    // A header that cannot be written is named without its value.
+    // A malformed header is named without its value.
     let odd = Request::get(&seller.url("/a"))
         .unwrap()
         .with_header("Authorization", "s3cret\n");

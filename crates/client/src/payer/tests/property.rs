@@ -1,7 +1,7 @@
-//! Whatever a seller does and whatever becomes of the calls: one authorization for one request, never more than
-//! the limit, and every call ends.
+//! Any behaviour of the seller and any end of the calls: one authorization for one request, never more than the limit,
+//! and every call ends.
 //!
-//! `TOLLKEEPER_PAYER_CASES` sets how many cases are run.
+//! `TOLLKEEPER_PAYER_CASES` sets the number of cases.
 
 use super::{
     seller::{Act, RECEIPT_KINDS, ReceiptKind, Seller, offer, priced, receipt},
@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, sync::Mutex};
 use x402_icp::decode::decode_header;
 
-/// How an answer to a payment arrives.
+/// The way in which a response to a payment arrives.
 #[derive(Clone, Copy, Debug)]
 enum Manner {
     Whole,
@@ -22,7 +22,7 @@ enum Manner {
     Silent,
 }
 
-/// One answer to a payment.
+/// A response to a payment.
 #[derive(Clone, Debug)]
 struct Answer {
     status: u16,
@@ -31,7 +31,7 @@ struct Answer {
     delay: u64,
 }
 
-/// One call of the buyer's.
+/// One call of the buyer.
 #[derive(Clone, Copy, Debug)]
 struct Call {
     path: usize,
@@ -85,7 +85,7 @@ fn call() -> impl Strategy<Value = Call> {
 
 const PATHS: [&str; 2] = ["/data/1", "/data/2"];
 
-/// What an authorization's seller said: whether it ended the purchase.
+/// For each authorization: whether a response ended the purchase.
 type Ends = Arc<Mutex<BTreeMap<String, bool>>>;
 
 fn act(got: &Got, answer: &Answer) -> Act {
@@ -100,7 +100,7 @@ fn act(got: &Got, answer: &Answer) -> Act {
     Act::Late(Duration::from_millis(answer.delay), Box::new(act))
 }
 
-/// Runs the calls, and compares what the seller got with what it said.
+/// Runs the calls, and compares the requests that the seller got with its responses.
 async fn run(
     base: &Payer,
     answers: Vec<Answer>,
@@ -129,7 +129,7 @@ async fn run(
     })
     .await;
     let folder = folder();
-    // Making the clients takes longer than a whole case, so that a new process shares them.
+    // Creating the HTTP clients takes longer than a whole case, so new processes share them.
     let process = || base.clone().with_journal(files(&folder));
     let mut current = process();
     let mut running = Vec::new();
@@ -186,7 +186,7 @@ async fn run(
     Ok(())
 }
 
-/// Every call ends.
+/// Waits for the call to end.
 async fn ended(task: tokio::task::JoinHandle<()>) -> Result<(), TestCaseError> {
     match tokio::time::timeout(Duration::from_secs(20), task).await {
         Ok(ended) => ended.map_err(|e| TestCaseError::fail(e.to_string())),

@@ -1,4 +1,4 @@
-//! Whose offer is accepted for which request, and what goes into the payment.
+//! The offers that are accepted for a request, and the content of the payment.
 
 use super::{
     seller::{Act, SPENDER, Seller, delivered, offer, price, priced},
@@ -11,7 +11,7 @@ fn memory() -> Arc<dyn Journal> {
     Arc::new(MemoryJournal::new())
 }
 
-/// Why the only offer was refused.
+/// The reason why the only offer was refused.
 fn refused(result: Result<Outcome, PayError>) -> OfferProblem {
     match result {
         Err(PayError::NoAcceptableOffer(mut refused)) if refused.len() == 1 => {
@@ -23,7 +23,7 @@ fn refused(result: Result<Outcome, PayError>) -> OfferProblem {
 
 #[tokio::test]
 async fn an_offer_that_a_stranger_relays_is_refused() {
-    // Word for word the offer of a trusted shop, under another host.
+    // The exact offer of a trusted shop, under another host.
     let seller = Seller::open(|got, _| match got.payment {
         None => price(got),
         Some(_) => delivered(got),
@@ -77,7 +77,7 @@ async fn the_offer_of_another_resource_is_refused() {
             "{method} {path}: {problem:?}"
         );
     }
-    // A template that fits is the route's.
+    // A template that matches belongs to the route.
     let seller = Seller::open(|got, _| match got.payment {
         None => priced(json!([offer("GET", "/data/{id}")])),
         Some(_) => delivered(got),
@@ -99,7 +99,7 @@ async fn the_offer_of_another_resource_is_refused() {
 
 #[tokio::test]
 async fn a_gateways_claim_needs_the_canisters_confirmation() {
-    // The header names the spender, which nobody confirms: no canister answers here.
+    // The header names the spender, but nothing confirms it: no canister answers here.
     let seller = Seller::open(|got, _| match price(got) {
         Act::Answer(status, mut headers, body) => {
             headers.push(("x-ic-canister-id".into(), SPENDER.into()));
@@ -166,7 +166,7 @@ async fn the_request_that_got_the_402_is_the_one_paid() {
         ("GET", "/end?x=1")
     );
     assert!(paid[0].headers.iter().any(|(name, _)| name == "x-mine"));
-    // What was posted is not bought as something else.
+    // A POST is not bought as another request.
     for status in [301, 302, 303, 307, 308] {
         let seller = Seller::open(move |got, _| match got.path.as_str() {
             "/start" => Act::Answer(status, vec![("location".into(), "/end".into())], vec![]),
@@ -251,7 +251,7 @@ async fn the_payer_names_the_purchase() {
         assert!(ids[0].starts_with("pay_") && ids[0] != planted, "{ids:?}");
         assert_eq!(ids[1], own);
     }
-    // An extension that is not there, or is nothing, names nothing.
+    // A missing or empty extension has no identifier.
     for extension in [json!(null), json!([]), json!("x")] {
         let seller = Seller::open(with(extension)).await;
         let request = get(&seller, "/a").with_payment_identifier(own).unwrap();
@@ -398,12 +398,12 @@ async fn a_payment_that_was_sent_before_is_never_said_not_to_have_been_sent() {
         panic!("must be priced");
     };
     let mut payment = payer.sign(&priced, &priced.offers[0]).unwrap();
-    // Nobody listens where it goes, and it was never sent before.
+    // Nothing listens there, and it was never sent before.
     let port = seller.port;
     payment.url = payment.url.replace(&format!(":{port}"), ":9");
     let first = payer.send(&payment).await;
     assert!(matches!(first, Err(PayError::Unreachable(_))), "{first:?}");
-    // It may have been sent by now: the same value does not know.
+    // It may have been sent by now, so the same value means unknown.
     let second = payer.send(&payment).await;
     assert!(
         matches!(second, Err(PayError::Unsettled { .. })),

@@ -1,4 +1,4 @@
-//! A seller on this machine that does what a test tells it, and keeps what it was sent.
+//! A scripted seller on this machine that records the requests it got.
 
 use candid::Principal;
 use serde_json::{Value, json};
@@ -28,20 +28,20 @@ pub struct Got {
     pub payment: Option<String>,
 }
 
-/// What the seller does with a request.
+/// The seller's behaviour for a request.
 #[derive(Clone, Debug)]
 pub enum Act {
     /// Closes the connection.
     HangUp,
-    /// Says nothing.
+    /// Sends nothing.
     Silent,
-    /// Answers.
+    /// Responds.
     Answer(u16, Vec<(String, String)>, Vec<u8>),
-    /// Answers with half a body and closes.
+    /// Responds with half a body and closes.
     Cut(u16, Vec<(String, String)>),
-    /// Answers with half a body and says no more.
+    /// Responds with half a body and sends no more.
     Stall(u16, Vec<(String, String)>),
-    /// Answers with this many bytes, one after another with a pause.
+    /// Responds with this many bytes, one after another with a pause.
     Drip(u16, Vec<(String, String)>, usize, Duration),
     /// Waits first.
     Late(Duration, Box<Act>),
@@ -55,7 +55,7 @@ pub struct Seller {
 }
 
 impl Seller {
-    /// Answers each request by the script, which also gets the number of requests with a payment before this one.
+    /// Responds to each request by the script, which also gets the number of earlier requests with a payment.
     pub async fn open(script: impl Fn(&Got, usize) -> Act + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -201,12 +201,12 @@ pub fn priced(accepts: Value) -> Act {
     Act::Answer(402, vec![header], b"{}".to_vec())
 }
 
-/// A 402 with the offer for what was asked.
+/// A 402 with the offer for the request.
 pub fn price(got: &Got) -> Act {
     priced(json!([offer(&got.method, &got.path)]))
 }
 
-/// What kind of receipt comes with an answer.
+/// The kind of receipt in a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReceiptKind {
     Good,
@@ -236,7 +236,7 @@ pub const RECEIPT_KINDS: [ReceiptKind; 11] = [
     ReceiptKind::Used,
 ];
 
-/// The headers of an answer to a payment.
+/// The headers of a response to a payment.
 pub fn receipt(got: &Got, kind: ReceiptKind) -> Vec<(String, String)> {
     let Some(payment) = &got.payment else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! When an authorization begins and ends.
+//! The beginning and end of an authorization.
 
 use super::{
     seller::{Act, Seller, delivered, offer, price, priced},

@@ -35,7 +35,7 @@ fn collected_by(spender: Principal) -> Expected {
     }
 }
 
-/// As anybody gets it who knows the payment's id.
+/// As returned to anybody who knows the payment's id.
 fn public() -> Receipt {
     Receipt {
         payer: String::new(),
