@@ -2,7 +2,7 @@
 
 use crate::support::{
     Answer, Request, Setup, environment,
-    flow::GOODS,
+    flow::ARTICLE,
     interface::*,
     ledger::TRANSFER_FROM,
     management::install_again,
@@ -29,7 +29,7 @@ fn reinstalled_canister_takes_no_authorization_of_its_predecessor() {
         operators: Some(vec![operator()]),
         ..InitArgs::default()
     });
-    // Revisions begin at the microsecond of the installation; rounds of the test network take less.
+    // Revisions begin at the microsecond of the installation; rounds of the test network are shorter.
     setup.advance(1);
     install_again(&setup.pic, || {
         setup.pic.reinstall_canister(
@@ -41,7 +41,7 @@ fn reinstalled_canister_takes_no_authorization_of_its_predecessor() {
     })
     .expect("a controller can do this");
     setup.ledger_add(setup.ledger.0).expect("the ledger is one");
-    // The same route at the same price: all nonces are forgotten, and still nothing is charged again.
+    // The same route at the same price: all nonces are lost, and still nothing is charged again.
     let sale = setup.sell("/article", PRICE);
     for forgotten in [paid, unused] {
         let answer = sale.present(forgotten).send().answer;
@@ -50,11 +50,11 @@ fn reinstalled_canister_takes_no_authorization_of_its_predecessor() {
         assert_eq!(offers.error.as_deref(), Some(Code::OfferMismatch.as_str()));
     }
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
-    assert_eq!(sale.pay(&payer).send().answer.body, GOODS);
+    assert_eq!(sale.pay(&payer).send().answer.body, ARTICLE);
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 2);
 }
 
-/// Loads the stable memory of an earlier moment, as loading a snapshot does.
+/// Restores an earlier stable memory, as loading a snapshot does.
 fn restore(setup: &Setup, snapshot: Vec<u8>) {
     setup
         .pic
@@ -81,7 +81,7 @@ fn old_snapshot_with_payments_it_forgot_charges_none_again() {
     let snapshot = setup.pic.get_stable_memory(setup.canister);
     let forgotten = sale.pay(&payer).send().expect_settled();
     restore(&setup, snapshot.clone());
-    // The same authorization makes the same transfer to the nanosecond: the ledger remembers.
+    // The same authorization makes the same transfer to the nanosecond: the ledger recognises the duplicate.
     let again = sale
         .present(forgotten.signed.clone())
         .send()
@@ -95,7 +95,7 @@ fn old_snapshot_with_payments_it_forgot_charges_none_again() {
         kept.block
     );
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 2);
-    // Once it has expired it is refused, and nothing is asked of the ledger.
+    // Once it has expired it is refused, without a call to the ledger.
     restore(&setup, snapshot);
     setup.advance(3_600 + 120);
     sale.present(forgotten.signed)
@@ -103,7 +103,7 @@ fn old_snapshot_with_payments_it_forgot_charges_none_again() {
         .expect_not_charged(Code::Expired);
     let again = sale.present(kept.signed).send();
     assert_eq!(
-        again.answer.body, GOODS,
+        again.answer.body, ARTICLE,
         "what it remembers is still delivered"
     );
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 2);
@@ -119,7 +119,7 @@ fn cycles_that_run_dry_with_a_payment_in_flight_lose_nothing() {
         .ledger
         .fault_of(&setup, TRANSFER_FROM, 1, &Fault::delayed_after_transfer());
     let call = setup.under_way(&paying.request());
-    // Frozen: what it has is less than what the freezing threshold keeps.
+    // Frozen: it has fewer cycles than the freezing threshold keeps.
     let freeze = |seconds: u64| {
         let settings = CanisterSettings {
             freezing_threshold: Some(Nat::from(seconds)),
@@ -134,10 +134,10 @@ fn cycles_that_run_dry_with_a_payment_in_flight_lose_nothing() {
     let argument = paying.request().update_argument();
     let refused = setup.raw_update(stranger(), "http_request_update", argument);
     assert!(refused.is_err(), "it has no cycles for new messages");
-    // The answer's execution was paid for when the call was made.
+    // The reply's execution was paid for when the call was made.
     setup.ledger.release(&setup);
     let answer = setup.collect(call);
-    assert_eq!((answer.status, answer.body.as_slice()), (200, GOODS));
+    assert_eq!((answer.status, answer.body.as_slice()), (200, ARTICLE));
     freeze(2_592_000);
     sale.present(paying.signed).send().expect_settled();
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
@@ -153,7 +153,7 @@ fn flood_of_payments_at_an_unclear_ledger_is_paused_and_forgets_none() {
         .fault(&setup, 40, &Fault::lost_after_transfer());
     let mut open = vec![];
     let paused = loop {
-        assert!(open.len() < 40, "the flood is never stopped");
+        assert!(open.len() < 40, "the flood is not stopped");
         let outcome = sale.pay(&payer).send();
         match outcome.answer.payment_response() {
             Some(_) => open.push(outcome.expect_pending()),
@@ -165,7 +165,7 @@ fn flood_of_payments_at_an_unclear_ledger_is_paused_and_forgets_none() {
         setup.ledger.pulled_by(&setup, setup.canister).len(),
         open.len()
     );
-    // Nobody who paid before the pause is held up by it.
+    // Payments from before the pause are still delivered.
     let nothing = candid::encode_args(()).unwrap();
     setup
         .pic
@@ -194,7 +194,7 @@ fn flood_of_uploads_is_bounded() {
     let taken = (0..40).take_while(|_| begin().is_ok()).count();
     assert!((1..=16).contains(&taken), "{taken} unfinished uploads");
     assert!(matches!(begin(), Err(ContentError::TooManyUploads { .. })));
-    // An hour later they are gone.
+    // An hour later they have expired.
     setup.advance(3_700);
     assert!(begin().is_ok());
 }
@@ -217,7 +217,7 @@ fn flood_of_cancellations_is_bounded_for_each_principal() {
         Err(other) => panic!("{other:?}"),
     });
     assert_eq!(limit, Some((200, 200)));
-    // Somebody else is not held up, and time makes room.
+    // Another caller is not affected, and time makes room.
     assert_eq!(cancel(controller(), 1, 1), Ok(()));
     setup.advance(400);
     assert_eq!(cancel(stranger(), 1, 2), Ok(()));
@@ -267,11 +267,11 @@ fn clock_that_jumps_ahead_while_the_ledger_thinks_charges_once() {
         .ledger
         .fault_of(&setup, TRANSFER_FROM, 1, &Fault::delayed_after_transfer());
     let call = setup.under_way(&paying.request());
-    // The authorization expires while its transfer is under way, before the canister gives up waiting.
+    // The authorization expires during the transfer, before the canister stops waiting.
     setup.pic.advance_time(Duration::from_secs(45));
     setup.ledger.release(&setup);
     let answer = setup.collect(call);
-    assert_eq!((answer.status, answer.body.as_slice()), (200, GOODS));
+    assert_eq!((answer.status, answer.body.as_slice()), (200, ARTICLE));
     setup.advance(60);
     // Expired by now, and still the payer's.
     sale.present(paying.signed).send().expect_settled();
@@ -285,7 +285,7 @@ fn callback_that_traps_after_the_debit_forgets_nothing() {
     let sale = setup.sell("/article", PRICE);
     let file = "quick/tollkeeper+traps.wasm.gz";
     setup.upgrade_to(environment::wasm("TOLLKEEPER_TRAPS_WASM", file), None);
-    // One message of six traps; what it wrote before its call is in the books by then.
+    // One message of six traps; what it wrote before its call is stored by then.
     let mut trapped = Vec::new();
     for _ in 0..48 {
         let paying = sale.pay(&payer);
@@ -313,5 +313,5 @@ fn callback_that_traps_after_the_debit_forgets_nothing() {
         sale.present(signed).send().expect_settled();
     }
     let pulled = setup.ledger.pulled_by(&setup, setup.canister);
-    assert_eq!(pulled.len(), charged, "nobody was charged again");
+    assert_eq!(pulled.len(), charged, "no payment was charged again");
 }

@@ -1,4 +1,4 @@
-//! Attacks by a ledger, or on one: every lie, and every way not to answer.
+//! Attacks by a ledger, or on one: every false answer, and every way not to answer.
 
 use crate::support::{Setup, ledger::TRANSFER_FROM, setup::controller};
 use candid::{CandidType, encode_one};
@@ -10,7 +10,7 @@ use x402_icp::Code;
 
 const PRICE: u128 = 30_000;
 
-/// A reply that is Candid and not the answer to a transfer.
+/// A reply that is valid Candid, but not the answer to a transfer.
 fn bytes<T: CandidType>(value: &T) -> Fault {
     let bytes = encode_one(value).expect("can be encoded");
     Fault::instead(LedgerAnswer::Bytes(ByteBuf::from(bytes)))
@@ -61,7 +61,7 @@ fn lying_replies_of_every_shape_prove_nothing() {
         let answer = sale.pay(&payer).send();
         assert_eq!(answer.answer.status, 402, "{name}");
         let outcome = answer.answer.payment_response().expect("an outcome");
-        // `TooOld` is an error of both methods, and the first try may believe it.
+        // `TooOld` is an error of both methods, and proves the outcome of a first try.
         let reason = outcome.error_reason.expect("a reason");
         let expected = match name {
             "another error of another method" => Code::LedgerUnavailable,
@@ -83,7 +83,7 @@ fn lying_replies_of_every_shape_prove_nothing() {
             );
         }
     }
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn ledger_stopped_between_debit_and_reply_is_settled_when_it_runs_again() {
         1,
         "debited"
     );
-    // It cannot stop while it owes a reply: it is stopping, and takes no messages.
+    // It cannot stop while it owes a reply: it is stopping, and accepts no messages.
     let stop = setup
         .submit_management("stop_canister", setup.ledger.0)
         .expect("the controller may stop it");
@@ -112,7 +112,7 @@ fn ledger_stopped_between_debit_and_reply_is_settled_when_it_runs_again() {
         outcome.error_reason.as_deref(),
         Some(Code::SettlementPending.as_str())
     );
-    // Asking again meanwhile proves nothing and moves nothing.
+    // A repetition meanwhile proves nothing and moves nothing.
     let again = sale.present(paying.signed.clone()).send();
     assert_eq!(again.answer.status, 402);
     setup
@@ -122,7 +122,7 @@ fn ledger_stopped_between_debit_and_reply_is_settled_when_it_runs_again() {
     let _ = setup.pic.await_call(stop);
     setup.ledger.release(&setup);
     setup.advance(10);
-    // The canister may be asking by itself just now.
+    // The canister may be calling by itself at the same time.
     for _ in 0..14 {
         setup.pic.tick();
     }
@@ -156,7 +156,7 @@ fn ledger_whose_code_is_replaced_between_debit_and_reply_is_never_charged_again(
         outcome.error_reason.as_deref(),
         Some(Code::SettlementPending.as_str())
     );
-    // The empty canister rejects everything: the payment is not called failed.
+    // The empty canister rejects everything: the payment has not failed.
     for _ in 0..3 {
         let again = sale.present(paying.signed.clone()).send();
         assert_eq!(again.answer.status, 402);
@@ -169,7 +169,7 @@ fn ledger_whose_code_is_replaced_between_debit_and_reply_is_never_charged_again(
     assert!(setup.receipt(paying.signed.id.0).is_none());
 }
 
-/// Attack 40: two payments in flight at one time, both answered with the block of the first.
+/// Attack 40: two concurrent payments, both answered with the block of the first.
 #[test]
 fn attack_40_two_payments_answered_with_one_block_are_not_both_booked() {
     let setup = Setup::new();
@@ -197,17 +197,17 @@ fn attack_40_two_payments_answered_with_one_block_are_not_both_booked() {
             }
         }
     }
-    assert_eq!(pending.len(), 1, "one of them is booked");
+    assert_eq!(pending.len(), 1, "one of them is settled");
     let pulled = || setup.ledger.pulled_by(&setup, setup.canister).len();
     assert_eq!(pulled(), 2);
-    // The ledger lies once more, and then says how it was.
+    // The ledger answers falsely once more, and then truthfully.
     let signed = pending.remove(0);
     setup.ledger.fault(&setup, 1, &duplicate_of(block));
     let signed = sale.present(signed).send().expect_pending();
     let settled = sale.present(signed).send().expect_settled();
     assert_ne!(settled.block, u128::from(block));
     assert_eq!(pulled(), 2);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 fn duplicate_of(block: u64) -> Fault {
@@ -216,7 +216,7 @@ fn duplicate_of(block: u64) -> Fault {
     })
 }
 
-/// Attack 40: the block of somebody else's payment, named to a first try.
+/// Attack 40: a first try is answered with the block of another payer's payment.
 #[test]
 fn attack_40_the_block_of_another_payment_is_not_believed() {
     let setup = Setup::new();
@@ -228,5 +228,5 @@ fn attack_40_the_block_of_another_payment_is_not_believed() {
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
     let settled = sale.present(signed).send().expect_settled();
     assert_ne!(settled.block, paid.block);
-    setup.check_books();
+    setup.check_conservation();
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{
     Answer, Payer, Request, Setup,
-    flow::GOODS,
+    flow::ARTICLE,
     interface::{CancelArgs, CancelError, InvalidArgument, Route, RouteArgs, RouteError},
     ledger::TRANSFER_FROM,
     setup::{merchant, operator, stranger},
@@ -20,20 +20,20 @@ fn preemption_with_an_observed_payment_takes_nothing_from_its_payer() {
     let payer = setup.payer(20);
     let sale = setup.sell("/article", PRICE);
     let paying = sale.pay(&payer);
-    // Who saw the whole header can send it first: the same sale, to the same merchant.
+    // A stranger who saw the whole header can send it first: the same sale, to the same merchant.
     let argument = paying.request().update_argument();
     let reply = setup
         .raw_update(stranger(), "http_request_update", argument)
-        .expect("anybody may carry a request");
-    assert_eq!(Answer::from_update(&reply).body, GOODS);
-    // The payer still gets what was paid for, and pays nothing more.
+        .expect("anybody may send a request");
+    assert_eq!(Answer::from_update(&reply).body, ARTICLE);
+    // The payer still gets the resource, and pays nothing more.
     let block = sale
         .present(paying.signed.clone())
         .send()
         .expect_settled()
         .block;
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
-    // Nor does it open anything else to the stranger.
+    // The stranger gets nothing else with it.
     setup.sell("/other", PRICE);
     let other = setup.sale(Request::get("/other")).present(paying.signed);
     let refused = other.send().answer;
@@ -42,7 +42,7 @@ fn preemption_with_an_observed_payment_takes_nothing_from_its_payer() {
         setup.receipt(refused_id(&setup)).map(|r| r.block_index),
         Some(Nat::from(block))
     );
-    setup.check_books();
+    setup.check_conservation();
 }
 
 /// The only settled payment's id.
@@ -67,11 +67,11 @@ fn price_edited_during_the_ledger_call_changes_nothing_for_the_payer() {
         .expect("a price can be changed at any time");
     setup.ledger.release(&setup);
     let answer = setup.collect(call);
-    assert_eq!((answer.status, answer.body.as_slice()), (200, GOODS));
+    assert_eq!((answer.status, answer.body.as_slice()), (200, ARTICLE));
     let pulled = setup.ledger.pulled_by(&setup, setup.canister);
     assert_eq!(pulled.len(), 1);
     assert_eq!(pulled[0].amount, PRICE, "the price that was signed");
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn strangers_cannot_burn_the_nonce_of_a_payer() {
     let offer = sale.offer();
     let (now, nonce) = (setup.now(), Nonce([9; 32]));
     let good = payer.sign_with(&offer, nonce, now - 30, now + 300);
-    // With the payer's name and nonce, and no signature of his.
+    // With the payer's account and nonce, and without a signature of the payer.
     let forged = thief
         .sign_with(&offer, nonce, now - 30, now + 300)
         .tamper(|payload| payload.from = payer.account.to_string());
@@ -95,7 +95,7 @@ fn strangers_cannot_burn_the_nonce_of_a_payer() {
     sale.present(unsigned)
         .send()
         .expect_refused(Code::Signature);
-    // The same nonce in a stranger's own name, used and cancelled.
+    // The same nonce under the stranger's own principal, used and cancelled.
     let own = thief.sign_with(&offer, nonce, now - 30, now + 300);
     sale.present(own).send().expect_settled();
     let cancel = CancelArgs {
@@ -105,7 +105,7 @@ fn strangers_cannot_burn_the_nonce_of_a_payer() {
     let cancelled: Result<(), CancelError> =
         setup.update(stranger(), "cancel_authorization", (cancel,));
     assert_eq!(cancelled, Ok(()), "it is the stranger's own nonce");
-    // None of it touched the payer's.
+    // None of it affected the payer's.
     sale.present(good).send().expect_settled();
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 2);
 }
@@ -120,7 +120,7 @@ fn shared_caches_may_keep_neither_the_402_nor_what_was_paid_for() {
         assert!(value.contains("no-store"), "{what}: {value:?}");
         assert_eq!(answer.header("age"), None, "{what}");
     };
-    // The 402 of the query, whose header is certified: without it nobody takes the answer.
+    // The 402 of the query, whose header is certified: without it no gateway accepts the response.
     let request = Request::get("/article");
     let mut challenge = request.query(&setup.pic, setup.canister);
     assert!(request.verifies(&setup.pic, setup.canister, &challenge));
@@ -136,7 +136,7 @@ fn shared_caches_may_keep_neither_the_402_nor_what_was_paid_for() {
         .headers
         .retain(|(name, _)| !name.eq_ignore_ascii_case("cache-control"));
     assert!(!request.verifies(&setup.pic, setup.canister, &challenge));
-    // Every answer to a payment.
+    // Every response to a payment.
     let paid = sale.pay(&payer).send().expect_settled();
     no_store(&paid.answer, "paid");
     no_store(
@@ -169,7 +169,7 @@ fn shared_caches_may_keep_neither_the_402_nor_what_was_paid_for() {
         setup.now() - 60,
     );
     no_store(&sale.present(expired).send().answer, "refused");
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -204,8 +204,8 @@ fn texts_of_the_catalogue_cannot_steer_the_money() {
             }
             put => drop(put.expect("a route with any description")),
         }
-        setup.upload("GET", &path, GOODS);
-        // The text is data in the one field it belongs to; the money goes where the controllers said.
+        setup.upload("GET", &path, ARTICLE);
+        // The text stays in its field; the money goes to the account that the controllers named.
         let required = setup.get(&path).payment_required().expect("offers");
         assert_eq!(
             required.resource.description.as_deref(),

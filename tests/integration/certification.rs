@@ -1,4 +1,4 @@
-//! What one node says is worth nothing without the subnet's signature.
+//! A response of one node is accepted only with the subnet's signature.
 
 use crate::support::{
     Request, Setup,
@@ -62,7 +62,7 @@ fn forged_402_of_a_node_is_refused_by_response_verification() {
     });
 }
 
-/// A client that is told "402, these are the offers" after it has paid signs again, and pays twice.
+/// A client that gets a 402 with offers after it has paid signs again, and pays twice.
 #[test]
 fn a_node_cannot_answer_a_paid_request_with_the_unpaid_402() {
     let setup = Setup::with_any_ledger();
@@ -95,7 +95,7 @@ fn a_node_cannot_answer_a_paid_request_with_the_unpaid_402() {
             }
             let twice = unpaid.clone().payment(&header).payment(&header);
             assert!(!twice.verifies(&setup.pic, setup.canister, &answer));
-            // Any other header changes nothing.
+            // Any other header makes no difference.
             let other = unpaid.header("x-payment", "e30=");
             assert!(other.verifies(&setup.pic, setup.canister, &answer));
         }
@@ -175,7 +175,7 @@ fn tampered_certified_data_is_refused() {
         (part("certificate="), part("tree="), part("expr_path="))
     };
     let ((certificate, ..), (_, old_tree, path)) = (proof(&new), proof(&old));
-    // The old price with its own tree, but under what is certified now.
+    // The old price with its own tree, but under the present certificate.
     let mut forged = old.clone();
     for (name, value) in &mut forged.headers {
         if name.eq_ignore_ascii_case("ic-certificate") {
@@ -282,10 +282,10 @@ fn unpaid_flood_leaves_state_unchanged() {
     setup.sell("/article", PRICE);
     setup.sell("/data/{id}", PRICE);
     let state = || {
-        let books: Vec<Payment> = setup.payments();
-        (books, setup.pic.get_stable_memory(setup.canister))
+        let payments: Vec<Payment> = setup.payments();
+        (payments, setup.pic.get_stable_memory(setup.canister))
     };
-    let (books, stable) = state();
+    let (payments, stable) = state();
     let cycles = setup.pic.cycle_balance(setup.canister);
     for number in 0..100 {
         assert_eq!(setup.get("/article").status, 402);
@@ -303,12 +303,12 @@ fn unpaid_flood_leaves_state_unchanged() {
         cycles,
         "queries are free"
     );
-    let (books_after, stable_after) = state();
-    assert_eq!(books_after, books);
+    let (payments_after, stable_after) = state();
+    assert_eq!(payments_after, payments);
     assert!(stable_after == stable, "stable memory changed");
 }
 
-/// What pays nothing is dropped before it runs, or leaves nothing behind.
+/// A message that pays nothing is dropped before it runs, or leaves nothing behind.
 #[test]
 fn flood_of_updates_without_a_payment_leaves_state_unchanged() {
     let setup = Setup::with_any_ledger();

@@ -1,4 +1,4 @@
-//! Uploads and what they become.
+//! Uploads and the content made from them.
 
 use crate::support::{
     Request, Setup,
@@ -60,7 +60,7 @@ fn largest_content_is_sold() {
     let answer = setup.sale(Request::get("/page")).pay(&payer).send().answer;
     assert_eq!(answer.status, 200);
     assert!(answer.body == bytes);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn malformed_hash_is_refused() {
 
 #[test]
 fn payer_gets_what_was_for_sale_when_he_paid() {
-    // The route's content is replaced while the ledger is being asked.
+    // The route's content is replaced during the call to the ledger.
     use test_ledger::testing::Fault;
     let setup = Setup::new();
     let payer = setup.payer(101);
@@ -157,7 +157,7 @@ fn payer_gets_what_was_for_sale_when_he_paid() {
     let answer = setup.collect(call);
     assert_eq!(
         (answer.status, answer.body.as_slice()),
-        (200, crate::support::flow::GOODS)
+        (200, crate::support::flow::ARTICLE)
     );
-    setup.check_books();
+    setup.check_conservation();
 }

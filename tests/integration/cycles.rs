@@ -1,8 +1,8 @@
-//! What a canister with few cycles takes on, and what it finishes.
+//! Payments that a canister with few cycles accepts, and those that it finishes.
 
 use crate::support::{
     Answer, Payer, Setup, Signed,
-    flow::{GOODS, Sale},
+    flow::{ARTICLE, Sale},
     interface::*,
     ledger::number,
     setup::{controller, stranger},
@@ -15,14 +15,14 @@ use test_ledger::testing::Fault;
 use x402_icp::Code;
 
 const PRICE: u128 = 30_000;
-/// What a call to a ledger holds back until it is answered, on 13 nodes.
+/// The cycles that a call to a ledger holds back until it is answered, on 13 nodes.
 const CALL: u128 = 42_103_000_000;
-/// What the system holds back of the cycles while a message is executed: forty billion instructions' worth.
+/// The cycles that the system holds back while a message is executed: those of forty billion instructions.
 const EXECUTION: u128 = 40_005_000_000;
 const PLENTY: u128 = 20_000_000_000_000;
 
 impl Setup {
-    /// Leaves the canister so many cycles that it can spend, by raising what the system keeps back.
+    /// Leaves the canister this many cycles to spend, by raising what the system keeps back.
     fn leave(&self, liquid: u128) {
         let kept = self.pic.cycle_balance(self.canister) - liquid;
         let day = number(&self.canister_status().idle_cycles_burned_per_day);
@@ -35,7 +35,7 @@ impl Setup {
             .expect("a controller can do this");
     }
 
-    /// Raises the floor so far that there are cycles for so many calls above it.
+    /// Raises the floor so that there are cycles for this many calls above it.
     fn leave_calls(&self, calls: u128) {
         let kept = number(&self.canister_status().idle_cycles_burned_per_day) * 30;
         // Half a call is left over, the upgrade's cost included.
@@ -43,7 +43,7 @@ impl Setup {
         self.upgrade_with_floor(self.pic.cycle_balance(self.canister) - kept - above);
     }
 
-    /// Sends a payment and does not wait for the answer.
+    /// Sends a payment and does not wait for the response.
     fn send_off(&self, sale: &Sale<'_>, signed: &Signed) -> RawMessageId {
         self.submit(&sale.present(signed.clone()).request())
     }
@@ -57,7 +57,7 @@ impl Setup {
         page.expect("controllers read it")
     }
 
-    /// What rounds cost beyond the canister's memory, of so many seconds each, in cycles.
+    /// The cost of rounds of this many seconds each beyond the canister's memory, in cycles.
     fn rounds_cost(&self, rounds: u32, seconds: u32) -> u128 {
         let day = number(&self.canister_status().idle_cycles_burned_per_day);
         let before = self.pic.cycle_balance(self.canister);
@@ -72,7 +72,7 @@ impl Setup {
     }
 }
 
-/// Whether the payment was refused before anything was journalled.
+/// Whether the payment was refused before anything was recorded.
 fn is_refused(answer: &Answer) -> bool {
     answer.status == 402
         && answer.payment_response().is_none()
@@ -116,7 +116,7 @@ fn attack_33_at_five_trillion_cycles_one_unfunded_key_locks_nobody_out() {
     setup.ledger.release(&setup);
     for call in calls {
         let answer = setup.collect(call);
-        assert_eq!((answer.status, answer.body.as_slice()), (200, GOODS));
+        assert_eq!((answer.status, answer.body.as_slice()), (200, ARTICLE));
     }
     let refused = flood
         .into_iter()
@@ -148,7 +148,7 @@ fn attack_33_no_honest_authorization_fails_for_want_of_our_cycles() {
     for (call, signed) in calls.into_iter().zip(signed) {
         let answer = setup.collect(call);
         match answer.status {
-            200 => assert_eq!(answer.body, GOODS),
+            200 => assert_eq!(answer.body, ARTICLE),
             _ => {
                 assert!(is_refused(&answer), "{:?}", answer.payment_response());
                 refused.push(signed);
@@ -159,7 +159,7 @@ fn attack_33_no_honest_authorization_fails_for_want_of_our_cycles() {
     assert!((5..=10).contains(&taken), "{taken} of ten places");
     setup.pic.add_cycles(setup.canister, PLENTY);
     setup.ledger.behave(&setup);
-    // The very same authorizations.
+    // The same authorizations.
     for signed in refused {
         sale.present(signed).send().expect_settled();
     }
@@ -194,7 +194,7 @@ fn attack_33_the_cycles_floor_is_compared_with_what_calls_in_flight_leave() {
     for call in calls {
         assert_eq!(setup.collect(call).status, 200);
     }
-    // What the calls held back is there again.
+    // The cycles that the calls held back are available again.
     sale.present(third).send().expect_settled();
 }
 
@@ -207,7 +207,7 @@ fn attack_33_a_call_that_cannot_be_paid_for_leaves_no_trace() {
     let unknown = sale.pay(&payer).send().expect_pending();
     setup.upgrade_with_floor(0);
     let before = setup.trace();
-    // Enough for a message, and too little for a call out of it.
+    // Enough for a message, and too little for a call from it.
     setup.leave(EXECUTION + CALL / 2);
     let fresh = payer.sign(&sale.offer(), setup.now());
     sale.present(fresh.clone())
@@ -228,7 +228,7 @@ fn attack_33_a_call_that_cannot_be_paid_for_leaves_no_trace() {
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 2);
 }
 
-/// What a firing costs that can do nothing.
+/// The cost of a firing that can do nothing.
 const FIRING: u128 = 16_000_000;
 
 #[test]
@@ -252,7 +252,7 @@ fn attack_41_a_timer_that_is_due_without_cycles_for_a_call_fires_a_few_times_and
         let spent = setup.rounds_cost(rounds, 1);
         assert!(spent <= 3 * FIRING, "{spent} cycles with {liquid}");
         assert_eq!(setup.trace(), before);
-        // Nobody asks: the timer comes back when there are cycles.
+        // No request arrives: the timer fires again when there are cycles.
         setup.leave(PLENTY);
         for _ in 0..3 {
             setup.pic.advance_time(Duration::from_secs(150));
@@ -265,7 +265,7 @@ fn attack_41_a_timer_that_is_due_without_cycles_for_a_call_fires_a_few_times_and
     }
 }
 
-/// The timer's own call holds back what a call takes, so nothing is left for the ledger's.
+/// The timer's own call holds back the cycles of a call, so none are left for the ledger's.
 #[test]
 fn attack_41_a_timer_with_cycles_for_its_own_call_and_for_no_other_fires_seldom() {
     for tenths in [10, 12, 14, 16, 18, 20, 22] {

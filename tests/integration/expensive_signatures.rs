@@ -1,10 +1,10 @@
-//! Signatures that cost a hundredfold, presented by who pays nothing.
+//! Signatures that cost a hundredfold, presented by strangers who pay nothing.
 
 use crate::support::{CanisterSigner, Payer, Setup, payer::Forged};
 use x402_icp::Code;
 
 const PRICE: u128 = 40_000;
-/// How many chains of Internet Identity are verified a minute for nothing.
+/// The chains of Internet Identity that are verified a minute without payment.
 const AFFORDABLE: u8 = 11;
 
 #[test]
@@ -29,7 +29,7 @@ fn attack_31_forged_chains_starve_new_sessions_for_a_minute_and_nobody_else() {
     sale.pay(&one_more)
         .send()
         .expect_refused(Code::LedgerUnavailable);
-    // What failed is known, and refused without asking for budget.
+    // A failed proof is remembered, and refused without using budget.
     refuse_all();
     assert_eq!(setup.payments().len(), 1);
 
@@ -69,7 +69,7 @@ fn attack_31_a_chain_of_twenty_p256_keys_behind_a_canisters_is_refused() {
         }
     }
     assert!(setup.payments().is_empty());
-    // Nothing was taken from the budget.
+    // No budget was used.
     sale.pay(&chain(36, 2)).send().expect_settled();
 }
 
@@ -84,7 +84,7 @@ fn a_session_that_was_verified_does_not_outlive_its_delegation() {
     sale.pay(&session).send().expect_settled();
     setup.advance(600);
     sale.pay(&session).send().expect_refused(Code::Signature);
-    // What an upgrade forgets is verified again.
+    // What an upgrade loses is verified again.
     let renewed = setup.now_ns() + 600_000_000_000;
     let renewed = Payer::delegated_by(&identity, 2, renewed, None).after(&session);
     sale.pay(&renewed).send().expect_settled();

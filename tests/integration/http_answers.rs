@@ -44,7 +44,7 @@ fn unpaid_get_is_a_402_from_a_query() {
 
 #[test]
 fn largest_challenge_fits_into_the_header_budget() {
-    // The largest price that a ledger of any decimals takes.
+    // The largest price that a ledger of any decimals accepts.
     const PRICE: u64 = 1_000_000_000_000_000_000;
     let setup = Setup::new();
     let mut prices = vec![setup.priced("GET", "/x", PRICE.into()).prices.remove(0)];
@@ -176,7 +176,7 @@ fn head_is_get_without_a_body() {
 #[test]
 fn preflight_is_right_the_first_time_on_every_path() {
     for url in ["/article", "/about", "/missing", "/", "/data/1"] {
-        // A fresh canister each: a gateway remembers a canister whose first answer was wrong.
+        // A new canister each: a gateway remembers a canister whose first response was wrong.
         let setup = shop();
         setup.sell("/data/{id}", PRICE);
         let request = Request::new("OPTIONS", url)

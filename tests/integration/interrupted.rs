@@ -1,10 +1,10 @@
-//! Upgrades that cut off every flow at every await, one by one: nothing is lost, nothing is done twice.
+//! Upgrades that interrupt every flow at every await, one by one: nothing is lost, nothing is done twice.
 //!
-//! An upgrade after each number of rounds meets the canister before, between and after its calls.
+//! An upgrade after each number of rounds is before, between and after the canister's calls.
 
 use crate::support::{
     Request, Setup, Signed,
-    flow::GOODS,
+    flow::ARTICLE,
     interface::PaymentStatus,
     setup::{controller, merchant},
 };
@@ -14,9 +14,9 @@ use test_ledger::testing::Fault;
 const PRICE: u128 = 30_000;
 const RETENTION: u64 = 604_800;
 
-/// Upgrades after each number of rounds, until the payment is over before the upgrade comes.
+/// Upgrades after each number of rounds, until the payment is complete before the upgrade.
 ///
-/// `repeat`: what is cut off is not the first request with the payment, but the second.
+/// `repeat`: the second request with the payment is interrupted, not the first.
 fn interrupt(seed: u8, stop: bool, before: impl Fn(&Setup), repeat: bool) {
     let setup = Setup::new();
     let payer = setup.payer(seed);
@@ -37,10 +37,10 @@ fn interrupt(seed: u8, stop: bool, before: impl Fn(&Setup), repeat: bool) {
         } else {
             setup.upgrade_by_force();
         }
-        // The answer comes, or not; the money is somewhere.
+        // The response arrives, or not; the money is accounted for.
         let _ = setup.pic.await_call(call);
-        setup.check_books();
-        setup.upload("GET", "/article", GOODS);
+        setup.check_conservation();
+        setup.upload("GET", "/article", ARTICLE);
         let settled = sale.present(paying.signed).send().expect_settled();
         paid += 1;
         sale.present(settled.signed).send().expect_settled();
@@ -72,7 +72,7 @@ fn upgrade_at_any_moment_of_a_repetition_that_moves_the_money_loses_nothing() {
     interrupt(98, false, nothing, true);
 }
 
-/// Lets time pass until the payment has come to a state that is asked for.
+/// Lets time pass until the payment is in one of the wanted states.
 fn until(setup: &Setup, id: [u8; 32], step: u64, done: impl Fn(&PaymentStatus) -> bool) {
     for _ in 0..60 {
         if done(&setup.payment(id).unwrap().status) {
@@ -86,7 +86,7 @@ fn until(setup: &Setup, id: [u8; 32], step: u64, done: impl Fn(&PaymentStatus) -
     panic!("{:?}", setup.payment(id).unwrap().status);
 }
 
-/// A payment that the canister settled while nobody waited, with money in the treasury.
+/// A payment that the canister settled while no request waited, with money in the treasury.
 fn settled(seed: u8) -> (Setup, Signed) {
     let setup = Setup::new();
     let payer = setup.payer(seed);
@@ -99,14 +99,14 @@ fn settled(seed: u8) -> (Setup, Signed) {
     (setup, signed)
 }
 
-/// The answer would come home to the heap of other code, and could be taken for another payment's.
+/// The reply would arrive in the heap of other code, and could be taken for another payment's.
 #[test]
 fn an_upgrade_is_refused_while_calls_are_in_flight() {
     let setup = Setup::new();
     let payer = setup.payer(94);
     let sale = setup.sell("/article", PRICE);
     setup.advance(60);
-    setup.try_upgrade(None).expect("nothing is under way");
+    setup.try_upgrade(None).expect("nothing is in flight");
     let refused = || {
         let reject = setup.try_upgrade(None).unwrap_err();
         let text = "calls are in flight: stop the canister, upgrade it, start it";
@@ -120,8 +120,8 @@ fn an_upgrade_is_refused_while_calls_are_in_flight() {
     setup.ledger.release(&setup);
     setup.collect(call);
     sale.present(paying.signed).send().expect_settled();
-    setup.try_upgrade(None).expect("nothing is under way");
-    setup.check_books();
+    setup.try_upgrade(None).expect("nothing is in flight");
+    setup.check_conservation();
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn upgrade_at_any_moment_of_a_refund_pays_it_once() {
         let balance = || setup.ledger.balance(&setup, payer);
         let paid = balance();
         setup.ledger.mint(&setup, setup.canister.into(), 10 * PRICE);
-        // The last moment at which it would be delivered is over.
+        // The last moment at which it would be delivered has passed.
         setup.advance(RETENTION + 1);
         for _ in 0..rounds {
             setup.pic.tick();
@@ -142,7 +142,7 @@ fn upgrade_at_any_moment_of_a_refund_pays_it_once() {
         let refunded = |status: &PaymentStatus| matches!(status, PaymentStatus::Refunded { .. });
         until(&setup, signed.id.0, 3_600, refunded);
         assert_eq!(balance(), paid + PRICE, "after {rounds} rounds");
-        // No goods for who has the money back, and no money for who has it already.
+        // No resource for a payer who was refunded, and no refund for one who has the resource.
         let sale = setup.sale(Request::get("/article"));
         let answer = sale.present(signed).send().answer;
         assert_eq!((answer.status, answer.body.as_slice()), (402, &b"{}"[..]));
@@ -169,18 +169,18 @@ fn upgrade_at_any_moment_of_what_operators_ask_for_loses_nothing() {
             let call = setup
                 .pic
                 .submit_call(setup.canister, controller(), method, argument.unwrap())
-                .expect("the request is taken");
+                .expect("the request is accepted");
             for _ in 0..rounds {
                 setup.pic.tick();
             }
             setup.upgrade_by_force();
-            // The answer comes, or not.
+            // The response arrives, or not.
             let _ = setup.pic.await_call(call);
         }
         sale.present(signed).send().expect_settled();
         let pulled = setup.ledger.pulled_by(&setup, setup.canister);
         assert_eq!(pulled.len(), rounds + 1, "after {rounds} rounds");
-        setup.check_books();
+        setup.check_conservation();
     }
 }
 
@@ -200,12 +200,12 @@ fn what_the_canister_settled_by_itself_is_delivered_until_the_retention_is_over(
     assert!(delivered(
         &setup.payment(settled.signed.id.0).unwrap().status
     ));
-    // It is good for as long again, and no refund follows.
+    // It is kept for as long again, and no refund follows.
     setup.advance(RETENTION - 60);
     sale.present(settled.signed.clone()).send().expect_settled();
     setup.advance(RETENTION);
     assert!(delivered(
         &setup.payment(settled.signed.id.0).unwrap().status
     ));
-    setup.check_books();
+    setup.check_conservation();
 }

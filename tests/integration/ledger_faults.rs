@@ -1,8 +1,8 @@
-//! Ledgers that refuse, fail, lie or keep silent: nothing is charged twice, nothing is forgotten.
+//! Ledgers that refuse, fail, answer falsely or not at all: nothing is charged twice, nothing is lost.
 
 use crate::support::{
     Setup,
-    flow::{GOODS, Paying},
+    flow::{ARTICLE, Paying},
     interface::{Payment, PaymentStatus},
     ledger::TRANSFER_FROM,
     setup::{controller, merchant},
@@ -31,8 +31,8 @@ fn only_payment(setup: &Setup) -> Payment {
     payments.remove(0)
 }
 
-/// The ledger provably moved nothing. One authorization has one outcome, so that a payer who signs anew
-/// after a failure is not charged for both; the new payment is good.
+/// The ledger provably moved nothing. One authorization has one outcome, so a payer who signs a new one after a failure
+/// is not charged for both; the new payment is accepted.
 fn known_failure(code: Code, fault: Fault) {
     let setup = Setup::new();
     let payer = setup.payer(86);
@@ -56,7 +56,7 @@ fn failed_then_paid_again_then_replayed_charges_once() {
     );
 }
 
-/// The answer proves nothing: pending, and the same request finds out. One block in the end.
+/// The answer proves nothing: the payment is pending, and the same request finds out. There is one block in the end.
 fn unknown(fault: Fault) {
     let setup = Setup::new();
     let paying = pay_with(&setup, &fault);
@@ -69,12 +69,12 @@ fn unknown(fault: Fault) {
     ));
     assert_eq!(setup.receipt(id.0), None);
     let again = setup.send(&request);
-    assert_eq!((again.status, again.body.as_slice()), (200, GOODS));
+    assert_eq!((again.status, again.body.as_slice()), (200, ARTICLE));
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
     let status = only_payment(&setup).status;
     assert!(matches!(status, PaymentStatus::Delivered { .. }));
     assert!(status.is_paid());
-    setup.check_books();
+    setup.check_conservation();
 }
 
 fn typed(error: TransferFromError) -> Fault {
@@ -194,7 +194,7 @@ fn huge_block_index_is_unknown() {
 
 #[test]
 fn duplicate_of_our_own_transfer_is_success() {
-    // The money moved and the reply was lost: the second call is answered Duplicate by the real ledger.
+    // The money moved and the reply was lost: the ledger answers the second call with Duplicate.
     let setup = Setup::new();
     let paying = pay_with(&setup, &Fault::lost_after_transfer());
     let request = paying.request();
@@ -209,7 +209,7 @@ fn duplicate_of_our_own_transfer_is_success() {
         setup.receipt(signed.id.0).unwrap().block_index,
         Nat::from(block)
     );
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -233,11 +233,11 @@ fn several_lost_replies_in_a_row_still_make_one_block() {
             "a fresh challenge would be paid twice"
         );
     }
-    // Further tries have to keep a distance.
+    // Later tries have to keep a distance.
     setup.advance(6);
     assert_eq!(setup.send(&request).status, 200);
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn frozen_ledger_is_a_known_failure() {
 
 #[test]
 fn ledger_that_is_gone_is_a_known_failure() {
-    // DESTINATION_INVALID: there is nobody to move money.
+    // DESTINATION_INVALID: there is no canister that could move money.
     let setup = Setup::new();
     let payer = setup.payer(82);
     let sale = setup.sell("/article", PRICE);
@@ -322,10 +322,10 @@ fn stopped_ledger_is_unknown_until_it_runs_again() {
         .start_canister(setup.ledger.0, Some(controller()))
         .unwrap();
     assert_eq!(setup.send(&request).status, 200);
-    setup.check_books();
+    setup.check_conservation();
 }
 
-/// The ledger keeps the reply until the canister no longer waits: SYS_UNKNOWN.
+/// The ledger holds the reply back until the canister no longer waits: SYS_UNKNOWN.
 fn silent(fault: Fault) {
     let setup = Setup::new();
     let paying = pay_with(&setup, &fault.held(Hold::UntilRelease));
@@ -344,11 +344,11 @@ fn silent(fault: Fault) {
         PaymentStatus::Unknown { .. }
     ));
     setup.ledger.release(&setup);
-    // Whatever the late reply was, the same request brings the books and the ledger together.
+    // Whatever the late reply was, after the same request canister and ledger agree.
     let again = setup.send(&request);
     assert_eq!(again.status, 200, "{:?}", again.payment_response());
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -386,13 +386,13 @@ fn upgrade_stays_possible_while_a_ledger_keeps_silent() {
     setup.ledger.release(&setup);
     assert_eq!(setup.send(&request).status, 200);
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
 fn lying_ledger_is_booked_as_it_claims_and_shows_in_an_audit() {
-    // A ledger the controllers registered can say Ok without a transfer; nothing in its answer tells.
-    // The books then name a block that is not there: what an auditor compares.
+    // A registered ledger can answer Ok without a transfer, and its answer does not show that. The settled payment then
+    // names a block that does not exist, which an auditor detects.
     let setup = Setup::new();
     let paying = pay_with(&setup, &Fault::lying_ok(999));
     let id = paying.signed.id;

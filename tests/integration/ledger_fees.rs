@@ -1,5 +1,5 @@
-//! A ledger's fee changes, and the ledger does not say so by itself: nobody is locked out, and strangers cannot
-//! make the canister ask for it as often as they like.
+//! A ledger's fee changes, and the ledger does not report it: payers can still pay, and strangers cannot make the
+//! canister query the fee as often as they like.
 
 use crate::support::{
     Setup,
@@ -13,10 +13,10 @@ use test_ledger::{domain::rules::CheckOrder, testing::Fault};
 use x402_icp::Code;
 
 const PRICE: u128 = 30_000;
-/// A ledger is asked for its fee once in this time, in seconds.
+/// A ledger's fee is queried once in this time, in seconds.
 const PAUSE: u64 = 300;
 
-/// A payer with exactly what the offer asks for, balance and allowance.
+/// A payer with exactly the balance and allowance that the offer needs.
 fn exact_payer(setup: &Setup, seed: u8, fee: u128) -> Payer {
     let payer = Payer::ed25519(seed);
     setup.ledger.mint(setup, payer.account, PRICE + fee + fee);
@@ -31,8 +31,8 @@ fn offered(sale: &Sale<'_>) -> u128 {
     sale.offer().extra.fee.parse().unwrap()
 }
 
-/// How often a new fee was learnt.
-fn learnt(setup: &Setup) -> usize {
+/// The number of new fees in the audit log.
+fn new_fees(setup: &Setup) -> usize {
     let page: Result<Vec<AdminAudit>, PaymentsError> =
         setup.query(controller(), "audit_admin", (PageArgs::default(),));
     let entries = page.expect("controllers read the log").into_iter();
@@ -43,8 +43,8 @@ fn refresh(setup: &Setup) -> Result<Ledger, LedgerError> {
     setup.update(stranger(), "ledger_refresh", (setup.ledger.0,))
 }
 
-/// Somebody without money or allowance pays, which costs nothing.
-fn beggar(setup: &Setup, sale: &Sale<'_>, seed: u8) {
+/// A payment without money or allowance, which costs nothing.
+fn pay_without_money(setup: &Setup, sale: &Sale<'_>, seed: u8) {
     let outcome = sale.pay(&Payer::ed25519(seed)).send();
     assert_eq!(outcome.answer.status, 402);
     assert!(setup.ledger.balance(setup, outcome.signed.id_owner()) == 0);
@@ -56,7 +56,7 @@ impl crate::support::payer::Signed {
     }
 }
 
-/// The fee was `FEE`, is `fee` now, and the payer has what the old offer asks for.
+/// The fee was `FEE`, is `fee` now, and the payer has what the old offer needs.
 fn changed(order: CheckOrder, fee: u128, refused: Code) {
     let setup = Setup::new();
     let sale = setup.sell("/article", PRICE);
@@ -64,11 +64,11 @@ fn changed(order: CheckOrder, fee: u128, refused: Code) {
     let payer = exact_payer(&setup, 190, FEE);
     setup.ledger.set_fee(&setup, fee);
     sale.pay(&payer).send().expect_failed(refused);
-    assert_eq!((offered(&sale), learnt(&setup)), (fee, 1));
-    // Whoever has what the new offer asks for can buy.
+    assert_eq!((offered(&sale), new_fees(&setup)), (fee, 1));
+    // A payer with the amount of the new offer can buy.
     let other = exact_payer(&setup, 191, fee);
     sale.pay(&other).send().expect_settled();
-    // And so can the first, with the rest.
+    // So can the first, with the rest.
     setup.ledger.mint(&setup, payer.account, fee + fee);
     setup
         .ledger
@@ -125,22 +125,22 @@ fn a_flood_of_payments_without_money_asks_for_the_fee_once_in_the_pause() {
     let setup = Setup::new();
     let sale = setup.sell("/article", PRICE);
     setup.ledger.check_order(&setup, CheckOrder::AllowanceFirst);
-    // Each question would be seen: the fee is another one each time.
+    // The fee differs each time, so that each query would be seen.
     for seed in 1..=12 {
         setup.ledger.set_fee(&setup, FEE + u128::from(seed));
-        beggar(&setup, &sale, seed);
+        pay_without_money(&setup, &sale, seed);
         setup.advance(5);
     }
-    assert_eq!((learnt(&setup), offered(&sale)), (1, FEE + 1));
-    // Nor does the public method ask more often, or cost anything: the filter drops it.
+    assert_eq!((new_fees(&setup), offered(&sale)), (1, FEE + 1));
+    // The public method does not query more often either, nor cost anything: the filter drops it.
     let arg = candid::encode_one(setup.ledger.0).unwrap();
     for caller in [stranger(), controller(), Principal::anonymous()] {
         let answer = setup.raw_update(caller, "ledger_refresh", arg.clone());
         assert!(answer.is_err(), "{answer:?}");
     }
     setup.advance(PAUSE);
-    beggar(&setup, &sale, 13);
-    assert_eq!((learnt(&setup), offered(&sale)), (2, FEE + 12));
+    pay_without_money(&setup, &sale, 13);
+    assert_eq!((new_fees(&setup), offered(&sale)), (2, FEE + 12));
 }
 
 #[test]
@@ -157,18 +157,18 @@ fn a_ledger_that_does_not_name_its_fee_changes_nothing() {
         Fault::huge_nat(),
     ]) {
         setup.ledger.fault_of(&setup, "icrc1_fee", 1, &fault);
-        beggar(&setup, &sale, seed);
+        pay_without_money(&setup, &sale, seed);
         assert_eq!(offered(&sale), FEE, "{fault:?}");
         setup.advance(PAUSE);
     }
-    // A fee out of all proportion is not believed, nor does it take the resource off sale.
+    // An implausible fee is rejected, and does not take the resource off sale.
     setup.ledger.behave(&setup);
     setup.ledger.set_fee(&setup, FEE * 1_000_000);
-    beggar(&setup, &sale, 8);
-    assert_eq!((offered(&sale), learnt(&setup)), (FEE, 0));
+    pay_without_money(&setup, &sale, 8);
+    assert_eq!((offered(&sale), new_fees(&setup)), (FEE, 0));
     setup.advance(PAUSE);
     setup.ledger.set_fee(&setup, FEE * 2);
-    beggar(&setup, &sale, 9);
+    pay_without_money(&setup, &sale, 9);
     assert_eq!(offered(&sale), FEE * 2);
 }
 
@@ -181,7 +181,7 @@ fn a_client_that_sees_another_fee_has_the_offers_renewed() {
     assert_eq!(offered(&sale), FEE * 2);
     let payer = exact_payer(&setup, 190, FEE * 2);
     sale.pay(&payer).send().expect_settled();
-    // Asking for a ledger that is none is dropped.
+    // A call for an unregistered ledger is dropped.
     setup.advance(PAUSE);
     let arg = candid::encode_one(stranger()).unwrap();
     assert!(setup.raw_update(stranger(), "ledger_refresh", arg).is_err());

@@ -1,8 +1,8 @@
-//! Ledgers whose symbol or decimals are unusual: they can be added, sold in, and paid with.
+//! Ledgers with unusual symbols or decimals: they can be added, sold in, and paid with.
 
 use crate::support::{
     Request, Setup, environment,
-    flow::GOODS,
+    flow::ARTICLE,
     ledger::TestLedger,
     payer::Payer,
     setup::{CYCLES, FEE, controller, minter},
@@ -29,7 +29,7 @@ fn ledger(setup: &Setup, symbol: &str, decimals: u8) -> TestLedger {
     TestLedger(id)
 }
 
-/// Adds the ledger, sells in it, and buys with what the 402 says, echoed to the byte as stock clients do.
+/// Adds the ledger, sells in it, and buys by the 402, echoed to the byte as stock clients do.
 fn sold(symbol: &str, decimals: u8, shown: &str) {
     let setup = Setup::new();
     let ledger = ledger(&setup, symbol, decimals);
@@ -39,7 +39,7 @@ fn sold(symbol: &str, decimals: u8, shown: &str) {
     args.prices[0].ledger = ledger.0;
     args.prices[0].amount = Nat::from(PRICE);
     setup.route_put(args).expect("a good route");
-    setup.upload("GET", "/article", GOODS);
+    setup.upload("GET", "/article", ARTICLE);
     let sale = setup.sale(Request::get("/article"));
     let offer = sale.offer();
     assert_eq!(
@@ -52,7 +52,7 @@ fn sold(symbol: &str, decimals: u8, shown: &str) {
     let paid = sale.pay(&payer).send();
     assert_eq!(
         (paid.answer.status, paid.answer.body.as_slice()),
-        (200, GOODS)
+        (200, ARTICLE)
     );
     assert_eq!(ledger.pulled_by(&setup, setup.canister).len(), 1);
 }

@@ -1,4 +1,4 @@
-//! What the canister refuses to take on.
+//! Limits of the canister.
 
 use crate::support::{
     Setup,
@@ -23,7 +23,7 @@ fn no_payment_is_taken_below_the_cycles_floor() {
     sale.pay(&payer)
         .send()
         .expect_refused(Code::LedgerUnavailable);
-    // What was paid is still delivered.
+    // A payment that was made is still delivered.
     sale.present(paid_before.signed).send().expect_settled();
     assert_eq!(setup.settled().len(), 1);
 }
@@ -45,7 +45,7 @@ fn below_the_cycles_floor_offers_stay_up_and_payments_under_way_come_to_their_en
     sale.pay(&payer)
         .send()
         .expect_refused(Code::LedgerUnavailable);
-    // By itself: nobody asks.
+    // By itself, without a request.
     for _ in 0..40 {
         setup.advance(5);
     }
@@ -85,7 +85,7 @@ fn routes_and_content_are_limited() {
         setup.route_put(free("GET", "/3")),
         Err(RouteError::TooManyRoutes { limit: 2 })
     );
-    // Changing one of them is still possible.
+    // A route can still be changed.
     setup.route_put(free("GET", "/2")).unwrap();
     setup.route_remove("GET", "/1").unwrap();
     setup.route_put(free("GET", "/3")).unwrap();
@@ -98,7 +98,7 @@ fn many_routes_stay_proven_after_an_upgrade() {
         setup
             .route_put(setup.priced("GET", &format!("/shelf/{number}"), 100 + number))
             .unwrap();
-        setup.upload("GET", &format!("/shelf/{number}"), b"goods");
+        setup.upload("GET", &format!("/shelf/{number}"), b"content");
     }
     setup.upgrade();
     for number in [0_u128, 17, 59] {

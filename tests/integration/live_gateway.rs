@@ -1,6 +1,6 @@
 //! A plain HTTP client through the server's own gateway.
 
-use crate::support::{Setup, flow::GOODS};
+use crate::support::{Setup, flow::ARTICLE};
 use reqwest::{Client, Method, RequestBuilder, Response, header::HeaderMap};
 use std::time::{Duration, SystemTime};
 use tokio::runtime::Runtime;
@@ -86,7 +86,7 @@ fn paid_get_through_a_live_gateway() {
             .header(PAYMENT_SIGNATURE, signed.header())
     };
     let (status, headers, body) = live.send(request());
-    assert_eq!((status, body.as_slice()), (200, GOODS), "{headers:?}");
+    assert_eq!((status, body.as_slice()), (200, ARTICLE), "{headers:?}");
     let outcome: SettleResponse =
         decode_header("outcome", text(&headers, PAYMENT_RESPONSE).as_bytes()).unwrap();
     assert!(outcome.success);
@@ -103,7 +103,7 @@ fn paid_get_through_a_live_gateway() {
         (status, json["transaction"].as_str()),
         (200, Some(outcome.transaction.as_str()))
     );
-    live.setup.check_books();
+    live.setup.check_conservation();
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn head_options_404_and_405_through_a_live_gateway() {
     assert_eq!(status, 404);
     let (status, _, _) = live.send(live.request(Method::DELETE, "/article"));
     assert_eq!(status, 405);
-    // PocketIC's own gateway answers preflights itself, production gateways pass the canister's on.
+    // PocketIC's own gateway answers preflights itself; production gateways forward them.
     let preflight = live
         .request(Method::OPTIONS, "/article")
         .header("origin", "https://shop.example")

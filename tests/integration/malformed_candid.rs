@@ -1,5 +1,4 @@
-//! Malformed Candid arguments: a typed error that names the field, or a refusal to read them. Never a
-//! change.
+//! Malformed Candid arguments: a typed error that names the field, or a decoding error. Never a change.
 
 use crate::support::{
     Setup,
@@ -60,10 +59,10 @@ pub(crate) fn state(setup: &Setup) -> State {
     )
 }
 
-/// Arguments no method has.
+/// Arguments that no method has.
 fn garbage() -> Vec<(&'static str, Vec<u8>)> {
     let mut bomb = b"DIDL".to_vec();
-    // A vector of 2^60 nulls: nothing to send, much to make.
+    // A vector of 2^60 nulls: short to send, long to decode.
     bomb.extend([1, 0x6d, 0x7f, 1, 0]);
     bomb.extend([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10]);
     let mut deep = b"DIDL".to_vec();
@@ -357,7 +356,7 @@ fn ledger_that_answers_nonsense_is_not_added() {
             Fault::reject(),
             Fault::trap(),
         ] {
-            // A symbol may be as long as it likes: it is cut.
+            // A symbol of any length is accepted: it is cut.
             if method == "icrc1_symbol" && matches!(fault.answer, Answer::Text(_)) {
                 continue;
             }
@@ -453,7 +452,7 @@ fn anonymous_cannot_cancel() {
         valid_before_seconds: setup.now() + 60,
     };
     let arg = candid::encode_one(args).unwrap();
-    // Turned away at the door, or told so.
+    // Dropped by inspect_message, or answered with an error.
     if let Ok(reply) = setup.raw_update(Principal::anonymous(), "cancel_authorization", arg) {
         let answer: Result<(), CancelError> = candid::decode_one(&reply).unwrap();
         assert_eq!(answer, Err(CancelError::AnonymousCaller));

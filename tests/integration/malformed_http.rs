@@ -22,7 +22,7 @@ impl Shop {
         Self { setup, good }
     }
 
-    /// An update names the code, and offers anew: nothing was journalled.
+    /// An update names the code, and sends new offers: nothing was recorded.
     fn is_no_payment(&self, what: &str, header: &str) {
         let request = Request::get("/article").payment(header);
         for request in [request.clone(), request.body(b"x")] {
@@ -37,8 +37,8 @@ impl Shop {
         }
     }
 
-    /// Too long for a message: the query refuses it with proof, and no update call is taken.
-    fn does_not_come_in(&self, status: u16, request: &Request) {
+    /// Too long for a message: the query refuses it with a proof, and no update call is accepted.
+    fn is_dropped(&self, status: u16, request: &Request) {
         let answer = self.setup.send(request);
         assert_eq!((answer.status, answer.upgraded), (status, false));
         let reply = self.setup.raw_update(
@@ -59,7 +59,7 @@ impl Shop {
         self.is_no_payment(what, &to_base64(json.to_string().as_bytes()));
     }
 
-    /// Nothing that went before has stored or moved anything, and the good payment is still good.
+    /// Nothing before has stored or moved anything, and the valid payment is still accepted.
     fn close(self) {
         assert!(self.setup.payments().is_empty());
         let sale = self.setup.sale(Request::get("/article"));
@@ -170,8 +170,8 @@ fn oversized_headers() {
     }
     for bytes in [70_000, 100_000, 600_000] {
         let request = Request::get("/article");
-        shop.does_not_come_in(431, &request.clone().payment(&long(bytes)));
-        shop.does_not_come_in(431, &request.payment(&"A".repeat(bytes + 16_384)));
+        shop.is_dropped(431, &request.clone().payment(&long(bytes)));
+        shop.is_dropped(431, &request.payment(&"A".repeat(bytes + 16_384)));
     }
     shop.close();
 }
@@ -235,7 +235,7 @@ fn texts_that_are_no_values() {
 
 #[test]
 fn amounts_with_signs_exponents_zeros_and_2_to_the_256() {
-    // The accepted offer is compared with ours as text values: none of these is equal to it.
+    // The accepted offer is compared as text values: none of these is equal to it.
     let shop = Shop::open();
     let two_to_256 =
         "115792089237316195423570985008687907853269984665640564039457584007913129639936";
@@ -279,7 +279,7 @@ fn header_name_in_any_case_is_a_payment() {
     let shop = Shop::open();
     let request = Request::get("/article").header("pAyMeNt-SiGnAtUrE", &shop.good.header());
     assert_eq!(shop.setup.send(&request).status, 200);
-    shop.setup.check_books();
+    shop.setup.check_conservation();
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn unknown_keys_in_a_payload_change_nothing() {
     json["resource"] = json!({"url": "https://elsewhere.example/"});
     let request = Request::get("/article").payment(&to_base64(json.to_string().as_bytes()));
     assert_eq!(shop.setup.send(&request).status, 200);
-    shop.setup.check_books();
+    shop.setup.check_conservation();
 }
 
 #[test]
@@ -301,10 +301,10 @@ fn huge_bodies_are_refused_before_they_are_read() {
     let paid = Request::get("/article").payment(&shop.good.header());
     let post = Request::new("POST", "/article");
     for bytes in [90_000, 200_000, 1_048_577, 1_500_000] {
-        shop.does_not_come_in(413, &paid.clone().body(&vec![7; bytes]));
-        shop.does_not_come_in(413, &post.clone().body(&vec![7; bytes]));
+        shop.is_dropped(413, &paid.clone().body(&vec![7; bytes]));
+        shop.is_dropped(413, &post.clone().body(&vec![7; bytes]));
     }
-    // What comes in is looked at.
+    // A request within the limits is processed.
     let answer = shop.setup.send(&post.body(&vec![7; 60_000]));
     assert_eq!((answer.status, answer.upgraded), (405, true));
     shop.close();
@@ -315,7 +315,7 @@ fn bodies_of_a_message_can_be_paid_for() {
     let shop = Shop::open();
     let request = Request::get("/article").payment(&shop.good.header());
     assert_eq!(shop.setup.send(&request.body(&vec![7; 60_000])).status, 200);
-    shop.setup.check_books();
+    shop.setup.check_conservation();
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn thousands_of_headers_are_survived() {
         .header("\u{0}", "\u{ffff}")
         .payment(&shop.good.header());
     assert_eq!(shop.setup.send(&request).status, 200);
-    shop.setup.check_books();
+    shop.setup.check_conservation();
 }
 
 #[test]
@@ -341,9 +341,9 @@ fn paid_path_longer_than_a_purchase_allows_is_refused_uncharged() {
     let sale = setup.sell("/data/{id}", PRICE).url("/data/7");
     let payment = sale.pay(&payer).signed.header();
     let long = Request::get(&format!("/data/{}", "x".repeat(300)));
-    // Not even offered, so that nobody signs for it.
+    // There is no offer, so nobody signs for it.
     assert_eq!(setup.send(&long).status, 414);
     assert_eq!(setup.send(&long.payment(&payment)).status, 414);
     assert!(setup.payments().is_empty());
-    setup.check_books();
+    setup.check_conservation();
 }

@@ -1,4 +1,4 @@
-//! Arguments of installation and upgrade that are none: refused, and nothing changes.
+//! Malformed arguments of installation and upgrade: refused, and nothing changes.
 
 use crate::malformed_candid::state;
 use crate::support::{

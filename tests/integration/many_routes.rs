@@ -1,4 +1,4 @@
-//! Large catalogues: no change of one thing may cost so much that it cannot be made any more.
+//! Large catalogues: no single change may cost so much that it fails.
 
 use crate::support::{
     Answer, Request, Setup,
@@ -19,11 +19,11 @@ use tollkeeper::{
 use x402_icp::Code;
 
 const PRICE: u128 = 30_000;
-/// An update may execute 40 billion instructions, one cycle each. A hundredth of it leaves room for the
-/// largest catalogue.
+/// An update may execute 40 billion instructions, one cycle each. A hundredth of it leaves room for the largest
+/// catalogue.
 const LITTLE: u128 = 400_000_000;
 
-/// The cycles that something takes.
+/// The cycles that `run` takes.
 fn cost<T>(setup: &Setup, run: impl FnOnce() -> T) -> (u128, T) {
     let before = setup.pic.cycle_balance(setup.canister);
     let result = run();
@@ -38,7 +38,7 @@ fn offered_fee(setup: &Setup, path: &str) -> String {
 
 #[test]
 fn overlapping_templates_by_the_hundred_do_not_make_the_canister_unmanageable() {
-    // Each of the one kind matches paths under each prefix of the other.
+    // Each of one kind matches paths under each prefix of the other.
     const EACH: usize = 100;
     let setup = Setup::new();
     let payer = setup.payer(95);
@@ -74,7 +74,7 @@ fn overlapping_templates_by_the_hundred_do_not_make_the_canister_unmanageable() 
     added.expect("a good operator");
     assert!(cycles < LITTLE, "operator_add took {cycles}");
 
-    // The fee is learnt, and all offers made anew, in the callback of a payment.
+    // The fee is found, and all offers rebuilt, in the callback of a payment.
     let paying = about.pay(&payer);
     setup.ledger.set_fee(&setup, FEE + 1);
     let (cycles, refused) = cost(&setup, || paying.send());
@@ -99,10 +99,10 @@ fn overlapping_templates_by_the_hundred_do_not_make_the_canister_unmanageable() 
     assert!(!page.expect("a good page").is_empty());
     let gone: Answer = setup.get("/a/c/d");
     assert_eq!(gone.status, 404);
-    setup.check_books();
+    setup.check_conservation();
 }
 
-/// Puts routes into the canister's tables by hand: a message for each would take an hour.
+/// Puts routes into the canister's tables directly: a message for each would take an hour.
 fn put_routes(setup: &Setup, routes: impl Iterator<Item = StoredRoute>) {
     let tables = || (0..=29).map(MemoryId::new);
     let image = VectorMemory::default();
@@ -184,5 +184,5 @@ fn largest_catalogue_survives_an_upgrade_and_a_new_fee() {
     let (cycles, put) = cost(&setup, || setup.route_put(dearer));
     put.expect("a good route");
     assert!(cycles < LITTLE, "a change of one route took {cycles}");
-    setup.check_books();
+    setup.check_conservation();
 }

@@ -1,10 +1,10 @@
-//! Merchants with accounts of their own: what they see, what waits for a controller, what they pay back themselves.
+//! Merchants with accounts of their own: what they see, what waits for a controller, and what they pay back themselves.
 
 use crate::{
     refunds::PRICE,
     support::{
         Request, Setup,
-        flow::GOODS,
+        flow::ARTICLE,
         gateway::Answer,
         interface::*,
         ledger::number,
@@ -31,7 +31,7 @@ fn id(signed: &Signed) -> ByteBuf {
 }
 
 impl Setup {
-    /// A route that is paid to this account.
+    /// A route that pays to this account.
     fn sell_for(&self, path: &str, pay_to: Account) {
         let route = RouteArgs {
             pay_to: Some(pay_to.into()),
@@ -39,11 +39,11 @@ impl Setup {
         };
         let route: Result<Route, RouteError> = self.update(controller(), "route_put", (route,));
         route.expect("controllers name accounts");
-        self.upload("GET", path, GOODS);
+        self.upload("GET", path, ARTICLE);
     }
 
-    /// Lets time pass at once, and what is due then happen.
-    fn goes_by(&self, seconds: u64) {
+    /// Lets time pass at once, and runs what is due then.
+    fn let_pass(&self, seconds: u64) {
         self.pic.advance_time(Duration::from_secs(seconds));
         for _ in 0..14 {
             self.pic.tick();
@@ -54,10 +54,10 @@ impl Setup {
         let page = PageArgs { after, limit };
         let page: Result<Vec<Payment>, PaymentsError> =
             self.query(operator(), "payments_waiting", (page,));
-        page.expect("operators read the books")
+        page.expect("operators read payments")
     }
 
-    /// What waits according to the list and to `solvency`: how many refunds, and what they come to.
+    /// The waiting refunds according to the list and to `solvency`: their number and their sum.
     fn waits(&self) -> (u64, u128) {
         let said = self.solvency().waiting;
         let listed = self.waiting(None, None);
@@ -77,7 +77,7 @@ impl Setup {
         sale.present(signed.clone()).send().answer
     }
 
-    /// The ledger makes a transfer of this account's owner.
+    /// The ledger makes a transfer for this account's owner.
     fn pays_back(&self, from: Account, to: Account, amount: u128) -> Nat {
         let transfer = TransferArg {
             from_subaccount: from.subaccount,
@@ -136,7 +136,7 @@ fn merchant_sees_who_paid_him_for_what_and_strangers_do_not() {
             );
             assert_eq!(payment.method.zip(payment.path), what, "{caller} {path}");
             assert_eq!(receipt.method.zip(receipt.path), what, "{caller} {path}");
-            // What the ledger shows is for everybody.
+            // What the ledger shows is public.
             assert_eq!(payment.amount, Nat::from(PRICE));
             assert_eq!(
                 (payment.pay_to, payment.amount),
@@ -158,7 +158,7 @@ fn refunds_that_wait_for_a_controller_are_listed_and_counted() {
     let owed = setup.undelivered("/hosts", &payers[1]);
     let second = setup.undelivered("/theirs", &payers[2]);
     assert_eq!(setup.waits(), (0, 0), "they may still be fetched");
-    setup.goes_by(8 * DAY);
+    setup.let_pass(8 * DAY);
     for _ in 0..2 {
         assert_eq!(setup.waits(), (2, 2 * PRICE));
         assert_eq!(number(&setup.solvency().owed_refunds), PRICE + FEE);
@@ -173,7 +173,7 @@ fn refunds_that_wait_for_a_controller_are_listed_and_counted() {
         assert!(setup.waiting(None, None).iter().all(|payment| {
             payment.pay_to == account && payment.path.as_deref() == Some("/theirs")
         }));
-        setup.check_books();
+        setup.check_conservation();
         setup.upgrade();
     }
     for caller in [stranger(), account.owner, Principal::anonymous()] {
@@ -182,9 +182,9 @@ fn refunds_that_wait_for_a_controller_are_listed_and_counted() {
             setup.query(caller, "payments_waiting", (page,));
         assert_eq!(refused, Err(PaymentsError::Unauthorized));
     }
-    // Worked off: one is fetched, one approved.
+    // One is fetched, and one approved.
     let answer = setup.fetch("/theirs", &first);
-    assert_eq!((answer.status, &answer.body[..]), (200, GOODS));
+    assert_eq!((answer.status, &answer.body[..]), (200, ARTICLE));
     assert_eq!(setup.waits(), (1, PRICE));
     setup.refund(&second).expect("it waits for this");
     assert_eq!(setup.waits(), (0, 0));
@@ -211,19 +211,19 @@ fn merchant_who_pays_back_himself_is_not_overtaken_by_the_payer_who_fetches() {
     }
     let closed = setup.leave_to_merchant(&signed).expect("it is settled");
     assert!(is_left(&closed), "{closed:?}");
-    assert_eq!(setup.leave_to_merchant(&signed), Ok(closed), "said again");
+    assert_eq!(setup.leave_to_merchant(&signed), Ok(closed), "repeated");
     for _ in 0..2 {
         let answer = setup.fetch("/theirs", &signed);
-        assert_eq!(answer.status, 402, "no goods any more");
-        assert_ne!(answer.body, GOODS);
-        // The payer sees why.
+        assert_eq!(answer.status, 402, "no resource any more");
+        assert_ne!(answer.body, ARTICLE);
+        // The payer sees the reason.
         let seen: Option<Payment> = setup.query(payer.account.owner, "payment", (id(&signed),));
         assert!(is_left(&seen.unwrap().status));
         assert_eq!(setup.waits(), (1, PRICE));
         assert_eq!(number(&setup.solvency().owed_refunds), 0);
-        setup.check_books();
+        setup.check_conservation();
         setup.upgrade();
-        setup.goes_by(8 * DAY);
+        setup.let_pass(8 * DAY);
     }
     let before = setup.ledger.balance(&setup, payer.account);
     setup.ledger.mint(&setup, account, FEE);
@@ -245,7 +245,7 @@ fn merchant_who_pays_back_himself_is_not_overtaken_by_the_payer_who_fetches() {
         };
         assert_eq!(refund_block_index, block_index);
         assert_eq!(setup.waits(), (0, 0));
-        setup.goes_by(DAY);
+        setup.let_pass(DAY);
     }
     assert_eq!(setup.refund(&signed), Err(RefundError::NotRefundable));
     assert_eq!(
@@ -253,7 +253,7 @@ fn merchant_who_pays_back_himself_is_not_overtaken_by_the_payer_who_fetches() {
         Err(RefundError::NotRefundable)
     );
     assert_eq!(setup.fetch("/theirs", &signed).status, 402);
-    // Money, once, and no goods; the canister paid nothing.
+    // The money, once, and no resource; the canister paid nothing.
     let after = setup.ledger.balance(&setup, payer.account);
     assert_eq!(after, before + PRICE);
     let treasury = setup.ledger.balance(&setup, setup.treasury());
@@ -268,7 +268,7 @@ fn canister_pays_back_after_all_what_was_left_to_a_merchant() {
     setup.ledger.mint(&setup, setup.treasury(), 5 * PRICE);
     let (payer, other) = (setup.payer(1), setup.payer(2));
     let signed = setup.undelivered("/theirs", &payer);
-    // Nobody but the canister has the money for this one.
+    // Only the canister has the money for this one.
     let own = setup.undelivered("/own", &other);
     assert_eq!(
         setup.leave_to_merchant(&own),
@@ -276,7 +276,7 @@ fn canister_pays_back_after_all_what_was_left_to_a_merchant() {
     );
     let answer = setup.fetch("/own", &own);
     assert_eq!(answer.status, 200);
-    setup.goes_by(8 * DAY);
+    setup.let_pass(8 * DAY);
     setup
         .leave_to_merchant(&signed)
         .expect("it waits for a controller");

@@ -12,13 +12,13 @@ use crate::{
 use candid::Principal;
 use serde_bytes::ByteBuf;
 
-/// Whether the error says what was expected, or what is not known.
+/// Whether the error names the expected type, or the unknown part.
 fn names(refusal: &str) -> bool {
     let says = [": expected ", ": missing, expected ", ": unknown "];
     says.iter().any(|says| refusal.contains(says))
 }
 
-/// The place, as errors write it.
+/// The place in the format of errors.
 fn place(method: &Method, path: &str) -> String {
     match path {
         "" => format!("{}: ", method.name),
@@ -26,7 +26,7 @@ fn place(method: &Method, path: &str) -> String {
     }
 }
 
-/// Whether `inspect_message` dropped what anybody may send, without words.
+/// Whether `inspect_message` dropped a message to a public method, without an error text.
 fn dropped(method: &Method, refusal: &str) -> bool {
     ["cancel_authorization", "pay"].contains(&method.name.as_str())
         && refusal.contains("CanisterRejectedMessage")
@@ -55,13 +55,13 @@ fn mistyped_argument_of_any_method_is_refused_by_name() {
     let before = state(&setup);
     let interface = interface();
     let mut tried = 0;
-    // Requests of gateways are read without comparing types.
+    // Requests of gateways are decoded without comparing types.
     let compared = |method: &&Method| !method.name.starts_with("http_request");
     for method in interface.methods.iter().filter(compared) {
         for bent in interface.mistyped(method) {
             let what = format!("{} {}", method.name, bent.path);
             let refusal = refusal(&setup, method, bent.argument).expect(&what);
-            // The path may go on to what lacks in a record.
+            // The place may continue with a missing field of a record.
             let place = place(method, &bent.path);
             let place = place.trim_end_matches(": ");
             let named = refusal.contains(place) && names(&refusal);
@@ -120,7 +120,7 @@ fn mistyped_and_misspelt_arguments_of_an_upgrade_are_refused_by_name() {
         assert!(names(&refusal), "{}: {refusal}", bent.path);
     }
     assert_eq!(state(&setup), before);
-    // No argument is none.
+    // An empty argument counts as none.
     for argument in [vec![], candid::encode_args(()).unwrap()] {
         upgrade(&setup, argument).expect("an upgrade without changes");
     }
@@ -135,7 +135,7 @@ fn right_argument_of_every_method_is_read() {
         let refusal = refusal(&setup, method, interface.right(method));
         let read = refusal
             .as_ref()
-            .is_none_or(|refusal| !names(refusal) && !refusal.contains("cannot be read"));
+            .is_none_or(|refusal| !names(refusal) && !refusal.contains("cannot be decoded"));
         assert!(read, "{}: {refusal:?}", method.name);
     }
 }
@@ -170,7 +170,7 @@ fn route_that_names_its_account_in_another_type_does_not_pay_another_account() {
         "{error}"
     );
     assert_eq!(setup.get("/article").status, 404);
-    // A subaccount that is no blob is not the default one.
+    // A subaccount that is not a blob does not count as the default one.
     let account = candid_parser::parse_idl_args(
         "(record { owner = principal \"aaaaa-aa\"; subaccount = opt vec {} })",
     );

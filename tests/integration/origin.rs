@@ -16,7 +16,7 @@ fn origin(setup: &Setup) -> Option<String> {
     setup.query(stranger(), "origin", ())
 }
 
-/// The URL in the 402 of a query and in that of an update; both come through the gateway's verification.
+/// The URL in the 402 of a query and in that of an update. The gateway verifies both.
 fn urls(setup: &Setup, path: &str) -> (String, String) {
     let url = |request: Request| {
         let answer = setup.send(&request);
@@ -35,7 +35,7 @@ fn urls_follow_the_origin_at_once_and_stay_right_behind_a_port_and_on_a_custom_d
     setup.sell("/article", PRICE);
     setup.sell("/data/{id}", PRICE);
     assert_eq!(origin(&setup), None);
-    // Not the mainnet: nobody knows the host and the port, so the URL is relative to the request.
+    // Not the mainnet: host and port are unknown, so the URL is relative to the request.
     let both = |url: &str| (url.to_string(), url.to_string());
     assert_eq!(urls(&setup, "/article"), both("/article"));
     for own in [
@@ -103,7 +103,7 @@ fn a_new_origin_is_in_the_audit_log_and_a_payment_for_the_old_one_is_still_good(
         ("origin_set", "https://shop.example")
     );
     assert_eq!(last.caller, controller());
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! The same payment many times at once, while the ledger is being asked.
+//! The same payment many times at once, during the call to the ledger.
 
-use crate::support::{Answer, Setup, flow::GOODS, ledger::TRANSFER_FROM};
+use crate::support::{Answer, Setup, flow::ARTICLE, ledger::TRANSFER_FROM};
 use candid::Principal;
 use test_ledger::testing::Fault;
 use x402_icp::Code;
@@ -27,10 +27,10 @@ fn twenty_identical_requests_in_parallel_make_one_block() {
     assert!(delivered >= 1);
     for answer in &answers {
         if answer.status == 200 {
-            assert_eq!(answer.body, GOODS);
+            assert_eq!(answer.body, ARTICLE);
             continue;
         }
-        // The others came while the first was waiting for the ledger; they know to ask again.
+        // The others arrived while the first was waiting for the ledger; they are told to repeat the request.
         let response = answer.payment_response().expect("an outcome");
         assert_eq!(
             response.error_reason.as_deref(),
@@ -70,21 +70,21 @@ fn one_payment_for_two_routes_in_parallel_opens_one() {
         .collect();
     delivered.dedup();
     assert_eq!(delivered.len(), 1, "{delivered:?}");
-    let goods = [one, two]
+    let delivered = [one, two]
         .iter()
         .filter(|url| {
             let request = crate::support::Request::get(url).payment(&header);
             setup.send(&request).status == 200
         })
         .count();
-    assert_eq!(goods, 1, "one payment opens one resource");
+    assert_eq!(delivered, 1, "one payment opens one resource");
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
 fn one_allowance_for_one_of_many_payments() {
-    // Many quotes, one allowance: only as many are paid as the allowance covers.
+    // Many offers, one allowance: only as many are paid as the allowance covers.
     let setup = Setup::with_any_ledger();
     let payer = crate::support::Payer::ed25519(72);
     setup.ledger.mint(&setup, payer.account, 1_000_000);
@@ -103,7 +103,7 @@ fn one_allowance_for_one_of_many_payments() {
         .filter(|answer| answer.status == 200)
         .count();
     assert_eq!(delivered, 2);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn requests_that_come_while_the_ledger_thinks_are_pending() {
     let signed = sale.present(paying.signed).send().expect_pending();
     setup.ledger.release(&setup);
     let answer = setup.collect(first);
-    assert_eq!((answer.status, answer.body.as_slice()), (200, GOODS));
+    assert_eq!((answer.status, answer.body.as_slice()), (200, ARTICLE));
     sale.present(signed).send().expect_settled();
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{
     Setup,
-    flow::GOODS,
+    flow::ARTICLE,
     interface::{AccountArg, PayArgs, PayError, PaymentStatus, Purchased, Quote, RouteKey},
     setup::{FEE, controller, merchant, stranger},
 };
@@ -22,7 +22,7 @@ fn quote(setup: &Setup, path: &str) -> Option<Quote> {
     setup.query(stranger(), "quote", (key,))
 }
 
-/// What a buyer agrees to who takes the first offer.
+/// The terms of the first offer.
 fn args(setup: &Setup, path: &str, id: u8) -> PayArgs {
     let quote = quote(setup, path).expect("a route serves it");
     let offer = &quote.offers[0];
@@ -54,7 +54,7 @@ fn a_principal_buys_by_call_and_repeats_it_for_nothing() {
     setup.sell("/data/{id}", PRICE);
     let args = args(&setup, "/data/7", 1);
     let first = pay(&setup, buyer, &args).expect("paid");
-    assert_eq!(first.body.as_slice(), GOODS);
+    assert_eq!(first.body.as_slice(), ARTICLE);
     let receipt = &first.receipt;
     assert_eq!(receipt.payer, Some(buyer.into()));
     assert_eq!(receipt.pay_to, merchant());
@@ -72,7 +72,7 @@ fn a_principal_buys_by_call_and_repeats_it_for_nothing() {
     setup.upgrade();
     assert_eq!(pay(&setup, buyer, &args), Ok(first));
     assert_eq!(blocks(&setup), 1);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn two_payers_use_the_same_id_without_meeting() {
     let second = pay(&setup, two, &args).expect("paid");
     assert_ne!(first.receipt.payment_id, second.receipt.payment_id);
     assert_eq!(blocks(&setup), 2);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn attack_twenty_equal_calls_in_parallel_make_one_block() {
     }
     assert!(pay(&setup, buyer, &args).is_ok());
     assert_eq!(blocks(&setup), 1);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -132,10 +132,10 @@ fn attack_pay_with_a_used_id_and_other_terms() {
     };
     assert_eq!(code, "invalid_exact_icp_nonce_used");
     assert_eq!(blocks(&setup), 1);
-    setup.check_books();
+    setup.check_conservation();
 }
 
-/// The price changes between quote and call: nobody pays what was not agreed.
+/// The price changes between quote and call: no payment is made that was not agreed to.
 #[test]
 fn a_price_that_has_changed_is_refused() {
     let setup = Setup::with_any_ledger();
@@ -150,9 +150,9 @@ fn a_price_that_has_changed_is_refused() {
         panic!("{refused:?}");
     };
     assert_eq!(code, "invalid_exact_icp_amount_mismatch");
-    // The id is as free as before.
+    // The id stays free.
     pay(&setup, buyer, &args(&setup, "/article", 1)).expect("paid");
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn an_outcome_that_got_lost_is_pending_and_settles_by_itself_or_by_the_same_call
     assert!(settled);
     assert_eq!(blocks(&setup), 1);
 
-    // Nobody calls again: the canister finds out by itself, and what was bought waits.
+    // The call is not repeated: the canister finds out by itself, and the resource waits.
     setup.ledger.fault(&setup, 1, &Fault::lost_after_transfer());
     let wanted = args(&setup, "/article", 2);
     let Err(PayError::Pending { payment_id }) = pay(&setup, buyer, &wanted) else {
@@ -201,7 +201,7 @@ fn an_outcome_that_got_lost_is_pending_and_settles_by_itself_or_by_the_same_call
     setup.upgrade();
     pay(&setup, buyer, &wanted).expect("delivered");
     assert_eq!(blocks(&setup), 2);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -223,10 +223,10 @@ fn no_call_pays_without_money_or_with_the_anonymous_principal() {
     assert!(anonymous.is_err(), "inspect_message drops it");
     assert_eq!(quote(&setup, "/nothing"), None);
     assert_eq!(blocks(&setup), 0);
-    setup.check_books();
+    setup.check_conservation();
 }
 
-/// A canister is a payer like any other: it gives the allowance, and calls.
+/// A canister pays as any other principal: it gives the allowance, and calls.
 #[test]
 fn a_canister_buys_from_the_canister() {
     use torture::program::{call, encode};
@@ -263,8 +263,8 @@ fn a_canister_buys_from_the_canister() {
     let wanted = args(&setup, "/article", 1);
     let reply = does(setup.canister, "pay", Encode!(&wanted).unwrap());
     let bought = Decode!(&reply, Bought).unwrap().expect("paid");
-    assert_eq!(bought.body.as_slice(), GOODS);
+    assert_eq!(bought.body.as_slice(), ARTICLE);
     assert_eq!(bought.receipt.payer, Some(buyer.into()));
     assert_eq!(blocks(&setup), 1);
-    setup.check_books();
+    setup.check_conservation();
 }

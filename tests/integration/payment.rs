@@ -1,8 +1,8 @@
-//! Paying, in every way that works.
+//! All ways to pay.
 
 use crate::support::{
     CanisterSigner, Payer, Request, Setup,
-    flow::GOODS,
+    flow::ARTICLE,
     interface::Price,
     setup::{FEE, FUNDS, merchant},
 };
@@ -60,7 +60,7 @@ fn paid_get_with_a_canister_signature() {
 
 #[test]
 fn paid_get_with_a_delegation_by_a_canister() {
-    // What Internet Identity gives a browser.
+    // The keys that Internet Identity gives a browser.
     paid_get_with(|setup| {
         let identity = CanisterSigner::new(setup, [26; 32]);
         let targets = Some(vec![setup.canister]);
@@ -145,7 +145,7 @@ fn one_of_several_prices_is_paid() {
         amount: Nat::from(7_u8),
     });
     setup.route_put(route).unwrap();
-    setup.upload("GET", "/article", GOODS);
+    setup.upload("GET", "/article", ARTICLE);
     let sale = setup.sale(Request::get("/article"));
     let offers = sale.offers();
     assert_eq!(offers.len(), 2);
@@ -202,7 +202,7 @@ fn a_route_of_its_own_account_pays_there() {
     let put: Result<crate::support::interface::Route, crate::support::interface::RouteError> =
         setup.update(crate::support::setup::controller(), "route_put", (route,));
     assert_eq!(put.unwrap().pay_to, author);
-    setup.upload("GET", "/article", GOODS);
+    setup.upload("GET", "/article", ARTICLE);
     setup
         .sale(Request::get("/article"))
         .pay(&payer)
@@ -222,7 +222,7 @@ fn head_with_a_payment_never_charges() {
         (answer.status, answer.body.len(), answer.upgraded),
         (402, 0, true)
     );
-    setup.check_books();
+    setup.check_conservation();
     assert!(setup.payments().is_empty());
     sale.present(signed).send().expect_settled();
 }
@@ -237,7 +237,7 @@ fn free_content_ignores_payments() {
     let answer = setup.send(&Request::get("/about").payment(&signed.header()));
     assert_eq!((answer.status, answer.upgraded), (200, false));
     assert_eq!(answer.body, b"about us");
-    setup.check_books();
+    setup.check_conservation();
     assert!(setup.payments().is_empty());
 }
 

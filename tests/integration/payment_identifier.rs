@@ -2,7 +2,7 @@
 
 use crate::support::{
     Payer, Request, Setup, Signed,
-    flow::{GOODS, Sale},
+    flow::{ARTICLE, Sale},
     gateway::Answer,
     interface::PaymentIdentifier,
 };
@@ -20,11 +20,11 @@ fn sell(setup: &Setup, policy: Option<PaymentIdentifier>) -> Sale<'_> {
     route.payment_identifier = policy;
     let put = setup.route_put(route).expect("a good route");
     assert_eq!(put.payment_identifier, policy);
-    setup.upload("GET", "/article", GOODS);
+    setup.upload("GET", "/article", ARTICLE);
     setup.sale(Request::get("/article"))
 }
 
-/// The payment with what a client makes of the advertised extension.
+/// The payment with the extension as a client sends it.
 fn with_id(setup: &Setup, mut signed: Signed, id: &str) -> Signed {
     let mut extensions = setup
         .get("/article")
@@ -95,7 +95,7 @@ fn same_identifier_and_same_payment_get_the_same_response() {
         (first.answer.body, first.block)
     );
     assert_eq!(setup.payments().len(), 1);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -105,19 +105,19 @@ fn same_identifier_and_another_payment_are_a_conflict_and_cost_nothing() {
     let sale = sell(&setup, Some(PaymentIdentifier::Optional));
     let signed = with_id(&setup, payer.sign(&sale.offer(), setup.now()), ID);
     let first = sale.present(signed.clone()).send().expect_settled();
-    let anew = with_id(&setup, payer.sign(&sale.offer(), setup.now()), ID);
-    let answer = sale.present(anew).send().answer;
+    let again = with_id(&setup, payer.sign(&sale.offer(), setup.now()), ID);
+    let answer = sale.present(again).send().answer;
     refused(&answer, 409, "payment_identifier_conflict");
-    // The same payment for something else.
+    // The same payment for another request.
     let other = Request::get("/article?page=2").payment(&signed.header());
     refused(&setup.send(&other), 409, "payment_identifier_conflict");
     assert_eq!(setup.payments().len(), 1);
-    setup.check_books();
+    setup.check_conservation();
     // After an upgrade, too.
     setup.upgrade();
-    let anew = with_id(&setup, payer.sign(&sale.offer(), setup.now()), ID);
+    let again = with_id(&setup, payer.sign(&sale.offer(), setup.now()), ID);
     refused(
-        &sale.present(anew).send().answer,
+        &sale.present(again).send().answer,
         409,
         "payment_identifier_conflict",
     );
@@ -131,22 +131,22 @@ fn unfunded_payment_of_a_stranger_does_not_bind_my_identifier() {
     let payer = setup.payer(162);
     let stranger = Payer::ed25519(167);
     let sale = sell(&setup, Some(PaymentIdentifier::Required));
-    // It is journalled and nobody knows its outcome: its identifier is bound.
+    // It is open and its outcome is unknown: its identifier is bound.
     setup.ledger.fault(&setup, 1, &Fault::trap());
     let theirs = with_id(&setup, stranger.sign(&sale.offer(), setup.now()), ID);
     let theirs = sale.present(theirs).send().expect_pending();
     let again = with_id(&setup, stranger.sign(&sale.offer(), setup.now()), ID);
     let answer = sale.present(again).send().answer;
     refused(&answer, 409, "payment_identifier_conflict");
-    // Mine is another purchase, and is made once.
+    // Another payer's purchase is another one, and is made once.
     let mine = with_id(&setup, payer.sign(&sale.offer(), setup.now()), ID);
     let first = sale.present(mine.clone()).send().expect_settled();
     let again = sale.present(mine).send().expect_settled();
     assert_eq!(again.block, first.block);
-    let anew = with_id(&setup, payer.sign(&sale.offer(), setup.now()), ID);
-    let answer = sale.present(anew).send().answer;
+    let again = with_id(&setup, payer.sign(&sale.offer(), setup.now()), ID);
+    let answer = sale.present(again).send().answer;
     refused(&answer, 409, "payment_identifier_conflict");
-    // Nor can whoever saw mine take its place with a payment in my name that I did not sign.
+    // A stranger who saw the payment cannot replace it by one in the payer's name without the payer's signature.
     let mut forged = with_id(&setup, stranger.sign(&sale.offer(), setup.now()), ID);
     forged.payload.payload.from = payer.account.to_string();
     let answer = sale.present(forged).send().answer;
@@ -175,7 +175,7 @@ fn required_identifier_that_is_missing_or_malformed_is_a_400() {
         refused(&answer, 400, "payment_identifier_malformed");
     }
     assert!(setup.payments().is_empty());
-    setup.check_books();
+    setup.check_conservation();
     let named = with_id(&setup, signed, ID);
     sale.present(named).send().expect_settled();
 }
@@ -188,13 +188,13 @@ fn identifier_of_a_payment_in_doubt_is_pending_and_processed_once() {
     setup.ledger.fault(&setup, 1, &Fault::lost_after_transfer());
     let signed = with_id(&setup, payer.sign(&sale.offer(), setup.now()), ID);
     let signed = sale.present(signed).send().expect_pending();
-    // A client that loses patience and signs anew does not pay twice.
-    let anew = with_id(&setup, payer.sign(&sale.offer(), setup.now()), ID);
-    let answer = sale.present(anew).send().answer;
+    // A client that signs a new payment with the same identifier does not pay twice.
+    let again = with_id(&setup, payer.sign(&sale.offer(), setup.now()), ID);
+    let answer = sale.present(again).send().answer;
     refused(&answer, 409, "payment_identifier_conflict");
     sale.present(signed).send().expect_settled();
     assert_eq!(setup.payments().len(), 1);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn identifier_of_a_payment_that_failed_is_free_again() {
     let answer = sale.present(first).send().answer;
     refused(&answer, 409, "payment_identifier_conflict");
     assert_eq!(setup.ledger.blocks(&setup).len(), before + 1);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]

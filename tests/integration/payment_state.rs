@@ -1,4 +1,4 @@
-//! `GET /x402/payments/<payment id>`: where a payment stands, for whoever knows its id.
+//! `GET /x402/payments/<payment id>`: the state of a payment, for everybody who knows its id.
 
 use crate::support::{Request, Setup, gateway::Answer};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ const PRICE: u128 = 30_000;
 
 fn ask(setup: &Setup, id: &str) -> Answer {
     let answer = setup.get(&format!("/x402/payments/{id}"));
-    assert!(answer.upgraded, "one node's word is not enough");
+    assert!(answer.upgraded, "one node's response is not enough");
     assert_eq!(answer.header("cache-control"), Some("private, no-store"));
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));

@@ -71,11 +71,11 @@ fn an_id_reveals_neither_payer_nor_path() {
         assert_eq!((payment.payer, receipt.payer), (who, who), "{caller}");
         assert_eq!(payment.method.zip(payment.path), what, "{caller}");
         assert_eq!(receipt.method.zip(receipt.path), what, "{caller}");
-        // What stands in the ledger, and whether it is delivered, is for everybody.
+        // The data in the ledger, and whether the payment is delivered, are public.
         assert_eq!(receipt.amount, payment.amount);
         assert!(matches!(payment.status, PaymentStatus::Delivered { .. }));
     }
-    // By consensus as by query.
+    // The same by consensus and by query.
     let receipt: Option<Receipt> = setup.update(stranger(), "receipt", (id.clone(),));
     assert_eq!(receipt.unwrap().path, None);
     let payment: Option<Payment> = setup.update(me, "payment", (id,));

@@ -1,8 +1,8 @@
-//! What is owed: refunds, and money that is held.
+//! Money that is owed: refunds, and money that is held.
 
 use crate::support::{
     Setup,
-    books::refund_memo,
+    conservation::refund_memo,
     interface::*,
     ledger::{Move, number},
     payer::{Payer, Signed},
@@ -21,7 +21,7 @@ impl Setup {
         self.canister.into()
     }
 
-    /// A route that is paid to an account of the canister itself.
+    /// A route that pays to an account of the canister itself.
     pub fn sell_into(&self, subaccount: Option<[u8; 32]>) {
         let pay_to = Account {
             owner: self.canister,
@@ -33,14 +33,14 @@ impl Setup {
         };
         let route: Result<Route, RouteError> = self.update(controller(), "route_put", (route,));
         route.expect("controllers name accounts");
-        self.upload("GET", "/own", crate::support::flow::GOODS);
+        self.upload("GET", "/own", crate::support::flow::ARTICLE);
     }
 
     pub fn stands(&self, signed: &Signed) -> PaymentStatus {
         self.payment(signed.id.0).expect("it is known").status
     }
 
-    /// Lets time pass until the payment's status is such.
+    /// Lets time pass until the payment has a wanted status.
     pub fn wait(&self, signed: &Signed, is: impl Fn(&PaymentStatus) -> bool) -> PaymentStatus {
         for _ in 0..200 {
             let status = self.stands(signed);
@@ -52,7 +52,7 @@ impl Setup {
         panic!("it stays {:?}", self.stands(signed));
     }
 
-    /// Lets time pass, and calls between subnets come to an end.
+    /// Lets time pass, and calls between subnets end.
     pub fn elapse(&self, seconds: u64) {
         self.advance(seconds);
         for _ in 0..8 {
@@ -60,13 +60,13 @@ impl Setup {
         }
     }
 
-    /// A payment whose reply was lost, so that nobody was waiting when it settled.
+    /// A payment whose reply was lost, so that no request was waiting when it settled.
     pub fn undelivered(&self, path: &str, payer: &Payer) -> Signed {
         self.ledger.fault(self, 1, &Fault::lost_after_transfer());
         let sale = self.sale(crate::support::gateway::Request::get(path));
         let signed = sale.pay(payer).send().expect_pending();
         self.wait(&signed, |s| matches!(s, PaymentStatus::Settled { .. }));
-        self.check_books();
+        self.check_conservation();
         signed
     }
 
@@ -75,19 +75,19 @@ impl Setup {
         self.update(controller(), "refund_payment", (id,))
     }
 
-    /// Waits for the refund, and makes sure that there is one.
+    /// Waits for the refund, and checks that there is one.
     pub fn refunded(&self, signed: &Signed) -> Move {
         let status = self.wait(signed, |s| matches!(s, PaymentStatus::Refunded { .. }));
         let PaymentStatus::Refunded {
             refund_block_index, ..
         } = status
         else {
-            panic!("that was waited for");
+            panic!("not the awaited status");
         };
         let refunds = self.refunds_of(signed);
         assert_eq!(refunds.len(), 1, "{refunds:?}");
         assert_eq!(refunds[0].block, number(&refund_block_index));
-        self.check_books();
+        self.check_conservation();
         refunds[0].clone()
     }
 
@@ -97,8 +97,8 @@ impl Setup {
         moves
     }
 
-    /// How often the ledger was asked for a plain transfer.
-    fn transfers_asked_for(&self) -> u64 {
+    /// The number of plain transfers that the ledger was called for.
+    fn transfers_called(&self) -> u64 {
         let status: Vec<FaultStatus> =
             self.query_at(self.ledger.0, controller(), "test_fault_status", ());
         let of_transfers = status.iter().find(|status| status.method == TRANSFER);
@@ -106,7 +106,7 @@ impl Setup {
     }
 }
 
-/// A payer with a subaccount whose payment to the merchant is owed back, and a full treasury.
+/// A payer with a subaccount whose payment to the merchant is to be refunded, and a full treasury.
 pub fn owing() -> (Setup, Payer, Signed) {
     let setup = Setup::new();
     setup.sell("/article", PRICE);
@@ -116,7 +116,7 @@ pub fn owing() -> (Setup, Payer, Signed) {
     (setup, payer, signed)
 }
 
-/// Whatever the ledger does to the refund at first, it is made once.
+/// Whatever the ledger does with the refund at first, it is made once.
 fn refunded_once_despite(calls: u32, fault: Fault) {
     let (setup, payer, signed) = owing();
     setup.ledger.fault_of(&setup, TRANSFER, calls, &fault);
@@ -142,7 +142,7 @@ fn refund_goes_to_the_original_subaccount_and_is_what_was_paid() {
     assert_eq!(setup.refund(&signed), Err(RefundError::NotRefundable));
     setup.elapse(100_000);
     assert_eq!(setup.refunds_of(&signed).len(), 1);
-    // What was given back buys nothing.
+    // A refunded payment buys nothing.
     let again = setup.sale(crate::support::gateway::Request::get("/article"));
     let answer = again.present(signed.clone()).send();
     assert_eq!(answer.answer.status, 402);
@@ -177,7 +177,7 @@ fn refund_is_paid_once_when_its_reply_is_garbage() {
     refunded_once_despite(1, Fault::garbage());
 }
 
-/// A ledger that names a block without making the transfer, as one does that is asked again for the same.
+/// A ledger that names a block without making the transfer, for instance for a repeated call.
 #[test]
 fn refund_is_paid_once_when_the_ledger_names_an_old_block() {
     refunded_once_despite(1, Fault::repeated_index());
@@ -192,7 +192,7 @@ fn refund_is_paid_once_when_the_canister_is_upgraded_in_between() {
     for _ in 0..20 {
         setup.elapse(1);
     }
-    assert_eq!(setup.refunds_of(&signed).len(), 1, "made, and not known");
+    assert_eq!(setup.refunds_of(&signed).len(), 1, "made, but not recorded");
     assert!(matches!(
         setup.stands(&signed),
         PaymentStatus::Refunding { attempts: 1, .. }
@@ -203,8 +203,8 @@ fn refund_is_paid_once_when_the_canister_is_upgraded_in_between() {
     assert_eq!(refund.to, Some(payer.account));
 }
 
-/// Ledgers tell transfers apart by the fee, too, and complain of a wrong one before they look for
-/// duplicates: a new fee after an unclear answer would be a second refund.
+/// Ledgers recognise duplicates by the fee, too, and report a wrong one before they look for duplicates: a new fee
+/// after an unclear answer would be a second refund.
 #[test]
 fn refund_is_paid_once_when_the_fee_changes_after_a_lost_reply() {
     let (setup, _, signed) = owing();
@@ -317,7 +317,11 @@ fn payments_to_the_canisters_own_account_are_held_until_delivered() {
 
     setup.ledger.fault(&setup, 1, &Fault::lost_after_transfer());
     let pending = sale.pay(&payer).send().expect_pending();
-    assert_eq!(number(&setup.solvency().held), PRICE, "nobody knows");
+    assert_eq!(
+        number(&setup.solvency().held),
+        PRICE,
+        "the outcome is unknown"
+    );
     setup.wait(&pending, |s| matches!(s, PaymentStatus::Settled { .. }));
     let known = setup.solvency();
     assert_eq!((number(&known.held), known.solvent), (PRICE, Some(true)));
@@ -328,7 +332,7 @@ fn payments_to_the_canisters_own_account_are_held_until_delivered() {
         .withdraw(setup.withdrawal(2 * PRICE - FEE))
         .expect("all of it is earned");
     assert_eq!(setup.ledger.balance(&setup, setup.treasury()), 0);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -368,7 +372,7 @@ fn only_controllers_withdraw_and_refund() {
     assert!(setup.ledger.balance(&setup, setup.treasury()) < FUNDS);
 }
 
-/// The ledger made the refund, and never said so while it still knew.
+/// The ledger made the refund, and did not report it while it still recognised duplicates.
 #[test]
 fn refund_that_the_ledger_has_forgotten_is_found_in_its_block_log() {
     let (setup, _, signed) = owing();
@@ -384,13 +388,13 @@ fn refund_that_the_ledger_has_forgotten_is_found_in_its_block_log() {
         setup.stands(&signed),
         PaymentStatus::Refunding { .. }
     ));
-    let asked = setup.transfers_asked_for();
+    let asked = setup.transfers_called();
     setup.refunded(&signed);
     // The last hours of the window, and no more.
-    assert!(setup.transfers_asked_for() <= asked + 2);
+    assert!(setup.transfers_called() <= asked + 2);
 }
 
-/// The ledger never made the refund, and its answers did not say so.
+/// The ledger never made the refund, and its answers did not show that.
 #[test]
 fn refund_that_the_block_log_lacks_is_made_again_and_once() {
     let (setup, payer, signed) = owing();
@@ -402,7 +406,7 @@ fn refund_that_the_block_log_lacks_is_made_again_and_once() {
     }
     assert_eq!(setup.refunds_of(&signed), vec![]);
     let () = setup.update_at(setup.ledger.0, controller(), "test_clear_faults", ());
-    // A later try of the same transfer would do as well; but time has run out for it.
+    // A later try of the same transfer would do as well, but the window is over.
     setup
         .pic
         .advance_time(std::time::Duration::from_secs(3_000));

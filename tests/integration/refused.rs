@@ -1,5 +1,5 @@
-//! What a refused authorization is good for afterwards (section 8.1 of the binding): nothing that its payer did not
-//! sign, and nothing at all once its payer cancelled it or its window is over.
+//! The uses of a refused authorization afterwards (section 8.1 of the binding): none that its payer did not sign, and
+//! none at all once its payer cancelled it or its window is over.
 
 use crate::support::{
     Setup,
@@ -30,8 +30,8 @@ fn charges(setup: &Setup) -> usize {
     setup.ledger.pulled_by(setup, setup.canister).len()
 }
 
-/// The payer signs, `change` makes the offer another one, and the payment is refused. Who saw it puts the new terms
-/// into `accepted`: the payer signed others. The payer buys for the new ones, once.
+/// The payer signs, `change` changes the offer, and the payment is refused. An observer puts the new terms into
+/// `accepted`, but the payer signed others. The payer buys for the new terms, once.
 fn edited_by_an_observer_of_the_first(
     change: impl FnOnce(&Setup, &Sale<'_>),
     edit: impl FnOnce(&mut PaymentRequirements, &PaymentRequirements),
@@ -47,7 +47,7 @@ fn edited_by_an_observer_of_the_first(
         .expect_refused(Code::OfferMismatch);
     let edited = first.clone().accept(|accepted| edit(accepted, &fresh));
     assert_eq!(edited.payload.accepted, fresh);
-    // Before the payer has bought anew, and afterwards.
+    // Before the payer has bought again, and afterwards.
     sale.present(edited.clone())
         .send()
         .expect_refused(Code::Signature);
@@ -58,7 +58,7 @@ fn edited_by_an_observer_of_the_first(
         assert_eq!((answer.status, answer.payment_response()), (402, None));
     }
     assert_eq!(charges(&setup), 1);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -89,14 +89,14 @@ fn timeout_edited_by_an_observer_of_the_first_charges_nothing() {
     );
 }
 
-/// Signs, and presents while the canister takes no payments: `ledger_unavailable` with fresh offers.
+/// Signs, and presents while the canister accepts no payments: `ledger_unavailable` with current offers.
 fn refused_for_a_while(setup: &Setup, sale: &Sale<'_>, payer: &Payer) -> Signed {
     let first = payer.sign(&sale.offer(), setup.now());
     setup.upgrade_with_floor(ALL_CYCLES);
     sale.present(first.clone())
         .send()
         .expect_refused(Code::LedgerUnavailable);
-    assert!(setup.payments().is_empty(), "nothing is journalled");
+    assert!(setup.payments().is_empty(), "nothing is recorded");
     setup.upgrade_with_floor(0);
     first
 }
@@ -126,7 +126,7 @@ fn first_replayed_after_its_window_and_buying_again_charges_nothing() {
     let first = refused_for_a_while(&setup, &sale, &payer);
     let window = u64::from(first.payload.accepted.max_timeout_seconds);
     setup.advance(window);
-    // This is how the payer knows: by the canister's clock, and nothing was recorded.
+    // The payer can tell by the canister's clock that it has expired, and nothing was recorded.
     match cancel(&setup, &payer, &first) {
         Err(CancelError::Expired { now_seconds }) => assert!(now_seconds >= setup.now()),
         other => panic!("{other:?}"),
@@ -143,10 +143,10 @@ fn a_refused_payment_is_taken_later_unless_its_payer_cancels_it() {
     let payer = setup.payer(173);
     let sale = setup.sell("/article", PRICE);
     let first = refused_for_a_while(&setup, &sale, &payer);
-    // The same one again is the purchase, and whoever presents it buys it for the payer.
+    // The same authorization again is the purchase, and anybody who presents it buys for the payer.
     let settled = sale.present(first.clone()).send().expect_settled();
     assert_eq!(charges(&setup), 1);
-    // Too late to cancel: the payer is told so, and signs no other.
+    // It is too late to cancel: the payer is told so, and signs no other.
     let payment_id = ByteBuf::from(first.id.0.to_vec());
     let used = Err(CancelError::AlreadyUsed { payment_id });
     assert_eq!(cancel(&setup, &payer, &first), used);
@@ -170,7 +170,7 @@ fn what_is_not_signed_can_be_put_right_until_the_payer_cancels() {
         signed.payload.extensions = Some(extensions.clone());
         signed
     };
-    // Two payments without a name, and one of another version.
+    // Two payments without an identifier, and one of another version.
     let [nameless, cancelled, mut old] = [(); 3].map(|()| payer.sign(&sale.offer(), setup.now()));
     for signed in [&nameless, &cancelled] {
         let refused = sale.present(signed.clone()).send().answer;

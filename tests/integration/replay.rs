@@ -1,6 +1,6 @@
-//! A payment is good once, for what it was signed for.
+//! A payment is valid once, for what it was signed for.
 
-use crate::support::{Request, Setup, flow::GOODS};
+use crate::support::{Request, Setup, flow::ARTICLE};
 use x402_icp::Code;
 
 const PRICE: u128 = 30_000;
@@ -83,7 +83,7 @@ fn payload_for_a_cheap_route_does_not_open_a_dear_one() {
     // Even if the client's copy of the offer is exchanged: the signature is over the cheap one.
     let swapped = signed.clone().accept(|offer| *offer = dear_offer);
     dear.present(swapped).send().expect_refused(Code::Signature);
-    // Same price, other route: the offer id tells.
+    // Same price, other route: the offer id differs.
     let twin = setup.sell("/twin", 1_000);
     twin.present(signed.clone())
         .send()
@@ -127,7 +127,7 @@ fn payload_for_another_canister_is_refused() {
             (setup.priced("GET", "/article", PRICE),),
         );
     put.unwrap();
-    setup.upload_at(twin, "GET", "/article", GOODS);
+    setup.upload_at(twin, "GET", "/article", ARTICLE);
     setup.ledger.approve(&setup, payer.account, twin, 1_000_000);
     let elsewhere = setup.sale_of(twin, Request::get("/article"));
     let signed = payer.sign(&sale.offer(), setup.now());
@@ -151,7 +151,7 @@ fn payload_for_another_ledger_is_refused() {
     let mut route = setup.priced("GET", "/elsewhere", PRICE);
     route.prices[0].ledger = other.0;
     setup.route_put(route).unwrap();
-    setup.upload("GET", "/elsewhere", GOODS);
+    setup.upload("GET", "/elsewhere", ARTICLE);
     let signed = payer.sign(&sale.offer(), setup.now());
     let elsewhere = setup.sale(Request::get("/elsewhere"));
     elsewhere
@@ -163,7 +163,7 @@ fn payload_for_another_ledger_is_refused() {
 
 #[test]
 fn other_signature_for_a_settled_payment_is_refused() {
-    // Payment ids are public. A stranger who knows one, and even everything that was signed, has not the
+    // Payment ids are public. A stranger who knows one, and even everything that was signed, does not have the
     // signature and gets nothing.
     let setup = Setup::with_any_ledger();
     let payer = setup.payer(68);
@@ -189,16 +189,16 @@ fn payment_whose_route_is_free_by_now_is_still_answered() {
     setup
         .route_put(crate::support::setup::free("GET", "/article"))
         .unwrap();
-    assert_eq!(setup.get("/article").body, GOODS);
+    assert_eq!(setup.get("/article").body, ARTICLE);
     let settled = sale.present(signed).send().expect_settled();
     assert!(setup.receipt(settled.signed.id.0).is_some());
-    // A payment nobody knows is ignored there.
+    // An unknown payment is ignored there.
     let mut offer = settled.signed.payload.accepted.clone();
     offer.extra.offer = "00".repeat(16);
     let unknown = payer.sign(&offer, setup.now());
     let answer = setup.send(&Request::get("/article").payment(&unknown.header()));
     assert_eq!((answer.status, answer.upgraded), (200, false));
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]

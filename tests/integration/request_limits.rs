@@ -1,4 +1,4 @@
-//! What the query offers, the update takes; what it cannot take is refused at once, with the same status by both.
+//! The update accepts what the query offers; both refuse other requests at once, with the same status.
 
 use crate::support::{Answer, Request, Setup, Signed, setup::controller};
 use serde_json::json;
@@ -6,7 +6,7 @@ use x402_icp::{MAX_HEADER_BYTES, values::to_base64};
 
 const PRICE: u128 = 30_000;
 
-/// The payment as a header of the greatest length, filled up with something that nobody looks at.
+/// The payment in a header of the greatest length, padded with ignored data.
 fn longest_header(signed: &Signed) -> String {
     let mut json = serde_json::to_value(&signed.payload).unwrap();
     json["padding"] = json!("");
@@ -17,7 +17,7 @@ fn longest_header(signed: &Signed) -> String {
     header
 }
 
-/// A shop where everything is sold, and a payer of its own for each request.
+/// A shop where everything is sold, and a new payer for each request.
 struct Shop {
     setup: Setup,
     payers: std::cell::Cell<u8>,
@@ -34,7 +34,7 @@ impl Shop {
         Self { setup, payers }
     }
 
-    /// There are offers for this request, and whoever takes one gets the content for it.
+    /// There are offers for this request, and accepting one delivers the content.
     fn can_be_bought(&self, what: &str, request: &Request) {
         let answer = self.setup.send(request);
         assert_eq!(answer.status, 402, "{what}");
@@ -50,11 +50,10 @@ impl Shop {
             "{what}: {:?}",
             answer.payment_response()
         );
-        self.setup.check_books();
+        self.setup.check_conservation();
     }
 
-    /// Nobody sees an offer for this request: neither from the query nor from the update, with or without a
-    /// payment.
+    /// There is no offer for this request: neither from the query nor from the update, with or without a payment.
     fn is_refused(&self, what: &str, status: u16, request: &Request) {
         let same = |answer: &Answer| {
             assert_eq!(answer.status, status, "{what}");
@@ -67,7 +66,7 @@ impl Shop {
         for request in [request.clone(), request.clone().payment(&payment)] {
             let answer = self.setup.send(&request);
             same(&answer);
-            // A canister's call does not come through the filter, and gets the same answer.
+            // A canister's call does not pass the filter, and gets the same answer.
             let update = self.setup.pic.update_call(
                 self.setup.canister,
                 controller(),
@@ -79,7 +78,10 @@ impl Shop {
                 same(&update);
                 assert_eq!(update.body, answer.body, "{what}");
             } else {
-                assert!(!answer.upgraded, "{what}: the query sent it into the void");
+                assert!(
+                    !answer.upgraded,
+                    "{what}: the query asked for an update that is dropped"
+                );
             }
         }
         assert_eq!(self.setup.payments().len(), before, "{what}");
@@ -176,10 +178,10 @@ fn urls_are_payable_or_refused_at_once() {
     ] {
         shop.is_refused(url, 414, &Request::get(url));
     }
-    // An encoded slash is one to the canister: another path, with nothing for sale.
+    // An encoded slash stays a slash to the canister: another path, with nothing for sale.
     let answer = shop.setup.send(&Request::get("/data/a%2Fb"));
     assert_eq!(answer.status, 404);
-    // Preflights of long paths are answered all the same.
+    // Preflights of long paths are answered nevertheless.
     let preflight = Request::new("OPTIONS", &format!("/data/{}", "x".repeat(300)));
     assert_eq!(shop.setup.send(&preflight).status, 204);
 }
@@ -197,7 +199,7 @@ fn methods_are_payable_or_show_no_offer_of_their_own() {
             "{method}"
         );
     }
-    // HEAD shows what GET offers, and says so.
+    // HEAD shows the offers of GET.
     let answer = shop.setup.send(&Request::new("HEAD", "/article"));
     let offer = answer.payment_required().unwrap().accepts.remove(0);
     assert_eq!(offer.extra.method.as_deref(), Some("GET"));

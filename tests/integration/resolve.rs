@@ -1,4 +1,4 @@
-//! Debts that nothing proves: what keys without money leave behind, and what a controller says of a doubt.
+//! Payments and refunds whose outcome nothing proves: those of keys without money, and a controller's decisions.
 
 use crate::support::{
     Request, Setup,
@@ -19,7 +19,7 @@ const PRICE: u128 = 1_000_000;
 const TRANSFER: &str = "icrc1_transfer";
 const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
-/// When no ledger takes the transfer any more.
+/// The time after which no ledger can make the transfer any more.
 const WINDOW: u64 = DAY + 600;
 const SUPPORTED: &str = "icrc1_supported_standards";
 
@@ -28,7 +28,7 @@ impl Setup {
         self.canister.into()
     }
 
-    /// A route that is paid to this account.
+    /// A route that pays to this account.
     fn sell_to(&self, path: &str, pay_to: Account) {
         let route = RouteArgs {
             pay_to: Some(pay_to.into()),
@@ -36,10 +36,10 @@ impl Setup {
         };
         let route: Result<Route, RouteError> = self.update(controller(), "route_put", (route,));
         route.expect("controllers name accounts");
-        self.upload("GET", path, crate::support::flow::GOODS);
+        self.upload("GET", path, crate::support::flow::ARTICLE);
     }
 
-    /// The ledger says that it has no block log, and the canister takes it down.
+    /// The ledger reports no block log, and the canister stores that.
     fn without_log(&self) {
         #[derive(Clone, candid::CandidType)]
         struct Standard {
@@ -55,7 +55,7 @@ impl Setup {
         assert!(!ledger.standards.contains(&"ICRC-3".to_string()));
     }
 
-    /// Lets time pass at once, and what is due then happen.
+    /// Lets time pass at once, and runs what is due then.
     fn after(&self, seconds: u64) {
         self.pic.advance_time(Duration::from_secs(seconds));
         for _ in 0..14 {
@@ -71,7 +71,7 @@ impl Setup {
         number(&self.solvency().held)
     }
 
-    fn say(
+    fn resolve_as(
         &self,
         caller: Principal,
         signed: &Signed,
@@ -145,7 +145,7 @@ fn keys_without_money_during_a_stop_leave_nothing_held_where_no_log_tells() {
         poor.iter()
             .all(|signed| has_lapsed(&setup.stands_at(signed)))
     );
-    // What is there can be taken out.
+    // The free balance can be taken out.
     setup.ledger.mint(&setup, setup.own(), PRICE);
     let args = WithdrawArgs {
         ledger: setup.ledger.0,
@@ -156,15 +156,15 @@ fn keys_without_money_during_a_stop_leave_nothing_held_where_no_log_tells() {
     };
     let block: Result<Nat, WithdrawError> = setup.update(controller(), "withdraw", (args,));
     block.expect("nothing is held");
-    // And a controller clears the journal.
+    // A controller resolves the open payments.
     for signed in &poor {
-        let status = setup.say(controller(), signed, ResolvedOutcome::NotMoved);
+        let status = setup.resolve_as(controller(), signed, ResolvedOutcome::NotMoved);
         assert!(
             matches!(status, Ok(PaymentStatus::Failed { .. })),
             "{status:?}"
         );
     }
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn keys_without_money_during_a_stop_leave_nothing_held_where_a_log_tells() {
         let status = setup.stands_at(signed);
         assert!(matches!(status, PaymentStatus::Failed { .. }), "{status:?}");
     }
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -190,13 +190,13 @@ fn a_controller_ends_what_no_log_can_tell() {
     let made = setup.pays("/article", &payer, &Fault::lost_after_transfer());
     let not_made = setup.pays("/article", &payer, &Fault::reject());
     let block = setup.ledger.pulled_by(&setup, setup.canister)[0].block;
-    // The repetition is refused, too, so that nothing is proved before the expiry.
+    // The repetition is refused, too, so nothing is proved before the expiry.
     let unavailable = Fault::transfer_from_error(TransferFromError::TemporarilyUnavailable);
     setup.ledger.fault(&setup, 100, &unavailable);
     setup.after(HOUR);
     for outcome in [moved(7), ResolvedOutcome::NotMoved] {
         for signed in [&made, &not_made] {
-            let refused = setup.say(controller(), signed, outcome.clone());
+            let refused = setup.resolve_as(controller(), signed, outcome.clone());
             assert!(
                 matches!(refused, Err(ResolveError::TooEarly { .. })),
                 "{refused:?}"
@@ -213,22 +213,22 @@ fn a_controller_ends_what_no_log_can_tell() {
     }
     let block = u64::try_from(block).unwrap();
     for _ in 0..2 {
-        let status = setup.say(controller(), &made, moved(block));
+        let status = setup.resolve_as(controller(), &made, moved(block));
         assert!(
             matches!(status, Ok(PaymentStatus::Settled { .. })),
             "{status:?}"
         );
-        let status = setup.say(controller(), &not_made, ResolvedOutcome::NotMoved);
+        let status = setup.resolve_as(controller(), &not_made, ResolvedOutcome::NotMoved);
         assert!(
             matches!(status, Ok(PaymentStatus::Failed { .. })),
             "{status:?}"
         );
     }
-    assert_eq!(setup.audited("payment_resolve"), 2, "noted once each");
-    let not_in_doubt = setup.say(controller(), &made, ResolvedOutcome::NotMoved);
+    assert_eq!(setup.audited("payment_resolve"), 2, "recorded once each");
+    let not_in_doubt = setup.resolve_as(controller(), &made, ResolvedOutcome::NotMoved);
     assert_eq!(not_in_doubt, Err(ResolveError::NotInDoubt));
-    setup.check_books();
-    // What was bought waits for who bought it.
+    setup.check_conservation();
+    // The resource waits for its payer.
     let sale = setup.sale(Request::get("/article"));
     sale.present(made).send().expect_settled();
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
@@ -246,13 +246,13 @@ fn a_controller_is_told_to_wait_where_a_log_decides() {
     let unavailable = Fault::transfer_from_error(TransferFromError::TemporarilyUnavailable);
     setup.ledger.fault(&setup, 100, &unavailable);
     setup.after(WINDOW + HOUR);
-    let refused = setup.say(controller(), &signed, ResolvedOutcome::NotMoved);
+    let refused = setup.resolve_as(controller(), &signed, ResolvedOutcome::NotMoved);
     assert!(
         matches!(refused, Err(ResolveError::LogDecides { .. })),
         "{refused:?}"
     );
     setup.after(7 * DAY);
-    let status = setup.say(controller(), &signed, ResolvedOutcome::NotMoved);
+    let status = setup.resolve_as(controller(), &signed, ResolvedOutcome::NotMoved);
     assert!(
         matches!(status, Ok(PaymentStatus::Failed { .. })),
         "{status:?}"
@@ -266,7 +266,7 @@ fn a_controller_is_told_to_wait_where_a_log_decides() {
     assert_eq!(refused, Err(ResolveError::UnknownPayment));
 }
 
-/// A payment that settled while nobody waited.
+/// A payment that settled while no request waited.
 fn settled(setup: &Setup, path: &str, payer: &Payer) -> Signed {
     let signed = setup.pays(path, payer, &Fault::lost_after_transfer());
     setup.after(10);
@@ -279,7 +279,7 @@ fn settled(setup: &Setup, path: &str, payer: &Payer) -> Signed {
 }
 
 fn refunds_sent(setup: &Setup, signed: &Signed) -> usize {
-    let memo = crate::support::books::refund_memo(&signed.id.0);
+    let memo = crate::support::conservation::refund_memo(&signed.id.0);
     let moves = setup.ledger.moves(setup);
     moves.iter().filter(|block| block.memo == memo).count()
 }
@@ -292,7 +292,7 @@ fn a_refund_in_doubt_is_made_once_more_and_exactly_once_when_a_controller_says_s
     setup.ledger.mint(&setup, setup.own(), 5 * PRICE);
     let payer = setup.payer(162);
     let signed = settled(&setup, "/article", &payer);
-    // Nothing is made, and nothing of it is known.
+    // No refund is made, and its outcome is unknown.
     setup
         .ledger
         .fault_of(&setup, TRANSFER, 1_000, &Fault::reject());
@@ -301,7 +301,7 @@ fn a_refund_in_doubt_is_made_once_more_and_exactly_once_when_a_controller_says_s
         setup.update(controller(), "refund_payment", (id,));
     due.expect("it is owed");
     setup.after(10);
-    let early = setup.say(controller(), &signed, ResolvedOutcome::NotMoved);
+    let early = setup.resolve_as(controller(), &signed, ResolvedOutcome::NotMoved);
     assert!(
         matches!(early, Err(ResolveError::TooEarly { .. })),
         "{early:?}"
@@ -311,7 +311,7 @@ fn a_refund_in_doubt_is_made_once_more_and_exactly_once_when_a_controller_says_s
     setup.after(HOUR);
     setup.ledger.behave(&setup);
     assert_eq!(refunds_sent(&setup, &signed), 0, "it stays in doubt");
-    let said = setup.say(controller(), &signed, ResolvedOutcome::NotMoved);
+    let said = setup.resolve_as(controller(), &signed, ResolvedOutcome::NotMoved);
     assert!(
         matches!(said, Ok(PaymentStatus::Refunding { .. })),
         "{said:?}"
@@ -323,14 +323,14 @@ fn a_refund_in_doubt_is_made_once_more_and_exactly_once_when_a_controller_says_s
             matches!(status, PaymentStatus::Refunded { .. }),
             "{status:?}"
         );
-        // The word that had it made again does so only once.
-        let again = setup.say(controller(), &signed, ResolvedOutcome::NotMoved);
+        // The decision that led to another try does so only once.
+        let again = setup.resolve_as(controller(), &signed, ResolvedOutcome::NotMoved);
         assert_eq!(again, Err(ResolveError::NotInDoubt));
         setup.after(HOUR);
         assert_eq!(refunds_sent(&setup, &signed), 1);
     }
     assert_eq!(setup.audited("payment_resolve"), 1);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -352,9 +352,9 @@ fn a_stranger_with_an_own_account_and_a_payer_who_never_fetches_do_not_drain_the
     );
     assert_eq!(setup.ledger.balance(&setup, setup.own()), 5 * PRICE);
     assert_eq!(number(&setup.solvency().owed_refunds), 0);
-    setup.check_books();
+    setup.check_conservation();
     setup.upgrade();
-    // A controller agrees: then it goes out, once.
+    // A controller agrees: then the refund is made, once.
     let id = || ByteBuf::from(signed.id.0.to_vec());
     let approve = |caller| {
         let said: Result<PaymentStatus, RefundError> =
@@ -377,5 +377,5 @@ fn a_stranger_with_an_own_account_and_a_payer_who_never_fetches_do_not_drain_the
     assert_eq!(refunds_sent(&setup, &signed), 1);
     let left = setup.ledger.balance(&setup, setup.own());
     assert_eq!(left, 4 * PRICE - FEE);
-    setup.check_books();
+    setup.check_conservation();
 }

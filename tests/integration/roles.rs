@@ -1,8 +1,8 @@
-//! Every method that changes something, by everybody.
+//! Every method that changes something, called by every role.
 
 use crate::support::{
     Setup,
-    flow::GOODS,
+    flow::ARTICLE,
     interface::*,
     setup::{controller, free, merchant, operator, stranger},
 };
@@ -11,8 +11,7 @@ use icrc_ledger_types::icrc1::account::Account;
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
-/// Calls that need no role to be refused for another reason: the caller is turned away at the door, or is
-/// told so.
+/// Expects that the call is refused for want of a role: dropped by inspect_message, or answered with an error.
 fn refused<
     A: ArgumentEncoder,
     T: CandidType + DeserializeOwned,
@@ -177,7 +176,7 @@ fn operator_cannot_redirect_money() {
     route.pay_to = Some(operator().into());
     let put = setup.route_put(route);
     assert_eq!(put, Err(RouteError::Unauthorized));
-    // Nor by changing a route that a controller directed somewhere.
+    // Nor by changing a route with an account that a controller named.
     let author: Account = Principal::self_authenticating([66; 32]).into();
     let mut route = setup.priced("GET", "/article", 1_000);
     route.pay_to = Some(author.into());
@@ -193,7 +192,7 @@ fn operator_cannot_redirect_money() {
     );
 }
 
-/// What an unfunded payment of it may hold, while nobody knows, is bounded.
+/// The amount that an unfunded payment holds while its outcome is unknown is bounded.
 #[test]
 fn operator_cannot_hold_an_account_with_an_absurd_price() {
     let setup = Setup::new();
@@ -250,14 +249,14 @@ fn controller_may_everything() {
 
 #[test]
 fn canister_that_calls_is_a_stranger_too() {
-    // inspect_message guards the door for clients only; the methods themselves must check as well. The
-    // ledger cannot be made to call us, so a second canister under test stands for any other.
+    // inspect_message filters ingress messages only; the methods themselves must check as well. The ledger cannot be
+    // made to call this canister, so a second canister under test represents any other.
     let setup = Setup::new();
     let twin = setup.another_canister();
     let added: Result<Ledger, LedgerError> = setup.update(controller(), "ledger_add", (twin,));
     assert!(
         added.is_err(),
-        "a canister that is no ledger is not taken for one"
+        "a canister that is not a ledger is not registered"
     );
     setup.sell("/article", 1_000);
     assert_eq!(
@@ -269,5 +268,5 @@ fn canister_that_calls_is_a_stranger_too() {
             .len(),
         1
     );
-    assert!(!GOODS.is_empty());
+    assert!(!ARTICLE.is_empty());
 }

@@ -1,8 +1,8 @@
-//! What was bought is what is delivered, however often and whatever became of the route.
+//! What was bought is delivered, however often, whatever happens to the route.
 
 use crate::support::{
     Answer, Request, Setup,
-    flow::GOODS,
+    flow::ARTICLE,
     interface::{ContentBegin, ContentError, LimitsArg, PaymentStatus},
     setup::{free, operator},
 };
@@ -46,13 +46,13 @@ fn repetition_is_the_first_answer_whatever_became_of_the_route() {
     setup.upload("GET", "/article", b"free for all");
     again();
     assert_eq!(setup.get("/article").body, b"free for all");
-    // Nobody else gets it, and nobody is charged.
+    // No other payer gets it, and nothing is charged.
     let offer = &first.signed.payload.accepted;
     let stranger = payer.sign(offer, setup.now());
     let answer = sale.present(stranger).send().answer;
     assert_eq!(answer.body, b"free for all");
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -99,22 +99,22 @@ fn retention_can_be_set_and_ends_on_the_second() {
 fn content_kept_for_payers_counts_until_the_retention_is_over() {
     let setup = Setup::with_any_ledger();
     setup.set_limits(LimitsArg {
-        max_content_total_bytes: Some(2 * GOODS.len() as u64),
+        max_content_total_bytes: Some(2 * ARTICLE.len() as u64),
         ..LimitsArg::default()
     });
     let payer = setup.payer(123);
     let sale = setup.sell("/article", PRICE);
-    // Nobody paid for it: replacing it keeps nothing.
-    setup.upload("GET", "/article", GOODS);
-    setup.upload("GET", "/article", GOODS);
+    // No payment is for it: replacing it keeps nothing.
+    setup.upload("GET", "/article", ARTICLE);
+    setup.upload("GET", "/article", ARTICLE);
     let first = sale.pay(&payer).send().expect_settled();
     setup.upload("GET", "/article", b"new article");
     let begin = || -> Result<u64, ContentError> {
         let args = ContentBegin {
             method: "GET".into(),
             path: "/article".into(),
-            bytes: GOODS.len() as u64,
-            sha256: ByteBuf::from(Sha256::digest(GOODS).to_vec()),
+            bytes: ARTICLE.len() as u64,
+            sha256: ByteBuf::from(Sha256::digest(ARTICLE).to_vec()),
         };
         setup.update(operator(), "content_begin", (args,))
     };
@@ -140,7 +140,7 @@ fn a_hundred_payments_of_one_payer_in_flight_at_once_all_settle() {
         .collect();
     for call in calls {
         let answer = setup.collect(call);
-        assert_eq!((answer.status, answer.body.as_slice()), (200, GOODS));
+        assert_eq!((answer.status, answer.body.as_slice()), (200, ARTICLE));
     }
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 100);
     for signed in signed {
@@ -149,5 +149,5 @@ fn a_hundred_payments_of_one_payer_in_flight_at_once_all_settle() {
             PaymentStatus::Delivered { .. }
         ));
     }
-    setup.check_books();
+    setup.check_conservation();
 }

@@ -1,4 +1,5 @@
-//! Odd payments: strict in what is signed, tolerant in what is not, and told which version is taken.
+//! Unusual payments: decoding is strict in what is signed, tolerant in the rest, and the error names the supported
+//! version.
 
 use crate::support::{Request, Setup, Signed, interface::PaymentIdentifier};
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ impl Shop {
         payer.sign(&offer, self.setup.now())
     }
 
-    /// Sends a good payment with changed text.
+    /// Sends a valid payment with changed text.
     fn sent(&self, path: &str, change: impl FnOnce(Value) -> String) -> crate::support::Answer {
         let json = serde_json::to_value(&self.signed(path).payload).unwrap();
         let header = to_base64(change(json).as_bytes());
@@ -48,7 +49,7 @@ impl Shop {
             "{what}: {:?}",
             answer.payment_required()
         );
-        self.setup.check_books();
+        self.setup.check_conservation();
     }
 }
 
@@ -191,15 +192,15 @@ fn a_payment_of_version_1_is_told_the_version() {
         assert_eq!(code, Some(Code::InvalidX402Version), "{what}");
     }
     assert!(shop.setup.payments().is_empty());
-    // Nothing is sold there, so there is nothing to say about a payment.
+    // Nothing is sold there, so the response is not about a payment.
     let request = Request::get("/missing").header("x-payment", &of_version_1);
     assert_eq!(shop.setup.send(&request).status, 404);
-    // Beside one of ours it is not looked at.
+    // Beside a payment of version 2 it is ignored.
     let both = Request::get("/article")
         .header("x-payment", "old")
         .payment(&good);
     assert_eq!(shop.setup.send(&both).status, 200);
-    shop.setup.check_books();
+    shop.setup.check_conservation();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::support::{
     Answer, Request, Setup,
-    flow::GOODS,
+    flow::ARTICLE,
     interface::{PageArgs, Route},
     setup::{controller, stranger},
 };
@@ -55,7 +55,7 @@ fn upgrade_before_between_and_after_payments_keeps_everything() {
     let again = sale.present(second.signed).send().expect_settled();
     assert_eq!(again.block, second.block);
     assert_eq!(setup.get("/missing").status, 404);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 fn routes(setup: &Setup) -> Vec<Route> {
@@ -64,7 +64,7 @@ fn routes(setup: &Setup) -> Vec<Route> {
     page.expect("a good page")
 }
 
-/// The wasm reads what the unit tests of the golden state wrote natively (`src/service/pay/tests/golden.rs`).
+/// The wasm loads the golden state that the unit tests wrote natively (`src/service/pay/tests/golden.rs`).
 #[test]
 fn golden_state_is_loaded_by_the_wasm() {
     let setup = Setup::new();
@@ -111,7 +111,7 @@ fn upgrade_while_the_outcome_is_unknown_forgets_nothing() {
 
 #[test]
 fn upgrade_after_a_stop_during_a_ledger_call_loses_nothing() {
-    // Stop, upgrade, start: the stop waits for the answer, at most as long as the canister does.
+    // Stop, upgrade, start: the stop waits for the reply, at most as long as the canister does.
     let setup = Setup::new();
     let payer = setup.payer(92);
     let sale = setup.sell("/article", PRICE);
@@ -138,7 +138,7 @@ fn upgrade_after_a_stop_during_a_ledger_call_loses_nothing() {
         .unwrap();
     setup.ledger.release(&setup);
     let settled = sale.present(paying.signed).send().expect_settled();
-    assert_eq!(settled.answer.body, GOODS);
+    assert_eq!(settled.answer.body, ARTICLE);
     assert_eq!(setup.ledger.pulled_by(&setup, setup.canister).len(), 1);
 }
 
@@ -178,8 +178,8 @@ fn unfinished_upload_survives_an_upgrade_or_is_refused_cleanly() {
     let begin = ContentBegin {
         method: "GET".into(),
         path: "/article".into(),
-        bytes: GOODS.len() as u64,
-        sha256: ByteBuf::from(Sha256::digest(GOODS).to_vec()),
+        bytes: ARTICLE.len() as u64,
+        sha256: ByteBuf::from(Sha256::digest(ARTICLE).to_vec()),
     };
     let operator = crate::support::setup::operator();
     let upload: Result<u64, ContentError> = setup.update(operator, "content_begin", (begin,));
@@ -187,7 +187,7 @@ fn unfinished_upload_survives_an_upgrade_or_is_refused_cleanly() {
     let chunk = ContentChunk {
         upload: upload.unwrap(),
         offset: 0,
-        bytes: ByteBuf::from(GOODS.to_vec()),
+        bytes: ByteBuf::from(ARTICLE.to_vec()),
     };
     let taken: Result<(), ContentError> = setup.update(operator, "content_chunk", (chunk,));
     assert!(
@@ -195,7 +195,7 @@ fn unfinished_upload_survives_an_upgrade_or_is_refused_cleanly() {
         "{taken:?}"
     );
     let payer = setup.payer(94);
-    setup.upload("GET", "/article", GOODS);
+    setup.upload("GET", "/article", ARTICLE);
     setup
         .sale(Request::get("/article"))
         .pay(&payer)

@@ -11,7 +11,7 @@ use x402_icp::{Code, Nonce, encode_header, wire::PaymentRequirements};
 
 const PRICE: u128 = 40_000;
 
-/// Presents a payment that was changed, expects the code, and that the unchanged payment still works.
+/// Presents a payment that was changed, expects the code, and checks that the unchanged payment is still accepted.
 fn refused(code: Code, change: impl FnOnce(Signed) -> Signed) {
     let setup = Setup::new();
     let payer = setup.payer(40);
@@ -186,7 +186,7 @@ fn cancelled_by_the_payer() {
         nonce: ByteBuf::from(nonce.0.to_vec()),
         valid_before_seconds: signed.payload.payload.valid_before.parse().unwrap(),
     };
-    // A stranger's cancellation of the same nonce does nothing to this payer.
+    // A stranger's cancellation of the same nonce does not affect this payer.
     let done: Result<(), CancelError> =
         setup.update(stranger(), "cancel_authorization", (args.clone(),));
     assert_eq!(done, Ok(()));
@@ -297,7 +297,7 @@ fn key_of_somebody_else() {
     let setup = Setup::new();
     let (victim, thief) = (setup.payer(47), Payer::ed25519(48));
     let sale = setup.sell("/article", PRICE);
-    // Everything is signed properly, but with the thief's key for the victim's account.
+    // All signatures are valid, but by the thief's key for the victim's account.
     let mut robber = thief;
     robber.account = victim.account;
     sale.pay(&robber).send().expect_refused(Code::PayerMismatch);
@@ -350,10 +350,10 @@ fn route_off_sale() {
     setup.route_put(route).unwrap();
     assert_eq!(setup.get("/article").status, 404);
     let answer = setup.send(&paying.request());
-    // Nothing is offered any more, so there is no fresh challenge either.
+    // There is no offer any more, so there is no new 402 either.
     assert_eq!((answer.status, answer.payment_required()), (404, None));
     assert!(setup.payments().is_empty());
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -372,7 +372,7 @@ fn ledger_disabled() {
     assert_eq!(setup.get("/article").status, 404);
     assert_eq!(setup.send(&paying.request()).status, 404);
     assert!(setup.payments().is_empty());
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -394,7 +394,7 @@ fn allowance_too_small() {
         .expect_failed(Code::InsufficientAllowance);
     approve(PRICE + FEE);
     setup.pay_fee(payer.account);
-    // The failure stands, whoever repeats it; a new payment is good.
+    // The failure stays, whoever repeats it; a new payment is accepted.
     sale.present(first)
         .send()
         .expect_failed(Code::InsufficientAllowance);
@@ -440,7 +440,7 @@ fn ledger_fee_changed() {
     let old = sale.offer();
     setup.ledger.set_fee(&setup, 2 * FEE);
     sale.pay(&payer).send().expect_failed(Code::OfferMismatch);
-    // The new fee is in the certified offers from then on, and payable.
+    // The certified offers have the new fee from then on, and can be paid.
     let new = sale.offer();
     assert_eq!(
         (old.extra.fee, new.extra.fee.clone()),
@@ -459,7 +459,7 @@ fn encode(bytes: &[u8]) -> String {
 
 #[test]
 fn codes_are_those_of_the_binding() {
-    // `encode_header` and the codes come from the crate clients use; the texts are fixed.
+    // `encode_header` and the codes are those of the crate that clients use; the texts are fixed.
     assert_eq!(encode_header(&serde_json::json!({})), "e30=");
     assert_eq!(Code::Signature.as_str(), "invalid_exact_icp_signature");
     assert_eq!(Code::SettlementPending.as_str(), "settlement_pending");

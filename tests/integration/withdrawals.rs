@@ -1,4 +1,4 @@
-//! What controllers take out: once for each name, and nothing that is owed.
+//! Withdrawals by controllers: once for each `created_at_time`, and nothing that is owed.
 
 use crate::{
     refunds::{PRICE, TRANSFER, owing},
@@ -33,12 +33,12 @@ impl Setup {
     pub fn available(&self, amount: u128) -> u128 {
         match self.withdraw(self.withdrawal(amount)) {
             Err(WithdrawError::InsufficientFree { available }) => number(&available),
-            other => panic!("expected to be refused, got {other:?}"),
+            other => panic!("expected a refusal, got {other:?}"),
         }
     }
 }
 
-/// A treasury of ten, out of which a withdrawal with a name was made.
+/// A treasury of ten, from which a withdrawal with a `created_at_time` was made.
 fn withdrawn_once() -> (Setup, WithdrawArgs, Nat) {
     let setup = Setup::new();
     setup.ledger.mint(&setup, setup.treasury(), 10 * PRICE);
@@ -51,17 +51,17 @@ fn withdrawn_once() -> (Setup, WithdrawArgs, Nat) {
     (setup, first, block)
 }
 
-/// The first, asked for again, is known, and was made once.
+/// Repeating the first returns its block, and it was made once.
 fn made_once(setup: &Setup, first: WithdrawArgs, block: Nat) {
     assert_eq!(setup.withdraw(first.clone()), Ok(block.clone()));
     setup.upgrade();
     assert_eq!(setup.withdraw(first), Ok(block));
     let left = setup.ledger.balance(setup, setup.treasury());
     assert_eq!(left, 9 * PRICE - FEE);
-    setup.check_books();
+    setup.check_conservation();
 }
 
-/// The later one was refused because of a new fee; with it, the earlier one would be another transfer.
+/// The later one was refused because of a new fee; with that fee, the earlier one would be another transfer.
 #[test]
 fn earlier_withdrawal_is_made_once_after_a_later_one_was_refused() {
     let (setup, first, block) = withdrawn_once();
@@ -108,14 +108,14 @@ fn time_of_a_withdrawal_names_no_other() {
             Err(WithdrawError::InvalidArgument(error)) => {
                 assert_eq!(error.field, "created_at_time");
             }
-            other => panic!("expected to be refused, got {other:?}"),
+            other => panic!("expected a refusal, got {other:?}"),
         }
     }
     made_once(&setup, first, block);
 }
 
-/// Payments of keys that never had anything, to the account that is withdrawn from, before and after the question for
-/// its balance.
+/// Payments of keys that never had any money, to the account that is withdrawn from, before and after the query of its
+/// balance.
 #[test]
 fn stream_of_unfunded_payments_does_not_block_a_withdrawal() {
     let setup = Setup::new();
@@ -139,16 +139,16 @@ fn stream_of_unfunded_payments_does_not_block_a_withdrawal() {
     }
     let reply = setup.pic.await_call(withdrawal).expect("no trap");
     let made: Result<Nat, WithdrawError> = candid::decode_one(&reply).unwrap();
-    made.expect("nobody has money there");
+    made.expect("nothing there is owed");
     let sent = calls.len();
     for call in calls {
         setup.pic.await_call(call).expect("no trap");
     }
     let mut stand = setup.payments().into_iter().map(|payment| payment.status);
-    assert_eq!(stand.len(), sent, "the ledger was asked for each");
+    assert_eq!(stand.len(), sent, "the ledger was called for each");
     assert!(stand.all(|status| matches!(status, PaymentStatus::Failed { .. })));
     assert_eq!(setup.ledger.balance(&setup, setup.treasury()), 0);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -159,13 +159,13 @@ fn withdraw_cannot_take_what_is_owed() {
     setup.refund(&signed).expect("it is owed");
     let free = 10 * PRICE - (PRICE + FEE) - FEE;
     assert_eq!(setup.available(free + 1), free);
-    setup.check_books();
+    setup.check_conservation();
     setup.refunded(&signed);
     let block = setup.withdraw(setup.withdrawal(free)).expect("it is free");
     let taken = setup.ledger.moves(&setup).pop().expect("a block");
     assert_eq!((taken.block, taken.amount), (number(&block), free));
     assert_eq!(setup.ledger.balance(&setup, setup.treasury()), 0);
-    setup.check_books();
+    setup.check_conservation();
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn withdrawal_whose_reply_is_lost_is_made_once_and_stays_reserved() {
     setup.ledger.fault_of(&setup, TRANSFER, 1, &lost);
     let Err(WithdrawError::Unknown { created_at_time }) = setup.withdraw(setup.withdrawal(PRICE))
     else {
-        panic!("nobody can know");
+        panic!("the outcome cannot be known");
     };
     let busy = Err(WithdrawError::InProgress { created_at_time });
     assert_eq!(setup.withdraw(setup.withdrawal(PRICE)), busy);
@@ -185,14 +185,15 @@ fn withdrawal_whose_reply_is_lost_is_made_once_and_stays_reserved() {
         ..setup.withdrawal(PRICE)
     };
     setup.upgrade();
-    let block = setup.withdraw(same()).expect("the ledger knows it");
+    let block = setup.withdraw(same()).expect("the ledger recognises it");
     assert_eq!(setup.withdraw(same()), Ok(block));
     let left = setup.ledger.balance(&setup, setup.treasury());
     assert_eq!(left, 9 * PRICE - FEE);
-    setup.check_books();
+    setup.check_conservation();
 }
 
-/// The answer to who withdraws is lost with the upgrade; asked again with the same time, it is the same withdrawal.
+/// The response to the withdrawing controller is lost with the upgrade. With the same `created_at_time` it is the same
+/// withdrawal.
 #[test]
 fn upgrade_at_any_moment_of_a_withdrawal_makes_it_once() {
     let setup = Setup::new();
@@ -213,7 +214,7 @@ fn upgrade_at_any_moment_of_a_withdrawal_makes_it_once() {
         }
         setup.upgrade_by_force();
         let _ = setup.pic.await_call(call);
-        // Nobody asks again before the first answer can have come.
+        // Not repeated before the first reply can have arrived.
         setup.advance(601);
         let block = setup.withdraw(args.clone()).expect("free, or made before");
         assert_eq!(setup.withdraw(args), Ok(block));
@@ -222,5 +223,5 @@ fn upgrade_at_any_moment_of_a_withdrawal_makes_it_once() {
         assert_eq!(balance, left, "after {rounds} rounds");
         setup.advance(60);
     }
-    setup.check_books();
+    setup.check_conservation();
 }

@@ -6,7 +6,7 @@ use crate::{
         interface::{ContentBegin, ContentChunk, ContentCommit, ContentError, RouteKey},
         setup::{FEE, FUNDS, controller, minter, operator},
     },
-    world::{Checked, WITH_MONEY, What, World, goods},
+    world::{Checked, WITH_MONEY, What, World, content},
 };
 use candid::{Nat, Principal};
 use icrc_ledger_types::{
@@ -310,7 +310,7 @@ impl World {
         self.settle_down(Send::AndWait)
     }
 
-    /// A controller adds a ledger that is known.
+    /// A controller adds a known ledger again.
     pub fn add_again(&mut self, ledger: usize) -> Checked {
         let model = &mut self.ledgers[ledger];
         if model.lied {
@@ -332,9 +332,9 @@ impl World {
             return Ok(());
         }
         let model = &mut self.routes[route];
-        // Counted before it is there: a request that comes meanwhile may get either.
+        // Counted before it is stored: a request meanwhile may get either.
         model.version += 1;
-        let bytes = goods(model.template, model.version);
+        let bytes = content(model.template, model.version);
         let begin = ContentBegin {
             method: model.method.into(),
             path: model.template.into(),
@@ -390,7 +390,7 @@ impl World {
         self.ledger_call(ledger, from.owner, "icrc1_transfer", arg);
     }
 
-    /// Tells the test ledger something.
+    /// Calls the test interface of a ledger.
     pub fn test_call<A: candid::utils::ArgumentEncoder>(
         &mut self,
         ledger: usize,

@@ -1,14 +1,14 @@
-//! What comes back, and what must never come back.
+//! Responses, and those that must never occur.
 
 use crate::{
     support::{Answer, interface::CancelError},
-    world::{Checked, Pending, What, World, goods, violation},
+    world::{Checked, Pending, What, World, content, violation},
 };
 use pocket_ic::{RejectCode, RejectResponse};
 use x402_icp::Code;
 
 impl World {
-    /// Looks at the answers that have come.
+    /// Checks the responses that have arrived.
     pub fn poll(&mut self) -> Checked {
         let waiting = std::mem::take(&mut self.pending);
         let mut ended = Vec::new();
@@ -26,7 +26,7 @@ impl World {
 
     fn answered(&mut self, pending: Pending, end: Result<Vec<u8>, RejectResponse>) -> Checked {
         if let (What::Refund { auth }, Err(_)) = (&pending.what, &end) {
-            // It may have been done all the same.
+            // It may have been done nevertheless.
             self.auths[*auth].approved = true;
         }
         let reply = match end {
@@ -35,7 +35,7 @@ impl World {
                 self.stats.traps += 1;
                 return Ok(());
             }
-            // Stopped, frozen, or upgraded under way: the payer asks again.
+            // Stopped, frozen, or upgraded meanwhile: the payer repeats the request.
             Err(_) if pending.excused || !self.answers() => return Ok(()),
             Err(reject) if reject.reject_code == RejectCode::CanisterError => {
                 return violation("trap", reject.to_string());
@@ -56,7 +56,7 @@ impl World {
             What::Cancel { auth } => {
                 let result: Result<(), CancelError> =
                     candid::decode_one(&reply).expect("a reply of cancel_authorization");
-                // A payment that failed may be cancelled, too; it was charged no more than this one.
+                // A failed payment may be cancelled, too; neither is charged any more.
                 self.auths[auth].cancelled |= result.is_ok();
                 if result.is_ok() {
                     self.stats.note("cancelled");
@@ -118,13 +118,13 @@ impl World {
             if entry.delivered.len() > 1 {
                 return violation("another answer than the first", about());
             }
-            let known = (1..=newest).any(|version| goods(template, version) == answer.body);
+            let known = (1..=newest).any(|version| content(template, version) == answer.body);
             if right && !known {
-                return violation("wrong goods", about());
+                return violation("wrong content", about());
             }
             return Ok(());
         }
-        if answer.body.starts_with(b"goods") {
+        if answer.body.starts_with(b"content of ") {
             return violation("delivered unpaid", about());
         }
         let required = answer.payment_required();
@@ -140,7 +140,7 @@ impl World {
             (Some(_), Some(_)) => violation("outcome and offers", about()),
             (Some(response), None) => {
                 if response.success && answer.status != 410 {
-                    return violation("success without goods", about());
+                    return violation("success without content", about());
                 }
                 let pending = Code::SettlementPending.as_str();
                 if response.error_reason.as_deref() == Some(pending) && response.transaction != id {

@@ -1,4 +1,5 @@
-//! What payers do: those who keep to the rule, those who do not, and others with their payments.
+//! The payers: those who keep to the rule of one valid authorization, those who do not, and strangers with their
+//! payments.
 
 use crate::{
     plan::{Mishap, Send, Step},
@@ -16,7 +17,7 @@ use std::collections::BTreeSet;
 use test_ledger::testing::{Fault, Hold, queue_fault};
 use x402_icp::{Nonce, wire::PaymentRequirements};
 
-/// Rounds in which an undisturbed payment is over.
+/// Rounds in which an undisturbed payment ends.
 const ROUNDS: u64 = 8;
 
 impl World {
@@ -31,7 +32,7 @@ impl World {
         all - 1 - (number / 5) % span
     }
 
-    /// The offers of the 402; none if nothing is on sale or nobody answers.
+    /// The offers of the 402; `None` if nothing is on sale or there is no response.
     pub fn offers_for(&self, request: &Request) -> Option<Vec<PaymentRequirements>> {
         if self.stopped {
             return None;
@@ -105,7 +106,7 @@ impl World {
         auth
     }
 
-    /// Sends the payment with the request it was signed for, so many times at once.
+    /// Sends the payment with the request that it was signed for, several times at once.
     pub fn present(&mut self, auth: usize, copies: usize, send: Send) -> Checked {
         if send == Send::Later {
             return Ok(());
@@ -114,7 +115,7 @@ impl World {
         let request = self.auths[auth].request.clone().payment(&header);
         for copy in 0..copies {
             self.submit(auth, request.clone(), true);
-            // Some of them come a round later.
+            // Some of them arrive a round later.
             if copy % 2 == 1 {
                 self.tick(1);
             }
@@ -137,7 +138,7 @@ impl World {
         }
     }
 
-    /// Waits for answers, or lets one round pass.
+    /// Waits for responses, or lets one round pass.
     pub fn settle_down(&mut self, send: Send) -> Checked {
         let rounds = match send {
             Send::Later => 0,
@@ -166,7 +167,7 @@ impl World {
         self.settle_down(Send::AndWait)
     }
 
-    /// A payer wants this, and never has two good authorizations for it.
+    /// A payer wants this resource, and never has two valid authorizations for it.
     pub fn buy(
         &mut self,
         (payer, route, request): (usize, usize, Request),
@@ -181,13 +182,13 @@ impl World {
         if let Some(number) = begun {
             let auths = &self.purchases[number];
             let newest = auths[auths.len() - 1];
-            match self.fate(newest) {
-                Fate::Over => {}
-                Fate::Good if impatient => return self.cancel(newest),
-                Fate::Good => return self.present(newest, 1, how.1),
-                Fate::Nobody => return Ok(()),
-                Fate::Dead => {
-                    self.stats.note("signed anew for a purchase");
+            match self.outlook(newest) {
+                Outlook::Over => {}
+                Outlook::Good if impatient => return self.cancel(newest),
+                Outlook::Good => return self.present(newest, 1, how.1),
+                Outlook::Unknown => return Ok(()),
+                Outlook::Dead => {
+                    self.stats.note("signed again for a purchase");
                     return self.sign_for(Some(number), (payer, route, request), ledger, how);
                 }
             }
@@ -244,42 +245,42 @@ impl World {
         }
     }
 
-    /// What the payer may know of an authorization: by a cancellation, or by the canister and the ledger after
-    /// its end.
-    fn fate(&mut self, auth: usize) -> Fate {
+    /// What the payer may know about an authorization: by a cancellation, or from the canister and the ledger after its
+    /// end.
+    fn outlook(&mut self, auth: usize) -> Outlook {
         let (cancelled, ledger) = (self.auths[auth].cancelled, self.auths[auth].ledger);
         if cancelled {
             self.stats.note("dead by a cancellation");
-            return Fate::Dead;
+            return Outlook::Dead;
         }
         let id = self.auths[auth].signed.id.0.to_vec();
         let known: Option<Option<Payment>> = self.ask("payment", (ByteBuf::from(id),));
         let Some(known) = known.filter(|_| self.answers()) else {
-            return Fate::Nobody;
+            return Outlook::Unknown;
         };
         match known.map(|payment| payment.status) {
             Some(PaymentStatus::Failed { .. }) => {
                 self.stats.note("dead by a failure");
-                Fate::Dead
+                Outlook::Dead
             }
-            Some(PaymentStatus::Refunded { .. } | PaymentStatus::Refunding { .. }) => Fate::Over,
-            Some(_) => Fate::Good,
-            None if self.setup.now() <= self.auths[auth].valid_before + 1 => Fate::Good,
+            Some(PaymentStatus::Refunded { .. } | PaymentStatus::Refunding { .. }) => Outlook::Over,
+            Some(_) => Outlook::Good,
+            None if self.setup.now() <= self.auths[auth].valid_before + 1 => Outlook::Good,
             None => {
-                // The canister does not know it, and takes it no more; the ledger tells whether it ever did.
+                // The canister does not know it, and accepts it no more; the ledger shows whether it ever did.
                 let (pic, id) = (&self.setup.pic, self.ledgers[ledger].id);
                 let read = self.ledgers[ledger].chain.length(pic, id);
                 let all = Some(self.ledgers[ledger].chain.blocks.len() as u64);
                 if read != all || self.auths[auth].block.is_some() {
-                    return Fate::Nobody;
+                    return Outlook::Unknown;
                 }
                 self.stats.note("dead by its end");
-                Fate::Dead
+                Outlook::Dead
             }
         }
     }
 
-    /// Somebody who saw it presents a refused payment, as it is or with other terms.
+    /// A stranger who saw it presents a refused payment, unchanged or with other terms.
     pub fn replay(&mut self, refused: usize, edit: u64, send: Send) -> Checked {
         if self.refused.is_empty() {
             return Ok(());
@@ -297,7 +298,7 @@ impl World {
             return Ok(());
         };
         let edited = signed.clone().accept(|accepted| match edit {
-            // What makes it an offer again.
+            // Makes it match the offer again.
             1 | 2 => accepted.extra.fee = now.extra.fee,
             3 => *accepted = now,
             4 => accepted.extra.fee = (now.extra.fee.parse::<u128>().unwrap_or(0) + 1).to_string(),
@@ -313,7 +314,7 @@ impl World {
         self.settle_down(send)
     }
 
-    /// One key without money takes as many places as it gets, in a ledger that holds its answers back.
+    /// One key without money takes as many places as it gets, in a ledger that holds its replies back.
     pub fn crowd(&mut self, payer: usize, route: usize, ledger: usize, count: usize) -> Checked {
         let request = self.request(route, 0);
         let id = self.ledgers[ledger].id.to_text();
@@ -336,7 +337,7 @@ impl World {
         self.settle_down(Send::AndGo)
     }
 
-    /// One of the replies that a ledger holds back goes.
+    /// Releases one of the replies that a ledger holds back.
     pub fn release_one(&mut self, ledger: usize, number: u32) {
         let arg = candid::encode_one(number).expect("Candid");
         let reply = self.ledger_call(ledger, controller(), "test_release_one", arg);
@@ -351,14 +352,14 @@ impl World {
     }
 }
 
-/// What becomes of an authorization, as far as its payer knows.
-enum Fate {
-    /// The money went and came back.
+/// The outcome of an authorization, as far as its payer knows.
+enum Outlook {
+    /// The money moved and was refunded.
     Over,
-    /// It may buy something yet.
+    /// It may still buy something.
     Good,
     /// It never will.
     Dead,
-    /// Nobody says.
-    Nobody,
+    /// The outcome is unknown.
+    Unknown,
 }

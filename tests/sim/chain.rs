@@ -1,4 +1,4 @@
-//! A ledger as an auditor sees it: its own blocks, read once each, as they come.
+//! A ledger as an auditor sees it: its own blocks, each read once, as they appear.
 
 use crate::support::{
     ledger::{account, blob, nat},
@@ -13,7 +13,7 @@ use icrc_ledger_types::{
 use pocket_ic::PocketIc;
 use std::collections::BTreeMap;
 
-/// How many blocks are asked for at once.
+/// The most blocks in one request.
 const PAGE: u64 = 500;
 
 /// A block.
@@ -27,19 +27,19 @@ pub struct Block {
     pub amount: u128,
     pub fee: u128,
     pub memo: Option<Vec<u8>>,
-    /// Nanoseconds, both.
+    /// In nanoseconds, both.
     pub timestamp: u64,
     pub created_at: Option<u64>,
 }
 
-/// What was read of one ledger.
+/// The blocks that were read from one ledger.
 #[derive(Debug, Default)]
 pub struct Chain {
     pub blocks: Vec<Block>,
 }
 
 impl Chain {
-    /// Reads what is new; `None` if the ledger does not answer now.
+    /// Reads new blocks; `None` if the ledger does not answer now.
     pub fn read(&mut self, pic: &PocketIc, ledger: Principal) -> Option<usize> {
         let before = self.blocks.len();
         loop {
@@ -83,14 +83,14 @@ impl Chain {
         }
     }
 
-    /// How many blocks there are; `None` if the ledger does not answer now.
+    /// The number of blocks; `None` if the ledger does not answer now.
     pub fn length(&self, pic: &PocketIc, ledger: Principal) -> Option<u64> {
         let start = self.blocks.len() as u64;
         let result = get_blocks(pic, ledger, "icrc3_get_blocks", start)?;
         u64::try_from(&result.log_length.0).ok()
     }
 
-    /// The balance that the blocks make.
+    /// The balance according to the blocks.
     pub fn balance(&self, account: &Account) -> u128 {
         let mut balance = 0_i128;
         for block in &self.blocks {
@@ -106,7 +106,7 @@ impl Chain {
                 balance -= (amount + block.fee) as i128;
             }
         }
-        u128::try_from(balance).expect("nobody has less than nothing")
+        u128::try_from(balance).expect("no balance is negative")
     }
 }
 
@@ -121,7 +121,7 @@ fn get_blocks(
         length: Nat::from(PAGE),
     };
     let arg = candid::encode_one(vec![page]).expect("Candid");
-    // Logs that are hidden are hidden from others.
+    // Hidden logs are visible to the controller.
     let reply = pic.query_call(canister, controller(), method, arg);
     candid::decode_one(&reply.ok()?).ok()
 }

@@ -9,7 +9,7 @@ use crate::{
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How far a ledger's clock goes wrong.
+/// The largest error of a ledger's clock.
 const MAX_SKEW_SECONDS: u64 = 120;
 
 impl World {
@@ -39,12 +39,12 @@ impl World {
             self.check_withdrawals()?;
         }
         match self.payments() {
-            Some(books) => self.check_books(&books, all_read),
+            Some(payments) => self.check_records(&payments, all_read),
             None => Ok(()),
         }
     }
 
-    /// What the ledger shows is what was signed, once.
+    /// The ledger's block agrees with what was signed, once.
     fn check_block(&mut self, ledger: usize, block: &Block) -> Checked {
         let canister = self.setup.canister;
         let ours = |account: &Option<icrc_ledger_types::icrc1::account::Account>| {
@@ -90,7 +90,7 @@ impl World {
         if auth.cancelled {
             return violation("charged after a cancellation", format!("{block:?}"));
         }
-        // What the ledger knows duplicates by is signed, too.
+        // The fields by which the ledger recognises duplicates are signed, too.
         if block.created_at != Some(auth.valid_after * 1_000_000_000) {
             return violation("another created_at_time", format!("{block:?}"));
         }
@@ -151,12 +151,12 @@ impl World {
         }
         if self.is_strangers(&pay_to) && !asked_for && !self.ledgers[ledger].lied {
             let text = format!("{block:?} gives back what {pay_to} got");
-            return violation("insured a stranger", text);
+            return violation("refunded for a stranger", text);
         }
         Ok(())
     }
 
-    /// Nothing was delivered that no block pays for.
+    /// Nothing was delivered without a block that pays for it.
     fn check_deliveries(&self) -> Checked {
         for auth in &self.auths {
             let lied = self.ledgers[auth.ledger].lied;
@@ -170,7 +170,7 @@ impl World {
         Ok(())
     }
 
-    /// What was paid to accounts of the canister itself is there until it was delivered or paid back.
+    /// What was paid to accounts of the canister itself stays there until it was delivered or refunded.
     fn check_held(&self) -> Checked {
         for account in &self.accounts()[1..3] {
             for (number, ledger) in self.ledgers.iter().enumerate() {
@@ -195,22 +195,22 @@ impl World {
         Ok(())
     }
 
-    /// Whether an answer to this payment is on its way.
+    /// Whether a response to this payment is on its way.
     pub fn waits_for(&self, index: usize) -> bool {
         let mut waiting = self.pending.iter();
         waiting.any(|pending| matches!(pending.what, What::Http { auth, .. } if auth == index))
     }
 
-    /// The books say what the ledgers show, and take nothing back.
-    fn check_books(&mut self, books: &[Payment], all_read: bool) -> Checked {
-        self.check_blocks(books, all_read)?;
+    /// The canister's payments agree with the ledgers, and never change back.
+    fn check_records(&mut self, payments: &[Payment], all_read: bool) -> Checked {
+        self.check_blocks(payments, all_read)?;
         let mut seen = BTreeSet::new();
-        for payment in books {
+        for payment in payments {
             let Some(auth) = self.by_id.get(payment.id.as_slice()).copied() else {
                 return violation("a payment nobody signed", format!("{payment:?}"));
             };
             if !seen.insert(auth) {
-                return violation("booked twice", format!("{payment:?}"));
+                return violation("recorded twice", format!("{payment:?}"));
             }
             self.check_payment(auth, payment, all_read)?;
             self.check_failure(auth)?;
@@ -221,26 +221,26 @@ impl World {
             }
             let id = &auth.signed.id;
             if let Some(last) = &auth.last {
-                return violation("forgotten", format!("{id} was {last:?}"));
+                return violation("lost", format!("{id} was {last:?}"));
             }
             if auth.block.is_some() {
-                return violation("paid and forgotten", id.to_string());
+                return violation("paid and lost", id.to_string());
             }
         }
         Ok(())
     }
 
-    /// No block is booked for two. Of what a ledger lied about, the block is booked again for the transfer that is in
-    /// it; and for any, if the ledger was added again when it did not have that block.
-    fn check_blocks(&self, books: &[Payment], all_read: bool) -> Checked {
-        let booked = books.iter().flat_map(|payment| {
-            let booked = payment.status.booked().into_iter();
-            booked.map(move |(block, at)| (at, block, payment))
+    /// No block is recorded for two payments. If a ledger answered falsely, the block is recorded again for the
+    /// transfer in it; and for any, if the ledger was added again when it did not have that block.
+    fn check_blocks(&self, payments: &[Payment], all_read: bool) -> Checked {
+        let recorded = payments.iter().flat_map(|payment| {
+            let recorded = payment.status.recorded().into_iter();
+            recorded.map(move |(block, at)| (at, block, payment))
         });
-        let mut booked: Vec<_> = booked.collect();
-        booked.sort_by_key(|(at, ..)| *at);
+        let mut recorded: Vec<_> = recorded.collect();
+        recorded.sort_by_key(|(at, ..)| *at);
         let mut true_ones = BTreeMap::new();
-        for (_, block, payment) in booked {
+        for (_, block, payment) in recorded {
             let auth = self.by_id.get(payment.id.as_slice());
             let is_true = auth.is_some_and(|auth| {
                 let auth = &self.auths[*auth];
@@ -258,7 +258,7 @@ impl World {
                     !all_read || (!was_true && (is_true || forgotten))
                 });
             if !excused {
-                return violation("one block, booked twice", format!("{payment:?}"));
+                return violation("one block, recorded twice", format!("{payment:?}"));
             }
         }
         Ok(())
@@ -269,14 +269,14 @@ impl World {
         let auth = &mut self.auths[auth];
         let ledger = &self.ledgers[auth.ledger];
         let status = &payment.status;
-        let booked = (
+        let recorded = (
             payment.ledger,
             payment.payer,
             payment.pay_to,
             payment.amount.clone(),
         );
-        if booked != (ledger.id, Some(payer), auth.pay_to, auth.amount.into()) {
-            return violation("not booked as signed", format!("{payment:?}"));
+        if recorded != (ledger.id, Some(payer), auth.pay_to, auth.amount.into()) {
+            return violation("not recorded as signed", format!("{payment:?}"));
         }
         if let Some(last) = &auth.last
             && !last.may_become(status)
@@ -294,12 +294,12 @@ impl World {
             return Ok(());
         }
         match (status.block_number(), auth.block) {
-            (Some(booked), block) if block != Some(booked) => violation(
-                "booked without a block",
+            (Some(recorded), block) if block != Some(recorded) => violation(
+                "recorded without a block",
                 format!("{payment:?}, but the ledger shows {block:?}"),
             ),
             (None, Some(block)) if !status.is_open() => violation(
-                "paid and forgotten",
+                "paid and lost",
                 format!("{payment:?}, but block {block} shows it"),
             ),
             _ => Ok(()),

@@ -1,4 +1,4 @@
-//! Every way in which the test ledger can misbehave, from a few random numbers.
+//! All faults of the test ledger, made from a few random numbers.
 
 use crate::rng::Rng;
 use candid::Nat;
@@ -6,7 +6,7 @@ use icrc_ledger_types::{icrc1::transfer::TransferError, icrc2::transfer_from::Tr
 use serde_bytes::ByteBuf;
 use test_ledger::testing::{Answer, Effect, Fault, Hold};
 
-/// Methods whose misbehaviour lasts until it is cleared.
+/// Methods whose faults last until they are cleared.
 const QUERIES: [&str; 6] = [
     "icrc1_fee",
     "icrc1_symbol",
@@ -22,11 +22,11 @@ pub struct Planned {
     pub method: &'static str,
     pub calls: u32,
     pub fault: Fault,
-    /// The ledger says what is not so: nothing in its answer tells, and the books follow it.
+    /// The ledger answers falsely: its answer does not show it, and the canister records it.
     pub lie: bool,
 }
 
-/// A random fault; lies only if the world has lying ledgers.
+/// A random fault; false answers only if the world has lying ledgers.
 pub fn random(rng: &mut Rng, lies: bool) -> Planned {
     if rng.percent(12) {
         let answer = match rng.below(5) {
@@ -56,7 +56,7 @@ pub fn of_transfers(rng: &mut Rng) -> Planned {
     planned
 }
 
-/// A payment is made, and its answer is lost.
+/// A payment is made, and its reply is lost.
 pub fn lost() -> Planned {
     Planned {
         method: "icrc2_transfer_from",
@@ -122,7 +122,7 @@ fn answer(rng: &mut Rng, effect: Effect, refund: bool, lies: bool) -> (Answer, b
         _ => Answer::Bytes(ByteBuf::new()),
     };
     match effect {
-        // An honest refusal is one without an effect.
+        // A refusal is honest if it has no effect.
         Effect::None if rng.percent(45) => (refusal(rng, refund), false),
         Effect::None => (unclear, false),
         _ if rng.percent(35) => (Answer::Honest, false),

@@ -1,13 +1,12 @@
-//! Kinds of worlds: what is unusual in them.
+//! Kinds of worlds, by what is unusual in them.
 
 use crate::rng::Rng;
 
-/// What is unusual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Nothing but what happens everywhere.
+    /// Nothing unusual.
     Usual,
-    /// Ledgers that have no block log.
+    /// Ledgers without a block log.
     NoLog,
     /// Payers without money, and ledgers that stop.
     Poor,
@@ -17,7 +16,7 @@ pub enum Kind {
     Merchants,
     /// Withdrawals, repeated in any order.
     Withdrawals,
-    /// Replies that are held back, and let go in another order.
+    /// Replies that are held back, and released in another order.
     Held,
 }
 
@@ -44,7 +43,7 @@ impl Kind {
         }
     }
 
-    /// What such worlds are about: if it never happens, they show nothing.
+    /// The events that such worlds are for: without them they show nothing.
     pub const fn about(self) -> &'static [&'static str] {
         match self {
             Kind::Usual => &[
@@ -61,7 +60,7 @@ impl Kind {
                 "failed for want of money",
                 "in doubt without money",
                 "lapsed without money",
-                "withdrawn though somebody without money is in doubt",
+                "withdrawn while a payer without money is in doubt",
             ],
             Kind::Tight => &[
                 "crowds",
@@ -92,7 +91,7 @@ impl Kind {
 pub struct Kinds(Vec<Kind>);
 
 impl Kinds {
-    /// Those of the world with this seed: one kind, of each eighth world two.
+    /// The kinds of the world with this seed: one, and two in each eighth world.
     pub fn of(world: u64, rng: &mut Rng) -> Self {
         let mut kinds = match Kind::ALL.get((world % 8) as usize) {
             Some(kind) => vec![*kind],

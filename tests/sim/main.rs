@@ -1,6 +1,6 @@
-//! Random worlds in which everything fails that can fail, and the laws that hold in them all the same.
+//! Random worlds with every kind of failure, and the laws that hold in them.
 //!
-//! `scripts/sim --help` says how to run it; docs/testing.md says what it checks.
+//! `scripts/sim --help` explains how to run it, docs/testing.md what it checks.
 
 #[path = "../integration/support/mod.rs"]
 #[allow(dead_code, unused_imports)]
@@ -25,7 +25,7 @@ mod steps;
 mod withdrawals;
 mod world;
 
-/// What the canister of `TOLLKEEPER_WASM` says it is.
+/// The version of the canister in `TOLLKEEPER_WASM`.
 fn version() -> String {
     let setup = support::Setup::new();
     setup.config().version
@@ -33,7 +33,7 @@ fn version() -> String {
 
 #[test]
 fn canister_under_test_is_not_broken_on_purpose() {
-    // `scripts/build --variant` marks the version: this is the test that what is shipped is no variant.
+    // `scripts/build --variant` marks the version: this tests that the shipped canister is not a variant.
     let expected = match std::env::var_os("TOLLKEEPER_SIM_BROKEN") {
         None => env!("CARGO_PKG_VERSION").to_string(),
         Some(_) => concat!(env!("CARGO_PKG_VERSION"), "+broken").to_string(),

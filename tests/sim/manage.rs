@@ -1,4 +1,4 @@
-//! What controllers do to canisters: stop, start, upgrade, starve, archive.
+//! Controllers' actions on canisters: stop, start, upgrade, starve, archive.
 
 use crate::{
     support::{
@@ -13,9 +13,9 @@ use pocket_ic::{CanisterSettings, RejectResponse};
 use std::time::Duration;
 use test_ledger::testing::{FaultStatus, LedgerInit, move_to_archive};
 
-/// The freezing threshold of canisters nobody meddles with, in seconds.
+/// The default freezing threshold, in seconds.
 const USUAL_THRESHOLD: u64 = 2_592_000;
-/// No call of the canister waits longer.
+/// The longest wait of a call of the canister, and a second.
 const PATIENCE_SECONDS: u64 = 61;
 
 impl World {
@@ -68,7 +68,7 @@ impl World {
         self.ledgers[ledger].stopped = false;
     }
 
-    /// A call to the management canister that is not waited for.
+    /// Calls the management canister without waiting.
     pub fn manage(&self, canister: Principal, method: &str) {
         let _ = self.setup.submit_management(method, canister);
     }
@@ -85,7 +85,7 @@ impl World {
         }
     }
 
-    /// Lets time pass as a network does: what is on its way arrives before and after.
+    /// Lets time pass as on a network: messages on their way arrive before and after.
     pub fn advance(&mut self, seconds: u64) -> Checked {
         if seconds > 30 {
             self.tick(2);
@@ -109,13 +109,13 @@ impl World {
         self.poll()
     }
 
-    /// Whether the canister has come to rest.
+    /// Whether the canister has stopped.
     fn is_stopped(&self) -> bool {
         let status = self.setup.try_canister_status();
         status.is_ok_and(|status| status.status == RunningStatus::stopped)
     }
 
-    /// As operators are told to upgrade: to the canister under test, or to the build of it that traps.
+    /// Upgrades as operators are told to do it: to the canister under test, or to the build of it that traps.
     pub fn upgrade_stopped(&mut self, trapping: bool) -> Checked {
         self.feed()?;
         self.stop();
@@ -123,7 +123,7 @@ impl World {
             if self.is_stopped() {
                 break;
             }
-            // Nobody can keep it from being stopped for longer than its calls wait.
+            // Nobody can keep it from stopping for longer than its calls wait.
             self.advance(PATIENCE_SECONDS)?;
             self.tick(4);
         }
@@ -135,9 +135,9 @@ impl World {
         self.start()
     }
 
-    /// Operators are told not to: the canister refuses if the answer to a call could come home to an address in the
-    /// new code's heap. By force it is done all the same, which is safe while no call of the new code can live
-    /// there: what is in flight comes home first. If it may come late, the refusal stands.
+    /// Operators are told not to do this: the canister refuses if the reply to a call could arrive at an address in the
+    /// new code's heap. It is forced nevertheless, which is safe if no call of the new code can be there: what is in
+    /// flight arrives first. If it may arrive late, the refusal stands.
     pub fn upgrade_running(&mut self) -> Checked {
         self.feed()?;
         self.tick(1);
@@ -160,13 +160,13 @@ impl World {
         self.poll()
     }
 
-    /// Whether a ledger holds a reply back that nobody can release now.
+    /// Whether a ledger holds a reply back that cannot be released now.
     fn may_answer_late(&mut self) -> bool {
         (0..self.ledgers.len())
             .any(|ledger| self.ledgers[ledger].holds_by_time && self.held(ledger) != Some(0))
     }
 
-    /// How many replies the ledger holds back; `None` if it does not say.
+    /// The number of replies that the ledger holds back; `None` if it does not answer.
     fn held(&self, ledger: usize) -> Option<u32> {
         let arg = candid::encode_args(()).expect("Candid");
         let (pic, id) = (&self.setup.pic, self.ledgers[ledger].id);
@@ -195,7 +195,7 @@ impl World {
         }
     }
 
-    /// Leaves the canister so many cycles above the freezing threshold.
+    /// Leaves the canister this many cycles above the freezing threshold.
     pub fn starve(&mut self, liquid: u128) -> Checked {
         self.excuse();
         let balance = self.setup.pic.cycle_balance(self.setup.canister);

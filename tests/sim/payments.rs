@@ -10,18 +10,18 @@ use crate::{
 use candid::{CandidType, utils::ArgumentEncoder};
 use serde::de::DeserializeOwned;
 
-/// What the model concludes from where a payment stands.
+/// The model's conclusions from the status of a payment.
 pub trait StatusFacts {
-    /// The block, if the money moved as far as the canister knows.
+    /// The block, if the money moved according to the canister.
     fn block_number(&self) -> Option<u64>;
 
-    /// Every block that is booked for it, and since when.
-    fn booked(&self) -> Vec<(u64, u64)>;
+    /// Every block that is recorded for it, and the time of each.
+    fn recorded(&self) -> Vec<(u64, u64)>;
 
-    /// Whether nobody knows yet.
+    /// Whether the outcome is unknown.
     fn is_open(&self) -> bool;
 
-    /// Whether the canister may say `next` after it said this.
+    /// Whether the canister may report `next` after this status.
     fn may_become(&self, next: &PaymentStatus) -> bool;
 }
 
@@ -38,7 +38,7 @@ impl StatusFacts for PaymentStatus {
         }
     }
 
-    fn booked(&self) -> Vec<(u64, u64)> {
+    fn recorded(&self) -> Vec<(u64, u64)> {
         let settled = match self {
             PaymentStatus::Settled { settled_at, .. }
             | PaymentStatus::Delivered { settled_at, .. }
@@ -80,11 +80,11 @@ impl StatusFacts for PaymentStatus {
             (PaymentStatus::Refunded { .. }, next) => self == next,
             (_, next) if self.block_number() != next.block_number() => false,
             (PaymentStatus::Settled { .. }, _) => true,
-            // Goods again after money back, or money back after the goods, would be once too often.
+            // Content after a refund, or a refund after the content, would be once too often.
             (PaymentStatus::Delivered { .. }, next) => {
                 matches!(next, PaymentStatus::Delivered { .. })
             }
-            // While a refund waits for a controller, the goods are owed still.
+            // While a refund waits for a controller, the content is still owed.
             (PaymentStatus::Refunding { problem, .. }, PaymentStatus::Delivered { .. }) => {
                 problem.contains("approve")
             }

@@ -1,12 +1,12 @@
-//! What happens in a world, decided before it begins: any part of the list can be played without the rest.
+//! The steps of a world, decided before it begins: any part of the list can be played without the rest.
 
 use crate::{faults::Planned, kinds::Kinds};
 use test_ledger::domain::rules::CheckOrder;
 
-/// One thing that happens. Numbers choose among what is there when the step is played.
+/// One step. Its numbers select among what exists when the step is played.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// A payer signs for a route and, unless told to wait for later, presents it.
+    /// A payer signs for a route and, unless `Later`, presents the payment.
     Pay {
         payer: usize,
         route: usize,
@@ -21,14 +21,14 @@ pub enum Step {
         offer: usize,
         send: Send,
     },
-    /// An authorization again, or for the first time, so many at once.
+    /// Presents an authorization again, or for the first time, several times at once.
     Repeat {
         auth: usize,
         copies: usize,
         send: Send,
     },
-    /// A payer who never has two good authorizations for one purchase wants something: goes on with what was
-    /// begun, or begins. Who is impatient cancels. `mishap`: what happens to a new authorization.
+    /// A payer who never has two valid authorizations for one purchase wants something, and continues or begins a
+    /// purchase. An impatient payer cancels. `mishap`: an event that affects a new authorization.
     Buy {
         payer: usize,
         route: usize,
@@ -39,13 +39,13 @@ pub enum Step {
         impatient: bool,
         mishap: Mishap,
     },
-    /// Somebody else presents a payment that was refused, as it is or with other terms.
+    /// A stranger presents a payment that was refused, unchanged or with other terms.
     Replay {
         refused: usize,
         edit: u64,
         send: Send,
     },
-    /// A key without money presents so many payments at once, in a ledger that holds its answers back.
+    /// A key without money presents several payments at once, in a ledger that holds its replies back.
     Crowd {
         payer: usize,
         route: usize,
@@ -65,11 +65,11 @@ pub enum Step {
         route: usize,
         amount: u64,
     },
-    /// New content under the same route.
+    /// New content of the same route.
     Content {
         route: usize,
     },
-    /// Taken off sale, or put on sale.
+    /// Takes the route off sale, or puts it on sale.
     OnSale {
         route: usize,
         on_sale: bool,
@@ -77,7 +77,7 @@ pub enum Step {
     Remove {
         route: usize,
     },
-    /// Another account gets the money of the route.
+    /// Another account receives the payments of the route.
     PayTo {
         route: usize,
         account: usize,
@@ -86,7 +86,7 @@ pub enum Step {
         ledger: usize,
         fee: u64,
     },
-    /// What the ledger checks first in transfers.
+    /// Sets what the ledger checks first in transfers.
     LedgerOrder {
         ledger: usize,
         order: CheckOrder,
@@ -101,13 +101,13 @@ pub enum Step {
     Operator {
         add: bool,
     },
-    /// The payer allows this much.
+    /// The payer approves this amount.
     Approve {
         payer: usize,
         ledger: usize,
         amount: u64,
     },
-    /// The payer spends almost everything elsewhere, or gets money.
+    /// The payer spends almost everything elsewhere, or receives money.
     Spend {
         payer: usize,
         ledger: usize,
@@ -126,7 +126,7 @@ pub enum Step {
     Release {
         ledger: usize,
     },
-    /// One of the replies that are held back goes.
+    /// Releases one of the replies that are held back.
     ReleaseOne {
         ledger: usize,
         number: u32,
@@ -145,7 +145,7 @@ pub enum Step {
         ledger: usize,
         seconds: i64,
     },
-    /// Old blocks move to another canister, all but so many.
+    /// Old blocks move to another canister, all except the last ones.
     Archive {
         ledger: usize,
         keep: u64,
@@ -154,7 +154,7 @@ pub enum Step {
     ArchiveStop {
         ledger: usize,
     },
-    /// A controller takes a part of what an account of the canister has, or asks again for that.
+    /// A controller withdraws a part of the balance of a canister's account, or repeats a withdrawal.
     Withdraw {
         ledger: usize,
         account: usize,
@@ -167,20 +167,20 @@ pub enum Step {
         account: usize,
         fee: u64,
     },
-    /// A controller says what became of a payment.
+    /// A controller decides about a payment in doubt.
     Resolve {
         auth: usize,
     },
-    /// Somebody gives the canister money for refunds.
+    /// The canister receives money for refunds.
     TopUp {
         ledger: usize,
         account: usize,
     },
-    /// A controller wants a payment back with its payer.
+    /// A controller requests the refund of a payment.
     RefundPayment {
         auth: usize,
     },
-    /// An operator wants to know now.
+    /// An operator checks a payment now.
     Recheck {
         auth: usize,
     },
@@ -194,29 +194,29 @@ pub enum Step {
     Upgrade,
     /// Upgrade without a stop.
     UpgradeRunning,
-    /// Upgrade to a build in which messages trap now and then; the next upgrade ends it.
+    /// Upgrade to a build in which messages trap at times; the next upgrade ends it.
     Trapping,
     Stop,
     Start,
-    /// So many cycles are left to spend.
+    /// Leaves this many cycles to spend.
     Starve {
         liquid: u128,
     },
     Feed,
 }
 
-/// What becomes of the request.
+/// The handling of the request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Send {
     /// Signed only.
     Later,
-    /// Sent; its answer is not waited for.
+    /// Sent; its response is not waited for.
     AndGo,
     /// Sent and answered, if that takes only some rounds.
     AndWait,
 }
 
-/// What happens between a signature and its payment, so that it is refused.
+/// An event between a signature and its payment, so that it is refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mishap {
     No,
@@ -228,16 +228,16 @@ pub enum Mishap {
     OtherFee,
 }
 
-/// Which withdrawal is asked for.
+/// The withdrawal that is requested.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Again {
     /// A new one.
     No,
     /// The last one.
     Last,
-    /// Any.
+    /// Any earlier one.
     Any(usize),
-    /// Something else with the time of any.
+    /// Other terms with the `created_at_time` of any.
     OtherTerms(usize),
 }
 

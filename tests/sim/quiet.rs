@@ -1,4 +1,4 @@
-//! After the storm: nothing is left open, and everybody has what was paid for, or the money back.
+//! The end of a world: nothing is left open, and every payer has the content or the money.
 
 use crate::{
     payments::StatusFacts,
@@ -12,21 +12,21 @@ use crate::{
 };
 use test_ledger::testing::{Fault, queue_fault};
 
-/// A canister that met many unclear answers gives the ledger a pause.
+/// After many unclear answers, the canister pauses payments in the ledger for this long, and a second.
 const PAUSE_SECONDS: u64 = 301;
-/// Ledgers remember for a day; a day and two hours later the longest pause is over as well.
+/// Ledgers recognise duplicates for a day; a day and two hours later the longest pause is over as well.
 const HOURS: usize = 27;
-/// For how long what was bought is kept.
+/// How long content is kept for payers.
 const RETENTION_DAYS: usize = 7;
 
 impl World {
-    /// Ends all trouble, and sees what is left of it.
+    /// Ends all faults, and checks what is left.
     pub fn come_to_rest(&mut self) -> Checked {
         self.end_trouble()?;
         self.check()?;
         self.hiccup()?;
         let since = self.setup.now();
-        // A timer that came due while the canister was frozen is gone; the next request arms it again.
+        // A timer that was due while the canister was frozen is lost; the next request sets it again.
         self.still_in_business()?;
         self.check_not_locked_out()?;
         self.resolve()?;
@@ -78,7 +78,7 @@ impl World {
         violation("no answer", format!("{} requests wait", self.pending.len()))
     }
 
-    /// How many calls of this ledger met a fault.
+    /// The number of calls of this ledger that met a fault.
     fn fault_count(&self, ledger: usize) -> u64 {
         let arg = candid::encode_args(()).expect("Candid");
         let (pic, id) = (&self.setup.pic, self.ledgers[ledger].id);
@@ -90,21 +90,21 @@ impl World {
         status.iter().map(|method| method.faults_hit).sum()
     }
 
-    /// Lets time pass, and timers come.
+    /// Lets time pass, and timers fire.
     fn wait(&mut self, seconds: u64) -> Checked {
         self.advance(seconds)?;
         self.tick(10);
         self.check()
     }
 
-    /// A payment of which the books say this; what lying ledgers did is anybody's guess.
+    /// A payment with a wanted status; those in lying ledgers are excluded.
     fn find(&self, which: impl Fn(&PaymentStatus) -> bool) -> Option<&Auth> {
         self.auths
             .iter()
             .find(|auth| !self.ledgers[auth.ledger].lied && auth.last.as_ref().is_some_and(&which))
     }
 
-    /// Whatever is open in a ledger with a log comes to an end by itself.
+    /// Every open payment in a ledger with a log ends by itself.
     fn resolve(&mut self) -> Checked {
         for _ in 0..HOURS {
             if self.find(StatusFacts::is_open).is_none() {
@@ -123,7 +123,7 @@ impl World {
         }
     }
 
-    /// Every second payer who is owed something asks for it, and gets it without paying again.
+    /// Every second payer who is owed content requests it, and gets it without paying again.
     fn fetch_half(&mut self) -> Checked {
         for route in 0..self.routes.len() {
             self.new_content(route)?;
@@ -144,13 +144,13 @@ impl World {
         Ok(())
     }
 
-    /// The others get their money back once the retention is over.
+    /// The others are refunded once the retention is over.
     fn refund_the_rest(&mut self) -> Checked {
         for ledger in 0..self.ledgers.len() {
             for account in &self.accounts()[1..3] {
                 self.transfer(ledger, minter().into(), *account, FUNDS);
             }
-            // Until now most of the ledger's trouble was with payments.
+            // Until now most faults of the ledger concerned payments.
             let lost = Fault::lost_after_transfer();
             let (method, arg) = queue_fault("icrc1_transfer", 2, &lost);
             self.ledger_call(ledger, controller(), method, arg);
@@ -177,7 +177,7 @@ impl World {
         }
     }
 
-    /// Everybody whose money moved has the goods or the money, and the canister says so.
+    /// Every payer whose money moved has the content or the money, and the canister agrees.
     fn check_ends(&mut self) -> Checked {
         for auth in &self.auths {
             if self.ledgers[auth.ledger].lied {
@@ -222,7 +222,7 @@ impl World {
         Ok(())
     }
 
-    /// A new payment of everybody in every ledger works.
+    /// A new payment of every payer in every ledger succeeds.
     fn still_in_business(&mut self) -> Checked {
         for route in 0..self.routes.len() {
             self.routes[route].on_sale = true;
@@ -252,8 +252,8 @@ impl World {
         self.check()
     }
 
-    /// A ledger without a log that named an absurd block is not believed at once: nobody can show that the block is
-    /// not there. The same request again is answered.
+    /// A ledger without a log that named an implausible block is not believed at once: nothing can show that the block
+    /// does not exist. The same request again is answered.
     fn pay_doubted(&mut self, ledger: usize) -> Checked {
         let model = &self.ledgers[ledger];
         match self.auths.last() {
@@ -264,7 +264,7 @@ impl World {
         }
     }
 
-    /// Balances are what the blocks make of them.
+    /// Balances agree with the blocks.
     fn check_balances(&mut self) -> Checked {
         let mut accounts = self.accounts().to_vec();
         accounts.extend(self.payers.iter().map(|payer| payer.account));

@@ -22,12 +22,12 @@ impl Rng {
         self.next() % limit
     }
 
-    /// An index into something of that length, which is not 0.
+    /// An index into a list of that length, which is not 0.
     pub fn index(&mut self, length: usize) -> usize {
         self.below(length as u64) as usize
     }
 
-    /// True in so many of a hundred cases.
+    /// True with this probability in percent.
     pub fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
@@ -38,7 +38,7 @@ impl Rng {
     }
 }
 
-/// The seed of the `index`th world of a run. Its last three bits say which kind of world it is: all come in turn.
+/// The seed of the `index`th world of a run. Its last three bits determine the kind of world: all occur in turn.
 pub fn world_seed(seed: u64, index: u64) -> u64 {
     let random = Rng::new(seed ^ index.wrapping_mul(0xd134_2543_de82_ef95)).next();
     random & !7 | index & 7

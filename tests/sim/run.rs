@@ -1,4 +1,4 @@
-//! Worlds, some at a time; and the shortest list of steps that breaks a law.
+//! Running worlds, several at a time; and the shortest list of steps that breaks a law.
 
 use crate::{
     plan::Plan,
@@ -16,9 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many steps a world has.
+/// The number of steps of a world.
 const WORLD_STEPS: usize = 160;
-/// How long is spent on making one failing list short.
+/// The time for shortening one failing list.
 const SHRINK: Duration = Duration::from_secs(240);
 
 fn number(variable: &str, default: u64) -> u64 {
@@ -26,7 +26,7 @@ fn number(variable: &str, default: u64) -> u64 {
         Ok(text) => text
             .replace('_', "")
             .parse()
-            .unwrap_or_else(|_| panic!("{variable} is no number: {text}")),
+            .unwrap_or_else(|_| panic!("{variable} is not a number: {text}")),
         Err(_) => default,
     }
 }

@@ -1,4 +1,4 @@
-//! What controllers decide about payments, and what must be free when nobody is owed it.
+//! Controllers' decisions about payments, and balances that must be free when nothing is owed.
 
 use crate::{
     kinds::Kind,
@@ -17,13 +17,13 @@ use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::account::Account;
 use serde_bytes::ByteBuf;
 
-/// After so long no ledger makes a transfer any more: a day and ten minutes.
+/// After this time no ledger can make a transfer any more: a day and ten minutes.
 pub const WINDOW_SECONDS: u64 = 87_000;
-/// Within so long everything that is open was tried again.
+/// Within this time every open payment was tried again.
 const PAUSES_SECONDS: u64 = 3 * 3_600;
 
 impl World {
-    /// A controller wants a payment back with its payer.
+    /// A controller requests the refund of a payment.
     pub fn refund(&mut self, auth: usize) -> Checked {
         let id = ByteBuf::from(self.auths[auth].signed.id.0);
         let arg = candid::encode_one(id).expect("Candid");
@@ -31,13 +31,13 @@ impl World {
         self.settle_down(Send::AndWait)
     }
 
-    /// Whether a controller may have said so.
+    /// Whether a controller may have requested its refund.
     pub fn refund_asked_for(&self, auth: usize) -> bool {
         let asks = |what: &What| matches!(what, What::Refund { auth: other } if *other == auth);
         self.auths[auth].approved || self.pending.iter().any(|pending| asks(&pending.what))
     }
 
-    /// A controller who knows the ledgers says what became of a payment, mostly of one that is in doubt.
+    /// A controller who knows the ledgers decides about a payment, mostly one in doubt.
     pub fn resolve_any(&mut self, number: usize) -> Checked {
         let open: Vec<usize> = (0..self.auths.len())
             .filter(|auth| matches!(self.auths[*auth].last, Some(PaymentStatus::Unknown { .. })))
@@ -50,11 +50,11 @@ impl World {
         self.tell(auth)
     }
 
-    /// Tells what the ledger's blocks say of a payment, or of its refund.
+    /// Reports what the ledger's blocks show about a payment, or about its refund.
     pub fn tell(&mut self, auth: usize) -> Checked {
         let model = &self.auths[auth];
         let ledger = &self.ledgers[model.ledger];
-        // Who cannot read the ledger says nothing.
+        // Without reading the ledger there is no decision.
         if ledger.chain.length(&self.setup.pic, ledger.id) != Some(ledger.chain.blocks.len() as u64)
         {
             return Ok(());
@@ -77,7 +77,7 @@ impl World {
         self.settle_down(Send::AndWait)
     }
 
-    /// What the canister says to that.
+    /// The canister's answer to that.
     pub fn resolved(&mut self, auth: usize, moved: bool, reply: &[u8]) -> Checked {
         let result: Result<PaymentStatus, ResolveError> =
             candid::decode_one(reply).expect("a reply of payment_resolve");
@@ -101,7 +101,7 @@ impl World {
         }
     }
 
-    /// A payment that failed was asked for: what could not be asked is refused before it is written down.
+    /// A failed payment was sent to the ledger: one that cannot be sent is refused before it is recorded.
     pub fn check_failure(&mut self, auth: usize) -> Checked {
         let model = &self.auths[auth];
         let Some(PaymentStatus::Failed { code, .. }) = model.last.clone() else {
@@ -130,12 +130,12 @@ impl World {
         let undisturbed = model.presented.is_some_and(|step| step > ledger.troubled);
         if !asked && undisturbed {
             let text = format!("{}: {:?}", model.signed.id, model.last);
-            return violation("burnt without asking the ledger", text);
+            return violation("failed without calling the ledger", text);
         }
         Ok(())
     }
 
-    /// Payments that a ledger without a log leaves in doubt end with what a controller says.
+    /// Payments that a ledger without a log leaves in doubt end with a controller's decision.
     pub fn resolve_by_hand(&mut self) -> Checked {
         for auth in 0..self.auths.len() {
             let model = &self.auths[auth];
@@ -156,8 +156,8 @@ impl World {
         Ok(())
     }
 
-    /// Refunds of what strangers got wait for a controller; others that a ledger without a log leaves in doubt end
-    /// with what a controller says.
+    /// Refunds of payments to strangers wait for a controller; others that a ledger without a log leaves in doubt end
+    /// with a controller's decision.
     pub fn refund_by_hand(&mut self) -> Checked {
         for auth in 0..self.auths.len() {
             let model = &self.auths[auth];
@@ -182,8 +182,8 @@ impl World {
         Ok(())
     }
 
-    /// A ledger is stopped for a moment, and whoever has no money pays in it: that leaves debts of which no answer of
-    /// the ledger's proves that there are none.
+    /// A ledger is stopped for a moment, and payers without money pay in it: no answer of the ledger proves that
+    /// nothing is owed for these payments.
     pub fn hiccup(&mut self) -> Checked {
         let own = self.accounts();
         let mut routes = 0..self.routes.len();
@@ -191,7 +191,7 @@ impl World {
         let Some(route) = route.filter(|_| self.kinds.has(Kind::Poor)) else {
             return Ok(());
         };
-        // Who wants to pay has to be offered something.
+        // A payer needs an offer.
         self.routes[route].on_sale = true;
         self.put_route(route)?;
         self.new_content(route)?;
@@ -212,8 +212,8 @@ impl World {
         self.check()
     }
 
-    /// What nobody is owed can be taken out, although payments without money are in doubt. `since`: from then on, in
-    /// seconds, nothing was wrong with any ledger.
+    /// Balances that are not owed can be withdrawn, although payments without money are in doubt. `since`: from then
+    /// on, in seconds, no ledger had a fault.
     pub fn check_free(&mut self, since: u64) -> Checked {
         for ledger in 0..self.ledgers.len() {
             if self.ledgers[ledger].lied {
@@ -225,7 +225,7 @@ impl World {
             let fee = u128::try_from(&fee.0).expect("a fee of the tests");
             for account in 1..3 {
                 let from = self.accounts()[account];
-                // So that there is something to take.
+                // So that there is something to withdraw.
                 self.transfer(ledger, minter().into(), from, FUNDS);
                 self.check()?;
                 let mut owed = 0;
@@ -242,8 +242,8 @@ impl World {
                     let poor = model.payer >= WITH_MONEY;
                     let forgotten = model.valid_after + WINDOW_SECONDS;
                     // After another answer than an error of the ledger only a repetition shows that there is no money,
-                    // and none is made after the authorization: pauses double, so the next one comes before twice its
-                    // age.
+                    // and none is made after the authorization expired: pauses double, so the next one comes before
+                    // twice its age.
                     let age = since.saturating_sub(model.valid_after);
                     let tried = forgotten > since + PAUSES_SECONDS + 1_800
                         && model.valid_before > since.max(model.valid_after) + age + 900;
@@ -261,7 +261,7 @@ impl World {
                 let free = balance.saturating_sub(owed + fee);
                 if free > 0 && self.take_out(ledger, from, free)? && lapsed > 0 {
                     self.stats
-                        .note("withdrawn though somebody without money is in doubt");
+                        .note("withdrawn while a payer without money is in doubt");
                     for _ in 0..lapsed {
                         self.stats.note("lapsed without money");
                     }
@@ -271,7 +271,7 @@ impl World {
         Ok(())
     }
 
-    /// The account of the canister that pays this back, if any does by itself or has to.
+    /// The account of the canister that refunds this payment, if any does by itself or has to.
     fn source(&self, auth: usize) -> Option<Account> {
         let to = self.auths[auth].pay_to;
         match to.owner == self.setup.canister {
@@ -281,7 +281,7 @@ impl World {
         }
     }
 
-    /// Takes out what must be free; false if another withdrawal is in doubt, which may be.
+    /// Withdraws what must be free; false if another withdrawal is in doubt, which is possible.
     fn take_out(&mut self, ledger: usize, from: Account, free: u128) -> Checked<bool> {
         let now = self.setup.now_ns();
         let mut earlier = self.withdrawals.iter();
@@ -304,7 +304,7 @@ impl World {
         violation("money that is frozen", format!("{args:?}: {solvency:?}"))
     }
 
-    /// One key takes all the places it gets in one ledger, and everybody else is served.
+    /// One key takes all the places it gets in one ledger, and all other payers are served.
     pub fn check_not_locked_out(&mut self) -> Checked {
         if !self.kinds.has(Kind::Tight) {
             return Ok(());
@@ -341,7 +341,7 @@ impl World {
         for auth in before..self.auths.len() {
             let model = &self.auths[auth];
             let served = match model.ledger {
-                // It waits behind the crowd, and is in the books.
+                // It waits behind the crowd, and is recorded.
                 0 => model.last.is_some(),
                 _ => !model.delivered.is_empty(),
             };
@@ -366,5 +366,5 @@ impl World {
     }
 }
 
-/// What `refund_payment` says; its payment is of no interest.
+/// The answer of `refund_payment`; its payment is not needed.
 pub type Refunded = Result<candid::Reserved, RefundError>;

@@ -1,9 +1,8 @@
-//! What happened in a run, counted.
+//! Counters of the events in a run.
 
 use crate::kinds::{Kind, Kinds};
 use std::collections::BTreeMap;
 
-/// Counters.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
     pub steps: u64,
@@ -15,7 +14,7 @@ pub struct Stats {
     pub delivered: u64,
     /// Requests that ended in a trap.
     pub traps: u64,
-    /// What the kinds of worlds are about, and more, by name.
+    /// The events that the kinds of worlds are for, and others, by name.
     happened: BTreeMap<String, u64>,
     kinds: BTreeMap<Kind, Tally>,
 }
@@ -28,12 +27,12 @@ struct Tally {
 }
 
 impl Stats {
-    /// Something happened.
+    /// Counts an event.
     pub fn note(&mut self, what: &str) {
         *self.happened.entry(what.to_string()).or_default() += 1;
     }
 
-    /// A world of these kinds is over.
+    /// Ends a world of these kinds.
     pub fn end_world(&mut self, kinds: &Kinds) {
         for kind in kinds.all() {
             let tally = Tally {
@@ -63,7 +62,7 @@ impl Stats {
         }
     }
 
-    /// All of it, a line for each kind of world, and what never happened in worlds that are about it.
+    /// All counters, a line for each kind of world, and the events that never happened in worlds that are for them.
     pub fn report(&self) -> String {
         let mut report = format!(
             "refunded {}, upgrades {}, unknown {}, delivered {}, traps {}",

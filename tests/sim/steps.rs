@@ -1,4 +1,4 @@
-//! Which steps a world has.
+//! The choice of a world's steps.
 
 use crate::{
     faults,
@@ -13,9 +13,9 @@ pub fn plan(seed: u64, length: usize) -> Plan {
     let mut rng = Rng::new(seed);
     let kinds = Kinds::of(seed, &mut rng);
     let ledgers = 2 + rng.index(2);
-    // In some worlds, ledgers say what is not so.
+    // In some worlds, ledgers answer falsely.
     let lies = rng.percent(15);
-    // Calm and stormy worlds.
+    // Worlds with few and with many disturbances.
     let storm = rng.pick(&[4_u64, 12, 25]);
     let steps = (0..length)
         .map(|_| match rng.percent(storm) {
@@ -45,10 +45,10 @@ fn send(rng: &mut Rng) -> Send {
     ])
 }
 
-/// Something of the everyday kind, the ledger's faults included.
+/// An ordinary step, including the ledger's faults.
 fn step(rng: &mut Rng, lies: bool) -> Step {
     let any = |rng: &mut Rng| rng.index(1 << 20);
-    // Mostly what happened lately.
+    // Mostly a recent one.
     let auth = any(rng);
     match rng.below(100) {
         0..=12 => Step::Pay {
@@ -118,7 +118,7 @@ fn step(rng: &mut Rng, lies: bool) -> Step {
     }
 }
 
-/// Something that shakes the world.
+/// A disturbance of the network or its canisters.
 fn storm_step(rng: &mut Rng, kinds: &Kinds) -> Step {
     let ledger = rng.index(1 << 20);
     let any = rng.index(1 << 20);
@@ -212,7 +212,7 @@ fn buy(rng: &mut Rng) -> Step {
     }
 }
 
-/// Something that worlds of this kind are about.
+/// A step that worlds of this kind are for.
 fn kind_step(rng: &mut Rng, kind: Kind) -> Step {
     let (ledger, any) = (rng.index(1 << 20), rng.index(1 << 20));
     let pay = |rng: &mut Rng, payer| Step::Pay {
@@ -293,7 +293,7 @@ fn kind_step(rng: &mut Rng, kind: Kind) -> Step {
             account: any,
         },
         (Kind::Merchants, 84..=87) => Step::Advance { seconds: 700_000 },
-        // What is paid and not delivered is refunded one day.
+        // A paid and undelivered payment is refunded later.
         (Kind::Merchants, _) => Step::Fault {
             ledger,
             planned: Box::new(faults::lost()),

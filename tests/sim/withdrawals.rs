@@ -1,4 +1,4 @@
-//! Withdrawals: asked for, asked for again, and what must come of it.
+//! Withdrawals: requested, repeated, and what must result from them.
 
 use crate::{
     chain::Block,
@@ -14,7 +14,7 @@ use icrc_ledger_types::icrc1::{account::Account, transfer::TransferError};
 use serde_bytes::ByteBuf;
 use test_ledger::testing::{Fault, queue_fault};
 
-/// A withdrawal that was asked for, to an account of its own.
+/// A withdrawal that was requested, to an account of its own.
 pub struct Withdrawal {
     pub from: Account,
     pub ledger: usize,
@@ -23,18 +23,18 @@ pub struct Withdrawal {
     pub forged: bool,
     /// The block that shows it.
     pub block: Option<u64>,
-    /// What it was answered first.
+    /// The block in its first successful answer.
     pub answered: Option<u64>,
     /// The last answer was that it was not made.
     pub denied: bool,
     /// The last answer was that another one is in doubt.
     pub busy: bool,
-    /// When it was asked for first, nanoseconds.
+    /// The time of the first request, in nanoseconds.
     pub asked_at: u64,
 }
 
 impl World {
-    /// Asks for a withdrawal, or for one again.
+    /// Requests a withdrawal, or repeats one.
     pub fn withdraw(
         &mut self,
         ledger: usize,
@@ -55,7 +55,7 @@ impl World {
         let from = self.accounts()[1 + account % 2];
         let balance = self.ledgers[ledger].chain.balance(&from);
         let amount = balance * u128::from(percent) / 100;
-        // Sometimes the canister is to choose.
+        // Sometimes the canister chooses the time.
         let now = self.setup.now_ns();
         let created_at = (!known.is_multiple_of(3)).then_some(now);
         let number = match (again, earlier) {
@@ -71,7 +71,7 @@ impl World {
                 self.withdrawals[number].forged = true;
                 number
             }
-            // The canister chose its time, and has not said which.
+            // The canister chose its time, and has not returned it.
             (_, Some(earlier)) if self.withdrawals[earlier].args.created_at_time.is_none() => {
                 return Ok(());
             }
@@ -84,7 +84,7 @@ impl World {
         self.ask_to_withdraw(number)
     }
 
-    /// A withdrawal; another one, which the ledger refuses; and the first one again, when the fee is another.
+    /// A withdrawal; another one, which the ledger refuses; and the first one again, after the fee changed.
     pub fn withdraw_between(&mut self, ledger: usize, account: usize, fee: u64) -> Checked {
         let from = self.accounts()[1 + account % 2];
         let amount = self.ledgers[ledger].chain.balance(&from) / 20;
@@ -122,7 +122,7 @@ impl World {
         }
     }
 
-    /// Puts down a withdrawal that is about to be asked for.
+    /// Records a withdrawal that is about to be requested.
     pub fn new_withdrawal(
         &mut self,
         ledger: usize,
@@ -167,9 +167,9 @@ impl World {
         self.settle_down(crate::plan::Send::AndWait)
     }
 
-    /// What the canister says of a withdrawal.
+    /// Checks the canister's answer to a withdrawal.
     pub fn withdrawal_answered(&mut self, number: usize, reply: &[u8]) -> Checked {
-        // Errors that are not known here say nothing.
+        // Unknown errors prove nothing.
         let Ok(result) = candid::decode_one::<Result<Nat, WithdrawError>>(reply) else {
             return Ok(());
         };
@@ -193,7 +193,7 @@ impl World {
                 self.stats.note("withdrawals refused");
             }
             Err(WithdrawError::Unknown { created_at_time }) => {
-                // So it can be asked for again.
+                // So that it can be repeated.
                 model.args.created_at_time.get_or_insert(created_at_time);
                 self.stats.note("withdrawals in doubt");
             }
@@ -203,7 +203,7 @@ impl World {
         Ok(())
     }
 
-    /// A block that shows a withdrawal; false if there is none that looks like it.
+    /// Checks a block that shows a withdrawal; false if no withdrawal matches it.
     pub fn check_withdrawal(&mut self, ledger: usize, block: &Block) -> Checked<bool> {
         let wanted = self.withdrawals.iter_mut().find(|model| {
             (model.ledger, Some(&model.args.to))
@@ -232,7 +232,7 @@ impl World {
         }
     }
 
-    /// What was said of withdrawals is what the ledgers show.
+    /// The answers to withdrawals agree with the ledgers.
     pub fn check_withdrawals(&self) -> Checked {
         for model in &self.withdrawals {
             let ledger = &self.ledgers[model.ledger];

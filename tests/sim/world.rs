@@ -1,4 +1,4 @@
-//! The network, and what an outside observer knows of it.
+//! The network, and what an outside observer knows about it.
 
 use crate::{
     chain::Chain,
@@ -18,14 +18,14 @@ use icrc_ledger_types::icrc1::account::Account;
 use pocket_ic::{RejectResponse, common::rest::RawMessageId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Something the canister must never do.
+/// Something that the canister must never do.
 #[derive(Clone, Debug)]
 pub struct Violation {
     pub kind: &'static str,
     pub text: String,
 }
 
-/// Shorthand for the result of everything that may find one.
+/// Shorthand for the result of everything that may find a violation.
 pub type Checked<T = ()> = Result<T, Violation>;
 
 /// A violation of this kind.
@@ -34,32 +34,32 @@ pub fn violation<T>(kind: &'static str, text: impl Into<String>) -> Checked<T> {
     Err(Violation { kind, text })
 }
 
-/// So many payers have money; those after them have none.
+/// The number of payers with money; those after them have none.
 pub const WITH_MONEY: usize = 5;
-/// How many have none.
+/// The number of payers without money.
 const WITHOUT_MONEY: u8 = 8;
-/// Cycles of a canister that has few.
+/// The cycles of a canister with few.
 const FEW_CYCLES: u128 = 5_000_000_000_000;
 
-/// A ledger and what was done to it.
+/// A ledger and its faults.
 pub struct LedgerModel {
     pub id: Principal,
     pub chain: Chain,
     pub stopped: bool,
     pub frozen: bool,
-    /// It may have told something that is not so.
+    /// It may have answered falsely.
     pub lied: bool,
-    /// It was added again after it lied: what it named of this block and those after it may be forgotten.
+    /// It was added again after it answered falsely: claims on this block and those after it may be dropped.
     pub forgotten: Option<u64>,
-    /// Where its old blocks are.
+    /// The archive with its old blocks.
     pub archive: Option<Principal>,
     pub archive_stopped: bool,
-    /// It may hold replies back for a time that nobody can end.
+    /// It may hold replies back for a time that cannot be ended.
     pub holds_by_time: bool,
-    /// It may make transfers long after it was asked.
+    /// It may make transfers long after the call.
     pub dawdles: bool,
     pub fee: u128,
-    /// It says that it has no block log.
+    /// It reports no block log.
     pub hides_log: bool,
     /// The last step after which it was stopped or frozen.
     pub troubled: u64,
@@ -87,20 +87,20 @@ pub struct Auth {
     pub pay_to: Account,
     pub amount: u128,
     pub fee: u128,
-    /// Seconds.
+    /// In seconds.
     pub valid_after: u64,
     pub valid_before: u64,
-    /// It was presented at least once: the step after which that was.
+    /// The step after which it was first presented, if it was.
     pub presented: Option<u64>,
-    /// What it is to buy, if its payer keeps to the rule of one good authorization for one purchase.
+    /// The purchase, if its payer keeps to the rule of one valid authorization for one purchase.
     pub purchase: Option<usize>,
-    /// The ledger was stopped when it was presented first, and has been honest since: every try was in vain.
+    /// The ledger was stopped when it was presented first, and has been honest since: every try failed.
     pub all_failed: bool,
-    /// A controller asked for the money to go back.
+    /// A controller requested its refund.
     pub approved: bool,
-    /// It was presented with another request, too: the first one decides what it pays for.
+    /// It was presented with another request, too: the first request decides what it pays for.
     pub misused: bool,
-    /// The payer cancelled it, and was told that it will never be used.
+    /// The payer cancelled it, and the canister confirmed that it will never be used.
     pub cancelled: bool,
     /// The block of the ledger that shows the transfer.
     pub block: Option<u64>,
@@ -108,9 +108,9 @@ pub struct Auth {
     pub refund: Option<u64>,
     /// What was delivered for it: request and body.
     pub delivered: BTreeSet<(String, Vec<u8>)>,
-    /// The last answer to it.
+    /// The last response to it.
     pub answered: String,
-    /// What the books said last.
+    /// The last status that the canister reported.
     pub last: Option<PaymentStatus>,
 }
 
@@ -118,11 +118,11 @@ pub struct Auth {
 pub struct Pending {
     pub message: RawMessageId,
     pub what: What,
-    /// Rejects are explained by what happened to the canister meanwhile.
+    /// An event of the canister meanwhile explains a reject.
     pub excused: bool,
 }
 
-/// What the request was.
+/// The kind of request.
 pub enum What {
     /// A paid request: the authorization, and the request if it was not the right one.
     Http {
@@ -135,11 +135,11 @@ pub enum What {
     Cancel {
         auth: usize,
     },
-    /// A controller wants a payment back with its payer.
+    /// A controller requests the refund of a payment.
     Refund {
         auth: usize,
     },
-    /// A controller says what became of a payment.
+    /// A controller decides about a payment in doubt.
     Resolve {
         auth: usize,
         moved: bool,
@@ -148,11 +148,11 @@ pub enum What {
     Withdraw {
         number: usize,
     },
-    /// Whatever comes back is fine.
+    /// Any answer is accepted.
     Admin,
 }
 
-/// Everything.
+/// The state of a world.
 pub struct World {
     pub setup: Setup,
     pub ledgers: Vec<LedgerModel>,
@@ -161,27 +161,27 @@ pub struct World {
     pub auths: Vec<Auth>,
     pub by_id: BTreeMap<Vec<u8>, usize>,
     pub pending: Vec<Pending>,
-    /// Withdrawals that were asked for; each goes to an account of its own.
+    /// Requested withdrawals; each goes to an account of its own.
     pub withdrawals: Vec<Withdrawal>,
-    /// Failed payments that were looked at.
+    /// Failed payments that were checked.
     pub failures: BTreeSet<usize>,
-    /// What payers want who keep to the rule: the authorizations of each purchase, the newest last.
+    /// The purchases of payers who keep to the rule: the authorizations of each, the newest last.
     pub purchases: Vec<Vec<usize>>,
     /// Authorizations that were refused with new offers.
     pub refused: Vec<usize>,
     pub offers: Vec<(usize, Request, x402_icp::wire::PaymentRequirements)>,
     /// The canister is stopped, or about to be.
     pub stopped: bool,
-    /// Cycles it may spend a day on doing nothing, as first measured.
+    /// The cycles that it may spend a day while idle, as first measured.
     pub idle_burn: u128,
     pub starved: bool,
-    /// Messages trap now and then.
+    /// Messages trap at times.
     pub trapping: bool,
     pub stats: Stats,
     pub senders: u32,
     pub nonces: u64,
     pub kinds: Kinds,
-    /// What the canister is given at first.
+    /// The initial cycles of the canister.
     pub cycles: u128,
 }
 
@@ -251,12 +251,12 @@ impl World {
             cycles,
             setup,
         };
-        world.found();
+        world.create();
         world
     }
 
-    /// Routes, content, money and allowances.
-    fn found(&mut self) {
+    /// Creates routes, content, money and allowances.
+    fn create(&mut self) {
         let own = self.accounts();
         for ledger in self.ledgers.iter().filter(|ledger| ledger.hides_log) {
             let setup = &self.setup;
@@ -294,7 +294,7 @@ impl World {
             for (number, payer) in self.payers.iter().enumerate() {
                 let money = match number {
                     ..WITH_MONEY => FUNDS,
-                    // Just enough to allow everything and have nothing.
+                    // Just enough to approve everything and have nothing left.
                     _ if number % 2 == 0 => FEE,
                     _ => continue,
                 };
@@ -354,10 +354,10 @@ impl World {
     /// The newest content of a route.
     pub fn content(&self, route: usize) -> Vec<u8> {
         let model = &self.routes[route];
-        goods(model.template, model.version)
+        content(model.template, model.version)
     }
 
-    /// A request for a route; the variant says which.
+    /// A request for a route; `variant` selects one.
     pub fn request(&self, route: usize, variant: u64) -> Request {
         let model = &self.routes[route];
         let mut url = model.template.replace("{id}", &(variant % 3).to_string());
@@ -384,7 +384,7 @@ impl World {
         Principal::self_authenticating(key)
     }
 
-    /// Sends an update to the canister; its answer is looked at when it is there.
+    /// Sends an update to the canister; its response is checked when it arrives.
     pub fn send(&mut self, sender: Principal, method: &str, arg: Vec<u8>, what: What) -> bool {
         let canister = self.setup.canister;
         match self.setup.pic.submit_call(canister, sender, method, arg) {
@@ -401,14 +401,14 @@ impl World {
         }
     }
 
-    /// Something happened that explains rejected requests.
+    /// Records an event that explains rejected requests.
     pub fn excuse(&mut self) {
         for pending in &mut self.pending {
             pending.excused = true;
         }
     }
 
-    /// A call to a ledger, as far as it answers at once.
+    /// A call to a ledger, if it answers at once.
     pub fn ledger_call(
         &mut self,
         ledger: usize,
@@ -421,7 +421,7 @@ impl World {
         self.finished(message, 6)?.ok()
     }
 
-    /// Lets rounds pass until the message has an end, at most so many.
+    /// Lets rounds pass until the message has ended, at most this many.
     pub fn finished(
         &self,
         message: RawMessageId,
@@ -445,7 +445,7 @@ impl World {
     }
 }
 
-/// What a route delivers.
-pub fn goods(template: &str, version: u32) -> Vec<u8> {
-    format!("goods of {template}, version {version}.").into_bytes()
+/// The content of a route.
+pub fn content(template: &str, version: u32) -> Vec<u8> {
+    format!("content of {template}, version {version}.").into_bytes()
 }

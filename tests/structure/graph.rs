@@ -1,4 +1,4 @@
-//! Which module uses which, and what is wrong with that.
+//! The uses between modules, and violations of the rules for them.
 
 use crate::{
     paths::Written,
@@ -6,7 +6,7 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What each layer may use besides itself. `lib.rs` may use everything.
+/// The layers that each layer may use. `lib.rs` may use every layer.
 const LAYERS: [(&str, &[&str]); 6] = [
     ("types", &[]),
     ("domain", &["types"]),
@@ -15,10 +15,10 @@ const LAYERS: [(&str, &[&str]); 6] = [
     ("service", &["types", "domain", "storage", "runtime"]),
     ("api", &["types", "domain", "storage", "runtime", "service"]),
 ];
-/// The crates that call the system, and the one layer that may.
+/// The crates that call the system, and the one layer that may use them.
 const SYSTEM: [&str; 4] = ["ic_cdk", "ic_cdk_executor", "ic_cdk_timers", "ic0"];
 const SYSTEM_LAYER: &str = "runtime";
-/// Re-exports are followed so far.
+/// The most re-exports that are followed.
 const MAX_HOPS: usize = 8;
 
 /// The uses of a layer by one to its left, each once.
@@ -94,7 +94,7 @@ pub fn system_uses(sources: &Sources) -> Vec<String> {
 fn uses(sources: &Sources) -> BTreeSet<(ModulePath, ModulePath)> {
     let mut uses = BTreeSet::new();
     for (module, paths) in &sources.modules {
-        // What lib.rs passes on and what a layer's root passes on are no uses of their own.
+        // Re-exports by lib.rs and by a layer's root are not uses of their own.
         for written in &paths.used {
             if let Some(used) = owner(sources, module, written)
                 && used != *module
@@ -106,7 +106,7 @@ fn uses(sources: &Sources) -> BTreeSet<(ModulePath, ModulePath)> {
     uses
 }
 
-/// The module in which that stands which `written` names in `module`; `None` for what is no module of this crate.
+/// The module that contains what `written` names in `module`; `None` if it is not in this crate.
 fn owner(sources: &Sources, module: &ModulePath, written: &Written) -> Option<ModulePath> {
     let mut path = absolute(sources, module, written, MAX_HOPS)?;
     for _ in 0..MAX_HOPS {

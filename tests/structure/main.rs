@@ -1,8 +1,8 @@
-//! Holds `src/` to the shape that docs/architecture.md describes.
+//! Checks the structure of `src/` that docs/architecture.md describes.
 //!
 //! - A layer uses only the layers to its left.
 //! - The modules of a layer use each other in one direction: no circles.
-//! - `ic_cdk` and its sister crates stand in `runtime/` and `lib.rs` only.
+//! - `ic_cdk` and its sister crates are used in `runtime/` and `lib.rs` only.
 //!
 //! The sources are parsed with `syn`: nested imports are expanded, names are followed through `use` and `pub use`, and
 //! paths inside macros count. Test code (`#[cfg(test)]`) is exempt.
@@ -41,7 +41,7 @@ fn the_system_stands_in_runtime_and_lib_only() {
     assert_none("crates of the system", &system_uses(&project()));
 }
 
-/// Sources in which each rule is broken once, in ways that a text search does not see.
+/// Sources in which each rule is broken once, in ways that a text search does not find.
 fn planted() -> Sources {
     Sources::of(&[
         ("", "mod types; mod domain; mod service; mod api;"),

@@ -4,17 +4,17 @@ use proc_macro2::{TokenStream, TokenTree};
 use std::collections::BTreeMap;
 use syn::{Item, UseTree, Visibility, visit::Visit};
 
-/// A path as it is written: `crate::storage::payments` or `payments::record`.
+/// A path as written: `crate::storage::payments` or `payments::record`.
 pub type Written = Vec<String>;
 
-/// What a module names.
+/// The names in a module.
 #[derive(Debug, Default)]
 pub struct Paths {
-    /// Names that `use` brings into scope, and what each stands for.
+    /// Names that `use` imports, with their paths.
     pub imports: BTreeMap<String, Written>,
-    /// Names that `pub use` passes on. They are no use of the module's own.
+    /// Names that `pub use` re-exports. These are not uses of the module's own.
     pub passed_on: BTreeMap<String, Written>,
-    /// Modules all of whose names are passed on: `pub use price::*`.
+    /// Modules all of whose names are re-exported: `pub use price::*`.
     pub all_passed_on: Vec<Written>,
     /// Names of exported macros that the module defines; their path is the crate's root.
     pub macros: Vec<String>,
@@ -22,7 +22,7 @@ pub struct Paths {
     pub used: Vec<Written>,
 }
 
-/// What these items name.
+/// The names in these items.
 pub fn of(items: &[Item]) -> Paths {
     let mut paths = Paths::default();
     for item in items {
@@ -122,7 +122,7 @@ impl<'ast> Visit<'ast> for Paths {
     fn visit_item_macro(&mut self, item: &'ast syn::ItemMacro) {
         let exported = |attribute: &syn::Attribute| attribute.path().is_ident("macro_export");
         match &item.ident {
-            // What a macro says is used where it is called.
+            // The body of an exported macro is used where the macro is called.
             Some(name) if item.attrs.iter().any(exported) => self.macros.push(name.to_string()),
             Some(_) => self.tokens(item.mac.tokens.clone()),
             None => self.visit_macro(&item.mac),

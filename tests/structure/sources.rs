@@ -44,7 +44,7 @@ impl Sources {
         sources
     }
 
-    /// Adds a module and those written out inside it; returns those that stand in files.
+    /// Adds a module and those written inside it; returns those in files of their own.
     fn add(&mut self, path: ModulePath, items: Vec<Item>) -> Vec<String> {
         let mut in_files = Vec::new();
         let mut own = Vec::new();

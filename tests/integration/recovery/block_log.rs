@@ -7,7 +7,7 @@ use test_ledger::testing::log_reply;
 
 const GET_BLOCKS: &str = "icrc3_get_blocks";
 
-/// A shop with a payment that is unknown and whose transfer was made or not.
+/// A shop with an unknown payment whose transfer was made or not.
 fn unknown(seed: u8, made: bool) -> (Setup, Signed) {
     let setup = Setup::new();
     let payer = setup.payer(seed);
@@ -175,7 +175,7 @@ fn attack_28_a_block_from_before_the_payment_is_found_in_a_long_log() {
     let sale = setup.sell("/article", PRICE);
     fill(&setup, 240);
     setup.advance(HOUR);
-    // The payer's clock said half a minute ago.
+    // The payer's clock was half a minute behind.
     setup.ledger.skew(&setup, -88);
     setup.ledger.fault(&setup, 1, &Fault::lost_after_transfer());
     let signed = sale.pay(&payer).send().expect_pending();

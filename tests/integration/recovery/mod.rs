@@ -1,4 +1,4 @@
-//! What was interrupted is finished by the canister itself, while nobody asks.
+//! The canister finishes interrupted payments by itself, without a request.
 
 mod block_log;
 mod odd_blocks;
@@ -26,12 +26,11 @@ const PRICE: u128 = 30_000;
 const EXPIRY: u64 = 3_700;
 const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
-/// When no ledger takes the transfer any more.
+/// The time after which no ledger can make the transfer any more.
 const WINDOW: u64 = DAY + 600;
 
 impl Setup {
-    /// Lets time pass at once, and what is due then happen: a timer, its calls to other subnets, and the
-    /// answers.
+    /// Lets time pass at once, and runs what is due then: a timer, its calls to other subnets, and the replies.
     fn pass(&self, seconds: u64) {
         self.pic.advance_time(Duration::from_secs(seconds));
         self.rounds(14);
@@ -55,14 +54,14 @@ impl Setup {
         self.ledger.pulled_by(self, self.canister).len()
     }
 
-    /// The money moved, nobody got anything for it yet; the same request does, without another transfer.
+    /// The money moved, and nothing was delivered yet; the same request delivers, without another transfer.
     fn expect_settled_and_fetch(&self, sale: &Sale<'_>, signed: Signed) {
         let status = self.status(&signed);
         assert!(
             matches!(status, PaymentStatus::Settled { .. }),
             "{status:?}"
         );
-        self.check_books();
+        self.check_conservation();
         let transfers = self.transfers();
         sale.present(signed.clone()).send().expect_settled();
         let status = self.status(&signed);
@@ -75,12 +74,12 @@ impl Setup {
         let status = self.status(signed);
         assert!(matches!(status, PaymentStatus::Failed { .. }), "{status:?}");
         assert_eq!(self.transfers(), 0);
-        self.check_books();
+        self.check_conservation();
         self.pass(HOUR);
         assert_eq!(self.transfers(), 0);
     }
 
-    /// Sends a payment whose answer does not come before the canister stops waiting.
+    /// Sends a payment whose reply does not arrive before the canister stops waiting.
     fn pay_in_silence(&self, sale: &Sale<'_>, signed: &Signed) {
         let call = self.begin(sale, signed);
         self.pass(70);

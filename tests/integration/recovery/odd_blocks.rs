@@ -1,4 +1,4 @@
-//! Blocks that cannot be read, in the log of a ledger: which payments they keep unknown.
+//! Blocks that cannot be read in the log of a ledger, and the payments that they keep unknown.
 
 use super::*;
 use candid::Nat;
@@ -37,7 +37,7 @@ pub(super) fn shows_of(setup: &Setup, length: usize, blocks: Vec<(u128, ICRC3Val
     setup.ledger.fault_of(setup, GET_BLOCKS, 1, &fault);
 }
 
-/// A payment that was not made, and the ledger's last block is this one when nothing can be made any more.
+/// A payment that was not made. This is the ledger's last block when the transfer can no longer be made.
 fn not_made(seed: u8, odd: impl FnOnce(&Signed) -> ICRC3Value) -> (Setup, Signed) {
     let setup = Setup::new();
     let payer = setup.payer(seed);
@@ -99,13 +99,13 @@ fn a_block_that_might_be_the_payment_keeps_it_unknown_as_long_as_it_might() {
     let (setup, signed) = not_made(123, memo);
     setup.ledger.behave(&setup);
     let odd = setup.ledger.blocks(&setup).len();
-    // It is looked at again, alone.
+    // It is read again, alone.
     for _ in 0..3 {
         shows_of(&setup, odd + 1, vec![(odd as u128, memo(&signed))]);
         setup.pass(HOUR);
         assert!(setup.is_unknown(&signed));
     }
-    // The ledger writes that block so that it can be read by now.
+    // The ledger now encodes that block so that it can be read.
     let clear = typed("1burn", vec![]);
     shows_of(&setup, odd + 1, vec![(odd as u128, clear)]);
     setup.pass(HOUR + 1);
@@ -121,7 +121,7 @@ fn a_payment_that_was_made_is_found_among_odd_blocks() {
     setup.ledger.fault(&setup, 1, &Fault::lost_after_transfer());
     let signed = sale.pay(&payer).send().expect_pending();
     let mut blocks = setup.ledger.blocks(&setup);
-    // Everything but the payment is unreadable.
+    // Everything except the payment is unreadable.
     let last = blocks.len() - 1;
     for (_, block) in &mut blocks[..last] {
         *block = ICRC3Value::Array(vec![text(&"x".repeat(100))]);

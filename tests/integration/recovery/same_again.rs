@@ -1,6 +1,6 @@
 use super::*;
 
-/// Inside the window: whatever the first call did, one block in the end, and nobody had to ask.
+/// Inside the window: whatever the first call did, there is one block in the end, without another request.
 fn is_settled(fault: Fault) {
     let setup = Setup::new();
     let payer = setup.payer(100);
@@ -30,7 +30,7 @@ fn an_unreadable_answer_is_settled() {
     is_settled(Fault::garbage());
 }
 
-/// Attack 16: SYS_UNKNOWN after the transfer did and did not happen.
+/// Attack 16: SYS_UNKNOWN after the transfer was and was not made.
 fn silence_is_settled(fault: Fault) {
     let setup = Setup::new();
     let payer = setup.payer(101);
@@ -124,7 +124,7 @@ fn an_operator_can_have_it_looked_at_and_cannot_decide() {
     setup.expect_settled_and_fetch(&sale, signed);
 }
 
-/// Attack 15: a ledger that never answers holds up neither the payments of another nor a stop.
+/// Attack 15: a ledger that never answers delays neither the payments of another nor a stop.
 #[test]
 fn attack_15_a_silent_ledger_starves_nobody() {
     let setup = Setup::new();
@@ -142,14 +142,14 @@ fn attack_15_a_silent_ledger_starves_nobody() {
             ..setup.priced("GET", "/other", PRICE)
         })
         .unwrap();
-    setup.upload("GET", "/other", crate::support::flow::GOODS);
+    setup.upload("GET", "/other", crate::support::flow::ARTICLE);
     let other = setup.sale(crate::support::Request::get("/other"));
     silent.fault(&setup, 50, &Fault::delayed_after_transfer());
     let stuck = payer.sign(&other.offer(), setup.now());
     setup.pay_in_silence(&other, &stuck);
     setup.ledger.fault(&setup, 1, &Fault::lost_after_transfer());
     let signed = sale.pay(&payer).send().expect_pending();
-    // Both are tried again now; one of the calls hangs.
+    // Both are tried again now; one of the calls does not return.
     setup.pass(20);
     setup.pass(10);
     assert!(setup.transfers() == 1);

@@ -1,4 +1,4 @@
-//! Logs that lack what the ledger did.
+//! Logs that lack transfers which the ledger made.
 
 use super::{odd_blocks::shows_of, *};
 
@@ -20,14 +20,14 @@ fn attack_39_a_log_that_ends_before_a_named_block_proves_no_absence() {
     assert!(setup.is_unknown(&signed));
     setup.pass(HOUR);
     assert!(setup.is_unknown(&signed));
-    // The whole log.
+    // The complete log.
     setup.ledger.behave(&setup);
     setup.pass(HOUR + 1);
     setup.expect_settled_and_fetch(&sale, signed);
     assert_eq!(setup.transfers(), 2);
 }
 
-/// The same for a payment that was not made: it has failed when the log is whole.
+/// The same for a payment that was not made: it has failed when the log is complete.
 #[test]
 fn attack_39_a_whole_log_proves_the_absence_again() {
     let setup = Setup::new();
@@ -43,11 +43,11 @@ fn attack_39_a_whole_log_proves_the_absence_again() {
     setup.pass(WINDOW + HOUR);
     assert!(setup.is_unknown(&signed));
     setup.ledger.behave(&setup);
-    // What is new is read, and then the log from its beginning.
+    // The new blocks are read, and then the log from its beginning.
     setup.pass(HOUR + 1);
     setup.rounds(14);
     let status = setup.status(&signed);
     assert!(matches!(status, PaymentStatus::Failed { .. }), "{status:?}");
     assert_eq!(setup.transfers(), 1);
-    setup.check_books();
+    setup.check_conservation();
 }

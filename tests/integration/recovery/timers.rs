@@ -1,7 +1,7 @@
 use super::*;
 use crate::support::ledger::number;
 
-/// What an hour of waiting costs beyond the canister's memory, in cycles.
+/// The cost of an hour of waiting beyond the canister's memory, in cycles.
 fn hour(setup: &Setup) -> u128 {
     let memory = number(&setup.canister_status().idle_cycles_burned_per_day) / 24;
     let before = setup.pic.cycle_balance(setup.canister);
@@ -25,12 +25,12 @@ fn an_idle_canister_has_no_timer() {
     let signed = sale.pay(&payer).send().expect_pending();
     setup.pass(6);
     sale.present(signed).send().expect_settled();
-    // One firing of what was armed for the payment may be left.
+    // One firing of the timer that was set for the payment may be left.
     let _ = hour(&setup);
     let after_recovery = hour(&setup);
     println!("an idle hour costs {new}, {after_a_payment}, {after_recovery} cycles");
     for idle in [new, after_a_payment, after_recovery] {
-        // The memory's share is rounded, no more.
+        // The cost of the memory is rounded, and there is no other cost.
         assert!(idle <= 100_000, "{idle} cycles in an hour");
     }
 }

@@ -14,7 +14,7 @@ fn timers_are_armed_again_by_an_upgrade() {
     setup.expect_settled_and_fetch(&sale, signed);
 }
 
-/// A stop and an upgrade after each number of rounds of a recovery, so at each of its awaits.
+/// A stop and an upgrade after each number of rounds of a recovery, and so at each of its awaits.
 fn interrupted(seed: u8, fault: Fault, wait: u64, archived: bool) {
     let setup = Setup::new();
     let payer = setup.payer(seed);
@@ -41,7 +41,7 @@ fn interrupted(seed: u8, fault: Fault, wait: u64, archived: bool) {
             matches!(status, PaymentStatus::Settled { .. }),
             "{rounds}: {status:?}"
         );
-        setup.check_books();
+        setup.check_conservation();
     }
     assert_eq!(setup.transfers(), 9);
 }

@@ -20,7 +20,7 @@ const ALGORITHM: [u8; 14] = [
 
 /// One user of a canister that signs.
 pub struct CanisterSigner {
-    /// Another handle of the same network, which does not end it.
+    /// A second handle of the same network, which does not end it.
     pic: PocketIc,
     canister: Principal,
     seed: [u8; 32],

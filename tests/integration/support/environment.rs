@@ -1,4 +1,4 @@
-//! Where binaries and modules are: from the environment, or where `scripts/build` puts them.
+//! Paths of binaries and modules: from the environment, or the output of `scripts/build`.
 
 use pocket_ic::PocketIcBuilder;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The module that a variable names, or that is in this place under `build/`.
+/// The module in the file that a variable names, or in this file under `build/`.
 pub fn wasm(variable: &str, file: &str) -> Vec<u8> {
     let path =
         std::env::var_os(variable).map_or_else(|| root().join("build").join(file), PathBuf::from);
@@ -34,7 +34,7 @@ pub fn torture_wasm() -> Vec<u8> {
     wasm("TORTURE_WASM", "torture.wasm.gz")
 }
 
-/// Any ICRC ledger (`LEDGER_WASM`), the test ledger by default.
+/// Any ICRC ledger (`LEDGER_WASM`), by default the test ledger.
 pub fn any_ledger_wasm() -> Vec<u8> {
     match std::env::var_os("LEDGER_WASM") {
         Some(_) => wasm("LEDGER_WASM", ""),

@@ -1,4 +1,4 @@
-//! From a route on sale to the outcome of a payment, each step giving only what can follow.
+//! Steps from a route on sale to the outcome of a payment. Each step allows only those that can follow.
 
 use super::{
     gateway::{Answer, Request},
@@ -9,8 +9,8 @@ use candid::Principal;
 use pocket_ic::common::rest::RawMessageId;
 use x402_icp::{Code, wire::PaymentRequirements};
 
-/// What every sold route of the tests delivers.
-pub const GOODS: &[u8] = b"the article";
+/// The content of every sold route of the tests.
+pub const ARTICLE: &[u8] = b"the article";
 
 /// A route on sale.
 pub struct Sale<'a> {
@@ -27,8 +27,8 @@ pub struct Paying<'a> {
     pub signed: Signed,
 }
 
-/// What came back for a payment.
-#[must_use = "an outcome says something only when it is looked at"]
+/// The response to a payment.
+#[must_use = "an outcome has to be checked"]
 pub struct Outcome<'a> {
     setup: &'a Setup,
     canister: Principal,
@@ -54,11 +54,11 @@ impl Setup {
     pub fn sell_at(&self, method: &str, path: &str, amount: u128) -> Sale<'_> {
         self.route_put(self.priced(method, path, amount))
             .expect("a good route");
-        self.upload(method, path, GOODS);
+        self.upload(method, path, ARTICLE);
         self.sale(Request::new(method, path))
     }
 
-    /// Sends an update and does not wait for the answer.
+    /// Sends an update and does not wait for the response.
     pub fn submit(&self, request: &Request) -> RawMessageId {
         self.submit_as(Principal::anonymous(), request)
     }
@@ -68,10 +68,10 @@ impl Setup {
         let (method, argument) = ("http_request_update", request.update_argument());
         self.pic
             .submit_call(self.canister, sender, method, argument)
-            .expect("the request is taken")
+            .expect("the request is accepted")
     }
 
-    /// As [`submit`](Self::submit), until the ledger has the canister's call.
+    /// As [`submit`](Self::submit), and waits until the ledger has the canister's call.
     pub fn under_way(&self, request: &Request) -> RawMessageId {
         let call = self.submit(request);
         for _ in 0..4 {
@@ -80,12 +80,12 @@ impl Setup {
         call
     }
 
-    /// Waits for the answer to an update.
+    /// Waits for the response to an update.
     pub fn collect(&self, call: RawMessageId) -> Answer {
         Answer::from_update(&self.pic.await_call(call).expect("no trap"))
     }
 
-    /// A route that was published otherwise.
+    /// A route that was published in another way.
     pub fn sale(&self, request: Request) -> Sale<'_> {
         self.sale_of(self.canister, request)
     }
@@ -119,7 +119,7 @@ impl<'a> Sale<'a> {
         self.offers().remove(0)
     }
 
-    /// A good payment.
+    /// A valid payment.
     pub fn pay(&self, payer: &Payer) -> Paying<'a> {
         self.present(payer.sign(&self.offer(), self.setup.now()))
     }
@@ -134,7 +134,7 @@ impl<'a> Sale<'a> {
         }
     }
 
-    /// The same route asked for in another way.
+    /// The same route with another URL.
     pub fn url(mut self, url: &str) -> Self {
         self.request.url = url.into();
         self
@@ -147,7 +147,7 @@ impl<'a> Paying<'a> {
         self
     }
 
-    /// The request as it goes out.
+    /// The request as it is sent.
     pub fn request(&self) -> Request {
         self.request.clone().payment(&self.signed.header())
     }
@@ -165,11 +165,11 @@ impl<'a> Paying<'a> {
 }
 
 impl Outcome<'_> {
-    /// 200 with the goods, a receipt, and a block on the ledger.
+    /// 200 with the content, a receipt, and a block on the ledger.
     pub fn expect_settled(self) -> Settled {
         let answer = &self.answer;
         assert_eq!(answer.status, 200, "{:?}", answer.payment_response());
-        assert_eq!(answer.body, GOODS);
+        assert_eq!(answer.body, ARTICLE);
         assert!(answer.upgraded, "a query cannot take payments");
         assert_eq!(answer.header("cache-control"), Some("private, no-store"));
         assert_eq!(answer.payment_required(), None);
@@ -188,7 +188,7 @@ impl Outcome<'_> {
             assert_eq!(receipt.block_index, candid::Nat::from(block));
             assert_eq!(receipt.amount.to_string().replace('_', ""), accepted.amount);
             assert_eq!(receipt.pay_to.to_string(), accepted.pay_to);
-            self.setup.check_books();
+            self.setup.check_conservation();
         }
         Settled {
             block,
@@ -197,32 +197,32 @@ impl Outcome<'_> {
         }
     }
 
-    /// 402 with fresh offers that name the code; nothing in the books.
+    /// 402 with current offers and the code; no payment is stored.
     pub fn expect_refused(self, code: Code) {
         assert_eq!(self.answer.status, 402);
         assert_eq!(self.answer.payment_response(), None);
         let offers = self.answer.payment_required().expect("fresh offers");
         assert_eq!(offers.error.as_deref(), Some(code.as_str()));
         assert!(!offers.accepts.is_empty());
-        self.expect_no_goods();
-        self.setup.check_books();
+        self.expect_no_content();
+        self.setup.check_conservation();
     }
 
-    /// 402 with fresh offers that name the code, whatever the books say.
+    /// 402 with current offers and the code, whatever payments are stored.
     pub fn expect_not_charged(self, code: Code) {
         assert_eq!(self.answer.status, 402);
         let offers = self.answer.payment_required().expect("fresh offers");
         assert_eq!(offers.error.as_deref(), Some(code.as_str()));
-        self.expect_no_goods();
+        self.expect_no_content();
     }
 
-    /// 402 after an attempt to settle: the code, no fresh offers, no block.
+    /// 402 after an attempt to settle: the code, no offers, no block.
     pub fn expect_failed(self, code: Code) {
         let response = self.unsettled();
         assert_eq!(response.error_reason.as_deref(), Some(code.as_str()));
         assert_eq!(response.transaction, "");
-        self.expect_no_goods();
-        self.setup.check_books();
+        self.expect_no_content();
+        self.setup.check_conservation();
     }
 
     /// 402 with `duplicate_settlement` and the block of the first settlement.
@@ -231,8 +231,8 @@ impl Outcome<'_> {
         let code = Code::DuplicateSettlement.as_str();
         assert_eq!(response.error_reason.as_deref(), Some(code));
         assert_eq!(response.transaction, block.to_string());
-        self.expect_no_goods();
-        self.setup.check_books();
+        self.expect_no_content();
+        self.setup.check_conservation();
     }
 
     /// 402 with `settlement_pending` and the payment id.
@@ -243,8 +243,8 @@ impl Outcome<'_> {
             Some(Code::SettlementPending.as_str())
         );
         assert_eq!(response.transaction, self.signed.id.to_string());
-        self.expect_no_goods();
-        self.setup.check_books();
+        self.expect_no_content();
+        self.setup.check_conservation();
         self.signed
     }
 
@@ -259,7 +259,7 @@ impl Outcome<'_> {
         response
     }
 
-    fn expect_no_goods(&self) {
+    fn expect_no_content(&self) {
         assert_eq!(
             self.answer.header("cache-control"),
             Some("private, no-store")
@@ -268,8 +268,8 @@ impl Outcome<'_> {
             !self
                 .answer
                 .body
-                .windows(GOODS.len())
-                .any(|window| window == GOODS)
+                .windows(ARTICLE.len())
+                .any(|window| window == ARTICLE)
         );
     }
 }

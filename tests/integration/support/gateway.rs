@@ -1,5 +1,5 @@
-//! An HTTP gateway in a few lines: query, verification of the certificate as production gateways do it,
-//! update call when the canister asks for one. Every proven answer of every test goes through here.
+//! A small HTTP gateway: query, verification of the certificate as production gateways do it, and an update call if the
+//! canister requests one. Every certified response of every test passes here.
 
 use super::interface::{HttpRequest, HttpResponse, HttpUpdateRequest};
 use candid::Principal;
@@ -26,13 +26,13 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
-/// What came back.
+/// A response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// Whether an update call answered.
+    /// Whether an update call responded.
     pub upgraded: bool,
 }
 
@@ -67,7 +67,7 @@ impl Request {
         self
     }
 
-    /// The query's answer as it is.
+    /// The query's raw response.
     pub fn query(&self, pic: &PocketIc, canister: Principal) -> HttpResponse {
         let request = HttpRequest {
             method: self.method.clone(),
@@ -98,7 +98,7 @@ impl Request {
         .unwrap()
     }
 
-    /// The update's answer.
+    /// The update's response.
     pub fn update(&self, pic: &PocketIc, canister: Principal) -> Answer {
         let reply = pic
             .update_call(
@@ -111,7 +111,7 @@ impl Request {
         Answer::from_update(&reply)
     }
 
-    /// Whether a gateway takes a query's answer to this request.
+    /// Whether a gateway accepts a query's response to this request.
     pub fn verifies(&self, pic: &PocketIc, canister: Principal, response: &HttpResponse) -> bool {
         self.verify(pic, canister, response).is_ok()
     }
@@ -186,7 +186,7 @@ impl Answer {
         }
     }
 
-    /// The one value of a header; none if it is missing. Two are an error.
+    /// The one value of a header; `None` if it is missing. Two are an error.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self
             .headers

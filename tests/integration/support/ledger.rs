@@ -1,4 +1,4 @@
-//! Talking to a ledger, and telling the test ledger to misbehave.
+//! Calls to a ledger, and faults of the test ledger.
 
 use super::{
     environment,
@@ -51,14 +51,14 @@ pub struct Move {
 }
 
 impl Pulled {
-    /// Those that this spender pulled.
+    /// The transfers that this spender pulled.
     pub fn among(moves: &[Move], spender: Principal) -> Vec<Pulled> {
         let by_spender = |block: &&Move| block.spender.is_some_and(|by| by.owner == spender);
         let pulled = moves.iter().filter(by_spender).map(|block| Pulled {
             block: block.block,
             memo: block.memo.clone(),
-            from: block.from.expect("nobody pulls out of nothing"),
-            to: block.to.expect("nobody pulls into nothing"),
+            from: block.from.expect("a pulled transfer has a payer"),
+            to: block.to.expect("a pulled transfer has a recipient"),
             amount: block.amount,
             fee: block.fee,
         });
@@ -140,7 +140,7 @@ impl TestLedger {
         }
     }
 
-    /// Everything that moved, was minted or burnt, oldest first.
+    /// All transfers, mints and burns, oldest first.
     pub fn moves(&self, setup: &Setup) -> Vec<Move> {
         self.blocks(setup)
             .into_iter()
@@ -169,22 +169,22 @@ impl TestLedger {
         Pulled::among(&self.moves(setup), spender)
     }
 
-    /// The next `calls` payments meet this fault.
+    /// Sets this fault for the next `calls` payments.
     pub fn fault(&self, setup: &Setup, calls: u32, fault: &Fault) {
         self.fault_of(setup, TRANSFER_FROM, calls, fault);
     }
 
-    /// The next `calls` calls of a method meet this fault.
+    /// Sets this fault for the next `calls` calls of a method.
     pub fn fault_of(&self, setup: &Setup, method: &str, calls: u32, fault: &Fault) {
         let (method, arg) = queue_fault(method, calls, fault);
         let reply = setup
             .pic
             .update_call(self.0, controller(), method, arg)
             .expect("the test interface is open");
-        decode_queued(&reply).expect("the fault is taken");
+        decode_queued(&reply).expect("the fault is set");
     }
 
-    /// Lets held replies go.
+    /// Releases replies that are held back.
     pub fn release(&self, setup: &Setup) {
         let _: u32 = setup.update_at(self.0, controller(), "test_release", ());
         for _ in 0..6 {
@@ -206,11 +206,12 @@ impl TestLedger {
             .install_canister(id, wasm, init, Some(controller()));
         let (method, arg) = move_to_archive(id, count);
         let reply = setup.pic.update_call(self.0, controller(), method, arg);
-        decode_moved(&reply.expect("the test interface is open")).expect("the archive takes them");
+        decode_moved(&reply.expect("the test interface is open"))
+            .expect("the archive accepts them");
         id
     }
 
-    /// How often a method that changes something was called.
+    /// The number of calls of an update method.
     pub fn calls(&self, setup: &Setup, method: &str) -> u64 {
         let status: Vec<FaultStatus> =
             setup.query_at(self.0, controller(), "test_fault_status", ());
@@ -218,18 +219,18 @@ impl TestLedger {
         of_method.map_or(0, |status| status.calls)
     }
 
-    /// No more faults; replies that are held stay held.
+    /// Ends all faults; replies that are held back stay so.
     pub fn behave(&self, setup: &Setup) {
         let _: () = setup.update_at(self.0, controller(), "test_clear_faults", ());
     }
 
-    /// The ledger's clock is that much ahead of the network's.
+    /// Sets how far the ledger's clock is ahead of the network's.
     pub fn skew(&self, setup: &Setup, seconds: i64) {
         let nanoseconds = seconds * 1_000_000_000;
         let _: () = setup.update_at(self.0, controller(), "test_set_time_skew", (nanoseconds,));
     }
 
-    /// What the ledger checks first in transfers.
+    /// Sets what the ledger checks first in transfers.
     pub fn check_order(&self, setup: &Setup, order: CheckOrder) {
         let _: () = setup.update_at(self.0, controller(), "test_set_check_order", (order,));
     }
@@ -247,7 +248,7 @@ impl TestLedger {
     }
 }
 
-/// A number of the ledger as one of ours.
+/// A number of the ledger as `u128`.
 pub fn number(nat: &Nat) -> u128 {
     u128::try_from(&nat.0).expect("a number of the tests fits")
 }

@@ -1,4 +1,4 @@
-//! The management canister as any server of the protocol has it, older ones included.
+//! The management canister of any server of the protocol, including older ones.
 
 use super::{Setup, setup::controller};
 use candid::{CandidType, Nat, Principal};
@@ -8,8 +8,8 @@ use pocket_ic::{
 };
 use serde::Deserialize;
 
-/// What the tests read of a canister's status. The `pocket-ic` crate's record wants the newest fields, too, and
-/// cannot read the answer of a server without them.
+/// The fields of a canister's status that the tests read. The `pocket-ic` crate's record requires the newest fields,
+/// too, and cannot decode the answer of a server without them.
 #[derive(CandidType, Deserialize)]
 pub struct Status {
     pub status: RunningStatus,
@@ -24,8 +24,8 @@ pub enum RunningStatus {
     stopped,
 }
 
-/// Installs code again. A network credits the instructions of earlier installations back round by round and installs
-/// nothing meanwhile; so this waits for it.
+/// Installs code again. A network limits the instructions of installations over time, and refuses to install meanwhile,
+/// so this waits.
 pub fn install_again(
     pic: &PocketIc,
     install: impl Fn() -> Result<(), RejectResponse>,
@@ -47,7 +47,7 @@ struct CanisterId {
     canister_id: Principal,
 }
 
-/// The argument of a method about this canister, and where a network sends the call.
+/// The argument of a method about this canister, and the effective principal of the call.
 fn about(canister_id: Principal) -> (Vec<u8>, RawEffectivePrincipal) {
     let argument = candid::encode_one(CanisterId { canister_id }).unwrap();
     let effective = RawEffectivePrincipal::CanisterId(canister_id.as_slice().to_vec());
@@ -71,7 +71,7 @@ impl Setup {
         )
     }
 
-    /// The canister's status, or why it cannot be read.
+    /// The canister's status, or the reason why it cannot be read.
     pub fn try_canister_status(&self) -> Result<Status, RejectResponse> {
         let (argument, effective) = about(self.canister);
         let reply = self.pic.update_call_with_effective_principal(
@@ -89,7 +89,7 @@ impl Setup {
         self.try_canister_status().expect("controllers see it")
     }
 
-    /// Upgrades the canister as it is to a module, with an argument as it is.
+    /// Upgrades the canister in its present state to a module, with a raw argument.
     pub fn upgrade_raw(&self, wasm: &[u8], arg: &[u8]) -> Result<(), RejectResponse> {
         install_again(&self.pic, || {
             self.pic.upgrade_canister(

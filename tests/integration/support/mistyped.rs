@@ -1,4 +1,4 @@
-//! Arguments for each method of `canister.did`: right ones, and ones that differ in one place. Unit tests read them
+//! Arguments for each method of `canister.did`: valid ones, and ones that differ in one place. Unit tests decode them
 //! with the canister's code, integration tests send them to the canister.
 
 use candid::{
@@ -19,14 +19,14 @@ pub struct Method {
     pub types: Vec<Type>,
 }
 
-/// What `canister.did` says.
+/// The content of `canister.did`.
 pub struct Interface {
     pub names: TypeEnv,
     pub installation: Method,
     pub methods: Vec<Method>,
 }
 
-/// An argument that differs in one place, and where.
+/// An argument that differs in one place, and the place.
 pub struct Bent {
     pub path: String,
     pub argument: Vec<u8>,
@@ -59,7 +59,7 @@ pub fn interface() -> Interface {
     }
 }
 
-/// What replaces the value at a place; none for places of other kinds.
+/// The replacements for the value at a place; none for places of other kinds.
 type Bend<'a> = &'a dyn Fn(&Interface, &Type) -> Vec<IDLValue>;
 
 impl Interface {
@@ -81,7 +81,7 @@ impl Interface {
         })
     }
 
-    /// One for every record, at any depth, with a member that is not in `canister.did`.
+    /// One for every record, at any depth, with a field that is not in `canister.did`.
     pub fn misspelt(&self, method: &Method) -> Vec<Bent> {
         self.bent(method, &|interface, ty| match ty.as_ref() {
             TypeInner::Record(_) => {
@@ -112,7 +112,7 @@ impl Interface {
         all
     }
 
-    /// All values of type `ty` that differ in one place from the right one.
+    /// All values of type `ty` that differ in one place from the valid one.
     fn places(&self, ty: &Type, path: &str, bend: Bend, to: &mut Vec<(String, IDLValue)>) {
         let ty = self.resolved(ty);
         to.extend(
@@ -191,7 +191,7 @@ impl Interface {
         }
     }
 
-    /// What Candid takes for an absent value where an optional one of type `ty` is wanted.
+    /// Values that Candid decodes as absent where an optional one of type `ty` is expected.
     fn wrong(&self, ty: &Type) -> Vec<IDLValue> {
         let ty = self.resolved(ty);
         let right = self.value(&ty);
@@ -214,7 +214,7 @@ impl Interface {
                     IDLValue::Null,
                 )));
             }
-            // A member that has to be there is not.
+            // A required field is missing.
             TypeInner::Record(fields) => {
                 let needed =
                     |field: &Field| !matches!(*self.resolved(&field.ty), TypeInner::Opt(_));

@@ -1,8 +1,8 @@
-//! Set-up and flows of the integration tests. Everything goes through the PocketIC protocol, so the tests
-//! run the same on any server that speaks it (`POCKET_IC_BIN`).
+//! Set-up and flows of the integration tests. Everything uses the PocketIC protocol, so the tests run the same on any
+//! server with that protocol (`POCKET_IC_BIN`).
 
-pub mod books;
 pub mod canister_signer;
+pub mod conservation;
 pub mod environment;
 pub mod flow;
 pub mod gateway;

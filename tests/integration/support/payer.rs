@@ -14,7 +14,7 @@ use x402_icp::{
     wire::{ExactIcrc2Payload, PaymentPayload, PaymentRequirements, X402_VERSION},
 };
 
-/// Somebody who can pay.
+/// A payer.
 pub struct Payer {
     signer: Box<dyn Signer>,
     pub account: Account,
@@ -69,7 +69,7 @@ impl Payer {
         Self::of(signer)
     }
 
-    /// Any key that lets so many P-256 keys sign, each for the one before it.
+    /// Any key that lets this many P-256 keys sign, each for the one before it.
     pub fn p256_chain(root: &impl Signer, seed: u8, keys: u8, expiration_ns: u64) -> Self {
         let grant = |from: &dyn Signer, n: u8| {
             Delegated::grant(from, p256_key(seed + n), expiration_ns, None).expect("the key signs")
@@ -82,7 +82,7 @@ impl Payer {
         Self::of(signer)
     }
 
-    /// Goes on with the nonces where another session of the same key is.
+    /// Continues with the nonces of another session of the same key.
     pub fn after(self, earlier: &Self) -> Self {
         self.next_nonce.set(earlier.next_nonce.get());
         self
@@ -157,7 +157,7 @@ impl Signed {
         self
     }
 
-    /// Changes what the client says it accepted.
+    /// Changes the offer that the client accepted.
     pub fn accept(mut self, change: impl FnOnce(&mut PaymentRequirements)) -> Self {
         change(&mut self.payload.accepted);
         self

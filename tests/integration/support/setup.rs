@@ -20,9 +20,9 @@ use sha2::{Digest, Sha256};
 use std::{cell::RefCell, time::Duration};
 use test_ledger::testing::LedgerInit;
 
-/// Cycles every canister of the tests starts with.
+/// The initial cycles of every canister of the tests.
 pub const CYCLES: u128 = 100_000_000_000_000;
-/// What a payer is given, and allows the canister to take.
+/// A payer's initial balance, and the allowance for the canister.
 pub const FUNDS: u128 = 1_000_000_000;
 /// The ledgers' transfer fee.
 pub const FEE: u128 = 10_000;
@@ -37,7 +37,7 @@ pub fn operator() -> Principal {
     Principal::self_authenticating([2; 32])
 }
 
-/// The account payments go to.
+/// The account that payments go to.
 pub fn merchant() -> Account {
     Principal::self_authenticating([3; 32]).into()
 }
@@ -52,7 +52,7 @@ pub fn minter() -> Principal {
     Principal::self_authenticating([5; 32])
 }
 
-/// The network and what runs on it.
+/// The network and its canisters.
 pub struct Setup {
     pub pic: PocketIc,
     pub canister: Principal,
@@ -61,12 +61,12 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// With a ledger that can be told to misbehave.
+    /// With a ledger that can be made to misbehave.
     pub fn new() -> Self {
         Self::with_cycles(CYCLES)
     }
 
-    /// With so many cycles for the canister, its installation included.
+    /// With this many cycles for the canister, its installation included.
     pub fn with_cycles(cycles: u128) -> Self {
         Self::with(environment::test_ledger_wasm(), true, cycles)
     }
@@ -116,11 +116,11 @@ impl Setup {
             ledger: TestLedger(ledger),
             payers: RefCell::default(),
         };
-        setup.ledger_add(ledger).expect("the ledger is one");
+        setup.ledger_add(ledger).expect("it is a ledger");
         setup
     }
 
-    /// A further ledger, registered.
+    /// Another ledger, registered.
     pub fn another_ledger(&self, symbol: &str) -> TestLedger {
         let subnet = self.pic.get_subnet(self.ledger.0).unwrap();
         let id = self
@@ -136,7 +136,7 @@ impl Setup {
             init.encode(),
             Some(controller()),
         );
-        self.ledger_add(id).expect("the ledger is one");
+        self.ledger_add(id).expect("it is a ledger");
         TestLedger(id)
     }
 
@@ -160,7 +160,7 @@ impl Setup {
         );
         let added: Result<Ledger, LedgerError> =
             self.update_at(id, controller(), "ledger_add", (self.ledger.0,));
-        added.expect("the ledger is one");
+        added.expect("it is a ledger");
         id
     }
 
@@ -174,7 +174,7 @@ impl Setup {
         self.now_ns() / 1_000_000_000
     }
 
-    /// Lets time pass, and a round run so that queries see it.
+    /// Lets time pass, and runs a round so that queries see it.
     pub fn advance(&self, seconds: u64) {
         self.pic.advance_time(Duration::from_secs(seconds));
         self.pic.tick();
@@ -294,7 +294,7 @@ impl Setup {
             };
             let done: Result<(), ContentError> =
                 self.update_at(canister, operator(), "content_chunk", (chunk,));
-            done.expect("a chunk is taken");
+            done.expect("a chunk is accepted");
         }
         let done: Result<Content, ContentError> = self.update_at(
             canister,
@@ -311,12 +311,12 @@ impl Setup {
         self.upload("GET", path, bytes);
     }
 
-    /// Upgrades the canister to the same module, as operators are told to: stopped.
+    /// Upgrades the canister to the same module, stopped as operators are told to do it.
     pub fn upgrade(&self) {
         self.upgrade_with(None);
     }
 
-    /// Upgrades, with another limit of cycles below which no payments are taken.
+    /// Upgrades, with another cycles floor.
     pub fn upgrade_with_floor(&self, cycles: u128) {
         self.upgrade_with(Some(limited(LimitsArg {
             cycles_floor: Some(Nat::from(cycles)),
@@ -324,7 +324,7 @@ impl Setup {
         })));
     }
 
-    /// Changes limits by an upgrade, as the canister is, running or stopped.
+    /// Changes limits by an upgrade of the canister in its present state, running or stopped.
     pub fn set_limits(&self, limits: LimitsArg) {
         self.try_upgrade(Some(limited(limits)))
             .expect("limits can be changed by an upgrade");
@@ -345,7 +345,7 @@ impl Setup {
             .expect("it was stopped");
     }
 
-    /// Upgrades the canister as it is, running or stopped.
+    /// Upgrades the canister in its present state, running or stopped.
     pub fn try_upgrade(&self, args: Option<TollkeeperArgs>) -> Result<(), RejectResponse> {
         self.try_upgrade_to(environment::tollkeeper_wasm(), args)
     }
@@ -409,7 +409,7 @@ impl Setup {
         let open: Result<Vec<Payment>, PaymentsError> =
             self.query(controller(), "payments_open", ());
         let mut all = self.settled();
-        all.extend(open.expect("controllers read the books"));
+        all.extend(open.expect("controllers read payments"));
         all.extend(self.pages("payments_failed"));
         all
     }
@@ -423,7 +423,7 @@ impl Setup {
             };
             let page: Result<Vec<Payment>, PaymentsError> =
                 self.query(controller(), method, (page,));
-            let page = page.expect("controllers read the books");
+            let page = page.expect("controllers read payments");
             if page.is_empty() {
                 return all;
             }
@@ -446,7 +446,7 @@ impl Setup {
         self.query(stranger(), "config", ())
     }
 
-    /// Sends a request as a gateway does: query, verification, update if asked for.
+    /// Sends a request as a gateway does: query, verification, and an update if requested.
     pub fn send(&self, request: &Request) -> Answer {
         request.send(&self.pic, self.canister)
     }
@@ -479,7 +479,7 @@ impl Setup {
         }
     }
 
-    /// Registers a payer who was funded by hand, with the balance to start from.
+    /// Registers a payer who was funded directly, with the initial balance.
     pub fn watch(&self, account: Account, balance: u128) {
         self.payers.borrow_mut().push((account, balance));
     }

@@ -1,4 +1,4 @@
-//! The conservation law: what the books say is what the ledger shows.
+//! The conservation law: the canister's payments agree with the ledger's blocks.
 
 use super::{
     interface::{Ledger, Payment, PaymentStatus, PaymentsError, Solvency},
@@ -22,12 +22,12 @@ pub fn refund_memo(payment: &[u8]) -> Vec<u8> {
 }
 
 impl Setup {
-    /// For the first ledger: every block the canister pulled belongs to one payment that says so (or is
-    /// not known), every settled payment has its block, payers lost amount and fee of these blocks and
-    /// nothing else, merchants got the amounts. Every block that the canister sent is a withdrawal or the
-    /// one refund of a payment, and the canister has what came in and did not go out. It owes what the
-    /// payments say, and has it if it says so.
-    pub fn check_books(&self) {
+    /// For the first ledger: every block that the canister pulled belongs to one payment with that block (or an unknown
+    /// one), every settled payment has its block, payers lost amount and fee of these blocks and nothing else, and
+    /// merchants got the amounts. Every block that the canister sent is a withdrawal or the one refund of a payment,
+    /// and the canister has what came in and did not go out. It owes what the payments say, and has it if it reports
+    /// so.
+    pub fn check_conservation(&self) {
         let moves = self.ledger.moves(self);
         let pulled: Vec<Pulled> = Pulled::among(&moves, self.canister);
         let sent: Vec<&Move> = moves
@@ -65,7 +65,7 @@ impl Setup {
         for block in sent {
             let (from, to) = (block.from.expect("sent"), block.to.expect("not burnt"));
             *expected.entry(to).or_default() += block.amount;
-            // Accounts of the canister may be in the red until all of this is added up.
+            // Balances of the canister may be negative until all of this is added up.
             let left = expected.entry(from).or_default();
             *left = left.wrapping_sub(block.amount + block.fee);
         }
@@ -82,13 +82,13 @@ impl Setup {
         }
     }
 
-    /// What the canister says it owes is what the payments say.
+    /// What the canister reports as owed agrees with the payments.
     fn check_owed(&self) {
         let mut owed = self.owed();
         if owed.is_empty() {
             return;
         }
-        // Asking takes messages, and refunds are made meanwhile: then once more.
+        // The query takes messages, and refunds are made meanwhile: then it is repeated.
         for _ in 0..10 {
             let said = self.solvency();
             let now = self.owed();
@@ -112,7 +112,7 @@ impl Setup {
         }
     }
 
-    /// What the canister owes according to its payments, by the account it has to come from.
+    /// The amounts that the canister owes according to its payments, by the account they are paid from.
     fn owed(&self) -> BTreeMap<Account, Owed> {
         let ledgers: Vec<Ledger> = self.query(stranger(), "ledgers", ());
         let known = ledgers.iter().find(|ledger| ledger.ledger == self.ledger.0);
@@ -127,7 +127,8 @@ impl Setup {
             };
             let amount = number(&payment.amount);
             match payment.status {
-                // What waits for a controller or a merchant is not owed yet, and for what has lapsed nothing is held.
+                // A refund that waits for a controller or a merchant is not owed yet, and nothing is held for a lapsed
+                // payment.
                 PaymentStatus::Refunding { ref problem, .. } if waits(problem) => {}
                 PaymentStatus::Unknown { ref reason, .. } if reason.contains("nothing is held") => {
                 }
@@ -147,7 +148,7 @@ impl Setup {
         all
     }
 
-    /// What the canister says of the first ledger.
+    /// The canister's solvency report of the first ledger.
     pub fn solvency(&self) -> Solvency {
         let all: Result<Vec<Solvency>, PaymentsError> = self.update(controller(), "solvency", ());
         let mut all = all.expect("controllers may ask");
@@ -187,8 +188,8 @@ fn check_charges(payments: &[Payment], pulled: &[Pulled]) {
             (Some(_), None) => {
                 panic!("settled without a block: {payment:?}")
             }
-            // Open ones may have moved money or not; the next message knows. A failure is a thing of
-            // the past: the same authorization may have been good later.
+            // Open payments may have moved money or not; the next message finds out. A failure is about the past: the
+            // same authorization may have been accepted later.
             _ => {}
         }
     }
@@ -197,10 +198,7 @@ fn check_charges(payments: &[Payment], pulled: &[Pulled]) {
             by_memo.remove(payment.id.as_slice());
         }
     }
-    assert!(
-        by_memo.is_empty(),
-        "taken without a payment in the books: {by_memo:?}"
-    );
+    assert!(by_memo.is_empty(), "taken without a payment: {by_memo:?}");
 }
 
 fn check_refunds(payments: &[Payment], sent: &[&Move]) {
@@ -218,7 +216,7 @@ fn check_refunds(payments: &[Payment], sent: &[&Move]) {
                 },
                 Some(block),
             ) => assert_eq!(number(refund_block_index), block.block),
-            // The ledger has not told us yet.
+            // The ledger has not answered yet.
             (PaymentStatus::Refunding { .. }, _) => {}
             (PaymentStatus::Refunded { .. }, None) => {
                 panic!("refunded without a block: {payment:?}")
