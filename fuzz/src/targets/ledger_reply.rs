@@ -8,9 +8,8 @@ use candid::Nat;
 use icrc_ledger_types::icrc2::transfer_from::TransferFromError;
 use tollkeeper::{
     domain::{
-        payment::Event,
-        rail::TxRef,
         settlement::{CallOutcome, MAX_REPLY_BYTES, judge},
+        verdict::Verdict,
     },
     types::BlockIndex,
 };
@@ -24,21 +23,17 @@ pub fn run(data: &[u8]) {
             code: u32::from(kind) - 0x80,
             message: String::from_utf8_lossy(reader.0).into_owned(),
         };
-        let verdict = judge(&outcome, known);
-        assert!(!matches!(verdict.event, Event::Moved { .. }));
+        let verdict = judge(&outcome, known).verdict;
+        assert!(!matches!(verdict, Verdict::Moved(_)));
         assert_eq!(
-            matches!(verdict.event, Event::NotMoved(_)),
+            matches!(verdict, Verdict::NotMoved(_)),
             (0x81..=0x83).contains(&kind)
         );
         return;
     }
     let reply = reader.0.to_vec();
     let outcome = CallOutcome::Reply(reply.clone());
-    let verdict = judge(&outcome, known);
-    if let Event::Moved {
-        tx: TxRef::Block(block),
-    } = verdict.event
-    {
+    if let Some(block) = judge(&outcome, known).verdict.block() {
         assert!(reply.len() <= MAX_REPLY_BYTES);
         let said: Result<Nat, TransferFromError> =
             candid::decode_one(&reply).expect("only a reply proves that money moved");
