@@ -18,15 +18,15 @@ use x402_icp::{encode_header, wire::ResourceInfo};
 
 /// Payments made between the first measured one and the last.
 const PAYMENTS_BETWEEN: u64 = 300;
-/// With this variable set to a number, only the growth is measured: payments in empty books, and in books
-/// that hold so many.
+/// With this variable set to a number, only the growth is measured: payments without stored payments, and with this
+/// many.
 const STORED: &str = "TOLLKEEPER_BENCH_STORED";
-/// Payments measured for each figure of the growth: the tables are trees, whose nodes split now and then.
+/// Payments measured for each figure of the growth: the tables are trees, whose nodes split at times.
 const SAMPLES: u64 = 32;
-/// Payments under way at a time while the books are filled; one payer may have 150.
+/// Concurrent payments while the tables are filled; one payer may have 150.
 const BATCH: u64 = 100;
 const PRICE: u128 = 10_000;
-/// So many payers pay at the same time a canister with five trillion cycles.
+/// The number of payers that pay a canister with five trillion cycles at the same time.
 const PAYERS: u8 = 120;
 
 /// One execution, as the runtime reports it.
@@ -37,7 +37,7 @@ struct Cost {
     instructions: u64,
 }
 
-/// What one request did.
+/// The effects of one request.
 struct Measured {
     query: u64,
     updates: u64,
@@ -61,7 +61,7 @@ impl Bench {
         }
     }
 
-    /// Executions since the last look.
+    /// Executions since the last call.
     fn costs(&self) -> Vec<Cost> {
         let pic = &self.setup.pic;
         let url = pic
@@ -111,8 +111,8 @@ impl Bench {
         }
     }
 
-    /// A paid request with what a stock client sends: the echoed resource, and the headers of Node's
-    /// fetch as a gateway passes them on.
+    /// A paid request as a stock client sends it: the echoed resource, and the headers of Node's fetch as a gateway
+    /// forwards them.
     fn paid(&self, sale: &Sale, payer: &Payer) -> Request {
         let mut signed = payer.sign(&sale.offer(), self.setup.now());
         signed.payload.resource = Some(self.resource());
@@ -128,7 +128,7 @@ impl Bench {
     }
 }
 
-/// What the canister does by itself, from a payment whose answer was lost to an hour without work.
+/// The canister's work by itself, from a payment whose reply was lost to an hour without work.
 fn recovery(figures: &mut BTreeMap<&str, u64>) {
     let bench = Bench {
         setup: Setup::new(),
@@ -137,8 +137,8 @@ fn recovery(figures: &mut BTreeMap<&str, u64>) {
     let setup = &bench.setup;
     let sale = setup.sell("/report", PRICE);
     let payer = setup.payer(1);
-    // The authorization is valid for an hour: after five seconds the same transfer is asked for again,
-    // after two hours the block log.
+    // The authorization is valid for an hour: after five seconds the same transfer is sent again, after two hours the
+    // block log is read.
     for (calls, cycles, wait) in [
         ("recovery.ledger_calls", "recovery.cycles", 6),
         (
@@ -168,13 +168,13 @@ fn recovery(figures: &mut BTreeMap<&str, u64>) {
         figures.insert(cycles, spent.saturating_sub(memory(setup, wait)) as u64);
         assert_eq!(sale.present(signed).send().answer.status, 200);
     }
-    // What was armed for the payments fires once more at most.
+    // The timer that was set for the payments fires at most once more.
     hour(setup);
     figures.insert("idle_hour.cycles", hour(setup) as u64);
 }
 
-/// What a payment costs a canister with five trillion cycles, and how many payments of as many payers it takes at one
-/// time.
+/// The cost of a payment for a canister with five trillion cycles, and the number of payments of as many payers that it
+/// accepts at one time.
 fn with_five_trillion_cycles(figures: &mut BTreeMap<&str, u64>) {
     let bench = Bench {
         setup: Setup::with_cycles(5_000_000_000_000),
@@ -193,7 +193,7 @@ fn with_five_trillion_cycles(figures: &mut BTreeMap<&str, u64>) {
     let (offer, now) = (sale.offer(), setup.now());
     let calls: Vec<_> = (0..PAYERS)
         .map(|seed| {
-            // Keys without money: nobody has moved any when the places are taken.
+            // Keys without money: no money has moved when the places are taken.
             let signed = Payer::ed25519(100 + seed).sign(&offer, now);
             let request = Request::get("/report").payment(&signed.header());
             setup.submit(&request)
@@ -209,7 +209,7 @@ fn with_five_trillion_cycles(figures: &mut BTreeMap<&str, u64>) {
     figures.insert("payment_5t.places", taken.count() as u64);
 }
 
-/// Cycles that an hour without messages costs, beyond those for the canister's memory.
+/// The cycles of an hour without messages, beyond those for the canister's memory.
 fn hour(setup: &Setup) -> u128 {
     let before = setup.pic.cycle_balance(setup.canister);
     for _ in 0..60 {
@@ -221,7 +221,7 @@ fn hour(setup: &Setup) -> u128 {
     burned.saturating_sub(memory(setup, 3_600))
 }
 
-/// Cycles that the canister's memory costs in this time.
+/// The cycles of the canister's memory in this time.
 fn memory(setup: &Setup, seconds: u64) -> u128 {
     let status = setup
         .pic
@@ -231,7 +231,7 @@ fn memory(setup: &Setup, seconds: u64) -> u128 {
     day * u128::from(seconds) / 86_400
 }
 
-/// A request as a gateway passes it on, without a payment.
+/// A request as a gateway forwards it, without a payment.
 fn stock_request() -> Request {
     stock_headers(Request {
         headers: vec![],
@@ -253,7 +253,7 @@ fn stock_headers(request: Request) -> Request {
         .header("accept-encoding", "gzip, deflate, identity")
 }
 
-/// What payments cost in empty books and in books of `stored` payments.
+/// The costs of payments without stored payments, and with `stored` ones.
 fn growth(stored: u64) -> BTreeMap<&'static str, u64> {
     let bench = Bench::new();
     let setup = &bench.setup;

@@ -1,4 +1,4 @@
-//! What expensive signatures cost: chains behind a canister's key.
+//! The costs of expensive signatures: chains behind a canister's key.
 
 use super::{
     Bench, PRICE, nonce,

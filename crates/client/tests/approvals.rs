@@ -1,4 +1,4 @@
-//! Allowances on the way: to whom, how much, for how long.
+//! Allowances that a payer makes: for which spender, how much, for how long.
 
 mod support;
 
@@ -160,7 +160,7 @@ fn a_larger_allowance_is_not_lowered_and_a_longer_one_not_shortened() {
         let (left, end) = shop.allowance(account, shop.canister);
         assert_eq!(left, 500_000 - PRICE - FEE);
         assert!(end.unwrap() > nanoseconds() + 1_000 * 1_000_000_000);
-        // Small, and lasting longer than an approval on the way would.
+        // Small, and lasting longer than such an approval would.
         let day = nanoseconds() + 86_400 * 1_000_000_000;
         approve(&shop, &payer, 1, Some(day)).await;
         paid(payer.pay(&request).await);
@@ -171,7 +171,7 @@ fn a_larger_allowance_is_not_lowered_and_a_longer_one_not_shortened() {
             shop.allowance(account, shop.canister),
             (300_000 - PRICE - FEE, Some(day))
         );
-        // Small, and for ever.
+        // Small, and without an end.
         approve(&shop, &payer, 1, None).await;
         paid(larger.pay(&request).await);
         assert_eq!(

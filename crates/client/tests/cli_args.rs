@@ -1,5 +1,4 @@
-//! The command line itself: what is wrong with it is found before anybody is asked, and told in the way that was
-//! asked for.
+//! The command line itself: errors in it are found before any request is sent, and reported in the requested form.
 
 mod cli_support;
 
@@ -16,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A seller that counts who comes, and answers nobody.
+/// A seller that counts its connections, and never responds.
 fn counter() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/report", listener.local_addr().unwrap());
@@ -71,7 +70,7 @@ fn wrong_usage_is_one_object_with_json() {
         let (status, value) = object(&command.arg(odd).output().unwrap());
         assert_eq!(status, 2, "{value}");
     }
-    // In words without it.
+    // As text without it.
     let output = cli.run(&["pay"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
@@ -180,7 +179,7 @@ fn empty_and_foreign_settings_are_no_settings() {
         let mut command = cli.command(&[args, &["--json"]].concat());
         object(&command.env(name, value).output().unwrap())
     };
-    // Empty counts as not set, whatever is asked for.
+    // Empty counts as not set, for every command.
     for name in [
         "TOLLKEEPER_REPLICA",
         "TOLLKEEPER_NETWORK",
@@ -202,7 +201,7 @@ fn empty_and_foreign_settings_are_no_settings() {
     assert_eq!(status, 2, "{value}");
     let (status, value) = run("TOLLKEEPER_REPLICA", "localhost:1", &["balance"]);
     assert_eq!(status, 2, "{value}");
-    // A folder that is a file, or cannot be made, is found before anybody is asked.
+    // A folder that is a file, or cannot be made, is found before any request is sent.
     let (url, count) = counter();
     for folder in ["key.pem", "key.pem/below", "/dev/null/x", "/proc/nowhere"] {
         let (status, value) = run("TOLLKEEPER_PAYMENTS", folder, &["pay", &url]);
@@ -286,7 +285,7 @@ fn bad_arguments_are_found_before_the_seller_is_asked() {
         assert_eq!(output.status.code(), Some(2), "{more:?}: {output:?}");
         words(&output);
     }
-    assert_eq!(count.load(Ordering::SeqCst), 0, "nobody was asked");
+    assert_eq!(count.load(Ordering::SeqCst), 0, "no request was sent");
     assert!(!cli.path("f").exists() && !cli.path("new").exists());
     assert_eq!(cli.read("plain"), "x");
     assert_eq!(cli.read("key.pem"), cli_support::pem(1));
@@ -327,7 +326,7 @@ fn a_closed_pipe_is_no_panic() {
             words(&output);
         }
     }
-    // Content that nobody reads.
+    // Content that is not read.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -366,7 +365,7 @@ fn a_closed_pipe_is_no_panic() {
 #[test]
 fn an_interrupt_ends_a_wait_at_once() {
     let cli = Cli::new("interrupt");
-    // A seller that takes the request and never answers.
+    // A seller that accepts the request and never responds.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let waiting = Arc::new(AtomicUsize::new(0));

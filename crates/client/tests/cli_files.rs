@@ -1,4 +1,4 @@
-//! Files of payments and of content: what was there before stays as it was, and nothing that was paid for is lost.
+//! Files of payments and of content: existing files stay unchanged, and nothing that was paid for is lost.
 
 mod cli_support;
 #[path = "cli_support/market.rs"]
@@ -83,7 +83,7 @@ fn a_saved_payment_is_its_owners_alone_and_is_resumed() {
     assert_eq!(status, 6, "{first}");
     let id = &first["error"]["paymentId"];
     assert_eq!(mode(&cli.path("kept.json")), 0o600);
-    // The same command finds it, and so does a journal that knows nothing.
+    // The same command finds it, and so does a run with an empty journal.
     let (status, second) = market.json(&args);
     assert_eq!((status, &second["error"]["paymentId"]), (6, id), "{second}");
     let (status, paid) = cli.json(&[
@@ -113,7 +113,7 @@ fn what_others_wrote_into_a_saved_file_stays() {
     for (name, content) in [("kept.json", "my notes"), ("other.json", "{}")] {
         cli.write(name, content);
     }
-    // Neither a payment nor ours: refused, and the payment goes on without it.
+    // Neither a payment nor a file of this program: refused, and the payment continues without it.
     for name in ["kept.json", "other.json"] {
         let (status, value) = market.json(&market.pay(&url, &["--save", name]));
         assert_eq!(status, 2, "{value}");
@@ -205,7 +205,7 @@ fn content_that_cannot_be_written_is_fetched_again() {
             "{text}"
         );
     }
-    // A reader who is gone.
+    // A reader that has closed the pipe.
     let mut child = cli.command(&refs(&market.pay(&url, &[])));
     let mut child = child
         .stdout(std::process::Stdio::piped())
@@ -270,7 +270,7 @@ fn a_payment_that_cannot_be_recorded_is_not_sent() {
             "{value}"
         );
     }
-    // A record that cannot be read may be a payment for this request.
+    // A record that cannot be decoded may be a payment for this request.
     fs::create_dir_all(cli.payments()).unwrap();
     let odd = cli.payments().join(format!("{}.json", "0".repeat(64)));
     fs::write(&odd, "{").unwrap();

@@ -1,4 +1,4 @@
-//! What the command agrees to: offers, limits, and approvals, which are powers of attorney.
+//! The terms that the command agrees to: offers, limits, and approvals, which give power over money.
 
 mod cli_support;
 #[path = "cli_support/market.rs"]
@@ -13,7 +13,7 @@ use x402_icp::{decode::decode_header, encode_header};
 
 const CKUSDC: &str = "xevnm-gaaaa-aaaar-qafnq-cai";
 
-/// What the shop's canister may collect, and until when.
+/// The amount that the shop's canister may collect, and the end of the allowance.
 fn allowance(market: &Market, spender: &str) -> (u128, Option<u64>) {
     let ledger = market.shop.ledger.to_text();
     let args = ["balance", "--ledger", &ledger, "--spender", spender];
@@ -43,7 +43,7 @@ fn only_canisters_are_approved() {
         );
     }
     assert_eq!(market.shop.balance(account()), FUNDS);
-    // An approval of before can be revoked, whoever has it.
+    // An earlier approval can be revoked, whatever its spender is.
     let (status, value) = approve(&market, "0", "2vxsx-fae", &[]);
     assert_eq!((status, &value["amount"]), (0, &"0".into()), "{value}");
 }
@@ -80,7 +80,7 @@ fn an_approval_is_shown_and_lowers_nothing_unasked() {
         assert_eq!(value["error"]["allowance"], "80000");
         assert_eq!(allowance(&market, &canister), (80_000, long));
     }
-    // More for a shorter time: more, and what stands is not shortened.
+    // More for a shorter time: the amount grows, and the time is not shortened.
     let (status, value) = approve(&market, "0.09", &canister, &["--hours", "1"]);
     assert_eq!(status, 0, "{value}");
     assert_eq!(allowance(&market, &canister), (90_000, long));
@@ -119,7 +119,7 @@ fn an_approval_on_the_way_stays_within_the_limit() {
     }
     assert_eq!(allowance(&market, &canister).0, 0);
     assert_eq!(market.shop.balance(account()), FUNDS);
-    // Within it, and shown before it is made; what stands is not lowered.
+    // Within it, and shown before it is made; an existing approval is not lowered.
     let (status, _) = approve(&market, "0.2", &canister, &[]);
     assert_eq!(status, 0);
     let (status, value) = market.json(&market.pay(&url, &[]));
@@ -188,7 +188,7 @@ fn a_quote_shows_every_offer_and_pays_nothing() {
     });
     market.gateway.unpaid(Some(act));
     let args = ["quote", &url, "--asset", &ledger, "--max-amount", "0.03"];
-    // Nobody has to say who would pay.
+    // No identity is needed.
     let nobody = Cli {
         folder: market.cli.folder.clone(),
         last: market.cli.last[2..].to_vec(),
@@ -212,7 +212,7 @@ fn a_quote_shows_every_offer_and_pays_nothing() {
     );
     assert_eq!(text.matches("not acceptable").count(), 4, "{text}");
     assert!(!text.contains('\u{1b}'), "{text:?}");
-    // Of two ledgers the one that the user names first, whatever it costs; of one ledger the cheapest.
+    // Of two ledgers the one that the user names first, at any price; of one ledger the cheapest.
     let act = with_offers(&market, |required| {
         let own = required["accepts"][0].clone();
         let mut cheap = own.clone();
@@ -244,7 +244,7 @@ fn a_quote_shows_every_offer_and_pays_nothing() {
             (&first.0.into(), &first.1.into()),
             "{value}"
         );
-        // Nobody answers for ckUSDC on this network, so it is shown and not taken.
+        // There is no ckUSDC ledger on this network, so it is shown and not taken.
         for offer in value["offers"].as_array().unwrap() {
             let is_cheapest = offer["asset"] == *ledger && offer["amount"] == "29999";
             assert_eq!(offer["taken"], is_cheapest, "{value}");
@@ -256,7 +256,7 @@ fn a_quote_shows_every_offer_and_pays_nothing() {
         }
         assert_eq!(value["offers"].as_array().unwrap().len(), 3);
     }
-    // Another fee than the ledger's is told, and not agreed to.
+    // A fee other than the ledger's is reported, and not accepted.
     let act = with_offers(&market, |required| {
         required["accepts"][0]["extra"]["fee"] = json!("1");
     });
@@ -306,7 +306,7 @@ fn nobody_but_the_serving_canister_is_paid_unless_named() {
     let (canister, ledger) = (market.shop.canister.to_text(), market.shop.ledger.to_text());
     let port = market.gateway.port;
     let limit = ["--asset", &ledger, "--max-amount", "0.03"];
-    // The host names another canister than the one in the parameter, or nobody at all.
+    // The host names another canister than the one in the parameter, or none.
     for url in [
         format!("http://{ledger}.localhost:{port}/report?canisterId={canister}"),
         format!("http://127.0.0.1:{port}/report?canisterId={ledger}"),

@@ -1,4 +1,4 @@
-//! The command against a shop on a live network: how it pays, and how it says that it ended.
+//! The command against a shop on a live network: how it pays, and how it reports the result.
 
 mod cli_support;
 #[path = "cli_support/market.rs"]
@@ -35,7 +35,7 @@ fn the_command_pays_and_says_how_it_ended() {
     fails(pay(&[]), 4, "insufficient_allowance");
     fails(cli.json(&["pay", &report]), 3, "no_acceptable_offer");
     fails(cli.json(&["pay", "http://localhost:1/"]), 7, "unreachable");
-    // What the shop says of an error is shown.
+    // The shop's error text is shown.
     for (path, said) in [("/nothing", "not_found"), ("/o/%FF", "malformed_url")] {
         for verb in ["pay", "quote"] {
             let (status, value) = cli.json(&[verb, &shop.url(path)]);
@@ -86,7 +86,7 @@ fn the_command_pays_and_says_how_it_ended() {
         "no_receipt",
     );
 
-    // Words for people, the content alone on standard output.
+    // Text for readers; only the content on standard output.
     let args = [
         "pay",
         &report,
@@ -158,7 +158,7 @@ fn a_wait_for_another_process_ends_with_the_patience() {
         (6, &"in_progress".into()),
         "{value}"
     );
-    // Interrupted while it waits for its turn: it has sent nothing.
+    // Interrupted while it waits for the lock: it has sent nothing.
     let waiting = market.cli.start(&refs(&market.pay(&url, &[])));
     std::thread::sleep(Duration::from_millis(700));
     cli_support::signal(&waiting, "INT");
@@ -177,7 +177,7 @@ fn a_wait_for_another_process_ends_with_the_patience() {
 
 #[test]
 fn a_purchase_is_named_by_the_user() {
-    // Where a seller takes no names, one that is well-formed does no harm.
+    // If a seller accepts no identifiers, a well-formed one is ignored.
     let market = Market::open("identifier", vec![]);
     let url = market.url("/report");
     let (status, value) = market.json(&market.pay(&url, &["--id", "my-own-purchase_0001"]));

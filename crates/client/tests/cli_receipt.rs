@@ -1,4 +1,4 @@
-//! `receipt --check` compares every field, and says what proves each.
+//! `receipt --check` compares every field, and names the proof of each.
 
 mod cli_support;
 #[path = "cli_support/market.rs"]
@@ -38,7 +38,7 @@ fn site(receipt: Value) -> (String, Arc<Mutex<Value>>) {
     (url, answer)
 }
 
-/// Pays once and again; the receipts of both.
+/// Pays twice; the receipts of both.
 fn two_receipts(market: &Market) -> [Value; 2] {
     let canister = market.shop.canister.to_text();
     [1, 2].map(|page| {
@@ -106,7 +106,7 @@ fn every_field_is_compared_and_its_proof_is_named() {
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(!text.contains("proven"), "{field}: {text}");
     }
-    // A whole receipt that is true, of another payment than the one asked for.
+    // A complete and true receipt, of another payment than requested.
     *answer.lock().unwrap() = other;
     let (status, value) = cli.json(&check);
     assert_eq!(
@@ -114,7 +114,7 @@ fn every_field_is_compared_and_its_proof_is_named() {
         (8, &"paymentId".into()),
         "{value}"
     );
-    // A true one that is not what the user expects.
+    // A true receipt that is not the expected one.
     *answer.lock().unwrap() = receipt.clone();
     for (more, field) in [
         (["--ledger", "ckUSDC"], "asset"),
@@ -129,7 +129,7 @@ fn every_field_is_compared_and_its_proof_is_named() {
     }
     let (status, value) = cli.json(&[&check[..], &["--ledger", &ledger]].concat());
     assert_eq!(status, 0, "{value}");
-    // Somebody else's key: the payment is not theirs.
+    // Another payer's key: the payment is not theirs.
     cli.write("other.pem", &cli_support::pem(2));
     let mut last = cli.last.clone();
     last[1] = "other.pem".into();
@@ -143,17 +143,17 @@ fn every_field_is_compared_and_its_proof_is_named() {
         (8, &"payer".into()),
         "{value}"
     );
-    // Whoever has no key may look.
+    // No key is needed.
     let nobody = Cli {
         folder: cli.folder.clone(),
         last: cli.last[2..].to_vec(),
     };
     let (status, value) = nobody.json(&check);
     assert_eq!(status, 0, "{value}");
-    // To them the canister does not say what was bought.
+    // To others the canister does not tell the purchase.
     assert_eq!(value["proven"]["path"], Value::Null, "{value}");
     assert!(value["proven"]["settledAt"].is_string(), "{value}");
-    // Nobody knows whose receipt it is, or the canister has none.
+    // The receipt's owner is not known, or the canister has no receipt.
     let (status, value) = cli.json(&["receipt", &url, "--check"]);
     assert_eq!(
         (status, &value["error"]["kind"]),
@@ -174,7 +174,7 @@ fn an_unchecked_receipt_is_reported_as_a_claim() {
         text.contains("by the word of") && !text.contains("proven"),
         "{text}"
     );
-    // What is no receipt is none.
+    // Invalid receipts.
     for odd in [
         json!({}),
         json!([]),
@@ -193,7 +193,7 @@ fn a_purchase_is_checked_against_the_ledger() {
     let url = market.url("/report");
     let (status, value) = market.json(&market.pay(&url, &["--check", "-o", "f"]));
     assert_eq!((status, &value["checked"]), (0, &true.into()), "{value}");
-    // A receipt that names another block is found out, and the content is handed over all the same.
+    // A receipt that names another block is detected, and the content is written nevertheless.
     let forged = x402_icp::encode_header(&json!({
         "success": true, "network": value["network"], "amount": value["amount"], "payer": value["payer"],
         "transaction": "0",
@@ -209,7 +209,7 @@ fn a_purchase_is_checked_against_the_ledger() {
         1,
         "it may not have been paid: {value}"
     );
-    // The same command goes on with it, and what the shop says is true.
+    // The same command continues with it, and the shop's receipt is true.
     let (status, value) = market.json(&market.pay(&url, &["--check"]));
     assert_eq!((status, &value["checked"]), (0, &true.into()), "{value}");
     assert_eq!(value["paymentId"], resume);

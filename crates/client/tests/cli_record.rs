@@ -84,11 +84,11 @@ fn the_record_is_named_before_anything_is_sent() {
     }
     signal(&child, "KILL");
     let output = child.wait_with_output().unwrap();
-    // Killed without a word: the file was named before.
+    // Killed without a message: the file was named before.
     let text = words(&output);
     assert!(text.contains(files[0].to_str().unwrap()), "{text}");
     assert!(text.contains("approving"), "{text}");
-    // The next run says which payment it goes on with.
+    // The next run names the payment that it continues with.
     let output = market.cli.run(&refs(&market.pay(&url, &[])));
     assert!(output.status.success(), "{output:?}");
     assert!(words(&output).contains("resuming payment"), "{output:?}");
@@ -143,7 +143,7 @@ fn two_at_once_pay_once_and_both_get_it() {
     let held = Act::Silent(Duration::from_secs(8));
     let market = Market::open("at-once", vec![held]);
     let url = market.url("/report");
-    // The reply of the ledger gets lost, so that the first one has to ask again.
+    // The reply of the ledger is lost, so that the first one has to send again.
     market.shop.misbehave(&Fault::lost_after_transfer());
     let args = market.pay(&url, &[]);
     let children: Vec<_> = (0..3).map(|_| market.cli.start(&refs(&args))).collect();
@@ -158,7 +158,7 @@ fn two_at_once_pay_once_and_both_get_it() {
             "{value}"
         );
     }
-    // Who waited for another's purchase gets what that one bought.
+    // A run that waited for another's purchase gets what that one bought.
     let distinct: std::collections::BTreeSet<_> = market.gateway.paid().into_iter().collect();
     assert_eq!((market.blocks(), distinct.len()), (1, 1));
     let spent = FUNDS - market.shop.balance(account());
@@ -216,7 +216,7 @@ fn the_folder_of_payments_can_be_chosen() {
     let there = market.cli.path("there");
     assert_eq!(run("TOLLKEEPER_PAYMENTS", there.clone(), &[]), 6);
     assert_eq!(recorded_in(&there).len(), 1);
-    // Another journal knows nothing of it, which is what its owner chose.
+    // Another journal does not contain it; its owner chose that.
     let state = market.cli.path("state");
     assert_eq!(run("XDG_STATE_HOME", state.clone(), &[]), 6);
     assert_eq!(recorded_in(&state.join("tollkeeper/payments")).len(), 1);

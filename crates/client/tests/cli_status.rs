@@ -1,4 +1,4 @@
-//! What the command says about a payment is proven: by the canister's signed word and by the ledger.
+//! Reports of the command about a payment are proven: by the canister's signed reply and by the ledger.
 
 mod cli_support;
 #[path = "cli_support/market.rs"]
@@ -38,7 +38,7 @@ fn id_of(value: &Value) -> String {
 fn nothing_can_be_paid_is_reported_for_a_proven_end_only() {
     let market = Market::open("proven", vec![]);
     let url = market.url("/report");
-    // Charged by the canister, and called refused by the gateway, in several ways.
+    // Charged by the canister, and reported as refused by the gateway, in several ways.
     let mut blocks = 0;
     for reason in [
         "insufficient_funds",
@@ -52,7 +52,7 @@ fn nothing_can_be_paid_is_reported_for_a_proven_end_only() {
         assert!(matches!(status, 6 | 9 | 10), "{reason}: {value}");
         assert!(!message.contains(PROVEN), "{reason}: {message}");
         assert_eq!(market.cli.recorded().len(), 1, "{reason}");
-        // What was paid for is there.
+        // The content is delivered.
         let (status, value) = market.json(&market.pay(&url, &[]));
         assert_eq!(status, 0, "{reason}: {value}");
         blocks += 1;
@@ -65,7 +65,7 @@ fn nothing_can_be_paid_is_reported_for_a_proven_end_only() {
     assert!(words(&output).contains(PROVEN), "{output:?}");
     assert!(market.cli.recorded().is_empty());
     assert_eq!(market.blocks(), blocks);
-    // Whatever else keeps the payment from arriving proves nothing.
+    // Other events that keep the payment from arriving prove nothing.
     for act in [
         Act::HangUp,
         Act::Answer(404, vec![], vec![]),
@@ -91,7 +91,7 @@ fn a_status_ends_the_record_of_what_is_dead() {
         market.json(&market.pay(&url, &["--patience", "0", "--save", "kept.json"]));
     assert_eq!(status, 6, "{value}");
     let id = id_of(&value);
-    // It is still good, and the canister does not have it: that proves nothing.
+    // It is still valid, and the canister does not know it: that proves nothing.
     let (status, value) = cli.json(&["status", &id]);
     assert_eq!(
         (status, &value["error"]["kind"]),
@@ -164,7 +164,7 @@ fn a_status_knows_paid_payments_recorded_or_not() {
     let (status, value) = nobody.json(&asked);
     assert_eq!(status, 0, "{value}");
     assert!(value["proven"]["amount"].is_string(), "{value}");
-    // Who paid for what is not everybody's to know.
+    // Payer and purchase are not public.
     for hidden in ["payer", "method", "path"] {
         assert_eq!(value[hidden], Value::Null, "{value}");
     }
@@ -181,14 +181,14 @@ fn a_status_knows_paid_payments_recorded_or_not() {
     let ledger = market.shop.ledger.to_text();
     let (status, value) = nobody.json(&["status", &"0".repeat(64), "--canister", &ledger]);
     assert_eq!(status, 7, "not a canister that takes payments: {value}");
-    // Nor does a canister's trap pass for words of the command.
+    // A canister's trap message cannot imitate the command's output.
     let trap = market.shop.install(trapping("x\npaid 1\ntollkeeper: paid"));
     let said = nobody.run(&["status", &"0".repeat(64), "--canister", &trap.to_text()]);
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.contains("paid 1"), "{said}");
     let own = |line: &str| line.starts_with("paid 1") || line == "tollkeeper: paid";
     assert!(!said.lines().any(own), "{said}");
-    // Given up on the user's word only.
+    // Given up on the user's command only.
     let (status, value) = cli.json(&["forget", &id]);
     assert_eq!((status, &value["forgotten"]), (0, &true.into()), "{value}");
     assert!(cli.recorded().is_empty());
@@ -206,7 +206,7 @@ fn a_delivery_without_a_receipt_is_proven_by_the_ledger_or_not_at_all() {
     assert_eq!((status, &value["proof"]), (0, &"ledger".into()), "{value}");
     assert_eq!(value["content"]["text"], "the report");
     assert!(cli.recorded().is_empty());
-    // Content that the canister never sold: nothing is said to be paid, and the payment is kept.
+    // Content that the canister never sold: nothing is reported as paid, and the payment is kept.
     let made_up = |header: Option<&str>| {
         let headers = header.map(|text| ("PAYMENT-RESPONSE", text.to_string()));
         Act::Answer(200, headers.into_iter().collect(), b"made up".to_vec())

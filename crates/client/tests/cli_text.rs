@@ -1,4 +1,4 @@
-//! Text of sellers, files and ledgers drives no terminal and passes for no words of the command.
+//! Text of sellers, files and ledgers neither controls a terminal nor imitates the command's output.
 
 mod cli_support;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use std::process::Output;
 use x402_icp::encode_header;
 
-/// Colours, a clipboard write, a C1 control, a title, bidi and a line that looks like ours.
+/// Colours, a clipboard write, a C1 control, a title, bidi and a line that imitates the command's.
 const HOSTILE: &str = "x\u{1b}[31m\u{1b}]52;c;eA==\u{7}\u{9b}2J\u{1b}]0;t\u{7}\u{202e}\u{2028}\r\ntollkeeper: paid\npaid 1";
 
 fn is_plain(output: &Output) {

@@ -1,4 +1,4 @@
-//! A gateway that holds payments back and says "refused": the payer believes the canister only.
+//! A gateway that holds payments back and reports them as refused: the payer believes the canister only.
 
 mod support;
 
@@ -51,7 +51,7 @@ fn a_payment_that_a_gateway_held_back_can_never_be_charged() {
             Err(PayError::Refused { code, .. }) => assert_eq!(code, Some(Code::InsufficientFunds)),
             other => panic!("{other:?}"),
         }
-        // What was called refused is refused from now on, whoever presents it.
+        // A payment that was reported as refused is refused from now on, whoever presents it.
         match payer.send(&payment).await {
             Err(PayError::Refused { code, .. }) => assert_eq!(code, Some(Code::Cancelled)),
             other => panic!("{other:?}"),
@@ -69,7 +69,7 @@ fn a_payment_that_a_gateway_used_is_not_called_refused() {
     Runtime::new().unwrap().block_on(async {
         let payer = buyer(&shop).await;
         let payment = signed(&payer, &shop.url("/report")).await;
-        // The gateway presents it itself, keeps the content, and tells another story.
+        // The gateway presents it itself, keeps the content, and reports something else.
         payer.send(&payment).await.unwrap();
         // Another process has another journal.
         let elsewhere = shop.payer(identity(7)).await;
@@ -80,7 +80,7 @@ fn a_payment_that_a_gateway_used_is_not_called_refused() {
             }
             other => panic!("{other:?}"),
         }
-        // By another way the payer gets what was paid for.
+        // By another connection the payer gets the resource.
         assert_eq!(payer.send(&payment).await.unwrap().response.body, CONTENT);
     });
     assert_eq!(shop.balance(merchant()), PRICE);
@@ -115,7 +115,7 @@ fn a_changed_payment_is_not_sent() {
     assert_eq!(shop.balance(merchant()), 0);
 }
 
-/// Somebody who saw a payment presents a header. The code of the refusal; `None` if the answer is no refusal.
+/// A stranger who saw a payment presents a header. The code of the refusal; `None` if the response is not a refusal.
 fn presented(shop: &Shop, header: &str) -> Option<String> {
     let url = shop.url("/report");
     let (host, path) = url
@@ -167,7 +167,7 @@ fn a_fee_edited_by_an_observer_of_the_first_charges_nothing() {
         let edited = with_fee(&first, 2 * FEE);
         let code = tokio::task::block_in_place(|| presented(&shop, &edited));
         assert_eq!(code.as_deref(), Some(Code::Signature.as_str()));
-        // The payer hears of the fee, and the first is dead before another is signed.
+        // The payer finds out about the fee, and the first is dead before another is signed.
         match payer.send(&first).await {
             Err(PayError::Refused { code, .. }) => assert_eq!(code, Some(Code::OfferMismatch)),
             other => panic!("{other:?}"),

@@ -1,4 +1,5 @@
-//! What the ledger says of a payment that its canister calls dead: blocks, archives, and ledgers without a log.
+//! The ledger's evidence about a payment that its canister reports as dead: blocks, archives, and ledgers without a
+//! log.
 
 mod support;
 
@@ -30,7 +31,7 @@ fn what_was_taken_is_found_in_the_archives() {
             .receipt
             .unwrap()
             .transaction;
-        // One that a hand-made canister took, and says that it did not.
+        // One that a hand-made canister took, and denies.
         let gateway = refusing(shop.ledger, payer.network().id(), canister, 60);
         let stolen = signed(
             &payer,
@@ -38,7 +39,7 @@ fn what_was_taken_is_found_in_the_archives() {
         )
         .await;
         take(&shop, canister, &payer, None);
-        // One that nobody took.
+        // One that was never taken.
         let dead = signed(&payer, &shop.url("/report")).await;
         for archived in [0, 2, 3] {
             if archived > 0 {
@@ -79,7 +80,7 @@ fn a_ledger_that_does_not_say_confirms_nothing() {
             ),
         ] {
             shop.misbehave_at("icrc3_get_blocks", 1, &fault);
-            // The second page of a log that is kept back.
+            // The second page of a log that is held back.
             shop.misbehave_at("icrc3_get_blocks", 1, &fault);
             match payer.resolve(&payment).await {
                 Resolution::Unknown { reason } => assert!(
@@ -105,7 +106,7 @@ fn without_a_log_the_allowance_has_to_be_what_it_was() {
     let enough = PRICE + FEE;
     for (certified, dead) in [
         (enough, true),
-        // Approved again: what was taken before does not show.
+        // Approved again: what was taken before is hidden.
         (enough + 1, false),
         (enough - 1, false),
         (0, false),
@@ -151,7 +152,7 @@ fn one_known_payment_does_not_explain_two_debits() {
             payer.resolve(&asked).await,
             Resolution::Dead { .. }
         ));
-        // Another one under its name.
+        // Another one under its id.
         take(&shop, canister, &payer, memo());
         match payer.resolve(&asked).await {
             Resolution::Unknown { reason } => assert!(reason.contains("took money"), "{reason}"),
@@ -164,7 +165,7 @@ fn one_known_payment_does_not_explain_two_debits() {
 fn an_archive_elsewhere_gets_no_call_that_the_payer_signed() {
     let shop = Shop::open();
     shop.fund(identity(1).account(), FUNDS);
-    // What a stranger's ledger calls its archive: a method of another canister that tells who called.
+    // A stranger's ledger names as its archive a method of another canister that reports its callers.
     let other = shop.install(telling_callers());
     Runtime::new().unwrap().block_on(async {
         let payer = shop.payer(identity(1)).await.with_approval(None);

@@ -84,7 +84,7 @@ async fn check(shop: &Shop, payer: &Payer, paid: &Paid) {
     let by_candid = Receipt::of_canister(payer.network(), shop.canister, id)
         .await
         .unwrap();
-    // The site says who paid for what to nobody, the canister to the payer.
+    // The site tells nobody payer and purchase, the canister tells the payer.
     let public = Receipt {
         payer: String::new(),
         method: String::new(),
@@ -100,7 +100,7 @@ async fn check(shop: &Shop, payer: &Payer, paid: &Paid) {
     expected.payer = Some(payer.account());
     let checked = by_http.check(payer.network(), &expected).await.unwrap();
     assert_eq!(checked.block.from, payer.account());
-    // The canister was asked for what the block does not tell.
+    // The canister was queried for what the block does not contain.
     let nobody = |field: &&CheckedField| field.proven_by == ProvenBy::Nothing;
     assert_eq!(checked.fields.iter().find(nobody), None);
 }
@@ -146,7 +146,7 @@ fn nothing_is_paid_without_leave() {
             Err(PayError::InsufficientFunds { needed, .. }) if needed.0 == PRICE + FEE
         ));
         shop.fund(account, FUNDS);
-        // No allowance, and no leave to make one.
+        // No allowance, and no approval allowed.
         assert!(matches!(
             buy(&shop, &payer).await,
             Err(PayError::NeedsApproval {
@@ -154,13 +154,13 @@ fn nothing_is_paid_without_leave() {
                 ..
             })
         ));
-        // Leave for too small an approval is none.
+        // An approval that is allowed but too small is not made.
         let payer = payer.with_approval(Some(Amount(PRICE)));
         assert!(matches!(
             buy(&shop, &payer).await,
             Err(PayError::NeedsApproval { needed, .. }) if needed.0 == PRICE + FEE
         ));
-        // Too dear.
+        // Above the limit.
         let controls = SpendControls::none().allow(shop.ledger, Amount(PRICE - 1));
         let payer = shop
             .payer(identity.clone())
@@ -177,7 +177,7 @@ fn nothing_is_paid_without_leave() {
             ),
             other => panic!("{other:?}"),
         }
-        // A ledger nobody allowed.
+        // A ledger that is not allowed.
         let payer = payer.with_spend_controls(SpendControls::default());
         match buy(&shop, &payer).await {
             Err(PayError::NoAcceptableOffer(refused)) => {
@@ -188,7 +188,7 @@ fn nothing_is_paid_without_leave() {
             }
             other => panic!("{other:?}"),
         }
-        // Collected by somebody else than expected.
+        // Collected by another canister than expected.
         let payer = shop
             .payer(identity.clone())
             .await
@@ -203,7 +203,7 @@ fn nothing_is_paid_without_leave() {
             Outcome::Free(response) => assert_eq!(response.body, b"about us"),
             Outcome::Paid(paid) => panic!("{paid:?}"),
         }
-        // A price without a payer's consent is only a price.
+        // A price without the payer's consent is not paid.
         let payer = shop.payer(identity).await;
         assert!(matches!(
             payer.quote(&report).await.unwrap(),

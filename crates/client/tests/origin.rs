@@ -47,7 +47,7 @@ fn a_gateways_claim_counts_if_the_canister_names_the_origin() {
             Ok(Quote::Priced(priced)) => {
                 assert!(good, "{origin:?}");
                 assert_eq!(priced.offers[0].spender, canister);
-                // Who was not typed gets no allowance.
+                // A canister whose host was not typed gets no allowance.
                 let approving = payer.clone().with_approval(None);
                 assert!(matches!(
                     runtime.block_on(approving.pay(&request)),
@@ -61,7 +61,7 @@ fn a_gateways_claim_counts_if_the_canister_names_the_origin() {
             other => panic!("{other:?}"),
         }
     }
-    // The gateway may also name somebody else's canister, which has no such method or is none.
+    // The gateway may also name another canister, which has no such method, or a principal that is not a canister.
     for named in [
         shop.canister.to_text(),
         shop.ledger.to_text(),

@@ -23,11 +23,11 @@ use x402_icp::{
 /// The canister that serves and collects.
 const SPENDER: &str = "ryjl3-tyaaa-aaaaa-aaaba-cai";
 
-/// What the seller does with one request.
+/// The seller's behaviour for one request.
 enum Act {
     /// Reads it and hangs up.
     HangUp,
-    /// Answers with status, headers and body.
+    /// Responds with status, headers and body.
     Answer(u16, Vec<(&'static str, String)>, &'static str),
 }
 
@@ -81,7 +81,7 @@ fn outcome(success: bool, reason: Option<&str>) -> Vec<(&'static str, String)> {
     vec![("PAYMENT-RESPONSE", encode_header(&response))]
 }
 
-/// Serves a script, one connection a request, and tells the payment header of each.
+/// Serves a script, one connection a request, and reports the payment header of each.
 fn seller(script: Vec<Act>) -> (String, Receiver<Option<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!(
@@ -106,7 +106,7 @@ fn identity() -> Identity {
     Identity::from_pem(&key.serialize_pkcs8_pem(ic_ed25519::PrivateKeyFormat::Pkcs8v1)).unwrap()
 }
 
-/// A payer on the mainnet's id, whose canisters do not answer: no test here asks them anything.
+/// A payer on the mainnet's id, whose canisters do not answer: no test here calls them.
 fn payer(patience: Duration) -> Payer {
     let identity = identity();
     let network = Network::mainnet_at("http://127.0.0.1:9", &identity).unwrap();
@@ -164,7 +164,7 @@ async fn a_refusal_that_nobody_confirms_keeps_the_payment() {
         Act::HangUp,
         Act::Answer(402, outcome(false, Some("insufficient_funds")), "{}"),
     ]);
-    // No canister answers here: what was refused over HTTP alone may still be presented by somebody.
+    // No canister answers here: a payment that was refused over HTTP alone may still be presented.
     let payer = payer(Duration::from_secs(60));
     let payment = signed(&payer, &url).await;
     match payer.send(&payment).await {
@@ -223,7 +223,7 @@ async fn a_stored_payment_may_have_been_sent_before() {
         Err(PayError::Unsettled { payment, .. }) => assert_eq!(*payment, stored),
         other => panic!("{other:?}"),
     }
-    // Even where it cannot be sent at all.
+    // Even if it cannot be sent at all.
     let broken = text.replace("\"body\":\"\"", "\"body\":\"?\"");
     let broken: SignedPayment = serde_json::from_str(&broken).unwrap();
     assert!(matches!(
@@ -240,7 +240,7 @@ async fn two_purchases_are_two_payments() {
     assert_ne!(a.payment_id, b.payment_id);
 }
 
-/// What a script of answers comes to, and how many payments were sent.
+/// The result of a script of responses, and the number of payments that were sent.
 async fn fails(script: Vec<Act>, patience: Duration) -> (PayError, SignedPayment, usize) {
     let (url, told) = seller([vec![offers()], script].into_iter().flatten().collect());
     let payer = payer(patience);

@@ -1,4 +1,4 @@
-//! What ends a payment: the word of the collecting canister *and* the ledger, counted in the ledger's blocks.
+//! The end of a payment: the statements of the collecting canister *and* the ledger, compared with the ledger's blocks.
 
 mod support;
 
@@ -88,7 +88,7 @@ fn what_a_canister_says_of_a_good_authorization_does_not_make_it_dead() {
         },
     };
     let cases = [
-        // Too far ahead is not past, and past by its own clock is not past by the subnet's.
+        // Too far ahead is not expired, and expired by its own clock is not expired by the subnet's.
         (
             Err(CancelError::TooFarAhead { limit_seconds: 1 }),
             None,
@@ -101,7 +101,7 @@ fn what_a_canister_says_of_a_good_authorization_does_not_make_it_dead() {
             None,
             "still good",
         ),
-        // The block that it names is another's, or none.
+        // The block that it names is another transfer's, or does not exist.
         (
             Err(CancelError::AlreadyUsed {
                 payment_id: ByteBuf::new(),
@@ -163,7 +163,7 @@ fn a_confirmation_from_another_network_does_not_count() {
                 other => panic!("{other:?}"),
             }
         }
-        // Nor when the seller refuses it and the payer here is to find out.
+        // Nor when the seller refuses it and this payer is to find out.
         match here.send(&payment).await {
             Err(PayError::Unsettled { reason, .. }) => {
                 assert!(reason.contains("a payment on icp:1"), "{reason}");
@@ -174,7 +174,7 @@ fn a_confirmation_from_another_network_does_not_count() {
     });
 }
 
-/// Every answer after which nothing is known, whatever the payment's age.
+/// Every answer that leaves the outcome unknown, whatever the payment's age.
 fn silent_answers() -> Vec<(&'static str, Answer)> {
     let none = Vec::new;
     vec![
@@ -201,7 +201,7 @@ fn after_its_end_every_payment_gets_its_last_word() {
     Runtime::new().unwrap().block_on(async {
         let mut waiting = Vec::new();
         for (name, answer) in silent_answers() {
-            // Each payer has a journal of its own, so each needs to be told of no other's purchases.
+            // Each payer has a journal of its own, and no journal contains another's purchases.
             let payer = shop
                 .payer(identity(1))
                 .await
@@ -271,7 +271,7 @@ fn a_payment_that_was_charged_is_found_and_fetched_again() {
     Runtime::new().unwrap().block_on(async {
         let payer = impatient(&shop, 1).await;
         let payment = signed(&payer, &shop.url("/report")).await;
-        // It arrives, and every answer is lost on the way.
+        // It arrives, and every response is lost.
         let elsewhere = shop.payer(identity(1)).await;
         let paid = elsewhere.send(&payment).await.unwrap();
         let block = paid.receipt.unwrap().transaction;
@@ -304,7 +304,7 @@ fn a_payment_that_was_charged_is_found_and_fetched_again() {
         assert_eq!(payer.unresolved().unwrap().len(), 1);
         let id = payment.id().unwrap();
         assert!(payer.forget(id).unwrap());
-        // By the shop itself the content comes again, for the same money.
+        // By the shop itself the content is delivered again, for the same money.
         assert_eq!(payer.send(&payment).await.unwrap().response.body, CONTENT);
     });
     assert_eq!(shop.balance(merchant()), PRICE);
@@ -317,7 +317,7 @@ fn whatever_a_gateway_does_one_purchase_is_one_block() {
     shop.fund(account, FUNDS);
     let runtime = Runtime::new().unwrap();
     let mut bought = 0;
-    // What the gateway does with the shop's first answer to a payment, which it did forward.
+    // The gateway's change of the shop's first response to a payment, which it did forward.
     type Broken = fn(u16, String) -> Answer;
     let broken: [(&str, Broken); 6] = [
         ("hangs up", |_, _| None),
@@ -373,7 +373,7 @@ fn whatever_a_gateway_does_one_purchase_is_one_block() {
         runtime.block_on(async {
             let payer = impatient(&shop, 1).await.with_spender(shop.canister);
             let request = Request::get(&gateway.url("localhost", "/report")).unwrap();
-            // The caller gives up, and asks again.
+            // The caller gives up, and sends the request again.
             let _ = tokio::time::timeout(Duration::from_secs(20), payer.pay(&request)).await;
             assert_eq!(payer.unresolved().unwrap().len(), 1, "{name}");
             match payer.pay(&request).await {
@@ -397,7 +397,7 @@ fn an_offer_with_another_fee_than_the_ledgers_is_not_signed() {
     shop.fund(identity(1).account(), FUNDS);
     Runtime::new().unwrap().block_on(async {
         let payer = shop.payer(identity(1)).await.with_approval(None);
-        // The first one has the seller's offers renewed; the seller does not ask its ledger again so soon.
+        // The first one makes the seller update its offers; the seller does not query its ledger again so soon.
         for (fee, seen) in [(FEE + 1, FEE), (FEE - 1, FEE + 1), (0, FEE + 1)] {
             shop.set_fee(fee);
             match payer

@@ -50,7 +50,7 @@ pub fn run(data: &[u8]) {
         let targets = delegation.targets.as_deref();
         assert!(targets.is_none_or(|targets| targets.contains(&support::spender())));
     }
-    // Who brings a weak key of his own can sign anything with it; nobody can with a key of the seeds.
+    // Anybody can sign anything with a weak key of his own, but not with a key of the seeds.
     if crate::seeds::is_known(public_key) {
         assert!(holds(b"another message").is_err(), "a signature was forged");
     }

@@ -19,7 +19,7 @@ pub fn pem(seed: u8) -> String {
         .serialize_pkcs8_pem(ic_ed25519::PrivateKeyFormat::Pkcs8v1)
 }
 
-/// The command, in a folder of its own, with a key and with no settings of whoever runs the tests.
+/// The command, in a folder of its own, with a key and without the settings of the user who runs the tests.
 pub struct Cli {
     pub folder: PathBuf,
     /// Arguments that come last.
@@ -129,7 +129,7 @@ pub fn object(output: &Output) -> (i32, Value) {
     (status, value)
 }
 
-/// What standard error holds.
+/// The text on standard error.
 pub fn words(output: &Output) -> String {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     assert!(!text.contains("panicked"), "{text}");
@@ -144,7 +144,7 @@ pub fn signal(child: &Child, name: &str) {
     assert!(sent.unwrap().success());
 }
 
-/// Waits for something to become true.
+/// Waits until a condition is true.
 pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     let started = Instant::now();
     while !done() {
@@ -153,24 +153,24 @@ pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// What a gateway does with a paid request.
+/// A gateway's behaviour for a paid request.
 #[derive(Clone, Debug)]
 pub enum Act {
     /// Forwards it and the answer.
     Forward,
-    /// Forwards it, and hangs up instead of answering.
+    /// Forwards it, and hangs up instead of responding.
     Swallow,
-    /// Forwards it, and answers without the receipt.
+    /// Forwards it, and responds without the receipt.
     HideReceipt,
     /// Reads it and hangs up.
     HangUp,
-    /// Reads it and says nothing for so long.
+    /// Reads it and sends nothing for this time.
     Silent(Duration),
-    /// Answers with status, headers and body.
+    /// Responds with status, headers and body.
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
 }
 
-/// A gateway that does with each paid request what a script says, and forwards whatever else comes to the shop.
+/// A gateway that handles each paid request by a script, and forwards all other requests to the shop.
 pub struct Gateway {
     /// The port it listens on.
     pub port: u16,
@@ -180,7 +180,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Opens before the port of a shop. What comes after the script is forwarded.
+    /// Opens in front of a shop's port. Requests after the script are forwarded.
     pub fn open(shop: u16, script: Vec<Act>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let gateway = Gateway {
@@ -205,12 +205,12 @@ impl Gateway {
         self.paid.lock().unwrap().clone()
     }
 
-    /// Does this with all requests without a payment from now on; `None`: forwards them.
+    /// Handles all requests without a payment this way from now on; `None`: forwards them.
     pub fn unpaid(&self, act: Option<Act>) {
         *self.unpaid.lock().unwrap() = act;
     }
 
-    /// Goes on with another script.
+    /// Continues with another script.
     pub fn then(&self, script: Vec<Act>) {
         *self.script.lock().unwrap() = script.into();
     }
@@ -286,7 +286,7 @@ pub fn header(message: &[u8], name: &str) -> Option<String> {
     })
 }
 
-/// Asks the shop the same, and reads its answer to the end.
+/// Sends the request to the shop, and reads its response to the end.
 pub fn forward(request: &[u8], shop: u16) -> Option<Vec<u8>> {
     let mut upstream = TcpStream::connect(("127.0.0.1", shop)).ok()?;
     let split = request.windows(2).position(|two| two == b"\r\n")? + 2;
@@ -298,7 +298,7 @@ pub fn forward(request: &[u8], shop: u16) -> Option<Vec<u8>> {
     upstream.read_to_end(&mut answer).ok()?;
     let split = answer.windows(2).position(|two| two == b"\r\n")? + 2;
     let (first, rest) = answer.split_at(split);
-    // A second `connection` header in the answer does no harm.
+    // A second `connection` header in the response does no harm.
     Some([first, b"connection: close\r\n", rest].concat())
 }
 

@@ -1,4 +1,4 @@
-//! A server on this machine that answers as a test tells it, and keeps the payments it was sent.
+//! A scripted server on this machine that records the payments it was sent.
 
 use std::{
     io::{self, Read, Write},
@@ -15,7 +15,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Answers each request: the function gets the payment header, if there is one.
+    /// Responds to each request: the function gets the payment header, if there is one.
     pub fn open(answer: impl Fn(Option<&str>) -> Answer + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -27,7 +27,7 @@ impl Gateway {
                 let payment = payment_of(&mut stream);
                 kept.lock().unwrap().extend(payment.clone());
                 if let Some((status, headers, body)) = answer(payment.as_deref()) {
-                    // The other side may be gone.
+                    // The other side may have closed the connection.
                     let _ = respond(&mut stream, status, &headers, &body);
                 }
             }
@@ -45,7 +45,7 @@ impl Gateway {
     }
 }
 
-/// Answers the one request of a connection.
+/// Responds to the one request of a connection.
 pub fn respond(
     stream: &mut TcpStream,
     status: u16,

@@ -1,10 +1,10 @@
-//! A canister that says of every payment what it was made to say, and takes money when it is told to.
+//! A canister that reports fixed values about every payment, and takes money on command.
 
 use candid::{CandidType, Encode, Principal};
 use icrc_ledger_types::icrc2::allowance::Allowance;
 use tollkeeper_types::{CancelError, PaymentStatus};
 
-/// What `payment` answers: less than the canister's record. The client reads the status only.
+/// The reply of `payment`: less than the canister's record. The client reads the status only.
 #[derive(CandidType)]
 pub struct Payment {
     pub status: PaymentStatus,
@@ -14,7 +14,7 @@ fn data(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("\\{byte:02x}")).collect()
 }
 
-/// The code: `cancel_authorization` and `payment` answer these values, and `take` hands its argument to
+/// The code: `cancel_authorization` and `payment` return these values, and `take` passes its argument to
 /// `icrc2_transfer_from` of the ledger.
 pub fn confirming(
     ledger: Principal,
@@ -67,7 +67,7 @@ pub fn confirming(
     wat::parse_str(text).expect("the text is a module")
 }
 
-/// A ledger without a block log, on which everybody has enough: `icrc2_allowance` answers the first number to queries
+/// A ledger without a block log, on which every balance suffices: `icrc2_allowance` returns the first number to queries
 /// and the second to update calls.
 pub fn plain_ledger(fee: u128, allowances: [u128; 2]) -> Vec<u8> {
     let nat = |number: u128| Encode!(&candid::Nat::from(number)).unwrap();
@@ -117,7 +117,7 @@ pub fn plain_ledger(fee: u128, allowances: [u128; 2]) -> Vec<u8> {
     wat::parse_str(text).expect("the text is a module")
 }
 
-/// A canister that says that this origin is its own.
+/// A canister that claims this origin.
 pub fn with_origin(origin: Option<&str>) -> Vec<u8> {
     let reply = Encode!(&origin).unwrap();
     let text = format!(
@@ -133,8 +133,7 @@ pub fn with_origin(origin: Option<&str>) -> Vec<u8> {
     wat::parse_str(text).expect("the text is a module")
 }
 
-/// A canister whose method `tell` anybody may call; `callers` answers the principals of those who did, one after
-/// another.
+/// A canister whose method `tell` anybody may call; `callers` returns the principals of the callers, one after another.
 pub fn telling_callers() -> Vec<u8> {
     let text = r#"(module
       (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
@@ -153,7 +152,7 @@ pub fn telling_callers() -> Vec<u8> {
     wat::parse_str(text).expect("the text is a module")
 }
 
-/// A canister whose method `payment` traps with these words.
+/// A canister whose method `payment` traps with this message.
 pub fn trapping(words: &str) -> Vec<u8> {
     let text = format!(
         r#"(module

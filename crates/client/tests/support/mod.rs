@@ -39,7 +39,7 @@ pub struct Shop {
     pub pic: PocketIc,
     pub canister: Principal,
     pub ledger: Principal,
-    /// Where the replica and the gateway answer.
+    /// The URLs of the replica and the gateway.
     pub replica: String,
     port: u16,
 }
@@ -66,20 +66,20 @@ fn wasm(variable: &str, file: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; see scripts/build", path.display()))
 }
 
-/// What a method answers, where only whether it worked is of interest.
+/// A method's reply, if only its success matters.
 #[derive(CandidType, Deserialize, Debug)]
 enum Answer<T> {
     Ok(T),
     Err(candid::Reserved),
 }
 
-/// Runs what blocks, inside an async test as well as outside.
+/// Runs blocking code, inside an async test as well as outside.
 fn blocking<T>(work: impl FnOnce() -> T) -> T {
     tokio::task::block_in_place(work)
 }
 
 impl Shop {
-    /// Sells `GET /report` and gives `/about` away.
+    /// Sells `GET /report`; `/about` is free.
     pub fn open() -> Self {
         let builder = PocketIcBuilder::new();
         let builder = match std::env::var_os("POCKET_IC_BIN") {
@@ -160,7 +160,7 @@ impl Shop {
         self.publish_for(path, price, bytes, None);
     }
 
-    /// Sells a path whose authorizations are good for so many seconds.
+    /// Sells a path whose authorizations are valid for so many seconds.
     pub fn publish_for(&self, path: &str, price: Option<u128>, bytes: &[u8], seconds: Option<u32>) {
         let prices = price.map(|amount| Price {
             ledger: self.ledger,
@@ -221,7 +221,7 @@ impl Shop {
             .unwrap();
     }
 
-    /// What an account holds.
+    /// The balance of an account.
     pub fn balance(&self, account: Account) -> u128 {
         let arg = Encode!(&account).unwrap();
         let reply = blocking(|| {
@@ -232,7 +232,7 @@ impl Shop {
         u128::try_from(Decode!(&reply, Nat).unwrap().0).unwrap()
     }
 
-    /// How many blocks the ledger has: transfers and approvals.
+    /// The number of blocks of the ledger: transfers and approvals.
     pub fn blocks(&self) -> u64 {
         let none: Vec<GetBlocksRequest> = vec![];
         let arg = Encode!(&none).unwrap();
@@ -244,7 +244,7 @@ impl Shop {
         u64::try_from(found.log_length.0).unwrap()
     }
 
-    /// What a spender may take of an account, and until when.
+    /// The allowance of a spender from an account, and its end.
     pub fn allowance(&self, account: Account, spender: Principal) -> (u128, Option<u64>) {
         let spender = spender.into();
         let arg = Encode!(&AllowanceArgs { account, spender }).unwrap();
@@ -256,7 +256,7 @@ impl Shop {
         (u128::try_from(found.allowance.0).unwrap(), found.expires_at)
     }
 
-    /// Lets the ledger take another fee.
+    /// Changes the ledger's fee.
     pub fn set_fee(&self, fee: u128) {
         let arg = Encode!(&Nat::from(fee)).unwrap();
         blocking(|| {
@@ -266,12 +266,12 @@ impl Shop {
         .unwrap();
     }
 
-    /// Lets the canister look at the ledger's fee again.
+    /// Makes the canister query the ledger's fee again.
     pub fn refresh(&self) {
         blocking(|| self.admin::<_, candid::Reserved>("ledger_add", (self.ledger,)));
     }
 
-    /// Lets the canister take payments only while it has more cycles than this.
+    /// Makes the canister accept payments only while it has more cycles than this.
     pub fn set_floor(&self, cycles: u128) {
         let limits = LimitsArg {
             cycles_floor: Some(cycles.into()),
@@ -290,7 +290,7 @@ impl Shop {
         .unwrap();
     }
 
-    /// Another canister, with this code.
+    /// Installs another canister with this code.
     pub fn install(&self, wasm: Vec<u8>) -> Principal {
         self.install_with(wasm, vec![])
     }
@@ -307,7 +307,7 @@ impl Shop {
         })
     }
 
-    /// Lets the ledger behave.
+    /// Ends the ledger's faults.
     pub fn clear_faults(&self) {
         let arg = Encode!().unwrap();
         blocking(|| {
@@ -329,18 +329,18 @@ impl Shop {
         assert!(decode_moved(&reply).unwrap() >= count);
     }
 
-    /// Calls a canister as nobody in particular.
+    /// Calls a canister with an arbitrary identity.
     pub fn call(&self, canister: Principal, method: &str, arg: Vec<u8>) -> Vec<u8> {
         let anonymous = Principal::anonymous();
         blocking(|| self.pic.update_call(canister, anonymous, method, arg)).unwrap()
     }
 
-    /// Lets the ledger misbehave on its next payment.
+    /// Makes the ledger misbehave on its next payment.
     pub fn misbehave(&self, fault: &Fault) {
         self.misbehave_at("icrc2_transfer_from", 1, fault);
     }
 
-    /// Lets the ledger misbehave at the next calls of a method.
+    /// Makes the ledger misbehave at the next calls of a method.
     pub fn misbehave_at(&self, method: &str, calls: u32, fault: &Fault) {
         let (method, arg) = queue_fault(method, calls, fault);
         let reply =
@@ -348,7 +348,7 @@ impl Shop {
         decode_queued(&reply).unwrap();
     }
 
-    /// A funded payer who allows himself this shop's token.
+    /// A funded payer whose spend controls allow this shop's token.
     pub async fn payer(&self, identity: Identity) -> Payer {
         let network = Network::local(&self.replica, &identity).await.unwrap();
         let controls = SpendControls::none().allow(self.ledger, Amount(FUNDS));

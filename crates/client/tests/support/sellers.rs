@@ -36,7 +36,7 @@ pub fn refusal() -> String {
     }))
 }
 
-/// A seller whose canister is hand-made: quotes, and refuses every payment.
+/// A seller with a hand-made canister: sends offers, and refuses every payment.
 pub fn refusing(ledger: Principal, network: &str, spender: Principal, seconds: u32) -> Gateway {
     let offers = offers(ledger, network, spender, seconds);
     Gateway::open(move |payment| {
@@ -48,7 +48,7 @@ pub fn refusing(ledger: Principal, network: &str, spender: Principal, seconds: u
     })
 }
 
-/// A payer who approves what each payment takes, and does not ask again what was not answered.
+/// A payer who approves what each payment takes, and does not repeat requests without a response.
 pub async fn impatient(shop: &Shop, seed: u8) -> Payer {
     let payer = shop.payer(identity(seed)).await;
     payer.with_approval(None).with_patience(Duration::ZERO)
@@ -62,7 +62,7 @@ pub async fn signed(payer: &Payer, url: &str) -> SignedPayment {
     payer.sign(&priced, &offer).unwrap()
 }
 
-/// Lets the hand-made canister take the price.
+/// Makes the hand-made canister take the price.
 pub fn take(shop: &Shop, canister: Principal, payer: &Payer, memo: Option<Vec<u8>>) -> u64 {
     let args = TransferFromArgs {
         spender_subaccount: None,
