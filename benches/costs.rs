@@ -12,7 +12,7 @@ use serde::Deserialize;
 use std::{collections::BTreeMap, time::Duration};
 use support::{
     Payer, Request, Setup,
-    flow::{GOODS, Sale},
+    flow::{ARTICLE, Sale},
 };
 use x402_icp::{encode_header, wire::ResourceInfo};
 
@@ -312,7 +312,7 @@ fn main() {
     let bench = Bench::new();
     let setup = &bench.setup;
     let sale = setup.sell("/report", PRICE);
-    setup.publish_free("/about", GOODS);
+    setup.publish_free("/about", ARTICLE);
     let payer = setup.payer(1);
     let mut figures: BTreeMap<&str, u64> = BTreeMap::new();
 
