@@ -99,7 +99,7 @@ fn what_a_canister_says_of_a_good_authorization_does_not_make_it_dead() {
                 now_seconds: u64::MAX,
             }),
             None,
-            "still good",
+            "still valid",
         ),
         // The block that it names is another transfer's, or does not exist.
         (
@@ -107,7 +107,7 @@ fn what_a_canister_says_of_a_good_authorization_does_not_make_it_dead() {
                 payment_id: ByteBuf::new(),
             }),
             Some(settled(0)),
-            "no transfer",
+            "not a transfer",
         ),
         (
             Err(CancelError::AlreadyUsed {
