@@ -7,10 +7,11 @@
 
 use crate::{
     domain::{
-        capacity::{Capacity, NoCapacity},
-        offer::{self, Offer},
+        capacity::Capacity,
+        offer::Offer,
         purchase::Purchase,
-        verify::{Refusal, VerifiedPayment},
+        route::Route,
+        verify::{Refusal, VerifiedPayment, busy, check_on_sale},
     },
     types::{Account, Amount, ClaimKey, Nonce, PaymentId, TimestampNs, canonical},
 };
@@ -75,7 +76,7 @@ impl CallTerms {
 /// The stored state that a call is verified against.
 #[derive(Debug)]
 pub struct CallSale<'a> {
-    pub route: &'a crate::domain::route::Route,
+    pub route: &'a Route,
     /// The route's offers, on sale or not.
     pub offers: &'a [Offer],
     pub canister: Principal,
@@ -120,12 +121,8 @@ pub fn verify<'a>(
         ));
     }
 
-    let unavailable = |problem: &str| Refusal::new(Code::LedgerUnavailable, problem);
-    if !offer::on_sale(sale.route, offer) {
-        return Err(unavailable(offer::why_not_on_sale(offer)));
-    }
+    check_on_sale(sale.route, offer)?;
     let capacity = capacity(&terms.caller, &offer.ledger.id);
-    let busy = |reason: NoCapacity| unavailable(&reason.to_string());
     capacity.public.map_err(busy)?;
     capacity.of_payer.map_err(busy)?;
 

@@ -91,15 +91,6 @@ pub fn on_sale(route: &Route, offer: &Offer) -> bool {
     route.on_sale && route.content.is_some() && offer.ledger.enabled
 }
 
-/// The reason why a payment for an offer that is not on sale is refused.
-pub fn why_not_on_sale(offer: &Offer) -> &'static str {
-    if offer.ledger.enabled {
-        "the resource is not on sale"
-    } else {
-        "the ledger is not accepted at present"
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -141,12 +141,8 @@ pub fn verify<'a>(
         }
     }
 
-    let unavailable = |problem: &str| Refusal::new(Code::LedgerUnavailable, problem);
-    if !offer::on_sale(sale.route, offer) {
-        return Err(unavailable(offer::why_not_on_sale(offer)));
-    }
+    check_on_sale(sale.route, offer)?;
     let capacity = capacity(&authorization.from.owner, &offer.ledger.id);
-    let busy = |reason: NoCapacity| unavailable(&reason.to_string());
     capacity.public.map_err(busy)?;
 
     let message = signed_message(&Terms::from(&offer.requirements), &payload.payload);
@@ -162,6 +158,23 @@ pub fn verify<'a>(
         valid_before: authorization.valid_before,
         offer,
     })
+}
+
+/// The part of step 6 that concerns route and ledger.
+pub(super) fn check_on_sale(route: &Route, offer: &Offer) -> Result<(), Refusal> {
+    if offer::on_sale(route, offer) {
+        return Ok(());
+    }
+    let problem = match offer.ledger.enabled {
+        true => "the resource is not on sale",
+        false => "the ledger is not accepted at present",
+    };
+    Err(Refusal::new(Code::LedgerUnavailable, problem))
+}
+
+/// The refusal of a payment that the canister cannot take at present.
+pub(super) fn busy(reason: NoCapacity) -> Refusal {
+    Refusal::new(Code::LedgerUnavailable, reason.to_string())
 }
 
 /// Step 2.

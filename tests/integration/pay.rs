@@ -268,3 +268,16 @@ fn a_canister_buys_from_the_canister() {
     assert_eq!(blocks(&setup), 1);
     setup.check_conservation();
 }
+
+/// A reply too large to send would trap after the money moved.
+#[test]
+fn the_largest_content_is_delivered_by_call() {
+    let setup = Setup::with_any_ledger();
+    let buyer = setup.payer(66).account.owner;
+    setup.sell("/large", PRICE);
+    let body = vec![7; 1_900_000];
+    setup.upload("GET", "/large", &body);
+    let bought = pay(&setup, buyer, &args(&setup, "/large", 1)).expect("paid");
+    assert!(bought.body.as_slice() == body);
+    setup.check_conservation();
+}

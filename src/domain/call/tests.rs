@@ -1,9 +1,11 @@
 use super::*;
 use crate::{
     domain::{
+        capacity::NoCapacity,
         config::{Config, Limits},
         ledger::Ledger,
-        route::{ContentMeta, Route, tests::draft},
+        offer,
+        route::{ContentMeta, tests::draft},
     },
     types::{Method, RouteKey, Seconds},
 };
@@ -140,6 +142,31 @@ fn a_used_id_and_a_busy_canister_are_refused() {
         of_payer: Err(NoCapacity::OpenOfPayer),
     };
     assert_eq!(checked(|_| {}, false, busy), Err(Code::LedgerUnavailable));
+}
+
+/// An offer can be known and still be closed: no call of the ledger is worth its fee then.
+#[test]
+fn a_route_off_sale_and_a_disabled_ledger_are_refused() {
+    let close: [fn(&mut Route, &mut Vec<Offer>); 3] = [
+        |route, _| route.on_sale = false,
+        |route, _| route.content = None,
+        |_, offers| offers[0].ledger.enabled = false,
+    ];
+    for close in close {
+        let mut route = route();
+        let mut offers = offers(&route);
+        let terms = terms(&offers[0]);
+        close(&mut route, &mut offers);
+        let sale = CallSale {
+            route: &route,
+            offers: &offers,
+            canister: principal(9),
+            now: NOW,
+            id_used: false,
+        };
+        let refusal = verify(&terms, &purchase(), &sale, free).unwrap_err();
+        assert_eq!(refusal.code, Code::LedgerUnavailable);
+    }
 }
 
 /// The payment id is the memo of the transfer: the ledger could not tell two payments with one id apart.
