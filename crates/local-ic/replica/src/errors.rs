@@ -5,10 +5,28 @@
 
 use thiserror::Error;
 
-/// The error codes of the HTTPS interface that this replica produces; `as u32` is the number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u32)]
-pub enum ErrorCode {
+macro_rules! error_codes {
+    ($($name:ident = $number:literal,)*) => {
+        /// The error codes of the HTTPS interface that this replica produces; `as u32` is the number.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u32)]
+        pub enum ErrorCode {
+            $($name = $number,)*
+        }
+
+        impl ErrorCode {
+            /// The code with this number.
+            pub fn from_number(number: u32) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+error_codes! {
     SubnetOversubscribed = 101,
     CanisterIdAlreadyExists = 205,
     StopCanisterRequestTimeout = 206,

@@ -118,7 +118,7 @@ async fn run(
         network.clone(),
         vec!["localhost".into()],
         canister,
-    )?);
+    ));
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(serve(listener, stopped, move |request| {
         let gateway = gateway.clone();
@@ -160,7 +160,7 @@ fn describe_network(core: &mut Core, port: u16, root_key: String) -> Description
             .iter()
             .map(|(id, subnet)| Subnet {
                 id: id.to_text(),
-                kind: format!("{:?}", describe::rest_kind(subnet.kind)),
+                kind: describe::rest_kind(subnet.kind).to_owned(),
                 ranges: subnet
                     .ranges
                     .iter()

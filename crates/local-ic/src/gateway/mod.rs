@@ -1,27 +1,27 @@
 //! The HTTP gateway: browsers and plain HTTP clients in front, canisters behind.
 //!
-//! Request translation and response verification are those of `ic-http-gateway`; what this module adds
-//! follows the production gateway (routing by host, CORS, error pages, header rules).
+//! Follows the production gateway: routing by host, CORS, error pages, header rules, and the translation of
+//! `ic-http-gateway`, which is not used itself because its agent brings an HTTP client with TLS. Responses are verified by
+//! `ic-response-verification`.
 
-mod agent;
+mod calls;
 mod cors;
+mod exchange;
 mod host;
+mod interface;
 mod pages;
+mod ranges;
 
 use crate::agent_api;
-use crate::http::{Body, BodyError, BoxError, Hangup, HttpResponse, collect, json, text};
+use crate::http::{BodyError, Hangup, HttpResponse, collect, full, json, text};
 use crate::network::{Network, describe};
 use bytes::Bytes;
+use calls::Caller;
 use cors::Cors;
+use exchange::Exchange;
 use host::{Route, Target};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
-use ic_agent::AgentError;
-use ic_agent::agent::RejectCode;
-use ic_http_gateway::{
-    HttpGatewayClient, HttpGatewayError, HttpGatewayRequestArgs, HttpGatewayResponse,
-};
+use hyper::body::Incoming;
 use local_ic_replica::Principal;
 use pages::Page;
 use std::sync::Arc;
@@ -34,15 +34,9 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Where a browser that asks for no canister is sent.
 const DASHBOARD: HeaderValue = HeaderValue::from_static("https://dashboard.internetcomputer.org/");
 
-/// A gateway could not be made.
-#[derive(Debug, thiserror::Error)]
-#[error("gateway could not be set up: {0}")]
-pub struct GatewayError(#[from] AgentError);
-
 /// A gateway in front of one network.
 pub struct Gateway {
     network: Arc<Network>,
-    client: HttpGatewayClient,
     domains: Vec<String>,
     default_canister: Option<Principal>,
     cors: Cors,
@@ -56,24 +50,14 @@ impl Gateway {
         network: Arc<Network>,
         domains: Vec<String>,
         default_canister: Option<Principal>,
-    ) -> Result<Self, GatewayError> {
-        let agent = agent::in_process(&network)?;
-        Ok(Self {
-            client: HttpGatewayClient::builder()
-                .with_agent(agent)
-                .build()
-                .map_err(|error| match error {
-                    HttpGatewayError::AgentError(error) => {
-                        AgentError::InvalidReplicaUrl(error.to_string())
-                    }
-                    other => AgentError::InvalidReplicaUrl(other.to_string()),
-                })?,
+    ) -> Self {
+        Self {
             network,
             domains,
             default_canister,
             cors: Cors::default(),
             requests: AtomicU64::new(0),
-        })
+        }
     }
 
     /// Answers one request.
@@ -134,12 +118,15 @@ impl Gateway {
             Err(BodyError::TooLarge(_)) => return Ok(Page::TooLarge.response()),
             Err(error) => return Ok(body_error(&error)),
         };
-        let mut request = self.client.request(HttpGatewayRequestArgs {
-            canister_request: Request::from_parts(parts, body),
-            canister_id: canister,
-        });
-        request.unsafe_set_skip_verification(target.raw);
-        let mut response = translate(request.send().await, &method)?;
+        let request = Request::from_parts(parts, body);
+        let answer = match Exchange::new(Caller(&self.network), canister, target.raw, &request) {
+            Ok(exchange) => exchange.run().await,
+            Err(page) => Err(page),
+        };
+        let mut response = match answer {
+            Ok(answer) => framed(answer, &method)?,
+            Err(page) => page.response(),
+        };
         if method == Method::OPTIONS && !cors::is_preflight_answer(&response) {
             self.cors.remember_invalid(canister, module);
             response = self.cors.default_preflight();
@@ -193,53 +180,18 @@ fn redirect_to_dashboard() -> HttpResponse {
     response
 }
 
-/// Turns what came back for the canister into the client's response.
-fn translate(answer: HttpGatewayResponse, method: &Method) -> Result<HttpResponse, Hangup> {
-    if let Some(error) = answer.metadata.internal_error {
-        return Ok(error_page(&error).response());
-    }
-    let (mut parts, body) = answer.canister_response.into_parts();
-    let length = body.size_hint().exact();
-    // Framing is the gateway's business. Production drops the connection when a canister contradicts it.
-    if parts.headers.remove(header::TRANSFER_ENCODING).is_some() {
+/// Framing is the gateway's business. Production drops the connection when a canister contradicts it.
+fn framed(mut answer: Response<Bytes>, method: &Method) -> Result<HttpResponse, Hangup> {
+    let length = answer.body().len();
+    let headers = answer.headers_mut();
+    if headers.remove(header::TRANSFER_ENCODING).is_some() {
         return Err(Hangup("canister response has a transfer-encoding"));
     }
     if *method != Method::HEAD
-        && let Some(claimed) = parts.headers.get(header::CONTENT_LENGTH)
-        && let Some(length) = length
+        && let Some(claimed) = headers.remove(header::CONTENT_LENGTH)
+        && claimed.to_str().ok().and_then(|text| text.parse().ok()) != Some(length)
     {
-        let claimed = claimed
-            .to_str()
-            .ok()
-            .and_then(|text| text.parse::<u64>().ok());
-        if claimed != Some(length) {
-            return Err(Hangup("canister response has a wrong content-length"));
-        }
-        parts.headers.remove(header::CONTENT_LENGTH);
+        return Err(Hangup("canister response has a wrong content-length"));
     }
-    let body: Body = body
-        .map_err(|error| -> BoxError { Box::from(error.to_string()) })
-        .boxed_unsync();
-    Ok(Response::from_parts(parts, body))
-}
-
-fn error_page(error: &HttpGatewayError) -> Page {
-    match error {
-        HttpGatewayError::ResponseVerificationError(_) => Page::Verification,
-        HttpGatewayError::AgentError(error) => match error.as_ref() {
-            AgentError::CertifiedReject { reject, .. }
-            | AgentError::UncertifiedReject { reject, .. } => match reject.reject_code {
-                RejectCode::DestinationInvalid => Page::CanisterNotFound,
-                _ => Page::Canister,
-            },
-            AgentError::HttpError(payload)
-                if payload.content.starts_with(b"canister_not_found") =>
-            {
-                Page::CanisterNotFound
-            }
-            _ => Page::Upstream,
-        },
-        HttpGatewayError::HttpError(_) => Page::Upstream,
-        HttpGatewayError::HeaderValueParsingError { .. } => Page::MalformedRequest,
-    }
+    Ok(answer.map(full))
 }

@@ -1,14 +1,11 @@
 //! The network's subnets in the shape the REST protocol gives them.
 
 use super::{Core, PlannedSubnet};
+use crate::protocol::{CanisterIdRange, RawCanisterId, SubnetConfig, Topology};
 use local_ic_replica::SubnetKind;
-use pocket_ic::common::rest::{
-    CanisterCyclesCostSchedule, CanisterIdRange, RawCanisterId, SubnetConfig,
-    SubnetInstructionConfig, SubnetKind as RestKind, Topology,
-};
 
 /// The topology of a network.
-pub fn topology(core: &Core) -> Topology {
+pub(crate) fn topology(core: &Core) -> Topology {
     Topology {
         subnet_configs: core
             .subnets
@@ -23,9 +20,9 @@ fn describe(subnet: &PlannedSubnet) -> SubnetConfig {
     SubnetConfig {
         subnet_kind: rest_kind(subnet.kind),
         subnet_admins: None,
-        cost_schedule: CanisterCyclesCostSchedule::Normal,
+        cost_schedule: "Normal",
         subnet_seed: subnet.seed,
-        instruction_config: SubnetInstructionConfig::Production,
+        instruction_config: "Production",
         canister_ranges: subnet
             .ranges
             .iter()
@@ -38,15 +35,15 @@ fn describe(subnet: &PlannedSubnet) -> SubnetConfig {
 }
 
 /// The protocol's name of a kind of subnet.
-pub fn rest_kind(kind: SubnetKind) -> RestKind {
+pub fn rest_kind(kind: SubnetKind) -> &'static str {
     match kind {
-        SubnetKind::Nns => RestKind::NNS,
-        SubnetKind::Sns => RestKind::SNS,
-        SubnetKind::Ii => RestKind::II,
-        SubnetKind::Fiduciary => RestKind::Fiduciary,
-        SubnetKind::Bitcoin => RestKind::Bitcoin,
-        SubnetKind::Application => RestKind::Application,
-        SubnetKind::System => RestKind::System,
-        SubnetKind::VerifiedApplication => RestKind::VerifiedApplication,
+        SubnetKind::Nns => "NNS",
+        SubnetKind::Sns => "SNS",
+        SubnetKind::Ii => "II",
+        SubnetKind::Fiduciary => "Fiduciary",
+        SubnetKind::Bitcoin => "Bitcoin",
+        SubnetKind::Application => "Application",
+        SubnetKind::System => "System",
+        SubnetKind::VerifiedApplication => "VerifiedApplication",
     }
 }

@@ -1,6 +1,7 @@
 //! One IC instance: the deterministic replica behind a mutex, its keys, and the clock that may drive it.
 
 pub mod describe;
+mod fetch;
 mod live;
 mod outcalls;
 pub mod topology;

@@ -1,10 +1,13 @@
 //! In live mode HTTP outcalls are made for real, once for the whole subnet.
 
 use super::Network;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use super::fetch::{FetchError, fetch};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request};
+use http_body_util::{Full, LengthLimitError};
 use local_ic_replica::{HttpAnswer, HttpOutcall, HttpResult, OutcallMethod, Principal};
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Limit on a response when the canister gives none.
@@ -46,7 +49,7 @@ pub(super) async fn perform_pending(network: &Arc<Network>) {
         }
         let network = Arc::downgrade(network);
         tokio::spawn(async move {
-            let result = fetch(outcall).await;
+            let result = perform(outcall).await;
             let Some(network) = network.upgrade() else {
                 return;
             };
@@ -63,18 +66,27 @@ pub(super) async fn perform_pending(network: &Arc<Network>) {
     }
 }
 
-async fn fetch(outcall: HttpOutcall) -> HttpResult {
-    match try_fetch(outcall).await {
+async fn perform(outcall: HttpOutcall) -> HttpResult {
+    match try_perform(outcall).await {
         Ok(reply) => reply,
         Err((code, message)) => HttpResult::Reject { code, message },
     }
 }
 
-async fn try_fetch(outcall: HttpOutcall) -> Result<HttpResult, (u32, String)> {
+async fn try_perform(outcall: HttpOutcall) -> Result<HttpResult, (u32, String)> {
     let limit = outcall
         .max_response_bytes
         .unwrap_or(DEFAULT_MAX_RESPONSE_BYTES);
-    let method = match outcall.method {
+    let fatal = |error: String| (SYS_FATAL, error);
+    let failed = |error: FetchError| match error.downcast_ref::<LengthLimitError>() {
+        Some(_) => fatal(format!("Http body exceeds size limit of {limit} bytes.")),
+        None => (
+            SYS_TRANSIENT,
+            format!("Connecting to {} failed: {error}", outcall.url),
+        ),
+    };
+    let mut request = Request::new(Full::new(Bytes::from(outcall.body)));
+    *request.method_mut() = match outcall.method {
         OutcallMethod::Get => Method::GET,
         OutcallMethod::Post => Method::POST,
         OutcallMethod::Head => Method::HEAD,
@@ -82,28 +94,22 @@ async fn try_fetch(outcall: HttpOutcall) -> Result<HttpResult, (u32, String)> {
         OutcallMethod::Delete => Method::DELETE,
         OutcallMethod::Patch => Method::PATCH,
     };
-    let mut headers = HeaderMap::new();
+    *request.uri_mut() = outcall
+        .url
+        .parse()
+        .map_err(|error| fatal(format!("invalid address {}: {error}", outcall.url)))?;
     for (name, value) in &outcall.headers {
-        let invalid = |what: &str| (SYS_FATAL, format!("invalid header {what}: {name}"));
-        headers.append(
+        let invalid = |what: &str| fatal(format!("invalid header {what}: {name}"));
+        request.headers_mut().append(
             HeaderName::try_from(name).map_err(|_| invalid("name"))?,
             HeaderValue::try_from(value).map_err(|_| invalid("value"))?,
         );
     }
-    let transient = |error: reqwest::Error| {
-        (
-            SYS_TRANSIENT,
-            format!("Connecting to {} failed: {error}", outcall.url),
-        )
-    };
-    let mut response = client()?
-        .request(method, &outcall.url)
-        .headers(headers)
-        .body(outcall.body)
-        .send()
+    let size = usize::try_from(limit).unwrap_or(usize::MAX);
+    let response = tokio::time::timeout(TIMEOUT, fetch(request, size))
         .await
-        .map_err(transient)?;
-    let status = response.status().as_u16();
+        .map_err(|elapsed| failed(elapsed.into()))?
+        .map_err(failed)?;
     let headers = response
         .headers()
         .iter()
@@ -112,36 +118,11 @@ async fn try_fetch(outcall: HttpOutcall) -> Result<HttpResult, (u32, String)> {
             (name.to_string(), value)
         })
         .collect();
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(transient)? {
-        body.extend_from_slice(&chunk);
-        if body.len() as u64 > limit {
-            return Err((
-                SYS_FATAL,
-                format!("Http body exceeds size limit of {limit} bytes."),
-            ));
-        }
-    }
     Ok(HttpResult::Reply {
-        status,
+        status: response.status().as_u16(),
         headers,
-        body,
+        body: response.into_body().to_vec(),
     })
-}
-
-fn client() -> Result<&'static reqwest::Client, (u32, String)> {
-    static CLIENT: OnceLock<Result<reqwest::Client, String>> = OnceLock::new();
-    CLIENT
-        .get_or_init(|| {
-            reqwest::Client::builder()
-                .timeout(TIMEOUT)
-                // As on the IC: a redirect is an answer, not an instruction.
-                .redirect(reqwest::redirect::Policy::none())
-                .build()
-                .map_err(|error| error.to_string())
-        })
-        .as_ref()
-        .map_err(|error| (SYS_FATAL, error.clone()))
 }
 
 #[cfg(test)]
@@ -186,7 +167,7 @@ mod tests {
         let (url, server) =
             answer_once("HTTP/1.1 302 Found\r\nlocation: /else\r\ncontent-length: 2\r\n\r\nhi")
                 .await;
-        let result = fetch(outcall(url, None)).await;
+        let result = perform(outcall(url, None)).await;
         let HttpResult::Reply {
             status,
             headers,
@@ -206,7 +187,7 @@ mod tests {
     #[tokio::test]
     async fn should_reject_a_body_above_the_limit_and_a_dead_address() {
         let (url, _server) = answer_once("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await;
-        let reject = fetch(outcall(url, Some(4))).await;
+        let reject = perform(outcall(url, Some(4))).await;
         assert!(
             matches!(reject, HttpResult::Reject { code: SYS_FATAL, message } if message.contains("4 bytes"))
         );
@@ -215,7 +196,7 @@ mod tests {
             .expect("port")
             .local_addr()
             .expect("address");
-        let reject = fetch(outcall(format!("http://{free}/"), None)).await;
+        let reject = perform(outcall(format!("http://{free}/"), None)).await;
         assert!(matches!(
             reject,
             HttpResult::Reject {

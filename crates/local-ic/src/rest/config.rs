@@ -2,11 +2,9 @@
 
 use super::RestError;
 use crate::network::{DEFAULT_INITIAL_TIME, PlannedSubnet, topology};
+use crate::protocol::{Fields, InitialTime, InstanceConfig, InstanceHttpGatewayConfig, SubnetSpec};
 use local_ic_replica::SubnetKind;
-use pocket_ic::common::rest::{
-    CanisterCyclesCostSchedule, IcpConfigFlag, IcpFeatures, IncompleteStateFlag, InitialTime,
-    InstanceConfig, InstanceHttpGatewayConfig, SubnetInstructionConfig, SubnetSpec,
-};
+use serde_json::Value;
 
 /// An instance to be made.
 pub(super) struct Plan {
@@ -21,28 +19,22 @@ pub(super) fn check(config: InstanceConfig) -> Result<Plan, RestError> {
     let InstanceConfig {
         subnet_config_set: set,
         http_gateway_config,
-        state_dir,
         icp_config,
-        // Nothing is logged.
-        log_level: _,
-        bitcoind_addr,
-        dogecoind_addr,
         icp_features,
         incomplete_state,
         initial_time,
         mainnet_nns_subnet_id,
         disable_ingress_validation,
+        _log_level: _,
+        others,
     } = config;
-    set.validate().map_err(RestError::BadRequest)?;
-    refuse(state_dir.is_some(), "state_dir")?;
-    refuse(bitcoind_addr.is_some(), "bitcoind_addr")?;
-    refuse(dogecoind_addr.is_some(), "dogecoind_addr")?;
+    refuse_any(&others)?;
     refuse(
-        icp_features.is_some_and(|features| features != IcpFeatures::default()),
+        icp_features.is_some_and(|features| !features.values().all(Value::is_null)),
         "icp_features (system canisters cannot be deployed automatically)",
     )?;
     refuse(
-        incomplete_state == Some(IncompleteStateFlag::Enabled),
+        incomplete_state.is_some_and(|flag| flag != "Disabled"),
         "incomplete_state",
     )?;
     refuse(mainnet_nns_subnet_id == Some(true), "mainnet_nns_subnet_id")?;
@@ -50,26 +42,14 @@ pub(super) fn check(config: InstanceConfig) -> Result<Plan, RestError> {
         disable_ingress_validation == Some(true),
         "disable_ingress_validation",
     )?;
-    if let Some(icp_config) = icp_config {
-        // Function names and execution rates are never limited here, which is what "disabled" asks for.
+    // Function names and execution rates are never limited here, which is what "disabled" asks for.
+    for (name, flag) in icp_config.into_iter().flatten() {
         refuse(
-            icp_config.beta_features == Some(IcpConfigFlag::Enabled),
-            "icp_config.beta_features = Enabled",
-        )?;
-        refuse(
-            icp_config.function_name_length_limits == Some(IcpConfigFlag::Enabled),
-            "icp_config.function_name_length_limits = Enabled",
-        )?;
-        refuse(
-            icp_config.canister_execution_rate_limiting == Some(IcpConfigFlag::Enabled),
-            "icp_config.canister_execution_rate_limiting = Enabled",
+            flag.is_some_and(|flag| flag != "Disabled"),
+            &format!("icp_config.{name} = Enabled"),
         )?;
     }
-    refuse(
-        set.test_threshold_keys.is_some(),
-        "a test_threshold_keys subnet",
-    )?;
-    refuse(!set.cloud_engine.is_empty(), "cloud_engine subnets")?;
+    refuse_any(&set.others)?;
 
     let named = [
         (SubnetKind::Nns, set.nns),
@@ -96,6 +76,11 @@ pub(super) fn check(config: InstanceConfig) -> Result<Plan, RestError> {
         check_spec(&spec)?;
         kinds.push(kind);
     }
+    if kinds.is_empty() {
+        return Err(RestError::BadRequest(
+            "ExtendedSubnetConfigSet must contain at least one subnet".into(),
+        ));
+    }
     let (initial_time, auto_progress) = match initial_time {
         None => (DEFAULT_INITIAL_TIME, false),
         Some(InitialTime::Timestamp(time)) if time.nanos_since_epoch < DEFAULT_INITIAL_TIME => {
@@ -119,19 +104,26 @@ pub(super) fn check(config: InstanceConfig) -> Result<Plan, RestError> {
 }
 
 fn check_spec(spec: &SubnetSpec) -> Result<(), RestError> {
+    refuse(spec.state_config != "New", "subnets loaded from a state")?;
     refuse(
-        spec.get_state_path().is_some() || !spec.is_supported(),
-        "subnets loaded from a state",
-    )?;
-    refuse(
-        spec.get_instruction_config() != SubnetInstructionConfig::Production,
+        spec.instruction_config != "Production",
         "the benchmarking instruction limits",
     )?;
-    refuse(spec.get_subnet_admins().is_some(), "subnet_admins")?;
     refuse(
-        spec.get_cost_schedule() != CanisterCyclesCostSchedule::Normal,
+        spec.cost_schedule
+            .as_ref()
+            .is_some_and(|schedule| schedule != "Normal"),
         "a cost schedule other than Normal",
-    )
+    )?;
+    refuse_any(&spec.others)
+}
+
+/// Refuses every field that is set.
+fn refuse_any(fields: &Fields) -> Result<(), RestError> {
+    fields.iter().try_for_each(|(name, value)| {
+        let set = !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty());
+        refuse(set, name)
+    })
 }
 
 pub(super) fn refuse(condition: bool, what: &str) -> Result<(), RestError> {
@@ -144,7 +136,17 @@ pub(super) fn refuse(condition: bool, what: &str) -> Result<(), RestError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pocket_ic::common::rest::{ExtendedSubnetConfigSet, IcpConfig, IcpFeaturesConfig, RawTime};
+    use candid::Principal;
+    use pocket_ic::common::rest::{
+        ExtendedSubnetConfigSet, IcpConfig, IcpConfigFlag, IcpFeatures, IcpFeaturesConfig,
+        InitialTime, InstanceConfig, RawTime, SubnetSpec,
+    };
+
+    /// What the client sends.
+    fn check(config: InstanceConfig) -> Result<Plan, RestError> {
+        let json = serde_json::to_vec(&config).expect("encodes");
+        super::check(crate::rest::parse(&json)?)
+    }
 
     fn config() -> InstanceConfig {
         InstanceConfig {
@@ -178,7 +180,7 @@ mod tests {
     #[test]
     fn should_refuse_what_it_cannot_do() {
         type Change = fn(&mut InstanceConfig);
-        let changes: [Change; 9] = [
+        let changes: [Change; 11] = [
             |config| config.state_dir = Some("/tmp/state".into()),
             |config| {
                 config.icp_features.as_mut().unwrap().ii = Some(IcpFeaturesConfig::DefaultConfig)
@@ -197,7 +199,12 @@ mod tests {
                 config.subnet_config_set.nns =
                     Some(SubnetSpec::default().with_state_dir("/tmp/nns".into()))
             },
-            |config| config.bitcoind_addr = Some(Vec::new()),
+            |config| config.bitcoind_addr = Some(vec![([127, 0, 0, 1], 1).into()]),
+            |config| config.subnet_config_set.cloud_engine = vec![SubnetSpec::default()],
+            |config| {
+                config.subnet_config_set.application =
+                    vec![SubnetSpec::default().with_subnet_admins(vec![Principal::anonymous()])]
+            },
         ];
         for (number, change) in changes.iter().enumerate() {
             let mut changed = config();

@@ -1,16 +1,15 @@
 //! Between the protocol's types and the replica's.
 
 use super::RestError;
+use crate::protocol::{
+    CanisterHttpHeader, CanisterHttpResponse, RawCanisterHttpRequest, RawEffectivePrincipal,
+    RawMockCanisterHttpResponse, RejectResponse, reject_code,
+};
 use candid::Principal;
 use local_ic_replica::{
-    Effective, HttpAnswer, HttpOutcall, HttpResult, MessageCost, OutcallMethod, UserError,
+    Effective, ErrorCode, HttpAnswer, HttpOutcall, HttpResult, MessageCost, OutcallMethod,
+    UserError,
 };
-use pocket_ic::common::rest::{
-    CanisterHttpHeader, CanisterHttpMethod, CanisterHttpPricingVersion, CanisterHttpReplication,
-    CanisterHttpResponse, RawCanisterHttpRequest, RawEffectivePrincipal,
-    RawMockCanisterHttpResponse,
-};
-use pocket_ic::{ErrorCode, RejectCode, RejectResponse};
 use serde::Serialize;
 
 /// A principal from raw bytes of a request.
@@ -36,9 +35,11 @@ pub(super) fn reject_response(error: UserError) -> Result<RejectResponse, RestEr
             error.error_code
         ))
     };
+    // The replica's names are the protocol's.
+    let error_code = ErrorCode::from_number(error.error_code).ok_or_else(unknown)?;
     Ok(RejectResponse {
-        reject_code: RejectCode::try_from(u64::from(error.reject_code)).map_err(|_| unknown())?,
-        error_code: ErrorCode::try_from(u64::from(error.error_code)).map_err(|_| unknown())?,
+        reject_code: reject_code(error.reject_code).ok_or_else(unknown)?,
+        error_code: format!("{error_code:?}"),
         reject_message: error.message,
         certified: error.certified,
     })
@@ -50,12 +51,12 @@ pub(super) fn outcall(outcall: HttpOutcall) -> RawCanisterHttpRequest {
         subnet_id: outcall.subnet.into(),
         request_id: outcall.request_id,
         http_method: match outcall.method {
-            OutcallMethod::Get => CanisterHttpMethod::GET,
-            OutcallMethod::Post => CanisterHttpMethod::POST,
-            OutcallMethod::Head => CanisterHttpMethod::HEAD,
-            OutcallMethod::Put => CanisterHttpMethod::PUT,
-            OutcallMethod::Delete => CanisterHttpMethod::DELETE,
-            OutcallMethod::Patch => CanisterHttpMethod::PATCH,
+            OutcallMethod::Get => "GET",
+            OutcallMethod::Post => "POST",
+            OutcallMethod::Head => "HEAD",
+            OutcallMethod::Put => "PUT",
+            OutcallMethod::Delete => "DELETE",
+            OutcallMethod::Patch => "PATCH",
         },
         url: outcall.url,
         headers: outcall
@@ -66,11 +67,11 @@ pub(super) fn outcall(outcall: HttpOutcall) -> RawCanisterHttpRequest {
         body: outcall.body,
         max_response_bytes: outcall.max_response_bytes,
         replication: if outcall.replicated {
-            CanisterHttpReplication::FullyReplicated
+            "FullyReplicated"
         } else {
-            CanisterHttpReplication::NonReplicated
+            "NonReplicated"
         },
-        pricing_version: CanisterHttpPricingVersion::Legacy,
+        pricing_version: "Legacy",
     }
 }
 

@@ -3,7 +3,7 @@
 use super::config::refuse;
 use super::{RestError, Server, lock};
 use crate::http::serve;
-use pocket_ic::common::rest::{
+use crate::protocol::{
     CreateHttpGatewayResponse, HttpGatewayBackend, HttpGatewayConfig, HttpGatewayDetails,
     HttpGatewayInfo, InstanceHttpGatewayConfig,
 };
@@ -45,14 +45,7 @@ impl Server {
                 "gateways to a replica elsewhere".into(),
             ));
         };
-        let gateway = InstanceHttpGatewayConfig {
-            ip_addr: config.ip_addr,
-            port: config.port,
-            domains: config.domains,
-            https_config: config.https_config,
-            domain_custom_provider_local_file: config.domain_custom_provider_local_file,
-        };
-        self.start_gateway(instance, gateway).await
+        self.start_gateway(instance, config.gateway).await
     }
 
     pub(super) async fn start_gateway(

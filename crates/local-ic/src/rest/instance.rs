@@ -5,16 +5,16 @@ use super::{RestError, Server, config::refuse, ok, parse};
 use crate::agent_api::{self, effective_for_creation, specified_id};
 use crate::http::{HttpResponse, full};
 use crate::network::{Core, Network, describe};
+use crate::protocol::{
+    AutoProgressConfig, RawAddCycles, RawCanisterCall, RawCanisterHttpRequest, RawCanisterId,
+    RawCanisterResult, RawCycles, RawEffectivePrincipal, RawIngressStatusArgs, RawMessageId,
+    RawPrincipalId, RawSetStableMemory, RawStableMemory, RawSubnetId, RawTickConfigs, RawTime,
+    RejectResponse,
+};
 use bytes::Bytes;
 use candid::Principal;
 use http::Method;
 use local_ic_replica::{Ingress, IngressState, MessageId, Query, RequestError};
-use pocket_ic::RejectResponse;
-use pocket_ic::common::rest::{
-    AutoProgressConfig, RawAddCycles, RawCanisterCall, RawCanisterHttpRequest, RawCanisterId,
-    RawCanisterResult, RawCycles, RawEffectivePrincipal, RawIngressStatusArgs, RawMessageId,
-    RawPrincipalId, RawSetStableMemory, RawStableMemory, RawSubnetId, RawTickConfigs, RawTime,
-};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -187,7 +187,7 @@ async fn update(
         }
         "set_stable_memory" => {
             let args: RawSetStableMemory = parse(body)?;
-            let (canister, blob) = (principal(&args.canister_id)?, server.blob(&args.blob_id.0)?);
+            let (canister, blob) = (principal(&args.canister_id)?, server.blob(&args.blob_id)?);
             network
                 .run(move |core| core.replica.set_stable_memory(canister, &blob))
                 .await?

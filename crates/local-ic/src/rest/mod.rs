@@ -12,10 +12,10 @@ mod instance;
 use crate::gateway::Gateway;
 use crate::http::{BodyError, Hangup, HttpResponse, collect, json, text};
 use crate::network::{Crashed, Network};
+use crate::protocol::{CreateInstanceResponse, InstanceConfig};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use hyper::body::Incoming;
-use pocket_ic::common::rest::{CreateInstanceResponse, InstanceConfig};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -277,8 +277,7 @@ impl Server {
 
     fn gateway_for(&self, id: usize, domains: Option<Vec<String>>) -> Result<Gateway, RestError> {
         let domains = domains.unwrap_or_else(|| vec!["localhost".into()]);
-        Gateway::new(self.instance(id)?, domains, None)
-            .map_err(|error| RestError::BadRequest(error.to_string()))
+        Ok(Gateway::new(self.instance(id)?, domains, None))
     }
 }
 
