@@ -71,6 +71,15 @@ need_local_ic() { # a program of it, or nothing for all
   (cd "$ROOT/crates/local-ic" && cargo build --locked ${1:+--bin "$1"} ${quiet[@]+"${quiet[@]}"}) >&2
 }
 
+# local-ic with the interpreter, for scripts/demo: compiled in a third of the time.
+need_demo_local_ic() {
+  step "Building local-ic"
+  (cd "$ROOT/crates/local-ic" &&
+    RUSTC_WORKSPACE_WRAPPER="" cargo build --locked --profile demo --bin local-ic --no-default-features --features interpreter \
+      ${quiet[@]+"${quiet[@]}"}) >&2
+  LOCAL_IC_BIN=$ROOT/target/demo
+}
+
 # Whether build/ holds a canister newer than every source.
 is_built() {
   local out=$BUILD/${1//-/_}.wasm.gz
@@ -83,14 +92,6 @@ need_canisters() {
   for crate in "$@"; do
     is_built "$crate" || "$ROOT/scripts/build" "$crate" >&2
   done
-}
-
-# A canister to try things out with: as deployed if it is built, or built in a fraction of the time. Sets `module`.
-need_any_canister() {
-  module=$BUILD/${1//-/_}.wasm.gz
-  is_built "$1" && return
-  module=$BUILD/quick/${1//-/_}.wasm.gz
-  "$ROOT/scripts/build" --quick "$1" >&2
 }
 
 # The build in which messages trap now and then, for the simulator.

@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use wasmtime::{AsContextMut, Caller, Global, Memory, ResourceLimiter, Val};
-
 use crate::mode::{Mode, Modes};
 use crate::stable::StableMemory;
 use crate::types::{Answer, Callback, Cycles, Env, OutgoingCall, Principal, Trap};
+use crate::vm::{AsContextMut, Caller, Error, Global, Memory, Val};
 
 /// The data of a wasm store.
 #[derive(Default)]
@@ -35,29 +34,10 @@ pub struct HeapLimit {
     pub bytes: u64,
 }
 
-impl ResourceLimiter for HeapLimit {
-    fn memory_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
-        if self.bytes != 0 && desired as u64 > self.bytes {
-            return Err(Stop(Trap::WasmMemoryLimit).into());
-        }
-        Ok(true)
-    }
-
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(desired <= maximum.unwrap_or(1_000_000).min(1_000_000))
+impl HeapLimit {
+    /// Whether a heap may not become as large as `desired` bytes.
+    pub fn refuses(&self, desired: usize) -> bool {
+        self.bytes != 0 && desired as u64 > self.bytes
     }
 }
 
@@ -141,7 +121,7 @@ impl std::fmt::Display for Stop {
 impl std::error::Error for Stop {}
 
 /// Result of a system call.
-pub type Result<T> = wasmtime::Result<T>;
+pub type Result<T> = std::result::Result<T, Error>;
 
 /// The violation of an indirect call, or a callback, of a function with another signature.
 pub const WRONG_SIGNATURE: &str = "function invocation does not match its signature";
@@ -175,7 +155,7 @@ impl<'a> Call<'a> {
     }
 
     /// The error for a call that the running entry point may not make.
-    pub fn wrong_mode(&mut self) -> wasmtime::Error {
+    pub fn wrong_mode(&mut self) -> Error {
         let mode = self.message().mode.name();
         violation(format!(
             "\"ic0_{}\" cannot be executed in {mode} mode",
@@ -222,7 +202,10 @@ impl<'a> Call<'a> {
 
     fn left(&mut self) -> i64 {
         let counter = self.counter();
-        counter.get(&mut self.caller).unwrap_i64()
+        counter
+            .get(&mut self.caller)
+            .i64()
+            .expect("BUG: the counter is an i64")
     }
 
     /// Runs `f` with the heap and the host's data.

@@ -7,10 +7,11 @@ use crate::error::CompileError;
 use crate::host::{Message, used};
 use crate::live::{Live, PAGE, State, changed_pages, fresh, instantiate};
 use crate::mode::Mode;
-use crate::module::{Engine, Module, WASM_STACK};
+use crate::module::{Engine, Module};
 use crate::outcome::{done, failed, nothing_to_run, trap_of};
 use crate::stable::StableMemory;
 use crate::types::{Entry, Env, MemorySizes, Outcome, Trap};
+use crate::vm::WASM_STACK;
 
 /// Instructions for each 4 KiB heap page whose content a message changed, charged at its end.
 const CHANGED_HEAP_PAGE: u64 = 1_000;

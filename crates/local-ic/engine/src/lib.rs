@@ -38,6 +38,7 @@ mod rewrite;
 mod signatures;
 mod stable;
 mod types;
+mod vm;
 mod weights;
 
 pub use error::{CompileError, EngineError};

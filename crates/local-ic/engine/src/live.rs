@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use wasmtime::{Global, Memory, Ref, Store, TypedFunc, Val};
-
 use crate::entry::Target;
 use crate::error::CompileError;
 use crate::host::{Host, Stop, WRONG_SIGNATURE, violation};
@@ -12,6 +10,7 @@ use crate::module::{Engine, Module};
 use crate::rewrite;
 use crate::stable::{OS_PAGE, StableMemory, WASM_PAGE};
 use crate::types::Trap;
+use crate::vm::{self, Error, Global, Instance, Memory, Result, Store, TypedFunc, Val};
 
 /// Bytes of the heap page that is compared and charged for.
 pub const PAGE: usize = OS_PAGE as usize;
@@ -27,7 +26,7 @@ pub struct State {
 /// A wasm instance with its exported state.
 pub struct Live {
     pub store: Store<Host>,
-    instance: wasmtime::Instance,
+    instance: Instance,
     memory: Option<Memory>,
     counter: Global,
     globals: Vec<Global>,
@@ -42,7 +41,10 @@ impl Live {
     }
 
     pub fn counter(&mut self) -> i64 {
-        self.counter.get(&mut self.store).unwrap_i64()
+        self.counter
+            .get(&mut self.store)
+            .i64()
+            .expect("BUG: the counter is an i64")
     }
 
     pub fn set_counter(&mut self, instructions: i64) {
@@ -61,8 +63,7 @@ impl Live {
     /// Overwrites heap and globals with `state`; the heap is of the same size.
     pub fn load(&mut self, state: &State) {
         for (global, value) in self.globals.iter().zip(&state.globals) {
-            global
-                .set(&mut self.store, *value)
+            vm::restore(&mut self.store, global, value)
                 .expect("BUG: the value was read from this global");
         }
         if let Some(memory) = &self.memory {
@@ -76,7 +77,7 @@ impl Live {
         }
     }
 
-    pub fn run_start(&mut self) -> wasmtime::Result<()> {
+    pub fn run_start(&mut self) -> Result<()> {
         let start: TypedFunc<(), ()> = self
             .instance
             .get_typed_func(&mut self.store, rewrite::START)?;
@@ -87,7 +88,7 @@ impl Live {
         Ok(())
     }
 
-    pub fn run(&mut self, target: &Target) -> wasmtime::Result<()> {
+    pub fn run(&mut self, target: &Target) -> Result<()> {
         match target {
             Target::Nothing => Ok(()),
             Target::Export(name) => {
@@ -97,17 +98,10 @@ impl Live {
             }
             Target::Table(index, argument) => {
                 let missing = || Stop(Trap::Wasm(format!("no function {index} in table 0")));
-                let table = self
-                    .instance
-                    .get_table(&mut self.store, rewrite::TABLE)
-                    .ok_or_else(missing)?;
-                let Some(Ref::Func(Some(function))) = table.get(&mut self.store, u64::from(*index))
-                else {
-                    return Err(missing().into());
-                };
-                let function: TypedFunc<u32, ()> = function
-                    .typed(&self.store)
-                    .map_err(|_| violation(WRONG_SIGNATURE))?;
+                let function =
+                    vm::table_function(&mut self.store, &self.instance, rewrite::TABLE, *index)
+                        .ok_or_else(missing)?
+                        .map_err(|_| violation(WRONG_SIGNATURE))?;
                 function.call(&mut self.store, *argument)
             }
         }
@@ -115,7 +109,10 @@ impl Live {
 }
 
 /// State and instance right after instantiation.
-pub fn fresh(engine: &Engine, module: &Arc<Module>) -> Result<(State, Live), CompileError> {
+pub fn fresh(
+    engine: &Engine,
+    module: &Arc<Module>,
+) -> std::result::Result<(State, Live), CompileError> {
     let mut live = create(engine, module).map_err(|error| instantiation(&error))?;
     let mut state = State {
         heap: live.heap().to_vec(),
@@ -125,7 +122,7 @@ pub fn fresh(engine: &Engine, module: &Arc<Module>) -> Result<(State, Live), Com
     Ok((state, live))
 }
 
-fn instantiation(error: &wasmtime::Error) -> CompileError {
+fn instantiation(error: &Error) -> CompileError {
     CompileError::Instantiate(format!("{error:#}"))
 }
 
@@ -134,23 +131,20 @@ pub fn instantiate(
     engine: &Engine,
     module: &Arc<Module>,
     state: &State,
-) -> Result<Live, CompileError> {
+) -> std::result::Result<Live, CompileError> {
     let mut live = create(engine, module).map_err(|error| instantiation(&error))?;
     if let Some(memory) = live.memory {
         let missing = state.heap.len().saturating_sub(live.heap().len()) as u64;
         let pages = missing / WASM_PAGE;
-        memory
-            .grow(&mut live.store, pages)
-            .map_err(|error| instantiation(&error))?;
+        vm::grow(&mut live.store, memory, pages).map_err(|error| instantiation(&error))?;
     }
     live.load(state);
     Ok(live)
 }
 
-fn create(engine: &Engine, module: &Module) -> wasmtime::Result<Live> {
-    let mut store = Store::new(engine.wasmtime(), Host::default());
-    store.limiter(|host| &mut host.heap_limit);
-    let instance = module.ready.instantiate(&mut store)?;
+fn create(engine: &Engine, module: &Module) -> Result<Live> {
+    let mut store = Store::new(engine.vm(), Host::default());
+    let instance = vm::instantiate(&mut store, engine.linker(), &module.ready)?;
     let memory = instance.get_memory(&mut store, rewrite::MEMORY);
     let counter = instance
         .get_global(&mut store, rewrite::COUNTER)

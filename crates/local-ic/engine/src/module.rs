@@ -5,16 +5,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
-use wasmtime::{Cache, CacheConfig, Config, InstancePre, Linker, OptLevel};
 
 use crate::error::{CompileError, EngineError};
 use crate::host::Host;
 use crate::prepare::{self, Methods};
 use crate::types::CustomSection;
+use crate::vm::{self, Linker};
 use crate::{api, rewrite};
-
-/// Stack a canister may use before its recursion traps.
-pub(crate) const WASM_STACK: usize = 5 << 20;
 
 /// Compiles modules and keeps them; clones share everything.
 #[derive(Clone)]
@@ -23,7 +20,7 @@ pub struct Engine {
 }
 
 struct Inner {
-    wasmtime: wasmtime::Engine,
+    vm: vm::Engine,
     linker: Linker<Host>,
     modules: Mutex<HashMap<[u8; 32], Arc<Module>>>,
 }
@@ -43,30 +40,13 @@ impl Engine {
     /// # Errors
     /// If this machine is not supported by the compiler.
     pub fn with_cache_dir(directory: Option<PathBuf>) -> Result<Self, EngineError> {
-        let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
-        let mut config = Config::new();
-        config
-            .cranelift_opt_level(OptLevel::Speed)
-            .cranelift_nan_canonicalization(true)
-            .max_wasm_stack(WASM_STACK)
-            // Unused, but the engine insists that it is not smaller than the stack above.
-            .async_stack_size(2 * WASM_STACK)
-            .wasm_backtrace_max_frames(None)
-            .wasm_relaxed_simd(false)
-            .wasm_multi_memory(false)
-            .wasm_memory64(false);
-        config.cache(directory.and_then(|directory| {
-            std::fs::create_dir_all(&directory).ok()?;
-            let mut cache = CacheConfig::new();
-            cache.with_directory(directory.canonicalize().ok()?);
-            Cache::new(cache).ok()
-        }));
-        let wasmtime = wasmtime::Engine::new(&config).map_err(failed)?;
-        let mut linker = Linker::new(&wasmtime);
+        let failed = |error: vm::Error| EngineError(format!("{error:#}"));
+        let vm = vm::engine(directory).map_err(failed)?;
+        let mut linker = Linker::new(&vm);
         api::link(&mut linker).map_err(failed)?;
         Ok(Self {
             inner: Arc::new(Inner {
-                wasmtime,
+                vm,
                 linker,
                 modules: Mutex::new(HashMap::new()),
             }),
@@ -85,8 +65,8 @@ impl Engine {
         let wasm = prepare::unpack(bytes)?;
         let parsed = prepare::parse(&wasm)?;
         let rewritten = rewrite::rewrite(&parsed)?;
-        let failed = |error: wasmtime::Error| CompileError::Instantiate(format!("{error:#}"));
-        let compiled = wasmtime::Module::new(&self.inner.wasmtime, &rewritten).map_err(failed)?;
+        let ready = vm::compile(&self.inner.vm, &self.inner.linker, &rewritten)
+            .map_err(|error| CompileError::Instantiate(format!("{error:#}")))?;
         let module = Arc::new(Module {
             hash,
             binary_size: bytes.len() as u64,
@@ -96,18 +76,18 @@ impl Engine {
             has_start: parsed.start.is_some(),
             needs_new_instances: parsed.needs_new_instances,
             operators: parsed.operators,
-            ready: self
-                .inner
-                .linker
-                .instantiate_pre(&compiled)
-                .map_err(failed)?,
+            ready,
         });
         self.modules().insert(hash, module.clone());
         Ok(module)
     }
 
-    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.inner.wasmtime
+    pub(crate) fn vm(&self) -> &vm::Engine {
+        &self.inner.vm
+    }
+
+    pub(crate) fn linker(&self) -> &Linker<Host> {
+        &self.inner.linker
     }
 
     fn modules(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Arc<Module>>> {
@@ -141,7 +121,7 @@ pub struct Module {
     pub(crate) has_start: bool,
     pub(crate) needs_new_instances: bool,
     operators: u64,
-    pub(crate) ready: InstancePre<Host>,
+    pub(crate) ready: vm::Ready,
 }
 
 impl Module {

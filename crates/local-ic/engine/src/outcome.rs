@@ -1,31 +1,32 @@
 //! What an execution comes to.
 
-use crate::host::{Message, Stop, WRONG_SIGNATURE};
+use crate::host::{Message, WRONG_SIGNATURE};
 use crate::mode::Mode;
 use crate::types::{Done, Env, Outcome, Trap};
+use crate::vm;
 
 /// Why wasm stopped, with `instructions_left` on the counter.
-pub fn trap_of(error: &wasmtime::Error, instructions_left: i64) -> Trap {
-    if let Some(Stop(trap)) = error.downcast_ref::<Stop>() {
-        return trap.clone();
+pub fn trap_of(error: &vm::Error, instructions_left: i64) -> Trap {
+    if let Some(trap) = vm::stop(error) {
+        return trap;
     }
-    let text = match error.downcast_ref::<wasmtime::Trap>() {
-        Some(wasmtime::Trap::BadSignature) => {
+    let text = match vm::trap(error) {
+        Some(vm::Trap::BadSignature) => {
             return Trap::ContractViolation(WRONG_SIGNATURE.into());
         }
         // The code that counts instructions ends in `unreachable` when there are none left.
-        Some(wasmtime::Trap::UnreachableCodeReached) if instructions_left < 0 => {
+        Some(vm::Trap::UnreachableCodeReached) if instructions_left < 0 => {
             return Trap::InstructionLimit;
         }
         Some(trap) => match trap {
-            wasmtime::Trap::UnreachableCodeReached => "unreachable",
-            wasmtime::Trap::MemoryOutOfBounds => "heap out of bounds",
-            wasmtime::Trap::StackOverflow => "stack overflow",
-            wasmtime::Trap::TableOutOfBounds => "table out of bounds",
-            wasmtime::Trap::IndirectCallToNull => "indirect call to null",
-            wasmtime::Trap::IntegerOverflow => "integer overflow",
-            wasmtime::Trap::IntegerDivisionByZero => "integer division by zero",
-            wasmtime::Trap::BadConversionToInteger => "bad conversion to integer",
+            vm::Trap::UnreachableCodeReached => "unreachable",
+            vm::Trap::MemoryOutOfBounds => "heap out of bounds",
+            vm::Trap::StackOverflow => "stack overflow",
+            vm::Trap::TableOutOfBounds => "table out of bounds",
+            vm::Trap::IndirectCallToNull => "indirect call to null",
+            vm::Trap::IntegerOverflow => "integer overflow",
+            vm::Trap::IntegerDivisionByZero => "integer division by zero",
+            vm::Trap::BadConversionToInteger => "bad conversion to integer",
             other => return Trap::Wasm(other.to_string()),
         }
         .to_string(),

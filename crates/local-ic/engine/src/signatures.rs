@@ -92,7 +92,7 @@ pub fn function_type(name: &str) -> Option<FuncType> {
 }
 
 /// All names, in alphabetical order.
-#[cfg(test)]
+#[cfg(all(test, feature = "compiler"))]
 pub fn names() -> impl Iterator<Item = &'static str> {
     FUNCTIONS.iter().map(|(name, _, _)| *name)
 }

@@ -5,7 +5,9 @@ mod common;
 use std::io::Write;
 
 use common::*;
-use local_ic_engine::{CompileError, Engine, Entry, Instance};
+#[cfg(feature = "compiler")]
+use local_ic_engine::Engine;
+use local_ic_engine::{CompileError, Entry, Instance};
 use sha2::{Digest, Sha256};
 
 fn refused(text: &str) -> CompileError {
@@ -175,6 +177,7 @@ fn should_restrict_the_start_function() {
 }
 
 #[test]
+#[cfg(feature = "compiler")]
 fn should_keep_compiled_modules_on_disk() {
     let directory =
         std::env::temp_dir().join(format!("local-ic-engine-test-{}", std::process::id()));

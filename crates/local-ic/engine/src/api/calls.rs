@@ -1,13 +1,12 @@
 //! Calls to other canisters.
 
-use wasmtime::{Caller, Linker};
-
 use super::canister::principal;
 use super::{BASE, TRANSMITTED_BYTE};
 use crate::host::{Call, Draft, Host, Message, Result, slice, violation};
 use crate::mode;
 use crate::prices;
 use crate::types::{Callback, Cycles, OutgoingCall};
+use crate::vm::{Caller, Linker};
 
 /// Longest method name plus argument: five times what fits between subnets.
 const MAX_PAYLOAD: usize = 10 << 20;
@@ -33,7 +32,7 @@ fn draft<'m>(message: &'m mut Message, function: &str) -> Result<&'m mut Draft> 
     })
 }
 
-pub fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+pub fn link(linker: &mut Linker<Host>) -> Result<()> {
     linker
         .func_wrap("ic0", "call_new", new)?
         .func_wrap(

@@ -1,16 +1,15 @@
 //! What a canister learns about itself and its surroundings, and what it sets.
 
-use wasmtime::{Caller, Linker};
-
 use super::{BASE, copied};
 use crate::host::{Call, Host, Result, violation};
 use crate::mode;
 use crate::types::Principal;
+use crate::vm::{Caller, Linker};
 
 const MAX_CERTIFIED_DATA: u32 = 32;
 const MAX_VARIABLE_NAME: u32 = 128;
 
-pub fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+pub fn link(linker: &mut Linker<Host>) -> Result<()> {
     identity(linker)?;
     balance(linker)?;
     certification(linker)?;
@@ -18,7 +17,7 @@ pub fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     environment(linker)
 }
 
-fn identity(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+fn identity(linker: &mut Linker<Host>) -> Result<()> {
     linker
         .func_wrap(
             "ic0",
@@ -135,7 +134,7 @@ pub(super) fn principal(bytes: &[u8]) -> Result<Principal> {
         .map_err(|error| violation(format!("Invalid principal id: {error}")).into())
 }
 
-fn balance(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+fn balance(linker: &mut Linker<Host>) -> Result<()> {
     linker
         .func_wrap("ic0", "canister_cycle_balance", |c: Caller<'_, Host>| -> Result<u64> {
             let mut call = Call::enter(c, "canister_cycle_balance", mode::ALL, BASE)?;
@@ -193,7 +192,7 @@ fn balance(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn certification(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+fn certification(linker: &mut Linker<Host>) -> Result<()> {
     linker
         .func_wrap(
             "ic0",
@@ -243,7 +242,7 @@ fn certification(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn clock(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+fn clock(linker: &mut Linker<Host>) -> Result<()> {
     linker
         .func_wrap("ic0", "time", |c: Caller<'_, Host>| -> Result<u64> {
             let mut call = Call::enter(c, "time", mode::ALL, BASE)?;
@@ -278,7 +277,7 @@ fn clock(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn environment(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+fn environment(linker: &mut Linker<Host>) -> Result<()> {
     linker
         .func_wrap(
             "ic0",

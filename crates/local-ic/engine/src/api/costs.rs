@@ -1,12 +1,11 @@
 //! What operations cost in cycles.
 
-use wasmtime::{Caller, Linker};
-
 use super::{BASE, copied};
 use crate::host::{Call, Host, Result, violation};
 use crate::mode;
 use crate::prices;
 use crate::types::Cycles;
+use crate::vm::{Caller, Error, Linker};
 
 const SUCCESS: u32 = 0;
 const UNKNOWN_CURVE_OR_ALGORITHM: u32 = 1;
@@ -14,7 +13,7 @@ const UNKNOWN_KEY: u32 = 2;
 const ECDSA_CURVES: u32 = 1;
 const SCHNORR_ALGORITHMS: u32 = 2;
 
-pub fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+pub fn link(linker: &mut Linker<Host>) -> Result<()> {
     linker
         .func_wrap(
             "ic0",
@@ -96,7 +95,7 @@ pub fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn unsupported(function: &str) -> wasmtime::Error {
+fn unsupported(function: &str) -> Error {
     violation(format!(
         "ic0.{function} is not supported by this runtime, which does not know the price"
     ))

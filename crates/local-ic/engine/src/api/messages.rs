@@ -1,11 +1,10 @@
 //! The message being handled: argument, caller, answer, cycles of the call, logs and traps.
 
-use wasmtime::{Caller, Linker};
-
 use super::{BASE, TRANSMITTED_BYTE, copied};
 use crate::host::{Call, Host, Message, Result, Stop, slice, violation};
 use crate::mode::{self, Mode};
 use crate::types::{Answer, Cycles, Trap};
+use crate::vm::{Caller, Linker};
 
 /// Longest reply of an update or a replicated query.
 const MAX_REPLICATED_REPLY: usize = 2 << 20;
@@ -23,7 +22,7 @@ fn max_reply(message: &Message) -> usize {
     }
 }
 
-pub fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+pub fn link(linker: &mut Linker<Host>) -> Result<()> {
     argument(linker)?;
     answer(linker)?;
     rejects(linker)?;
@@ -31,7 +30,7 @@ pub fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     text(linker)
 }
 
-fn argument(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+fn argument(linker: &mut Linker<Host>) -> Result<()> {
     linker
         .func_wrap(
             "ic0",
@@ -146,7 +145,7 @@ fn argument(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn answer(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+fn answer(linker: &mut Linker<Host>) -> Result<()> {
     linker
         .func_wrap(
             "ic0",
@@ -217,7 +216,7 @@ fn answer(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn rejects(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+fn rejects(linker: &mut Linker<Host>) -> Result<()> {
     linker
         .func_wrap(
             "ic0",
@@ -278,7 +277,7 @@ fn narrow(cycles: Cycles) -> Result<u64> {
         .map_err(|_| Stop(Trap::Wasm("cycles amount too big for 64 bit API".into())).into())
 }
 
-fn cycles(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+fn cycles(linker: &mut Linker<Host>) -> Result<()> {
     linker
         .func_wrap(
             "ic0",
@@ -335,7 +334,7 @@ fn cycles(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn text(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+fn text(linker: &mut Linker<Host>) -> Result<()> {
     linker
         .func_wrap(
             "ic0",

@@ -9,9 +9,8 @@ mod costs;
 mod messages;
 mod stable;
 
-use wasmtime::Linker;
-
-use crate::host::Host;
+use crate::host::{Host, Result};
+use crate::vm::Linker;
 
 /// Instructions of a system call unless said otherwise.
 const BASE: u64 = 500;
@@ -19,7 +18,7 @@ const BASE: u64 = 500;
 const TRANSMITTED_BYTE: u64 = 50;
 
 /// Defines every function of `ic0`.
-pub fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+pub fn link(linker: &mut Linker<Host>) -> Result<()> {
     messages::link(linker)?;
     canister::link(linker)?;
     calls::link(linker)?;
@@ -32,10 +31,11 @@ fn copied(size: u32) -> u64 {
     BASE + u64::from(size)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "compiler"))]
 mod tests {
     use super::*;
-    use wasmtime::{Engine, ExternType, Store};
+    use crate::vm::{Engine, Store};
+    use wasmtime::ExternType;
 
     #[test]
     fn should_define_exactly_the_functions_that_modules_may_import() {

@@ -1,11 +1,10 @@
 //! Stable memory.
 
-use wasmtime::{Caller, Linker};
-
 use crate::host::{Call, Host, Result, Stop};
 use crate::mode;
 use crate::stable::WASM_PAGE;
 use crate::types::Trap;
+use crate::vm::{Caller, Error, Linker};
 
 const ACCESS: u64 = 20;
 const GROW: u64 = 100;
@@ -14,11 +13,11 @@ const NEW_PAGE: u64 = 1_000;
 /// The functions without "64" know 4 GiB.
 const MAX_PAGES_32: u64 = (4 << 30) / WASM_PAGE;
 
-fn trap(text: &str) -> wasmtime::Error {
+fn trap(text: &str) -> Error {
     Stop(Trap::Wasm(text.into())).into()
 }
 
-pub fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+pub fn link(linker: &mut Linker<Host>) -> Result<()> {
     linker
         .func_wrap(
             "ic0",
