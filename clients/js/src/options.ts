@@ -1,5 +1,6 @@
 /** Limits of waiting and reading; all can be set. */
 import { USD_PEGGED } from "./assets.js";
+import { plain } from "./text.js";
 
 /** How often and how long a paid request is repeated, and what is read of answers. */
 export interface ResendOptions {
@@ -28,15 +29,41 @@ export interface ResendOptions {
 
 export type Limits = Required<ResendOptions>;
 
+/** The longest time that a timer can wait; a longer one would end at once. */
+const MAX_MS = 2 ** 31 - 1;
+const MAX_COUNT = Number.MAX_SAFE_INTEGER;
+
+/** The numbers that apply unless others are given, and the least and the greatest that can be given. */
+const NUMBERS = {
+  attempts: { value: 5, least: 1, most: MAX_COUNT },
+  delayMs: { value: 1_000, least: 0, most: MAX_MS },
+  patienceMs: { value: 120_000, least: 0, most: MAX_MS },
+  idleMs: { value: 60_000, least: 1, most: MAX_MS },
+  totalMs: { value: 900_000, least: 1, most: MAX_MS },
+  maxBodyBytes: { value: 64 << 20, least: 0, most: MAX_COUNT },
+  maxRequestBytes: { value: 64 << 20, least: 0, most: MAX_COUNT },
+};
+
+/** A number of the options, or its default. A limit that is no number would be no limit. */
+function numberOf(options: ResendOptions, name: keyof typeof NUMBERS): number {
+  const { value, least, most } = NUMBERS[name];
+  const given = options[name] ?? value;
+  if (!Number.isSafeInteger(given) || given < least || given > most) {
+    throw new RangeError(`${name}: ${plain(given)} is no whole number from ${least} to ${most}`);
+  }
+  return given;
+}
+
+/** The limits with their defaults; a RangeError names an option that is no limit. */
 export function limitsOf(options: ResendOptions): Limits {
   return {
-    attempts: options.attempts ?? 5,
-    delayMs: options.delayMs ?? 1_000,
-    patienceMs: options.patienceMs ?? 120_000,
-    idleMs: options.idleMs ?? 60_000,
-    totalMs: options.totalMs ?? 900_000,
-    maxBodyBytes: options.maxBodyBytes ?? 64 << 20,
-    maxRequestBytes: options.maxRequestBytes ?? 64 << 20,
+    attempts: numberOf(options, "attempts"),
+    delayMs: numberOf(options, "delayMs"),
+    patienceMs: numberOf(options, "patienceMs"),
+    idleMs: numberOf(options, "idleMs"),
+    totalMs: numberOf(options, "totalMs"),
+    maxBodyBytes: numberOf(options, "maxBodyBytes"),
+    maxRequestBytes: numberOf(options, "maxRequestBytes"),
     assets: options.assets ?? USD_PEGGED.map(({ asset }) => asset),
     warn: options.warn ?? ((message) => console.warn(`tollkeeper-x402: ${message}`)),
   };

@@ -15,7 +15,7 @@ import { keysOf, offerKey, type PaymentRecord, requestKey } from "./record.js";
 import { recorded } from "./request.js";
 import { identifierExtension, identifierIn } from "./identifier.js";
 import { lastWord, type Outcome } from "./resolve.js";
-import { limitsOf } from "./options.js";
+import { type Limits, limitsOf } from "./options.js";
 import { deliver } from "./send.js";
 import { canisterOfUrl } from "./serving.js";
 import { sign } from "./sign.js";
@@ -23,6 +23,9 @@ import { defaultStore } from "./store.js";
 import { messageOf, plain } from "./text.js";
 import { unlessAborted, within } from "./waits.js";
 import { summary, type UnresolvedPayment } from "./summary.js";
+
+/** The payments to one spender that may be unresolved at a time, unless the options say otherwise. */
+const MAX_UNRESOLVED = 100;
 
 /**
  * The `exact` scheme on `icp:*` for stock `@x402/core` clients:
@@ -36,6 +39,8 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   readonly scheme = "exact";
   readonly #identity: SignIdentity;
   readonly #options: ExactIcpOptions;
+  readonly #maxUnresolved: number;
+  readonly #limits: Limits;
   readonly #journal: Journal;
   readonly #networks: Networks;
   /** ICRC-1 text of the account that pays. */
@@ -44,7 +49,7 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   constructor(identity: SignIdentity, options: ExactIcpOptions = {}) {
     if (typeof identity?.sign !== "function") throw new RangeError("identity: it cannot sign");
     if (options.spenders !== undefined && !Array.isArray(options.spenders)) throw new RangeError("spenders: it is no list of canister ids");
-    const { maxUnresolved = 1 } = options;
+    const { maxUnresolved = MAX_UNRESOLVED } = options;
     if (!Number.isSafeInteger(maxUnresolved) || maxUnresolved < 1) {
       throw new RangeError(`maxUnresolved: ${plain(maxUnresolved)} is no whole number above 0`);
     }
@@ -58,6 +63,8 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     }
     this.#identity = identity;
     this.#options = options;
+    this.#maxUnresolved = maxUnresolved;
+    this.#limits = limitsOf(options.resend ?? {});
     this.#journal = new Journal(options.store ?? defaultStore());
     this.#networks = new Networks(identity, options);
     this.#payer = accountText(identity.getPrincipal(), options.subaccount);
@@ -132,7 +139,7 @@ export class ExactIcpScheme implements SchemeNetworkClient {
       envelope: record.envelope,
       current: undefined,
     };
-    return deliver(inner, payment, limitsOf(this.#options.resend ?? {}));
+    return deliver(inner, payment, this.#limits);
   }
 
   /**
@@ -281,7 +288,7 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     how: { request: PaymentRecord["request"]; header: string | null; identifier?: string; signal?: AbortSignal },
   ): Promise<PaymentRecord> {
     this.#checkAmount(offer, context);
-    const limit = this.#options.maxUnresolved ?? 100;
+    const limit = this.#maxUnresolved;
     await this.#journal.checkRoom(offer.spender, this.#payer, limit);
     const owner = this.#identity.getPrincipal();
     if (accountText(owner, this.#options.subaccount) !== this.#payer)

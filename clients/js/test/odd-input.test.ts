@@ -1,7 +1,7 @@
 /** Odd input that a hostile review tried: answers of other systems, caps, depth and names of members. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { ExactIcpScheme, OfferRefused } from "../src/index.js";
+import { ExactIcpScheme, OfferRefused, resendingFetch, type ResendOptions } from "../src/index.js";
 import { buyer, CKUSDC, identity, offer, Seller, SPENDER } from "./support.js";
 
 let seller: Seller;
@@ -95,6 +95,26 @@ describe("an option that makes no sense", () => {
   ] as [string, object][]) {
     it(`is named: ${JSON.stringify(options, (_, value: unknown) => (typeof value === "bigint" ? `${value}n` : value))}`, () => {
       assert.throws(() => new ExactIcpScheme(identity, options), (error: Error) => error instanceof RangeError && error.message.startsWith(field));
+    });
+  }
+
+  for (const options of [
+    { attempts: 0 },
+    { attempts: NaN },
+    { delayMs: -1 },
+    { patienceMs: Infinity },
+    { idleMs: 2 ** 31 },
+    { idleMs: 0 },
+    { totalMs: NaN },
+    { maxBodyBytes: NaN },
+    { maxRequestBytes: 0.5 },
+    { maxRequestBytes: "64" as never },
+  ] as ResendOptions[]) {
+    const [[name, value]] = Object.entries(options) as [[string, unknown]];
+    it(`is the limit ${name}: ${String(value)}`, () => {
+      const named = (error: Error) => error instanceof RangeError && error.message.startsWith(name);
+      assert.throws(() => resendingFetch(fetch, options), named);
+      assert.throws(() => new ExactIcpScheme(identity, { resend: options }), named);
     });
   }
 
