@@ -5,6 +5,7 @@
 //! one more than the number of entries written before it.
 
 use crate::{
+    domain::template::MAX_PATH_BYTES,
     storable_row,
     storage::{codec::StoredPrincipal, counters, memory},
     types::{PaymentId, TimestampNs},
@@ -63,12 +64,13 @@ pub struct AdminEntry {
     pub caller: Principal,
     /// The name of the method, or `install` or `upgrade`.
     pub action: String,
-    /// The object of the action, cut to [`MAX_SUBJECT_BYTES`].
+    /// The object of the action. Longer texts than [`MAX_SUBJECT_BYTES`] are cut; there are none.
     pub subject: String,
 }
 
-/// The longest subject of an administrative action, in bytes.
-pub const MAX_SUBJECT_BYTES: usize = 80;
+/// The longest subject of an administrative action, in bytes: the longest method, a space, and the longest path of a
+/// route. A withdrawal has 242 bytes at most: ledger, amount, and an account with a subaccount.
+pub const MAX_SUBJECT_BYTES: usize = "DELETE ".len() + MAX_PATH_BYTES;
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 struct PaymentRow {
@@ -97,7 +99,8 @@ struct AdminRow {
     subject: String,
 }
 
-storable_row!(AdminRow, max 176);
+// A version byte, an array's head, and at most 9 + 31 + 25 + 3 + 263 bytes.
+storable_row!(AdminRow, max 336);
 
 impl PaymentEntry {
     /// `None` if this version does not know the kind of transition.
@@ -279,11 +282,15 @@ pub fn admin_after(after: u64, limit: usize) -> Vec<AdminEntry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        domain::origin::MAX_ORIGIN_BYTES,
+        types::{Account, Method, RouteKey},
+    };
 
     #[test]
     fn the_ring_keeps_the_newest_and_stays_in_order() {
         let caller = Principal::from_slice(&[255; 29]);
-        let subject = "ü".repeat(100);
+        let subject = "ü".repeat(MAX_SUBJECT_BYTES);
         for n in 0..ADMIN_ENTRIES + 10 {
             admin(
                 caller,
@@ -295,11 +302,36 @@ mod tests {
         let page = admin_after(0, 5);
         assert_eq!(page[0].number, 11);
         assert_eq!(page.len(), 5);
-        assert!(page[0].subject.len() <= MAX_SUBJECT_BYTES);
+        assert_eq!(page[0].subject, "ü".repeat(MAX_SUBJECT_BYTES / 2));
         let last = admin_after(ADMIN_ENTRIES + 8, 100);
         let numbers: Vec<u64> = last.iter().map(|entry| entry.number).collect();
         assert_eq!(numbers, [ADMIN_ENTRIES + 9, ADMIN_ENTRIES + 10]);
         assert_eq!(admin_after(u64::MAX, 5), vec![]);
+    }
+
+    #[test]
+    fn the_longest_subjects_are_kept_whole() {
+        let longest = Principal::from_slice(&[255; 29]);
+        let account = Account {
+            owner: longest,
+            subaccount: Some([255; 32]),
+        };
+        let path = format!("/{}", "x".repeat(MAX_PATH_BYTES - 1));
+        let subjects = [
+            RouteKey::new(Method::Delete, path).to_string(),
+            format!("{longest} {} to {account}", u128::MAX),
+            account.to_string(),
+            format!("https://{}", "x".repeat(MAX_ORIGIN_BYTES - 8)),
+            format!("{} moved in block {}", PaymentId([255; 32]), u64::MAX),
+            format!("{longest}: its log has {} blocks", u64::MAX),
+        ];
+        let bytes = subjects.iter().map(String::len);
+        assert_eq!(bytes.max(), Some(MAX_SUBJECT_BYTES));
+        for subject in &subjects {
+            admin(longest, "highest_block_forgotten", subject, TimestampNs(1));
+        }
+        let kept = admin_after(0, 100).into_iter().map(|entry| entry.subject);
+        assert_eq!(kept.collect::<Vec<_>>(), subjects);
     }
 
     #[test]

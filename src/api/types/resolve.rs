@@ -41,7 +41,7 @@ impl From<CannotResolve> for ResolveError {
             CannotResolve::NotInDoubt => ResolveError::NotInDoubt,
             CannotResolve::TooEarly { from } => ResolveError::TooEarly { from: from.0 },
             CannotResolve::LogDecides { until } => ResolveError::LogDecides { until: until.0 },
-            CannotResolve::BooksFull => ResolveError::BooksFull,
+            CannotResolve::SettledPaymentsFull => ResolveError::SettledPaymentsFull,
         }
     }
 }

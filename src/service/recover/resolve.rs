@@ -62,13 +62,13 @@ pub enum ResolveError {
     LogDecides { until: TimestampNs },
     /// Stable memory has no room for one more settled payment.
     #[error("there is no room for another settled payment")]
-    BooksFull,
+    SettledPaymentsFull,
 }
 
 impl From<RecordError> for ResolveError {
     fn from(error: RecordError) -> Self {
         match error {
-            RecordError::Full => ResolveError::BooksFull,
+            RecordError::Full => ResolveError::SettledPaymentsFull,
             RecordError::Claimed => ResolveError::OtherBlock,
             // The ledger of a recorded payment was registered, and no ledger is removed.
             RecordError::Illegal(_) | RecordError::UnknownLedger | RecordError::Unreadable(_) => {
@@ -108,11 +108,9 @@ pub fn resolve<R: Runtime>(
     if let Outcome::Moved { block } = outcome {
         storage::recovery::note_resolved(&payment.ledger, block);
     }
-    // The whole id does not fit beside the outcome. Entries about payments have this half of it, too.
-    let half = &id.to_string()[..32];
     let subject = match outcome {
-        Outcome::Moved { block } => format!("{half} moved in block {}", block.0),
-        Outcome::NotMoved => format!("{half} not moved"),
+        Outcome::Moved { block } => format!("{id} moved in block {}", block.0),
+        Outcome::NotMoved => format!("{id} not moved"),
     };
     storage::audit::admin(caller, "payment_resolve", &subject, runtime.now());
     arm(runtime);

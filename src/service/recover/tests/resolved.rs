@@ -55,7 +55,7 @@ fn should_settle_what_moved_and_owe_what_was_bought() {
     ));
     assert_eq!(shop.runtime.made(), 1, "no call was made");
     let hex = id(&request).to_string();
-    assert_eq!(entries(), [format!("{} moved in block 77", &hex[..32])]);
+    assert_eq!(entries(), [format!("{hex} moved in block 77")]);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn should_fail_what_did_not_move_and_hold_nothing_for_it() {
     assert!(!storage::payments::has_work());
     assert_eq!(liabilities::owed(&ledger(0).id), vec![]);
     let hex = id(&request).to_string();
-    assert_eq!(entries(), [format!("{} not moved", &hex[..32])]);
+    assert_eq!(entries(), [format!("{hex} not moved")]);
     // A failed payment is not sent again.
     assert!(matches!(
         shop.settle(&request),
@@ -287,7 +287,7 @@ fn should_not_report_a_full_table_as_a_payment_without_doubt() {
     use crate::storage::payments::RecordError;
     assert_eq!(
         ResolveError::from(RecordError::Full),
-        ResolveError::BooksFull
+        ResolveError::SettledPaymentsFull
     );
     assert_eq!(
         ResolveError::from(RecordError::Claimed),

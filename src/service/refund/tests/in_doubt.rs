@@ -96,7 +96,7 @@ fn should_take_the_refund_for_made_when_it_was() {
     assert_eq!(refunded_in(), block);
     assert_eq!(resolved(&runtime, Outcome::Moved { block }), Ok(state));
     let hex = storage::payments::by_key(&KEY).unwrap().id.to_string();
-    assert_eq!(notes(), [format!("{} moved in block 40", &hex[..32])]);
+    assert_eq!(notes(), [format!("{hex} moved in block 40")]);
     assert_eq!(liabilities::owed(&ledger(0).id), vec![]);
     later(&runtime, Seconds::DAY);
     run(step(&runtime));
