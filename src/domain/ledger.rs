@@ -19,7 +19,12 @@ pub const MAX_SYMBOL_CHARS: usize = 24;
 pub const NO_SYMBOL: &str = "?";
 /// The decimals of [`MAX_AMOUNT`]. A token may have more; its amounts are less than one token then.
 const AMOUNT_DECIMALS: u8 = 36;
+/// The most names of standards that are kept; those of [`USED_STANDARDS`] come first.
 pub const MAX_STANDARDS: usize = 32;
+/// The standard of block logs, as `icrc1_supported_standards` names it.
+pub const BLOCK_LOG_STANDARD: &str = "ICRC-3";
+/// The standards that the canister uses.
+const USED_STANDARDS: [&str; 3] = ["ICRC-1", "ICRC-2", BLOCK_LOG_STANDARD];
 /// The longest name of a standard, in bytes.
 pub const MAX_STANDARD_BYTES: usize = 32;
 
@@ -75,7 +80,9 @@ impl Description {
         standards.retain(|name| name.len() <= MAX_STANDARD_BYTES);
         standards.sort();
         standards.dedup();
+        standards.sort_by_key(|name| !USED_STANDARDS.contains(&name.as_str()));
         standards.truncate(MAX_STANDARDS);
+        standards.sort();
         Ok(Ledger {
             id,
             symbol: display_symbol(&self.symbol),
@@ -286,5 +293,19 @@ mod tests {
         let ledger = many.check(Principal::from_slice(&[1])).unwrap();
         assert_eq!(ledger.standards.len(), MAX_STANDARDS);
         assert!(ledger.standards.contains(&"ICRC-2".to_string()));
+    }
+
+    #[test]
+    fn the_standards_that_the_canister_uses_are_kept_first() {
+        let mut many = description();
+        let earlier = (0..MAX_STANDARDS).map(|n| format!("ICRC-10{n}"));
+        many.standards.extend(earlier);
+        many.standards.push(BLOCK_LOG_STANDARD.into());
+        let ledger = many.check(Principal::from_slice(&[1])).unwrap();
+        assert_eq!(ledger.standards.len(), MAX_STANDARDS);
+        assert!(ledger.standards.is_sorted());
+        for used in USED_STANDARDS {
+            assert!(ledger.standards.contains(&used.to_string()), "{used}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     domain::{
         block_log::{self, Page, Range, Transfer},
+        ledger::BLOCK_LOG_STANDARD,
         settlement::CallOutcome,
         window::BLOCK_DRIFT,
     },
@@ -13,8 +14,6 @@ use crate::{
 use candid::Principal;
 use std::collections::BTreeSet;
 
-/// The standard of block logs, as `icrc1_supported_standards` names it.
-pub const STANDARD: &str = "ICRC-3";
 /// The most calls of one reading.
 pub const MAX_CALLS: usize = 8;
 /// A reading takes less time than this.
@@ -31,7 +30,7 @@ const FAR: u64 = 200;
 pub fn has_log(ledger: &Principal) -> bool {
     storage::ledgers::get(ledger).is_some_and(|ledger| {
         let mut standards = ledger.standards.iter();
-        standards.any(|standard| standard == STANDARD)
+        standards.any(|standard| standard == BLOCK_LOG_STANDARD)
     })
 }
 

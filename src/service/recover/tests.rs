@@ -11,14 +11,14 @@ mod stopped;
 use super::*;
 pub(crate) use crate::domain::block_log::tests::block_of as block;
 use crate::{
-    domain::{rail::TxRef, settlement::CallOutcome},
+    domain::{ledger::BLOCK_LOG_STANDARD, rail::TxRef, settlement::CallOutcome},
     runtime::{
         scripted::{ScriptedRuntime, poll, run},
         with_spare,
     },
     service::{
         lifecycle,
-        log_search::{MAX_CALLS, STANDARD},
+        log_search::MAX_CALLS,
         pay::tests::{NOW, PaymentRequest, Shop, id},
         payments,
     },
@@ -42,7 +42,7 @@ type Log = Vec<(u64, ICRC3Value)>;
 fn shop() -> Shop {
     let shop = pay::tests::shop();
     let mut ledger = ledger(0);
-    ledger.standards.push(STANDARD.into());
+    ledger.standards.push(BLOCK_LOG_STANDARD.into());
     storage::ledgers::put(&ledger).unwrap();
     shop
 }
