@@ -10,6 +10,7 @@ use crate::{
     domain::{
         call::CallTerms,
         request::PayOutcome,
+        template::MAX_PATH_BYTES,
         validate::{self, InvalidArgument as Invalid},
     },
     runtime::Runtime,
@@ -21,7 +22,7 @@ use candid::Principal;
 use serde_bytes::ByteBuf;
 
 pub fn quote<R: Runtime>(runtime: &R, key: RouteKey) -> Option<Quote> {
-    let request = route_key(&key).ok()?;
+    let request = requested(key).ok()?;
     let route = storage::routes::get(&http::route_of(&request)?)?;
     let spender = runtime.canister_id();
     let offers = catalogue::detailed_offers(&route, spender);
@@ -49,6 +50,17 @@ pub async fn pay<R: Runtime>(runtime: &R, args: PayArgs) -> Result<Purchased, Pa
     answer(outcome)
 }
 
+/// The request that an HTTP client would make for this key.
+fn requested(key: RouteKey) -> Result<Request, Invalid> {
+    let request = route_key(&key)?;
+    validate::text_length("path", &request.path, MAX_PATH_BYTES)?;
+    if !http::is_path(&request.path) {
+        let problem = "is not a decoded path without query, fragment and characters that cannot stand in a URL";
+        return Err(Invalid::new("path", problem));
+    }
+    Ok(request)
+}
+
 fn read(caller: Principal, args: &PayArgs) -> Result<(Request, CallTerms), Invalid> {
     let subaccount = args.from_subaccount.as_ref();
     let from = Account {
@@ -58,14 +70,10 @@ fn read(caller: Principal, args: &PayArgs) -> Result<(Request, CallTerms), Inval
             .transpose()?,
     };
     let amount = |field, nat| validate::bounded_nat(field, nat, u128::MAX).map(Amount);
-    let request = route_key(&RouteKey {
+    let request = requested(RouteKey {
         method: args.method.clone(),
         path: args.path.clone(),
     })?;
-    if !http::is_path(&request.path) {
-        let problem = "is no path of at most 256 bytes as a request has it";
-        return Err(Invalid::new("path", problem));
-    }
     let terms = CallTerms {
         caller,
         id: Nonce(validate::bytes32("id", &args.id)?),

@@ -136,34 +136,44 @@ pub fn verify<'a>(
     })
 }
 
-/// The offer that the caller agrees to, or the first field that matches no offer.
+/// The offer that the caller agrees to: narrows the offers down field by field, so that the code names the first field
+/// that matches no offer.
 fn matching_offer<'a>(terms: &CallTerms, offers: &'a [Offer]) -> Result<&'a Offer, Refusal> {
-    let Some(offer) = offers.iter().find(|offer| offer.ledger.id == terms.ledger) else {
-        return Err(Refusal::new(
-            Code::AssetMismatch,
-            "ledger is not that of any offer",
-        ));
-    };
-    let wrong = |code, member: &str, offered: String| {
-        Err(Refusal::new(
-            code,
-            format!("{member} is not the offered one: {offered}"),
-        ))
-    };
-    if offer.price.amount != terms.amount {
-        return wrong(
-            Code::AmountMismatch,
-            "amount",
-            offer.price.amount.to_string(),
-        );
-    }
-    if canonical(offer.pay_to) != canonical(terms.pay_to) {
-        return wrong(Code::RecipientMismatch, "pay_to", offer.pay_to.to_string());
-    }
-    if offer.ledger.fee != terms.fee {
-        return wrong(Code::OfferMismatch, "fee", offer.ledger.fee.to_string());
-    }
-    Ok(offer)
+    let mut left: Vec<&Offer> = offers.iter().collect();
+    let mut narrow =
+        |code, member: &str, same: &dyn Fn(&Offer) -> bool, show: &dyn Fn(&Offer) -> String| {
+            let mut offered: Vec<String> = left.iter().map(|offer| show(offer)).collect();
+            left.retain(|offer| same(offer));
+            offered.dedup();
+            left.first().copied().ok_or_else(|| {
+                let problem = format!("{member} is not that of any offer: {}", offered.join(", "));
+                Refusal::new(code, problem)
+            })
+        };
+    narrow(
+        Code::AssetMismatch,
+        "ledger",
+        &|offer| offer.ledger.id == terms.ledger,
+        &|offer| offer.ledger.id.to_text(),
+    )?;
+    narrow(
+        Code::AmountMismatch,
+        "amount",
+        &|offer| offer.price.amount == terms.amount,
+        &|offer| offer.price.amount.to_string(),
+    )?;
+    narrow(
+        Code::RecipientMismatch,
+        "pay_to",
+        &|offer| canonical(offer.pay_to) == canonical(terms.pay_to),
+        &|offer| offer.pay_to.to_string(),
+    )?;
+    narrow(
+        Code::OfferMismatch,
+        "fee",
+        &|offer| offer.ledger.fee == terms.fee,
+        &|offer| offer.ledger.fee.to_string(),
+    )
 }
 
 #[cfg(test)]

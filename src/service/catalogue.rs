@@ -83,10 +83,7 @@ pub fn put<R: Runtime>(runtime: &R, draft: RouteDraft) -> Result<Rc<Route>, Rout
     let planned = draft
         .clone()
         .apply(existing.as_deref(), own_pay_to, &config.limits, 0);
-    let offers = storage::ledgers::with_all(|ledgers| {
-        let find = |id: &Principal| ledgers.iter().find(|ledger| ledger.id == *id);
-        offer::offers(&planned, find, &config, runtime.canister_id())
-    });
+    let offers = made_offers(&planned, &config, runtime.canister_id());
     challenge::check_echo(&planned, &offers)?;
     let revision = storage::counters::next_price_revision();
     let route = draft.apply(existing.as_deref(), own_pay_to, &config.limits, revision);
@@ -138,21 +135,21 @@ pub fn offers(route: &Route, spender: Principal) -> Vec<PaymentRequirements> {
 
 /// Every offer of a stored route, on sale or not.
 pub fn all_offers(route: &Route, config: &Config, spender: Principal) -> Rc<[offer::Offer]> {
-    storage::offers::get(&route.key, || {
-        storage::ledgers::with_all(|ledgers| {
-            let find = |id: &Principal| ledgers.iter().find(|ledger| ledger.id == *id);
-            offer::offers(route, find, config, spender)
-        })
+    storage::offers::get(&route.key, || made_offers(route, config, spender))
+}
+
+/// Every offer of any route, stored or not, on sale or not.
+fn made_offers(route: &Route, config: &Config, spender: Principal) -> Vec<offer::Offer> {
+    storage::ledgers::with_all(|ledgers| {
+        let find = |id: &Principal| ledgers.iter().find(|ledger| ledger.id == *id);
+        offer::offers(route, find, config, spender)
     })
 }
 
 /// As [`offers`], with the data that they are made from.
 pub fn detailed_offers(route: &Route, spender: Principal) -> Vec<offer::Offer> {
     let config = storage::config::read();
-    let mut offers = storage::ledgers::with_all(|ledgers| {
-        let find = |id: &Principal| ledgers.iter().find(|ledger| ledger.id == *id);
-        offer::offers(route, find, &config, spender)
-    });
+    let mut offers = made_offers(route, &config, spender);
     offers.retain(|offer| offer::on_sale(route, offer));
     offers
 }

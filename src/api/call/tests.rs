@@ -4,7 +4,10 @@ use crate::{
         http::certify_all,
         types::{AccountArg, PaymentStatus},
     },
-    domain::payment::State,
+    domain::{
+        payment::State,
+        route::{RouteDraft, tests::draft},
+    },
     runtime::scripted::run,
     service::pay::tests::{Shop, shop},
 };
@@ -18,6 +21,17 @@ fn open_shop() -> Shop {
     certify_all(&shop.runtime);
     shop.runtime.caller.set(buyer());
     shop
+}
+
+fn put_free(shop: &Shop, path: &str) {
+    shop.runtime.caller.set(shop.runtime.controller);
+    let free = RouteDraft {
+        prices: vec![],
+        ..draft(path)
+    };
+    catalogue::put(&shop.runtime, free).unwrap();
+    certify_all(&shop.runtime);
+    shop.runtime.caller.set(buyer());
 }
 
 fn buyer() -> Principal {
@@ -182,6 +196,8 @@ fn bad_arguments_are_named_and_cost_no_call() {
             panic!("{field}");
         };
         assert_eq!(error.field, field);
+        let too_long = bad.path.len() > MAX_PATH_BYTES;
+        assert!(field != "path" || error.limit.is_some() == too_long);
     }
     let nothing = PayArgs {
         path: "/nothing".into(),
@@ -205,6 +221,19 @@ fn bad_arguments_are_named_and_cost_no_call() {
 }
 
 #[test]
+fn a_free_path_is_not_sold() {
+    let shop = open_shop();
+    put_free(&shop, "/free");
+    let mut args = args(&shop, 1);
+    args.path = "/free".into();
+    let Err(PayError::Refused { code, message }) = paid(&shop, &args) else {
+        panic!("expected a refusal");
+    };
+    assert_eq!(code, "invalid_exact_icp_offer_mismatch");
+    assert_eq!(message, "this path is free: fetch it without a payment");
+}
+
+#[test]
 fn a_quote_names_what_serves_the_path() {
     let shop = open_shop();
     let quoted = quote(&shop.runtime, wanted("/a")).unwrap();
@@ -216,4 +245,12 @@ fn a_quote_names_what_serves_the_path() {
         path: "/a".into(),
     };
     assert_eq!(quote(&shop.runtime, brew), None);
+    // What `pay` refuses has no quote.
+    put_free(&shop, "/b/{id}");
+    assert!(quote(&shop.runtime, wanted("/b/1")).is_some());
+    assert!(quote(&shop.runtime, wanted("/b/\u{fc}")).is_some());
+    let long = format!("/b/{}", "x".repeat(254));
+    for path in ["/b/1?c", "/b/1#c", "/b//1", "/b/%31", "/b/1 2", &long] {
+        assert_eq!(quote(&shop.runtime, wanted(path)), None, "{path}");
+    }
 }

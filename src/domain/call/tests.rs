@@ -5,7 +5,7 @@ use crate::{
         config::{Config, Limits},
         ledger::Ledger,
         offer,
-        route::{ContentMeta, tests::draft},
+        route::{ContentMeta, Price, tests::draft},
     },
     types::{Method, RouteKey, Seconds},
 };
@@ -113,6 +113,37 @@ fn the_terms_have_to_be_those_of_an_offer() {
     // The default subaccount is the account without one.
     let default = |terms: &mut CallTerms| terms.pay_to.subaccount = Some([0; 32]);
     assert_eq!(checked(default, false, free), good);
+}
+
+/// `quote` shows both prices, so either can be paid.
+#[test]
+fn each_of_two_prices_in_one_ledger_can_be_paid() {
+    let mut route = route();
+    let ledger = route.prices[0].ledger;
+    route.prices = [20, 10]
+        .map(|n| Price {
+            ledger,
+            amount: Amount(n),
+        })
+        .into();
+    let offers = offers(&route);
+    let bought = |amount: u128| {
+        let mut terms = terms(&offers[0]);
+        terms.amount = Amount(amount);
+        let sale = CallSale {
+            route: &route,
+            offers: &offers,
+            canister: principal(9),
+            now: NOW,
+            id_used: false,
+        };
+        verify(&terms, &purchase(), &sale, free).map(|verified| verified.offer.price.amount)
+    };
+    assert_eq!(bought(20), Ok(Amount(20)));
+    assert_eq!(bought(10), Ok(Amount(10)));
+    let refusal = bought(15).unwrap_err();
+    assert_eq!(refusal.code, Code::AmountMismatch);
+    assert_eq!(refusal.message, "amount is not that of any offer: 20, 10");
 }
 
 #[test]

@@ -46,6 +46,13 @@ pub fn unavailable(error: RecordError) -> Refusal {
     Refusal::new(Code::LedgerUnavailable, error.to_string())
 }
 
+fn nothing_to_buy() -> Refusal {
+    Refusal::new(
+        Code::OfferMismatch,
+        "there is nothing to buy under this path",
+    )
+}
+
 /// Steps 2 to 8 of the verification, against the stored state.
 pub(super) fn verified<R: Runtime>(
     runtime: &R,
@@ -54,12 +61,13 @@ pub(super) fn verified<R: Runtime>(
     nonce_used: bool,
 ) -> Result<NewPayment, Refusal> {
     let config = storage::config::read();
-    let route = storage::routes::get(&request.route).ok_or_else(|| {
-        Refusal::new(
+    let route = storage::routes::get(&request.route).ok_or_else(nothing_to_buy)?;
+    if route.is_free() {
+        return Err(Refusal::new(
             Code::OfferMismatch,
-            "there is nothing to buy under this path",
-        )
-    })?;
+            "this path is free: fetch it without a payment",
+        ));
+    }
     let offers = catalogue::all_offers(&route, &config, runtime.canister_id());
     let capacity = |payer: &Principal, ledger: &Principal| {
         means::capacity(runtime, &config.limits, payer, ledger)
@@ -102,12 +110,7 @@ pub(super) fn verified<R: Runtime>(
         }
     };
     // As in the verification, a route without content is refused.
-    let content = route.content.ok_or_else(|| {
-        Refusal::new(
-            Code::OfferMismatch,
-            "there is nothing to buy under this path",
-        )
-    })?;
+    let content = route.content.ok_or_else(nothing_to_buy)?;
     let response = storage::responses::number(&content, &route.mime_type);
     Ok(NewPayment {
         known_block: storage::claims::highest_block(&verified.offer.price.ledger),
