@@ -12,6 +12,7 @@ use crate::{
         request::{Credential, PayOutcome, PaymentRequest, claim_key},
         route::Route,
         template::MAX_PATH_BYTES,
+        verify::Refusal,
     },
     runtime::Runtime,
     service::{
@@ -22,7 +23,7 @@ use crate::{
     types::{Method, RouteKey},
 };
 use std::rc::Rc;
-use x402_icp::{Code, decode::DecodedPayment};
+use x402_icp::decode::DecodedPayment;
 
 /// A request for an HTTP resource that carries a payment.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub struct ResourceRequest {
     pub template: Option<String>,
     pub path: String,
     /// The payment, or the reason why it cannot be decoded.
-    pub payment: Result<DecodedPayment, Code>,
+    pub payment: Result<DecodedPayment, Refusal>,
     /// SHA-256 of every part of the request that the answer depends on.
     pub fingerprint: [u8; 32],
 }
@@ -45,7 +46,7 @@ pub enum PurchaseOutcome {
     /// The path is longer than a stored payment may have.
     PathTooLong,
     /// The payment cannot be decoded. The answer shows the offers of the route again.
-    Unreadable(Rc<Route>, Code),
+    Unreadable(Rc<Route>, Refusal),
     /// The payment was rejected because of its identifier. The route is present if it requires payment.
     Rejected(Rejection, Option<Rc<Route>>),
     /// The payment was processed, repeated or refused. The route is present if it requires payment.
@@ -79,7 +80,7 @@ pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest) -> Purch
     }
     let payment = match (payment, priced.clone()) {
         (Ok(payment), _) => payment,
-        (Err(code), Some(route)) => return PurchaseOutcome::Unreadable(route, code),
+        (Err(refusal), Some(route)) => return PurchaseOutcome::Unreadable(route, refusal),
         (Err(_), None) => return PurchaseOutcome::NothingToPay,
     };
     // Without content there is nothing to deliver and nothing to charge for.

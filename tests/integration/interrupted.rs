@@ -145,7 +145,8 @@ fn upgrade_at_any_moment_of_a_refund_pays_it_once() {
         // No resource for a payer who was refunded, and no refund for one who has the resource.
         let sale = setup.sale(Request::get("/article"));
         let answer = sale.present(signed).send().answer;
-        assert_eq!((answer.status, answer.body.as_slice()), (402, &b"{}"[..]));
+        let body = br#"{"error":"duplicate_settlement"}"#;
+        assert_eq!((answer.status, answer.body.as_slice()), (402, &body[..]));
         setup.advance(86_400);
         assert_eq!(balance(), paid + PRICE);
         assert_eq!(setup.ledger.balance(&setup, merchant()), PRICE);

@@ -11,6 +11,7 @@ use crate::{
         payment::{Payment, Receipt, State},
         rail::TxRef,
         route::Route,
+        verify::Refusal,
     },
     types::Account,
 };
@@ -36,12 +37,31 @@ pub fn uncertified(answer: &StaticResponse) -> HttpResponse {
 }
 
 /// 402 with current offers and the reason why the payment was refused; 404 if there is no offer any more.
-pub fn refused(seller: &Seller, route: &Route, code: Code) -> HttpResponse {
-    let answer = match seller.payment_required(route, Some(code.as_str())) {
-        Some(offers) => StaticResponse::payment_required(&offers),
-        None => StaticResponse::not_found(),
-    };
-    uncertified(&answer)
+pub fn refused(seller: &Seller, route: &Route, refusal: &Refusal) -> HttpResponse {
+    match seller.payment_required(route, Some(refusal.code.as_str())) {
+        Some(offers) => HttpResponse {
+            body: reason(refusal.code, Some(&refusal.message)),
+            ..uncertified(&StaticResponse::payment_required(&offers))
+        },
+        None => uncertified(&StaticResponse::not_found()),
+    }
+}
+
+/// The longest message in the body of a refusal, in bytes before JSON escapes any.
+pub const MAX_MESSAGE_BYTES: usize = 512;
+
+#[derive(Serialize)]
+struct ReasonJson<'a> {
+    error: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+}
+
+/// The body of a response to a payment that was not accepted.
+fn reason(code: Code, message: Option<&str>) -> Vec<u8> {
+    let message = message.map(|text| &text[..text.floor_char_boundary(MAX_MESSAGE_BYTES)]);
+    let error = code.as_str();
+    serde_json::to_vec(&ReasonJson { error, message }).unwrap_or_default()
 }
 
 /// 402 after an attempt to settle. It has no offer, because a client that signs again could pay twice. `transaction` is
@@ -53,6 +73,7 @@ pub fn not_settled(
     payer: &Account,
     transaction: String,
 ) -> HttpResponse {
+    let body = reason(code, message.as_deref());
     let outcome = SettleResponse {
         success: false,
         error_reason: Some(code.as_str().to_string()),
@@ -63,7 +84,10 @@ pub fn not_settled(
         ..SettleResponse::default()
     };
     let answer = StaticResponse::json(402, "{}").with(PAYMENT_RESPONSE, &encode_header(&outcome));
-    uncertified(&answer)
+    HttpResponse {
+        body,
+        ..uncertified(&answer)
+    }
 }
 
 /// 200 with the resource.

@@ -12,7 +12,7 @@ use super::{
     url::{RequestUrl, UrlError},
 };
 use crate::{
-    domain::{request::PayOutcome, route::Route},
+    domain::{request::PayOutcome, route::Route, verify::Refusal},
     runtime::Runtime,
     service::{
         self,
@@ -36,12 +36,17 @@ pub async fn http_request_update<R: Runtime>(
     let answer = match PaymentHeader::find(&request.headers) {
         PaymentHeader::None => None,
         PaymentHeader::One(payment) => {
-            let payment = x402_icp::decode_payment(payment.as_bytes());
-            paid(runtime, &request, &url, payment.map_err(|e| e.code())).await
+            let payment = x402_icp::decode_payment(payment.as_bytes())
+                .map_err(|error| Refusal::new(error.code(), error.to_string()));
+            paid(runtime, &request, &url, payment).await
         }
-        PaymentHeader::Many => paid(runtime, &request, &url, Err(Code::InvalidPayload)).await,
+        PaymentHeader::Many => {
+            let many = Refusal::new(Code::InvalidPayload, "there are several payment headers");
+            paid(runtime, &request, &url, Err(many)).await
+        }
         PaymentHeader::Version1 => {
-            paid(runtime, &request, &url, Err(Code::InvalidX402Version)).await
+            let old = Refusal::new(Code::InvalidX402Version, "x402Version must be 2");
+            paid(runtime, &request, &url, Err(old)).await
         }
     };
     let mut answer = answer.unwrap_or_else(|| unpaid(&request.method, &url.path));
@@ -84,7 +89,7 @@ async fn paid<R: Runtime>(
     runtime: &R,
     request: &HttpUpdateRequest,
     url: &RequestUrl,
-    payment: Result<DecodedPayment, Code>,
+    payment: Result<DecodedPayment, Refusal>,
 ) -> Option<HttpResponse> {
     let request = ResourceRequest {
         method: request.method.parse().ok()?,
@@ -100,7 +105,9 @@ async fn paid<R: Runtime>(
     match answer {
         PurchaseOutcome::NothingToPay => None,
         PurchaseOutcome::PathTooLong => Some(response::refusal(414, r#"{"error":"url_too_long"}"#)),
-        PurchaseOutcome::Unreadable(route, code) => Some(response::refused(&seller, &route, code)),
+        PurchaseOutcome::Unreadable(route, refusal) => {
+            Some(response::refused(&seller, &route, &refusal))
+        }
         PurchaseOutcome::Rejected(rejection, route) => {
             Some(rejected(&seller, rejection, route.as_ref()))
         }
@@ -119,7 +126,7 @@ fn processed(
             response::delivered(&receipt, &resource.mime_type, resource.body)
         }
         // An invalid payment for a route that requires none any more.
-        PayOutcome::Refused(refusal) => response::refused(seller, route?, refusal.code),
+        PayOutcome::Refused(refusal) => response::refused(seller, route?, &refusal),
         PayOutcome::Failed {
             code,
             message,
@@ -156,7 +163,10 @@ fn rejected(seller: &Seller, rejection: Rejection, route: Option<&Rc<Route>>) ->
         (Rejection::Conflict, _) => {
             response::refusal(409, r#"{"error":"payment_identifier_conflict"}"#)
         }
-        (Rejection::Full, Some(route)) => response::refused(seller, route, Code::LedgerUnavailable),
+        (Rejection::Full, Some(route)) => {
+            let full = Refusal::new(Code::LedgerUnavailable, Rejection::Full.to_string());
+            response::refused(seller, route, &full)
+        }
         (Rejection::Full, None) => response::refusal(503, r#"{"error":"too_many_identifiers"}"#),
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     types::Amount,
 };
 use candid::Nat;
+use x402_icp::Code;
 
 fn put(shop: &Shop, path: &str, amounts: &[u128]) {
     let price = |amount: &u128| Price {
@@ -29,7 +30,7 @@ fn buy(
     shop: &Shop,
     template: Option<&str>,
     path: &str,
-    payment: &Result<DecodedPayment, Code>,
+    payment: &Result<DecodedPayment, Refusal>,
 ) -> PurchaseOutcome {
     let request = ResourceRequest {
         method: Method::Get,
@@ -41,7 +42,7 @@ fn buy(
     run(execute(&shop.runtime, request))
 }
 
-fn payment(shop: &Shop, nonce: u8) -> Result<DecodedPayment, Code> {
+fn payment(shop: &Shop, nonce: u8) -> Result<DecodedPayment, Refusal> {
     Ok(shop.request(1, nonce).signed().clone())
 }
 
@@ -90,11 +91,12 @@ fn a_known_payment_is_answered_wherever_it_is_presented() {
 #[test]
 fn what_cannot_be_read_is_shown_the_offers_where_something_is_sold() {
     let shop = shop();
-    let unreadable = Err(Code::InvalidPayload);
+    let unreadable = Err(Refusal::new(Code::InvalidPayload, "no base64"));
     let outcome = buy(&shop, Some("/a"), "/a", &unreadable);
-    let PurchaseOutcome::Unreadable(route, Code::InvalidPayload) = outcome else {
+    let PurchaseOutcome::Unreadable(route, refusal) = outcome else {
         panic!("{outcome:?}");
     };
+    assert_eq!(Err(refusal), unreadable);
     assert_eq!(route.key.path, "/a");
     put(&shop, "/free", &[]);
     for template in [None, Some("/free")] {

@@ -253,9 +253,10 @@ impl Outcome<'_> {
         assert!(self.answer.upgraded);
         // A client that finds offers here signs again, and may pay twice.
         assert_eq!(self.answer.payment_required(), None);
-        assert_eq!(self.answer.body, b"{}");
         let response = self.answer.payment_response().expect("an outcome");
         assert!(!response.success);
+        let body: serde_json::Value = serde_json::from_slice(&self.answer.body).expect("JSON");
+        assert_eq!(body["error"].as_str(), response.error_reason.as_deref());
         response
     }
 
