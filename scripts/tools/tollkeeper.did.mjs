@@ -281,8 +281,8 @@ export const idlFactory = ({ IDL }) => {
     'UnknownPayment' : IDL.Null,
     'NotInDoubt' : IDL.Null,
     'LogDecides' : IDL.Record({ 'until' : IDL.Nat64 }),
-    'BooksFull' : IDL.Null,
     'Unauthorized' : IDL.Null,
+    'SettledPaymentsFull' : IDL.Null,
     'InvalidArgument' : InvalidArgument,
   });
   const Quote = IDL.Record({
@@ -294,6 +294,7 @@ export const idlFactory = ({ IDL }) => {
     'UnknownPayment' : IDL.Null,
     'Unauthorized' : IDL.Null,
     'NotRefundable' : IDL.Null,
+    'InvalidArgument' : InvalidArgument,
   });
   const PaymentIdentifier = IDL.Variant({
     'Required' : IDL.Null,

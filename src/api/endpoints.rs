@@ -288,8 +288,7 @@ pub fn cancel_authorization<R: Runtime>(runtime: &R, args: CancelArgs) -> Result
 }
 
 pub fn refund_payment<R: Runtime>(runtime: &R, id: &[u8]) -> Result<PaymentStatus, RefundError> {
-    let id = id.try_into().map_err(|_| RefundError::UnknownPayment)?;
-    let payment = refund::owe(runtime, &PaymentId(id))?;
+    let payment = refund::owe(runtime, &PaymentId(validate::bytes32("id", id)?))?;
     Ok(payment.state.into())
 }
 
@@ -297,8 +296,7 @@ pub fn refund_by_merchant<R: Runtime>(
     runtime: &R,
     id: &[u8],
 ) -> Result<PaymentStatus, RefundError> {
-    let id = id.try_into().map_err(|_| RefundError::UnknownPayment)?;
-    let payment = refund::leave_to_merchant(runtime, &PaymentId(id))?;
+    let payment = refund::leave_to_merchant(runtime, &PaymentId(validate::bytes32("id", id)?))?;
     Ok(payment.state.into())
 }
 

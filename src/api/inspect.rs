@@ -28,8 +28,7 @@ const ID_BYTES: usize = 100;
 const CANCEL_BYTES: usize = 200;
 /// The longest argument of methods that take a method and a path, which has 256 bytes at most.
 const KEY_BYTES: usize = 400;
-
-/// The longest argument of `pay`, which takes 800 bytes at most, half of them the types.
+/// The longest argument of `pay`, which takes 554 bytes at most.
 const PAY_BYTES: usize = 1_000;
 
 /// Whether to execute a call of `method` with this argument. `argument` is read only if the decision depends on it.
@@ -89,6 +88,7 @@ mod tests {
         runtime::scripted::ScriptedRuntime, storage::config::tests::config, types::TimestampNs,
     };
     use candid::Encode;
+    use candid_parser::utils::CandidSource;
 
     const ADMINISTRATION: [&str; 10] = [
         "pay_to_set",
@@ -156,6 +156,35 @@ mod tests {
             ("quote", key),
             ("pay", Encode!(&pay).unwrap()),
         ]
+    }
+
+    /// A method that is not named is dropped for everybody.
+    #[test]
+    fn every_update_method_is_named() {
+        let (env, service) = CandidSource::Text(include_str!("../../canister.did"))
+            .load()
+            .unwrap();
+        let service = service.unwrap();
+        let source = include_str!("inspect.rs");
+        let filter = source.split("#[cfg(test)]").next().unwrap();
+        let methods = env.as_service(&service).unwrap();
+        let mut updates = 0;
+        for (name, kind) in methods {
+            if !env.as_func(kind).unwrap().is_query() {
+                assert!(filter.contains(&format!("\"{name}\"")), "{name}");
+                updates += 1;
+            }
+        }
+        assert!(updates > 20, "{updates}");
+    }
+
+    #[test]
+    fn the_longest_argument_of_pay_is_as_long_as_said() {
+        let (_, longest) = public()
+            .into_iter()
+            .find(|(method, _)| *method == "pay")
+            .unwrap();
+        assert_eq!(longest.len(), 554);
     }
 
     fn taken_by(runtime: &ScriptedRuntime, method: &str, argument: &[u8]) -> bool {

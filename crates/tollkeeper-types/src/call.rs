@@ -23,7 +23,7 @@ pub struct PayArgs {
     pub id: ByteBuf,
     /// The HTTP method.
     pub method: String,
-    /// The path of the resource.
+    /// The path of the resource: decoded, without query, fragment and characters that cannot stand in a URL.
     pub path: String,
     /// The ledger of an offer.
     pub ledger: Principal,
@@ -57,7 +57,8 @@ pub enum PayError {
     AnonymousCaller,
     /// An argument is malformed.
     InvalidArgument(InvalidArgument),
-    /// Nothing moved and the id is free.
+    /// This call moved nothing and stored nothing; an id that was free stays free. With the code
+    /// `invalid_exact_icp_nonce_used` another payment of this caller has the id, and may have moved money.
     Refused {
         /// An error code of the binding.
         code: String,
@@ -78,7 +79,7 @@ pub enum PayError {
         /// The payment's id.
         payment_id: ByteBuf,
     },
-    /// It was paid and delivered too long ago, or refunded.
+    /// It was paid and delivered too long ago, or is refunded or to be refunded, by the canister or the merchant.
     Duplicate {
         /// The payment's id.
         payment_id: ByteBuf,

@@ -32,7 +32,7 @@ pub enum ResolveError {
     NotInDoubt,
     TooEarly { from: u64 },
     LogDecides { until: u64 },
-    BooksFull,
+    SettledPaymentsFull,
 }
 
 /// What the canister has and owes in one ledger.
@@ -95,6 +95,7 @@ pub enum WithdrawError {
 #[allow(missing_docs)]
 pub enum RefundError {
     Unauthorized,
+    InvalidArgument(InvalidArgument),
     UnknownPayment,
     NotRefundable,
 }

@@ -82,6 +82,12 @@ pub fn block(block: BlockIndex) -> Nat {
     Nat::from(block.0)
 }
 
+impl From<Invalid> for RefundError {
+    fn from(error: Invalid) -> Self {
+        RefundError::InvalidArgument(error.into())
+    }
+}
+
 impl From<CannotRefund> for RefundError {
     fn from(error: CannotRefund) -> Self {
         match error {
