@@ -1,4 +1,11 @@
 //! The supported combinations of scheme, rail, purchase and fulfilment.
+//!
+//! [`SUPPORTED`] decides which stored payments can be read. It does not make offers: [`offer::offers`] makes those of
+//! one scheme and rail, [`verify`] accepts these, and `service::pay::verify` records them. docs/scheme_exact_icp.md
+//! describes them to payers.
+//!
+//! [`offer::offers`]: crate::domain::offer::offers
+//! [`verify`]: crate::domain::verify::verify
 
 use crate::domain::{
     fulfilment::FulfilmentKind, purchase::PurchaseKind, rail::Rail, scheme::Scheme,
@@ -30,7 +37,7 @@ pub const CALL_BY_ICRC2: Combination = Combination {
     ..ROUTE_BY_ICRC2
 };
 
-/// Every combination that is offered and accepted. A stored payment with another one cannot be read.
+/// Every combination that a stored payment can have. A stored payment with another one cannot be read.
 pub const SUPPORTED: [Combination; 2] = [ROUTE_BY_ICRC2, CALL_BY_ICRC2];
 
 pub fn is_supported(

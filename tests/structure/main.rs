@@ -3,11 +3,13 @@
 //! - A layer uses only the layers to its left.
 //! - The modules of a layer use each other in one direction: no circles.
 //! - `ic_cdk` and its sister crates are used in `runtime/` and `lib.rs` only.
+//! - The list `ALL` of an enum names each of its variants.
 //!
 //! The sources are parsed with `syn`: nested imports are expanded, names are followed through `use` and `pub use`, and
 //! paths inside macros count. Test code (`#[cfg(test)]`) is exempt.
 
 mod graph;
+mod lists;
 mod paths;
 mod sources;
 
@@ -41,6 +43,11 @@ fn the_system_stands_in_runtime_and_lib_only() {
     assert_none("crates of the system", &system_uses(&project()));
 }
 
+#[test]
+fn a_list_of_all_variants_lacks_none() {
+    assert_none("lists `ALL`", &project().gaps);
+}
+
 /// Sources in which each rule is broken once, in ways that a text search does not find.
 fn planted() -> Sources {
     Sources::of(&[
@@ -62,13 +69,15 @@ fn planted() -> Sources {
         (
             "domain::clean",
             "use crate::types; fn f() -> types::Amount { types::Amount }
+             enum Rail { Pull, Push(u8), Carry } enum Free { One }
+             impl Rail { const ALL: [Rail; 2] = [Rail::Pull, Rail::Push(1)]; }
              #[cfg(test)] mod tests { use crate::service::pay; }",
         ),
         ("service", "pub mod pay; pub mod refund;"),
         // In a macro, by an imported name.
         (
             "service::pay",
-            "use crate::{api as doors}; fn f() { println!(\"{}\", doors::http::answer()); }",
+            "use crate::{api as entry}; fn f() { println!(\"{}\", entry::http::answer()); }",
         ),
         ("service::refund", "fn f() -> u64 { ic_cdk::api::time() }"),
         ("api", "pub mod http;"),
@@ -93,4 +102,9 @@ fn planted_circle_is_found() {
 #[test]
 fn planted_use_of_the_system_is_found() {
     assert_eq!(system_uses(&planted()), ["service::refund uses ic_cdk"]);
+}
+
+#[test]
+fn planted_gap_in_a_list_is_found() {
+    assert_eq!(planted().gaps, ["domain::clean::Rail::ALL lacks Carry"]);
 }

@@ -1,6 +1,9 @@
 //! The modules of a crate, found by following `mod` from its root, without those that only tests have.
 
-use crate::paths::{self, Paths};
+use crate::{
+    lists,
+    paths::{self, Paths},
+};
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -14,6 +17,8 @@ pub type ModulePath = Vec<String>;
 /// The modules of a crate by their path.
 pub struct Sources {
     pub modules: BTreeMap<ModulePath, Paths>,
+    /// Variants that the list `ALL` of their enum lacks.
+    pub gaps: Vec<String>,
 }
 
 impl Sources {
@@ -21,6 +26,7 @@ impl Sources {
     pub fn read(root: &Path) -> io::Result<Self> {
         let mut sources = Sources {
             modules: BTreeMap::new(),
+            gaps: Vec::new(),
         };
         let directory = root.parent().unwrap_or(Path::new("."));
         sources.read_file(vec![], root, directory)?;
@@ -31,6 +37,7 @@ impl Sources {
     pub fn of(texts: &[(&str, &str)]) -> Self {
         let mut sources = Sources {
             modules: BTreeMap::new(),
+            gaps: Vec::new(),
         };
         for (path, text) in texts {
             let path = path
@@ -63,6 +70,7 @@ impl Sources {
                 item => own.push(item),
             }
         }
+        self.gaps.extend(lists::gaps(&path, &own));
         self.modules.insert(path, paths::of(&own));
         in_files
     }
