@@ -130,8 +130,7 @@ pub fn read_of<T: Arguments>(
 const REQUEST_QUOTA: usize = 10_000_000;
 
 /// Decodes the request of an HTTP gateway. Gateways may send fields that the canister does not know, and the one
-/// optional field decides nothing. Types are therefore not compared, which would take half a million instructions for
-/// each request.
+/// optional field decides nothing. Types are therefore not compared, which would cost instructions for each request.
 pub fn read_request<T: CandidType + DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut config = DecoderConfig::new();
     config

@@ -8,7 +8,7 @@
 //! default account: the treasury. It takes nothing that is held, and nothing that a refund in doubt may take. Refunds
 //! that were not tried do not wait for each other: one that is larger than the account would hold up the others.
 //!
-//! The treasury pays only for the canister and its host. If the money went to another account, no money is owed before
+//! The treasury pays only for accounts of the canister and the `pay_to` of its settings. If the money went to another account, no money is owed before
 //! a controller has agreed. (What was bought is owed, and is kept.) Such refunds are counted apart.
 
 use crate::{
@@ -52,10 +52,10 @@ pub fn paying_account(to: &Account, canister: &Principal) -> Account {
 }
 
 /// Whether a payment to `to` is refunded without a controller's decision: if the money went to an account of the
-/// canister, or to the host's (`pay_to` of the configuration). Any other recipient has the money. If the treasury paid
+/// canister, or to `pay_to`, the account of the settings. Any other recipient has the money. If the treasury paid
 /// for it, that recipient and a payer of his could empty the treasury.
-pub fn refunds_automatically(to: &Account, canister: &Principal, host: &Account) -> bool {
-    to.owner == *canister || canonical(*to) == canonical(*host)
+pub fn refunds_automatically(to: &Account, canister: &Principal, pay_to: &Account) -> bool {
+    to.owner == *canister || canonical(*to) == canonical(*pay_to)
 }
 
 /// A sum of amounts. Amounts of 10^36 can add up to more than 128 bits.

@@ -33,7 +33,7 @@
 //!    same request gets the same answer again afterwards, without an event. A payment whose refund waits for a
 //!    controller can be delivered, too: no money is owed yet, so the resource is.
 //! 10. `RefundDue`: nothing was delivered, and the payer is refunded instead. If the money went to an account that is
-//!     neither the canister's nor the host's, no money is owed before a controller has agreed (`RefundApproved`).
+//!     neither the canister's nor its `pay_to`, no money is owed before a controller has agreed (`RefundApproved`).
 //! 11. `RefundTried`: the ledger is called for the refund; recorded before the call. `RefundFailed`: the reason why it
 //!     is still owed.
 //! 12. `RefundMoved`: the refund is in a block.

@@ -23,7 +23,7 @@ use std::cell::Cell;
 /// The method that runs when the timer fires; only this canister may call it.
 pub const METHOD: &str = "__tick";
 
-/// The shortest time from setting to firing: a firing costs about 15 million cycles.
+/// The shortest time from setting to firing: each firing costs cycles (`recovery.cycles` of `scripts/bench`).
 const SHORTEST: Seconds = Seconds(5);
 /// The longest time from setting to firing: work that is due later is checked once a day until then.
 const LONGEST: Seconds = Seconds(86_400);

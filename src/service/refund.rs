@@ -1,7 +1,7 @@
 //! Refunds: money that was paid and bought nothing goes back, once.
 //!
-//! Without a controller the canister refunds only what went to an account of its own or of its host ([`due`]). Other
-//! recipients hold the money themselves. There a controller has to agree ([`owe`]), and no money is owed until then;
+//! Without a controller the canister refunds only what went to an account of its own, or to the `pay_to` of its
+//! settings ([`due`]). Other recipients hold the money themselves. There a controller has to agree ([`owe`]), and no money is owed until then;
 //! the resource is still owed.
 //!
 //! What is owed and the state of each refund are in `storage::liabilities`; `domain::outgoing` decides which transfer
@@ -50,8 +50,8 @@ pub enum RefundError {
 
 /// The event for a settled payment that is to be refunded for this cause, unless a controller decides.
 pub fn due<R: Runtime>(runtime: &R, payment: &Payment, cause: RefundCause) -> Event {
-    let host = storage::config::read().pay_to;
-    let approved = refunds_automatically(&payment.to, &runtime.canister_id(), &host);
+    let pay_to = storage::config::read().pay_to;
+    let approved = refunds_automatically(&payment.to, &runtime.canister_id(), &pay_to);
     Event::RefundDue { cause, approved }
 }
 

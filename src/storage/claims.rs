@@ -225,7 +225,7 @@ pub(super) fn take_index(ledger: u16, block: BlockIndex, taker: Claimant, now: T
         ledgers::by_index(ledger),
     ) {
         let subject = format!("block {}: {before} -> {taker}", block.0);
-        audit::admin(id, "block_claimed_anew", &subject, now);
+        audit::admin(id, "block_claim_moved", &subject, now);
     }
 }
 
@@ -383,7 +383,7 @@ pub(crate) mod tests {
         assert_eq!(entries.len(), 1);
         assert_eq!(
             (entries[0].caller, entries[0].action.as_str()),
-            (id, "block_claimed_anew")
+            (id, "block_claim_moved")
         );
         assert_eq!(
             entries[0].subject,

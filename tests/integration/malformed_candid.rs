@@ -404,7 +404,7 @@ fn cancellations_that_are_none() {
 }
 
 #[test]
-fn junk_for_public_methods_is_dropped_at_the_door() {
+fn junk_for_public_methods_is_dropped_by_the_filter() {
     let setup = Setup::new();
     let before = state(&setup);
     let id = candid::encode_one(ByteBuf::from(vec![7; 32])).unwrap();

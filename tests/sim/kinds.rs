@@ -12,7 +12,7 @@ pub enum Kind {
     Poor,
     /// Few cycles, and keys that take as many places as they get.
     Tight,
-    /// Routes that pay to other merchants than the host.
+    /// Routes that pay to other accounts than the settings name.
     Merchants,
     /// Withdrawals, repeated in any order.
     Withdrawals,

@@ -309,7 +309,7 @@ impl World {
         }
     }
 
-    /// Accounts that routes pay to: the host's, two of the canister itself, other merchants'.
+    /// Accounts that routes pay to: `pay_to` of the settings, two of the canister itself, other merchants'.
     pub fn accounts(&self) -> [Account; 6] {
         let own = Account::from(self.setup.canister);
         [
@@ -328,7 +328,7 @@ impl World {
         ]
     }
 
-    /// Whether money that went to this account is neither the canister's nor the host's.
+    /// Whether money that went to this account is neither the canister's nor its `pay_to`.
     pub fn is_strangers(&self, account: &Account) -> bool {
         account.owner != self.setup.canister && *account != merchant()
     }

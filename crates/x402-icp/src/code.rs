@@ -57,9 +57,9 @@ codes! {
     NonceUsed = "invalid_exact_icp_nonce_used",
     /// Step 5: the payer cancelled the authorization.
     Cancelled = "invalid_exact_icp_cancelled",
-    /// Step 6: the signature, the key or a delegation is invalid.
+    /// Step 7: the signature, the key or a delegation is invalid.
     Signature = "invalid_exact_icp_signature",
-    /// Step 6: `from` does not belong to the key that signed.
+    /// Step 7: `from` does not belong to the key that signed.
     PayerMismatch = "invalid_exact_icp_payer_mismatch",
     /// Settlement: the payer's balance does not cover amount and fee.
     InsufficientFunds = "insufficient_funds",
@@ -69,7 +69,8 @@ codes! {
     SettlementPending = "settlement_pending",
     /// The same payment was already used for another request.
     DuplicateSettlement = "duplicate_settlement",
-    /// Settlement: the ledger refuses or cannot be reached, and provably moved nothing.
+    /// Steps 6 to 8: the canister, the route or the ledger accepts no such payment at present. Settlement: the ledger
+    /// refuses or cannot be reached. Provably nothing moved.
     LedgerUnavailable = "ledger_unavailable",
 }
 

@@ -174,7 +174,7 @@ pub enum RefundProblem {
     InsufficientFunds,
     /// The ledger refuses for another reason or cannot be reached.
     Refused,
-    /// The money went to an account that is neither the canister's nor the host's: nothing is owed unless a controller
+    /// The money went to an account that is neither the canister's nor its `pay_to`: nothing is owed unless a controller
     /// agrees.
     NeedsController,
     /// A controller has decided that the merchant pays it back without the canister: nothing is delivered any more, and

@@ -139,7 +139,7 @@ fn should_owe_a_refund_for_what_was_not_fetched_in_time() {
     assert_eq!(shop.runtime.made(), 3);
 }
 
-/// The host names another account, so the account that was paid is a stranger's now.
+/// The settings name another account, so the account that was paid is a stranger's now.
 fn paid_a_stranger() {
     let pay_to = Account::from(Principal::from_slice(&[77; 29]));
     storage::config::write(&Config { pay_to, ..config() }).unwrap();

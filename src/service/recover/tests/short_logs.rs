@@ -132,7 +132,7 @@ fn attack_40_what_the_log_shows_takes_the_block_and_the_audit_log_says_so() {
     let entry = entries.last().unwrap();
     assert_eq!(
         (entry.action.as_str(), entry.subject.as_str()),
-        ("block_claimed_anew", "block 4: payment 1 -> payment 2")
+        ("block_claim_moved", "block 4: payment 1 -> payment 2")
     );
 }
 

@@ -128,22 +128,22 @@ fn a_controller_may_refund_at_once_what_went_to_a_stranger() {
     assert_eq!((problem(), owed_refunds()), (RefundProblem::NotTried, 1));
 }
 
-/// The account that refunds is decided when the refund becomes due, whatever account the host names later.
+/// The account that refunds is decided when the refund becomes due, whatever account the settings name later.
 #[test]
-fn the_host_answers_for_the_account_that_is_his_when_the_refund_becomes_due() {
+fn the_account_that_counts_is_that_of_the_settings_when_the_refund_becomes_due() {
     let runtime = settled(merchant());
-    let of_host = |pay_to| {
+    let set = |pay_to| {
         let config = Config {
             pay_to,
             ..config::read()
         };
         config::write(&config).unwrap();
     };
-    of_host(merchant());
+    set(merchant());
     later(&runtime, config::read().limits.retention);
     retention::sweep(&runtime);
     assert_eq!((problem(), owed_refunds()), (RefundProblem::NotTried, 1));
-    of_host(payer());
+    set(payer());
     examples::reload();
     crate::storage::liabilities::tests::reload();
     assert_eq!((problem(), owed_refunds()), (RefundProblem::NotTried, 1));
@@ -152,11 +152,11 @@ fn the_host_answers_for_the_account_that_is_his_when_the_refund_becomes_due() {
 }
 
 #[test]
-fn a_subaccount_that_is_not_the_hosts_is_a_strangers() {
-    let host = config::tests::config().pay_to;
+fn a_subaccount_that_is_not_pay_to_is_a_strangers() {
+    let pay_to = config::tests::config().pay_to;
     let runtime = never_fetched(Account {
         subaccount: Some([1; 32]),
-        ..host
+        ..pay_to
     });
     assert_eq!(problem(), RefundProblem::NeedsController);
     assert_eq!(runtime.made(), 0);
