@@ -332,3 +332,33 @@ impl From<Invalid> for LedgerError {
         LedgerError::InvalidArgument(error.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{runtime::scripted::ScriptedRuntime, types::TimestampNs};
+
+    #[test]
+    fn an_id_of_another_length_is_an_invalid_argument() {
+        storage::config::write(&storage::config::tests::config()).unwrap();
+        let runtime = ScriptedRuntime::new(TimestampNs(1));
+        for bytes in [0, 31, 33] {
+            let id = vec![1; bytes];
+            for refused in [
+                refund_payment(&runtime, &id),
+                refund_by_merchant(&runtime, &id),
+            ] {
+                let Err(RefundError::InvalidArgument(error)) = refused else {
+                    panic!("{refused:?}");
+                };
+                assert_eq!(
+                    (error.field.as_str(), error.limit),
+                    ("id", Some(32u8.into()))
+                );
+            }
+        }
+        let unknown = Err(RefundError::UnknownPayment);
+        assert_eq!(refund_payment(&runtime, &[1; 32]), unknown);
+        assert_eq!(refund_by_merchant(&runtime, &[1; 32]), unknown);
+    }
+}
