@@ -5,11 +5,13 @@
 //! unknown), because it may have to be refunded.
 //!
 //! A refund is paid out of the account that the payment went to, if that is the canister's, else out of the canister's
-//! default account: the treasury. It takes nothing that is held, and nothing that a refund in doubt may take. Refunds
-//! that were not tried do not wait for each other: one that is larger than the account would hold up the others.
+//! default account: the treasury. It takes nothing that is held, nothing that a refund in doubt may take, and nothing
+//! that was paid into the account and is to be refunded to others: its fee would make those refunds impossible. A refund
+//! of money that went elsewhere holds up no other one, however large it is.
 //!
-//! The treasury pays only for accounts of the canister and the `pay_to` of its settings. If the money went to another account, no money is owed before
-//! a controller has agreed. (What was bought is owed, and is kept.) Such refunds are counted apart.
+//! The treasury pays only for accounts of the canister and the `pay_to` of its settings. If the money went to another
+//! account, no money is owed before a controller has agreed. (What was bought is owed, and is kept.) Such refunds are
+//! counted apart.
 
 use crate::{
     domain::payment::State,
@@ -42,9 +44,14 @@ pub fn burden(state: &State, to: &Account, canister: &Principal) -> Burden {
     }
 }
 
+/// Whether a payment to `to` would be refunded from the account that it went to.
+pub fn is_paid_in(to: &Account, canister: &Principal) -> bool {
+    to.owner == *canister
+}
+
 /// The account that a payment to `to` would be refunded from.
 pub fn paying_account(to: &Account, canister: &Principal) -> Account {
-    if to.owner == *canister {
+    if is_paid_in(to, canister) {
         canonical(*to)
     } else {
         Account::from(*canister)
@@ -67,16 +74,19 @@ pub struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, amount: u128) {
+    pub fn add(&mut self, amount: u128) {
         let (low, carry) = self.low.overflowing_add(amount);
         self.low = low;
         self.high = self.high.saturating_add(carry.into());
     }
 
-    fn subtract(&mut self, amount: u128) {
+    /// Never below zero.
+    pub fn subtract(&mut self, amount: u128) {
         let (low, borrow) = self.low.overflowing_sub(amount);
-        self.low = low;
-        self.high = self.high.saturating_sub(borrow.into());
+        match self.high.checked_sub(borrow.into()) {
+            Some(high) => *self = Sum { high, low },
+            None => *self = Sum::default(),
+        }
     }
 
     /// The sum, or the largest amount.
@@ -93,6 +103,8 @@ pub struct Owed {
     /// Their amounts, without fees.
     pub refund_amounts: Sum,
     pub held: Sum,
+    /// The amounts of those refunds, not in doubt, whose money was paid into this account.
+    pub paid_in: Sum,
     /// Those of the refunds that may have been made.
     pub doubtful: Doubtful,
     /// Refunds that wait for a controller or are left to a merchant. They are not owed.
@@ -178,11 +190,14 @@ impl Owed {
         Amount(self.refund_amounts.amount().0.saturating_add(fees))
     }
 
-    /// The amount that must stay in the account when a refund is tried for the first time: what is held, and what those
-    /// in doubt may take.
-    pub fn kept_from_a_refund(&self) -> Amount {
-        let held = self.held.amount().0;
-        Amount(held.saturating_add(self.doubtful.with_fees().0))
+    /// The amount that must stay in the account when a refund is tried for the first time: what is held, what those in
+    /// doubt may take, and what others paid in and are to be refunded. `own`: the amount of the refund itself, if its
+    /// money was paid into this account.
+    pub fn kept_from_a_refund(&self, own: Option<Amount>) -> Amount {
+        let mut others = self.paid_in;
+        others.subtract(own.unwrap_or_default().0);
+        let kept = self.held.amount().0.saturating_add(others.amount().0);
+        Amount(kept.saturating_add(self.doubtful.with_fees().0))
     }
 
     /// Everything that is owed.
@@ -239,17 +254,27 @@ mod tests {
         let mut owed = Owed::default();
         owed.add(Burden::Held, Amount(7));
         owed.add(Burden::Refund, Amount(1_000));
-        assert_eq!(owed.kept_from_a_refund(), Amount(7), "that one waits");
+        assert_eq!(owed.kept_from_a_refund(None), Amount(7), "that one waits");
         owed.add(Burden::Refund, Amount(50));
         owed.add(Burden::Refund, Amount(60));
         owed.doubtful.add(Amount(50), Amount(10));
         owed.doubtful.add(Amount(60), Amount(20));
-        assert_eq!(owed.kept_from_a_refund(), Amount(7 + 50 + 60 + 2 * 20));
+        assert_eq!(owed.kept_from_a_refund(None), Amount(7 + 50 + 60 + 2 * 20));
         // The fees of the tries in doubt, or the present one for new tries.
         assert_eq!(owed.refunds_with(Amount(5)), Amount(1_110 + 5 + 2 * 20));
         assert_eq!(owed.refunds_with(Amount(30)), Amount(1_110 + 3 * 30));
         owed.doubtful.remove(Amount(60));
-        assert_eq!(owed.kept_from_a_refund(), Amount(7 + 50 + 20));
+        // What others paid in is kept, too; its own amount is not.
+        owed.paid_in.add(1_000);
+        owed.paid_in.add(30);
+        let kept = owed.kept_from_a_refund(Some(Amount(30)));
+        assert_eq!(kept, Amount(7 + 50 + 20 + 1_000));
+        owed.paid_in = Sum::default();
+        assert_eq!(
+            owed.kept_from_a_refund(Some(Amount(30))),
+            Amount(7 + 50 + 20)
+        );
+        assert_eq!(owed.kept_from_a_refund(None), Amount(7 + 50 + 20));
         owed.doubtful.remove(Amount(50));
         assert_eq!(owed.doubtful, Doubtful::default());
     }

@@ -10,9 +10,9 @@
 
 use crate::{
     domain::{
-        liability::Owed,
+        liability::{Owed, is_paid_in, paying_account},
         outgoing::{Outgoing, TransferTerms},
-        payment::Failure,
+        payment::{Failure, Payment},
         settlement::{self, Claimant, OwnTransfer},
         verdict::Verdict,
     },
@@ -156,24 +156,25 @@ pub async fn balance_and_owed<R: Runtime>(
     None
 }
 
-/// Whether this account covers a refund of this amount and its fee. Not available are the amounts held in it, the
-/// amount that an unfinished withdrawal may take, and the amounts that other refunds in doubt may take. `None` if the
-/// ledger does not say.
+/// Whether the account that refunds this payment covers the refund and its fee. Not available are the amounts held in
+/// it, the amount that an unfinished withdrawal may take, the amounts that other refunds in doubt may take, and what
+/// others paid into it and are to be refunded. `None` if the ledger does not say.
 ///
-/// Refunds that were not tried do not count: one that is larger than the account must not hold up the others. The
-/// balance is checked before each first try, even if nothing else is owed. A try that stays in doubt is repeated
-/// without a check, when others may have paid into the account.
+/// Refunds of money that went elsewhere do not count if they were not tried: one that is larger than the account must
+/// not hold up the others. The balance is checked before each first try, even if nothing else is owed. A try that stays
+/// in doubt is repeated without a check, when others may have paid into the account.
 pub async fn covers_refund<R: Runtime>(
     runtime: &R,
-    ledger: &Principal,
-    account: &Account,
-    amount: Amount,
+    payment: &Payment,
     fee: Amount,
 ) -> Option<bool> {
-    let (balance, owed) = balance_and_owed(runtime, ledger, account).await?;
-    let reserved = reserved(runtime, ledger, account).0;
-    let others = owed.kept_from_a_refund().0.saturating_add(reserved);
-    let itself = amount.0.saturating_add(fee.0);
+    let (canister, ledger) = (runtime.canister_id(), &payment.ledger);
+    let account = paying_account(&payment.to, &canister);
+    let (balance, owed) = balance_and_owed(runtime, ledger, &account).await?;
+    let reserved = reserved(runtime, ledger, &account).0;
+    let own = is_paid_in(&payment.to, &canister).then_some(payment.amount);
+    let others = owed.kept_from_a_refund(own).0.saturating_add(reserved);
+    let itself = payment.amount.0.saturating_add(fee.0);
     Some(balance.0 >= others.saturating_add(itself))
 }
 

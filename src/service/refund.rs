@@ -154,15 +154,7 @@ async fn send<R: Runtime>(
         refund.tries = refund.tries.saturating_add(1);
         refund.busy_until = runtime.now().plus(LOCK);
         liabilities::put_refund(key, payment, &refund);
-        let account = source(runtime, payment);
-        let covered = payout::covers_refund(
-            runtime,
-            &payment.ledger,
-            &account,
-            payment.amount,
-            terms.fee,
-        )
-        .await;
+        let covered = payout::covers_refund(runtime, payment, terms.fee).await;
         if owed(key).map(|(_, known)| known) != Some(refund) {
             return;
         }

@@ -10,7 +10,7 @@
 
 use crate::{
     domain::{
-        liability::{Burden, Doubtful, Owed, Sum, burden, paying_account},
+        liability::{Burden, Doubtful, Owed, Sum, burden, is_paid_in, paying_account},
         outgoing::{Outgoing, TransferTerms},
         payment::{Payment, State},
     },
@@ -46,6 +46,8 @@ struct OwedRow {
     doubtful_amounts: SumRow,
     #[n(7)]
     doubtful_fee: StoredU128,
+    #[n(8)]
+    paid_in: SumRow,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -87,6 +89,7 @@ impl From<Owed> for OwedRow {
             doubtful: owed.doubtful.refunds,
             doubtful_amounts: owed.doubtful.amounts.into(),
             doubtful_fee: owed.doubtful.fee.into(),
+            paid_in: owed.paid_in.into(),
         }
     }
 }
@@ -104,6 +107,7 @@ impl From<OwedRow> for Owed {
             },
             waiting: row.waiting,
             waiting_amounts: row.waiting_amounts.into(),
+            paid_in: row.paid_in.into(),
         }
     }
 }
@@ -289,11 +293,22 @@ impl Tables {
         if old == new {
             return;
         }
+        let known = self.refunds.get(&key.0);
+        if old == Burden::Refund {
+            let doubt = known.clone().and_then(Stored::row).map(Outgoing::from);
+            self.doubt(payment, doubt.and_then(|known| known.doubt), None);
+        }
+        let paid_in = self.is_paid_in(payment);
         self.change(payment, |owed| {
             owed.remove(old, payment.amount);
             owed.add(new, payment.amount);
+            if paid_in && old == Burden::Refund {
+                owed.paid_in.subtract(payment.amount.0);
+            }
+            if paid_in && new == Burden::Refund {
+                owed.paid_in.add(payment.amount.0);
+            }
         });
-        let known = self.refunds.get(&key.0);
         // An unreadable row is neither overwritten nor removed.
         if matches!(known, Some(Stored::Unreadable(_))) {
             return;
@@ -304,8 +319,6 @@ impl Tables {
         } else if old == Burden::Refund {
             self.outflows = self.outflows.wrapping_add(1);
             self.refunds.remove(&key.0);
-            let known = known.and_then(Stored::row).map(Outgoing::from);
-            self.doubt(payment, known.and_then(|known| known.doubt), None);
         }
     }
 
@@ -320,14 +333,26 @@ impl Tables {
         if fee(before) == fee(after) {
             return;
         }
+        let paid_in = self.is_paid_in(payment);
         self.change(payment, |owed| {
             if before.is_some() {
                 owed.doubtful.remove(payment.amount);
+                if paid_in {
+                    owed.paid_in.add(payment.amount.0);
+                }
             }
             if let Some(TransferTerms { fee, .. }) = after {
                 owed.doubtful.add(payment.amount, fee);
+                if paid_in {
+                    owed.paid_in.subtract(payment.amount.0);
+                }
             }
         });
+    }
+
+    fn is_paid_in(&self, payment: &Payment) -> bool {
+        self.canister
+            .is_some_and(|canister| is_paid_in(&payment.to, &canister))
     }
 
     fn burden_of(&self, state: &State, payment: &Payment) -> Burden {

@@ -174,7 +174,7 @@ impl World {
     fn check_held(&self) -> Checked {
         for account in &self.accounts()[1..3] {
             for (number, ledger) in self.ledgers.iter().enumerate() {
-                let held: u128 = (0..self.auths.len())
+                let held: Vec<_> = (0..self.auths.len())
                     .filter(|index| {
                         let auth = &self.auths[*index];
                         (auth.ledger, auth.pay_to) == (number, *account)
@@ -183,11 +183,12 @@ impl World {
                             && auth.delivered.is_empty()
                             && !self.waits_for(*index)
                     })
-                    .map(|index| self.auths[index].amount)
-                    .sum();
+                    .map(|index| (self.auths[index].amount, &self.auths[index].last))
+                    .collect();
+                let sum: u128 = held.iter().map(|(amount, _)| amount).sum();
                 let balance = ledger.chain.balance(account);
-                if balance < held && !ledger.lied {
-                    let text = format!("{account} has {balance} of {held} in ledger {number}");
+                if balance < sum && !ledger.lied {
+                    let text = format!("{account} has {balance} of {held:?} in ledger {number}");
                     return violation("owed money spent", text);
                 }
             }

@@ -71,10 +71,11 @@ fn recomputed() -> BTreeMap<(Principal, Account), Owed> {
     for payment in (0..PAYMENTS).filter_map(|n| payments::by_key(&key(n))) {
         let account = paying_account(&payment.to, &canister);
         let owed = all.entry((payment.ledger, account)).or_default();
-        owed.add(
-            burden(&payment.state, &payment.to, &canister),
-            payment.amount,
-        );
+        let burden = burden(&payment.state, &payment.to, &canister);
+        owed.add(burden, payment.amount);
+        if burden == Burden::Refund && is_paid_in(&payment.to, &canister) {
+            owed.paid_in.add(payment.amount.0);
+        }
     }
     all.retain(|_, owed| *owed != Owed::default());
     all
@@ -204,26 +205,30 @@ fn what_refunds_in_doubt_may_take_is_counted() {
         change(Change::Event(due.clone()));
     }
     let (id, account) = (ledger(1).id, pay_to(1));
-    let may_take = || owed_by(&id, &account).kept_from_a_refund();
+    // Of a refund whose money went elsewhere: the amounts paid in are kept, and a fee for each in doubt.
+    let may_take = || owed_by(&id, &account).kept_from_a_refund(None);
     let doubtful = |fee| {
         let mut refund = Outgoing::default();
         let (created_at, fee) = (NOW, Amount(fee));
         refund.begin(TransferTerms { created_at, fee }, NOW);
         refund
     };
-    assert_eq!(may_take(), Amount(0));
+    assert_eq!(may_take(), Amount(20_000));
     put(1, &doubtful(10));
     put(1, &doubtful(10));
-    assert_eq!(may_take(), Amount(10_010));
+    assert_eq!(may_take(), Amount(20_010));
     put(1, &doubtful(20));
-    assert_eq!(may_take(), Amount(10_020));
+    assert_eq!(may_take(), Amount(20_020));
+    // Its own amount is not kept from a refund.
+    let of_two = owed_by(&id, &account).kept_from_a_refund(Some(Amount(10_000)));
+    assert_eq!(of_two, Amount(10_020));
     put(2, &doubtful(10));
     assert_eq!(may_take(), Amount(20_040));
     assert_eq!(owed(&id)[0].1.doubtful.refunds, 2);
     crate::storage::liabilities::tests::reload();
     assert_eq!(may_take(), Amount(20_040));
     put(2, &Outgoing::default());
-    assert_eq!(may_take(), Amount(10_020));
+    assert_eq!(may_take(), Amount(20_020));
     let block = BlockIndex(9);
     payments::record(
         &key(1),
@@ -233,6 +238,6 @@ fn what_refunds_in_doubt_may_take_is_counted() {
         NOW,
     )
     .unwrap();
-    assert_eq!(may_take(), Amount(0));
+    assert_eq!(may_take(), Amount(10_000));
     assert_eq!(owed_by(&id, &account).refunds, 1);
 }

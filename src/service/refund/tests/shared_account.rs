@@ -20,8 +20,12 @@ fn happens_to(key: &ClaimKey, event: Event) {
 
 /// Another payment of this amount to the same account, for which the ledger has been called.
 fn open(key: ClaimKey, amount: u128) {
+    open_to(own(), key, amount);
+}
+
+fn open_to(to: Account, key: ClaimKey, amount: u128) {
     let payment = Payment {
-        to: own(),
+        to,
         amount: Amount(amount),
         ..examples::payment(key.0[0].into(), 1)
     };
@@ -35,13 +39,14 @@ fn settled(amount: u128) {
 
 fn due(amount: u128) {
     settled(amount);
-    happens_to(
-        &OTHER,
-        Event::RefundDue {
-            cause: RefundCause::NotFetched,
-            approved: true,
-        },
-    );
+    happens_to(&OTHER, not_fetched());
+}
+
+fn not_fetched() -> Event {
+    Event::RefundDue {
+        cause: RefundCause::NotFetched,
+        approved: true,
+    }
 }
 
 fn has(runtime: &ScriptedRuntime, balance: u128) {
@@ -52,10 +57,13 @@ fn pays(runtime: &ScriptedRuntime) {
     runtime.will_reply(Reply::Ok(Nat::from(9u8)));
 }
 
+/// The merchant has that money, and the refund takes it out of the canister's default account.
 #[test]
 fn should_not_be_held_up_by_one_that_is_larger_than_the_account() {
-    let runtime = owing(own());
-    due(1_000_000);
+    let runtime = owing(Principal::from_slice(&ScriptedRuntime::CANISTER).into());
+    open_to(merchant(), OTHER, 1_000_000);
+    happens_to(&OTHER, examples::moved(4));
+    happens_to(&OTHER, not_fetched());
     has(&runtime, AMOUNT + 10);
     pays(&runtime);
     has(&runtime, 0);
@@ -79,6 +87,24 @@ fn should_never_take_what_is_held() {
     }
     assert_eq!(made(&runtime), 0);
     has(&runtime, AMOUNT + 10 + 5_000);
+    pays(&runtime);
+    run(super::super::step(&runtime, &KEY));
+    assert_eq!(refunded_in(), BlockIndex(9));
+}
+
+/// Many small refunds would spend on fees what was paid in for a large one, which could not be made any more.
+#[test]
+fn attack_fees_of_small_refunds_take_nothing_that_is_to_be_refunded_to_others() {
+    let runtime = owing(own());
+    due(1_000_000);
+    has(&runtime, AMOUNT + 1_000_000 + 9);
+    run(super::super::step(&runtime, &KEY));
+    assert_eq!(problem(), RefundProblem::InsufficientFunds);
+    has(&runtime, AMOUNT + 1_000_000 + 9);
+    run(super::super::step(&runtime, &OTHER));
+    assert_eq!(made(&runtime), 0);
+    // One fee more is enough for one of them, whichever comes first.
+    has(&runtime, AMOUNT + 1_000_000 + 10);
     pays(&runtime);
     run(super::super::step(&runtime, &KEY));
     assert_eq!(refunded_in(), BlockIndex(9));
