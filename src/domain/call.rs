@@ -2,8 +2,10 @@
 //! signature.
 //!
 //! The caller chooses an id of 32 bytes. Caller and id are the claim key: the same call again is the same payment, and
-//! a call with the same id and other terms is refused. Verification follows [`verify`](super::verify) without the
-//! signature: offer, time, id, sale and capacity, in this order.
+//! a call with the same id and other terms is refused. The caller fixes `created_at_time`, too: the ledger recognises
+//! the transfer even if this canister has lost the payment, and a call that is older than the offer's timeout pays
+//! nothing even if its failure is forgotten. Verification follows [`verify`](super::verify) without the
+//! signature: id, offer, time, sale and capacity, in this order.
 
 use crate::{
     domain::{
@@ -36,8 +38,8 @@ pub struct CallTerms {
     /// The fee that the ledger takes in addition.
     pub fee: Amount,
     pub pay_to: Account,
-    /// `created_at_time` of the transfer, if the caller fixes it.
-    pub created_at: Option<TimestampNs>,
+    /// `created_at_time` of the transfer.
+    pub created_at: TimestampNs,
 }
 
 impl CallTerms {
@@ -64,8 +66,7 @@ impl CallTerms {
         part(self.ledger.as_slice());
         part(&self.amount.0.to_be_bytes());
         part(&self.fee.0.to_be_bytes());
-        let created_at = self.created_at.map(|time| time.0.to_be_bytes());
-        part(created_at.as_ref().map_or(&[], |time| &time[..]));
+        part(&self.created_at.0.to_be_bytes());
         let request = purchase.request();
         part(request.method.as_str().as_bytes());
         part(request.path.as_bytes());
@@ -81,11 +82,18 @@ pub struct CallSale<'a> {
     pub offers: &'a [Offer],
     pub canister: Principal,
     pub now: TimestampNs,
-    /// Whether a payment uses the id, including failed ones.
-    pub id_used: bool,
 }
 
-/// Verifies a payment by call. `capacity` is that of payer and ledger.
+/// The refusal of an id that a payment with other terms uses, including failed ones. It comes before all others: who
+/// does not know that the id is taken might pay again with another one.
+pub fn id_used() -> Refusal {
+    Refusal::new(
+        Code::NonceUsed,
+        "this caller used the id before, for a payment with other terms",
+    )
+}
+
+/// Verifies a payment by call whose id no payment uses. `capacity` is that of payer and ledger.
 pub fn verify<'a>(
     terms: &CallTerms,
     purchase: &Purchase,
@@ -94,7 +102,7 @@ pub fn verify<'a>(
 ) -> Result<VerifiedPayment<'a>, Refusal> {
     let offer = matching_offer(terms, sale.offers)?;
 
-    let created_at = terms.created_at.unwrap_or(sale.now);
+    let created_at = terms.created_at;
     if created_at > sale.now {
         return Err(Refusal::new(
             Code::NotYetValid,
@@ -111,13 +119,6 @@ pub fn verify<'a>(
                 "created_at_time is more than {} seconds ago: now is {}",
                 offer.requirements.max_timeout_seconds, sale.now.0
             ),
-        ));
-    }
-
-    if sale.id_used {
-        return Err(Refusal::new(
-            Code::NonceUsed,
-            "this caller used the id before, for a payment with other terms",
         ));
     }
 

@@ -35,7 +35,7 @@ fn args(setup: &Setup, path: &str, id: u8) -> PayArgs {
         fee: offer.fee.clone(),
         pay_to: AccountArg::from(offer.pay_to),
         from_subaccount: None,
-        created_at_time: None,
+        created_at_time: setup.now_ns(),
     }
 }
 

@@ -35,8 +35,9 @@ pub struct PayArgs {
     pub pay_to: AccountArg,
     /// The caller's subaccount that pays; absent means the default one.
     pub from_subaccount: Option<ByteBuf>,
-    /// `created_at_time` of the transfer; absent means the time of the first call.
-    pub created_at_time: Option<u64>,
+    /// `created_at_time` of the transfer, in nanoseconds: the present time, or a little less, in every repetition the
+    /// same.
+    pub created_at_time: u64,
 }
 
 /// A resource with the receipt of its payment.

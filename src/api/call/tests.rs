@@ -61,7 +61,7 @@ fn args(shop: &Shop, id: u8) -> PayArgs {
             subaccount: offer.pay_to.subaccount.map(ByteBuf::from),
         },
         from_subaccount: None,
-        created_at_time: None,
+        created_at_time: shop.runtime.now().0,
     }
 }
 
@@ -108,9 +108,13 @@ fn attack_pay_repeated_with_the_same_id_and_other_terms() {
     let first = args(&shop, 1);
     shop.will(Ok(Nat::from(7u8)));
     paid(&shop, &first).unwrap();
-    let changes: [Change; 2] = [
+    // Also with terms that fit no offer: the caller has to learn that the id has a payment.
+    let changes: [Change; 5] = [
         |args| args.from_subaccount = Some(ByteBuf::from(vec![1; 32])),
-        |args| args.created_at_time = Some(1_800_000_000_000_000_000),
+        |args| args.created_at_time -= 1,
+        |args| args.fee += 1u8,
+        |args| args.amount += 1u8,
+        |args| args.path = "/nowhere".into(),
     ];
     for change in changes {
         let mut other = first.clone();

@@ -35,6 +35,7 @@ fn offers(route: &Route) -> Vec<Offer> {
         operators: vec![],
         limits: Limits::default(),
         origin: None,
+        trusted_origins: vec![],
     };
     let ledger = Ledger {
         id: route.prices[0].ledger,
@@ -56,7 +57,7 @@ fn terms(offer: &Offer) -> CallTerms {
         amount: offer.price.amount,
         fee: offer.ledger.fee,
         pay_to: offer.pay_to,
-        created_at: None,
+        created_at: NOW,
     }
 }
 
@@ -73,7 +74,6 @@ fn free(_: &Principal, _: &Principal) -> Capacity {
 
 fn checked(
     change: impl FnOnce(&mut CallTerms),
-    id_used: bool,
     capacity: impl FnOnce(&Principal, &Principal) -> Capacity,
 ) -> Result<(TimestampNs, u64), Code> {
     let route = route();
@@ -85,7 +85,6 @@ fn checked(
         offers: &offers,
         canister: principal(9),
         now: NOW,
-        id_used,
     };
     verify(&terms, &purchase(), &sale, capacity)
         .map(|verified| (verified.created_at, verified.valid_before))
@@ -96,7 +95,7 @@ fn checked(
 fn the_terms_have_to_be_those_of_an_offer() {
     let timeout = u64::from(route().max_timeout.0);
     let good = Ok((NOW, NOW.seconds() + timeout));
-    assert_eq!(checked(|_| {}, false, free), good);
+    assert_eq!(checked(|_| {}, free), good);
     let cases: [(Change, Code); 5] = [
         (|terms| terms.ledger = principal(99), Code::AssetMismatch),
         (|terms| terms.amount.0 -= 1, Code::AmountMismatch),
@@ -108,11 +107,11 @@ fn the_terms_have_to_be_those_of_an_offer() {
         (|terms| terms.fee.0 += 1, Code::OfferMismatch),
     ];
     for (change, code) in cases {
-        assert_eq!(checked(change, false, free), Err(code));
+        assert_eq!(checked(change, free), Err(code));
     }
     // The default subaccount is the account without one.
     let default = |terms: &mut CallTerms| terms.pay_to.subaccount = Some([0; 32]);
-    assert_eq!(checked(default, false, free), good);
+    assert_eq!(checked(default, free), good);
 }
 
 /// `quote` shows both prices, so either can be paid.
@@ -135,7 +134,6 @@ fn each_of_two_prices_in_one_ledger_can_be_paid() {
             offers: &offers,
             canister: principal(9),
             now: NOW,
-            id_used: false,
         };
         verify(&terms, &purchase(), &sale, free).map(|verified| verified.offer.price.amount)
     };
@@ -149,7 +147,7 @@ fn each_of_two_prices_in_one_ledger_can_be_paid() {
 #[test]
 fn the_time_of_the_transfer_is_now_or_lately() {
     let timeout = route().max_timeout;
-    let at = |time: TimestampNs| checked(move |terms| terms.created_at = Some(time), false, free);
+    let at = |time: TimestampNs| checked(move |terms| terms.created_at = time, free);
     assert_eq!(at(NOW), Ok((NOW, NOW.seconds() + u64::from(timeout.0))));
     assert_eq!(at(TimestampNs(NOW.0 + 1)), Err(Code::NotYetValid));
     let oldest = TimestampNs(NOW.0 - u64::from(timeout.0 - 1) * 1_000_000_000);
@@ -161,18 +159,17 @@ fn the_time_of_the_transfer_is_now_or_lately() {
 }
 
 #[test]
-fn a_used_id_and_a_busy_canister_are_refused() {
-    assert_eq!(checked(|_| {}, true, free), Err(Code::NonceUsed));
+fn a_busy_canister_refuses() {
     let busy = |_: &Principal, _: &Principal| Capacity {
         public: Err(NoCapacity::Cycles),
         of_payer: Ok(()),
     };
-    assert_eq!(checked(|_| {}, false, busy), Err(Code::LedgerUnavailable));
+    assert_eq!(checked(|_| {}, busy), Err(Code::LedgerUnavailable));
     let busy = |_: &Principal, _: &Principal| Capacity {
         public: Ok(()),
         of_payer: Err(NoCapacity::OpenOfPayer),
     };
-    assert_eq!(checked(|_| {}, false, busy), Err(Code::LedgerUnavailable));
+    assert_eq!(checked(|_| {}, busy), Err(Code::LedgerUnavailable));
 }
 
 /// An offer can be known and still be closed: no call of the ledger is worth its fee then.
@@ -193,7 +190,6 @@ fn a_route_off_sale_and_a_disabled_ledger_are_refused() {
             offers: &offers,
             canister: principal(9),
             now: NOW,
-            id_used: false,
         };
         let refusal = verify(&terms, &purchase(), &sale, free).unwrap_err();
         assert_eq!(refusal.code, Code::LedgerUnavailable);
@@ -221,8 +217,8 @@ fn every_term_changes_the_payment_id() {
         id(|terms| terms.ledger = principal(4)),
         id(|terms| terms.amount.0 += 1),
         id(|terms| terms.fee.0 += 1),
-        id(|terms| terms.created_at = Some(TimestampNs(0))),
-        id(|terms| terms.created_at = Some(TimestampNs(1))),
+        id(|terms| terms.created_at = TimestampNs(0)),
+        id(|terms| terms.created_at = TimestampNs(1)),
         terms.payment_id(principal(8), &purchase()),
         terms.payment_id(
             principal(9),

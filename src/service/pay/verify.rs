@@ -60,6 +60,9 @@ pub(super) fn verified<R: Runtime>(
     digest: AuthorizationDigest,
     nonce_used: bool,
 ) -> Result<NewPayment, Refusal> {
+    if matches!(request.credential, Credential::Call(_)) && nonce_used {
+        return Err(call::id_used());
+    }
     let config = storage::config::read();
     let route = storage::routes::get(&request.route).ok_or_else(nothing_to_buy)?;
     if route.is_free() {
@@ -104,7 +107,6 @@ pub(super) fn verified<R: Runtime>(
                 offers: &offers,
                 canister: runtime.canister_id(),
                 now: runtime.now(),
-                id_used: nonce_used,
             };
             call::verify(terms, &request.purchase, &sale, capacity)?
         }
