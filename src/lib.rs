@@ -16,15 +16,22 @@ use api::{
     http::{self, HttpRequest, HttpResponse, HttpUpdateRequest},
     inspect,
     types::*,
+    wallets,
 };
 use candid::{CandidType, Nat, Principal};
 use ic_cdk::{init, inspect_message, post_upgrade, pre_upgrade, query, update};
+use icrc_ledger_types::icrc21::{
+    errors::Icrc21Error, requests::ConsentMessageRequest, responses::ConsentInfo,
+};
 use runtime::{
     ic::IcRuntime,
     in_flight::{InFlight, nothing_in_flight},
 };
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
+
+/// What an agent needs to know beyond the types of `canister.did`.
+const API_DOC: &str = include_str!("api/api_doc.md");
 
 /// Called by the system's timer. Outside of a canister the name may be in use.
 #[cfg(target_family = "wasm")]
@@ -72,13 +79,13 @@ macro_rules! readers {
 }
 
 readers! { of_update, UPDATE,
-    pay_to_set origin_set operator_add operator_remove ledger_add ledger_refresh route_put route_remove content_begin
+    pay_to_set origin_set trusted_origins_set operator_add operator_remove ledger_add ledger_refresh route_put route_remove content_begin
     content_chunk content_commit payment_recheck cancel_authorization refund_payment refund_by_merchant payment_resolve
     withdraw pay
 }
 
 readers! { of_query, QUERY,
-    route routes offers quote payment receipt payments payments_waiting payments_open payments_failed audit_payments
+    route routes offers quote icrc21_canister_call_consent_message payment receipt payments payments_waiting payments_open payments_failed audit_payments
     audit_admin
 }
 
@@ -154,6 +161,38 @@ fn origin_set(origin: Option<String>) -> Result<(), RouteError> {
 #[query]
 fn origin() -> Option<String> {
     endpoints::origin()
+}
+
+#[update(decode_with = "of_update::trusted_origins_set", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
+fn trusted_origins_set(origins: Vec<String>) -> Result<(), RouteError> {
+    endpoints::trusted_origins_set(&IcRuntime, origins)
+}
+
+#[query]
+fn icrc10_supported_standards() -> Vec<SupportedStandard> {
+    wallets::supported_standards()
+}
+
+#[query]
+fn icrc28_trusted_origins() -> TrustedOrigins {
+    wallets::trusted_origins()
+}
+
+#[query(
+    decode_with = "of_query::icrc21_canister_call_consent_message",
+    hidden = true
+)]
+#[cfg_attr(test, candid::candid_method(query))]
+fn icrc21_canister_call_consent_message(
+    request: ConsentMessageRequest,
+) -> Result<ConsentInfo, Icrc21Error> {
+    wallets::consent_message(&IcRuntime, &request)
+}
+
+#[query]
+fn get_api_doc() -> &'static str {
+    API_DOC
 }
 
 #[update(decode_with = "of_update::operator_add", hidden = true)]
@@ -354,52 +393,4 @@ async fn http_request_update(request: HttpUpdateRequest) -> HttpResponse {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use candid_parser::utils::{CandidSource, service_equal};
-
-    #[test]
-    fn every_method_reads_its_argument_under_its_own_name() {
-        let mut reader = None;
-        let mut read = 0;
-        for line in include_str!("lib.rs").lines() {
-            if let Some((_, rest)) = line.split_once("decode_with = \"") {
-                let path = rest.split('"').next().unwrap();
-                reader = path.split_once("::").map(|(_, method)| method.to_string());
-            }
-            let name = line.trim_start_matches("async ").strip_prefix("fn ");
-            if let (Some(name), Some(method)) = (name, &reader) {
-                assert_eq!(name.split('(').next(), Some(method.as_str()));
-                (reader, read) = (None, read + 1);
-            }
-        }
-        assert!(read >= 30, "{read}");
-    }
-
-    /// The scripts' JavaScript of the interface is generated from `canister.did`: `WRITE_IDL=1 cargo test --lib idl`
-    /// writes it.
-    #[test]
-    fn idl_of_the_scripts_is_that_of_canister_did() {
-        let did = include_str!("../canister.did");
-        let (env, actor) = CandidSource::Text(did).load().unwrap();
-        let made = candid_parser::bindings::javascript::compile(&env, &actor);
-        let file = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/scripts/tools/tollkeeper.did.mjs"
-        );
-        if std::env::var_os("WRITE_IDL").is_some() {
-            std::fs::write(file, &made).unwrap();
-        }
-        let known = std::fs::read_to_string(file).unwrap_or_default();
-        assert!(known == made, "{file} is not what canister.did says");
-    }
-
-    #[test]
-    fn canister_did_says_what_the_code_does() {
-        candid::export_service!();
-        let code = __export_service();
-        let did = include_str!("../canister.did");
-        service_equal(CandidSource::Text(&code), CandidSource::Text(did))
-            .unwrap_or_else(|error| panic!("{error}\n{code}"));
-    }
-}
+mod tests;

@@ -138,6 +138,50 @@ export const idlFactory = ({ IDL }) => {
     'body' : IDL.Vec(IDL.Nat8),
     'headers' : IDL.Vec(IDL.Tuple(IDL.Text, IDL.Text)),
   });
+  const SupportedStandard = IDL.Record({ 'url' : IDL.Text, 'name' : IDL.Text });
+  const ConsentMetadata = IDL.Record({
+    'utc_offset_minutes' : IDL.Opt(IDL.Int16),
+    'language' : IDL.Text,
+  });
+  const ConsentMessageRequest = IDL.Record({
+    'arg' : IDL.Vec(IDL.Nat8),
+    'method' : IDL.Text,
+    'user_preferences' : IDL.Record({
+      'metadata' : ConsentMetadata,
+      'device_spec' : IDL.Opt(
+        IDL.Variant({ 'GenericDisplay' : IDL.Null, 'FieldsDisplay' : IDL.Null })
+      ),
+    }),
+  });
+  const ConsentValue = IDL.Variant({
+    'Text' : IDL.Record({ 'content' : IDL.Text }),
+    'TokenAmount' : IDL.Record({
+      'decimals' : IDL.Nat8,
+      'amount' : IDL.Nat64,
+      'symbol' : IDL.Text,
+    }),
+    'TimestampSeconds' : IDL.Record({ 'amount' : IDL.Nat64 }),
+    'DurationSeconds' : IDL.Record({ 'amount' : IDL.Nat64 }),
+  });
+  const ConsentInfo = IDL.Record({
+    'metadata' : ConsentMetadata,
+    'consent_message' : IDL.Variant({
+      'FieldsDisplayMessage' : IDL.Record({
+        'fields' : IDL.Vec(IDL.Tuple(IDL.Text, ConsentValue)),
+        'intent' : IDL.Text,
+      }),
+      'GenericDisplayMessage' : IDL.Text,
+    }),
+  });
+  const ConsentError = IDL.Variant({
+    'GenericError' : IDL.Record({
+      'description' : IDL.Text,
+      'error_code' : IDL.Nat,
+    }),
+    'InsufficientPayment' : IDL.Record({ 'description' : IDL.Text }),
+    'UnsupportedCanisterCall' : IDL.Record({ 'description' : IDL.Text }),
+    'ConsentMessageUnavailable' : IDL.Record({ 'description' : IDL.Text }),
+  });
   const Ledger = IDL.Record({
     'fee' : IDL.Nat,
     'decimals' : IDL.Nat8,
@@ -182,7 +226,7 @@ export const idlFactory = ({ IDL }) => {
     'path' : IDL.Text,
     'from_subaccount' : IDL.Opt(IDL.Vec(IDL.Nat8)),
     'ledger' : IDL.Principal,
-    'created_at_time' : IDL.Opt(IDL.Nat64),
+    'created_at_time' : IDL.Nat64,
     'amount' : IDL.Nat,
     'pay_to' : Account,
   });
@@ -388,8 +432,24 @@ export const idlFactory = ({ IDL }) => {
         [IDL.Variant({ 'Ok' : Content, 'Err' : ContentError })],
         [],
       ),
+    'get_api_doc' : IDL.Func([], [IDL.Text], ['query']),
     'http_request' : IDL.Func([HttpRequest], [HttpResponse], ['query']),
     'http_request_update' : IDL.Func([HttpUpdateRequest], [HttpResponse], []),
+    'icrc10_supported_standards' : IDL.Func(
+        [],
+        [IDL.Vec(SupportedStandard)],
+        ['query'],
+      ),
+    'icrc21_canister_call_consent_message' : IDL.Func(
+        [ConsentMessageRequest],
+        [IDL.Variant({ 'Ok' : ConsentInfo, 'Err' : ConsentError })],
+        ['query'],
+      ),
+    'icrc28_trusted_origins' : IDL.Func(
+        [],
+        [IDL.Record({ 'trusted_origins' : IDL.Vec(IDL.Text) })],
+        ['query'],
+      ),
     'ledger_add' : IDL.Func(
         [IDL.Principal],
         [IDL.Variant({ 'Ok' : Ledger, 'Err' : LedgerError })],
@@ -495,6 +555,11 @@ export const idlFactory = ({ IDL }) => {
     'solvency' : IDL.Func(
         [],
         [IDL.Variant({ 'Ok' : IDL.Vec(Solvency), 'Err' : PaymentsError })],
+        [],
+      ),
+    'trusted_origins_set' : IDL.Func(
+        [IDL.Vec(IDL.Text)],
+        [IDL.Variant({ 'Ok' : IDL.Null, 'Err' : RouteError })],
         [],
       ),
     'withdraw' : IDL.Func(

@@ -61,7 +61,8 @@ fn requested(key: RouteKey) -> Result<Request, Invalid> {
     Ok(request)
 }
 
-fn read(caller: Principal, args: &PayArgs) -> Result<(Request, CallTerms), Invalid> {
+/// Reads the arguments of `pay`.
+pub fn read(caller: Principal, args: &PayArgs) -> Result<(Request, CallTerms), Invalid> {
     let subaccount = args.from_subaccount.as_ref();
     let from = Account {
         owner: caller,
@@ -82,7 +83,7 @@ fn read(caller: Principal, args: &PayArgs) -> Result<(Request, CallTerms), Inval
         amount: amount("amount", &args.amount)?,
         fee: amount("fee", &args.fee)?,
         pay_to: account("pay_to", &args.pay_to)?,
-        created_at: args.created_at_time.map(TimestampNs),
+        created_at: TimestampNs(args.created_at_time),
     };
     Ok((request, terms))
 }

@@ -77,6 +77,13 @@ pub fn origin() -> Option<String> {
     storage::config::read().origin
 }
 
+pub fn trusted_origins_set<R: Runtime>(
+    runtime: &R,
+    origins: Vec<String>,
+) -> Result<(), RouteError> {
+    admin::set_trusted_origins(runtime, origins).map_err(RouteError::from)
+}
+
 pub fn operator_add<R: Runtime>(runtime: &R, operator: Principal) -> Result<(), RouteError> {
     certified(
         runtime,

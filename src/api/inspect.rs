@@ -7,6 +7,7 @@ use crate::{
         arguments::{self, Arguments},
         http::{self, size::MAX_ARGUMENT_BYTES},
         types::{CancelArgs, PageArgs, PayArgs, RouteKey},
+        wallets,
     },
     domain::roles::Role,
     runtime::Runtime,
@@ -28,8 +29,11 @@ const ID_BYTES: usize = 100;
 const CANCEL_BYTES: usize = 200;
 /// The longest argument of methods that take a method and a path, which has 256 bytes at most.
 const KEY_BYTES: usize = 400;
-/// The longest argument of `pay`, which takes 554 bytes at most.
+/// The longest argument of `pay`, which takes 551 bytes at most.
 const PAY_BYTES: usize = 1_000;
+
+/// The longest argument of `icrc21_canister_call_consent_message`, which has that of a method in it.
+const CONSENT_BYTES: usize = PAY_BYTES + 500;
 
 /// Whether to execute a call of `method` with this argument. `argument` is read only if the decision depends on it.
 pub fn accept<R: Runtime>(
@@ -41,8 +45,16 @@ pub fn accept<R: Runtime>(
     let caller = runtime.caller();
     match method {
         "http_request_update" => length <= MAX_ARGUMENT_BYTES && wants_update(&argument()),
-        "pay_to_set" | "origin_set" | "operator_add" | "operator_remove" | "ledger_add"
-        | "ledger_enable" | "refund_payment" | "refund_by_merchant" | "payment_resolve"
+        "pay_to_set"
+        | "origin_set"
+        | "trusted_origins_set"
+        | "operator_add"
+        | "operator_remove"
+        | "ledger_add"
+        | "ledger_enable"
+        | "refund_payment"
+        | "refund_by_merchant"
+        | "payment_resolve"
         | "withdraw" => length <= SMALL_BYTES && role(runtime, &caller) == Role::Controller,
         "route_put" | "route_remove" | "content_begin" | "content_commit" | "payments"
         | "payments_waiting" | "payments_open" | "payments_failed" | "audit_payments"
@@ -50,6 +62,13 @@ pub fn accept<R: Runtime>(
             length <= SMALL_BYTES && role(runtime, &caller) != Role::Other
         }
         "content_chunk" => length <= CHUNK_BYTES && role(runtime, &caller) != Role::Other,
+        // Wallets ask without a key, too, and want a response certified by consensus.
+        "icrc21_canister_call_consent_message" => {
+            length <= CONSENT_BYTES && has_consent_message(runtime, &argument())
+        }
+        "icrc10_supported_standards" | "icrc28_trusted_origins" | "get_api_doc" => {
+            length <= NO_BYTES && is::<()>(&argument())
+        }
         _ if caller == Principal::anonymous() => false,
         // Methods that any key may call accept exactly their argument.
         "ledger_refresh" => length <= ID_BYTES && may_be_queried(runtime, &argument()),
@@ -62,6 +81,12 @@ pub fn accept<R: Runtime>(
         "route" | "offers" | "quote" => length <= KEY_BYTES && is::<(RouteKey,)>(&argument()),
         _ => false,
     }
+}
+
+/// Whether there is a message for this request. Wallets ask without a key, so only what has an answer is executed.
+fn has_consent_message<R: Runtime>(runtime: &R, argument: &[u8]) -> bool {
+    arguments::read(argument, arguments::UPDATE)
+        .is_ok_and(|(request,)| wallets::consent_message(runtime, &request).is_ok())
 }
 
 /// Whether the argument is exactly of these types.
@@ -90,9 +115,10 @@ mod tests {
     use candid::Encode;
     use candid_parser::utils::CandidSource;
 
-    const ADMINISTRATION: [&str; 10] = [
+    const ADMINISTRATION: [&str; 11] = [
         "pay_to_set",
         "origin_set",
+        "trusted_origins_set",
         "operator_add",
         "operator_remove",
         "ledger_add",
@@ -141,7 +167,7 @@ mod tests {
                 subaccount: Some(ByteBuf::from(vec![7; 32])),
             },
             from_subaccount: Some(ByteBuf::from(vec![7; 32])),
-            created_at_time: Some(u64::MAX),
+            created_at_time: u64::MAX,
         };
         vec![
             ("config", nothing.clone()),
@@ -184,7 +210,7 @@ mod tests {
             .into_iter()
             .find(|(method, _)| *method == "pay")
             .unwrap();
-        assert_eq!(longest.len(), 554);
+        assert_eq!(longest.len(), 551);
     }
 
     fn taken_by(runtime: &ScriptedRuntime, method: &str, argument: &[u8]) -> bool {

@@ -6,3 +6,4 @@ pub mod endpoints;
 pub mod http;
 pub mod inspect;
 pub mod types;
+pub mod wallets;

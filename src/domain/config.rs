@@ -10,6 +10,8 @@ use crate::{
 use candid::Principal;
 
 pub const MAX_OPERATORS: usize = 32;
+/// The most origins that can be trusted beside the canister's own.
+pub const MAX_TRUSTED_ORIGINS: usize = 20;
 /// The largest resource, in bytes: it has to fit into one reply and one certified response.
 pub const MAX_CONTENT_BYTES: u32 = 1_900_000;
 /// The greatest value of `max_routes`.
@@ -66,6 +68,8 @@ pub struct Config {
     pub limits: Limits,
     /// The origin under which clients reach the canister, see [`origin`]; `None`: the host that the network gives it.
     pub origin: Option<String>,
+    /// The origins of pages that wallets may trust with calls of the canister (ICRC-28), beside [`Self::origin`].
+    pub trusted_origins: Vec<String>,
 }
 
 /// Changes of the settings; `None` leaves a setting unchanged.
@@ -126,10 +130,37 @@ impl Config {
     /// The settings with another origin, or with none.
     pub fn with_origin(mut self, origin: Option<String>) -> Result<Config, InvalidArgument> {
         if let Some(origin) = &origin {
-            origin::check(origin)?;
+            origin::check("origin", origin)?;
         }
         self.origin = origin;
         Ok(self)
+    }
+
+    /// The settings with these trusted origins instead of the present ones.
+    pub fn with_trusted_origins(mut self, origins: Vec<String>) -> Result<Config, InvalidArgument> {
+        if origins.len() > MAX_TRUSTED_ORIGINS {
+            return Err(InvalidArgument::limit(
+                "origins",
+                format!("has {} entries", origins.len()),
+                MAX_TRUSTED_ORIGINS as u128,
+            ));
+        }
+        for origin in &origins {
+            origin::check("origins", origin)?;
+        }
+        self.trusted_origins = origins;
+        Ok(self)
+    }
+
+    /// Every origin that wallets may trust, each once.
+    pub fn all_trusted_origins(&self) -> Vec<String> {
+        let mut origins: Vec<String> = self.origin.iter().cloned().collect();
+        for origin in &self.trusted_origins {
+            if !origins.contains(origin) {
+                origins.push(origin.clone());
+            }
+        }
+        origins
     }
 
     /// The settings with one more operator.
@@ -232,6 +263,7 @@ pub(crate) mod tests {
             operators: vec![],
             limits: Limits::default(),
             origin: None,
+            trusted_origins: vec![],
         }
     }
 

@@ -6,6 +6,7 @@ pub mod capacity;
 pub mod challenge;
 pub mod combination;
 pub mod config;
+pub mod consent;
 pub mod expensive;
 pub mod fulfilment;
 pub mod identifier;

@@ -6,14 +6,14 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 /// The longest origin, in bytes: it is part of every 402.
 pub const MAX_ORIGIN_BYTES: usize = 255;
 
-/// Checks an origin: `https://shop.example`, `http://localhost:4943`.
+/// Checks an origin, given as `field`: `https://shop.example`, `http://localhost:4943`.
 ///
 /// Only the form that clients derive from a URL is accepted, so that they can compare texts: scheme `http` or `https`,
 /// host in lower case (international names in their `xn--` form), port only if it is not the scheme's default; no user,
 /// path, query, fragment or trailing slash.
-pub fn check(origin: &str) -> Result<(), InvalidArgument> {
-    let invalid = |problem: &str| InvalidArgument::new("origin", problem);
-    text_length("origin", origin, MAX_ORIGIN_BYTES)?;
+pub fn check(field: &str, origin: &str) -> Result<(), InvalidArgument> {
+    let invalid = |problem: &str| InvalidArgument::new(field, problem);
+    text_length(field, origin, MAX_ORIGIN_BYTES)?;
     let (default_port, rest) = match origin.split_once("://") {
         Some(("https", rest)) => ("443", rest),
         Some(("http", rest)) => ("80", rest),
@@ -88,7 +88,7 @@ mod tests {
             "https://xn--bcher-kva.example:8443",
             "http://shop.example:443",
         ] {
-            assert_eq!(check(origin), Ok(()), "{origin}");
+            assert_eq!(check("origin", origin), Ok(()), "{origin}");
         }
     }
 
@@ -138,7 +138,7 @@ mod tests {
             &long_label,
             &long_name,
         ] {
-            assert_eq!(check(origin).expect_err(origin).field, "origin");
+            assert_eq!(check("origin", origin).expect_err(origin).field, "origin");
         }
     }
 }

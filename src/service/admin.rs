@@ -45,6 +45,20 @@ pub fn set_origin<R: Runtime>(runtime: &R, origin: Option<String>) -> Result<(),
     Ok(())
 }
 
+/// Replaces the origins that wallets may trust with calls of the canister (ICRC-28), beside its own.
+pub fn set_trusted_origins<R: Runtime>(
+    runtime: &R,
+    origins: Vec<String>,
+) -> Result<(), AdminError> {
+    let caller = runtime.caller();
+    role(runtime, &caller).may_administer()?;
+    let config = storage::config::read().with_trusted_origins(origins)?;
+    storage::config::write(&config)?;
+    let subject = format!("{} origins", config.trusted_origins.len());
+    storage::audit::admin(caller, "trusted_origins_set", &subject, runtime.now());
+    Ok(())
+}
+
 /// Allows `operator` to manage routes and content.
 pub fn add_operator<R: Runtime>(runtime: &R, operator: Principal) -> Result<(), AdminError> {
     let caller = runtime.caller();
@@ -89,6 +103,7 @@ mod tests {
             let unauthorized = Err(AdminError::Unauthorized(Unauthorized));
             assert_eq!(set_pay_to(&runtime, account), unauthorized);
             assert_eq!(set_origin(&runtime, None), unauthorized);
+            assert_eq!(set_trusted_origins(&runtime, vec![]), unauthorized);
             assert_eq!(add_operator(&runtime, caller), unauthorized);
             assert_eq!(remove_operator(&runtime, operator), unauthorized);
         }
@@ -121,5 +136,35 @@ mod tests {
             .map(|entry| entry.subject)
             .collect();
         assert_eq!(subjects, ["https://shop.example", "none"]);
+    }
+    #[test]
+    fn trusted_origins_are_checked_and_the_own_origin_is_among_them() {
+        let runtime = ScriptedRuntime::new(TimestampNs(1));
+        storage::config::write(&config()).unwrap();
+        runtime.caller.set(runtime.controller);
+        let origin = |n: usize| format!("https://dapp{n}.example");
+        let trusted = || storage::config::read().all_trusted_origins();
+        set_trusted_origins(&runtime, vec![origin(1), origin(2)]).unwrap();
+        assert_eq!(trusted(), [origin(1), origin(2)]);
+        set_origin(&runtime, Some(origin(2))).unwrap();
+        assert_eq!(trusted(), [origin(2), origin(1)]);
+        for wrong in [
+            vec!["https://dapp.example/".to_string()],
+            (0..21).map(origin).collect(),
+        ] {
+            let refused = set_trusted_origins(&runtime, wrong);
+            let Err(AdminError::InvalidArgument(error)) = refused else {
+                panic!("{refused:?}");
+            };
+            assert_eq!(error.field, "origins");
+        }
+        assert_eq!(trusted().len(), 2, "nothing changed");
+        set_trusted_origins(&runtime, (0..20).map(origin).collect()).unwrap();
+        assert_eq!(trusted().len(), 20);
+        let last = storage::audit::admin_after(0, 10).pop().unwrap();
+        assert_eq!(
+            (last.action.as_str(), last.subject.as_str()),
+            ("trusted_origins_set", "20 origins")
+        );
     }
 }

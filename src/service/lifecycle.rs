@@ -28,6 +28,7 @@ pub fn install<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
         operators: vec![],
         limits: Limits::default(),
         origin: None,
+        trusted_origins: vec![],
     };
     let config = config.changed(changes)?;
     storage::config::write(&config)?;

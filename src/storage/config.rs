@@ -52,6 +52,8 @@ struct ConfigRow {
     limits: LimitsRow,
     #[n(5)]
     origin: Option<String>,
+    #[n(6)]
+    trusted_origins: Vec<String>,
 }
 
 /// `None` before installation.
@@ -94,6 +96,7 @@ pub fn read() -> Config {
             retention: Seconds(row.limits.retention_seconds),
         },
         origin: row.origin.clone(),
+        trusted_origins: row.trusted_origins.clone(),
     })
 }
 
@@ -147,6 +150,7 @@ pub fn write(config: &Config) -> Result<(), InvalidArgument> {
                 retention_seconds: config.limits.retention.0,
             },
             origin: config.origin.clone(),
+            trusted_origins: config.trusted_origins.clone(),
         })));
         Ok(())
     })?;
@@ -183,6 +187,7 @@ pub(crate) mod tests {
             operators: vec![Principal::from_slice(&[2])],
             limits: Limits::default(),
             origin: None,
+            trusted_origins: vec![],
         }
     }
 
@@ -198,11 +203,12 @@ pub(crate) mod tests {
     fn settings_that_no_offer_depends_on_change_no_answer() {
         write(&config()).unwrap();
         changes::take();
-        let harmless: [fn(&mut Config); 4] = [
+        let harmless: [fn(&mut Config); 5] = [
             |_| {},
             |config| config.operators.clear(),
             |config| config.limits.max_routes = 7,
             |config| config.limits.cycles_floor = Cycles(7),
+            |config| config.trusted_origins = vec!["https://dapp.example".into()],
         ];
         for change in harmless {
             let mut config = config();

@@ -41,4 +41,5 @@ mod stored_responses;
 mod tolerance;
 mod upgrade;
 mod verification;
+mod wallets;
 mod withdrawals;

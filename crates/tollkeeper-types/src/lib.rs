@@ -12,6 +12,7 @@ mod http;
 mod payments;
 mod settings;
 mod treasury;
+mod wallets;
 
 pub use account::{Account as AccountArg, InvalidArgument};
 pub use call::*;
@@ -21,3 +22,4 @@ pub use icrc_ledger_types::icrc1::account::Account;
 pub use payments::*;
 pub use settings::*;
 pub use treasury::*;
+pub use wallets::*;

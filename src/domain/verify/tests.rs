@@ -53,6 +53,7 @@ fn shop() -> Shop {
         operators: vec![],
         limits: Limits::default(),
         origin: None,
+        trusted_origins: vec![],
     };
     let mut draft = draft("/a");
     draft.prices = vec![

@@ -178,6 +178,7 @@ impl Interface {
             TypeInner::Nat16 => IDLValue::Nat16(7),
             TypeInner::Nat32 => IDLValue::Nat32(7),
             TypeInner::Nat64 => IDLValue::Nat64(7),
+            TypeInner::Int16 => IDLValue::Int16(7),
             TypeInner::Text => IDLValue::Text("text".into()),
             TypeInner::Principal => IDLValue::Principal(candid::Principal::management_canister()),
             TypeInner::Opt(ty) => IDLValue::Opt(self.value(ty).into()),
