@@ -5,6 +5,8 @@
 #[path = "../tests/integration/support/mod.rs"]
 mod support;
 
+#[path = "costs/call.rs"]
+mod call;
 #[path = "costs/expensive.rs"]
 mod expensive;
 
@@ -35,6 +37,14 @@ struct Cost {
     canister: String,
     entry: String,
     instructions: u64,
+}
+
+/// What some action cost.
+struct Spent {
+    query: u64,
+    updates: u64,
+    ledger_calls: u64,
+    cycles: u64,
 }
 
 /// The effects of one request.
@@ -76,13 +86,14 @@ impl Bench {
         answer.json().expect("a list of costs")
     }
 
-    fn measure(&self, request: &Request) -> Measured {
+    /// What an action costs the canister.
+    fn spent<T>(&self, act: impl FnOnce() -> T) -> (T, Spent) {
         let pic = &self.setup.pic;
         let canister = self.setup.canister;
         let own = canister.to_text();
         self.costs();
         let before = pic.cycle_balance(canister);
-        let answer = request.send(pic, canister);
+        let done = act();
         let cycles = before - pic.cycle_balance(canister);
         let costs = self.costs();
         let of = |query: bool| {
@@ -92,7 +103,7 @@ impl Bench {
                 .map(|cost| cost.instructions)
                 .sum()
         };
-        Measured {
+        let spent = Spent {
             query: of(true),
             updates: of(false),
             ledger_calls: costs
@@ -100,6 +111,18 @@ impl Bench {
                 .filter(|cost| cost.canister == self.setup.ledger.0.to_text())
                 .count() as u64,
             cycles: cycles.try_into().expect("BUG: less than 2^64"),
+        };
+        (done, spent)
+    }
+
+    fn measure(&self, request: &Request) -> Measured {
+        let setup = &self.setup;
+        let (answer, spent) = self.spent(|| request.send(&setup.pic, setup.canister));
+        Measured {
+            query: spent.query,
+            updates: spent.updates,
+            ledger_calls: spent.ledger_calls,
+            cycles: spent.cycles,
             reply: answer.body.len()
                 + answer
                     .headers
@@ -387,6 +410,7 @@ fn main() {
 
     recovery(&mut figures);
     expensive::chains(&mut figures);
+    call::purchases(&mut figures);
     with_five_trillion_cycles(&mut figures);
 
     bench.costs();

@@ -10,6 +10,8 @@ const GOALS = {
   "payment.cycles": 19_000_000,
   "payment.ledger_calls": 1,
   "payment_after_300.cycles": 19_500_000,
+  "pay.update_instructions": 5_000_000,
+  "pay.ledger_calls": 1,
   "refused_signature.cycles": 13_500_000,
   "recovery.ledger_calls": 2,
   "recovery_by_log.ledger_calls": 2,
