@@ -1,13 +1,16 @@
-// The story of one paid request, told step by step; scripts/demo runs it.
+// The story of one paid request and of one purchase by call, told step by step; scripts/demo runs it.
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { IDL } from "@icp-sdk/core/candid";
+import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
 import { decodePaymentRequiredHeader, decodePaymentResponseHeader } from "@x402/core/http";
 import { ExactIcpScheme, PayerLedger, resendingFetch } from "tollkeeper-x402";
 import * as idl from "./idl.mjs";
-import { actor, agentFor, startReplica } from "./replica.mjs";
+import { actor, agentFor, ok, startReplica } from "./replica.mjs";
 import { CANISTER, LEDGERS, openShop, routeList } from "./shop.mjs";
 
 const { values: options } = parseArgs({
@@ -42,7 +45,8 @@ try {
   const shop = await openShop(network, { canisterWasm: options.canister, keysFolder, ledgerWasm: options.ledger });
   const { network: networkId, version } = await shop.tollkeeper.config();
   say(`   canister ${CANISTER}, version ${version}, network ${networkId}, ready after ${((Date.now() - started) / 1000).toFixed(1)} s`);
-  await tell(shop);
+  const content = await tell(shop);
+  await tellOfCall(shop, content);
   if (options.serve) {
     const running = {
       gateway: network.gateway,
@@ -119,11 +123,63 @@ async function tell({ payer, merchant, tollkeeper }) {
 
   step("The receipt, kept by the canister");
   const id = memoOf(blocks[0].block);
-  const receipt = await fetch(new URL(`/x402/receipts/${Buffer.from(id).toString("hex")}`, network.gateway));
-  assert.equal(receipt.status, 200);
-  show(await receipt.json());
+  show(await receiptOf(id));
   const [candid] = await tollkeeper.receipt(id);
   assert.equal(candid.block_index, BigInt(settled.transaction));
+  return content;
+}
+
+/** The same resource, bought by a principal with a Candid call. */
+async function tellOfCall({ payer }, content) {
+  const dapp = Ed25519KeyIdentity.generate();
+  const dappAgent = await agentFor(network, dapp);
+  const ckUsdc = new PayerLedger(dappAgent, LEDGERS.ckUSDC.id);
+  const tollkeeper = actor(dappAgent, CANISTER, idl.tollkeeper);
+  const books = actor(await agentFor(network, payer), LEDGERS.ckUSDC.id, idl.transfer);
+  const money = 1_000_000n;
+  const gift = { to: { owner: dapp.getPrincipal(), subaccount: [] }, amount: money, fee: [], memo: [], from_subaccount: [], created_at_time: [] };
+  ok("icrc1_transfer", await books.icrc1_transfer(gift));
+
+  step("A dapp's principal buys by the method pay, without HTTP; its wallet shows this before (ICRC-21)");
+  const key = { method: "GET", path: "/report" };
+  const [{ offers }] = await tollkeeper.quote(key);
+  const { ledger, amount, fee, pay_to } = offers[0];
+  // The clock of the network may be behind.
+  const created_at_time = BigInt(Date.now() - 10_000) * 1_000_000n;
+  const order = { ...key, id: randomBytes(32), ledger, amount, fee, pay_to, from_subaccount: [], created_at_time };
+  const [, method] = idl.tollkeeper({ IDL })._fields.find(([name]) => name === "pay");
+  const user_preferences = { metadata: { language: "en", utc_offset_minutes: [] }, device_spec: [{ GenericDisplay: null }] };
+  const asked = { method: "pay", arg: new Uint8Array(IDL.encode(method.argTypes, [order])), user_preferences };
+  const consent = ok("consent", await tollkeeper.icrc21_canister_call_consent_message(asked));
+  const message = consent.consent_message.GenericDisplayMessage;
+  say(message.replace(/\n+/g, "\n").replace(/^/gm, "   "));
+  assert.ok(message.startsWith("# Buy GET /report\n"));
+  for (const told of ["0.01 ckUSDC", dapp.getPrincipal(), ledger, pay_to.owner, CANISTER, order.id.toString("hex")]) {
+    assert.ok(message.includes(`\`${told}\``), `the message says ${told}`);
+  }
+
+  step("It approves, and calls; the same call again costs nothing");
+  say(`   icrc2_approve ${money} atomic ckUSDC to ${CANISTER}: block ${await ckUsdc.approve(CANISTER, money)}`);
+  const bought = ok("pay", await tollkeeper.pay(order));
+  const { receipt, body, mime_type } = bought;
+  assert.equal(Buffer.from(body).toString(), content);
+  const left = await ckUsdc.balance();
+  // The approval cost a fee of its own.
+  assert.equal(money - left, amount + fee + fee);
+  say(`   pay: block ${receipt.block_index}, ${body.length} bytes of ${mime_type}; the dapp has ${left} left`);
+  assert.deepEqual(ok("pay", await tollkeeper.pay(order)), bought);
+  assert.equal(await ckUsdc.balance(), left);
+  say(`   pay again: the same block and bytes; the dapp has ${left} left`);
+  const kept = await receiptOf(receipt.payment_id);
+  show(kept);
+  assert.equal(kept.transaction, receipt.block_index.toString());
+}
+
+/** What anybody may read of a receipt. */
+async function receiptOf(id) {
+  const receipt = await fetch(new URL(`/x402/receipts/${Buffer.from(id).toString("hex")}`, network.gateway));
+  assert.equal(receipt.status, 200);
+  return receipt.json();
 }
 
 /** ICRC-3 Value as plain JSON: blobs in hex. */
