@@ -66,7 +66,7 @@ fn a_wallet_shows_what_is_paid_and_the_payment_is_that() {
     let args = pay_args(&setup);
     let asked = request("pay", Encode!(&args).unwrap());
     let shown: Consented = setup.update(Principal::anonymous(), CONSENT, (asked.clone(),));
-    let queried: Consented = setup.query(stranger(), CONSENT, (asked.clone(),));
+    let queried: Consented = setup.query(Principal::anonymous(), CONSENT, (asked.clone(),));
     assert_eq!(shown, queried);
     let ConsentMessage::GenericDisplayMessage(text) = shown.expect("described").consent_message
     else {
