@@ -1,7 +1,8 @@
 //! Plays the steps of a plan.
 
 use crate::{
-    plan::{Send, Step},
+    calls::{Means, plain},
+    plan::{By, Send, Step},
     support::{
         interface::{ContentBegin, ContentChunk, ContentCommit, ContentError, RouteKey},
         setup::{FEE, FUNDS, controller, minter, operator},
@@ -28,6 +29,7 @@ impl World {
                 ledger,
                 variant,
                 window,
+                by,
                 send,
             } => {
                 let route = route % self.routes.len();
@@ -37,7 +39,8 @@ impl World {
                 };
                 let offer = offers[ledger % offers.len()].clone();
                 self.offers.push((route, request.clone(), offer.clone()));
-                let auth = self.sign(payer % self.payers.len(), route, request, &offer, *window);
+                let wish = (payer % self.payers.len(), route, request);
+                let auth = self.agree(*by, wish, &offer, *window);
                 self.present(auth, 1, *send)
             }
             Step::Buy {
@@ -46,13 +49,18 @@ impl World {
                 ledger,
                 variant,
                 window,
+                by,
                 send,
                 impatient,
                 mishap,
             } => {
                 let route = route % self.routes.len();
-                let wish = (*payer, route, self.request(route, *variant));
-                let how = (*window, *send, *mishap);
+                let request = match by {
+                    By::Signature => self.request(route, *variant),
+                    By::Call => plain(self.request(route, *variant)),
+                };
+                let wish = (*payer, route, request);
+                let how = (*by, *window, *send, *mishap);
                 self.buy(wish, *ledger, how, *impatient)
             }
             Step::Replay {
@@ -72,7 +80,8 @@ impl World {
             }
             Step::PayOld { payer, offer, send } if !self.offers.is_empty() => {
                 let (route, request, offer) = self.offers[offer % self.offers.len()].clone();
-                let auth = self.sign(payer % self.payers.len(), route, request, &offer, 600);
+                let wish = (payer % self.payers.len(), route, request);
+                let auth = self.agree(By::ALL[payer % 2], wish, &offer, 600);
                 self.present(auth, 1, *send)
             }
             Step::Repeat { auth, copies, send } if !self.auths.is_empty() => {
@@ -87,7 +96,10 @@ impl World {
                 let auth = self.lately(*auth);
                 let route = (*variant as usize) % self.routes.len();
                 let request = self.request(route, variant / 2);
-                let header = self.auths[auth].signed.header();
+                let Means::Signed(signed) = &self.auths[auth].means else {
+                    return self.call_otherwise(auth, *variant, *send);
+                };
+                let header = signed.header();
                 if request != self.auths[auth].request {
                     self.auths[auth].misused = true;
                     self.submit(auth, request.payment(&header), false);
@@ -95,6 +107,7 @@ impl World {
                 }
                 Ok(())
             }
+            Step::UseIdAgain { call, edit, send } => self.use_id_again(*call, *edit, *send),
             Step::Cancel { auth } if !self.auths.is_empty() => {
                 let auth = self.lately(*auth);
                 self.cancel(auth)
@@ -276,7 +289,7 @@ impl World {
             }
             Step::Resolve { auth } if !self.auths.is_empty() => self.resolve_any(*auth),
             Step::Recheck { auth } if !self.auths.is_empty() => {
-                let id = self.auths[self.lately(*auth)].signed.id.0;
+                let id = self.auths[self.lately(*auth)].id.0;
                 self.admin(operator(), "payment_recheck", (ByteBuf::from(id),))
             }
             Step::RefundPayment { .. } | Step::Recheck { .. } | Step::Resolve { .. } => Ok(()),

@@ -53,6 +53,10 @@ impl World {
                 let key = format!("{} {}", request.method, request.url);
                 self.http(auth, &key, &answer, right, moved)
             }
+            What::Call { auth, sent } => {
+                let answer = candid::decode_one(&reply).expect("a reply of pay");
+                self.called(auth, &sent, answer)
+            }
             What::Cancel { auth } => {
                 let result: Result<(), CancelError> =
                     candid::decode_one(&reply).expect("a reply of cancel_authorization");
@@ -78,6 +82,33 @@ impl World {
         }
     }
 
+    /// Content was delivered for a payment. `right`: with the request that the payment is for.
+    pub fn delivered(
+        &mut self,
+        auth: usize,
+        key: &str,
+        body: &[u8],
+        right: bool,
+        about: String,
+    ) -> Checked {
+        self.stats.delivered += 1;
+        let entry = &mut self.auths[auth];
+        entry.delivered.insert((key.to_string(), body.to_vec()));
+        let mut requests = entry.delivered.iter().map(|(request, _)| request);
+        if requests.any(|request| request != key) {
+            return violation("one payment for two requests", about);
+        }
+        if entry.delivered.len() > 1 {
+            return violation("another answer than the first", about);
+        }
+        let route = &self.routes[entry.route];
+        let known = (1..=route.version).any(|version| content(route.template, version) == body);
+        if right && !known {
+            return violation("wrong content", about);
+        }
+        Ok(())
+    }
+
     fn http(
         &mut self,
         auth: usize,
@@ -86,12 +117,8 @@ impl World {
         right: bool,
         moved: bool,
     ) -> Checked {
-        let (template, newest) = {
-            let route = &self.routes[self.auths[auth].route];
-            (route.template, route.version)
-        };
         let entry = &mut self.auths[auth];
-        let id = entry.signed.id.to_string();
+        let id = entry.id.to_string();
         let about = || {
             format!(
                 "payment {id} ({key}): status {}, {:?}, {:?}, body {:?}",
@@ -107,22 +134,7 @@ impl World {
             if !response.is_some_and(|response| response.success) {
                 return violation("delivered without a receipt", about());
             }
-            self.stats.delivered += 1;
-            entry
-                .delivered
-                .insert((key.to_string(), answer.body.clone()));
-            let mut requests = entry.delivered.iter().map(|(request, _)| request);
-            if requests.any(|request| request != key) {
-                return violation("one payment for two requests", about());
-            }
-            if entry.delivered.len() > 1 {
-                return violation("another answer than the first", about());
-            }
-            let known = (1..=newest).any(|version| content(template, version) == answer.body);
-            if right && !known {
-                return violation("wrong content", about());
-            }
-            return Ok(());
+            return self.delivered(auth, key, &answer.body, right, about());
         }
         if answer.body.starts_with(b"content of ") {
             return violation("delivered unpaid", about());

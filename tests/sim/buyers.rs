@@ -2,9 +2,10 @@
 //! payments.
 
 use crate::{
-    plan::{Mishap, Send, Step},
+    calls::{Means, Wish, plain},
+    plan::{By, Mishap, Send, Step},
     support::{
-        Request,
+        Request, Signed,
         interface::{CancelArgs, HttpRequest, HttpResponse, Payment, PaymentStatus},
         setup::controller,
     },
@@ -13,7 +14,6 @@ use crate::{
 use candid::Principal;
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
 use test_ledger::testing::{Fault, Hold, queue_fault};
 use x402_icp::{Nonce, wire::PaymentRequirements};
 
@@ -62,65 +62,70 @@ impl World {
         (!offers.is_empty()).then_some(offers)
     }
 
-    pub fn sign(
-        &mut self,
-        payer: usize,
-        route: usize,
-        request: Request,
-        offer: &PaymentRequirements,
-        window: u64,
-    ) -> usize {
+    /// The payer agrees to an offer, by a signature or by a call that will be sent.
+    pub fn agree(&mut self, by: By, wish: Wish, offer: &PaymentRequirements, window: u64) -> usize {
+        match by {
+            By::Signature => self.sign(wish, offer, window),
+            By::Call => self.call((wish.0, wish.1, plain(wish.2)), offer, window),
+        }
+    }
+
+    pub fn new_nonce(&mut self) -> [u8; 32] {
         self.nonces += 1;
-        let nonce: [u8; 32] = Sha256::digest(self.nonces.to_be_bytes()).into();
+        Sha256::digest(self.nonces.to_be_bytes()).into()
+    }
+
+    pub fn sign(&mut self, wish: Wish, offer: &PaymentRequirements, window: u64) -> usize {
+        let nonce = self.new_nonce();
         let now = self.setup.now();
         let valid_before = now - 30 + window.clamp(40, u64::from(offer.max_timeout_seconds));
-        let signed = self.payers[payer].sign_with(offer, Nonce(nonce), now - 30, valid_before);
+        let signed = self.payers[wish.0].sign_with(offer, Nonce(nonce), now - 30, valid_before);
         let asset = Principal::from_text(&offer.asset).expect("an offer names a ledger");
         let ledger = self.ledgers.iter().position(|ledger| ledger.id == asset);
-        let auth = self.auths.len();
-        self.by_id.insert(signed.id.0.to_vec(), auth);
-        self.auths.push(Auth {
+        self.add(Auth {
             nonce,
-            payer,
             ledger: ledger.expect("a ledger of this world"),
-            route,
-            request,
             pay_to: offer.pay_to.parse().expect("an account"),
             amount: offer.amount.parse().expect("a number"),
             fee: offer.extra.fee.parse().expect("a number"),
+            created_at: (now - 30) * 1_000_000_000,
             valid_after: now - 30,
             valid_before,
-            presented: None,
-            purchase: None,
-            all_failed: false,
-            approved: false,
-            misused: false,
-            cancelled: false,
-            block: None,
-            refund: None,
-            delivered: BTreeSet::new(),
-            answered: String::new(),
-            last: None,
-            signed,
-        });
-        auth
+            deadline: valid_before,
+            ..Auth::new(signed.id, Means::Signed(Box::new(signed)), wish)
+        })
     }
 
-    /// Sends the payment with the request that it was signed for, several times at once.
+    pub fn add(&mut self, auth: Auth) -> usize {
+        let number = self.auths.len();
+        self.by_id.insert(auth.id.0.to_vec(), number);
+        self.auths.push(auth);
+        number
+    }
+
+    /// Sends the payment with the request that it was agreed for, several times at once.
     pub fn present(&mut self, auth: usize, copies: usize, send: Send) -> Checked {
         if send == Send::Later {
             return Ok(());
         }
-        let header = self.auths[auth].signed.header();
-        let request = self.auths[auth].request.clone().payment(&header);
         for copy in 0..copies {
-            self.submit(auth, request.clone(), true);
+            self.submit_right(auth);
             // Some of them arrive a round later.
             if copy % 2 == 1 {
                 self.tick(1);
             }
         }
         self.settle_down(send)
+    }
+
+    fn submit_right(&mut self, auth: usize) {
+        match &self.auths[auth].means {
+            Means::Signed(signed) => {
+                let request = self.auths[auth].request.clone();
+                self.submit(auth, request.payment(&signed.header()), true);
+            }
+            Means::Call(_) => self.submit_call(auth),
+        }
     }
 
     pub fn submit(&mut self, auth: usize, request: Request, right: bool) {
@@ -163,16 +168,21 @@ impl World {
         };
         let payer = self.payers[signed.payer].account.owner;
         let arg = candid::encode_one(args).expect("Candid");
-        self.send(payer, "cancel_authorization", arg, What::Cancel { auth });
+        // A call has nothing to cancel: it may be charged whatever the answer is.
+        let what = match signed.means {
+            Means::Signed(_) => What::Cancel { auth },
+            Means::Call(_) => What::Admin,
+        };
+        self.send(payer, "cancel_authorization", arg, what);
         self.settle_down(Send::AndWait)
     }
 
     /// A payer wants this resource, and never has two valid authorizations for it.
     pub fn buy(
         &mut self,
-        (payer, route, request): (usize, usize, Request),
+        (payer, route, request): Wish,
         ledger: usize,
-        how: (u64, Send, Mishap),
+        how: (By, u64, Send, Mishap),
         impatient: bool,
     ) -> Checked {
         let begun = self.purchases.iter().rposition(|auths| {
@@ -185,7 +195,7 @@ impl World {
             match self.outlook(newest) {
                 Outlook::Over => {}
                 Outlook::Good if impatient => return self.cancel(newest),
-                Outlook::Good => return self.present(newest, 1, how.1),
+                Outlook::Good => return self.present(newest, 1, how.2),
                 Outlook::Unknown => return Ok(()),
                 Outlook::Dead => {
                     self.stats.note("signed again for a purchase");
@@ -199,15 +209,16 @@ impl World {
     fn sign_for(
         &mut self,
         purchase: Option<usize>,
-        (payer, route, request): (usize, usize, Request),
+        wish: Wish,
         ledger: usize,
-        (window, send, mishap): (u64, Send, Mishap),
+        (by, window, send, mishap): (By, u64, Send, Mishap),
     ) -> Checked {
-        let Some(offers) = self.offers_for(&request) else {
+        let Some(offers) = self.offers_for(&wish.2) else {
             return Ok(());
         };
         let offer = offers[ledger % offers.len()].clone();
-        let auth = self.sign(payer, route, request, &offer, window);
+        let route = wish.1;
+        let auth = self.agree(by, wish, &offer, window);
         let purchase = purchase.unwrap_or_else(|| {
             self.stats.note("purchases");
             self.purchases.push(vec![]);
@@ -253,7 +264,7 @@ impl World {
             self.stats.note("dead by a cancellation");
             return Outlook::Dead;
         }
-        let id = self.auths[auth].signed.id.0.to_vec();
+        let id = self.auths[auth].id.0.to_vec();
         let known: Option<Option<Payment>> = self.ask("payment", (ByteBuf::from(id),));
         let Some(known) = known.filter(|_| self.answers()) else {
             return Outlook::Unknown;
@@ -291,13 +302,16 @@ impl World {
             self.stats.note("refused payments replayed");
             return self.present(auth, 1, send);
         }
-        let signed = self.auths[auth].signed.clone();
+        let Means::Signed(signed) = &self.auths[auth].means else {
+            return Ok(());
+        };
+        let signed = signed.clone();
         let asset = &signed.payload.accepted.asset;
         let offers = self.offers_for(&request).unwrap_or_default();
         let Some(now) = offers.into_iter().find(|offer| offer.asset == *asset) else {
             return Ok(());
         };
-        let edited = signed.clone().accept(|accepted| match edit {
+        let edited = Signed::clone(&signed).accept(|accepted| match edit {
             // Makes it match the offer again.
             1 | 2 => accepted.extra.fee = now.extra.fee,
             3 => *accepted = now,
@@ -306,7 +320,7 @@ impl World {
             6 => accepted.pay_to = self.accounts()[0].to_string(),
             _ => accepted.amount = now.amount,
         });
-        if edited == signed {
+        if edited == *signed {
             return Ok(());
         }
         self.stats.note("replayed with other terms");
@@ -327,9 +341,9 @@ impl World {
         self.ledger_call(ledger, controller(), method, arg);
         self.stats.note("crowds");
         for number in 0..count {
-            let auth = self.sign(payer, route, request.clone(), &offer, 3_000);
-            let header = self.auths[auth].signed.header();
-            self.submit(auth, request.clone().payment(&header), true);
+            let by = By::ALL[number % 2];
+            let auth = self.agree(by, (payer, route, request.clone()), &offer, 3_000);
+            self.submit_right(auth);
             if number % 20 == 19 {
                 self.tick(1);
             }

@@ -35,6 +35,7 @@ impl World {
         }
         if all_read {
             self.check_deliveries()?;
+            self.check_ids()?;
             self.check_held()?;
             self.check_withdrawals()?;
         }
@@ -91,11 +92,12 @@ impl World {
             return violation("charged after a cancellation", format!("{block:?}"));
         }
         // The fields by which the ledger recognises duplicates are signed, too.
-        if block.created_at != Some(auth.valid_after * 1_000_000_000) {
+        if block.created_at != Some(auth.created_at) {
             return violation("another created_at_time", format!("{block:?}"));
         }
         let (purchase, from_stranger) = (auth.purchase, auth.pay_to);
-        let (valid_before, lied) = (auth.valid_before, self.ledgers[ledger].lied);
+        let (valid_before, deadline) = (auth.valid_before, auth.deadline);
+        let lied = self.ledgers[ledger].lied;
         if self.is_strangers(&from_stranger) {
             self.stats.note("paid to a stranger");
         }
@@ -107,11 +109,16 @@ impl World {
                 auth.block.is_some() && auth.refund.is_none() && !self.ledgers[auth.ledger].lied
             });
             if let (Some(one), Some(other)) = (charged.next(), charged.next()) {
-                let [one, other] = [one, other].map(|auth| self.auths[*auth].signed.id);
+                let [one, other] = [one, other].map(|auth| self.auths[*auth].id);
                 return violation("one purchase charged twice", format!("{one} and {other}"));
             }
         }
-        let late = block.timestamp / 1_000_000_000 > valid_before + MAX_SKEW_SECONDS;
+        let seconds = block.timestamp / 1_000_000_000;
+        let late = seconds > deadline + MAX_SKEW_SECONDS;
+        if !late && seconds > valid_before + MAX_SKEW_SECONDS {
+            self.stats
+                .note("charged when a call was repeated after its timeout");
+        }
         if late && !self.ledgers[ledger].dawdles {
             return violation("charged after the expiry", format!("{block:?}"));
         }
@@ -159,12 +166,13 @@ impl World {
     /// Nothing was delivered without a block that pays for it.
     fn check_deliveries(&self) -> Checked {
         for auth in &self.auths {
+            auth.check_denial(&self.ledgers[auth.ledger])?;
             let lied = self.ledgers[auth.ledger].lied;
             if !auth.delivered.is_empty() && auth.block.is_none() && !lied {
-                return violation("delivered unpaid", auth.signed.id.to_string());
+                return violation("delivered unpaid", auth.id.to_string());
             }
             if !auth.delivered.is_empty() && auth.refund.is_some() {
-                return violation("delivered and refunded", auth.signed.id.to_string());
+                return violation("delivered and refunded", auth.id.to_string());
             }
         }
         Ok(())
@@ -199,7 +207,10 @@ impl World {
     /// Whether a response to this payment is on its way.
     pub fn waits_for(&self, index: usize) -> bool {
         let mut waiting = self.pending.iter();
-        waiting.any(|pending| matches!(pending.what, What::Http { auth, .. } if auth == index))
+        waiting.any(|pending| match pending.what {
+            What::Http { auth, .. } | What::Call { auth, .. } => auth == index,
+            _ => false,
+        })
     }
 
     /// The canister's payments agree with the ledgers, and never change back.
@@ -220,7 +231,7 @@ impl World {
             if seen.contains(&number) {
                 continue;
             }
-            let id = &auth.signed.id;
+            let id = &auth.id;
             if let Some(last) = &auth.last {
                 return violation("lost", format!("{id} was {last:?}"));
             }
@@ -290,6 +301,7 @@ impl World {
                 self.stats.note("in doubt without money");
             }
         }
+        auth.check_duplicate(payment, self.setup.now_ns())?;
         auth.last = Some(status.clone());
         if ledger.lied || !all_read {
             return Ok(());
@@ -312,7 +324,7 @@ impl World {
 fn refund_memo(auth: &crate::world::Auth) -> Vec<u8> {
     Sha256::new()
         .chain_update(b"x402-icp-refund")
-        .chain_update(auth.signed.id.0)
+        .chain_update(auth.id.0)
         .finalize()
         .to_vec()
 }

@@ -50,6 +50,11 @@ impl Kind {
                 "purchases",
                 "refused payments replayed",
                 "replayed with other terms",
+                "bought by call",
+                "calls repeated",
+                "calls refused as expired",
+                "used ids with other terms refused",
+                "ids of another payer used",
             ],
             Kind::NoLog => &[
                 "in doubt without a log",

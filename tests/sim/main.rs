@@ -9,6 +9,7 @@ mod support;
 mod act;
 mod answers;
 mod buyers;
+mod calls;
 mod chain;
 mod checks;
 mod faults;

@@ -6,13 +6,14 @@ use test_ledger::domain::rules::CheckOrder;
 /// One step. Its numbers select among what exists when the step is played.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// A payer signs for a route and, unless `Later`, presents the payment.
+    /// A payer agrees to pay for a route and, unless `Later`, presents the payment.
     Pay {
         payer: usize,
         route: usize,
         ledger: usize,
         variant: u64,
         window: u64,
+        by: By,
         send: Send,
     },
     /// As [`Step::Pay`], for an offer that was seen earlier.
@@ -35,6 +36,7 @@ pub enum Step {
         ledger: usize,
         variant: u64,
         window: u64,
+        by: By,
         send: Send,
         impatient: bool,
         mishap: Mishap,
@@ -56,6 +58,12 @@ pub enum Step {
     Misuse {
         auth: usize,
         variant: u64,
+        send: Send,
+    },
+    /// The id of a call with other terms, or by another payer; from 8 on, that call at the same time.
+    UseIdAgain {
+        call: usize,
+        edit: u64,
         send: Send,
     },
     Cancel {
@@ -203,6 +211,18 @@ pub enum Step {
         liquid: u128,
     },
     Feed,
+}
+
+/// How a payer agrees to a payment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum By {
+    Signature,
+    /// A call of the Candid method `pay`.
+    Call,
+}
+
+impl By {
+    pub const ALL: [By; 2] = [By::Signature, By::Call];
 }
 
 /// The handling of the request.

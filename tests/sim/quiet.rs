@@ -2,7 +2,7 @@
 
 use crate::{
     payments::StatusFacts,
-    plan::{Send, Step},
+    plan::{By, Send, Step},
     support::{
         interface::{PaymentStatus, PaymentsError, Solvency},
         ledger::TestLedger,
@@ -17,7 +17,7 @@ const PAUSE_SECONDS: u64 = 301;
 /// Ledgers recognise duplicates for a day; a day and two hours later the longest pause is over as well.
 const HOURS: usize = 27;
 /// How long content is kept for payers.
-const RETENTION_DAYS: usize = 7;
+pub const RETENTION_DAYS: usize = 7;
 
 impl World {
     /// Ends all faults, and checks what is left.
@@ -118,7 +118,7 @@ impl World {
             !ledger.lied && !ledger.hides_log
         });
         match left.next() {
-            Some(auth) => violation("left open", format!("{}: {:?}", auth.signed.id, auth.last)),
+            Some(auth) => violation("left open", format!("{}: {:?}", auth.id, auth.last)),
             None => Ok(()),
         }
     }
@@ -137,7 +137,7 @@ impl World {
             self.check()?;
             let auth = &self.auths[auth];
             if auth.delivered.is_empty() {
-                let text = format!("{}: {:?}, {}", auth.signed.id, auth.last, auth.answered);
+                let text = format!("{}: {:?}, {}", auth.id, auth.last, auth.answered);
                 return violation("not delivered", text);
             }
         }
@@ -172,7 +172,7 @@ impl World {
             self.wait(3_600)?;
         }
         match self.find(owed) {
-            Some(auth) => violation("still owed", format!("{}: {:?}", auth.signed.id, auth.last)),
+            Some(auth) => violation("still owed", format!("{}: {:?}", auth.id, auth.last)),
             None => Ok(()),
         }
     }
@@ -199,7 +199,7 @@ impl World {
             if !fits {
                 let text = format!(
                     "{}: {:?}, block {:?}, delivered {delivered}, refund {:?}",
-                    auth.signed.id, auth.last, auth.block, auth.refund
+                    auth.id, auth.last, auth.block, auth.refund
                 );
                 return violation("bad end", text);
             }
@@ -238,6 +238,7 @@ impl World {
                     ledger,
                     variant: 0,
                     window: 600,
+                    by: By::ALL[(payer + ledger) % 2],
                     send: Send::AndWait,
                 };
                 self.play(&step)?;

@@ -3,7 +3,7 @@
 use crate::{
     kinds::Kind,
     payments::StatusFacts,
-    plan::{Send, Step},
+    plan::{By, Send, Step},
     support::{
         interface::{
             PaymentStatus, PaymentsError, RefundError, ResolveArgs, ResolveError, ResolvedOutcome,
@@ -25,7 +25,7 @@ const PAUSES_SECONDS: u64 = 3 * 3_600;
 impl World {
     /// A controller requests the refund of a payment.
     pub fn refund(&mut self, auth: usize) -> Checked {
-        let id = ByteBuf::from(self.auths[auth].signed.id.0);
+        let id = ByteBuf::from(self.auths[auth].id.0);
         let arg = candid::encode_one(id).expect("Candid");
         self.send(controller(), "refund_payment", arg, What::Refund { auth });
         self.settle_down(Send::AndWait)
@@ -70,7 +70,7 @@ impl World {
             None => ResolvedOutcome::NotMoved,
         };
         let moved = block.is_some();
-        let id = ByteBuf::from(model.signed.id.0);
+        let id = ByteBuf::from(model.id.0);
         let arg = candid::encode_one(ResolveArgs { id, outcome }).expect("Candid");
         let what = What::Resolve { auth, moved };
         self.send(controller(), "payment_resolve", arg, what);
@@ -86,7 +86,7 @@ impl World {
         let early = self.setup.now() < model.valid_after + WINDOW_SECONDS;
         match result {
             Ok(PaymentStatus::Failed { .. }) if in_doubt && early && !moved => {
-                let text = format!("{}: it may be charged yet", model.signed.id);
+                let text = format!("{}: it may be charged yet", model.id);
                 violation("resolved too early", text)
             }
             Ok(_) if in_doubt => {
@@ -111,7 +111,7 @@ impl World {
             return Ok(());
         }
         let ledger = &self.ledgers[model.ledger];
-        let (id, memo) = (ledger.id, ByteBuf::from(model.signed.id.0));
+        let (id, memo) = (ledger.id, ByteBuf::from(model.id.0));
         let arg = candid::encode_one(memo).expect("Candid");
         let reply = self
             .setup
@@ -129,7 +129,7 @@ impl World {
         }
         let undisturbed = model.presented.is_some_and(|step| step > ledger.troubled);
         if !asked && undisturbed {
-            let text = format!("{}: {:?}", model.signed.id, model.last);
+            let text = format!("{}: {:?}", model.id, model.last);
             return violation("failed without calling the ledger", text);
         }
         Ok(())
@@ -149,7 +149,7 @@ impl World {
             self.check()?;
             let model = &self.auths[auth];
             if model.last.as_ref().is_some_and(StatusFacts::is_open) {
-                let text = format!("{}: {:?}", model.signed.id, model.last);
+                let text = format!("{}: {:?}", model.id, model.last);
                 return violation("left open by a controller", text);
             }
         }
@@ -169,10 +169,7 @@ impl World {
                 self.stats.note("refunds that wait for a controller");
                 self.refund(auth)?;
                 if !self.auths[auth].approved {
-                    let text = format!(
-                        "{}: {:?}",
-                        self.auths[auth].signed.id, self.auths[auth].last
-                    );
+                    let text = format!("{}: {:?}", self.auths[auth].id, self.auths[auth].last);
                     return violation("a refund that nobody can make", text);
                 }
             } else if self.ledgers[model.ledger].hides_log {
@@ -204,7 +201,8 @@ impl World {
         self.stats.note("hiccups");
         self.play(&Step::LedgerStop { ledger: 0 })?;
         for payer in WITH_MONEY..self.payers.len() {
-            let auth = self.sign(payer, route, request.clone(), &offer, 3_000);
+            let wish = (payer, route, request.clone());
+            let auth = self.agree(By::ALL[payer % 2], wish, &offer, 3_000);
             self.auths[auth].all_failed = true;
             self.present(auth, 1, Send::AndWait)?;
         }
@@ -325,7 +323,7 @@ impl World {
                     return violation("out of business", text);
                 };
                 let route = payer % self.routes.len();
-                let auth = self.sign(payer, route, request, &offer, 600);
+                let auth = self.agree(By::ALL[payer % 2], (payer, route, request), &offer, 600);
                 self.present(
                     auth,
                     1,

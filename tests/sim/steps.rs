@@ -3,7 +3,7 @@
 use crate::{
     faults,
     kinds::{Kind, Kinds},
-    plan::{Again, Mishap, Plan, Send, Step},
+    plan::{Again, By, Mishap, Plan, Send, Step},
     rng::Rng,
 };
 use test_ledger::domain::rules::CheckOrder;
@@ -45,20 +45,36 @@ fn send(rng: &mut Rng) -> Send {
     ])
 }
 
+fn by(rng: &mut Rng) -> By {
+    rng.pick(&[By::Signature, By::Signature, By::Call])
+}
+
+/// The seconds for which it is valid. Some calls come too late, or name a time to come.
+fn window(rng: &mut Rng, by: By) -> u64 {
+    match by {
+        By::Signature => rng.pick(&[20, 120, 600, 3_000]),
+        By::Call => rng.pick(&[0, 20, 600, 600, 3_000, 3_600, 3_600, 3_605]),
+    }
+}
+
 /// An ordinary step, including the ledger's faults.
 fn step(rng: &mut Rng, lies: bool) -> Step {
     let any = |rng: &mut Rng| rng.index(1 << 20);
     // Mostly a recent one.
     let auth = any(rng);
     match rng.below(100) {
-        0..=12 => Step::Pay {
-            payer: any(rng),
-            route: any(rng),
-            ledger: any(rng),
-            variant: rng.below(4),
-            window: rng.pick(&[20, 120, 600, 3_000]),
-            send: send(rng),
-        },
+        0..=12 => {
+            let by = by(rng);
+            Step::Pay {
+                payer: any(rng),
+                route: any(rng),
+                ledger: any(rng),
+                variant: rng.below(4),
+                window: window(rng, by),
+                by,
+                send: send(rng),
+            }
+        }
         13..=25 => buy(rng),
         26 => Step::PayOld {
             payer: any(rng),
@@ -109,7 +125,12 @@ fn step(rng: &mut Rng, lies: bool) -> Step {
         },
         75..=76 => Step::ClearFaults { ledger: any(rng) },
         77..=80 => Step::Release { ledger: any(rng) },
-        81..=89 => Step::Tick {
+        81..=85 => Step::UseIdAgain {
+            call: any(rng),
+            edit: rng.below(16),
+            send: send(rng),
+        },
+        86..=89 => Step::Tick {
             rounds: 1 + rng.below(4),
         },
         _ => Step::Advance {
@@ -199,6 +220,7 @@ fn buy(rng: &mut Rng) -> Step {
         ledger: rng.index(1 << 20),
         variant: rng.below(2),
         window: rng.pick(&[20, 120, 600, 3_000]),
+        by: by(rng),
         send: send(rng),
         impatient: rng.percent(30),
         mishap: rng.pick(&[
@@ -221,6 +243,7 @@ fn kind_step(rng: &mut Rng, kind: Kind) -> Step {
         ledger,
         variant: rng.below(4),
         window: rng.pick(&[120, 600, 3_000]),
+        by: by(rng),
         send: send(rng),
     };
     let again = |rng: &mut Rng| match rng.below(20) {

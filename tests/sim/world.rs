@@ -1,12 +1,13 @@
 //! The network, and what an outside observer knows about it.
 
 use crate::{
+    calls::{Means, Sent, Wish},
     chain::Chain,
     kinds::{Kind, Kinds},
     plan::Plan,
     stats::Stats,
     support::{
-        Payer, Request, Setup, Signed,
+        Payer, Request, Setup,
         interface::{Ledger, LedgerError, PaymentStatus, Price, Route, RouteArgs, RouteError},
         ledger::TestLedger,
         setup::{CYCLES, FEE, FUNDS, controller, free, merchant, minter},
@@ -17,6 +18,7 @@ use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::account::Account;
 use pocket_ic::{RejectResponse, common::rest::RawMessageId};
 use std::collections::{BTreeMap, BTreeSet};
+use x402_icp::PaymentId;
 
 /// Something that the canister must never do.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub fn violation<T>(kind: &'static str, text: impl Into<String>) -> Checked<T> {
 pub const WITH_MONEY: usize = 5;
 /// The number of payers without money.
 const WITHOUT_MONEY: u8 = 8;
+/// The timeout of every route.
+pub const MAX_TIMEOUT_SECONDS: u32 = 3_600;
 /// The cycles of a canister with few.
 const FEW_CYCLES: u128 = 5_000_000_000_000;
 
@@ -76,9 +80,11 @@ pub struct RouteModel {
     pub on_sale: bool,
 }
 
-/// An authorization that a payer signed.
+/// A payment that a payer agreed to: an authorization that was signed, or a call of `pay`.
 pub struct Auth {
-    pub signed: Signed,
+    pub id: PaymentId,
+    pub means: Means,
+    /// The nonce of the signature, or the id that the caller chose.
     pub nonce: [u8; 32],
     pub payer: usize,
     pub ledger: usize,
@@ -87,9 +93,13 @@ pub struct Auth {
     pub pay_to: Account,
     pub amount: u128,
     pub fee: u128,
+    /// `created_at_time` of the transfer, in nanoseconds.
+    pub created_at: u64,
     /// In seconds.
     pub valid_after: u64,
     pub valid_before: u64,
+    /// The second after which no transfer is made: a caller may repeat a call later.
+    pub deadline: u64,
     /// The step after which it was first presented, if it was.
     pub presented: Option<u64>,
     /// The purchase, if its payer keeps to the rule of one valid authorization for one purchase.
@@ -114,6 +124,39 @@ pub struct Auth {
     pub last: Option<PaymentStatus>,
 }
 
+impl Auth {
+    /// A payment that was not presented, with empty terms.
+    pub fn new(id: PaymentId, means: Means, (payer, route, request): Wish) -> Self {
+        Self {
+            id,
+            means,
+            nonce: [0; 32],
+            payer,
+            ledger: 0,
+            route,
+            request,
+            pay_to: Principal::anonymous().into(),
+            amount: 0,
+            fee: 0,
+            created_at: 0,
+            valid_after: 0,
+            valid_before: 0,
+            deadline: 0,
+            presented: None,
+            purchase: None,
+            all_failed: false,
+            approved: false,
+            misused: false,
+            cancelled: false,
+            block: None,
+            refund: None,
+            delivered: BTreeSet::new(),
+            answered: String::new(),
+            last: None,
+        }
+    }
+}
+
 /// A request on its way.
 pub struct Pending {
     pub message: RawMessageId,
@@ -131,6 +174,11 @@ pub enum What {
         right: bool,
         /// Money had moved before it was sent.
         moved: bool,
+    },
+    /// A call of `pay`.
+    Call {
+        auth: usize,
+        sent: Sent,
     },
     Cancel {
         auth: usize,
@@ -344,7 +392,7 @@ impl World {
                     amount: Nat::from(model.amount),
                 })
                 .collect(),
-            max_timeout_seconds: Some(3_600),
+            max_timeout_seconds: Some(MAX_TIMEOUT_SECONDS),
             pay_to: Some(model.pay_to.into()),
             on_sale: model.on_sale,
             ..free(model.method, model.template)
