@@ -79,13 +79,15 @@ macro_rules! readers {
 }
 
 readers! { of_update, UPDATE,
-    pay_to_set origin_set trusted_origins_set operator_add operator_remove ledger_add ledger_refresh route_put route_remove content_begin
+    pay_to_set origin_set trusted_origins_set operator_add operator_remove ledger_add ledger_refresh route_put
+    route_remove content_begin
     content_chunk content_commit payment_recheck cancel_authorization refund_payment refund_by_merchant payment_resolve
     withdraw pay
 }
 
 readers! { of_query, QUERY,
-    route routes offers quote icrc21_canister_call_consent_message payment receipt payments payments_waiting payments_open payments_failed audit_payments
+    route routes offers quote icrc21_canister_call_consent_message payment receipt payments payments_waiting
+    payments_open payments_failed audit_payments
     audit_admin
 }
 

@@ -1,11 +1,8 @@
 //! The supported combinations of scheme, rail, purchase and fulfilment.
 //!
-//! [`SUPPORTED`] decides which stored payments can be read. It does not make offers: [`offer::offers`] makes those of
-//! one scheme and rail, [`verify`] accepts these, and `service::pay::verify` records them. docs/scheme_exact_icp.md
+//! [`SUPPORTED`] decides which stored payments can be read. It does not make offers: `offer::offers` makes those of
+//! one scheme and rail, `verify` accepts these, and `service::pay::verify` records them. docs/scheme_exact_icp.md
 //! describes them to payers.
-//!
-//! [`offer::offers`]: crate::domain::offer::offers
-//! [`verify`]: crate::domain::verify::verify
 
 use crate::domain::{
     fulfilment::FulfilmentKind, purchase::PurchaseKind, rail::Rail, scheme::Scheme,
