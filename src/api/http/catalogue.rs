@@ -4,6 +4,7 @@ use super::{site::SiteRoute, static_response::StaticResponse};
 use crate::{
     domain::{challenge, route::Route},
     service,
+    types::Method,
 };
 use candid::Principal;
 use std::rc::Rc;
@@ -12,6 +13,10 @@ use x402_icp::{
     network::MAINNET,
     wire::{PaymentRequired, X402_VERSION},
 };
+
+/// The path where agents look for the canisters of an origin (the service-discoverability convention of the Internet
+/// Computer).
+pub const ARCHITECTURE: &str = "/.well-known/ic-architecture";
 
 /// The parts that the offers of all routes share.
 #[derive(Clone, Debug)]
@@ -54,8 +59,16 @@ impl Seller {
         }))
     }
 
-    /// The site's responses for the routes of one path.
-    pub fn site_routes(&self, routes: &[Rc<Route>]) -> Vec<SiteRoute> {
+    /// The site's responses for the routes of one path. The path of the architecture without a route of the seller's
+    /// has one of the canister's own.
+    pub fn site_routes(&self, path: &str, routes: &[Rc<Route>]) -> Vec<SiteRoute> {
+        if path == ARCHITECTURE && routes.is_empty() {
+            return vec![SiteRoute {
+                method: Method::Get.as_str(),
+                priced: false,
+                unpaid: Some(StaticResponse::public_json(self.architecture())),
+            }];
+        }
         routes
             .iter()
             .map(|route| SiteRoute {
@@ -64,6 +77,21 @@ impl Seller {
                 unpaid: self.unpaid(route),
             })
             .collect()
+    }
+
+    /// The canisters of this origin, for agents: this one, what it is for, and what to read next. Ledgers are not among
+    /// them, because they are not the seller's.
+    fn architecture(&self) -> String {
+        serde_json::json!({ "canisters": [{
+            "id": self.canister.to_text(),
+            "name": "Tollkeeper",
+            "role": "backend",
+            "description": "Sells the paths of this origin: over HTTP (402, x402), and by the Candid methods quote and \
+                pay. Call get_api_doc first.",
+            "candid": "metadata candid:service",
+            "apiDoc": "get_api_doc",
+        }] })
+        .to_string()
     }
 
     /// The response to a request without a payment; `None` while there is nothing to deliver or to sell.

@@ -4,7 +4,7 @@
 //! replaces the entries of that route (the stale ones are removed first) and the bytes.
 
 use super::{
-    catalogue::Seller,
+    catalogue::{ARCHITECTURE, Seller},
     site::{Found, Site},
     static_response::{Body, StaticResponse},
     types::HttpResponse,
@@ -39,11 +39,18 @@ pub fn certify_all<R: Runtime>(runtime: &R) {
     let seller = seller(runtime);
     let mut site = Site::default();
     let routes = storage::routes::all();
-    site.set_all(
-        routes
-            .chunk_by(|a, b| a.key.path == b.key.path)
-            .map(|at_path| (at_path[0].key.path.clone(), seller.site_routes(at_path))),
+    let own = (
+        ARCHITECTURE.to_string(),
+        seller.site_routes(ARCHITECTURE, &[]),
     );
+    let of_seller = routes
+        .chunk_by(|a, b| a.key.path == b.key.path)
+        .map(|at_path| {
+            let path = at_path[0].key.path.clone();
+            let routes = seller.site_routes(&path, at_path);
+            (path, routes)
+        });
+    site.set_all(std::iter::once(own).chain(of_seller));
     runtime.set_certified_data(&site.root_hash());
     SITE.replace(site);
 }
@@ -65,7 +72,7 @@ pub fn certify_changes<R: Runtime>(runtime: &R) {
     let seller = seller(runtime);
     SITE.with_borrow_mut(|site| {
         site.set_all(paths.into_iter().map(|path| {
-            let routes = seller.site_routes(&storage::routes::at_path(&path));
+            let routes = seller.site_routes(&path, &storage::routes::at_path(&path));
             (path, routes)
         }));
         runtime.set_certified_data(&site.root_hash());

@@ -2,6 +2,7 @@
 
 use super::types::HeaderField;
 use crate::domain::route::ContentMeta;
+use std::borrow::Cow;
 use x402_icp::wire::PAYMENT_REQUIRED;
 
 /// `Cache-Control` of everything that was paid for or asks for payment: no cache may keep it.
@@ -22,15 +23,14 @@ pub const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
     Empty,
-    /// JSON text known at compile time.
-    Json(&'static str),
+    Json(Cow<'static, str>),
     /// A route's stored content.
     Content(ContentMeta),
 }
 
 impl Body {
     /// The input of the certification: the bytes, or their hash if it is known.
-    pub(super) fn certified(&self) -> (&'static [u8], Option<[u8; 32]>) {
+    pub(super) fn certified(&self) -> (&[u8], Option<[u8; 32]>) {
         match self {
             Body::Empty => (b"", None),
             Body::Json(text) => (text.as_bytes(), None),
@@ -71,7 +71,7 @@ impl StaticResponse {
         Self {
             status,
             headers,
-            body: Body::Json(json),
+            body: Body::Json(json.into()),
         }
     }
 
@@ -82,6 +82,15 @@ impl StaticResponse {
 
     /// 200 with a free route's content.
     pub fn content(content: ContentMeta, mime_type: &str) -> Self {
+        Self::public(mime_type, Body::Content(content))
+    }
+
+    /// 200 with JSON that everybody may read.
+    pub fn public_json(json: String) -> Self {
+        Self::public("application/json", Body::Json(json.into()))
+    }
+
+    fn public(mime_type: &str, body: Body) -> Self {
         let mut headers = vec![
             header("content-type", mime_type),
             header("cache-control", "public, max-age=60"),
@@ -91,7 +100,7 @@ impl StaticResponse {
         Self {
             status: 200,
             headers,
-            body: Body::Content(content),
+            body,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod adversary;
 mod answers;
+mod architecture;
 mod large;
 mod limits;
 mod paid;
