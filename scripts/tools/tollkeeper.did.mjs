@@ -345,6 +345,12 @@ export const idlFactory = ({ IDL }) => {
     'Optional' : IDL.Null,
   });
   const Price = IDL.Record({ 'ledger' : IDL.Principal, 'amount' : IDL.Nat });
+  const Forward = IDL.Record({
+    'mode' : IDL.Variant({ 'Serve' : IDL.Null, 'Http' : IDL.Null }),
+    'on_failure' : IDL.Variant({ 'Refund' : IDL.Null, 'Retry' : IDL.Null }),
+    'idempotent' : IDL.Bool,
+    'canister' : IDL.Principal,
+  });
   const Route = IDL.Record({
     'on_sale' : IDL.Bool,
     'method' : IDL.Text,
@@ -355,6 +361,7 @@ export const idlFactory = ({ IDL }) => {
     'description' : IDL.Text,
     'payment_identifier' : IDL.Opt(PaymentIdentifier),
     'prices' : IDL.Vec(Price),
+    'forward' : IDL.Opt(Forward),
     'pay_to' : Account,
     'price_revision' : IDL.Nat64,
   });
@@ -367,6 +374,7 @@ export const idlFactory = ({ IDL }) => {
     'description' : IDL.Text,
     'payment_identifier' : IDL.Opt(PaymentIdentifier),
     'prices' : IDL.Vec(Price),
+    'forward' : IDL.Opt(Forward),
     'pay_to' : IDL.Opt(Account),
   });
   const Solvency = IDL.Record({

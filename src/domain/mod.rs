@@ -8,6 +8,7 @@ pub mod combination;
 pub mod config;
 pub mod consent;
 pub mod expensive;
+pub mod forward;
 pub mod fulfilment;
 pub mod identifier;
 pub mod ledger;

@@ -88,7 +88,7 @@ pub fn offers<'a>(
 
 /// Whether a payment for this offer of the route can be accepted now, so that a 402 may show it.
 pub fn on_sale(route: &Route, offer: &Offer) -> bool {
-    route.on_sale && route.content.is_some() && offer.ledger.enabled
+    route.on_sale && route.is_deliverable() && offer.ledger.enabled
 }
 
 #[cfg(test)]

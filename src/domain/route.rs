@@ -3,6 +3,7 @@
 use crate::{
     domain::{
         config::{Config, Limits, TIMEOUT_SECONDS},
+        forward::Forward,
         identifier,
         ledger::MAX_AMOUNT,
         template,
@@ -57,6 +58,8 @@ pub struct Route {
     /// Changes with every change of the terms, and is never reused on this canister.
     pub price_revision: u64,
     pub content: Option<ContentMeta>,
+    /// The canister that does the work instead of stored content.
+    pub forward: Option<Forward>,
     /// The treatment of the extension `payment-identifier`; `None`: ignored.
     pub payment_identifier: Option<identifier::Policy>,
 }
@@ -64,6 +67,11 @@ pub struct Route {
 impl Route {
     pub fn is_free(&self) -> bool {
         self.prices.is_empty()
+    }
+
+    /// Whether there is something to deliver: stored content, or a canister that does the work.
+    pub fn is_deliverable(&self) -> bool {
+        self.content.is_some() || self.forward.is_some()
     }
 
     /// The account that is paid.
@@ -95,6 +103,8 @@ pub struct RouteDraft {
     pub on_sale: bool,
     /// The treatment of the extension `payment-identifier`.
     pub payment_identifier: Option<identifier::Policy>,
+    /// The canister that does the work.
+    pub forward: Option<Forward>,
 }
 
 impl RouteDraft {
@@ -110,6 +120,12 @@ impl RouteDraft {
         }
         check_mime_type(&self.mime_type)?;
         self.check_prices()?;
+        if self.forward.is_some() && self.prices.is_empty() {
+            return Err(InvalidArgument::new(
+                "forward",
+                "needs a price: a free route is served from stored content",
+            ));
+        }
         if let Some(Seconds(timeout)) = self.max_timeout {
             let Seconds(max) = limits.max_timeout;
             let min = *TIMEOUT_SECONDS.start();
@@ -170,7 +186,7 @@ impl RouteDraft {
     /// The route that results from this draft and the existing route, if any.
     ///
     /// `next_revision` must never have been used; it is taken only if the terms change. The content of an existing
-    /// route stays.
+    /// route stays, unless a canister does the work now.
     pub fn apply(
         self,
         existing: Option<&Route>,
@@ -188,7 +204,10 @@ impl RouteDraft {
             max_timeout: self.max_timeout.unwrap_or(default_timeout),
             on_sale: self.on_sale,
             price_revision: next_revision,
-            content: existing.and_then(|route| route.content),
+            content: existing
+                .and_then(|route| route.content)
+                .filter(|_| self.forward.is_none()),
+            forward: self.forward,
             payment_identifier: self.payment_identifier,
         };
         if let Some(existing) = existing.filter(|existing| !existing.terms_differ(&route)) {
@@ -238,6 +257,7 @@ pub(crate) mod tests {
             max_timeout: None,
             on_sale: true,
             payment_identifier: None,
+            forward: None,
         }
     }
 

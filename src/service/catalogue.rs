@@ -50,6 +50,10 @@ pub fn put<R: Runtime>(runtime: &R, draft: RouteDraft) -> Result<Rc<Route>, Rout
             return Err(InvalidArgument::limit(field, problem, max.0).into());
         }
     }
+    if let Some(forward) = draft.forward {
+        let is_ledger = |id: &Principal| storage::ledgers::get(id).is_some();
+        forward.check(runtime.canister_id(), is_ledger)?;
+    }
     let existing = storage::routes::get(&draft.key);
     let routes = storage::routes::all();
     if existing.is_none() {
@@ -88,7 +92,13 @@ pub fn put<R: Runtime>(runtime: &R, draft: RouteDraft) -> Result<Rc<Route>, Rout
     let revision = storage::counters::next_price_revision();
     let route = draft.apply(existing.as_deref(), own_pay_to, &config.limits, revision);
     let key = route.key.clone();
+    let released = existing.and_then(|route| route.content);
+    let released = released.filter(|_| route.content.is_none());
     storage::routes::put(route);
+    if let Some(content) = released {
+        storage::responses::release(content.blob, runtime.now());
+        schedule::arm(runtime);
+    }
     storage::audit::admin(caller, "route_put", &key.to_string(), runtime.now());
     storage::routes::get(&key).ok_or(RouteError::UnknownRoute)
 }

@@ -80,9 +80,8 @@ pub fn begin<R: Runtime>(
     let (caller, now) = (runtime.caller(), runtime.now());
     role(runtime, &caller).may_operate()?;
     check_length(bytes)?;
-    if storage::routes::get(&route).is_none() {
-        return Err(ContentError::UnknownRoute);
-    }
+    let target = storage::routes::get(&route).ok_or(ContentError::UnknownRoute)?;
+    check_stores(&target)?;
     storage::uploads::drop_expired(now);
     if storage::uploads::all().len() >= MAX_UPLOADS {
         return Err(ContentError::TooManyUploads {
@@ -137,6 +136,10 @@ pub fn commit<R: Runtime>(runtime: &R, id: u64) -> Result<ContentMeta, ContentEr
         storage::uploads::drop_upload(id);
         return Err(ContentError::UnknownRoute);
     };
+    if let Err(error) = check_stores(&route) {
+        storage::uploads::drop_upload(id);
+        return Err(error);
+    }
     let mut hasher = Sha256::new();
     storage::content::pieces(id, |piece| hasher.update(piece));
     let actual: [u8; 32] = hasher.finalize().into();
@@ -164,6 +167,17 @@ pub fn commit<R: Runtime>(runtime: &R, id: u64) -> Result<ContentMeta, ContentEr
     let subject = upload.route.to_string();
     storage::audit::admin(upload.owner, "content_commit", &subject, runtime.now());
     Ok(content)
+}
+
+/// Refuses content for a route whose work a canister does.
+fn check_stores(route: &Route) -> Result<(), ContentError> {
+    match route.forward {
+        Some(forward) => {
+            let problem = format!("is served by the canister {}", forward.canister);
+            Err(InvalidArgument::new("path", problem).into())
+        }
+        None => Ok(()),
+    }
 }
 
 /// The caller's upload, if it has not expired.

@@ -50,6 +50,7 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
     if id == runtime.canister_id() {
         return Err(InvalidArgument::new("ledger", "is this canister").into());
     }
+    check_no_target(&id)?;
     let standards: Vec<Standard> =
         query(runtime, id, "icrc1_supported_standards", nothing()).await?;
     let description = Description {
@@ -73,6 +74,7 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
             .filter(|length| *length <= highest.0),
         None => None,
     };
+    check_no_target(&id)?;
     // The ledger as it is after the awaits.
     if let Some(known) = storage::ledgers::get(&id) {
         if known.decimals != ledger.decimals {
@@ -93,6 +95,17 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
         storage::audit::admin(caller, "highest_block_forgotten", &subject, runtime.now());
     }
     Ok(ledger)
+}
+
+/// Refuses the forward target of a route: it would be called with what payers send.
+fn check_no_target(id: &Principal) -> Result<(), InvalidArgument> {
+    match storage::routes::forwarding_to(id) {
+        Some(route) => {
+            let problem = format!("is the forward target of {}", route.key);
+            Err(InvalidArgument::new("ledger", problem))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Enables or disables new payments in this ledger.

@@ -227,6 +227,17 @@ impl From<StoredU128> for Amount {
     }
 }
 
+/// The index of `value` in `all`. Numbers are stored, so new values are appended to the list.
+pub fn number_in<T: PartialEq>(all: &[T], value: T) -> u8 {
+    let number = all.iter().position(|other| *other == value);
+    // The lists are short.
+    number.expect("BUG: the list holds every value") as u8
+}
+
+pub fn of_number<T: Copy>(all: &[T], number: u8) -> Option<T> {
+    all.get(usize::from(number)).copied()
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;

@@ -2,13 +2,14 @@
 
 use crate::{
     domain::{
+        forward::{Forward, Mode, OnFailure},
         identifier::Policy,
         route::{ContentMeta, Price, Route},
     },
     storable_row,
     storage::{
         changes,
-        codec::{StoredAccount, StoredPrincipal, StoredU128},
+        codec::{StoredAccount, StoredPrincipal, StoredU128, number_in, of_number},
         memory,
     },
     types::{MerchantId, Method, RouteKey, Seconds},
@@ -34,6 +35,42 @@ struct ContentRow {
     bytes: u64,
     #[cbor(n(2), with = "minicbor::bytes")]
     sha256: [u8; 32],
+}
+
+/// A forward target, in routes and in the works of payments.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct ForwardRow {
+    #[n(0)]
+    canister: StoredPrincipal,
+    #[n(1)]
+    mode: u8,
+    #[n(2)]
+    idempotent: bool,
+    #[n(3)]
+    on_failure: u8,
+}
+
+impl From<&Forward> for ForwardRow {
+    fn from(forward: &Forward) -> Self {
+        ForwardRow {
+            canister: StoredPrincipal(forward.canister),
+            mode: number_in(&Mode::ALL, forward.mode),
+            idempotent: forward.idempotent,
+            on_failure: number_in(&OnFailure::ALL, forward.on_failure),
+        }
+    }
+}
+
+impl From<ForwardRow> for Forward {
+    fn from(row: ForwardRow) -> Self {
+        const UNKNOWN: &str = "BUG: a stored forward target has an unknown number";
+        Forward {
+            canister: row.canister.0,
+            mode: of_number(&Mode::ALL, row.mode).expect(UNKNOWN),
+            idempotent: row.idempotent,
+            on_failure: of_number(&OnFailure::ALL, row.on_failure).expect(UNKNOWN),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -64,6 +101,8 @@ struct RouteRow {
     /// The merchant that the route belongs to.
     #[n(11)]
     merchant: u32,
+    #[n(12)]
+    forward: Option<ForwardRow>,
 }
 
 storable_row!(RouteRow);
@@ -96,6 +135,7 @@ impl From<&Route> for RouteRow {
                 .payment_identifier
                 .map(|policy| policy == Policy::Required),
             merchant: MerchantId::DEPLOYER.0,
+            forward: route.forward.as_ref().map(ForwardRow::from),
         }
     }
 }
@@ -137,6 +177,7 @@ impl From<RouteRow> for Route {
                 true => Policy::Required,
                 false => Policy::Optional,
             }),
+            forward: row.forward.map(Forward::from),
         }
     }
 }
@@ -235,6 +276,16 @@ pub(super) fn note_priced_in(ledger: &Principal) {
     });
 }
 
+/// A route whose work this canister does, if any.
+pub fn forwarding_to(canister: &Principal) -> Option<Rc<Route>> {
+    TABLES.with_borrow(|tables| {
+        let target = |route: &Rc<Route>| route.forward.map(|forward| forward.canister);
+        let mut routes = tables.cache.values();
+        let found = routes.find(|route| target(route) == Some(*canister));
+        found.cloned()
+    })
+}
+
 /// The bytes of content of all routes.
 pub fn content_bytes() -> u64 {
     TABLES.with_borrow(|tables| {
@@ -303,6 +354,7 @@ mod tests {
             numbers: (u32, bool, u64),
             content in prop::option::of(any::<(u64, u64, [u8; 32])>()),
             method in 0usize..5,
+            forward in prop::option::of((arb_principal(), any::<bool>(), any::<bool>(), any::<bool>())),
             policy in prop::sample::select(vec![None, Some(Policy::Optional), Some(Policy::Required)]),
         ) {
             let route = Route {
@@ -319,6 +371,12 @@ mod tests {
                 price_revision: numbers.2,
                 content: content.map(|(blob, bytes, sha256)| ContentMeta { blob, bytes, sha256 }),
                 payment_identifier: policy,
+                forward: forward.map(|(canister, serve, idempotent, retry)| Forward {
+                    canister,
+                    mode: if serve { Mode::Serve } else { Mode::Http },
+                    idempotent,
+                    on_failure: if retry { OnFailure::Retry } else { OnFailure::Refund },
+                }),
             };
             let row = RouteRow::from(&route);
             prop_assert_eq!(Route::from(RouteRow::from_bytes(row.to_bytes())), route);

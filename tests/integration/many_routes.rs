@@ -152,6 +152,7 @@ fn largest_catalogue_survives_an_upgrade_and_a_new_fee() {
         max_timeout: Seconds(300),
         on_sale: true,
         payment_identifier: None,
+        forward: None,
         price_revision: 1,
         content: Some(ContentMeta {
             blob: 1,

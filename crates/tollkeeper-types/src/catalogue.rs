@@ -61,6 +61,37 @@ pub enum PaymentIdentifier {
     Required,
 }
 
+/// The canister that does the work of a route after the payment, instead of stored content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct Forward {
+    /// The canister that is called.
+    pub canister: Principal,
+    /// The method that is called.
+    pub mode: ForwardMode,
+    /// Whether the target does the work of one payment id once, however often it is called.
+    pub idempotent: bool,
+    /// What happens when the work fails.
+    pub on_failure: OnFailure,
+}
+
+/// The method of a forward target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub enum ForwardMode {
+    /// `http_request_update`.
+    Http,
+    /// `x402_serve`.
+    Serve,
+}
+
+/// What happens when the work of a forward target fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub enum OnFailure {
+    /// The payer is refunded.
+    Refund,
+    /// The target is called again if that cannot do the work twice; after the last try the payer is refunded.
+    Retry,
+}
+
 /// The terms of a route.
 #[derive(Clone, Debug, Default, PartialEq, Eq, CandidType, Deserialize)]
 pub struct RouteArgs {
@@ -82,6 +113,8 @@ pub struct RouteArgs {
     pub on_sale: bool,
     /// The treatment of payment identifiers; none: they are ignored.
     pub payment_identifier: Option<PaymentIdentifier>,
+    /// The canister that does the work; none: stored content is delivered.
+    pub forward: Option<Forward>,
 }
 
 /// Stored content.
@@ -118,6 +151,8 @@ pub struct Route {
     pub content: Option<Content>,
     /// The treatment of payment identifiers.
     pub payment_identifier: Option<PaymentIdentifier>,
+    /// The canister that does the work.
+    pub forward: Option<Forward>,
 }
 
 /// The reason why a route or a setting is not changed.

@@ -96,9 +96,11 @@ impl Seller {
 
     /// The response to a request without a payment; `None` while there is nothing to deliver or to sell.
     fn unpaid(&self, route: &Route) -> Option<StaticResponse> {
-        let content = route.content.as_ref().filter(|_| route.on_sale)?;
+        if !route.on_sale || !route.is_deliverable() {
+            return None;
+        }
         if route.is_free() {
-            return Some(StaticResponse::content(*content, &route.mime_type));
+            return Some(StaticResponse::content(route.content?, &route.mime_type));
         }
         self.payment_required(route, None)
             .map(|offers| StaticResponse::payment_required(&offers))

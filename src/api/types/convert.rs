@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{
-        config as settings,
+        config as settings, forward,
         identifier::Policy,
         ledger::Ledger as KnownLedger,
         ledger::MAX_AMOUNT,
@@ -17,8 +17,9 @@ use crate::{
 use candid::{Nat, Principal};
 use serde_bytes::ByteBuf;
 use tollkeeper_types::{
-    AccountArg, CancelError, Config, Content, ContentError, InitArgs, InvalidArgument, Ledger,
-    LedgerError, Limits, Offer, PaymentIdentifier, Price, Route, RouteArgs, RouteError, RouteKey,
+    AccountArg, CancelError, Config, Content, ContentError, Forward, ForwardMode, InitArgs,
+    InvalidArgument, Ledger, LedgerError, Limits, Offer, OnFailure, PaymentIdentifier, Price,
+    Route, RouteArgs, RouteError, RouteKey,
 };
 
 /// The account of a field, if it is valid.
@@ -145,6 +146,18 @@ pub fn draft(args: RouteArgs) -> Result<routes::RouteDraft, Invalid> {
             PaymentIdentifier::Optional => Policy::Optional,
             PaymentIdentifier::Required => Policy::Required,
         }),
+        forward: args.forward.map(|target| forward::Forward {
+            canister: target.canister,
+            mode: match target.mode {
+                ForwardMode::Http => forward::Mode::Http,
+                ForwardMode::Serve => forward::Mode::Serve,
+            },
+            idempotent: target.idempotent,
+            on_failure: match target.on_failure {
+                OnFailure::Refund => forward::OnFailure::Refund,
+                OnFailure::Retry => forward::OnFailure::Retry,
+            },
+        }),
     })
 }
 
@@ -180,6 +193,18 @@ pub fn route(route: &routes::Route, config: &settings::Config) -> Route {
         payment_identifier: route.payment_identifier.map(|policy| match policy {
             Policy::Optional => PaymentIdentifier::Optional,
             Policy::Required => PaymentIdentifier::Required,
+        }),
+        forward: route.forward.map(|target| Forward {
+            canister: target.canister,
+            mode: match target.mode {
+                forward::Mode::Http => ForwardMode::Http,
+                forward::Mode::Serve => ForwardMode::Serve,
+            },
+            idempotent: target.idempotent,
+            on_failure: match target.on_failure {
+                forward::OnFailure::Refund => OnFailure::Refund,
+                forward::OnFailure::Retry => OnFailure::Retry,
+            },
         }),
     }
 }

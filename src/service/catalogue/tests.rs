@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     domain::{
         config::{Config, Limits},
+        forward::{Forward, tests::forward},
         route::{Price, tests::draft},
     },
     runtime::scripted::ScriptedRuntime,
@@ -161,4 +162,55 @@ fn only_what_can_be_bought_is_offered() {
     disabled.enabled = false;
     storage::ledgers::put(&disabled).unwrap();
     assert!(offers(&route, spender).is_empty());
+}
+
+#[test]
+fn a_route_forwards_instead_of_storing_and_back() {
+    let runtime = set_up();
+    let forwarding = RouteDraft {
+        forward: Some(forward()),
+        ..wanted("/a")
+    };
+    let stored = put(&runtime, wanted("/a")).unwrap();
+    assert!(!stored.is_deliverable());
+    let content = crate::domain::route::ContentMeta {
+        blob: storage::counters::next_blob(),
+        bytes: 1,
+        sha256: [0; 32],
+    };
+    storage::content::write(content.blob, 0, b"x");
+    storage::routes::put(Route {
+        content: Some(content),
+        ..Route::clone(&stored)
+    });
+    let route = put(&runtime, forwarding.clone()).unwrap();
+    assert_eq!((route.forward, route.content), (Some(forward()), None));
+    assert_eq!(storage::content::read(&content), None, "released");
+    assert_eq!(offers(&route, runtime.canister_id()).len(), 1);
+    let route = put(&runtime, wanted("/a")).unwrap();
+    assert!(!route.is_deliverable());
+    assert_eq!(offers(&route, runtime.canister_id()), vec![]);
+
+    let mut free = forwarding.clone();
+    free.prices.clear();
+    let field = |draft| match put(&runtime, draft) {
+        Err(RouteError::InvalidArgument(error)) => error.field,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(field(free), "forward");
+    for canister in [
+        Principal::management_canister(),
+        runtime.canister_id(),
+        ledger(0).id,
+    ] {
+        let target = Forward {
+            canister,
+            ..forward()
+        };
+        let bad = RouteDraft {
+            forward: Some(target),
+            ..forwarding.clone()
+        };
+        assert_eq!(field(bad), "forward.canister");
+    }
 }

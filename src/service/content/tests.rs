@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     domain::{
         config::{Config, Limits},
+        forward::tests::forward,
         route::tests::draft,
         upload::UPLOAD_IDLE,
     },
@@ -129,4 +130,24 @@ fn uploads_are_bounded_and_expire() {
         chunk(&runtime, id, 0, b"x"),
         Err(ContentError::UnknownUpload)
     );
+}
+
+#[test]
+fn a_route_that_forwards_has_no_stored_content() {
+    let (runtime, key) = set_up();
+    let id = begin(&runtime, key.clone(), 1, hash(b"x")).unwrap();
+    chunk(&runtime, id, 0, b"x").unwrap();
+    let route = storage::routes::get(&key).unwrap();
+    storage::routes::put(Route {
+        forward: Some(forward()),
+        ..Route::clone(&route)
+    });
+    let refused = |result: Result<(), ContentError>| match result {
+        Err(ContentError::InvalidArgument(error)) => error.field,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(commit(&runtime, id).map(drop)), "path");
+    assert!(storage::uploads::all().is_empty());
+    let again = begin(&runtime, key, 1, hash(b"x"));
+    assert_eq!(refused(again.map(drop)), "path");
 }

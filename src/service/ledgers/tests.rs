@@ -1,6 +1,11 @@
 use super::*;
 use crate::{
-    domain::settlement::Claimant,
+    domain::{
+        config::Limits,
+        forward::{Forward, tests::forward},
+        route::{Route, tests::draft},
+        settlement::Claimant,
+    },
     runtime::scripted::{ScriptedRuntime, run},
     storage::config::tests::config,
     types::{Amount, BlockIndex, TimestampNs},
@@ -225,5 +230,23 @@ fn controllers_only() {
             Err(LedgerError::Unauthorized(_))
         ));
     }
+    assert_eq!(runtime.made(), 0);
+}
+
+/// A ledger that is a target would be called with what payers send, also if it became one during the registration.
+#[test]
+fn a_forward_target_is_not_registered_as_a_ledger() {
+    let (runtime, id) = set_up();
+    let route = draft("/a").apply(None, None, &Limits::default(), 1);
+    let target = Forward {
+        canister: id,
+        ..forward()
+    };
+    storage::routes::put(Route {
+        forward: Some(target),
+        ..route
+    });
+    let refused = run(add(&runtime, id)).unwrap_err();
+    assert!(matches!(refused, LedgerError::InvalidArgument(error) if error.field == "ledger"));
     assert_eq!(runtime.made(), 0);
 }

@@ -11,11 +11,11 @@ use crate::{
         payment::{Doubt, Failure, FailureKind, Payment, RefundCause, RefundProblem, State},
         rail::TxRef,
     },
-    storage::codec::StoredTxRef,
+    storage::codec::{StoredTxRef, number_in, of_number},
     types::{BlockIndex, ClaimKey, PaymentId, TimestampNs},
 };
 use minicbor::{Decode, Encode};
-use terms::{TermsRow, number_in, of_number};
+use terms::TermsRow;
 
 /// A payment that is being settled or unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
