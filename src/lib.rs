@@ -14,7 +14,7 @@ use api::{
     arguments::{self, Arguments, Tolerance},
     call, endpoints,
     http::{self, HttpRequest, HttpResponse, HttpUpdateRequest},
-    inspect,
+    inspect, seller,
     types::*,
     wallets,
 };
@@ -82,11 +82,11 @@ readers! { of_update, UPDATE,
     pay_to_set origin_set trusted_origins_set operator_add operator_remove ledger_add ledger_refresh route_put
     route_remove content_begin
     content_chunk content_commit payment_recheck cancel_authorization refund_payment refund_by_merchant payment_resolve
-    withdraw pay
+    withdraw pay access_readers_set notify_set
 }
 
 readers! { of_query, QUERY,
-    route routes offers quote icrc21_canister_call_consent_message payment receipt payments payments_waiting
+    route routes offers quote access icrc21_canister_call_consent_message payment receipt payments payments_waiting
     payments_open payments_failed audit_payments
     audit_admin
 }
@@ -266,6 +266,34 @@ fn quote(key: RouteKey) -> Option<Quote> {
 #[cfg_attr(test, candid::candid_method)]
 async fn pay(args: PayArgs) -> Result<Purchased, PayError> {
     call::pay(&IcRuntime, args).await
+}
+
+#[query(decode_with = "of_query::access", hidden = true)]
+#[cfg_attr(test, candid::candid_method(query))]
+fn access(args: AccessArgs) -> Result<Access, AccessError> {
+    seller::access(&IcRuntime, &args)
+}
+
+#[update(decode_with = "of_update::access_readers_set", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
+fn access_readers_set(readers: Vec<Principal>) -> Result<(), RouteError> {
+    seller::access_readers_set(&IcRuntime, readers)
+}
+
+#[query]
+fn access_readers() -> Vec<Principal> {
+    seller::access_readers()
+}
+
+#[update(decode_with = "of_update::notify_set", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
+fn notify_set(target: Option<Principal>) -> Result<(), RouteError> {
+    seller::notify_set(&IcRuntime, target)
+}
+
+#[query]
+fn notify_status() -> Result<NotifyStatus, PaymentsError> {
+    seller::notify_status(&IcRuntime)
 }
 
 #[query(decode_with = "of_query::offers", hidden = true)]

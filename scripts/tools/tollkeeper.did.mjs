@@ -27,6 +27,46 @@ export const idlFactory = ({ IDL }) => {
     'Upgrade' : UpgradeArgs,
     'Init' : InitArgs,
   });
+  const AccessArgs = IDL.Record({
+    'method' : IDL.Text,
+    'path' : IDL.Text,
+    'payer' : IDL.Principal,
+    'payment_id' : IDL.Vec(IDL.Nat8),
+  });
+  const Receipt = IDL.Record({
+    'fee' : IDL.Nat,
+    'method' : IDL.Opt(IDL.Text),
+    'block_index' : IDL.Nat,
+    'path' : IDL.Opt(IDL.Text),
+    'network' : IDL.Text,
+    'ledger' : IDL.Principal,
+    'payer' : IDL.Opt(Account),
+    'payment_id' : IDL.Vec(IDL.Nat8),
+    'amount' : IDL.Nat,
+    'pay_to' : Account,
+    'settled_at' : IDL.Nat64,
+  });
+  const Access = IDL.Record({ 'receipt' : Receipt, 'until' : IDL.Nat64 });
+  const InvalidArgument = IDL.Record({
+    'field' : IDL.Text,
+    'limit' : IDL.Opt(IDL.Nat),
+    'problem' : IDL.Text,
+  });
+  const AccessError = IDL.Variant({
+    'NotPaid' : IDL.Null,
+    'Refunded' : IDL.Null,
+    'NotDelivered' : IDL.Null,
+    'Unauthorized' : IDL.Null,
+    'InvalidArgument' : InvalidArgument,
+    'Expired' : IDL.Record({ 'until' : IDL.Nat64 }),
+  });
+  const RouteError = IDL.Variant({
+    'TooManyRoutes' : IDL.Record({ 'limit' : IDL.Nat32 }),
+    'Unauthorized' : IDL.Null,
+    'UnknownLedger' : IDL.Principal,
+    'InvalidArgument' : InvalidArgument,
+    'UnknownRoute' : IDL.Null,
+  });
   const PageArgs = IDL.Record({
     'after' : IDL.Opt(IDL.Nat64),
     'limit' : IDL.Opt(IDL.Nat32),
@@ -37,11 +77,6 @@ export const idlFactory = ({ IDL }) => {
     'subject' : IDL.Text,
     'number' : IDL.Nat64,
     'caller' : IDL.Principal,
-  });
-  const InvalidArgument = IDL.Record({
-    'field' : IDL.Text,
-    'limit' : IDL.Opt(IDL.Nat),
-    'problem' : IDL.Text,
   });
   const PaymentsError = IDL.Variant({
     'Unauthorized' : IDL.Null,
@@ -198,6 +233,15 @@ export const idlFactory = ({ IDL }) => {
     'LedgerUnavailable' : IDL.Record({ 'problem' : IDL.Text }),
     'InvalidArgument' : InvalidArgument,
   });
+  const NotifyStatus = IDL.Record({
+    'next_try' : IDL.Opt(IDL.Nat64),
+    'failures' : IDL.Nat16,
+    'dropped' : IDL.Nat64,
+    'latest_event_id' : IDL.Nat64,
+    'sent' : IDL.Nat64,
+    'target' : IDL.Opt(IDL.Principal),
+    'waiting' : IDL.Nat64,
+  });
   const RouteKey = IDL.Record({ 'method' : IDL.Text, 'path' : IDL.Text });
   const Offer = IDL.Record({
     'fee' : IDL.Nat,
@@ -212,13 +256,6 @@ export const idlFactory = ({ IDL }) => {
     'symbol' : IDL.Text,
     'pay_to' : Account,
   });
-  const RouteError = IDL.Variant({
-    'TooManyRoutes' : IDL.Record({ 'limit' : IDL.Nat32 }),
-    'Unauthorized' : IDL.Null,
-    'UnknownLedger' : IDL.Principal,
-    'InvalidArgument' : InvalidArgument,
-    'UnknownRoute' : IDL.Null,
-  });
   const PayArgs = IDL.Record({
     'id' : IDL.Vec(IDL.Nat8),
     'fee' : IDL.Nat,
@@ -229,19 +266,6 @@ export const idlFactory = ({ IDL }) => {
     'created_at_time' : IDL.Nat64,
     'amount' : IDL.Nat,
     'pay_to' : Account,
-  });
-  const Receipt = IDL.Record({
-    'fee' : IDL.Nat,
-    'method' : IDL.Opt(IDL.Text),
-    'block_index' : IDL.Nat,
-    'path' : IDL.Opt(IDL.Text),
-    'network' : IDL.Text,
-    'ledger' : IDL.Principal,
-    'payer' : IDL.Opt(Account),
-    'payment_id' : IDL.Vec(IDL.Nat8),
-    'amount' : IDL.Nat,
-    'pay_to' : Account,
-    'settled_at' : IDL.Nat64,
   });
   const Purchased = IDL.Record({
     'receipt' : Receipt,
@@ -403,6 +427,17 @@ export const idlFactory = ({ IDL }) => {
     'InsufficientFree' : IDL.Record({ 'available' : IDL.Nat }),
   });
   return IDL.Service({
+    'access' : IDL.Func(
+        [AccessArgs],
+        [IDL.Variant({ 'Ok' : Access, 'Err' : AccessError })],
+        ['query'],
+      ),
+    'access_readers' : IDL.Func([], [IDL.Vec(IDL.Principal)], ['query']),
+    'access_readers_set' : IDL.Func(
+        [IDL.Vec(IDL.Principal)],
+        [IDL.Variant({ 'Ok' : IDL.Null, 'Err' : RouteError })],
+        [],
+      ),
     'audit_admin' : IDL.Func(
         [PageArgs],
         [IDL.Variant({ 'Ok' : IDL.Vec(AdminAudit), 'Err' : PaymentsError })],
@@ -474,6 +509,16 @@ export const idlFactory = ({ IDL }) => {
         [],
       ),
     'ledgers' : IDL.Func([], [IDL.Vec(Ledger)], ['query']),
+    'notify_set' : IDL.Func(
+        [IDL.Opt(IDL.Principal)],
+        [IDL.Variant({ 'Ok' : IDL.Null, 'Err' : RouteError })],
+        [],
+      ),
+    'notify_status' : IDL.Func(
+        [],
+        [IDL.Variant({ 'Ok' : NotifyStatus, 'Err' : PaymentsError })],
+        ['query'],
+      ),
     'offers' : IDL.Func([RouteKey], [IDL.Vec(Offer)], ['query']),
     'operator_add' : IDL.Func(
         [IDL.Principal],

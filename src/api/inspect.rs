@@ -6,7 +6,7 @@ use crate::{
     api::{
         arguments::{self, Arguments},
         http::{self, size::MAX_ARGUMENT_BYTES},
-        types::{CancelArgs, PageArgs, PayArgs, RouteKey},
+        types::{AccessArgs, CancelArgs, PageArgs, PayArgs, RouteKey},
         wallets,
     },
     domain::roles::Role,
@@ -29,6 +29,8 @@ const ID_BYTES: usize = 100;
 const CANCEL_BYTES: usize = 200;
 /// The longest argument of methods that take a method and a path, which has 256 bytes at most.
 const KEY_BYTES: usize = 400;
+/// The longest argument of `access`, which takes 363 bytes at most.
+const ACCESS_BYTES: usize = 500;
 /// The longest argument of `pay`, which takes 551 bytes at most.
 const PAY_BYTES: usize = 1_000;
 
@@ -55,10 +57,12 @@ pub fn accept<R: Runtime>(
         | "refund_payment"
         | "refund_by_merchant"
         | "payment_resolve"
-        | "withdraw" => length <= SMALL_BYTES && role(runtime, &caller) == Role::Controller,
+        | "withdraw"
+        | "access_readers_set"
+        | "notify_set" => length <= SMALL_BYTES && role(runtime, &caller) == Role::Controller,
         "route_put" | "route_remove" | "content_begin" | "content_commit" | "payments"
         | "payments_waiting" | "payments_open" | "payments_failed" | "audit_payments"
-        | "audit_admin" | "solvency" | "payment_recheck" => {
+        | "audit_admin" | "notify_status" | "solvency" | "payment_recheck" => {
             length <= SMALL_BYTES && role(runtime, &caller) != Role::Other
         }
         "content_chunk" => length <= CHUNK_BYTES && role(runtime, &caller) != Role::Other,
@@ -75,9 +79,12 @@ pub fn accept<R: Runtime>(
         "cancel_authorization" => length <= CANCEL_BYTES && is::<(CancelArgs,)>(&argument()),
         "pay" => length <= PAY_BYTES && is::<(PayArgs,)>(&argument()),
         // Queries that may be called as updates, for a response certified by consensus.
-        "config" | "origin" | "ledgers" => length <= NO_BYTES && is::<()>(&argument()),
+        "config" | "origin" | "ledgers" | "access_readers" => {
+            length <= NO_BYTES && is::<()>(&argument())
+        }
         "payment" | "receipt" => length <= ID_BYTES && is::<(ByteBuf,)>(&argument()),
         "routes" => length <= ID_BYTES && is::<(PageArgs,)>(&argument()),
+        "access" => length <= ACCESS_BYTES && is::<(AccessArgs,)>(&argument()),
         "route" | "offers" | "quote" => length <= KEY_BYTES && is::<(RouteKey,)>(&argument()),
         _ => false,
     }
@@ -115,7 +122,7 @@ mod tests {
     use candid::Encode;
     use candid_parser::utils::CandidSource;
 
-    const ADMINISTRATION: [&str; 11] = [
+    const ADMINISTRATION: [&str; 13] = [
         "pay_to_set",
         "origin_set",
         "trusted_origins_set",
@@ -127,8 +134,11 @@ mod tests {
         "refund_payment",
         "refund_by_merchant",
         "payment_resolve",
+        "access_readers_set",
+        "notify_set",
     ];
-    const OPERATION: [&str; 7] = [
+    const OPERATION: [&str; 8] = [
+        "notify_status",
         "route_put",
         "content_begin",
         "content_chunk",
@@ -169,7 +179,15 @@ mod tests {
             from_subaccount: Some(ByteBuf::from(vec![7; 32])),
             created_at_time: u64::MAX,
         };
+        let access = AccessArgs {
+            payer: Principal::from_slice(&[7; 29]),
+            payment_id: ByteBuf::from(vec![7; 32]),
+            method: "DELETE".into(),
+            path: format!("/{}", "x".repeat(255)),
+        };
         vec![
+            ("access", Encode!(&access).unwrap()),
+            ("access_readers", nothing.clone()),
             ("config", nothing.clone()),
             ("origin", nothing.clone()),
             ("ledgers", nothing),
@@ -211,6 +229,7 @@ mod tests {
             .find(|(method, _)| *method == "pay")
             .unwrap();
         assert_eq!(longest.len(), 551);
+        assert_eq!(public()[0].1.len(), 363);
     }
 
     fn taken_by(runtime: &ScriptedRuntime, method: &str, argument: &[u8]) -> bool {

@@ -5,5 +5,6 @@ pub mod call;
 pub mod endpoints;
 pub mod http;
 pub mod inspect;
+pub mod seller;
 pub mod types;
 pub mod wallets;

@@ -10,6 +10,7 @@ use crate::{
 use candid::Principal;
 
 pub const MAX_OPERATORS: usize = 32;
+pub const MAX_READERS: usize = 32;
 /// The most origins that can be trusted beside the canister's own.
 pub const MAX_TRUSTED_ORIGINS: usize = 20;
 /// The largest resource, in bytes: it has to fit into one reply and one certified response.
@@ -70,6 +71,8 @@ pub struct Config {
     pub origin: Option<String>,
     /// The origins of pages that wallets may trust with calls of the canister (ICRC-28), beside [`Self::origin`].
     pub trusted_origins: Vec<String>,
+    /// Principals that may ask who paid for what, beside controllers and operators.
+    pub readers: Vec<Principal>,
 }
 
 /// Changes of the settings; `None` leaves a setting unchanged.
@@ -98,7 +101,7 @@ impl Config {
             self.pay_to = pay_to;
         }
         if let Some(operators) = changes.operators {
-            self.operators = checked_operators(operators)?;
+            self.operators = checked_principals("operators", operators, MAX_OPERATORS)?;
         }
         let limits = &mut self.limits;
         if let Some(n) = changes.max_routes {
@@ -152,6 +155,12 @@ impl Config {
         Ok(self)
     }
 
+    /// The settings with these readers instead of the present ones.
+    pub fn with_readers(mut self, readers: Vec<Principal>) -> Result<Config, InvalidArgument> {
+        self.readers = checked_principals("readers", readers, MAX_READERS)?;
+        Ok(self)
+    }
+
     /// Every origin that wallets may trust, each once.
     pub fn all_trusted_origins(&self) -> Vec<String> {
         let mut origins: Vec<String> = self.origin.iter().cloned().collect();
@@ -168,7 +177,11 @@ impl Config {
         if !self.operators.contains(&operator) {
             self.operators.push(operator);
         }
-        self.operators = checked_operators(std::mem::take(&mut self.operators))?;
+        self.operators = checked_principals(
+            "operators",
+            std::mem::take(&mut self.operators),
+            MAX_OPERATORS,
+        )?;
         Ok(self)
     }
 }
@@ -199,22 +212,20 @@ fn checked_network(network: String) -> Result<String, InvalidArgument> {
     }
 }
 
-fn checked_operators(operators: Vec<Principal>) -> Result<Vec<Principal>, InvalidArgument> {
-    if operators.len() > MAX_OPERATORS {
-        return Err(InvalidArgument::limit(
-            "operators",
-            format!(
-                "are {}, at most {MAX_OPERATORS} are allowed",
-                operators.len()
-            ),
-            MAX_OPERATORS as u128,
-        ));
+fn checked_principals(
+    field: &str,
+    principals: Vec<Principal>,
+    max: usize,
+) -> Result<Vec<Principal>, InvalidArgument> {
+    if principals.len() > max {
+        let problem = format!("are {}, at most {max} are allowed", principals.len());
+        return Err(InvalidArgument::limit(field, problem, max as u128));
     }
-    let mut unique = Vec::with_capacity(operators.len());
-    for operator in operators {
-        let operator = validate::principal("operators", operator)?;
-        if !unique.contains(&operator) {
-            unique.push(operator);
+    let mut unique = Vec::with_capacity(principals.len());
+    for principal in principals {
+        let principal = validate::principal(field, principal)?;
+        if !unique.contains(&principal) {
+            unique.push(principal);
         }
     }
     Ok(unique)
@@ -264,6 +275,7 @@ pub(crate) mod tests {
             limits: Limits::default(),
             origin: None,
             trusted_origins: vec![],
+            readers: vec![],
         }
     }
 

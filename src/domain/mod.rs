@@ -13,6 +13,7 @@ pub mod fulfilment;
 pub mod identifier;
 pub mod ledger;
 pub mod liability;
+pub mod notification;
 pub mod offer;
 pub mod origin;
 pub mod outgoing;

@@ -105,6 +105,11 @@ impl ScriptedRuntime {
         self.hold.set(false);
     }
 
+    /// Forgets the answers that no call has asked for.
+    pub fn will_no_more(&self) {
+        self.answers.borrow_mut().clear();
+    }
+
     pub fn made(&self) -> usize {
         self.calls.borrow().len()
     }

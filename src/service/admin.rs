@@ -59,6 +59,18 @@ pub fn set_trusted_origins<R: Runtime>(
     Ok(())
 }
 
+/// Replaces the principals that may ask who paid for what ([`access`](super::access::access)), beside controllers and
+/// operators.
+pub fn set_readers<R: Runtime>(runtime: &R, readers: Vec<Principal>) -> Result<(), AdminError> {
+    let caller = runtime.caller();
+    role(runtime, &caller).may_administer()?;
+    let config = storage::config::read().with_readers(readers)?;
+    storage::config::write(&config)?;
+    let subject = format!("{} readers", config.readers.len());
+    storage::audit::admin(caller, "access_readers_set", &subject, runtime.now());
+    Ok(())
+}
+
 /// Allows `operator` to manage routes and content.
 pub fn add_operator<R: Runtime>(runtime: &R, operator: Principal) -> Result<(), AdminError> {
     let caller = runtime.caller();
@@ -104,6 +116,7 @@ mod tests {
             assert_eq!(set_pay_to(&runtime, account), unauthorized);
             assert_eq!(set_origin(&runtime, None), unauthorized);
             assert_eq!(set_trusted_origins(&runtime, vec![]), unauthorized);
+            assert_eq!(set_readers(&runtime, vec![]), unauthorized);
             assert_eq!(add_operator(&runtime, caller), unauthorized);
             assert_eq!(remove_operator(&runtime, operator), unauthorized);
         }

@@ -29,6 +29,7 @@ pub fn install<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
         limits: Limits::default(),
         origin: None,
         trusted_origins: vec![],
+        readers: vec![],
     };
     let config = config.changed(changes)?;
     storage::config::write(&config)?;
@@ -72,6 +73,7 @@ fn load_tables() {
     storage::cancellations::load();
     storage::routes::count();
     storage::responses::kept_bytes();
+    storage::notifications::load();
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The operations of the canister. Each function is one operation, for all callers and interfaces.
 
+pub mod access;
 pub mod admin;
 pub mod cancel;
 pub mod catalogue;
@@ -9,6 +10,7 @@ pub mod identifiers;
 pub mod ledgers;
 pub mod lifecycle;
 pub mod log_search;
+pub mod notify;
 pub mod pay;
 pub mod payments;
 pub mod payout;

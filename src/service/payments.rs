@@ -14,6 +14,7 @@ use crate::{
     },
     types::{Account, PaymentId},
 };
+use candid::Principal;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
@@ -42,8 +43,14 @@ impl Page {
 /// else may know that a payment with this id exists, but not that.
 pub fn knows_who_paid<R: Runtime>(runtime: &R, payer: &Account, merchant: &Account) -> bool {
     let caller = runtime.caller();
-    let is_merchant = caller == merchant.owner && merchant.owner != runtime.canister_id();
-    caller == payer.owner || is_merchant || role(runtime, &caller) != Role::Other
+    caller == payer.owner
+        || is_merchant(runtime, &caller, merchant)
+        || role(runtime, &caller) != Role::Other
+}
+
+/// Whether the caller is a merchant with this account.
+pub(super) fn is_merchant<R: Runtime>(runtime: &R, caller: &Principal, merchant: &Account) -> bool {
+    *caller == merchant.owner && merchant.owner != runtime.canister_id()
 }
 
 /// The payment with this id. Ids are known to payer and merchant, and to every reader of the ledger.
@@ -105,7 +112,6 @@ mod tests {
         storage::config::{self, tests::config},
         types::TimestampNs,
     };
-    use candid::Principal;
 
     #[test]
     fn payer_merchant_controllers_and_operators_know_who_paid() {

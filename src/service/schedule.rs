@@ -15,14 +15,29 @@ pub fn arm<R: Runtime>(runtime: &R) {
     // Sweeping is not urgent, and overdue work may have to wait for a payment.
     let no_sooner = runtime.now().plus(SHARED);
     let sweep = next_sweep().map(|at| at.max(no_sooner));
-    let next = [storage::payments::next_due(), sweep];
+    let next = [
+        storage::payments::next_due(),
+        storage::notifications::next_due(),
+        sweep,
+    ];
     runtime.wake(next.into_iter().flatten().min());
 }
 
 /// Sets the timer if something is overdue, because the timer may have been lost. Work that is due later needs no timer
 /// that was not set before. Payments that succeed therefore never set one.
 pub fn catch_up<R: Runtime>(runtime: &R) {
-    if storage::payments::next_due().is_some_and(|due| due <= runtime.now()) {
+    let next = [
+        storage::payments::next_due(),
+        storage::notifications::next_due(),
+    ];
+    if next.into_iter().flatten().any(|due| due <= runtime.now()) {
+        arm(runtime);
+    }
+}
+
+/// Sets the timer if a merchant's canister is to be told of something.
+pub fn announce<R: Runtime>(runtime: &R) {
+    if storage::notifications::next_due().is_some() {
         arm(runtime);
     }
 }

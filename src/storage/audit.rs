@@ -205,12 +205,13 @@ pub(super) fn payment(id: &PaymentId, transition: Transition, now: TimestampNs) 
 }
 
 /// Actions that can be repeated without limit: those of operators, and those caused by answers of ledgers.
-const REPEATABLE: [&str; 5] = [
+const REPEATABLE: [&str; 6] = [
     "route_put",
     "route_remove",
     "content_commit",
     "fee_learnt",
     "fee_zero_named",
+    "notification_dropped",
 ];
 
 /// The repeatable actions that one caller added today.

@@ -54,6 +54,8 @@ struct ConfigRow {
     origin: Option<String>,
     #[n(6)]
     trusted_origins: Vec<String>,
+    #[n(7)]
+    readers: Vec<StoredPrincipal>,
 }
 
 /// `None` before installation.
@@ -97,6 +99,7 @@ pub fn read() -> Config {
         },
         origin: row.origin.clone(),
         trusted_origins: row.trusted_origins.clone(),
+        readers: row.readers.iter().map(|reader| reader.0).collect(),
     })
 }
 
@@ -151,6 +154,12 @@ pub fn write(config: &Config) -> Result<(), InvalidArgument> {
             },
             origin: config.origin.clone(),
             trusted_origins: config.trusted_origins.clone(),
+            readers: config
+                .readers
+                .iter()
+                .copied()
+                .map(StoredPrincipal)
+                .collect(),
         })));
         Ok(())
     })?;
@@ -188,6 +197,7 @@ pub(crate) mod tests {
             limits: Limits::default(),
             origin: None,
             trusted_origins: vec![],
+            readers: vec![],
         }
     }
 
@@ -203,12 +213,13 @@ pub(crate) mod tests {
     fn settings_that_no_offer_depends_on_change_no_answer() {
         write(&config()).unwrap();
         changes::take();
-        let harmless: [fn(&mut Config); 5] = [
+        let harmless: [fn(&mut Config); 6] = [
             |_| {},
             |config| config.operators.clear(),
             |config| config.limits.max_routes = 7,
             |config| config.limits.cycles_floor = Cycles(7),
             |config| config.trusted_origins = vec!["https://dapp.example".into()],
+            |config| config.readers = vec![Principal::from_slice(&[8, 1])],
         ];
         for change in harmless {
             let mut config = config();

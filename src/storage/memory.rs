@@ -66,6 +66,11 @@ pub const CLAIMS: MemoryId = MemoryId::new(27);
 /// Accounts that were paid, by number: [`super::accounts`].
 pub const ACCOUNTS: MemoryId = MemoryId::new(28);
 
+/// Events that a merchant's canister is to be told of, by number: [`super::notifications`].
+pub const NOTIFICATIONS: MemoryId = MemoryId::new(36);
+/// The canister that is told, and counts: [`super::notifications`].
+pub const NOTIFICATION_SETTINGS: MemoryId = MemoryId::new(37);
+
 /// 1 MiB per bucket: at most 32 GiB in all, and little waste for many small tables.
 const BUCKET_PAGES: u16 = 16;
 

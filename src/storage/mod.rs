@@ -19,6 +19,7 @@ pub mod identifiers;
 pub mod ledgers;
 pub mod liabilities;
 pub mod memory;
+pub mod notifications;
 pub mod offers;
 pub mod payments;
 pub mod quarantine;

@@ -37,6 +37,7 @@ mod replay;
 mod request_limits;
 mod resolve;
 mod roles;
+mod sellers;
 mod stored_responses;
 mod tolerance;
 mod upgrade;

@@ -36,6 +36,7 @@ fn offers(route: &Route) -> Vec<Offer> {
         limits: Limits::default(),
         origin: None,
         trusted_origins: vec![],
+        readers: vec![],
     };
     let ledger = Ledger {
         id: route.prices[0].ledger,

@@ -54,6 +54,7 @@ fn shop() -> Shop {
         limits: Limits::default(),
         origin: None,
         trusted_origins: vec![],
+        readers: vec![],
     };
     let mut draft = draft("/a");
     draft.prices = vec![

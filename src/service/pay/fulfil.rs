@@ -6,7 +6,7 @@ use crate::{
         request::Resource,
     },
     runtime::Runtime,
-    service::refund,
+    service::{refund, schedule},
     storage::{self, payments::Change, responses::Response},
     types::{ClaimKey, TimestampNs},
 };
@@ -50,6 +50,7 @@ pub fn deliver<R: Runtime>(
             if resource.is_some() {
                 note_delivery(&payment, now);
             }
+            schedule::announce(runtime);
             (payment, resource)
         }
         Err(_) => (payment, None),

@@ -74,6 +74,8 @@ pub async fn transfer<R: Runtime>(
     }
     if !recorded.0.state.is_final() {
         schedule::arm(runtime);
+    } else {
+        schedule::announce(runtime);
     }
     // The outcome is recorded. The fee query concerns later offers only, so a delivery does not wait for it.
     if recorded.0.state.moved().is_none() {

@@ -33,7 +33,7 @@ use crate::{
     runtime::Runtime,
     service::{
         log_search::{self, End, Search, has_log},
-        pay, refund, retention, role,
+        notify, pay, refund, retention, role,
         schedule::{SHARED, arm},
     },
     storage::{
@@ -102,6 +102,8 @@ enum Work {
     Retry(ClaimKey),
     Read(Principal),
     Refund(ClaimKey),
+    /// Tell the merchant's canister of the event with this number.
+    Notify(u64),
 }
 
 async fn perform<R: Runtime>(runtime: &R, work: Work) {
@@ -112,6 +114,7 @@ async fn perform<R: Runtime>(runtime: &R, work: Work) {
         }
         Work::Read(ledger) => read(runtime, ledger).await,
         Work::Refund(key) => refund::step(runtime, &key).await,
+        Work::Notify(number) => notify::send(runtime, number).await,
     }
 }
 
@@ -146,7 +149,7 @@ fn gather<R: Runtime>(runtime: &R) -> Vec<Work> {
                     work.push(Work::Read(ledger));
                 }
             }
-            Some(Work::Refund(_)) | None => {}
+            Some(Work::Refund(_) | Work::Notify(_)) | None => {}
         }
     }
     retention::sweep(runtime);
@@ -155,6 +158,7 @@ fn gather<R: Runtime>(runtime: &R) -> Vec<Work> {
         storage::payments::postpone(&key, now.plus(TURN));
         work.push(Work::Refund(key));
     }
+    work.extend(notify::due(runtime).into_iter().map(Work::Notify));
     work
 }
 

@@ -16,7 +16,7 @@ use crate::{
         audit::{self, Transition},
         claims,
         codec::Stored,
-        config, counters, liabilities, memory,
+        config, counters, liabilities, memory, notifications,
         quarantine::{self, Row, Unreadable},
     },
     types::{ClaimKey, PaymentId, TimestampNs},
@@ -277,8 +277,19 @@ impl Tables {
         self.count_settling(payment.from.owner, was_settling, &payment.state);
         self.failing.note(payment.from.owner, &payment.state, now);
         audit::payment(&payment.id, transition, now);
+        self.notify(key, earlier.as_ref(), &payment.state, now);
         quarantine::report(now);
         Ok(payment)
+    }
+
+    /// Queues what happened for the merchant's canister, if there is one to be told.
+    fn notify(&self, key: &ClaimKey, before: Option<&State>, state: &State, now: TimestampNs) {
+        if notifications::target().is_some()
+            && state.moved().is_some()
+            && let Some(index) = self.by_key.get(&key.0)
+        {
+            notifications::note(index, before, state, now);
+        }
     }
 
     /// Writes the payment to the tables that its state belongs to. Fails before it writes anything.
