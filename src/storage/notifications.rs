@@ -30,21 +30,38 @@ const LOCK: Seconds = Seconds(120);
 /// The most events that are dropped at once because of their age.
 const MAX_DROPPED_AT_ONCE: usize = 100;
 
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-struct EventRow {
-    /// The index of the settled payment.
-    #[n(0)]
-    payment: u64,
-    #[n(1)]
-    kind: u8,
-    #[n(2)]
-    at: u64,
-    #[n(3)]
-    tries: u16,
+/// A row: eight bytes of time, six of the payment's index, the kind, and the tries up to 255. Not in CBOR, because the
+/// code of such a table is in the canister already.
+type Row = [u8; 16];
+
+/// An event that is to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// The index of the settled payment, less than 2^48.
+    pub payment: u64,
+    pub kind: EventKind,
+    pub at: TimestampNs,
+    tries: u8,
 }
 
-// A version byte, an array's head, and at most 9 + 2 + 9 + 3 bytes.
-storable_row!(EventRow, max 25);
+impl Queued {
+    fn row(self) -> Row {
+        let low = self.payment << 16 | (self.kind as u64) << 8 | u64::from(self.tries);
+        (u128::from(self.at.0) << 64 | u128::from(low)).to_be_bytes()
+    }
+
+    /// `None` if this version does not know the kind.
+    fn read(row: Row) -> Option<Self> {
+        let whole = u128::from_be_bytes(row);
+        let [kind, tries] = [row[14], row[15]];
+        Some(Queued {
+            payment: (whole as u64) >> 16,
+            kind: *EventKind::ALL.get(usize::from(kind))?,
+            at: TimestampNs((whole >> 64) as u64),
+            tries,
+        })
+    }
+}
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 struct SettingsRow {
@@ -60,15 +77,6 @@ struct SettingsRow {
 }
 
 storable_row!(SettingsRow);
-
-/// An event that is to be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Queued {
-    /// The index of the settled payment.
-    pub payment: u64,
-    pub kind: EventKind,
-    pub at: TimestampNs,
-}
 
 /// Where the notifications stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +94,7 @@ pub struct Status {
 }
 
 struct Tables {
-    queue: StableBTreeMap<u64, EventRow, memory::Memory>,
+    queue: StableBTreeMap<u64, Row, memory::Memory>,
     settings: StableCell<SettingsRow, memory::Memory>,
     due: BTreeSet<(TimestampNs, u64)>,
     due_of: BTreeMap<u64, TimestampNs>,
@@ -97,7 +105,7 @@ struct Tables {
 
 thread_local! {
     static TABLES: RefCell<Tables> = RefCell::new({
-        let queue: StableBTreeMap<u64, EventRow, _> =
+        let queue: StableBTreeMap<u64, Row, _> =
             StableBTreeMap::init(memory::get(memory::NOTIFICATIONS));
         let all = || queue.keys().map(|number| (number, TimestampNs(0)));
         Tables {
@@ -186,13 +194,13 @@ pub(super) fn note(payment: u64, before: Option<&State>, after: &State, now: Tim
             }
             tables.change(|settings| settings.queued += 1);
             let number = tables.settings.get().queued;
-            let row = EventRow {
+            let event = Queued {
                 payment,
-                kind: kind as u8,
-                at: now.0,
+                kind,
+                at: now,
                 tries: 0,
             };
-            tables.queue.insert(number, row);
+            tables.queue.insert(number, event.row());
             tables.plan(number, now);
         }
     });
@@ -211,7 +219,10 @@ pub fn drop_old(now: TimestampNs) {
     TABLES.with_borrow_mut(|tables| {
         for _ in 0..MAX_DROPPED_AT_ONCE {
             let first = tables.queue.first_key_value();
-            if first.is_none_or(|(_, row)| now <= TimestampNs(row.at).plus(MAX_AGE)) {
+            let first = first.map(|(_, row)| Queued::read(row));
+            // One that cannot be read is too old.
+            let stays = |event: Option<Queued>| event.is_some_and(|e| now <= e.at.plus(MAX_AGE));
+            if first.is_none_or(stays) {
                 return;
             }
             tables.drop_first("it could not be sent for a week", now);
@@ -241,14 +252,7 @@ pub fn pause(until: TimestampNs) {
 
 /// The event with this number, if it waits.
 pub fn get(number: u64) -> Option<Queued> {
-    TABLES.with_borrow(|tables| {
-        let row = tables.queue.get(&number)?;
-        Some(Queued {
-            payment: row.payment,
-            kind: *EventKind::ALL.get(usize::from(row.kind))?,
-            at: TimestampNs(row.at),
-        })
-    })
+    TABLES.with_borrow(|tables| Queued::read(tables.queue.get(&number)?))
 }
 
 /// Records that the canister has taken the event.
@@ -266,10 +270,10 @@ pub fn sent(number: u64) {
 /// pause that grows to an hour.
 pub fn failed(number: u64, now: TimestampNs) {
     TABLES.with_borrow_mut(|tables| {
-        if let Some(mut row) = tables.queue.get(&number) {
-            row.tries = row.tries.saturating_add(1);
-            tables.plan(number, now.plus(backoff(row.tries)));
-            tables.queue.insert(number, row);
+        if let Some(mut event) = tables.queue.get(&number).and_then(Queued::read) {
+            event.tries = event.tries.saturating_add(1);
+            tables.plan(number, now.plus(backoff(event.tries.into())));
+            tables.queue.insert(number, event.row());
         }
         // Events that are sent at the same time count once.
         if now >= tables.paused_until {
@@ -299,7 +303,6 @@ pub fn status() -> Status {
 mod tests {
     use super::*;
     use crate::{domain::rail::TxRef, types::BlockIndex};
-    use ic_stable_structures::Storable;
 
     fn target_canister() -> Principal {
         Principal::from_slice(&[8, 1])
@@ -379,13 +382,19 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_row_fits() {
-        let row = EventRow {
-            payment: u64::MAX,
-            kind: 255,
-            at: u64::MAX,
-            tries: u16::MAX,
-        };
-        assert_eq!(row.to_bytes_checked().len(), 25);
+    fn rows_are_read_back() {
+        for kind in EventKind::ALL {
+            for (payment, at, tries) in [(0, 0, 0), ((1 << 48) - 1, u64::MAX, 255), (7, 8, 9)] {
+                let at = TimestampNs(at);
+                let event = Queued {
+                    payment,
+                    kind,
+                    at,
+                    tries,
+                };
+                assert_eq!(Queued::read(event.row()), Some(event));
+            }
+        }
+        assert_eq!(Queued::read([3; 16]), None, "a kind of a later version");
     }
 }

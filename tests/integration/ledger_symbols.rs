@@ -1,38 +1,29 @@
 //! Ledgers with unusual symbols or decimals: they can be added, sold in, and paid with.
 
 use crate::support::{
-    Request, Setup, environment,
+    Request, Setup,
     flow::ARTICLE,
+    interface::{AccountArg, PayArgs, Quote, RouteKey},
     ledger::TestLedger,
     payer::Payer,
-    setup::{CYCLES, FEE, controller, minter},
+    setup::{FEE, minter, stranger},
 };
-use candid::Nat;
+use candid::{Encode, Nat};
+use icrc_ledger_types::icrc21::{
+    errors::Icrc21Error,
+    requests::{ConsentMessageMetadata, ConsentMessageRequest, ConsentMessageSpec},
+    responses::{ConsentInfo, ConsentMessage},
+};
+use serde_bytes::ByteBuf;
 use test_ledger::testing::LedgerInit;
 
 const PRICE: u128 = 30_000;
 
-/// A ledger of a token with this symbol and these decimals, not registered.
-fn ledger(setup: &Setup, symbol: &str, decimals: u8) -> TestLedger {
-    let subnet = setup.pic.get_subnet(setup.ledger.0).unwrap();
-    let id = setup
-        .pic
-        .create_canister_on_subnet(Some(controller()), None, subnet);
-    setup.pic.add_cycles(id, CYCLES);
-    let init = LedgerInit::new(symbol, "Token", minter())
-        .decimals(decimals)
-        .fee(FEE);
-    let wasm = environment::test_ledger_wasm();
-    setup
-        .pic
-        .install_canister(id, wasm, init.encode(), Some(controller()));
-    TestLedger(id)
-}
-
 /// Adds the ledger, sells in it, and buys by the 402, echoed to the byte as stock clients do.
 fn sold(symbol: &str, decimals: u8, shown: &str) {
     let setup = Setup::new();
-    let ledger = ledger(&setup, symbol, decimals);
+    let init = LedgerInit::new(symbol, "Token", minter());
+    let ledger = TestLedger::install(&setup, init.decimals(decimals).fee(FEE));
     let added = setup.ledger_add(ledger.0).expect("any ledger is taken");
     assert_eq!((added.symbol.as_str(), added.decimals), (shown, decimals));
     let mut args = setup.priced("GET", "/article", PRICE);
@@ -46,6 +37,7 @@ fn sold(symbol: &str, decimals: u8, shown: &str) {
         (offer.extra.symbol.as_str(), offer.extra.decimals),
         (shown, decimals)
     );
+    consented(&setup, shown);
     let payer = Payer::ed25519(195);
     ledger.mint(&setup, payer.account, 10 * PRICE);
     ledger.approve(&setup, payer.account, setup.canister, 5 * PRICE);
@@ -55,6 +47,46 @@ fn sold(symbol: &str, decimals: u8, shown: &str) {
         (200, ARTICLE)
     );
     assert_eq!(ledger.pulled_by(&setup, setup.canister).len(), 1);
+}
+
+/// What a wallet shows for a call that buys the article names the token, too.
+fn consented(setup: &Setup, shown: &str) {
+    let key = RouteKey {
+        method: "GET".into(),
+        path: "/article".into(),
+    };
+    let quote: Option<Quote> = setup.query(stranger(), "quote", (key,));
+    let offer = quote.expect("it is sold").offers.remove(0);
+    assert_eq!(offer.symbol, shown);
+    let args = PayArgs {
+        id: ByteBuf::from(vec![7; 32]),
+        method: "GET".into(),
+        path: "/article".into(),
+        ledger: offer.ledger,
+        amount: offer.amount,
+        fee: offer.fee,
+        pay_to: AccountArg::from(offer.pay_to),
+        from_subaccount: None,
+        created_at_time: setup.now_ns(),
+    };
+    let request = ConsentMessageRequest {
+        method: "pay".into(),
+        arg: Encode!(&args).unwrap(),
+        user_preferences: ConsentMessageSpec {
+            metadata: ConsentMessageMetadata {
+                language: "en".into(),
+                utc_offset_minutes: None,
+            },
+            device_spec: None,
+        },
+    };
+    let method = "icrc21_canister_call_consent_message";
+    let info: Result<ConsentInfo, Icrc21Error> = setup.update(stranger(), method, (request,));
+    let ConsentMessage::GenericDisplayMessage(text) = info.expect("described").consent_message
+    else {
+        panic!("text was asked for");
+    };
+    assert!(text.contains(&format!(" {shown}`")), "{text}");
 }
 
 #[test]

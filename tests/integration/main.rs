@@ -15,6 +15,7 @@ mod interrupted;
 mod ledger_faults;
 mod ledger_fees;
 mod ledger_symbols;
+mod ledgers_in_practice;
 mod limits;
 mod live_gateway;
 mod malformed_candid;

@@ -67,6 +67,19 @@ impl Pulled {
 }
 
 impl TestLedger {
+    /// Another ledger, not registered.
+    pub fn install(setup: &Setup, init: LedgerInit) -> Self {
+        let subnet = setup.pic.get_subnet(setup.ledger.0).unwrap();
+        let owner = Some(controller());
+        let id = setup.pic.create_canister_on_subnet(owner, None, subnet);
+        setup.pic.add_cycles(id, CYCLES);
+        let wasm = environment::test_ledger_wasm();
+        setup
+            .pic
+            .install_canister(id, wasm, init.encode(), Some(controller()));
+        Self(id)
+    }
+
     pub fn mint(&self, setup: &Setup, to: Account, amount: u128) {
         self.transfer(setup, minter(), to, amount);
     }
