@@ -90,7 +90,9 @@ export const idlFactory = ({ IDL }) => {
       'Refunded' : IDL.Record({ 'block_index' : IDL.Nat }),
       'Delivered' : IDL.Record({ 'block_index' : IDL.Nat }),
       'Opened' : IDL.Null,
+      'WorkCalled' : IDL.Null,
       'Unknown' : IDL.Record({ 'reason' : IDL.Text }),
+      'WorkFailed' : IDL.Record({ 'problem' : IDL.Text }),
       'Retried' : IDL.Null,
       'RefundTried' : IDL.Null,
       'RefundFailed' : IDL.Record({ 'problem' : IDL.Text }),
@@ -315,6 +317,13 @@ export const idlFactory = ({ IDL }) => {
     'Unknown' : IDL.Record({ 'since' : IDL.Nat64, 'reason' : IDL.Text }),
     'Settled' : IDL.Record({
       'block_index' : IDL.Nat,
+      'work' : IDL.Opt(
+        IDL.Record({
+          'attempts' : IDL.Nat16,
+          'since' : IDL.Nat64,
+          'problem' : IDL.Opt(IDL.Text),
+        })
+      ),
       'settled_at' : IDL.Nat64,
     }),
   });

@@ -237,6 +237,12 @@ pub enum NoCapacity {
     Ledger,
     #[error("the ledger does not answer clearly at present, try again later")]
     Doubts,
+    /// The calls to a forward target are at their limit.
+    #[error("too many requests wait for the canister that does the work, try again later")]
+    Target,
+    /// Works and answers take half of `max_content_total_bytes`, or content takes the rest.
+    #[error("there is no room for another answer at present, try again later")]
+    Answers,
 }
 
 /// Whether one more payment can be accepted: one part is public, the other is told to the payer only.

@@ -34,8 +34,25 @@ pub const CALL_BY_ICRC2: Combination = Combination {
     ..ROUTE_BY_ICRC2
 };
 
+/// A route whose work another canister does, paid by `exact` from an ICRC-2 allowance.
+pub const FORWARD_BY_ICRC2: Combination = Combination {
+    fulfilment: FulfilmentKind::Forward,
+    ..ROUTE_BY_ICRC2
+};
+
+/// The same, bought by a Candid call.
+pub const FORWARD_CALL_BY_ICRC2: Combination = Combination {
+    purchase: PurchaseKind::Call,
+    ..FORWARD_BY_ICRC2
+};
+
 /// Every combination that a stored payment can have. A stored payment with another one cannot be read.
-pub const SUPPORTED: [Combination; 2] = [ROUTE_BY_ICRC2, CALL_BY_ICRC2];
+pub const SUPPORTED: [Combination; 4] = [
+    ROUTE_BY_ICRC2,
+    CALL_BY_ICRC2,
+    FORWARD_BY_ICRC2,
+    FORWARD_CALL_BY_ICRC2,
+];
 
 pub fn is_supported(
     scheme: Scheme,

@@ -5,19 +5,24 @@ pub enum Fulfilment {
     /// The stored response with this number. It is fixed when the payment is opened: later changes of the route do not
     /// change what was bought.
     Stored(u32),
+    /// The answer of another canister to the request, after it has done the work that was paid for. Target and request
+    /// are fixed when the payment is opened.
+    Forward,
 }
 
 impl Fulfilment {
-    /// The number of the stored response that is owed.
-    pub const fn response(self) -> u32 {
+    /// The number of the stored response that is owed, if one is.
+    pub const fn response(self) -> Option<u32> {
         match self {
-            Fulfilment::Stored(number) => number,
+            Fulfilment::Stored(number) => Some(number),
+            Fulfilment::Forward => None,
         }
     }
 
     pub const fn kind(self) -> FulfilmentKind {
         match self {
             Fulfilment::Stored(_) => FulfilmentKind::Stored,
+            Fulfilment::Forward => FulfilmentKind::Forward,
         }
     }
 }
@@ -26,16 +31,19 @@ impl Fulfilment {
 pub enum FulfilmentKind {
     /// Content that this canister stores.
     Stored,
+    /// The answer of another canister.
+    Forward,
 }
 
 impl FulfilmentKind {
     /// Every kind, in the order of their numbers in storage.
-    pub const ALL: [FulfilmentKind; 1] = [FulfilmentKind::Stored];
+    pub const ALL: [FulfilmentKind; 2] = [FulfilmentKind::Stored, FulfilmentKind::Forward];
 
     /// The name in documents.
     pub const fn name(self) -> &'static str {
         match self {
             FulfilmentKind::Stored => "Stored",
+            FulfilmentKind::Forward => "Forward",
         }
     }
 }

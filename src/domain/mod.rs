@@ -32,3 +32,4 @@ pub mod verdict;
 pub mod verify;
 pub mod window;
 pub mod withdrawal;
+pub mod work;

@@ -46,6 +46,8 @@
 //!     refund waits until a controller has named the block (`RefundApproved` and `RefundMoved` in one write), or lets
 //!     the canister pay after all (`RefundApproved`).
 //!
+//! `work` has the events 16 and 17, of payments whose fulfilment is the work of another canister.
+//!
 //! *All tries failed* if each was refused, or ended by an error of the ledger's own ([`Doubt::LedgerError`]). That is
 //! no proof, but keys without money can have such payments whenever a ledger is stopped. After any other unclear
 //! answer, all tries failed only if a later one was refused for want of balance or allowance ([`Doubt::NoFunds`]), and
@@ -57,12 +59,14 @@
 mod reasons;
 mod record;
 mod refunding;
+mod work;
 
 use crate::{domain::rail::TxRef, types::TimestampNs};
 pub use reasons::{
     Doubt, Failure, FailureKind, MAX_MESSAGE_BYTES, RefundCause, RefundProblem, message,
 };
 pub use record::{Payment, Receipt};
+pub use work::WorkProblem;
 
 /// The state of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,13 +104,36 @@ pub enum State {
         /// When the canister found out.
         at: TimestampNs,
     },
-    /// The money moved, and an answer with the resource was sent.
+    /// The money moved, and the canister that does the work was called and has not answered yet.
+    Working {
+        /// The proof that the money moved.
+        tx: TxRef,
+        /// When the canister found out.
+        settled_at: TimestampNs,
+        /// The time of the call.
+        since: TimestampNs,
+        /// The number of this try, from 1.
+        attempt: u16,
+    },
+    /// The money moved, and the last try of the work gave nothing that can be delivered.
+    Undone {
+        /// The proof that the money moved.
+        tx: TxRef,
+        /// When the canister found out.
+        settled_at: TimestampNs,
+        /// When the last try ended.
+        since: TimestampNs,
+        /// The number of calls so far.
+        attempts: u16,
+        problem: WorkProblem,
+    },
+    /// The money moved, and an answer with the resource was sent, or is stored: work was done.
     Delivered {
         /// The proof that the money moved.
         tx: TxRef,
         /// When the canister found out.
         settled_at: TimestampNs,
-        /// When the answer was sent for the first time.
+        /// When the answer was sent for the first time, or the work was done.
         at: TimestampNs,
     },
     /// The payer is to be refunded.
@@ -141,7 +168,9 @@ impl State {
     pub fn moved(&self) -> Option<(TxRef, TimestampNs)> {
         match self {
             State::Settled { tx, at } => Some((*tx, *at)),
-            State::Delivered { tx, settled_at, .. }
+            State::Working { tx, settled_at, .. }
+            | State::Undone { tx, settled_at, .. }
+            | State::Delivered { tx, settled_at, .. }
             | State::Refunding { tx, settled_at, .. }
             | State::Refunded { tx, settled_at, .. } => Some((*tx, *settled_at)),
             _ => None,
@@ -193,7 +222,10 @@ impl State {
     /// resource is owed, because the payer would have neither otherwise.
     pub fn is_owed(&self) -> bool {
         (self.is_open() && !self.has_lapsed())
-            || matches!(self, State::Settled { .. })
+            || matches!(
+                self,
+                State::Settled { .. } | State::Working { .. } | State::Undone { .. }
+            )
             || self.waits_for_controller()
     }
 
@@ -225,8 +257,15 @@ pub enum Event {
     ProvedMoved { tx: TxRef },
     /// The ledger's complete block log lacks the transfer, and the ledger can no longer make it.
     ProvedNotMoved(Failure),
-    /// The present message answers with the resource.
+    /// The present message answers with the resource, or the work is done.
     Delivered,
+    /// The canister that does the work is called.
+    WorkCalled {
+        /// Whether it has declared that it does the work of one payment once.
+        idempotent: bool,
+    },
+    /// The call gave nothing that can be delivered.
+    WorkFailed(WorkProblem),
     /// Nothing is held any more for a payment all of whose tries failed.
     Lapsed,
     /// A controller has found the transfer.
@@ -344,11 +383,7 @@ pub fn step(
                 since: now,
                 attempts: 0,
                 cause: *cause,
-                problem: if *approved {
-                    RefundProblem::NotTried
-                } else {
-                    RefundProblem::NeedsController
-                },
+                problem: RefundProblem::first(*approved),
             }
         }
         (Some(State::Settled { tx, at }), Event::RefundLeftToMerchant) => State::Refunding {
@@ -359,6 +394,15 @@ pub fn step(
             cause: RefundCause::Merchant,
             problem: RefundProblem::MerchantPays,
         },
+        (Some(State::Settled { tx, at }), Event::WorkCalled { .. }) => State::Working {
+            tx: *tx,
+            settled_at: *at,
+            since: now,
+            attempt: 1,
+        },
+        (Some(state @ (State::Working { .. } | State::Undone { .. })), event) => {
+            return work::step(state, event, now);
+        }
         (Some(state @ State::Refunding { .. }), event) => {
             return refunding::step(state, event, now);
         }

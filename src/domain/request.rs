@@ -6,6 +6,7 @@ use crate::{
         payment::{Payment, Receipt},
         purchase::Purchase,
         verify::Refusal,
+        work::WorkRequest,
     },
     types::{
         Account, AuthorizationDigest, ClaimKey, Fingerprint, IdentifierKey, PaymentId, RouteKey,
@@ -23,6 +24,8 @@ pub struct PaymentRequest {
     pub credential: Credential,
     /// SHA-256 of every part of the request that the answer depends on.
     pub fingerprint: [u8; 32],
+    /// The request as a forward target gets it; `None` for routes without one.
+    pub work: Option<WorkRequest>,
     /// The payment identifier that is bound to this payment when it is opened.
     pub identifier: Option<IdentifierKey>,
 }
@@ -30,8 +33,24 @@ pub struct PaymentRequest {
 /// The resource that a payer receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
+    /// The HTTP status, from 200 to 399.
+    pub status: u16,
+    /// Response headers without `content-type`.
+    pub headers: Vec<(String, String)>,
     pub mime_type: String,
     pub body: Vec<u8>,
+}
+
+impl Resource {
+    /// Stored content.
+    pub fn stored(mime_type: String, body: Vec<u8>) -> Self {
+        Resource {
+            status: 200,
+            headers: Vec::new(),
+            mime_type,
+            body,
+        }
+    }
 }
 
 /// The outcome of a payment for one request.
@@ -63,6 +82,8 @@ pub enum PayOutcome {
         payer: Account,
         /// The receipt, if the payment is settled. The request presented its authorization, so it may be shown.
         receipt: Option<Receipt>,
+        /// The reason why nothing is delivered, for a reader.
+        note: Option<&'static str>,
     },
 }
 

@@ -89,10 +89,7 @@ pub fn begin<R: Runtime>(
         });
     }
     let limit = storage::config::read().limits.max_content_total_bytes;
-    let taken = storage::routes::content_bytes()
-        .saturating_add(storage::uploads::announced_bytes())
-        .saturating_add(storage::responses::kept_bytes());
-    if taken.saturating_add(bytes) > limit {
+    if taken_bytes().saturating_add(bytes) > limit {
         return Err(ContentError::StorageFull { limit });
     }
     let id = storage::counters::next_blob();
@@ -106,6 +103,19 @@ pub fn begin<R: Runtime>(
         touched: now,
     });
     Ok(id)
+}
+
+/// The bytes that count as content: of routes, unfinished uploads as announced, what is kept for payers, and works.
+pub fn taken_bytes() -> u64 {
+    storage::routes::content_bytes()
+        .saturating_add(storage::uploads::announced_bytes())
+        .saturating_add(storage::responses::kept_bytes())
+        .saturating_add(work_bytes())
+}
+
+/// The bytes of works that are to be done, and of answers that are kept.
+pub fn work_bytes() -> u64 {
+    storage::works::bytes().saturating_add(storage::answers::bytes())
 }
 
 pub fn chunk<R: Runtime>(

@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         config::{Changes, Config, Limits},
-        payment::{Doubt, Event},
+        payment::{Doubt, Event, WorkProblem},
         validate::{self, InvalidArgument},
     },
     runtime::Runtime,
@@ -56,6 +56,11 @@ pub fn upgrade<R: Runtime>(runtime: &R, changes: Changes) -> Result<(), InvalidA
         // Each of them was being settled, which is the state that this event needs.
         let _ = storage::payments::record(&key, change, runtime.now());
     }
+    for key in storage::payments::working() {
+        let change = Change::Event(Event::WorkFailed(WorkProblem::Upgraded));
+        // Each of them was being worked on, which is the state that this event needs.
+        let _ = storage::payments::record(&key, change, runtime.now());
+    }
     storage::quarantine::report(runtime.now());
     storage::audit::admin(runtime.caller(), "upgrade", VERSION, runtime.now());
     schedule::arm(runtime);
@@ -74,6 +79,7 @@ fn load_tables() {
     storage::routes::count();
     storage::responses::kept_bytes();
     storage::notifications::load();
+    storage::works::bytes();
 }
 
 #[cfg(test)]

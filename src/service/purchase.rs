@@ -13,6 +13,7 @@ use crate::{
         route::Route,
         template::MAX_PATH_BYTES,
         verify::Refusal,
+        work::WorkRequest,
     },
     runtime::Runtime,
     service::{
@@ -23,11 +24,12 @@ use crate::{
     types::{Method, RouteKey},
 };
 use std::rc::Rc;
+use tollkeeper_types::HeaderField;
 use x402_icp::decode::DecodedPayment;
 
 /// A request for an HTTP resource that carries a payment.
 #[derive(Debug)]
-pub struct ResourceRequest {
+pub struct ResourceRequest<'a> {
     pub method: Method,
     /// The template that the path matches, if any.
     pub template: Option<String>,
@@ -36,6 +38,17 @@ pub struct ResourceRequest {
     pub payment: Result<DecodedPayment, Refusal>,
     /// SHA-256 of every part of the request that the answer depends on.
     pub fingerprint: [u8; 32],
+    /// The request as the client sent it, for forward targets.
+    pub sent: Sent<'a>,
+}
+
+/// The parts of a request that a forward target gets.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent<'a> {
+    /// Not decoded; empty if there is none.
+    pub query: &'a str,
+    pub headers: &'a [HeaderField],
+    pub body: &'a [u8],
 }
 
 /// The result of a request with a payment.
@@ -60,13 +73,14 @@ pub fn is_known(payment: &DecodedPayment) -> bool {
 }
 
 /// Processes a request with a payment.
-pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest) -> PurchaseOutcome {
+pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest<'_>) -> PurchaseOutcome {
     let ResourceRequest {
         method,
         template,
         path,
         payment,
         fingerprint,
+        sent,
     } = request;
     let route =
         template.and_then(|template| storage::routes::get(&RouteKey::new(method, template)));
@@ -83,8 +97,8 @@ pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest) -> Purch
         (Err(refusal), Some(route)) => return PurchaseOutcome::Unreadable(route, refusal),
         (Err(_), None) => return PurchaseOutcome::NothingToPay,
     };
-    // Without content there is nothing to deliver and nothing to charge for.
-    let deliverable = route.as_ref().is_some_and(|route| route.content.is_some());
+    // Without content or a target there is nothing to deliver and nothing to charge for.
+    let deliverable = route.as_ref().is_some_and(|route| route.is_deliverable());
     if !deliverable && !is_known(&payment) {
         return PurchaseOutcome::NothingToPay;
     }
@@ -92,7 +106,9 @@ pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest) -> Purch
         Some(route) => route.key.clone(),
         None => RouteKey::new(method, path.clone()),
     };
+    let forward = route.as_ref().and_then(|route| route.forward);
     let request = PaymentRequest {
+        work: forward.map(|_| WorkRequest::new(&path, sent.query, sent.headers, sent.body)),
         purchase: Purchase::Route(RouteKey::new(method, path)),
         route: key,
         credential: Credential::Signed(Box::new(payment)),
@@ -115,6 +131,8 @@ pub async fn call<R: Runtime>(
     let purchase = Purchase::Call(request.clone());
     let fingerprint = terms.payment_id(runtime.canister_id(), &purchase).0;
     let request = PaymentRequest {
+        // A call has neither query nor headers nor body.
+        work: Some(WorkRequest::new(&request.path, "", &[], &[])),
         purchase,
         route: route.unwrap_or(request),
         credential: Credential::Call(Box::new(terms)),

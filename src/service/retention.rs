@@ -17,6 +17,8 @@ use crate::{
 
 /// The most items of each kind in one call of [`sweep`].
 const STEP: usize = 20;
+/// The most answers of forward targets.
+const ANSWERS: usize = 100;
 
 /// Does a bounded part of what is due: payments that were not fetched become due for refund, and content that no
 /// payment needs any more is removed.
@@ -31,6 +33,7 @@ pub fn sweep<R: Runtime>(runtime: &R) {
         // Each of them is settled, which is the state that this event needs.
         let _ = storage::payments::record(&key, Change::Event(due), now);
     }
+    storage::answers::sweep(now, retention, ANSWERS);
     // A payment that cannot be read may need any of them.
     if storage::quarantine::is_empty() {
         storage::responses::sweep(now, retention, STEP, storage::payments::awaits);

@@ -19,8 +19,16 @@ pub fn arm<R: Runtime>(runtime: &R) {
         storage::payments::next_due(),
         storage::notifications::next_due(),
         sweep,
+        next_answer(runtime),
     ];
     runtime.wake(next.into_iter().flatten().min());
+}
+
+/// The time at which the next answers of forward targets are removed: those of an hour together, and in small steps.
+fn next_answer<R: Runtime>(runtime: &R) -> Option<TimestampNs> {
+    let retention = storage::config::read().limits.retention;
+    let over = storage::answers::next_sweep(retention)?;
+    Some(over.plus(SHARED).max(runtime.now().plus(Seconds(5))))
 }
 
 /// Sets the timer if something is overdue, because the timer may have been lost. Work that is due later needs no timer

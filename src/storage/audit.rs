@@ -44,6 +44,10 @@ pub enum Transition {
     RefundFailed(u8),
     /// Refunded in this block.
     Refunded(u64),
+    /// The canister that does the work is called.
+    WorkCalled,
+    /// The work was not done; the number is that of the problem in storage.
+    WorkFailed(u8),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +125,8 @@ impl PaymentEntry {
                 7 => Transition::RefundTried,
                 8 => Transition::RefundFailed(small),
                 9 => Transition::Refunded(row.value),
+                10 => Transition::WorkCalled,
+                11 => Transition::WorkFailed(small),
                 _ => return None,
             },
         })
@@ -191,6 +197,8 @@ pub(super) fn payment(id: &PaymentId, transition: Transition, now: TimestampNs) 
         Transition::RefundTried => (7, 0),
         Transition::RefundFailed(problem) => (8, problem.into()),
         Transition::Refunded(block) => (9, block),
+        Transition::WorkCalled => (10, 0),
+        Transition::WorkFailed(problem) => (11, problem.into()),
     };
     let mut payment = [0; 16];
     payment.copy_from_slice(&id.0[..16]);

@@ -66,6 +66,14 @@ pub const CLAIMS: MemoryId = MemoryId::new(27);
 /// Accounts that were paid, by number: [`super::accounts`].
 pub const ACCOUNTS: MemoryId = MemoryId::new(28);
 
+/// The work that payments bought of other canisters, by payment id: [`super::works`].
+pub const WORKS: MemoryId = MemoryId::new(32);
+/// Answers of other canisters, by payment id: [`super::answers`].
+pub const ANSWERS: MemoryId = MemoryId::new(33);
+/// Answers by the time from which they are kept: [`super::answers`].
+pub const ANSWERS_BY_TIME: MemoryId = MemoryId::new(34);
+/// The bytes of all answers: [`super::answers`].
+pub const ANSWER_BYTES: MemoryId = MemoryId::new(35);
 /// Events that a merchant's canister is to be told of, by number: [`super::notifications`].
 pub const NOTIFICATIONS: MemoryId = MemoryId::new(36);
 /// The canister that is told, and counts: [`super::notifications`].

@@ -5,6 +5,7 @@
 //! never call other canisters, so nothing is borrowed across an await.
 
 pub mod accounts;
+pub mod answers;
 pub mod audit;
 pub mod balance;
 pub mod cancellations;
@@ -29,3 +30,4 @@ pub mod routes;
 pub mod signatures;
 pub mod uploads;
 pub mod withdrawals;
+pub mod works;

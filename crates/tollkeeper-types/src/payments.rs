@@ -13,6 +13,8 @@ pub enum PaymentStatus {
     Settled {
         block_index: Nat,
         settled_at: u64,
+        /// The state of the work, if a canister does it and was called.
+        work: Option<WorkState>,
     },
     Failed {
         code: String,
@@ -41,6 +43,17 @@ pub enum PaymentStatus {
         refund_block_index: Nat,
         refunded_at: u64,
     },
+}
+
+/// The state of the work of a forward target.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct WorkState {
+    /// The time of the last call, or of its end.
+    pub since: u64,
+    /// The number of calls so far.
+    pub attempts: u16,
+    /// The reason why it is not done; none while the target is called.
+    pub problem: Option<String>,
 }
 
 /// A payment.
@@ -139,6 +152,8 @@ pub enum PaymentTransition {
     RefundTried,
     RefundFailed { problem: String },
     Refunded { block_index: Nat },
+    WorkCalled,
+    WorkFailed { problem: String },
 }
 
 /// An entry of the audit log about a payment.

@@ -10,6 +10,7 @@ use crate::{
     domain::{
         payment::{Payment, Receipt, State},
         rail::TxRef,
+        request::Resource,
         route::Route,
         verify::Refusal,
     },
@@ -90,8 +91,8 @@ pub fn not_settled(
     }
 }
 
-/// 200 with the resource.
-pub fn delivered(receipt: &Receipt, mime_type: &str, body: Vec<u8>) -> HttpResponse {
+/// The resource, with its status.
+pub fn delivered(receipt: &Receipt, resource: Resource) -> HttpResponse {
     let outcome = SettleResponse {
         success: true,
         payer: Some(receipt.payer.to_string()),
@@ -102,16 +103,17 @@ pub fn delivered(receipt: &Receipt, mime_type: &str, body: Vec<u8>) -> HttpRespo
         ..SettleResponse::default()
     };
     let mut headers = vec![
-        header("content-type", mime_type),
+        header("content-type", &resource.mime_type),
         header("cache-control", PRIVATE),
         header("x-content-type-options", "nosniff"),
         header(PAYMENT_RESPONSE, &encode_header(&outcome)),
     ];
     headers.extend(cors());
+    headers.extend(resource.headers);
     HttpResponse {
-        status_code: 200,
+        status_code: resource.status,
         headers,
-        body,
+        body: resource.body,
         upgrade: None,
     }
 }
@@ -176,7 +178,7 @@ pub fn payment(payment: &Payment) -> HttpResponse {
     state.status = match &payment.state {
         State::Reserved | State::Settling { .. } => "settling",
         State::Unknown { .. } => "unknown",
-        State::Settled { .. } => "settled",
+        State::Settled { .. } | State::Working { .. } | State::Undone { .. } => "settled",
         State::Delivered { .. } => "delivered",
         State::Failed { failure, .. } => {
             state.error = Some(failure.kind.code().as_str());

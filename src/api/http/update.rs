@@ -17,7 +17,7 @@ use crate::{
     service::{
         self,
         identifiers::Rejection,
-        purchase::{self, PurchaseOutcome, ResourceRequest},
+        purchase::{self, PurchaseOutcome, ResourceRequest, Sent},
     },
 };
 use std::rc::Rc;
@@ -97,6 +97,11 @@ async fn paid<R: Runtime>(
         path: url.path.clone(),
         payment,
         fingerprint: request::fingerprint(&request.method, &url.path, &url.query, &request.body),
+        sent: Sent {
+            query: &url.query,
+            headers: &request.headers,
+            body: &request.body,
+        },
     };
     let answer = purchase::execute(runtime, request).await;
     // A ledger's changed fee changes the offers.
@@ -122,9 +127,7 @@ fn processed(
     route: Option<&Rc<Route>>,
 ) -> Option<HttpResponse> {
     Some(match outcome {
-        PayOutcome::Paid { receipt, resource } => {
-            response::delivered(&receipt, &resource.mime_type, resource.body)
-        }
+        PayOutcome::Paid { receipt, resource } => response::delivered(&receipt, resource),
         // An invalid payment for a route that requires none any more.
         PayOutcome::Refused(refusal) => response::refused(seller, route?, &refusal),
         PayOutcome::Failed {
@@ -137,12 +140,17 @@ fn processed(
             let transaction = payment_id.to_string();
             response::not_settled(seller, Code::SettlementPending, None, &payer, transaction)
         }
-        PayOutcome::Duplicate { payer, receipt, .. } => {
+        PayOutcome::Duplicate {
+            payer,
+            receipt,
+            note,
+            ..
+        } => {
             let transaction = receipt.map(|receipt| receipt.tx.to_string());
             response::not_settled(
                 seller,
                 Code::DuplicateSettlement,
-                None,
+                note.map(str::to_string),
                 &payer,
                 transaction.unwrap_or_default(),
             )

@@ -4,7 +4,7 @@ use crate::{
     domain::{
         payment::{
             Doubt, FailureKind, Payment as StoredPayment, Receipt as StoredReceipt, RefundCause,
-            RefundProblem, State,
+            RefundProblem, State, WorkProblem,
         },
         rail::TxRef,
     },
@@ -18,7 +18,7 @@ use candid::Nat;
 use serde_bytes::ByteBuf;
 use tollkeeper_types::{
     AdminAudit, PageArgs, Payment, PaymentAudit, PaymentStatus, PaymentTransition, PaymentsError,
-    Receipt, RecheckError,
+    Receipt, RecheckError, WorkState,
 };
 
 impl From<State> for PaymentStatus {
@@ -28,6 +28,36 @@ impl From<State> for PaymentStatus {
             State::Settled { tx, at } => PaymentStatus::Settled {
                 block_index: number(tx),
                 settled_at: at.0,
+                work: None,
+            },
+            State::Working {
+                tx,
+                settled_at,
+                since,
+                attempt,
+            } => PaymentStatus::Settled {
+                block_index: number(tx),
+                settled_at: settled_at.0,
+                work: Some(WorkState {
+                    since: since.0,
+                    attempts: attempt,
+                    problem: None,
+                }),
+            },
+            State::Undone {
+                tx,
+                settled_at,
+                since,
+                attempts,
+                problem,
+            } => PaymentStatus::Settled {
+                block_index: number(tx),
+                settled_at: settled_at.0,
+                work: Some(WorkState {
+                    since: since.0,
+                    attempts,
+                    problem: Some(problem.text().into()),
+                }),
             },
             State::Delivered { tx, settled_at, at } => PaymentStatus::Delivered {
                 block_index: number(tx),
@@ -196,6 +226,10 @@ impl From<Transition> for PaymentTransition {
             },
             Transition::Refunded(block) => PaymentTransition::Refunded {
                 block_index: Nat::from(block),
+            },
+            Transition::WorkCalled => PaymentTransition::WorkCalled,
+            Transition::WorkFailed(n) => PaymentTransition::WorkFailed {
+                problem: named(&WorkProblem::ALL, n, WorkProblem::text),
             },
         }
     }

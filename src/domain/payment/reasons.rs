@@ -143,14 +143,17 @@ pub enum RefundCause {
     NotDeliverable,
     /// A controller decided so.
     Merchant,
+    /// The canister that does the work did not do it, or did not say so.
+    NotDone,
 }
 
 impl RefundCause {
     /// Every cause, in the order of their numbers in storage.
-    pub const ALL: [RefundCause; 3] = [
+    pub const ALL: [RefundCause; 4] = [
         RefundCause::NotFetched,
         RefundCause::NotDeliverable,
         RefundCause::Merchant,
+        RefundCause::NotDone,
     ];
 
     /// For a reader.
@@ -159,6 +162,7 @@ impl RefundCause {
             RefundCause::NotFetched => "the resource was not fetched in time",
             RefundCause::NotDeliverable => "the resource cannot be delivered any more",
             RefundCause::Merchant => "a controller decided so",
+            RefundCause::NotDone => "the canister that does the work did not answer with it",
         }
     }
 }
@@ -192,6 +196,14 @@ impl RefundProblem {
         RefundProblem::NeedsController,
         RefundProblem::MerchantPays,
     ];
+
+    /// The problem of a refund that has just become due: none if it is owed without a controller's decision.
+    pub fn first(approved: bool) -> Self {
+        match approved {
+            true => RefundProblem::NotTried,
+            false => RefundProblem::NeedsController,
+        }
+    }
 
     /// Whether nothing is owed, and no ledger is called, before a controller decides.
     pub fn waits(self) -> bool {

@@ -35,6 +35,7 @@ pub(crate) fn arb_state() -> impl Strategy<Value = State> {
             at
         }),
         (arb_failure(), time()).prop_map(|(failure, at)| State::Failed { failure, at }),
+        work::tests::arb_state(),
         (arb_doubt(), time(), any::<u16>(), any::<bool>()).prop_map(
             |(doubt, since, attempts, all_failed)| State::Unknown {
                 doubt,
@@ -93,6 +94,8 @@ pub(crate) fn arb_event() -> impl Strategy<Value = Event> {
         }),
         arb_failure().prop_map(Event::ProvedNotMoved),
         Just(Event::Delivered),
+        any::<bool>().prop_map(|idempotent| Event::WorkCalled { idempotent }),
+        work::tests::arb_problem().prop_map(Event::WorkFailed),
         Just(Event::Lapsed),
         block().prop_map(|block| Event::ResolvedMoved {
             tx: TxRef::Block(block)
@@ -326,13 +329,22 @@ mod step {
             Event::NotMoved(_) => {
                 matches!(state, Some(State::Reserved | State::Settling { .. }))
             }
-            Event::RefundDue { .. } => matches!(state, Some(State::Settled { .. })),
+            Event::RefundDue { .. } => {
+                matches!(state, Some(State::Settled { .. } | State::Undone { .. }))
+            }
             Event::Delivered => state.is_some_and(|state| {
-                matches!(state, State::Settled { .. }) || state.waits_for_controller()
+                let owed = state.moved().is_some() && state.is_owed();
+                owed || state.waits_for_controller()
             }),
+            Event::WorkCalled { idempotent } => match state {
+                Some(State::Undone { problem, .. }) => *idempotent || problem.did_not_run(),
+                state => matches!(state, Some(State::Settled { .. })),
+            },
+            Event::WorkFailed(_) => matches!(state, Some(State::Working { .. })),
             Event::RefundFailed(problem) if problem.waits() => false,
             Event::RefundLeftToMerchant => state.is_some_and(|state| {
-                matches!(state, State::Settled { .. }) || state.waits_for_controller()
+                matches!(state, State::Settled { .. } | State::Undone { .. })
+                    || state.waits_for_controller()
             }),
             Event::RefundTried
             | Event::RefundFailed(_)

@@ -2,30 +2,52 @@
 
 use crate::{
     domain::{
+        fulfilment::Fulfilment,
         payment::{Event, Payment, RefundCause, State},
         request::Resource,
     },
     runtime::Runtime,
     service::{refund, schedule},
-    storage::{self, payments::Change, responses::Response},
+    storage::{self, answers::StoredAnswer, payments::Change, responses::Response},
     types::{ClaimKey, TimestampNs},
 };
 
-/// The stored response that the payment bought, if it is still kept.
-pub fn bought(payment: &Payment) -> Option<Response> {
-    storage::responses::get(payment.fulfilment.response())
+/// Whether what the payment buys is still kept: its stored response, or the work that is to be done.
+pub fn is_kept(payment: &Payment) -> bool {
+    match payment.fulfilment {
+        Fulfilment::Stored(number) => storage::responses::get(number).is_some(),
+        Fulfilment::Forward => storage::works::get(&payment.id).is_some(),
+    }
 }
 
-/// The resource that the payment bought, if it is still stored.
+/// The resource that the payment bought, if it is stored: work has none before it is done.
 pub fn resource(payment: &Payment) -> Option<Resource> {
-    let Response { content, mime_type } = bought(payment)?;
-    let body = storage::content::read(&content)?;
-    Some(Resource { mime_type, body })
+    match payment.fulfilment {
+        Fulfilment::Stored(number) => {
+            let Response { content, mime_type } = storage::responses::get(number)?;
+            let body = storage::content::read(&content)?;
+            Some(Resource::stored(mime_type, body))
+        }
+        Fulfilment::Forward => storage::answers::get(&payment.id).map(Resource::from),
+    }
 }
 
 /// Records that the payment's stored response is delivered now.
 pub fn note_delivery(payment: &Payment, now: TimestampNs) {
-    storage::responses::note_delivery(payment.fulfilment.response(), now);
+    if let Some(number) = payment.fulfilment.response() {
+        storage::responses::note_delivery(number, now);
+    }
+}
+
+impl From<StoredAnswer> for Resource {
+    fn from(answer: StoredAnswer) -> Self {
+        Resource {
+            status: answer.status,
+            headers: answer.headers,
+            mime_type: answer.mime_type,
+            body: answer.body,
+        }
+    }
 }
 
 /// Delivers what was bought, for the first time or again. If it is owed and cannot be delivered, the payment is to be

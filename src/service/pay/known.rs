@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{
+        fulfilment::Fulfilment,
         payment::{Doubt, Event, Payment, State},
         request::{PayOutcome, PaymentRequest, same_request},
         window::DEDUP_WINDOW,
@@ -23,6 +24,8 @@ pub enum Decision {
     Final(Box<PayOutcome>),
     /// Deliver what was bought, for the first time or again.
     Deliver,
+    /// Have the work done that was bought.
+    Work,
     /// Call the ledger again with the same transfer.
     CallAgain,
     /// Another authorization uses the nonce. Verification refuses the request.
@@ -64,13 +67,23 @@ pub fn decide(
         payment_id,
         payer,
         receipt: payment.receipt(),
+        note: super::outcome::note(&payment.state),
     };
     let retention = || storage::config::read().limits.retention;
     let outcome = if !same_request(payment, request) {
         duplicate()
     } else {
         match &payment.state {
-            State::Settled { .. } => return Decision::Deliver,
+            State::Settled { .. } => {
+                return match payment.fulfilment {
+                    Fulfilment::Stored(_) => Decision::Deliver,
+                    Fulfilment::Forward => Decision::Work,
+                };
+            }
+            // Another message calls the target, or the timer is to call it again.
+            State::Working { .. } | State::Undone { .. } => {
+                PayOutcome::Pending { payment_id, payer }
+            }
             State::Delivered { at, .. } if now <= at.plus(retention()) => return Decision::Deliver,
             // The money was not returned, and no controller has agreed to return it.
             state if state.waits_for_controller() && super::fulfil::resource(payment).is_some() => {
@@ -79,7 +92,7 @@ pub fn decide(
             state if state.moved().is_some() => duplicate(),
             State::Unknown {
                 since, attempts, ..
-            } if super::fulfil::bought(payment).is_some()
+            } if super::fulfil::is_kept(payment)
                 && (*attempts < EAGER_TRIES || now >= since.plus(RETRY_PAUSE))
                 && may_retry(payment, request.valid_before(), now) =>
             {

@@ -7,7 +7,7 @@
 //! | 3. Record the payment as open: this reserves the claim key and fixes `created_at_time`. | `verify` |
 //! | 4. Call the ledger, once: `icrc2_transfer_from` with the payment id as memo. | `transfer` |
 //! | 5. Judge the answer (`domain::settlement`) and record the result. | `transfer` |
-//! | 6. Deliver what was bought, or return the reason why not. | `fulfil`, `outcome` |
+//! | 6. Deliver what was bought, have the work done that was bought, or return the reason why not. | `fulfil`, `work`, `outcome` |
 //!
 //! If the handler ends between 4 and 5, `guard` leaves the payment unknown, never lost.
 
@@ -18,6 +18,7 @@ mod means;
 mod outcome;
 mod transfer;
 mod verify;
+pub mod work;
 
 use crate::{
     domain::request::{PayOutcome, PaymentRequest},
@@ -47,6 +48,10 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
                 let (payment, resource) = deliver(runtime, &key, payment);
                 return outcome(payment, resource);
             }
+            known::Decision::Work => {
+                let (payment, resource) = work::run(runtime, &key, payment).await;
+                return outcome(payment, resource);
+            }
             known::Decision::CallAgain if !can_call_ledger(runtime, &payment.ledger) => {
                 return outcome(payment, None);
             }
@@ -63,7 +68,7 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
             if resource.is_some() {
                 return outcome(payment, resource);
             }
-            answer_from_record(runtime, &key, payment, &request, digest)
+            answer_from_record(runtime, &key, payment, &request, digest).await
         }
         Err(refusal) => PayOutcome::Refused(refusal),
     }

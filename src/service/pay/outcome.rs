@@ -1,9 +1,9 @@
 //! The answer to a request with a payment.
 
-use super::{fulfil::deliver, known};
+use super::{fulfil::deliver, known, work};
 use crate::{
     domain::{
-        payment::{Payment, State},
+        payment::{Payment, RefundCause, State},
         request::{PayOutcome, PaymentRequest, Resource},
     },
     runtime::Runtime,
@@ -27,17 +27,33 @@ pub fn outcome(payment: Payment, resource: Option<Resource>) -> PayOutcome {
         (_, _, state) if state.is_owed() && !state.waits_for_controller() => {
             PayOutcome::Pending { payment_id, payer }
         }
-        (receipt, _, _) => PayOutcome::Duplicate {
+        (receipt, _, state) => PayOutcome::Duplicate {
             payment_id,
             payer,
             receipt,
+            note: note(&state),
         },
     }
 }
 
-/// Answers a request whose own try did not deliver. Another message may have found out meanwhile that the money moved.
-/// What is owed is then delivered now, as to a repetition.
-pub fn answer_from_record<R: Runtime>(
+/// The reason why nothing is delivered, for a reader, if work failed.
+pub fn note(state: &State) -> Option<&'static str> {
+    match state {
+        State::Refunding {
+            cause: RefundCause::NotDone,
+            problem,
+            ..
+        } => Some(match problem.waits() {
+            true => "the work that was paid for failed; the merchant decides about the refund",
+            false => "the work that was paid for failed; the payment is refunded",
+        }),
+        _ => None,
+    }
+}
+
+/// Answers a request whose own try did not deliver. Its money may have moved for work that is to be done now, or another
+/// message may have found out meanwhile that the money moved. What is owed is then delivered now, as to a repetition.
+pub async fn answer_from_record<R: Runtime>(
     runtime: &R,
     key: &ClaimKey,
     payment: Payment,
@@ -51,6 +67,10 @@ pub fn answer_from_record<R: Runtime>(
     match known::decide(&payment, request, digest, runtime.now()) {
         known::Decision::Deliver => {
             let (payment, resource) = deliver(runtime, key, payment);
+            outcome(payment, resource)
+        }
+        known::Decision::Work => {
+            let (payment, resource) = work::run(runtime, key, payment).await;
             outcome(payment, resource)
         }
         known::Decision::Final(outcome) => *outcome,

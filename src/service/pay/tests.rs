@@ -1,6 +1,7 @@
 mod clock;
 mod cycles;
 mod expensive;
+mod forward;
 mod golden;
 mod happy_path;
 mod identifiers;
@@ -136,6 +137,7 @@ impl Shop {
 
     pub(crate) fn request(&self, n: u8, nonce: u8) -> PaymentRequest {
         PaymentRequest {
+            work: None,
             purchase: Purchase::Route(RouteKey::new(Method::Get, "/a")),
             route: self.route.clone(),
             credential: Credential::Signed(Box::new(self.payment(n, nonce))),

@@ -10,6 +10,7 @@ use crate::{
         payment::{Payment, State},
         request::{Credential, PaymentRequest},
         verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
+        work::{Work, WorkRequest, is_ambiguous},
     },
     runtime::Runtime,
     service::{catalogue, identifiers},
@@ -34,11 +35,28 @@ pub fn open<R: Runtime>(
     let known_block = new.known_block;
     let change = Change::Open(Box::new(new));
     let payment = storage::payments::record(key, change, runtime.now()).map_err(unavailable)?;
+    if payment.fulfilment == Fulfilment::Forward {
+        put_work(&payment, request);
+    }
     identifiers::bind(request, runtime.now());
     Ok(LedgerCall {
         payment,
         known_block,
     })
+}
+
+/// Stores the work that a payment opened now has bought. The route is that of its verification, in the same message.
+fn put_work(payment: &Payment, request: &PaymentRequest) {
+    let route = storage::routes::get(&request.route);
+    let forward = route.as_ref().and_then(|route| route.forward);
+    if let (Some(route), Some(forward)) = (route, forward) {
+        let work = Work {
+            forward,
+            mime_type: route.mime_type.clone(),
+            request: request.work.clone().unwrap_or_default(),
+        };
+        storage::works::put(&payment.id, &work);
+    }
 }
 
 /// The refusal of a payment that cannot be recorded.
@@ -72,8 +90,18 @@ pub(super) fn verified<R: Runtime>(
         ));
     }
     let offers = catalogue::all_offers(&route, &config, runtime.canister_id());
+    if route.forward.is_some() && is_ambiguous(&request.purchase.request().path) {
+        return Err(Refusal::new(
+            Code::OfferMismatch,
+            "a path with a segment . or .. is not passed on",
+        ));
+    }
+    let wanted = route.forward.as_ref().map(|forward| means::Wanted {
+        forward,
+        request_bytes: request.work.as_ref().map_or(0, WorkRequest::bytes),
+    });
     let capacity = |payer: &Principal, ledger: &Principal| {
-        means::capacity(runtime, &config.limits, payer, ledger)
+        means::capacity(runtime, &config.limits, payer, ledger, wanted)
     };
     let root_key;
     let verified = match &request.credential {
@@ -112,17 +140,16 @@ pub(super) fn verified<R: Runtime>(
         }
     };
     // As in the verification, a route without content is refused.
-    let content = route.content.ok_or_else(nothing_to_buy)?;
-    let response = storage::responses::number(&content, &route.mime_type);
+    let fulfilment = match route.forward {
+        Some(_) => Fulfilment::Forward,
+        None => {
+            let content = route.content.ok_or_else(nothing_to_buy)?;
+            Fulfilment::Stored(storage::responses::number(&content, &route.mime_type))
+        }
+    };
     Ok(NewPayment {
         known_block: storage::claims::highest_block(&verified.offer.price.ledger),
-        payment: new_payment(
-            &verified,
-            &config,
-            request,
-            digest,
-            Fulfilment::Stored(response),
-        ),
+        payment: new_payment(&verified, &config, request, digest, fulfilment),
         valid_before: verified.valid_before,
     })
 }

@@ -33,6 +33,11 @@ fn buy(
     payment: &Result<DecodedPayment, Refusal>,
 ) -> PurchaseOutcome {
     let request = ResourceRequest {
+        sent: Sent {
+            query: "",
+            headers: &[],
+            body: &[],
+        },
         method: Method::Get,
         template: template.map(str::to_string),
         path: path.to_string(),

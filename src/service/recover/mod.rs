@@ -48,6 +48,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The most open payments that one tick handles.
 const MAX_PER_TICK: usize = 64;
+/// The most works of forward targets that one tick handles.
+const MAX_WORKS: usize = 16;
 /// The most transfers of one ledger that one tick sends again.
 const MAX_RETRIES_PER_LEDGER: usize = 16;
 /// The most searches that share one reading of a log.
@@ -90,6 +92,7 @@ pub async fn recheck<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<Payment,
             }
         }
     } else if let Some(key) = storage::payments::key_of(id) {
+        pay::work::step(runtime, &key).await;
         refund::step(runtime, &key).await;
     }
     arm(runtime);
@@ -104,6 +107,8 @@ enum Work {
     Refund(ClaimKey),
     /// Tell the merchant's canister of the event with this number.
     Notify(u64),
+    /// Call a forward target again, or refund.
+    Serve(ClaimKey),
 }
 
 async fn perform<R: Runtime>(runtime: &R, work: Work) {
@@ -115,6 +120,7 @@ async fn perform<R: Runtime>(runtime: &R, work: Work) {
         Work::Read(ledger) => read(runtime, ledger).await,
         Work::Refund(key) => refund::step(runtime, &key).await,
         Work::Notify(number) => notify::send(runtime, number).await,
+        Work::Serve(key) => pay::work::step(runtime, &key).await,
     }
 }
 
@@ -149,7 +155,7 @@ fn gather<R: Runtime>(runtime: &R) -> Vec<Work> {
                     work.push(Work::Read(ledger));
                 }
             }
-            Some(Work::Refund(_) | Work::Notify(_)) | None => {}
+            Some(Work::Refund(_) | Work::Notify(_) | Work::Serve(_)) | None => {}
         }
     }
     retention::sweep(runtime);
@@ -159,6 +165,9 @@ fn gather<R: Runtime>(runtime: &R) -> Vec<Work> {
         work.push(Work::Refund(key));
     }
     work.extend(notify::due(runtime).into_iter().map(Work::Notify));
+    for key in storage::payments::due(Lane::Work, now, MAX_WORKS) {
+        work.push(Work::Serve(key));
+    }
     work
 }
 

@@ -57,7 +57,7 @@ impl Shop {
         request
     }
 
-    fn later(&self, seconds: u32) -> &Self {
+    pub(crate) fn later(&self, seconds: u32) -> &Self {
         let now = self.runtime.now();
         self.runtime.now.set(now.plus(Seconds(seconds)));
         self
@@ -68,12 +68,12 @@ impl Shop {
         self.later(201)
     }
 
-    fn tick(&self) {
+    pub(crate) fn tick(&self) {
         run(tick(&self.runtime));
     }
 
     /// An upgrade, which waits for no reply.
-    fn upgrade(&self) {
+    pub(crate) fn upgrade(&self) {
         lifecycle::upgrade(&self.runtime, Default::default()).unwrap();
         read_again();
     }
@@ -100,6 +100,7 @@ impl Shop {
 fn read_again() {
     storage::payments::tests::reload();
     storage::liabilities::tests::reload();
+    storage::works::tests::reload();
 }
 
 /// A block of another payer's transfer.

@@ -21,7 +21,9 @@ fn one_less<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K) {
 impl Tables {
     /// Updates whether the payment waits for its stored response.
     pub fn count(&mut self, fulfilment: Fulfilment, did_wait: bool, state: &State) {
-        let response = fulfilment.response();
+        let Some(response) = fulfilment.response() else {
+            return;
+        };
         match (did_wait, state.is_owed()) {
             (false, true) => *self.awaited.entry(response).or_default() += 1,
             (true, false) => one_less(&mut self.awaited, response),

@@ -280,6 +280,15 @@ pub fn settling() -> Vec<ClaimKey> {
     })
 }
 
+/// The claim keys of the payments whose work is being done now.
+pub fn working() -> Vec<ClaimKey> {
+    let works = in_lane(Lane::Work, None, usize::MAX);
+    let working = works
+        .into_iter()
+        .filter(|(_, payment)| matches!(payment.state, State::Working { .. }));
+    working.map(|(key, _)| key).collect()
+}
+
 /// The number of payments opened since the last upgrade.
 pub fn openings() -> u64 {
     with(|tables| tables.openings)

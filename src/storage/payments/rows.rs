@@ -8,7 +8,9 @@ mod terms;
 use super::Opening;
 use crate::{
     domain::{
-        payment::{Doubt, Failure, FailureKind, Payment, RefundCause, RefundProblem, State},
+        payment::{
+            Doubt, Failure, FailureKind, Payment, RefundCause, RefundProblem, State, WorkProblem,
+        },
         rail::TxRef,
     },
     storage::codec::{StoredTxRef, number_in, of_number},
@@ -168,6 +170,22 @@ enum Delivery {
         #[n(1)]
         at: u64,
     },
+    #[n(4)]
+    Working {
+        #[n(0)]
+        since: u64,
+        #[n(1)]
+        attempt: u16,
+    },
+    #[n(5)]
+    Undone {
+        #[n(0)]
+        since: u64,
+        #[n(1)]
+        attempts: u16,
+        #[n(2)]
+        problem: u8,
+    },
 }
 
 impl DeliveryRow {
@@ -197,6 +215,20 @@ impl DeliveryRow {
                 attempts: *attempts,
                 cause: cause_number(*cause),
                 problem: problem_number(*problem),
+            },
+            State::Working { since, attempt, .. } => Delivery::Working {
+                since: since.0,
+                attempt: *attempt,
+            },
+            State::Undone {
+                since,
+                attempts,
+                problem,
+                ..
+            } => Delivery::Undone {
+                since: since.0,
+                attempts: *attempts,
+                problem: work_number(*problem),
             },
             State::Refunded { refund_tx, at, .. } => Delivery::Refunded {
                 tx: StoredTxRef(*refund_tx),
@@ -234,6 +266,23 @@ impl DeliveryRow {
                 attempts,
                 cause: of_number(&RefundCause::ALL, cause)?,
                 problem: of_number(&RefundProblem::ALL, problem)?,
+            },
+            Delivery::Working { since, attempt } => State::Working {
+                tx,
+                settled_at,
+                since: TimestampNs(since),
+                attempt,
+            },
+            Delivery::Undone {
+                since,
+                attempts,
+                problem,
+            } => State::Undone {
+                tx,
+                settled_at,
+                since: TimestampNs(since),
+                attempts,
+                problem: of_number(&WorkProblem::ALL, problem)?,
             },
             Delivery::Refunded { tx: refund_tx, at } => State::Refunded {
                 tx,
@@ -314,6 +363,10 @@ pub fn failure_number(kind: FailureKind) -> u8 {
 
 pub fn problem_number(problem: RefundProblem) -> u8 {
     number_in(&RefundProblem::ALL, problem)
+}
+
+pub fn work_number(problem: WorkProblem) -> u8 {
+    number_in(&WorkProblem::ALL, problem)
 }
 
 pub fn cause_number(cause: RefundCause) -> u8 {

@@ -25,6 +25,8 @@ pub enum Lane {
     Undelivered,
     /// Make the refund that is due.
     Refund,
+    /// Call the canister that does the work again, or refund.
+    Work,
 }
 
 /// Every payment that is open, undelivered or being refunded without a controller, by the time at which something is
@@ -45,6 +47,10 @@ impl Schedule {
                 since, attempts, ..
             } => Some((Lane::Open, since.plus(backoff(*attempts)))),
             State::Settled { at, .. } => Some((Lane::Undelivered, at.plus(retention))),
+            State::Working { since, .. } => Some((Lane::Work, since.plus(NO_ANSWER))),
+            State::Undone {
+                since, attempts, ..
+            } => Some((Lane::Work, since.plus(backoff(*attempts)))),
             // A controller decides.
             state if state.is_waiting() => None,
             State::Refunding { attempts: 0, .. } => Some((Lane::Refund, at)),
@@ -108,7 +114,7 @@ impl Schedule {
             let (found, due, _) = times.next()?;
             (*found == lane).then_some(*due)
         };
-        let lanes = [Lane::Open, Lane::Undelivered, Lane::Refund];
+        let lanes = [Lane::Open, Lane::Undelivered, Lane::Refund, Lane::Work];
         lanes.into_iter().filter_map(first).min()
     }
 

@@ -18,6 +18,7 @@ use crate::{
         codec::Stored,
         config, counters, liabilities, memory, notifications,
         quarantine::{self, Row, Unreadable},
+        works,
     },
     types::{ClaimKey, PaymentId, TimestampNs},
 };
@@ -271,6 +272,7 @@ impl Tables {
         let transition = self.write(key, &payment, place, opening, last, now)?;
         self.plan(key, &payment.state, now);
         liabilities::note(key, earlier.as_ref(), &payment);
+        works::note(earlier.as_ref(), &payment);
         self.count(payment.fulfilment, did_wait, &payment.state);
         let health = self.health.entry(payment.ledger).or_default();
         health.note(was_settling, &payment.state, now);
@@ -344,6 +346,8 @@ impl Tables {
                 tx: TxRef::Block(block),
                 ..
             } => Transition::Delivered(block.0),
+            State::Working { .. } => Transition::WorkCalled,
+            State::Undone { problem, .. } => Transition::WorkFailed(rows::work_number(*problem)),
             State::Refunding { cause, problem, .. } => match last {
                 Some(Event::RefundDue { .. }) => Transition::RefundDue(rows::cause_number(*cause)),
                 Some(Event::RefundApproved) => {

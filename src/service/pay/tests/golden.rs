@@ -107,6 +107,7 @@ fn go_on() {
     deliveries_are_repeated(&shop);
     doubts_end(&shop);
     refunds_go_on(&shop);
+    work_goes_on(&shop);
     the_rest_goes_on(&shop);
     // No payment is charged again, whatever its outcome was.
     let made = shop.runtime.made();
@@ -121,13 +122,14 @@ fn go_on() {
 fn everything_is_there(shop: &Shop) {
     assert_eq!(storage::config::read(), settings());
     assert_eq!(storage::ledgers::all(), [ledger(0), ledger(1)]);
-    assert_eq!(storage::routes::count(), 4);
-    assert_eq!(storage::payments::settled_count(), 8);
+    assert_eq!(storage::routes::count(), 5);
+    assert_eq!(storage::payments::settled_count(), 10);
     assert_eq!(storage::payments::failures(0, 9).len(), 1);
     assert_eq!(storage::payments::waiting(0, 9).len(), 2);
     assert_eq!(in_lane(Lane::Open, None, 9).len(), 3);
     assert_eq!(in_lane(Lane::Undelivered, None, 9).len(), 1);
     assert_eq!(in_lane(Lane::Refund, None, 9).len(), 1);
+    assert_eq!(in_lane(Lane::Work, None, 9).len(), 1);
     assert!(storage::quarantine::is_empty());
     let sum = |low| Sum { high: 0, low };
     let owed = liabilities::owed_by(&ledger(0).id, &Account::from(shop.runtime.canister_id()));
@@ -211,6 +213,17 @@ fn refunds_go_on(shop: &Shop) {
         (owed.refunds, owed.doubtful.refunds, owed.waiting),
         (0, 0, 1)
     );
+}
+
+fn work_goes_on(shop: &Shop) {
+    let runtime = &shop.runtime;
+    assert_eq!(shop.fetch(&request(shop, WORKED)), b"worked");
+    let undone = request(shop, UNDONE);
+    assert!(is_pending(&shop.settle(&undone)));
+    runtime.now.set(END.plus(Seconds(60)));
+    shop.will_serve(200, b"at last");
+    run(work::step(runtime, &key(shop, UNDONE)));
+    assert_eq!(shop.fetch(&undone), b"at last");
 }
 
 fn the_rest_goes_on(shop: &Shop) {

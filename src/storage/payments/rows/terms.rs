@@ -61,7 +61,7 @@ pub struct TermsRow {
     /// The kind of fulfilment.
     #[n(16)]
     fulfilment: u8,
-    /// The number of the stored response.
+    /// The number of the stored response; zero if none is owed.
     #[n(17)]
     response: u32,
 }
@@ -88,7 +88,7 @@ impl TermsRow {
             authorization_digest: payment.authorization_digest.0,
             created_at: payment.created_at.0,
             fulfilment: number_in(&FulfilmentKind::ALL, payment.fulfilment.kind()),
-            response: payment.fulfilment.response(),
+            response: payment.fulfilment.response().unwrap_or_default(),
         })
     }
 
@@ -124,6 +124,7 @@ impl TermsRow {
             created_at: TimestampNs(self.created_at),
             fulfilment: match fulfilment {
                 FulfilmentKind::Stored => Fulfilment::Stored(self.response),
+                FulfilmentKind::Forward => Fulfilment::Forward,
             },
             state,
         })
@@ -150,7 +151,7 @@ mod tests {
             |row| row.to = 1,
             |row| row.purchase = 2,
             |row| row.method = 5,
-            |row| row.fulfilment = 1,
+            |row| row.fulfilment = 2,
         ];
         for (n, change) in unknown.into_iter().enumerate() {
             let mut row = row();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    domain::{config::Config, identifier, payment::RefundCause},
+    domain::{config::Config, identifier, payment::RefundCause, work::WorkRequest},
     service::withdraw::WithdrawRequest,
     types::RouteKey,
 };
@@ -24,6 +24,11 @@ pub const NAMED: u8 = 9;
 pub const LAPSED: u8 = 10;
 pub const SETTLING: u8 = 11;
 pub const UNKNOWN: u8 = 12;
+
+/// Its work is done.
+pub const WORKED: u8 = 15;
+/// Its work failed, and is tried again.
+pub const UNDONE: u8 = 16;
 
 /// Its nonce is cancelled.
 pub const CANCELLED: u8 = 20;
@@ -63,6 +68,7 @@ pub fn request(shop: &Shop, n: u8) -> PaymentRequest {
     let path = match n {
         UNDELIVERED => "/own",
         NAMED => "/named",
+        WORKED | UNDONE => "/work",
         _ => "/a",
     };
     let of_route = Shop {
@@ -71,6 +77,7 @@ pub fn request(shop: &Shop, n: u8) -> PaymentRequest {
     };
     let request = PaymentRequest {
         purchase: Purchase::Route(route(path)),
+        work: (path == "/work").then(|| WorkRequest::new(path, "", &[], b"please")),
         ..of_route.request(n, n)
     };
     shop.runtime.now.set(now);
@@ -140,6 +147,13 @@ pub fn scenario() {
     runtime.will_reply(Nat::from(1_000_000u32));
     shop.will_reject(6);
     run(withdraw::withdraw(runtime, withdrawal(DOUBTFUL))).unwrap_err();
+    for (n, status) in [(WORKED, 200), (UNDONE, 500)] {
+        let request = request(&shop, n);
+        shop.will(block(u64::from(n) + 125));
+        shop.will_serve(status, b"worked");
+        let outcome = shop.settle(&request);
+        assert_eq!(is_pending(&outcome), n == UNDONE, "{outcome:?}");
+    }
     let request = request(&shop, CANCELLED).signed().authorization.clone();
     runtime.caller.set(request.from.owner);
     cancel::cancel(runtime, request.nonce, request.valid_before + 600).unwrap();
@@ -147,7 +161,7 @@ pub fn scenario() {
     runtime.now.set(END);
 }
 
-/// Four routes: with a price, paid to the canister, with identifiers, and free. One upload is unfinished.
+/// Five routes: with a price, paid to the canister, with identifiers, free, and with a target. One upload is unfinished.
 fn sell(shop: &Shop) {
     let runtime = &shop.runtime;
     let price = |n: u8, amount| Price {
@@ -170,6 +184,7 @@ fn sell(shop: &Shop) {
         draft.payment_identifier = Some(identifier::Policy::Required);
     });
     put("/free/{id}", &|draft| draft.prices.clear());
+    put("/work", &|draft| draft.forward = Some(forward::retrying()));
     for (path, body) in [("/own", "own goods"), ("/named", "goods")] {
         let of_route = Shop {
             runtime: ScriptedRuntime::new(NOW),
