@@ -85,6 +85,7 @@ fn what_a_canister_says_of_a_good_authorization_does_not_make_it_dead() {
         status: PaymentStatus::Settled {
             block_index: block.into(),
             settled_at: 0,
+            work: None,
         },
     };
     let cases = [
