@@ -71,7 +71,7 @@ async function publish(tollkeeper, route) {
   const prices = Object.entries(route.prices).map(([symbol, amount]) => ({ ledger: Principal.fromText(LEDGERS[symbol].id), amount }));
   const { description, mime_type } = route;
   const payment_identifier = route.payment_identifier ? [route.payment_identifier] : [];
-  const args = { ...key, description, mime_type, prices, pay_to: [], max_timeout_seconds: [], on_sale: true, payment_identifier };
+  const args = { ...key, description, mime_type, prices, pay_to: [], max_timeout_seconds: [], on_sale: true, payment_identifier, transfers: [], forward: [] };
   ok("route_put", await tollkeeper.route_put(args));
   const content = new TextEncoder().encode(route.content);
   const sha256 = new Uint8Array(createHash("sha256").update(content).digest());

@@ -388,6 +388,7 @@ export const idlFactory = ({ IDL }) => {
     'on_sale' : IDL.Bool,
     'method' : IDL.Text,
     'content' : IDL.Opt(Content),
+    'transfers' : IDL.Bool,
     'path' : IDL.Text,
     'max_timeout_seconds' : IDL.Nat32,
     'mime_type' : IDL.Text,
@@ -401,6 +402,7 @@ export const idlFactory = ({ IDL }) => {
   const RouteArgs = IDL.Record({
     'on_sale' : IDL.Bool,
     'method' : IDL.Text,
+    'transfers' : IDL.Opt(IDL.Bool),
     'path' : IDL.Text,
     'max_timeout_seconds' : IDL.Opt(IDL.Nat32),
     'mime_type' : IDL.Text,

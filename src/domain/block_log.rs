@@ -11,6 +11,7 @@
 //! cursor, except in a doubtful block.
 
 mod block;
+mod single;
 mod wire;
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
 pub use block::{Block, Likeness, Shown, Transfer, Unclear};
 use candid::Principal;
 use icrc_ledger_types::icrc3::blocks::GetBlocksRequest;
+pub use single::{PlainTransfer, Single, range_of, read_one};
 use wire::Value;
 
 /// The method of ledgers. Archives name theirs.

@@ -46,12 +46,34 @@ pub const FORWARD_CALL_BY_ICRC2: Combination = Combination {
     ..FORWARD_BY_ICRC2
 };
 
+/// The same route, paid by `exact` with the client's own transfer.
+pub const ROUTE_BY_ICRC1: Combination = Combination {
+    name: "v2-icp-exact-icrc1",
+    rail: Rail::Icrc1,
+    ..ROUTE_BY_ICRC2
+};
+
+/// A route whose work another canister does, paid by the client's own transfer.
+pub const FORWARD_BY_ICRC1: Combination = Combination {
+    fulfilment: FulfilmentKind::Forward,
+    ..ROUTE_BY_ICRC1
+};
+
+/// A transfer that pays no present offer, and is refunded.
+pub const REFUND_BY_ICRC1: Combination = Combination {
+    fulfilment: FulfilmentKind::Nothing,
+    ..ROUTE_BY_ICRC1
+};
+
 /// Every combination that a stored payment can have. A stored payment with another one cannot be read.
-pub const SUPPORTED: [Combination; 4] = [
+pub const SUPPORTED: [Combination; 7] = [
     ROUTE_BY_ICRC2,
     CALL_BY_ICRC2,
     FORWARD_BY_ICRC2,
     FORWARD_CALL_BY_ICRC2,
+    ROUTE_BY_ICRC1,
+    FORWARD_BY_ICRC1,
+    REFUND_BY_ICRC1,
 ];
 
 pub fn is_supported(
@@ -73,9 +95,12 @@ mod tests {
     use super::*;
 
     const ARCHITECTURE: &str = include_str!("../../docs/architecture.md");
-    const BINDING: &str = include_str!("../../docs/scheme_exact_icp.md");
+    const BINDINGS: [&str; 2] = [
+        include_str!("../../docs/scheme_exact_icp.md"),
+        include_str!("../../docs/scheme_exact_icp_transfer.md"),
+    ];
 
-    /// docs/architecture.md has one line for each, and the binding names scheme and method.
+    /// docs/architecture.md has one line for each, and a binding names scheme and method.
     #[test]
     fn the_documents_name_every_combination() {
         for combination in SUPPORTED {
@@ -88,7 +113,8 @@ mod tests {
                 combination.fulfilment.name(),
             );
             assert!(ARCHITECTURE.contains(&line), "no line {line}");
-            assert!(BINDING.contains(combination.name), "{}", combination.name);
+            let named = |binding: &&str| binding.contains(combination.name);
+            assert!(BINDINGS.iter().any(named), "{}", combination.name);
         }
     }
 

@@ -8,6 +8,8 @@ pub enum Fulfilment {
     /// The answer of another canister to the request, after it has done the work that was paid for. Target and request
     /// are fixed when the payment is opened.
     Forward,
+    /// Nothing: what was paid pays no offer, and is refunded.
+    Nothing,
 }
 
 impl Fulfilment {
@@ -16,6 +18,7 @@ impl Fulfilment {
         match self {
             Fulfilment::Stored(number) => Some(number),
             Fulfilment::Forward => None,
+            Fulfilment::Nothing => None,
         }
     }
 
@@ -23,6 +26,7 @@ impl Fulfilment {
         match self {
             Fulfilment::Stored(_) => FulfilmentKind::Stored,
             Fulfilment::Forward => FulfilmentKind::Forward,
+            Fulfilment::Nothing => FulfilmentKind::Nothing,
         }
     }
 }
@@ -33,17 +37,24 @@ pub enum FulfilmentKind {
     Stored,
     /// The answer of another canister.
     Forward,
+    /// Nothing is owed in return, but the money.
+    Nothing,
 }
 
 impl FulfilmentKind {
     /// Every kind, in the order of their numbers in storage.
-    pub const ALL: [FulfilmentKind; 2] = [FulfilmentKind::Stored, FulfilmentKind::Forward];
+    pub const ALL: [FulfilmentKind; 3] = [
+        FulfilmentKind::Stored,
+        FulfilmentKind::Forward,
+        FulfilmentKind::Nothing,
+    ];
 
     /// The name in documents.
     pub const fn name(self) -> &'static str {
         match self {
             FulfilmentKind::Stored => "Stored",
             FulfilmentKind::Forward => "Forward",
+            FulfilmentKind::Nothing => "Nothing",
         }
     }
 }

@@ -45,6 +45,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Whether it lists a block log among its standards.
+    pub fn has_block_log(&self) -> bool {
+        self.standards
+            .iter()
+            .any(|standard| standard == BLOCK_LOG_STANDARD)
+    }
+
     /// The largest price in this ledger: 10^9 whole tokens, but at least 10^18 atomic units, and at most
     /// [`MAX_AMOUNT`].
     pub fn max_price(&self) -> Amount {

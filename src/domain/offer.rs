@@ -5,17 +5,18 @@
 
 use crate::{
     domain::{
-        combination::ROUTE_BY_ICRC2,
+        combination::{ROUTE_BY_ICRC1, ROUTE_BY_ICRC2},
         config::Config,
         ledger::Ledger,
         route::{Price, Route},
+        window::MAX_PROOF_AGE,
     },
     types::Account,
 };
 use candid::Principal;
 use x402_icp::{
     offer::offer_id,
-    wire::{ExactIcrc2Extra, PaymentRequirements},
+    wire::{ExactIcrc1Extra, ExactIcrc2Extra, PAYMENT_FLOW_UPFRONT, PaymentRequirements},
 };
 
 /// One way to pay for a route, on sale or not.
@@ -84,6 +85,37 @@ pub fn offers<'a>(
             })
         })
         .collect()
+}
+
+/// The same offers, to be paid by a transfer of the client's own. Only ledgers with a block log can prove one.
+pub fn transfer_offers(
+    offers: &[Offer],
+    route: &Route,
+    canister: Principal,
+) -> Vec<PaymentRequirements<ExactIcrc1Extra>> {
+    let with_log = offers.iter().filter(|offer| offer.ledger.has_block_log());
+    let offers = with_log.map(|Offer { requirements, .. }| PaymentRequirements {
+        scheme: ROUTE_BY_ICRC1.scheme.name().into(),
+        network: requirements.network.clone(),
+        amount: requirements.amount.clone(),
+        asset: requirements.asset.clone(),
+        pay_to: requirements.pay_to.clone(),
+        max_timeout_seconds: requirements.max_timeout_seconds,
+        extra: ExactIcrc1Extra {
+            asset_transfer_method: ROUTE_BY_ICRC1.rail.name().into(),
+            payment_flow: PAYMENT_FLOW_UPFRONT.into(),
+            symbol: requirements.extra.symbol.clone(),
+            decimals: requirements.extra.decimals,
+            fee: requirements.extra.fee.clone(),
+            canister: canister.to_text(),
+            offer: requirements.extra.offer.clone(),
+            method: route.key.method.as_str().into(),
+            route: route.key.path.clone(),
+            revision: route.price_revision,
+            max_proof_age_seconds: MAX_PROOF_AGE.0,
+        },
+    });
+    offers.collect()
 }
 
 /// Whether a payment for this offer of the route can be accepted now, so that a 402 may show it.

@@ -10,16 +10,19 @@ use std::fmt;
 pub enum Rail {
     /// The canister pulls it with `icrc2_transfer_from`, out of an allowance of the payer.
     Icrc2,
+    /// The payer transfers it, and presents the block.
+    Icrc1,
 }
 
 impl Rail {
     /// Every rail, in the order of their numbers in storage.
-    pub const ALL: [Rail; 1] = [Rail::Icrc2];
+    pub const ALL: [Rail; 2] = [Rail::Icrc2, Rail::Icrc1];
 
     /// The asset transfer method on the wire.
     pub const fn name(self) -> &'static str {
         match self {
             Rail::Icrc2 => x402_icp::wire::METHOD_ICRC2,
+            Rail::Icrc1 => x402_icp::wire::METHOD_ICRC1,
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::{
         call::CallTerms,
         payment::{Payment, Receipt},
         purchase::Purchase,
+        transfer,
         verify::Refusal,
         work::WorkRequest,
     },
@@ -12,8 +13,13 @@ use crate::{
         Account, AuthorizationDigest, ClaimKey, Fingerprint, IdentifierKey, PaymentId, RouteKey,
     },
 };
+use candid::Principal;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use x402_icp::{Code, decode::DecodedPayment};
+use x402_icp::{
+    Code,
+    decode::{DecodedPayment, DecodedTransfer, ExactPayment},
+};
 
 /// A payment and the request that carries it.
 #[derive(Clone, Debug)]
@@ -94,20 +100,53 @@ pub fn same_request(payment: &Payment, request: &PaymentRequest) -> bool {
 }
 
 /// How a payer agreed to a payment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Credential {
     /// By a signed authorization, which anybody may deliver.
     Signed(Box<DecodedPayment>),
+    /// By a transfer that the payer made, which whoever knows its secret may present.
+    Transfer(Box<DecodedTransfer>),
     /// By calling the canister.
     Call(Box<CallTerms>),
 }
 
-impl PaymentRequest {
+impl From<ExactPayment> for Credential {
+    fn from(payment: ExactPayment) -> Self {
+        match payment {
+            ExactPayment::Icrc2(payment) => Credential::Signed(payment),
+            ExactPayment::Icrc1(transfer) => Credential::Transfer(transfer),
+        }
+    }
+}
+
+impl Credential {
     pub fn claim_key(&self) -> ClaimKey {
-        match &self.credential {
+        match self {
             Credential::Signed(payment) => claim_key(payment),
+            Credential::Transfer(proved) => transfer::claim_key(proved),
             Credential::Call(terms) => terms.claim_key(),
         }
+    }
+
+    /// The payer, and the extensions of the protocol that came with the payment. `None` for a call: it has no
+    /// extensions.
+    pub fn extensions(&self) -> Option<(&Principal, Option<&Map<String, Value>>)> {
+        match self {
+            Credential::Signed(payment) => Some((
+                &payment.authorization.from.owner,
+                payment.payload.extensions.as_ref(),
+            )),
+            Credential::Transfer(proved) => {
+                Some((&proved.proof.from.owner, proved.payload.extensions.as_ref()))
+            }
+            Credential::Call(_) => None,
+        }
+    }
+}
+
+impl PaymentRequest {
+    pub fn claim_key(&self) -> ClaimKey {
+        self.credential.claim_key()
     }
 
     /// Identifies what only the payer, and recipients of the payer's message, can present. For a call these are its
@@ -115,6 +154,7 @@ impl PaymentRequest {
     pub fn authorization_digest(&self) -> AuthorizationDigest {
         match &self.credential {
             Credential::Signed(payment) => authorization_digest(payment),
+            Credential::Transfer(proved) => transfer::digest(proved),
             Credential::Call(_) => AuthorizationDigest::from(self.fingerprint),
         }
     }
@@ -124,12 +164,13 @@ impl PaymentRequest {
     pub fn valid_before(&self) -> u64 {
         match &self.credential {
             Credential::Signed(payment) => payment.authorization.valid_before,
+            Credential::Transfer(_) => 0,
             Credential::Call(_) => u64::MAX,
         }
     }
 }
 
-pub fn claim_key(payment: &DecodedPayment) -> ClaimKey {
+fn claim_key(payment: &DecodedPayment) -> ClaimKey {
     ClaimKey::icrc2(
         &payment.authorization.from.owner,
         &payment.authorization.nonce,

@@ -62,6 +62,8 @@ pub struct Route {
     pub forward: Option<Forward>,
     /// The treatment of the extension `payment-identifier`; `None`: ignored.
     pub payment_identifier: Option<identifier::Policy>,
+    /// Whether its 402 also offers to pay by a transfer of the client's own.
+    pub offers_transfers: bool,
 }
 
 impl Route {
@@ -105,6 +107,8 @@ pub struct RouteDraft {
     pub payment_identifier: Option<identifier::Policy>,
     /// The canister that does the work.
     pub forward: Option<Forward>,
+    /// Whether its 402 also offers to pay by a transfer of the client's own.
+    pub offers_transfers: bool,
 }
 
 impl RouteDraft {
@@ -209,6 +213,7 @@ impl RouteDraft {
                 .filter(|_| self.forward.is_none()),
             forward: self.forward,
             payment_identifier: self.payment_identifier,
+            offers_transfers: self.offers_transfers,
         };
         if let Some(existing) = existing.filter(|existing| !existing.terms_differ(&route)) {
             route.price_revision = existing.price_revision;
@@ -258,6 +263,7 @@ pub(crate) mod tests {
             on_sale: true,
             payment_identifier: None,
             forward: None,
+            offers_transfers: false,
         }
     }
 

@@ -112,11 +112,14 @@ pub enum Plan {
         /// duplicates.
         argument: Vec<u8>,
     },
+    /// The payer has moved the money, and a block proves it: nothing is called.
+    Proved,
 }
 
 /// The plan of the payment's rail.
 pub fn plan(payment: &Payment) -> Plan {
     match payment.rail {
+        Rail::Icrc1 => Plan::Proved,
         Rail::Icrc2 => Plan::Pull {
             argument: encode(&TransferFromArgs {
                 spender_subaccount: None,

@@ -16,7 +16,7 @@
 use crate::{
     domain::{
         capacity::{Capacity, NoCapacity},
-        combination::ROUTE_BY_ICRC2,
+        combination::{Combination, ROUTE_BY_ICRC2},
         expensive::{ExpensiveSignatures, Proved, Unproved},
         offer::{self, Offer},
         route::Route,
@@ -105,7 +105,13 @@ pub fn verify<'a>(
         authorization,
     } = payment;
 
-    check_protocol(payload.x402_version, &payload.accepted, sale.network)?;
+    let accepted = &payload.accepted;
+    check_protocol(
+        payload.x402_version,
+        (&accepted.scheme, &accepted.network),
+        &accepted.extra.asset_transfer_method,
+        (&ROUTE_BY_ICRC2, sale.network),
+    )?;
 
     let offer = matching_offer(&payload.accepted, sale)?;
 
@@ -177,11 +183,12 @@ pub(super) fn busy(reason: NoCapacity) -> Refusal {
     Refusal::new(Code::LedgerUnavailable, reason.to_string())
 }
 
-/// Step 2.
-fn check_protocol(
+/// Step 2. The last argument is what is expected: a combination, and this network.
+pub(super) fn check_protocol(
     version: u32,
-    accepted: &PaymentRequirements,
-    network: &str,
+    (scheme, named_network): (&str, &str),
+    method: &str,
+    (expected, network): (&Combination, &str),
 ) -> Result<(), Refusal> {
     if version != X402_VERSION {
         return Err(Refusal::new(
@@ -189,22 +196,22 @@ fn check_protocol(
             "x402Version must be 2",
         ));
     }
-    if accepted.scheme != ROUTE_BY_ICRC2.scheme.name() {
+    if scheme != expected.scheme.name() {
         return Err(Refusal::new(
             Code::UnsupportedScheme,
             "the scheme must be exact",
         ));
     }
-    if accepted.network != network {
+    if named_network != network {
         return Err(Refusal::new(
             Code::NetworkMismatch,
             format!("the network is {network}"),
         ));
     }
-    if accepted.extra.asset_transfer_method != ROUTE_BY_ICRC2.rail.name() {
+    if method != expected.rail.name() {
         return Err(Refusal::new(
             Code::Method,
-            "the asset transfer method must be icrc2",
+            format!("the asset transfer method must be {}", expected.rail.name()),
         ));
     }
     Ok(())

@@ -26,6 +26,9 @@ pub const FORGOTTEN: Seconds = Seconds(TRANSACTION_WINDOW.0 + MARGIN.0);
 /// that permit more.
 pub const BLOCK_DRIFT: Seconds = Seconds(2 * PERMITTED_DRIFT.0);
 
+/// How long after its block a transfer of a payer's own can be presented.
+pub const MAX_PROOF_AGE: Seconds = Seconds::DAY;
+
 const _: () = assert!(
     MARGIN.0 > BLOCK_DRIFT.0,
     "the margin covers the drift of a ledger"

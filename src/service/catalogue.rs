@@ -17,7 +17,7 @@ use crate::{
 };
 use candid::Principal;
 use std::rc::Rc;
-use x402_icp::wire::PaymentRequirements;
+use x402_icp::wire::{ExactExtra, PaymentRequirements};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
@@ -140,6 +140,24 @@ pub fn offers(route: &Route, spender: Principal) -> Vec<PaymentRequirements> {
     detailed_offers(route, spender)
         .into_iter()
         .map(|offer| offer.requirements)
+        .collect()
+}
+
+/// As [`offers`], with those that are paid by a transfer of the client's own after the others, if the route has them.
+pub fn all_methods(route: &Route, canister: Principal) -> Vec<PaymentRequirements<ExactExtra>> {
+    let offers = detailed_offers(route, canister);
+    let transfers = match route.offers_transfers {
+        true => offer::transfer_offers(&offers, route, canister),
+        false => Vec::new(),
+    };
+    let pulled = offers.into_iter().map(|offer| offer.requirements);
+    pulled
+        .map(|offer| offer.map_extra(ExactExtra::Icrc2))
+        .chain(
+            transfers
+                .into_iter()
+                .map(|offer| offer.map_extra(ExactExtra::Icrc1)),
+        )
         .collect()
 }
 

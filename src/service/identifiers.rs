@@ -10,7 +10,7 @@ use crate::{
     domain::{
         identifier::{self, Policy},
         payment::{Payment, State},
-        request::{Credential, PaymentRequest, same_request},
+        request::{PaymentRequest, same_request},
         route::Route,
     },
     storage::{
@@ -45,7 +45,7 @@ pub fn check(
     now: TimestampNs,
 ) -> Result<Option<IdentifierKey>, Rejection> {
     // A caller of `pay` always gives an identifier.
-    let Credential::Signed(signed) = &request.credential else {
+    let Some((payer, extensions)) = request.credential.extensions() else {
         return Ok(None);
     };
     let Some(policy) = route.payment_identifier.filter(|_| !route.is_free()) else {
@@ -54,7 +54,7 @@ pub fn check(
     let ours = bound(request);
     let known = storage::payments::by_key(&ours.nonce)
         .filter(|known| known.authorization_digest == ours.authorization_digest);
-    let id = match identifier::given(signed.payload.extensions.as_ref()) {
+    let id = match identifier::given(extensions) {
         Ok(Some(id)) => id,
         // A known payment gets its outcome, whatever the route requires by now.
         _ if known.is_some() => return Ok(None),
@@ -62,7 +62,6 @@ pub fn check(
         Ok(None) => return Err(Rejection::Missing),
         Err(identifier::Malformed) => return Err(Rejection::Malformed),
     };
-    let payer = &signed.authorization.from.owner;
     let key = identifier::key(&route.key, payer, id);
     match storage::identifiers::get(&key) {
         Some(other) if other != ours && held_until(&other, now).is_some() => {

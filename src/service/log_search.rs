@@ -3,7 +3,6 @@
 use crate::{
     domain::{
         block_log::{self, Page, Range, Transfer},
-        ledger::BLOCK_LOG_STANDARD,
         settlement::CallOutcome,
         window::BLOCK_DRIFT,
     },
@@ -28,10 +27,7 @@ const FAR: u64 = 200;
 
 /// Whether the ledger lists the block log among its standards.
 pub fn has_log(ledger: &Principal) -> bool {
-    storage::ledgers::get(ledger).is_some_and(|ledger| {
-        let mut standards = ledger.standards.iter();
-        standards.any(|standard| standard == BLOCK_LOG_STANDARD)
-    })
+    storage::ledgers::get(ledger).is_some_and(|ledger| ledger.has_block_log())
 }
 
 /// The search for a transfer.
@@ -267,7 +263,11 @@ fn is_recent(page: &Page, cursor: u64, searches: &[Search]) -> bool {
 
 /// Whether this canister may be called as an archive. A ledger could name any canister. Those for which a call by this
 /// canister may have an effect are not called.
-fn may_be_called<R: Runtime>(runtime: &R, ledger: &Principal, archive: &Principal) -> bool {
+pub(super) fn may_be_called<R: Runtime>(
+    runtime: &R,
+    ledger: &Principal,
+    archive: &Principal,
+) -> bool {
     let other_ledger = archive != ledger && storage::ledgers::get(archive).is_some();
     !other_ledger
         && *archive != runtime.canister_id()

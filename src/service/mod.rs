@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod admin;
+mod block_lookup;
 pub mod cancel;
 pub mod catalogue;
 pub mod content;

@@ -172,9 +172,9 @@ pub async fn covers_refund<R: Runtime>(
     let account = paying_account(&payment.to, &canister);
     let (balance, owed) = balance_and_owed(runtime, ledger, &account).await?;
     let reserved = reserved(runtime, ledger, &account).0;
-    let own = is_paid_in(&payment.to, &canister).then_some(payment.amount);
+    let own = is_paid_in(&payment.to, &canister).then_some(payment.refund_amount());
     let others = owed.kept_from_a_refund(own).0.saturating_add(reserved);
-    let itself = payment.amount.0.saturating_add(fee.0);
+    let itself = payment.refund_amount().0.saturating_add(fee.0);
     Some(balance.0 >= others.saturating_add(itself))
 }
 

@@ -9,9 +9,10 @@ use crate::{
     domain::{
         call::CallTerms,
         purchase::Purchase,
-        request::{Credential, PayOutcome, PaymentRequest, claim_key},
+        request::{Credential, PayOutcome, PaymentRequest},
         route::Route,
         template::MAX_PATH_BYTES,
+        transfer,
         verify::Refusal,
         work::WorkRequest,
     },
@@ -25,7 +26,6 @@ use crate::{
 };
 use std::rc::Rc;
 use tollkeeper_types::HeaderField;
-use x402_icp::decode::DecodedPayment;
 
 /// A request for an HTTP resource that carries a payment.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub struct ResourceRequest<'a> {
     pub template: Option<String>,
     pub path: String,
     /// The payment, or the reason why it cannot be decoded.
-    pub payment: Result<DecodedPayment, Refusal>,
+    pub payment: Result<Credential, Refusal>,
     /// SHA-256 of every part of the request that the answer depends on.
     pub fingerprint: [u8; 32],
     /// The request as the client sent it, for forward targets.
@@ -68,8 +68,22 @@ pub enum PurchaseOutcome {
 
 /// Whether this payment is known. A known payment gets its outcome even if the route is free, off sale or removed by
 /// now.
-pub fn is_known(payment: &DecodedPayment) -> bool {
-    storage::payments::by_key(&claim_key(payment)).is_some()
+pub fn is_known(payment: &Credential) -> bool {
+    storage::payments::by_key(&payment.claim_key()).is_some()
+}
+
+/// Whether the payer of this payment may be owed something even if its route is free, off sale or removed by now: it is
+/// known, or a transfer that was made for an offer of this canister.
+pub fn may_be_owed<R: Runtime>(runtime: &R, payment: &Credential) -> bool {
+    route_of_transfer(runtime, payment).is_some() || is_known(payment)
+}
+
+/// The route that a transfer was made for.
+fn route_of_transfer<R: Runtime>(runtime: &R, payment: &Credential) -> Option<RouteKey> {
+    match payment {
+        Credential::Transfer(proved) => transfer::route_key(proved, runtime.canister_id()).ok(),
+        Credential::Signed(_) | Credential::Call(_) => None,
+    }
 }
 
 /// Processes a request with a payment.
@@ -85,7 +99,8 @@ pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest<'_>) -> P
     let route =
         template.and_then(|template| storage::routes::get(&RouteKey::new(method, template)));
     let priced = route.clone().filter(|route| !route.is_free());
-    if priced.is_none() && !payment.as_ref().is_ok_and(is_known) {
+    let owed = |payment: &Credential| may_be_owed(runtime, payment);
+    if priced.is_none() && !payment.as_ref().is_ok_and(owed) {
         return PurchaseOutcome::NothingToPay;
     }
     // A recorded payment may be presented under any path, but no new payment is recorded for such a path.
@@ -99,19 +114,20 @@ pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest<'_>) -> P
     };
     // Without content or a target there is nothing to deliver and nothing to charge for.
     let deliverable = route.as_ref().is_some_and(|route| route.is_deliverable());
-    if !deliverable && !is_known(&payment) {
+    if !deliverable && !may_be_owed(runtime, &payment) {
         return PurchaseOutcome::NothingToPay;
     }
-    let key = match &route {
-        Some(route) => route.key.clone(),
-        None => RouteKey::new(method, path.clone()),
+    let key = match (route_of_transfer(runtime, &payment), &route) {
+        (Some(key), _) => key,
+        (None, Some(route)) => route.key.clone(),
+        (None, None) => RouteKey::new(method, path.clone()),
     };
     let forward = route.as_ref().and_then(|route| route.forward);
     let request = PaymentRequest {
         work: forward.map(|_| WorkRequest::new(&path, sent.query, sent.headers, sent.body)),
         purchase: Purchase::Route(RouteKey::new(method, path)),
         route: key,
-        credential: Credential::Signed(Box::new(payment)),
+        credential: payment,
         fingerprint,
         identifier: None,
     };

@@ -181,7 +181,7 @@ async fn send<R: Runtime>(
         ledger: payment.ledger,
         from: source(runtime, payment),
         to: payment.from,
-        amount: payment.amount,
+        amount: payment.refund_amount(),
         memo: &refund_memo(&payment.id),
         claimant: Claimant::Refund(index),
     };
@@ -242,7 +242,7 @@ async fn look_up<R: Runtime>(
         from: source(runtime, payment),
         to: payment.from,
         spender: None,
-        amount: payment.amount,
+        amount: payment.refund_amount(),
         created_at: terms.created_at,
     };
     let known = storage::recovery::refund_progress(key)

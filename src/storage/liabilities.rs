@@ -300,13 +300,13 @@ impl Tables {
         }
         let paid_in = self.is_paid_in(payment);
         self.change(payment, |owed| {
-            owed.remove(old, payment.amount);
-            owed.add(new, payment.amount);
+            owed.remove(old, payment.refund_amount());
+            owed.add(new, payment.refund_amount());
             if paid_in && old == Burden::Refund {
-                owed.paid_in.subtract(payment.amount.0);
+                owed.paid_in.subtract(payment.refund_amount().0);
             }
             if paid_in && new == Burden::Refund {
-                owed.paid_in.add(payment.amount.0);
+                owed.paid_in.add(payment.refund_amount().0);
             }
         });
         // An unreadable row is neither overwritten nor removed.
@@ -336,15 +336,15 @@ impl Tables {
         let paid_in = self.is_paid_in(payment);
         self.change(payment, |owed| {
             if before.is_some() {
-                owed.doubtful.remove(payment.amount);
+                owed.doubtful.remove(payment.refund_amount());
                 if paid_in {
-                    owed.paid_in.add(payment.amount.0);
+                    owed.paid_in.add(payment.refund_amount().0);
                 }
             }
             if let Some(TransferTerms { fee, .. }) = after {
-                owed.doubtful.add(payment.amount, fee);
+                owed.doubtful.add(payment.refund_amount(), fee);
                 if paid_in {
-                    owed.paid_in.subtract(payment.amount.0);
+                    owed.paid_in.subtract(payment.refund_amount().0);
                 }
             }
         });

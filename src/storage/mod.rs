@@ -19,6 +19,7 @@ pub mod fees;
 pub mod identifiers;
 pub mod ledgers;
 pub mod liabilities;
+pub mod lookups;
 pub mod memory;
 pub mod notifications;
 pub mod offers;

@@ -103,6 +103,8 @@ struct RouteRow {
     merchant: u32,
     #[n(12)]
     forward: Option<ForwardRow>,
+    #[n(13)]
+    offers_transfers: bool,
 }
 
 storable_row!(RouteRow);
@@ -136,6 +138,7 @@ impl From<&Route> for RouteRow {
                 .map(|policy| policy == Policy::Required),
             merchant: MerchantId::DEPLOYER.0,
             forward: route.forward.as_ref().map(ForwardRow::from),
+            offers_transfers: route.offers_transfers,
         }
     }
 }
@@ -178,6 +181,7 @@ impl From<RouteRow> for Route {
                 false => Policy::Optional,
             }),
             forward: row.forward.map(Forward::from),
+            offers_transfers: row.offers_transfers,
         }
     }
 }
@@ -377,6 +381,7 @@ mod tests {
                     idempotent,
                     on_failure: if retry { OnFailure::Retry } else { OnFailure::Refund },
                 }),
+                offers_transfers: numbers.1,
             };
             let row = RouteRow::from(&route);
             prop_assert_eq!(Route::from(RouteRow::from_bytes(row.to_bytes())), route);

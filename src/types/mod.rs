@@ -88,6 +88,19 @@ impl ClaimKey {
         ClaimKey(first_half(hash))
     }
 
+    /// The key of a transfer that the payer made itself: its block, and the secret that its memo commits to. With
+    /// another secret it is another key, so that nobody can take the payer's.
+    pub fn icrc1(ledger: &Principal, block: BlockIndex, secret: &Nonce) -> Self {
+        let hash: [u8; 32] = Sha256::new()
+            .chain_update(b"icrc1\0")
+            .chain_update(secret.0)
+            .chain_update(block.0.to_be_bytes())
+            .chain_update(ledger.as_slice())
+            .finalize()
+            .into();
+        ClaimKey(first_half(hash))
+    }
+
     /// The key of an id that this caller chose for a payment by call.
     pub fn call(caller: &Principal, id: &Nonce) -> Self {
         let hash: [u8; 32] = Sha256::new()

@@ -153,6 +153,7 @@ fn largest_catalogue_survives_an_upgrade_and_a_new_fee() {
         on_sale: true,
         payment_identifier: None,
         forward: None,
+        offers_transfers: false,
         price_revision: 1,
         content: Some(ContentMeta {
             blob: 1,

@@ -115,6 +115,8 @@ pub struct RouteArgs {
     pub payment_identifier: Option<PaymentIdentifier>,
     /// The canister that does the work; none: stored content is delivered.
     pub forward: Option<Forward>,
+    /// Whether the 402 also offers to pay by a transfer of the client's own; none: no.
+    pub transfers: Option<bool>,
 }
 
 /// Stored content.
@@ -153,6 +155,8 @@ pub struct Route {
     pub payment_identifier: Option<PaymentIdentifier>,
     /// The canister that does the work.
     pub forward: Option<Forward>,
+    /// Whether the 402 also offers to pay by a transfer of the client's own.
+    pub transfers: bool,
 }
 
 /// The reason why a route or a setting is not changed.

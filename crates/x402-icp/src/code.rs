@@ -61,6 +61,10 @@ codes! {
     Signature = "invalid_exact_icp_signature",
     /// Step 7: `from` does not belong to the key that signed.
     PayerMismatch = "invalid_exact_icp_payer_mismatch",
+    /// `icrc1`: the block is not the transfer that the proof describes.
+    Transfer = "invalid_exact_icp_transfer",
+    /// `icrc1`: the block is older than the proof age that the offer allows.
+    ProofTooOld = "invalid_exact_icp_proof_too_old",
     /// Settlement: the payer's balance does not cover amount and fee.
     InsufficientFunds = "insufficient_funds",
     /// Settlement: the payer's allowance does not cover amount and fee, or has expired.

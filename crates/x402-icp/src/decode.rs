@@ -5,8 +5,12 @@ use crate::{
     Code,
     authorization::Authorization,
     json, number,
+    transfer::TransferProof,
     values::{ValueError, parse_base64},
-    wire::{PAYMENT_SIGNATURE, PaymentPayload, X402_VERSION},
+    wire::{
+        ExactIcrc1Extra, ExactIcrc1Payload, METHOD_ICRC1, PAYMENT_SIGNATURE, PaymentPayload,
+        X402_VERSION,
+    },
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -153,24 +157,72 @@ pub struct DecodedPayment {
     pub authorization: Authorization,
 }
 
-/// Decodes the value of a `PAYMENT-SIGNATURE` header.
+/// A decoded payment header of [`METHOD_ICRC1`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecodedTransfer {
+    /// The texts.
+    pub payload: PaymentPayload<ExactIcrc1Extra, ExactIcrc1Payload>,
+    /// The values of `payload.payload` and `payload.accepted`.
+    pub proof: TransferProof,
+}
+
+/// A decoded payment header of the scheme `exact`, by its method.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExactPayment {
+    /// An authorization: `icrc2`. A payment of an unknown method is read as one of this.
+    Icrc2(Box<DecodedPayment>),
+    /// The proof of a transfer: `icrc1`.
+    Icrc1(Box<DecodedTransfer>),
+}
+
+/// As [`decode_payment`], for all methods.
+pub fn decode_exact_payment(header: &[u8]) -> Result<ExactPayment, DecodeError> {
+    const NAME: &str = PAYMENT_SIGNATURE;
+    let json = parse_json(NAME, &unwrap_header(NAME, header)?)?;
+    if json["accepted"]["extra"]["assetTransferMethod"] != METHOD_ICRC1 {
+        let payment = decode_icrc2(json)?;
+        return Ok(ExactPayment::Icrc2(Box::new(payment)));
+    }
+    versioned(json, |json| {
+        let payload: PaymentPayload<ExactIcrc1Extra, _> = read_payment(NAME, json)?;
+        let proof = TransferProof::parse(&payload.accepted, &payload.payload)?;
+        Ok(ExactPayment::Icrc1(Box::new(DecodedTransfer {
+            payload,
+            proof,
+        })))
+    })
+}
+
+/// Decodes the value of a `PAYMENT-SIGNATURE` header of the method `icrc2`.
 ///
 /// Does not check whether the payment is valid: version, scheme, network and terms are ignored. Another version is an
 /// error only if the rest cannot be decoded either.
 pub fn decode_payment(header: &[u8]) -> Result<DecodedPayment, DecodeError> {
     const NAME: &str = PAYMENT_SIGNATURE;
-    let json = parse_json(NAME, &unwrap_header(NAME, header)?)?;
-    let version = match &json["x402Version"] {
-        Value::Number(version) => number::natural(version),
-        _ => None,
-    };
-    let read = read_payment(NAME, json).and_then(|payload| {
+    decode_icrc2(parse_json(NAME, &unwrap_header(NAME, header)?)?)
+}
+
+fn decode_icrc2(json: Value) -> Result<DecodedPayment, DecodeError> {
+    versioned(json, |json| {
+        let payload: PaymentPayload = read_payment(PAYMENT_SIGNATURE, json)?;
         let authorization = payload.payload.parse()?;
         Ok(DecodedPayment {
             payload,
             authorization,
         })
-    });
+    })
+}
+
+/// Decodes a payment. One of another version that cannot be decoded is an error about its version.
+fn versioned<T>(
+    json: Value,
+    decode: impl FnOnce(Value) -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
+    let version = match &json["x402Version"] {
+        Value::Number(version) => number::natural(version),
+        _ => None,
+    };
+    let read = decode(json);
     match version {
         Some(version) if version != u64::from(X402_VERSION) => {
             read.map_err(|_| DecodeError::Version { version })
@@ -211,7 +263,7 @@ fn parse_json(name: &str, bytes: &[u8]) -> Result<Value, DecodeError> {
 }
 
 /// Decodes a payment; `name` is used in errors about the value as a whole.
-fn read_payment(name: &str, mut json: Value) -> Result<PaymentPayload, DecodeError> {
+fn read_payment<T: DeserializeOwned>(name: &str, mut json: Value) -> Result<T, DecodeError> {
     for key in ["accepted", "payload"] {
         drop_nulls(&mut json[key]);
     }

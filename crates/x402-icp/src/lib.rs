@@ -54,12 +54,16 @@ pub mod offer;
 pub mod signature;
 pub mod signer;
 pub mod template;
+pub mod transfer;
 pub mod values;
 pub mod wire;
 
 pub use authorization::{Authorization, PaymentId, Terms};
 pub use code::Code;
-pub use decode::{DecodeError, MAX_HEADER_BYTES, decode_payment, decode_payment_payload};
+pub use decode::{
+    DecodeError, ExactPayment, MAX_HEADER_BYTES, decode_exact_payment, decode_payment,
+    decode_payment_payload,
+};
 pub use icrc_ledger_types::icrc1::account::Account;
 pub use values::{Amount, Nonce};
 pub use wire::encode_header;

@@ -4,7 +4,7 @@ use crate::{
     number::MAX_SAFE_INTEGER,
     template,
     values::{ValueError, parse_principal},
-    wire::ExactIcrc2Extra,
+    wire::{ExactIcrc1Extra, ExactIcrc2Extra},
 };
 use candid::Principal;
 use ic_representation_independent_hash::{Value, representation_independent_hash};
@@ -43,14 +43,53 @@ pub fn offer_id(
     id
 }
 
+/// The members of an offer that its id is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct OfferParts<'a> {
+    /// The canister that made the offer: `extra.spender`, or `extra.canister` of `icrc1`.
+    pub canister: &'a str,
+    /// The id.
+    pub offer: &'a str,
+    /// The HTTP method.
+    pub method: Option<&'a str>,
+    /// The path template.
+    pub route: Option<&'a str>,
+    /// The price revision.
+    pub revision: Option<u64>,
+}
+
+impl<'a> From<&'a ExactIcrc2Extra> for OfferParts<'a> {
+    fn from(extra: &'a ExactIcrc2Extra) -> Self {
+        OfferParts {
+            canister: &extra.spender,
+            offer: &extra.offer,
+            method: extra.method.as_deref(),
+            route: extra.route.as_deref(),
+            revision: extra.revision,
+        }
+    }
+}
+
+impl<'a> From<&'a ExactIcrc1Extra> for OfferParts<'a> {
+    fn from(extra: &'a ExactIcrc1Extra) -> Self {
+        OfferParts {
+            canister: &extra.canister,
+            offer: &extra.offer,
+            method: Some(&extra.method),
+            route: Some(&extra.route),
+            revision: Some(extra.revision),
+        }
+    }
+}
+
 /// The reason why an offer is not for a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OfferMismatch {
     /// A member of `extra` that the id depends on is absent or of another type.
     #[error("extra.{0} is missing")]
     Missing(&'static str),
-    /// `extra.spender` is not a principal.
-    #[error("extra.spender {0}")]
+    /// `extra.spender`, or `extra.canister` of `icrc1`, is not a principal.
+    #[error("extra.spender or extra.canister {0}")]
     Spender(ValueError),
     /// `extra.revision` is greater than [`MAX_SAFE_INTEGER`], which not every JSON parser represents exactly.
     #[error("extra.revision is greater than {MAX_SAFE_INTEGER}")]
@@ -86,31 +125,13 @@ pub enum OfferMismatch {
 /// `method` is the request's as it is sent (`HEAD` never matches: it is not a method of a route and buys nothing),
 /// `path` the path of its URL without decoding, and without query and fragment. The id is computed from `extra`, so an
 /// offer of one route is never accepted as that of another.
-pub fn offer_matches(
-    extra: &ExactIcrc2Extra,
+pub fn offer_matches<'a>(
+    offer: impl Into<OfferParts<'a>>,
     method: &str,
     path: &str,
 ) -> Result<(), OfferMismatch> {
-    let offered = extra
-        .method
-        .as_deref()
-        .ok_or(OfferMismatch::Missing("method"))?;
-    let template = extra
-        .route
-        .as_deref()
-        .ok_or(OfferMismatch::Missing("route"))?;
-    let revision = extra.revision.ok_or(OfferMismatch::Missing("revision"))?;
-    if revision > MAX_SAFE_INTEGER {
-        return Err(OfferMismatch::Revision);
-    }
-    let spender = parse_principal(&extra.spender).map_err(OfferMismatch::Spender)?;
-    let computed = offer_id(spender, offered, template, revision);
-    if extra.offer != computed {
-        return Err(OfferMismatch::Id {
-            offered: extra.offer.clone(),
-            computed,
-        });
-    }
+    let parts = offer.into();
+    let (offered, template) = is_of_its_parts(&parts)?;
     if offered != method {
         return Err(OfferMismatch::Method {
             offered: offered.to_string(),
@@ -124,6 +145,25 @@ pub fn offer_matches(
         });
     }
     Ok(())
+}
+
+/// Checks that the id is that of the other parts. Returns the method and the path template.
+pub fn is_of_its_parts<'a>(parts: &OfferParts<'a>) -> Result<(&'a str, &'a str), OfferMismatch> {
+    let method = parts.method.ok_or(OfferMismatch::Missing("method"))?;
+    let template = parts.route.ok_or(OfferMismatch::Missing("route"))?;
+    let revision = parts.revision.ok_or(OfferMismatch::Missing("revision"))?;
+    if revision > MAX_SAFE_INTEGER {
+        return Err(OfferMismatch::Revision);
+    }
+    let canister = parse_principal(parts.canister).map_err(OfferMismatch::Spender)?;
+    let computed = offer_id(canister, method, template, revision);
+    match parts.offer == computed {
+        true => Ok((method, template)),
+        false => Err(OfferMismatch::Id {
+            offered: parts.offer.to_string(),
+            computed,
+        }),
+    }
 }
 
 /// The globally unique key of a settled payment: `network/asset/blockIndex`.

@@ -137,6 +137,11 @@ pub fn parse_nanoseconds(text: &str) -> Result<u64, ValueError> {
     parse_u64(text)
 }
 
+/// Parses a block index from canonical decimal text.
+pub fn parse_block(text: &str) -> Result<u64, ValueError> {
+    parse_u64(text)
+}
+
 fn parse_u64(text: &str) -> Result<u64, ValueError> {
     let max = u64::MAX;
     let value = decimal(text, u128::from(max))?;

@@ -1,10 +1,13 @@
 //! The JSON objects of x402 version 2 in headers, with the fields of this binding (sections 3 and 4). Absent optional
 //! fields are left out, never written as `null`; unknown keys are ignored.
 
+mod transfer;
+
 use crate::{authorization::Authorization, decode::DecodeError, number, values::to_base64};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
+pub use transfer::{ExactExtra, ExactIcrc1Extra, ExactIcrc1Payload};
 
 /// The version of the protocol.
 pub const X402_VERSION: u32 = 2;
@@ -12,6 +15,10 @@ pub const X402_VERSION: u32 = 2;
 pub const SCHEME_EXACT: &str = "exact";
 /// `assetTransferMethod` of a payment that the canister pulls from an ICRC-2 allowance.
 pub const METHOD_ICRC2: &str = "icrc2";
+/// `assetTransferMethod` of a payment by the client's own transfer, which it proves afterwards.
+pub const METHOD_ICRC1: &str = "icrc1";
+/// `paymentFlow` of offers of [`METHOD_ICRC1`]: settle, verify, work.
+pub const PAYMENT_FLOW_UPFRONT: &str = "upfront";
 /// `paymentFlow` of an offer without that member: verify, work, settle.
 pub const PAYMENT_FLOW: &str = "authorization";
 /// `PAYMENT-REQUIRED`: the offers, from server to client, base64 of [`PaymentRequired`].
@@ -109,6 +116,21 @@ pub struct PaymentRequirements<E = ExactIcrc2Extra> {
     pub max_timeout_seconds: u32,
     /// The additional fields of the scheme.
     pub extra: E,
+}
+
+impl<E> PaymentRequirements<E> {
+    /// The same terms with another type of `extra`.
+    pub fn map_extra<F>(self, map: impl FnOnce(E) -> F) -> PaymentRequirements<F> {
+        PaymentRequirements {
+            scheme: self.scheme,
+            network: self.network,
+            amount: self.amount,
+            asset: self.asset,
+            pay_to: self.pay_to,
+            max_timeout_seconds: self.max_timeout_seconds,
+            extra: map(self.extra),
+        }
+    }
 }
 
 /// `extra` of an `exact` offer paid by `icrc2` (section 4).

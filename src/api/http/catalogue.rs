@@ -46,7 +46,7 @@ impl Seller {
     /// The value of `PAYMENT-REQUIRED` for a route; `None` if it has no offer now. `error` describes what was wrong
     /// with a payment.
     pub fn payment_required(&self, route: &Route, error: Option<&str>) -> Option<String> {
-        let accepts = service::catalogue::offers(route, self.canister);
+        let accepts = service::catalogue::all_methods(route, self.canister);
         if accepts.is_empty() {
             return None;
         }

@@ -37,7 +37,7 @@ pub use types::{HttpRequest, HttpResponse, HttpUpdateRequest};
 pub use update::http_request_update;
 
 use crate::{
-    domain::template::MAX_PATH_BYTES,
+    domain::{request::Credential, template::MAX_PATH_BYTES},
     runtime::Runtime,
     service::purchase,
     types::{Method, RouteKey},
@@ -114,11 +114,13 @@ fn decide<'a>(
     let has_payment = payment != PaymentHeader::None;
     let found = site.lookup(method, &url.path, body > 0, has_payment)?;
     // This response has no offer. Only for a known payment, or one for a route that is off sale, an update gives
-    // another response.
+    // another response. So it does for a transfer whose offer this canister has withdrawn since.
     if let PaymentHeader::One(value) = payment
         && method.parse::<Method>().is_ok()
-        && let Ok(payment) = x402_icp::decode_payment(value.as_bytes())
-        && (purchase::is_known(&payment) || site.route(method, &url.path).is_some_and(|r| r.priced))
+        && let Ok(payment) = x402_icp::decode_exact_payment(value.as_bytes()).map(Credential::from)
+        && (matches!(payment, Credential::Transfer(_))
+            || purchase::is_known(&payment)
+            || site.route(method, &url.path).is_some_and(|r| r.priced))
     {
         return None;
     }

@@ -12,7 +12,11 @@ use super::{
     url::{RequestUrl, UrlError},
 };
 use crate::{
-    domain::{request::PayOutcome, route::Route, verify::Refusal},
+    domain::{
+        request::{Credential, PayOutcome},
+        route::Route,
+        verify::Refusal,
+    },
     runtime::Runtime,
     service::{
         self,
@@ -21,7 +25,7 @@ use crate::{
     },
 };
 use std::rc::Rc;
-use x402_icp::{Code, decode::DecodedPayment};
+use x402_icp::Code;
 
 /// Verifies, settles and delivers a request that carries a payment; responds to any other request as the query would,
 /// whoever the caller is.
@@ -36,7 +40,8 @@ pub async fn http_request_update<R: Runtime>(
     let answer = match PaymentHeader::find(&request.headers) {
         PaymentHeader::None => None,
         PaymentHeader::One(payment) => {
-            let payment = x402_icp::decode_payment(payment.as_bytes())
+            let payment = x402_icp::decode_exact_payment(payment.as_bytes())
+                .map(Credential::from)
                 .map_err(|error| Refusal::new(error.code(), error.to_string()));
             paid(runtime, &request, &url, payment).await
         }
@@ -89,7 +94,7 @@ async fn paid<R: Runtime>(
     runtime: &R,
     request: &HttpUpdateRequest,
     url: &RequestUrl,
-    payment: Result<DecodedPayment, Refusal>,
+    payment: Result<Credential, Refusal>,
 ) -> Option<HttpResponse> {
     let request = ResourceRequest {
         method: request.method.parse().ok()?,

@@ -158,6 +158,7 @@ pub fn draft(args: RouteArgs) -> Result<routes::RouteDraft, Invalid> {
                 OnFailure::Retry => forward::OnFailure::Retry,
             },
         }),
+        offers_transfers: args.transfers.unwrap_or_default(),
     })
 }
 
@@ -206,6 +207,7 @@ pub fn route(route: &routes::Route, config: &settings::Config) -> Route {
                 forward::OnFailure::Retry => OnFailure::Retry,
             },
         }),
+        transfers: route.offers_transfers,
     }
 }
 

@@ -17,7 +17,8 @@ use crate::{
     domain::window::{BLOCK_DRIFT, FORGOTTEN},
     types::{Account, Amount, TimestampNs, canonical},
 };
-use generic::{Ids, Map, account, blob, number};
+use generic::Ids;
+pub(super) use generic::{Map, account, blob, number};
 
 /// A transfer with a memo of 32 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -29,7 +29,7 @@ fn principal(n: u8) -> Principal {
     Principal::from_slice(&[n])
 }
 
-fn wanted() -> Transfer {
+pub(super) fn wanted() -> Transfer {
     Transfer {
         memo: [7; 32],
         from: Account {
@@ -64,7 +64,7 @@ pub(crate) fn block_of(transfer: &Transfer) -> ICRC3Value {
     block.to_value()
 }
 
-fn mint(at: u64) -> ICRC3Value {
+pub(super) fn mint(at: u64) -> ICRC3Value {
     let block = ledger::Block {
         parent_hash: None,
         timestamp: at,
@@ -81,7 +81,7 @@ fn mint(at: u64) -> ICRC3Value {
     block.to_value()
 }
 
-fn result(blocks: Vec<(u64, ICRC3Value)>) -> GetBlocksResult {
+pub(super) fn result(blocks: Vec<(u64, ICRC3Value)>) -> GetBlocksResult {
     let log_length = blocks.iter().map(|(id, _)| id + 1).max();
     GetBlocksResult {
         log_length: log_length.unwrap_or_default().into(),
@@ -96,11 +96,21 @@ fn result(blocks: Vec<(u64, ICRC3Value)>) -> GetBlocksResult {
     }
 }
 
+pub(super) fn archived_at(archive: Principal, start: u64, length: u64) -> ArchivedBlocks {
+    ArchivedBlocks {
+        args: vec![GetBlocksRequest {
+            start: start.into(),
+            length: length.into(),
+        }],
+        callback: QueryArchiveFn::new(archive, "get_them"),
+    }
+}
+
 fn read_all(result: &GetBlocksResult) -> Result<Page, Unreadable> {
     read(&Encode!(result).unwrap(), &EVERYTHING, true)
 }
 
-fn without(block: ICRC3Value, outer: &str, inner: Option<&str>) -> ICRC3Value {
+pub(super) fn without(block: ICRC3Value, outer: &str, inner: Option<&str>) -> ICRC3Value {
     let ICRC3Value::Map(mut map) = block else {
         panic!("no map");
     };
@@ -114,7 +124,7 @@ fn without(block: ICRC3Value, outer: &str, inner: Option<&str>) -> ICRC3Value {
     ICRC3Value::Map(map)
 }
 
-fn with(block: ICRC3Value, key: &str, value: ICRC3Value) -> ICRC3Value {
+pub(super) fn with(block: ICRC3Value, key: &str, value: ICRC3Value) -> ICRC3Value {
     let ICRC3Value::Map(mut map) = block else {
         panic!("no map");
     };
@@ -122,7 +132,7 @@ fn with(block: ICRC3Value, key: &str, value: ICRC3Value) -> ICRC3Value {
     ICRC3Value::Map(map)
 }
 
-fn with_tx(block: ICRC3Value, key: &str, value: ICRC3Value) -> ICRC3Value {
+pub(super) fn with_tx(block: ICRC3Value, key: &str, value: ICRC3Value) -> ICRC3Value {
     let ICRC3Value::Map(map) = &block else {
         panic!("no map");
     };

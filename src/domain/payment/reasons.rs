@@ -145,15 +145,18 @@ pub enum RefundCause {
     Merchant,
     /// The canister that does the work did not do it, or did not say so.
     NotDone,
+    /// The payer's transfer pays no present offer.
+    PaysNoOffer,
 }
 
 impl RefundCause {
     /// Every cause, in the order of their numbers in storage.
-    pub const ALL: [RefundCause; 4] = [
+    pub const ALL: [RefundCause; 5] = [
         RefundCause::NotFetched,
         RefundCause::NotDeliverable,
         RefundCause::Merchant,
         RefundCause::NotDone,
+        RefundCause::PaysNoOffer,
     ];
 
     /// For a reader.
@@ -163,6 +166,7 @@ impl RefundCause {
             RefundCause::NotDeliverable => "the resource cannot be delivered any more",
             RefundCause::Merchant => "a controller decided so",
             RefundCause::NotDone => "the canister that does the work did not answer with it",
+            RefundCause::PaysNoOffer => "the transfer pays no present offer",
         }
     }
 }

@@ -28,7 +28,8 @@ pub struct Payment {
     pub merchant: MerchantId,
     pub from: Account,
     pub to: Account,
-    /// The amount that the merchant receives.
+    /// The amount that the merchant receives; on the rail [`Rail::Icrc1`] that of the block, which may be more than the
+    /// price.
     pub amount: Amount,
     /// The fee that the ledger takes, paid by the payer in addition.
     pub fee: Amount,
@@ -67,6 +68,15 @@ pub struct Receipt {
 }
 
 impl Payment {
+    /// The amount that a refund returns. A transfer that pays no offer was the payer's mistake, and costs the merchant
+    /// no fee.
+    pub fn refund_amount(&self) -> Amount {
+        match self.fulfilment {
+            Fulfilment::Nothing => Amount(self.amount.0.saturating_sub(self.fee.0)),
+            Fulfilment::Stored(_) | Fulfilment::Forward => self.amount,
+        }
+    }
+
     /// The receipt, if the money moved and was not refunded.
     pub fn receipt(&self) -> Option<Receipt> {
         let (tx, at) = match self.state {

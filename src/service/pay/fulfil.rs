@@ -17,6 +17,7 @@ pub fn is_kept(payment: &Payment) -> bool {
     match payment.fulfilment {
         Fulfilment::Stored(number) => storage::responses::get(number).is_some(),
         Fulfilment::Forward => storage::works::get(&payment.id).is_some(),
+        Fulfilment::Nothing => false,
     }
 }
 
@@ -29,6 +30,7 @@ pub fn resource(payment: &Payment) -> Option<Resource> {
             Some(Resource::stored(mime_type, body))
         }
         Fulfilment::Forward => storage::answers::get(&payment.id).map(Resource::from),
+        Fulfilment::Nothing => None,
     }
 }
 

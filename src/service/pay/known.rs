@@ -76,7 +76,7 @@ pub fn decide(
         match &payment.state {
             State::Settled { .. } => {
                 return match payment.fulfilment {
-                    Fulfilment::Stored(_) => Decision::Deliver,
+                    Fulfilment::Stored(_) | Fulfilment::Nothing => Decision::Deliver,
                     Fulfilment::Forward => Decision::Work,
                 };
             }

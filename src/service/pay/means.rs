@@ -5,8 +5,10 @@ use crate::{
         capacity::{self, Capacity, Means, NoCapacity},
         config::Limits,
         forward::Forward,
+        request::PaymentRequest,
+        route::Route,
         settlement::{MAX_ARGUMENT_BYTES, METHOD},
-        work::{MAX_ARGUMENT_OVERHEAD, Room, Work},
+        work::{MAX_ARGUMENT_OVERHEAD, Room, Work, WorkRequest},
     },
     runtime::{MAX_CALLS_TO, Runtime, with_spare},
     service::content,
@@ -53,6 +55,14 @@ pub fn capacity<R: Runtime>(
 pub struct Wanted<'a> {
     pub forward: &'a Forward,
     pub request_bytes: usize,
+}
+
+/// The work that this request wants of this route, if another canister does it.
+pub fn wanted<'a>(route: Option<&'a Route>, request: &PaymentRequest) -> Option<Wanted<'a>> {
+    Some(Wanted {
+        forward: route?.forward.as_ref()?,
+        request_bytes: request.work.as_ref().map_or(0, WorkRequest::bytes),
+    })
 }
 
 /// The cost of the call of a target.

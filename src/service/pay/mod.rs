@@ -9,6 +9,9 @@
 //! | 5. Judge the answer (`domain::settlement`) and record the result. | `transfer` |
 //! | 6. Deliver what was bought, have the work done that was bought, or return the reason why not. | `fulfil`, `work`, `outcome` |
 //!
+//! A payment by the payer's own transfer is recorded when its block was read (`prove`): nothing is called that moves
+//! money, so steps 2 to 5 are one.
+//!
 //! If the handler ends between 4 and 5, `guard` leaves the payment unknown, never lost.
 
 mod fulfil;
@@ -16,12 +19,13 @@ mod guard;
 mod known;
 mod means;
 mod outcome;
+mod prove;
 mod transfer;
 mod verify;
 pub mod work;
 
 use crate::{
-    domain::request::{PayOutcome, PaymentRequest},
+    domain::request::{Credential, PayOutcome, PaymentRequest},
     runtime::Runtime,
     service::schedule,
     storage::quarantine::Unreadable,
@@ -41,6 +45,9 @@ pub async fn settle<R: Runtime>(runtime: &R, request: PaymentRequest) -> PayOutc
     let key = request.claim_key();
     let digest = request.authorization_digest();
     let known = known::payment(&key, runtime.now());
+    if let (Credential::Transfer(proved), Ok(None)) = (&request.credential, &known) {
+        return prove::prove(runtime, &key, &request, proved, digest).await;
+    }
     let begun = match known {
         Ok(Some(payment)) => match known::decide(&payment, &request, digest, runtime.now()) {
             known::Decision::Final(outcome) => return *outcome,

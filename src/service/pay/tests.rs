@@ -9,6 +9,7 @@ mod known_failures;
 mod one_block_one_claim;
 mod one_payment_many_requests;
 mod owed;
+mod prove;
 mod refusals;
 mod unknown_outcomes;
 mod unreadable;
@@ -41,6 +42,7 @@ use crate::{
 };
 use candid::{Decode, Nat, Principal};
 use ic_ed25519::PrivateKey;
+use icrc_ledger_types::icrc::generic_value::ICRC3Value;
 use icrc_ledger_types::icrc2::transfer_from::{TransferFromArgs, TransferFromError};
 use sha2::{Digest, Sha256};
 use std::{pin::pin, task::Poll};
@@ -177,14 +179,14 @@ impl PaymentRequest {
     pub(crate) fn signed(&self) -> &DecodedPayment {
         match &self.credential {
             Credential::Signed(payment) => payment,
-            Credential::Call(_) => panic!("a payment by call"),
+            _ => panic!("not a signed payment"),
         }
     }
 
     fn signed_mut(&mut self) -> &mut DecodedPayment {
         match &mut self.credential {
             Credential::Signed(payment) => payment,
-            Credential::Call(_) => panic!("a payment by call"),
+            _ => panic!("not a signed payment"),
         }
     }
 }

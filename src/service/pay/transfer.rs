@@ -62,7 +62,10 @@ pub async fn transfer<R: Runtime>(
         payment,
         known_block,
     } = call;
-    let Plan::Pull { argument } = settlement::plan(&payment);
+    // No payment by the payer's own transfer is ever open.
+    let Plan::Pull { argument } = settlement::plan(&payment) else {
+        return (payment, None);
+    };
     let ledger = payment.ledger;
     let guard = Guard::new(runtime, key);
     let outcome = runtime.call(ledger, settlement::METHOD, argument).await;

@@ -10,7 +10,7 @@ use crate::{
         payment::{Payment, State},
         request::{Credential, PaymentRequest},
         verify::{NonceState, Refusal, Sale, VerifiedPayment, verify},
-        work::{Work, WorkRequest, is_ambiguous},
+        work::{Work, is_ambiguous},
     },
     runtime::Runtime,
     service::{catalogue, identifiers},
@@ -46,7 +46,7 @@ pub fn open<R: Runtime>(
 }
 
 /// Stores the work that a payment opened now has bought. The route is that of its verification, in the same message.
-fn put_work(payment: &Payment, request: &PaymentRequest) {
+pub(super) fn put_work(payment: &Payment, request: &PaymentRequest) {
     let route = storage::routes::get(&request.route);
     let forward = route.as_ref().and_then(|route| route.forward);
     if let (Some(route), Some(forward)) = (route, forward) {
@@ -96,10 +96,7 @@ pub(super) fn verified<R: Runtime>(
             "a path with a segment . or .. is not passed on",
         ));
     }
-    let wanted = route.forward.as_ref().map(|forward| means::Wanted {
-        forward,
-        request_bytes: request.work.as_ref().map_or(0, WorkRequest::bytes),
-    });
+    let wanted = means::wanted(Some(&route), request);
     let capacity = |payer: &Principal, ledger: &Principal| {
         means::capacity(runtime, &config.limits, payer, ledger, wanted)
     };
@@ -128,6 +125,13 @@ pub(super) fn verified<R: Runtime>(
             storage::signatures::with(|expensive| {
                 verify(payment, &sale, nonce_state, expensive, capacity)
             })?
+        }
+        // The key is in use, and not by this proof.
+        Credential::Transfer(_) => {
+            return Err(Refusal::new(
+                Code::NonceUsed,
+                "the block and the secret were presented before, with other terms",
+            ));
         }
         Credential::Call(terms) => {
             let sale = CallSale {

@@ -30,7 +30,7 @@ fn buy(
     shop: &Shop,
     template: Option<&str>,
     path: &str,
-    payment: &Result<DecodedPayment, Refusal>,
+    payment: &Result<Credential, Refusal>,
 ) -> PurchaseOutcome {
     let request = ResourceRequest {
         sent: Sent {
@@ -47,8 +47,8 @@ fn buy(
     run(execute(&shop.runtime, request))
 }
 
-fn payment(shop: &Shop, nonce: u8) -> Result<DecodedPayment, Refusal> {
-    Ok(shop.request(1, nonce).signed().clone())
+fn payment(shop: &Shop, nonce: u8) -> Result<Credential, Refusal> {
+    Ok(shop.request(1, nonce).credential)
 }
 
 /// Whether it was paid for and delivered.

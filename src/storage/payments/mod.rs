@@ -26,6 +26,7 @@ use crate::{
     domain::{
         capacity::{self, Load, MAX_VALID_FAILURES},
         payment::{Event, IllegalTransition, Payment, State},
+        rail::TxRef,
     },
     storage::{ledgers, quarantine::Unreadable},
     types::{BlockIndex, ClaimKey, PaymentId, TimestampNs},
@@ -67,6 +68,8 @@ pub struct Opening {
 pub enum Change {
     /// The payment is recorded as open before the ledger is called: [`Event::Opened`], [`Event::Called`].
     Open(Box<NewPayment>),
+    /// A payment that was made before this canister heard of it: opened, called and moved, and then this event, if any.
+    Proved(Box<NewPayment>, TxRef, Option<Event>),
     /// One event.
     Event(Event),
     /// Two events in one message, recorded in one write.
@@ -74,11 +77,16 @@ pub enum Change {
 }
 
 impl Change {
-    fn events(self) -> [Option<Event>; 2] {
+    /// The events in their order, and the payment if it is a new one.
+    fn parts(self) -> (Vec<Event>, Option<Box<NewPayment>>) {
         match self {
-            Change::Open(_) => [Some(Event::Opened), Some(Event::Called)],
-            Change::Event(event) => [Some(event), None],
-            Change::Both(first, second) => [Some(first), Some(second)],
+            Change::Open(new) => (vec![Event::Opened, Event::Called], Some(new)),
+            Change::Proved(new, tx, last) => {
+                let moved = [Event::Opened, Event::Called, Event::Moved { tx }];
+                (moved.into_iter().chain(last).collect(), Some(new))
+            }
+            Change::Event(event) => (vec![event], None),
+            Change::Both(first, second) => (vec![first, second], None),
         }
     }
 }

@@ -215,9 +215,9 @@ impl Tables {
         now: TimestampNs,
     ) -> Result<Payment, RecordError> {
         let known = self.opened(key)?;
-        let (events, place, mut payment, mut opening) = match (change, known) {
-            (Change::Open(new), None) => (
-                [Some(Event::Opened), Some(Event::Called)],
+        let (events, new) = change.parts();
+        let (place, mut payment, mut opening) = match (new, known) {
+            (Some(new), None) => (
                 Place::Nowhere,
                 new.payment,
                 Some(Opening {
@@ -226,18 +226,13 @@ impl Tables {
                     tried_at: now,
                 }),
             ),
-            (change, Some((payment, opening))) => {
-                (change.events(), Place::Open, payment, Some(opening))
-            }
-            (change, None) => {
-                let index = self.by_key.get(&key.0);
-                let events = change.events();
-                let Some(index) = index else {
-                    let [event, _] = events;
-                    let (state, event) = (None, event.unwrap_or(Event::Opened));
-                    return Err(IllegalTransition { state, event }.into());
+            (_, Some((payment, opening))) => (Place::Open, payment, Some(opening)),
+            (None, None) => {
+                let Some(index) = self.by_key.get(&key.0) else {
+                    let event = events.into_iter().next().unwrap_or(Event::Opened);
+                    return Err(IllegalTransition { state: None, event }.into());
                 };
-                (events, Place::Settled(index), self.settled(index)?, None)
+                (Place::Settled(index), self.settled(index)?, None)
             }
         };
         let earlier = match place {
@@ -247,7 +242,7 @@ impl Tables {
         let was_settling = matches!(earlier, Some(State::Settling { .. }));
         let did_wait = earlier.as_ref().is_some_and(State::is_owed);
         let mut before = earlier.clone();
-        for event in events.iter().flatten() {
+        for event in &events {
             before = Some(step(before.as_ref(), event, now)?);
         }
         let Some(state) = before else {
@@ -255,20 +250,19 @@ impl Tables {
         };
         payment.state = state;
         // One block shows one transfer. A block found in the log is not checked.
-        if let [
-            Some(Event::Moved {
+        let claimed = events.iter().any(|event| match event {
+            Event::Moved {
                 tx: TxRef::Block(block),
-            }),
-            _,
-        ] = &events
-            && claims::of(&payment.ledger, *block).is_some()
-        {
+            } => claims::of(&payment.ledger, *block).is_some(),
+            _ => false,
+        });
+        if claimed {
             return Err(RecordError::Claimed);
         }
         if let (State::Settling { .. }, Some(opening)) = (&payment.state, &mut opening) {
             opening.tried_at = now;
         }
-        let last = events.iter().flatten().last();
+        let last = events.last();
         let transition = self.write(key, &payment, place, opening, last, now)?;
         self.plan(key, &payment.state, now);
         liabilities::note(key, earlier.as_ref(), &payment);

@@ -32,7 +32,7 @@ pub(super) fn retrying() -> Forward {
 
 impl Shop {
     /// Replaces the stored content by a target.
-    fn forward(&self, forward: Option<Forward>) {
+    pub(super) fn forward(&self, forward: Option<Forward>) {
         self.runtime.caller.set(self.runtime.controller);
         let route = storage::routes::get(&self.route).unwrap();
         let draft = RouteDraft {
@@ -56,7 +56,7 @@ impl Shop {
     }
 
     /// The calls of the target.
-    fn works(&self) -> usize {
+    pub(super) fn works(&self) -> usize {
         let calls = self.runtime.calls.borrow();
         let of_target = |call: &&crate::runtime::scripted::MadeCall| {
             call.canister == Principal::from_slice(&TARGET)

@@ -125,6 +125,7 @@ impl TermsRow {
             fulfilment: match fulfilment {
                 FulfilmentKind::Stored => Fulfilment::Stored(self.response),
                 FulfilmentKind::Forward => Fulfilment::Forward,
+                FulfilmentKind::Nothing => Fulfilment::Nothing,
             },
             state,
         })
@@ -145,13 +146,13 @@ mod tests {
         assert_eq!(row().payment(payment.state.clone()), Some(payment.clone()));
         let unknown: [fn(&mut TermsRow); 8] = [
             |row| row.scheme = 1,
-            |row| row.rail = 1,
+            |row| row.rail = 2,
             |row| row.network = 1,
             |row| row.asset = 1,
             |row| row.to = 1,
             |row| row.purchase = 2,
             |row| row.method = 5,
-            |row| row.fulfilment = 2,
+            |row| row.fulfilment = 3,
         ];
         for (n, change) in unknown.into_iter().enumerate() {
             let mut row = row();

@@ -1,0 +1,83 @@
+//! Bounds on what strangers can cause by naming blocks: each block that a request names is read from a ledger, and
+//! nothing can be checked before.
+
+use crate::types::TimestampNs;
+
+/// The most blocks that are read at the same time.
+pub const MAX_AT_ONCE: u32 = 32;
+/// The most blocks that are read in a row.
+pub const BURST: u64 = 120;
+/// The nanoseconds after which one more block may be read: one in a second, 86,400 a day.
+const NANOSECONDS_PER_LOOKUP: u64 = 1_000_000_000;
+
+/// The blocks that may be read now. A block that proves a payment does not count, because it cost its payer a fee.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lookups {
+    /// The time until which lookups are used up, as if they were made one after the other.
+    used_until: u64,
+    at_once: u32,
+}
+
+impl Lookups {
+    /// Takes a lookup; `false` if there is none now.
+    pub fn begin(&mut self, now: TimestampNs) -> bool {
+        let used_until = self.used_until.max(now.0);
+        let used = (used_until - now.0).div_ceil(NANOSECONDS_PER_LOOKUP);
+        if self.at_once >= MAX_AT_ONCE || used >= BURST {
+            return false;
+        }
+        self.used_until = used_until.saturating_add(NANOSECONDS_PER_LOOKUP);
+        self.at_once += 1;
+        true
+    }
+
+    /// The lookup has ended.
+    pub fn end(&mut self) {
+        self.at_once = self.at_once.saturating_sub(1);
+    }
+
+    /// A lookup proved a payment, and is given back.
+    pub fn give_back(&mut self) {
+        self.used_until = self.used_until.saturating_sub(NANOSECONDS_PER_LOOKUP);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
+
+    fn after(seconds: u64) -> TimestampNs {
+        TimestampNs(NOW.0 + seconds * NANOSECONDS_PER_LOOKUP)
+    }
+
+    #[test]
+    fn strangers_cause_one_lookup_a_second_after_the_first_ones() {
+        let mut lookups = Lookups::default();
+        let mut made = 0;
+        for second in 0..1_000 {
+            for _ in 0..5 {
+                if lookups.begin(after(second)) {
+                    lookups.end();
+                    made += 1;
+                }
+            }
+        }
+        assert_eq!(made, BURST + 999);
+    }
+
+    #[test]
+    fn lookups_that_are_under_way_are_bounded_and_those_that_prove_a_payment_are_free() {
+        let mut lookups = Lookups::default();
+        for _ in 0..MAX_AT_ONCE {
+            assert!(lookups.begin(NOW));
+        }
+        assert!(!lookups.begin(NOW));
+        for _ in 0..1_000 {
+            lookups.end();
+            lookups.give_back();
+            assert!(lookups.begin(NOW));
+        }
+    }
+}

@@ -1,0 +1,472 @@
+//! Payments by the payer's own transfer.
+
+use super::*;
+use crate::{
+    domain::{
+        block_log::Transfer,
+        payment::{RefundCause, RefundProblem},
+    },
+    service::{
+        purchase::{self, PurchaseOutcome, ResourceRequest},
+        recover::{
+            self,
+            tests::{block as block_of, other_block, reply as log},
+        },
+    },
+};
+use x402_icp::{
+    decode::DecodedTransfer,
+    transfer::TransferProof,
+    wire::{ExactExtra, ExactIcrc1Extra, ExactIcrc1Payload, PaymentRequirements},
+};
+
+const BLOCK: u64 = 12;
+
+/// A shop whose route offers transfers, in a ledger with a block log.
+fn transfer_shop() -> Shop {
+    let shop = shop();
+    let mut with_log = ledger(0);
+    with_log.standards.push("ICRC-3".into());
+    storage::ledgers::put(&with_log).unwrap();
+    shop.reprice(10_000);
+    shop
+}
+
+impl Shop {
+    /// Puts the route again, at this price.
+    fn reprice(&self, amount: u128) {
+        self.runtime.caller.set(self.runtime.controller);
+        let wanted = crate::domain::route::RouteDraft {
+            prices: vec![Price {
+                ledger: ledger(0).id,
+                amount: Amount(amount),
+            }],
+            offers_transfers: true,
+            ..draft("/a")
+        };
+        catalogue::put(&self.runtime, wanted).unwrap();
+    }
+
+    fn pays_itself(&self) {
+        let mut settings = config();
+        settings.pay_to = Account::from(self.runtime.canister_id());
+        storage::config::write(&settings).unwrap();
+        storage::liabilities::set_canister(self.runtime.canister_id());
+    }
+
+    /// The proof that the n-th payer paid the offer with this secret, in this block.
+    fn proof(&self, n: u8, secret: u8, block: u64) -> DecodedTransfer {
+        let route = storage::routes::get(&self.route).unwrap();
+        let offers = catalogue::all_methods(&route, self.runtime.canister_id());
+        assert_eq!(offers.len(), 2);
+        let offer = offers[1].clone();
+        let ExactExtra::Icrc1(extra) = offer.extra.clone() else {
+            panic!("the transfer is offered last");
+        };
+        decoded(offer.map_extra(|_| extra), n, secret, block)
+    }
+
+    /// Another proof for the offer of this one.
+    fn proof_of(&self, n: u8, secret: u8, block: u64, other: &DecodedTransfer) -> DecodedTransfer {
+        decoded(other.payload.accepted.clone(), n, secret, block)
+    }
+
+    fn presented(&self, proof: DecodedTransfer) -> PaymentRequest {
+        PaymentRequest {
+            purchase: Purchase::Route(RouteKey::new(Method::Get, "/a")),
+            route: self.route.clone(),
+            credential: Credential::Transfer(Box::new(proof)),
+            fingerprint: [1; 32],
+            identifier: None,
+            work: None,
+        }
+    }
+
+    fn paid_block(&self, proof: &DecodedTransfer, amount: u128) -> (u64, ICRC3Value) {
+        let block = block_of(&Transfer {
+            memo: proof.proof.memo,
+            from: proof.proof.from,
+            to: proof.proof.pay_to,
+            spender: None,
+            amount: Amount(amount),
+            created_at: self.runtime.now(),
+        });
+        (proof.proof.block, block)
+    }
+
+    fn will_prove(&self, proof: &DecodedTransfer, amount: u128) -> &Self {
+        let block = self.paid_block(proof, amount);
+        self.runtime
+            .will_reply(log(block.0 + 1, vec![block], vec![]));
+        self
+    }
+}
+
+fn decoded(
+    accepted: PaymentRequirements<ExactIcrc1Extra>,
+    n: u8,
+    secret: u8,
+    block: u64,
+) -> DecodedTransfer {
+    let payload = ExactIcrc1Payload {
+        from: account_of(n).to_string(),
+        block_index: block.to_string(),
+        secret: Nonce([secret; 32]).to_string(),
+    };
+    let proof = TransferProof::parse(&accepted, &payload).unwrap();
+    let payload = PaymentPayload {
+        x402_version: 2,
+        resource: None,
+        accepted,
+        payload,
+        extensions: None,
+    };
+    DecodedTransfer { payload, proof }
+}
+
+fn account_of(n: u8) -> Account {
+    Account::from(Principal::from_slice(&[50, n]))
+}
+
+fn of(proof: &DecodedTransfer) -> Payment {
+    let id = crate::domain::transfer::payment_id(proof);
+    payments::payment(&id).expect("it is recorded")
+}
+
+fn is_recorded(proof: &DecodedTransfer) -> bool {
+    let id = crate::domain::transfer::payment_id(proof);
+    payments::payment(&id).is_some()
+}
+
+#[test]
+fn a_transfer_that_was_made_buys_with_one_call_and_again_with_none() {
+    let shop = transfer_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    let request = shop.presented(proof.clone());
+    shop.will_prove(&proof, 10_000);
+    assert_eq!(shop.fetch(&request), b"goods");
+    let payment = of(&proof);
+    assert!(matches!(payment.state, State::Delivered { .. }));
+    assert_eq!((payment.from, payment.amount.0), (account_of(1), 10_000));
+    assert_eq!(
+        payment.receipt().unwrap().tx,
+        TxRef::Block(BlockIndex(BLOCK))
+    );
+    assert_eq!(shop.fetch(&request), b"goods", "a repetition");
+    assert_eq!(shop.runtime.made(), 1);
+    assert_eq!(shop.runtime.woken.get(), None, "nothing is left to do");
+    let claimant = storage::claims::of(&ledger(0).id, BlockIndex(BLOCK));
+    assert_eq!(claimant, Some(Claimant::Payment(0)));
+    // For another request it was used.
+    let other = PaymentRequest {
+        fingerprint: [2; 32],
+        ..request
+    };
+    assert!(matches!(shop.settle(&other), PayOutcome::Duplicate { .. }));
+}
+
+/// Both read the block before either records it.
+#[test]
+fn a_transfer_that_is_claimed_twice_in_parallel_is_one_payment() {
+    let shop = transfer_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    let request = shop.presented(proof.clone());
+    shop.runtime.hold.set(true);
+    let mut first = pin!(settle(&shop.runtime, request.clone()));
+    let mut second = pin!(settle(&shop.runtime, request));
+    assert!(poll(first.as_mut()).is_pending());
+    assert!(poll(second.as_mut()).is_pending());
+    shop.will_prove(&proof, 10_000).will_prove(&proof, 10_000);
+    for work in [first, second] {
+        let mut work = work;
+        let Poll::Ready(PayOutcome::Paid { resource, .. }) = poll(work.as_mut()) else {
+            panic!("both are answered");
+        };
+        assert_eq!(resource.body, b"goods");
+    }
+    assert_eq!(storage::payments::settled_count(), 1);
+}
+
+#[test]
+fn a_stranger_who_saw_the_block_on_the_ledger_cannot_claim_it_or_keep_its_payer_from_it() {
+    let shop = transfer_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    for secret in 8..20 {
+        let stranger = shop.proof(1, secret, BLOCK);
+        let block = shop.paid_block(&proof, 10_000);
+        shop.runtime.will_reply(log(BLOCK + 1, vec![block], vec![]));
+        assert_eq!(
+            refused(shop.settle(&shop.presented(stranger))),
+            Code::Transfer
+        );
+    }
+    shop.will_prove(&proof, 10_000);
+    assert_eq!(shop.fetch(&shop.presented(proof)), b"goods");
+}
+
+#[test]
+fn a_claim_that_fails_releases_the_block() {
+    let shop = transfer_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    let request = shop.presented(proof.clone());
+    // The ledger does not answer, answers nonsense, hides the block, or names an archive that cannot be one.
+    shop.will_reject(6);
+    shop.runtime.will(CallOutcome::Reply(b"DIDL".to_vec()));
+    shop.runtime.will_reply(log(BLOCK + 1, vec![], vec![]));
+    for archive in [
+        shop.runtime.canister_id(),
+        Principal::management_canister(),
+        Principal::anonymous(),
+    ] {
+        shop.runtime
+            .will_reply(log(BLOCK + 1, vec![], vec![(archive, 0, BLOCK + 1)]));
+    }
+    let odd = (BLOCK, other_block(NOW));
+    shop.runtime.will_reply(log(
+        BLOCK + 2,
+        vec![odd.clone(), (BLOCK + 1, odd.1.clone())],
+        vec![],
+    ));
+    for n in 0..7 {
+        assert!(is_pending(&shop.settle(&request)), "{n}");
+    }
+    shop.runtime.will_reply(log(BLOCK, vec![], vec![]));
+    assert_eq!(refused(shop.settle(&request)), Code::Transfer);
+    shop.runtime.will_reply(log(BLOCK + 1, vec![odd], vec![]));
+    assert_eq!(refused(shop.settle(&request)), Code::Transfer);
+    assert!(!is_recorded(&proof));
+    assert_eq!(storage::claims::highest_block(&ledger(0).id), None);
+    shop.will_prove(&proof, 10_000);
+    assert_eq!(shop.fetch(&request), b"goods");
+}
+
+#[test]
+fn a_block_is_followed_into_its_archive() {
+    let shop = transfer_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    let archive = Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, 50, 1, 1]);
+    shop.runtime
+        .will_reply(log(100, vec![], vec![(archive, 0, 50)]));
+    let block = shop.paid_block(&proof, 10_000);
+    shop.runtime.will_reply(log(0, vec![block], vec![]));
+    assert_eq!(shop.fetch(&shop.presented(proof)), b"goods");
+    let calls = shop.runtime.calls.borrow();
+    assert_eq!(calls.len(), 2);
+    assert_eq!(
+        (calls[1].canister, calls[1].method.as_str()),
+        (archive, "get_them")
+    );
+}
+
+/// Each archive names the other.
+#[test]
+fn archives_that_send_in_a_circle_are_left() {
+    let shop = transfer_shop();
+    let request = shop.presented(shop.proof(1, 7, BLOCK));
+    let archive = |n| Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, n, 1, 1]);
+    for n in 0..9 {
+        shop.runtime
+            .will_reply(log(100, vec![], vec![(archive(50 + n % 2), 0, 50)]));
+    }
+    assert!(is_pending(&shop.settle(&request)));
+    assert_eq!(shop.runtime.made(), 3);
+}
+
+#[test]
+fn a_block_that_another_payment_claims_is_refused() {
+    let shop = transfer_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    storage::claims::take(&ledger(0).id, BlockIndex(BLOCK), Claimant::Refund(3), NOW);
+    shop.will_prove(&proof, 10_000);
+    assert_eq!(
+        refused(shop.settle(&shop.presented(proof.clone()))),
+        Code::Transfer
+    );
+    assert!(!is_recorded(&proof));
+}
+
+#[test]
+fn an_overpaid_transfer_buys_and_is_recorded_as_it_is() {
+    let shop = transfer_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    shop.will_prove(&proof, 12_345);
+    assert_eq!(shop.fetch(&shop.presented(proof.clone())), b"goods");
+    assert_eq!(of(&proof).amount, Amount(12_345));
+}
+
+/// The refund costs the merchant no fee.
+#[test]
+fn an_underpaid_transfer_into_the_canister_goes_back_less_a_fee() {
+    let shop = transfer_shop();
+    shop.pays_itself();
+    let proof = shop.proof(1, 7, BLOCK);
+    let request = shop.presented(proof.clone());
+    shop.will_prove(&proof, 9_999);
+    assert_eq!(failed(shop.settle(&request)), Code::OfferMismatch);
+    let payment = of(&proof);
+    assert_eq!(payment.refund_amount(), Amount(9_989));
+    assert!(matches!(
+        payment.state,
+        State::Refunding {
+            cause: RefundCause::PaysNoOffer,
+            problem: RefundProblem::NotTried,
+            ..
+        }
+    ));
+    // A repetition delivers nothing.
+    assert!(matches!(
+        shop.settle(&request),
+        PayOutcome::Duplicate { .. }
+    ));
+    // The balance covers the refund and its fee exactly.
+    shop.runtime.will_reply(Nat::from(9_999u32));
+    shop.runtime.will_reply(
+        Ok::<Nat, icrc_ledger_types::icrc1::transfer::TransferError>(Nat::from(BLOCK + 1)),
+    );
+    run(recover::tick(&shop.runtime));
+    let state = of(&proof).state;
+    assert!(matches!(state, State::Refunded { .. }), "{state:?}");
+    let calls = shop.runtime.calls.borrow();
+    let sent = Decode!(
+        &calls.last().unwrap().argument,
+        icrc_ledger_types::icrc1::transfer::TransferArg
+    );
+    let sent = sent.unwrap();
+    assert_eq!((sent.to, sent.amount), (account_of(1), Nat::from(9_989u32)));
+    assert!(matches!(
+        shop.settle(&request),
+        PayOutcome::Duplicate { .. }
+    ));
+}
+
+/// Else a payer could move the treasury to the merchant by transfers that pay no offer.
+#[test]
+fn a_transfer_to_the_merchant_that_pays_no_offer_waits_for_a_controller_and_buys_nothing() {
+    let shop = transfer_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    let request = shop.presented(proof.clone());
+    shop.will_prove(&proof, 9_999);
+    assert_eq!(failed(shop.settle(&request)), Code::OfferMismatch);
+    assert!(of(&proof).state.waits_for_controller());
+    assert!(matches!(
+        shop.settle(&request),
+        PayOutcome::Duplicate { .. }
+    ));
+}
+
+#[test]
+fn a_transfer_whose_price_rose_or_whose_route_went_is_owed_back() {
+    let shop = transfer_shop();
+    shop.pays_itself();
+    let dearer = shop.proof(1, 7, BLOCK);
+    let cheaper = shop.proof(1, 8, BLOCK + 1);
+    let gone = shop.proof(1, 9, BLOCK + 2);
+    shop.reprice(20_000);
+    shop.will_prove(&dearer, 10_000);
+    assert_eq!(
+        failed(shop.settle(&shop.presented(dearer.clone()))),
+        Code::OfferMismatch
+    );
+    assert!(matches!(of(&dearer).state, State::Refunding { .. }));
+    shop.reprice(5_000);
+    shop.will_prove(&cheaper, 10_000);
+    assert_eq!(shop.fetch(&shop.presented(cheaper)), b"goods");
+    shop.runtime.caller.set(shop.runtime.controller);
+    catalogue::remove(&shop.runtime, &shop.route).unwrap();
+    shop.will_prove(&gone, 10_000);
+    // As the update of HTTP does it.
+    let request = ResourceRequest {
+        method: Method::Get,
+        template: None,
+        path: "/a".into(),
+        payment: Ok(Credential::Transfer(Box::new(gone.clone()))),
+        fingerprint: [1; 32],
+        sent: crate::service::purchase::Sent {
+            query: "",
+            headers: &[],
+            body: &[],
+        },
+    };
+    let outcome = run(purchase::execute(&shop.runtime, request));
+    let PurchaseOutcome::Processed(outcome, None) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(failed(*outcome), Code::OfferMismatch);
+    assert!(matches!(of(&gone).state, State::Refunding { .. }));
+}
+
+/// A transfer for another canister is none of ours: its presenter sees what everybody sees.
+#[test]
+fn a_transfer_for_another_canister_causes_no_call() {
+    let shop = transfer_shop();
+    let mut proof = shop.proof(1, 7, BLOCK);
+    proof.payload.accepted.extra.canister = "aaaaa-aa".into();
+    let request = ResourceRequest {
+        method: Method::Get,
+        template: None,
+        path: "/nothing".into(),
+        payment: Ok(Credential::Transfer(Box::new(proof.clone()))),
+        fingerprint: [1; 32],
+        sent: crate::service::purchase::Sent {
+            query: "",
+            headers: &[],
+            body: &[],
+        },
+    };
+    let outcome = run(purchase::execute(&shop.runtime, request));
+    assert!(matches!(outcome, PurchaseOutcome::NothingToPay));
+    assert_eq!(
+        refused(shop.settle(&shop.presented(proof))),
+        Code::SpenderMismatch
+    );
+    assert_eq!(shop.runtime.made(), 0);
+}
+
+#[test]
+fn strangers_cause_a_bounded_number_of_lookups() {
+    let shop = transfer_shop();
+    for n in 0..300 {
+        shop.runtime.will_reply(log(0, vec![], vec![]));
+        let _ = shop.settle(&shop.presented(shop.proof(1, 7, n)));
+    }
+    let made = shop.runtime.made();
+    assert_eq!(made as u64, crate::domain::lookups::BURST);
+    // Whoever has paid comes again.
+    let proof = shop.proof(1, 7, BLOCK);
+    assert!(is_pending(&shop.settle(&shop.presented(proof))));
+}
+
+#[test]
+fn a_proof_with_the_same_secret_and_other_terms_is_told_nothing_of_the_payment() {
+    let shop = transfer_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    shop.will_prove(&proof, 10_000);
+    assert_eq!(shop.fetch(&shop.presented(proof.clone())), b"goods");
+    let mut other = proof;
+    other.payload.payload.from = account_of(2).to_string();
+    assert_eq!(
+        refused(shop.settle(&shop.presented(other))),
+        Code::NonceUsed
+    );
+}
+
+/// The work is done once, and paid by one transfer.
+#[test]
+fn a_transfer_has_another_canister_do_the_work_once() {
+    let shop = transfer_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    shop.forward(Some(super::forward::retrying()));
+    let request = shop.presented(proof.clone());
+    shop.will_prove(&proof, 10_000).will_serve(200, b"done");
+    assert_eq!(shop.fetch(&request), b"done");
+    assert!(matches!(of(&proof).state, State::Delivered { .. }));
+    assert_eq!(shop.fetch(&request), b"done", "a repetition");
+    assert_eq!((shop.runtime.made(), shop.works()), (2, 1));
+    let short = shop.proof_of(1, 8, BLOCK + 1, &proof);
+    shop.will_prove(&short, 9_999);
+    assert_eq!(
+        failed(shop.settle(&shop.presented(short))),
+        Code::OfferMismatch
+    );
+    assert_eq!(shop.works(), 1);
+}
