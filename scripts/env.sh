@@ -1,7 +1,7 @@
 # Sourced by the other scripts: where things are, and how each tool gets on the machine.
 set -euo pipefail
 # Paths that a caller gives are relative to where he stands.
-for given in POCKET_IC_BIN LEDGER_WASM TOLLKEEPER_WASM TEST_LEDGER_WASM TOLLKEEPER_TRAPS_WASM; do
+for given in POCKET_IC_BIN LEDGER_WASM TOLLKEEPER_WASM TEST_LEDGER_WASM TEST_SELLER_WASM TOLLKEEPER_TRAPS_WASM; do
   [ -z "${!given:-}" ] || export "$given=$(realpath "${!given}")"
 done
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -103,5 +103,6 @@ use_canisters() {
   export POCKET_IC_BIN=${POCKET_IC_BIN:-$LOCAL_IC_BIN/pocket-ic}
   export TOLLKEEPER_WASM=$BUILD/tollkeeper.wasm.gz
   export TEST_LEDGER_WASM=$BUILD/test_ledger.wasm.gz
+  export TEST_SELLER_WASM=$BUILD/test_seller.wasm.gz
   export TORTURE_WASM=$BUILD/torture.wasm.gz
 }

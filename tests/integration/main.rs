@@ -10,6 +10,7 @@ mod content;
 mod cross_origin;
 mod cycles;
 mod expensive_signatures;
+mod forward;
 mod http_answers;
 mod interrupted;
 mod ledger_faults;

@@ -34,6 +34,11 @@ pub fn torture_wasm() -> Vec<u8> {
     wasm("TORTURE_WASM", "torture.wasm.gz")
 }
 
+/// A forward target (`TEST_SELLER_WASM`).
+pub fn test_seller_wasm() -> Vec<u8> {
+    wasm("TEST_SELLER_WASM", "test_seller.wasm.gz")
+}
+
 /// Any ICRC ledger (`LEDGER_WASM`), by default the test ledger.
 pub fn any_ledger_wasm() -> Vec<u8> {
     match std::env::var_os("LEDGER_WASM") {
