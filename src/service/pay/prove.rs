@@ -20,6 +20,7 @@ use crate::{
         route::Route,
         transfer::{self, Paid, TransferSale},
         verify::Refusal,
+        work::is_ambiguous,
     },
     runtime::Runtime,
     service::{
@@ -95,7 +96,7 @@ pub async fn prove<R: Runtime>(
         transfer::admit(proved, request.purchase.request(), sale)?;
         let paid = transfer::judge(proved, &shown, sale)?;
         let fulfilment = match (paid, sale.route) {
-            (Paid::Offer, Some(route)) => bought_of(route),
+            (Paid::Offer, Some(route)) => bought_of(route, &request.purchase.request().path),
             _ => None,
         };
         let ledger = sale.ledger.ok_or_else(|| {
@@ -160,9 +161,10 @@ fn has_capacity<R: Runtime>(
         .is_ok()
 }
 
-fn bought_of(route: &Route) -> Option<Fulfilment> {
+/// What a transfer for this path of the route buys. A target gets no path that it may read as another one.
+fn bought_of(route: &Route, path: &str) -> Option<Fulfilment> {
     if route.forward.is_some() {
-        return Some(Fulfilment::Forward);
+        return (!is_ambiguous(path)).then_some(Fulfilment::Forward);
     }
     let number = storage::responses::number(&route.content?, &route.mime_type);
     Some(Fulfilment::Stored(number))

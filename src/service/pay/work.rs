@@ -8,6 +8,7 @@
 use super::{fulfil::deliver, guard::Guard, means};
 use crate::{
     domain::{
+        liability::is_paid_in,
         payment::{Event, Payment, RefundCause, State, WorkProblem},
         request::Resource,
         settlement::CallOutcome,
@@ -125,7 +126,7 @@ fn settle_undone<R: Runtime>(runtime: &R, key: &ClaimKey, payment: Payment) -> P
     let now = runtime.now();
     match next(runtime, &payment) {
         Some(Next::Refund { at }) if at <= now => {
-            let due = refund::due(runtime, &payment, RefundCause::NotDone);
+            let due = refund_due(runtime, &payment);
             let recorded = storage::payments::record(key, Change::Event(due), now);
             recorded.unwrap_or(payment)
         }
@@ -134,6 +135,22 @@ fn settle_undone<R: Runtime>(runtime: &R, key: &ClaimKey, payment: Payment) -> P
             payment
         }
         None => payment,
+    }
+}
+
+/// The event for a payment whose work is given up. A payer can have any request refused on purpose. If the money went to
+/// `pay_to`, such refunds would move the treasury there, so without a controller only money that is here goes back.
+fn refund_due<R: Runtime>(runtime: &R, payment: &Payment) -> Event {
+    let cause = RefundCause::NotDone;
+    match payment.state {
+        State::Undone {
+            problem: WorkProblem::Refused,
+            ..
+        } => Event::RefundDue {
+            cause,
+            approved: is_paid_in(&payment.to, &runtime.canister_id()),
+        },
+        _ => refund::due(runtime, payment, cause),
     }
 }
 

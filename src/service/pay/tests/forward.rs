@@ -105,6 +105,8 @@ fn refund(state: &State) -> (RefundCause, RefundProblem) {
 
 const DUE: (RefundCause, RefundProblem) = (RefundCause::NotDone, RefundProblem::NotTried);
 
+const WAITS: (RefundCause, RefundProblem) = (RefundCause::NotDone, RefundProblem::NeedsController);
+
 fn note(outcome: PayOutcome) -> &'static str {
     match outcome {
         PayOutcome::Duplicate { note, .. } => note.unwrap_or("no note"),
@@ -245,12 +247,13 @@ fn attack_46_a_target_that_fails_is_refunded_and_not_called_twice() {
                 assert!(is_pending(&outcome), "{name}");
                 continue;
             }
-            assert!(note(outcome).contains("is refunded"), "{name}");
-            assert_eq!(refund(&shop.state(&request)), DUE, "{name}");
-            assert!(
-                note(shop.settle(&request)).contains("is refunded"),
-                "{name}"
-            );
+            let (due, told) = match name {
+                "refusal" => (WAITS, "merchant decides"),
+                _ => (DUE, "is refunded"),
+            };
+            assert!(note(outcome).contains(told), "{name}");
+            assert_eq!(refund(&shop.state(&request)), due, "{name}");
+            assert!(note(shop.settle(&request)).contains(told), "{name}");
             assert_eq!((shop.charges(), shop.works()), (1, 1), "{name}");
             assert_eq!(storage::works::bytes(), kept, "{name}");
         }
@@ -426,10 +429,27 @@ fn a_refund_of_money_that_somebody_else_has_waits_for_a_controller() {
     let request = shop.work_request(1);
     shop.will(block(7)).will_serve(500, b"");
     assert!(note(shop.settle(&request)).contains("merchant decides"));
-    let waits = (RefundCause::NotDone, RefundProblem::NeedsController);
-    assert_eq!(refund(&shop.state(&request)), waits);
+    assert_eq!(refund(&shop.state(&request)), WAITS);
     assert!(note(shop.settle(&request)).contains("merchant decides"));
     assert_eq!(shop.works(), 1);
+}
+
+/// Payers choose which requests are refused. What they paid to `pay_to` is not taken out of the treasury for that.
+#[test]
+fn attack_46_requests_that_are_refused_on_purpose_do_not_move_the_treasury_to_the_merchant() {
+    for (nonce, here) in [(1, false), (2, true)] {
+        let shop = shop_with(forward());
+        let mut settings = config();
+        if here {
+            settings.pay_to = Account::from(shop.runtime.canister_id());
+        }
+        storage::config::write(&settings).unwrap();
+        let request = shop.work_request(nonce);
+        shop.will(block(nonce.into())).will_serve(422, b"");
+        let _ = shop.settle(&request);
+        let expected = if here { DUE } else { WAITS };
+        assert_eq!(refund(&shop.state(&request)), expected);
+    }
 }
 
 /// Both calls have to be affordable before a payment is recorded.

@@ -470,3 +470,15 @@ fn a_transfer_has_another_canister_do_the_work_once() {
     );
     assert_eq!(shop.works(), 1);
 }
+
+#[test]
+fn attack_46_a_transfer_buys_no_path_that_the_target_reads_otherwise() {
+    let shop = transfer_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    shop.forward(Some(super::forward::retrying()));
+    let mut request = shop.presented(proof.clone());
+    request.purchase = Purchase::Route(RouteKey::new(Method::Get, "/a/../dear"));
+    // A transfer commits to the path, so this one was made for another.
+    assert_eq!(refused(shop.settle(&request)), Code::OfferMismatch);
+    assert_eq!((shop.runtime.made(), is_recorded(&proof)), (0, false));
+}
