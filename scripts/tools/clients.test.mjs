@@ -31,13 +31,13 @@ function identityOf(pemFile) {
   return Ed25519KeyIdentity.fromSecretKey(new Uint8Array(Buffer.from(d, "base64url")));
 }
 
-/** Gives `identity` ckUSDC from the demo's payer and lets the canister take it. */
-async function fund(identity) {
-  const books = actor(await agentFor(network, payer), demo.ledgers.ckUSDC, idl.transfer);
+/** Gives `identity` tokens of the demo's payer and lets the canister take half of them. */
+async function fund(identity, id = demo.ledgers.ckUSDC, amount = FUNDS) {
+  const books = actor(await agentFor(network, payer), id, idl.transfer);
   const to = { owner: identity.getPrincipal(), subaccount: [] };
-  ok("icrc1_transfer", await books.icrc1_transfer({ to, amount: FUNDS, fee: [], memo: [], from_subaccount: [], created_at_time: [] }));
-  const ledger = new PayerLedger(await agentFor(network, identity), demo.ledgers.ckUSDC);
-  await ledger.approve(demo.canister, FUNDS / 2n);
+  ok("icrc1_transfer", await books.icrc1_transfer({ to, amount, fee: [], memo: [], from_subaccount: [], created_at_time: [] }));
+  const ledger = new PayerLedger(await agentFor(network, identity), id);
+  await ledger.approve(demo.canister, amount / 2n);
   return ledger;
 }
 
@@ -131,6 +131,22 @@ describe("the stock @x402/fetch client", () => {
       ok("origin_set", await tollkeeper.origin_set([]));
     }
     assert.equal(before - (await ledger.balance()), 20_000n);
+  });
+
+  it("takes the token that its owner named, of the several in one 402", async () => {
+    const { ckUSDC, ICP } = demo.ledgers;
+    const dataset = urlOf("/dataset");
+    const unpaid = await fetch(dataset);
+    const { accepts } = decodePaymentRequiredHeader(unpaid.headers.get("payment-required"));
+    assert.deepEqual(accepts.map(({ asset }) => asset), [ckUSDC, ICP]);
+    const identity = Ed25519KeyIdentity.generate();
+    const ledger = await fund(identity, ICP, 2_000_000n);
+    const before = await ledger.balance();
+    const scheme = schemeOf(identity, { maxAmounts: { [ICP]: 700_000n } });
+    const client = clientOf(scheme).setSpendControls(false).registerPolicy(scheme.policy);
+    const response = await wrapFetchWithPayment(resendingFetch(fetch, quick), client)(dataset);
+    assert.equal(response.status, 200, refusal(response));
+    assert.equal(before - (await ledger.balance()), 700_000n + 10_000n);
   });
 
   it("buys one thing once under one payment identifier, whatever signs", async () => {

@@ -9,6 +9,7 @@ mod certification;
 mod content;
 mod cross_origin;
 mod cycles;
+mod examples;
 mod expensive_signatures;
 mod forward;
 mod http_answers;

@@ -39,6 +39,12 @@ pub fn test_seller_wasm() -> Vec<u8> {
     wasm("TEST_SELLER_WASM", "test_seller.wasm.gz")
 }
 
+/// An example (`EXAMPLE_…_WASM`).
+pub fn example_wasm(name: &str) -> Vec<u8> {
+    let variable = format!("EXAMPLE_{}_WASM", name.to_uppercase());
+    wasm(&variable, &format!("example_{name}.wasm.gz"))
+}
+
 /// Any ICRC ledger (`LEDGER_WASM`), by default the test ledger.
 pub fn any_ledger_wasm() -> Vec<u8> {
     match std::env::var_os("LEDGER_WASM") {
