@@ -50,22 +50,13 @@ impl OnFailure {
 }
 
 impl Forward {
-    /// Refuses targets that nobody may sell: the management canister and ledgers act on the caller's behalf, and this
-    /// canister would call itself.
+    /// Refuses targets that nobody may sell: [`validate::target`].
     pub fn check(
         &self,
         own_id: Principal,
         is_ledger: impl FnOnce(&Principal) -> bool,
     ) -> Result<(), InvalidArgument> {
-        const FIELD: &str = "forward.canister";
-        validate::principal(FIELD, self.canister)?;
-        if self.canister == own_id {
-            return Err(InvalidArgument::new(FIELD, "is this canister"));
-        }
-        if is_ledger(&self.canister) {
-            return Err(InvalidArgument::new(FIELD, "is a registered ledger"));
-        }
-        Ok(())
+        validate::target("forward.canister", self.canister, own_id, is_ledger)
     }
 }
 

@@ -77,6 +77,28 @@ pub fn principal(field: &str, principal: Principal) -> Result<Principal, Invalid
     Ok(principal)
 }
 
+/// Refuses canisters that nobody may let this one call: the management canister and ledgers act on the caller's behalf,
+/// and this canister would call itself.
+pub fn target(
+    field: &str,
+    canister: Principal,
+    own_id: Principal,
+    is_ledger: impl FnOnce(&Principal) -> bool,
+) -> Result<(), InvalidArgument> {
+    principal(field, canister)?;
+    if canister == own_id {
+        return Err(InvalidArgument::new(field, "is this canister"));
+    }
+    if is_ledger(&canister) {
+        return Err(InvalidArgument::new(field, "is a registered ledger"));
+    }
+    // The ids of canisters end with this byte, those of keys with another one.
+    if canister.as_slice().last() != Some(&1) {
+        return Err(InvalidArgument::new(field, "is not the id of a canister"));
+    }
+    Ok(())
+}
+
 /// Checks the length of a text in bytes.
 pub fn text_length(field: &str, text: &str, max: usize) -> Result<(), InvalidArgument> {
     if text.len() > max {

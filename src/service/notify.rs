@@ -12,7 +12,7 @@ use crate::{
         rail::TxRef,
         roles::Unauthorized,
         settlement::CallOutcome,
-        validate::{self, InvalidArgument},
+        validate,
     },
     runtime::{Runtime, with_spare},
     service::{admin::AdminError, role, schedule},
@@ -45,28 +45,13 @@ pub fn set<R: Runtime>(runtime: &R, target: Option<Principal>) -> Result<(), Adm
     let caller = runtime.caller();
     role(runtime, &caller).may_administer()?;
     if let Some(target) = target {
-        check(runtime, target)?;
+        let is_ledger = |id: &Principal| storage::ledgers::get(id).is_some();
+        validate::target("target", target, runtime.canister_id(), is_ledger)?;
     }
     notifications::set_target(target);
     let subject = target.map_or("none".to_string(), |target| target.to_text());
     storage::audit::admin(caller, "notify_set", &subject, runtime.now());
     schedule::announce(runtime);
-    Ok(())
-}
-
-fn check<R: Runtime>(runtime: &R, target: Principal) -> Result<(), InvalidArgument> {
-    let refuse = |problem| Err(InvalidArgument::new("target", problem));
-    validate::principal("target", target)?;
-    if target == runtime.canister_id() {
-        return refuse("is this canister");
-    }
-    if storage::ledgers::get(&target).is_some() {
-        return refuse("is a ledger");
-    }
-    // The ids of canisters end with this byte, those of keys with another one.
-    if target.as_slice().last() != Some(&1) {
-        return refuse("is not the id of a canister");
-    }
     Ok(())
 }
 

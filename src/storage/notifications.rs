@@ -5,8 +5,8 @@
 //! | notifications | number | payment, kind, tries | at most [`MAX_QUEUED`] |
 //! | settings | - | the canister, and counts | one row |
 //!
-//! Without a canister nothing is written and nothing is due. The heap keeps when which event is due, and the pause of a
-//! canister that does not answer; an upgrade forgets the pause.
+//! Without a canister nothing is written and nothing is due. The heap keeps which events are being sent, and the pause of
+//! a canister that does not take them; an upgrade forgets both.
 
 use crate::{
     domain::{
@@ -20,45 +20,39 @@ use crate::{
 use candid::Principal;
 use ic_stable_structures::{StableBTreeMap, StableCell};
 use minicbor::{Decode, Encode};
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::cell::RefCell;
 
 /// How long an event that is being sent is not sent again: longer than its call takes.
 const LOCK: Seconds = Seconds(120);
 /// The most events that are dropped at once because of their age.
 const MAX_DROPPED_AT_ONCE: usize = 100;
 
-/// A row: eight bytes of time, six of the payment's index, the kind, and the tries up to 255. Not in CBOR, because the
-/// code of such a table is in the canister already.
+/// A row: eight bytes of time, seven of the payment's index, and the kind. Not in CBOR, because the code of such a table
+/// is in the canister already.
 type Row = [u8; 16];
 
 /// An event that is to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queued {
-    /// The index of the settled payment, less than 2^48.
+    /// The index of the settled payment, less than 2^56.
     pub payment: u64,
     pub kind: EventKind,
     pub at: TimestampNs,
-    tries: u8,
 }
 
 impl Queued {
     fn row(self) -> Row {
-        let low = self.payment << 16 | (self.kind as u64) << 8 | u64::from(self.tries);
+        let low = self.payment << 8 | self.kind as u64;
         (u128::from(self.at.0) << 64 | u128::from(low)).to_be_bytes()
     }
 
     /// `None` if this version does not know the kind.
     fn read(row: Row) -> Option<Self> {
         let whole = u128::from_be_bytes(row);
-        let [kind, tries] = [row[14], row[15]];
         Some(Queued {
-            payment: (whole as u64) >> 16,
-            kind: *EventKind::ALL.get(usize::from(kind))?,
+            payment: (whole as u64) >> 8,
+            kind: *EventKind::ALL.get(usize::from(row[15]))?,
             at: TimestampNs((whole >> 64) as u64),
-            tries,
         })
     }
 }
@@ -96,29 +90,23 @@ pub struct Status {
 struct Tables {
     queue: StableBTreeMap<u64, Row, memory::Memory>,
     settings: StableCell<SettingsRow, memory::Memory>,
-    due: BTreeSet<(TimestampNs, u64)>,
-    due_of: BTreeMap<u64, TimestampNs>,
+    /// The events that are being sent, and until when they are not sent again; a few at a time.
+    sending: Vec<(u64, TimestampNs)>,
     failures: u16,
     /// Nothing is sent before this.
     paused_until: TimestampNs,
 }
 
 thread_local! {
-    static TABLES: RefCell<Tables> = RefCell::new({
-        let queue: StableBTreeMap<u64, Row, _> =
-            StableBTreeMap::init(memory::get(memory::NOTIFICATIONS));
-        let all = || queue.keys().map(|number| (number, TimestampNs(0)));
-        Tables {
-            due: all().map(|(number, at)| (at, number)).collect(),
-            due_of: all().collect(),
-            settings: StableCell::init(
-                memory::get(memory::NOTIFICATION_SETTINGS),
-                SettingsRow::default(),
-            ),
-            queue,
-            failures: 0,
-            paused_until: TimestampNs(0),
-        }
+    static TABLES: RefCell<Tables> = RefCell::new(Tables {
+        queue: StableBTreeMap::init(memory::get(memory::NOTIFICATIONS)),
+        settings: StableCell::init(
+            memory::get(memory::NOTIFICATION_SETTINGS),
+            SettingsRow::default(),
+        ),
+        sending: Vec::new(),
+        failures: 0,
+        paused_until: TimestampNs(0),
     });
 }
 
@@ -133,30 +121,27 @@ impl Tables {
         self.settings.set(settings);
     }
 
-    fn remove(&mut self, number: u64) {
-        self.queue.remove(&number);
-        if let Some(at) = self.due_of.remove(&number) {
-            self.due.remove(&(at, number));
-        }
-    }
-
-    fn plan(&mut self, number: u64, at: TimestampNs) {
-        if let Some(before) = self.due_of.insert(number, at) {
-            self.due.remove(&(before, number));
-        }
-        self.due.insert((at, number));
-    }
-
     /// Drops the oldest event.
     fn drop_first(&mut self, why: &str, now: TimestampNs) {
-        let Some((number, _)) = self.queue.first_key_value() else {
+        let Some((number, _)) = self.queue.pop_first() else {
             return;
         };
-        self.remove(number);
         self.change(|settings| settings.dropped += 1);
         let target = self.target().unwrap_or_else(Principal::anonymous);
         let subject = format!("event {number}: {why}");
         audit::admin(target, "notification_dropped", &subject, now);
+    }
+
+    /// The time at which something is to be sent next, if there is anything.
+    fn next_due(&self) -> Option<TimestampNs> {
+        let waiting = self.queue.len();
+        if waiting == 0 {
+            return None;
+        }
+        let all_are_sent = waiting <= self.sending.len() as u64;
+        let free = self.sending.iter().map(|(_, until)| *until).min();
+        let free = free.filter(|_| all_are_sent).unwrap_or_default();
+        Some(free.max(self.paused_until))
     }
 }
 
@@ -176,8 +161,7 @@ pub fn set_target(target: Option<Principal>) {
         (tables.failures, tables.paused_until) = (0, TimestampNs(0));
         if target.is_none() {
             tables.queue.clear_new();
-            tables.due.clear();
-            tables.due_of.clear();
+            tables.sending.clear();
         }
     });
 }
@@ -198,20 +182,15 @@ pub(super) fn note(payment: u64, before: Option<&State>, after: &State, now: Tim
                 payment,
                 kind,
                 at: now,
-                tries: 0,
             };
             tables.queue.insert(number, event.row());
-            tables.plan(number, now);
         }
     });
 }
 
 /// The time at which something is to be sent next, if there is anything.
 pub fn next_due() -> Option<TimestampNs> {
-    TABLES.with_borrow(|tables| {
-        let (due, _) = tables.due.first()?;
-        Some((*due).max(tables.paused_until))
-    })
+    TABLES.with_borrow(Tables::next_due)
 }
 
 /// Drops events that are too old, a bounded number of them.
@@ -230,17 +209,20 @@ pub fn drop_old(now: TimestampNs) {
     });
 }
 
-/// The numbers of events that are due, at most `limit`. They are not due again while they are being sent.
+/// The numbers of the oldest events, at most `limit`. They are not sent again while they are being sent.
 pub fn take_due(now: TimestampNs, limit: usize) -> Vec<u64> {
     TABLES.with_borrow_mut(|tables| {
+        tables.sending.retain(|(_, until)| now < *until);
         if now < tables.paused_until {
             return vec![];
         }
-        let due = tables.due.iter().take_while(|(due, _)| *due <= now);
-        let numbers: Vec<u64> = due.take(limit).map(|(_, number)| *number).collect();
-        for number in &numbers {
-            tables.plan(*number, now.plus(LOCK));
-        }
+        let waiting = tables.queue.range(..).map(|entry| *entry.key());
+        let sending = |number: &u64| tables.sending.iter().any(|(sent, _)| sent == number);
+        let numbers: Vec<u64> = waiting.filter(|n| !sending(n)).take(limit).collect();
+        let until = now.plus(LOCK);
+        tables
+            .sending
+            .extend(numbers.iter().map(|number| (*number, until)));
         numbers
     })
 }
@@ -258,23 +240,19 @@ pub fn get(number: u64) -> Option<Queued> {
 /// Records that the canister has taken the event.
 pub fn sent(number: u64) {
     TABLES.with_borrow_mut(|tables| {
-        (tables.failures, tables.paused_until) = (0, TimestampNs(0));
-        if tables.queue.contains_key(&number) {
-            tables.remove(number);
+        tables.sending.retain(|(sent, _)| *sent != number);
+        tables.failures = 0;
+        if tables.queue.remove(&number).is_some() {
             tables.change(|settings| settings.sent += 1);
         }
     });
 }
 
-/// Records that the canister has not taken the event, or that this is not known. Both the event and the canister get a
-/// pause that grows to an hour.
+/// Records that the canister has not taken the event, or that this is not known. Nothing is sent for a while, up to an
+/// hour if nothing is taken.
 pub fn failed(number: u64, now: TimestampNs) {
     TABLES.with_borrow_mut(|tables| {
-        if let Some(mut event) = tables.queue.get(&number).and_then(Queued::read) {
-            event.tries = event.tries.saturating_add(1);
-            tables.plan(number, now.plus(backoff(event.tries.into())));
-            tables.queue.insert(number, event.row());
-        }
+        tables.sending.retain(|(sent, _)| *sent != number);
         // Events that are sent at the same time count once.
         if now >= tables.paused_until {
             tables.failures = tables.failures.saturating_add(1);
@@ -286,7 +264,6 @@ pub fn failed(number: u64, now: TimestampNs) {
 pub fn status() -> Status {
     TABLES.with_borrow(|tables| {
         let settings = tables.settings.get();
-        let due = tables.due.first();
         Status {
             target: tables.target(),
             waiting: tables.queue.len(),
@@ -294,7 +271,7 @@ pub fn status() -> Status {
             dropped: settings.dropped,
             latest: settings.queued,
             failures: tables.failures,
-            next_try: due.map(|(due, _)| (*due).max(tables.paused_until)),
+            next_try: tables.next_due(),
         }
     })
 }
@@ -319,7 +296,7 @@ mod tests {
         assert_eq!((next_due(), status().latest), (None, 0));
         set_target(Some(target_canister()));
         settle(1, TimestampNs(1));
-        assert_eq!((next_due(), status().latest), (Some(TimestampNs(1)), 1));
+        assert_eq!((next_due(), status().latest), (Some(TimestampNs(0)), 1));
         set_target(None);
         assert_eq!((next_due(), status().waiting), (None, 0));
         set_target(Some(target_canister()));
@@ -358,40 +335,42 @@ mod tests {
     }
 
     #[test]
-    fn an_event_and_its_target_get_growing_pauses() {
+    fn a_target_that_takes_nothing_gets_growing_pauses() {
         set_target(Some(target_canister()));
         let now = TimestampNs::from_seconds(1_000);
         for n in 0..3 {
             settle(n, now);
         }
         assert_eq!(take_due(now, 2), [1, 2]);
+        assert_eq!(next_due(), Some(TimestampNs(0)), "one is left");
         assert_eq!(take_due(now, 2), [3], "those are being sent");
+        assert_eq!(next_due(), Some(now.plus(LOCK)));
         failed(1, now);
         failed(2, now);
         assert_eq!(status().failures, 1, "one round");
         assert!(take_due(now.plus(Seconds(4)), 9).is_empty());
-        assert_eq!(take_due(now.plus(Seconds(5)), 9), [1, 2]);
-        sent(1);
+        let later = now.plus(Seconds(5));
+        assert_eq!(take_due(later, 9), [1, 2]);
+        failed(1, later);
+        assert_eq!(next_due(), Some(later.plus(Seconds(10))));
+        sent(2);
         assert_eq!((status().failures, status().sent), (0, 1));
-        failed(2, now.plus(Seconds(5)));
-        let early = take_due(now.plus(Seconds(14)), 9);
-        assert!(early.is_empty(), "the event's own pause");
-        assert_eq!(take_due(now.plus(Seconds(15)), 9), [2]);
         sent(7);
         assert_eq!(status().sent, 1, "no such event");
+        let over = now.plus(LOCK);
+        assert_eq!(
+            take_due(over, 9),
+            [1, 3],
+            "the answer to the third never came"
+        );
     }
 
     #[test]
     fn rows_are_read_back() {
         for kind in EventKind::ALL {
-            for (payment, at, tries) in [(0, 0, 0), ((1 << 48) - 1, u64::MAX, 255), (7, 8, 9)] {
+            for (payment, at) in [(0, 0), ((1 << 56) - 1, u64::MAX), (7, 8)] {
                 let at = TimestampNs(at);
-                let event = Queued {
-                    payment,
-                    kind,
-                    at,
-                    tries,
-                };
+                let event = Queued { payment, kind, at };
                 assert_eq!(Queued::read(event.row()), Some(event));
             }
         }

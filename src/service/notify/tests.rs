@@ -75,11 +75,7 @@ fn pass(shop: &Shop, seconds: u32) {
 fn a_merchants_canister_is_told_of_what_was_settled_and_delivered() {
     let shop = told();
     sell(&shop, 1);
-    assert_eq!(
-        shop.runtime.woken.get(),
-        Some(shop.runtime.now.get()),
-        "the timer is set"
-    );
+    assert!(shop.runtime.woken.get().is_some(), "the timer is set");
     assert_eq!(events(&shop), [], "the payment did not wait");
     acknowledge(&shop, 2);
     run(tick(&shop.runtime));
@@ -240,7 +236,7 @@ fn who_is_told_is_a_canister_that_controllers_name_and_no_ledger() {
             "is the management canister",
         ),
         (runtime.canister_id(), "is this canister"),
-        (ledger, "is a ledger"),
+        (ledger, "is a registered ledger"),
         (key, "is not the id of a canister"),
     ] {
         let Err(AdminError::InvalidArgument(error)) = set(runtime, Some(target)) else {
