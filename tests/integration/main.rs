@@ -43,6 +43,7 @@ mod roles;
 mod sellers;
 mod stored_responses;
 mod tolerance;
+mod transfers;
 mod upgrade;
 mod verification;
 mod wallets;

@@ -79,8 +79,12 @@ pub struct Payment {
     pub method: Option<String>,
     /// The path of the request; `None` as in `payer`.
     pub path: Option<String>,
-    /// `created_at_time` of the transfer.
+    /// `created_at_time` of the transfer; of a transfer of the payer's own the time of its block.
     pub created_at: u64,
+    /// The asset transfer method: "icrc2" or "icrc1".
+    pub rail: String,
+    /// What a refund returns.
+    pub refund_amount: Nat,
     /// The state.
     pub status: PaymentStatus,
 }

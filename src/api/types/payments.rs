@@ -116,6 +116,8 @@ pub fn payment_record(sequence: Option<u64>, payment: StoredPayment) -> Payment 
     Payment {
         id: ByteBuf::from(payment.id.0.to_vec()),
         sequence,
+        rail: payment.rail.name().into(),
+        refund_amount: Nat::from(payment.refund_amount().0),
         network: payment.network,
         ledger: payment.ledger,
         payer: Some(payment.from),

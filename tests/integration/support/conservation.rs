@@ -12,6 +12,24 @@ use std::collections::BTreeMap;
 /// The memo of withdrawals.
 pub const WITHDRAWAL: &[u8] = b"x402-icp-withdraw";
 
+/// Every payment by a transfer of the payer's own has a block of its own, which shows that transfer.
+fn check_transfers(payments: &[Payment], moves: &[Move]) {
+    let mut claimed = BTreeMap::new();
+    for payment in payments.iter().filter(|payment| payment.rail == "icrc1") {
+        let block = number(payment.status.block().expect("it was proved"));
+        let shown = moves.iter().find(|shown| shown.block == block);
+        let shown = shown.expect("the ledger has the block");
+        assert_eq!(shown.spender, None);
+        assert_eq!(
+            (shown.from, shown.to, shown.amount),
+            (payment.payer, Some(payment.pay_to), number(&payment.amount)),
+            "{payment:?}"
+        );
+        let earlier = claimed.insert(block, payment);
+        assert_eq!(earlier, None, "one block was claimed twice: {payment:?}");
+    }
+}
+
 /// The memo of a payment's refund.
 pub fn refund_memo(payment: &[u8]) -> Vec<u8> {
     Sha256::new()
@@ -36,6 +54,7 @@ impl Setup {
             .collect();
         let payments = self.payments_in_the_ledger();
         check_charges(&payments, &pulled);
+        check_transfers(&payments, &moves);
         check_refunds(&payments, &sent);
         self.check_balances(&moves, &pulled, &sent);
         self.check_owed();
@@ -60,6 +79,20 @@ impl Setup {
             *expected.entry(block.to).or_default() += block.amount;
             if let Some(left) = expected.get_mut(&block.from) {
                 *left -= block.amount + block.fee;
+            }
+        }
+        // Payers transfer to merchants and to the canister by themselves, too.
+        let own = moves.iter().filter(|own| own.spender.is_none());
+        for block in own {
+            let payer = block.from.and_then(|from| expected.get_mut(&from));
+            let Some(left) = payer.filter(|_| payers.iter().any(|(of, _)| Some(*of) == block.from))
+            else {
+                continue;
+            };
+            *left -= block.amount + block.fee;
+            let to = block.to.expect("not burnt");
+            if !self.owns(Some(to)) {
+                *expected.entry(to).or_default() += block.amount;
             }
         }
         for block in sent {
@@ -125,7 +158,7 @@ impl Setup {
             } else {
                 self.canister.into()
             };
-            let amount = number(&payment.amount);
+            let amount = number(&payment.refund_amount);
             match payment.status {
                 // A refund that waits for a controller or a merchant is not owed yet, and nothing is held for a lapsed
                 // payment.
@@ -173,7 +206,7 @@ fn check_charges(payments: &[Payment], pulled: &[Pulled]) {
         let earlier = by_memo.insert(&block.memo, block);
         assert_eq!(earlier, None, "one payment was charged twice: {block:?}");
     }
-    for payment in payments {
+    for payment in payments.iter().filter(|payment| payment.rail == "icrc2") {
         let block = by_memo.get(payment.id.as_slice());
         match (payment.status.block(), block) {
             (Some(block_index), Some(block)) => {
@@ -226,7 +259,7 @@ fn check_refunds(payments: &[Payment], sent: &[&Move]) {
         }
         if let Some(block) = block {
             assert_eq!(block.to, payment.payer, "{payment:?}");
-            assert_eq!(block.amount, number(&payment.amount), "{payment:?}");
+            assert_eq!(block.amount, number(&payment.refund_amount), "{payment:?}");
         }
     }
     assert!(by_memo.is_empty(), "sent without a reason: {by_memo:?}");
