@@ -9,6 +9,8 @@ mod support;
 mod call;
 #[path = "costs/expensive.rs"]
 mod expensive;
+#[path = "costs/transfer.rs"]
+mod transfer;
 
 use serde::Deserialize;
 use std::{collections::BTreeMap, time::Duration};
@@ -411,6 +413,7 @@ fn main() {
     recovery(&mut figures);
     expensive::chains(&mut figures);
     call::purchases(&mut figures);
+    transfer::transfers(&mut figures);
     with_five_trillion_cycles(&mut figures);
 
     bench.costs();

@@ -4,29 +4,16 @@ use crate::support::{
     Setup,
     flow::ARTICLE,
     gateway::{Answer, Request},
-    interface::{PaymentStatus, RouteArgs},
+    interface::{AccountArg, PaymentStatus, RouteArgs, RouteError},
     setup::{FEE, controller, merchant},
+    transfer::{self, Offer, id, payer, transfer},
 };
 use candid::{Nat, Principal};
-use icrc_ledger_types::icrc1::{
-    account::Account,
-    transfer::{Memo, TransferArg, TransferError},
-};
+use icrc_ledger_types::icrc1::account::Account;
 use serde_json::Value;
-use x402_icp::{
-    Code, Nonce, PaymentId,
-    decode::decode_header,
-    encode_header,
-    transfer::{TransferTerms, commitment, transfer_id},
-    wire::{
-        ExactIcrc1Extra, ExactIcrc1Payload, PAYMENT_REQUIRED, PaymentPayload, PaymentRequired,
-        PaymentRequirements, X402_VERSION,
-    },
-};
+use x402_icp::Code;
 
 const PRICE: u128 = 30_000;
-
-type Offer = PaymentRequirements<ExactIcrc1Extra>;
 
 /// A shop that sells `GET /a` by transfer.
 fn shop() -> Setup {
@@ -47,76 +34,12 @@ fn put(setup: &Setup, price: u128) {
     assert!(setup.route_put(args).expect("a good route").transfers);
 }
 
-/// The last offer of the 402, which is by transfer.
 fn offer(setup: &Setup) -> Offer {
-    let answer = setup.get("/a");
-    let header = answer.header(PAYMENT_REQUIRED).expect("a 402 has offers");
-    let required: PaymentRequired<Value> =
-        decode_header(PAYMENT_REQUIRED, header.as_bytes()).expect("it can be read");
-    let methods: Vec<_> = required
-        .accepts
-        .iter()
-        .map(|offer| {
-            offer.extra["assetTransferMethod"]
-                .as_str()
-                .unwrap_or_default()
-        })
-        .collect();
-    assert_eq!(methods, ["icrc2", "icrc1"]);
-    let last = required.accepts.last().expect("an offer").clone();
-    let extra = serde_json::from_value(last.extra.clone()).expect("of a transfer");
-    last.map_extra(|_| extra)
-}
-
-/// A payer with money, and without an allowance.
-fn payer(setup: &Setup, n: u8) -> Account {
-    let account = Account {
-        owner: Principal::self_authenticating([n; 32]),
-        subaccount: Some([n; 32]),
-    };
-    setup.ledger.mint(setup, account, 1_000_000);
-    setup.watch(account, 1_000_000);
-    account
-}
-
-fn memo(offer: &Offer, secret: u8) -> [u8; 32] {
-    commitment(&TransferTerms::from(offer), &Nonce([secret; 32]))
-}
-
-/// Transfers `amount` to the offer's account. Returns the block.
-fn transfer(setup: &Setup, from: Account, offer: &Offer, secret: u8, amount: u128) -> u64 {
-    let to: Account = offer.pay_to.parse().expect("an account");
-    let arg = TransferArg {
-        from_subaccount: from.subaccount,
-        to,
-        fee: None,
-        created_at_time: Some(setup.now_ns()),
-        memo: Some(Memo::from(memo(offer, secret).to_vec())),
-        amount: Nat::from(amount),
-    };
-    let block: Result<Nat, TransferError> =
-        setup.update_at(setup.ledger.0, from.owner, "icrc1_transfer", (arg,));
-    let block = block.expect("the transfer is made");
-    u64::try_from(block.0).expect("a block number")
+    transfer::offer(setup, "/a")
 }
 
 fn proof(from: Account, offer: &Offer, secret: u8, block: u64) -> Request {
-    let payment = PaymentPayload {
-        x402_version: X402_VERSION,
-        resource: None,
-        accepted: offer.clone(),
-        payload: ExactIcrc1Payload {
-            from: from.to_string(),
-            block_index: block.to_string(),
-            secret: Nonce([secret; 32]).to_string(),
-        },
-        extensions: None,
-    };
-    Request::get("/a").payment(&encode_header(&payment))
-}
-
-fn id(offer: &Offer, secret: u8, block: u64) -> PaymentId {
-    transfer_id(&offer.network, &offer.asset, block, &memo(offer, secret))
+    transfer::proof("/a", from, offer, secret, block)
 }
 
 #[track_caller]
@@ -224,11 +147,8 @@ fn a_block_older_than_the_limit_is_refused() {
 fn an_underpaid_transfer_and_one_for_an_old_price_are_refunded_and_an_overpaid_one_buys() {
     let setup = shop();
     let own = Account::from(setup.canister);
-    let done: Result<(), crate::support::interface::RouteError> = setup.update(
-        controller(),
-        "pay_to_set",
-        (crate::support::interface::AccountArg::from(own),),
-    );
+    let done: Result<(), RouteError> =
+        setup.update(controller(), "pay_to_set", (AccountArg::from(own),));
     done.expect("a controller may");
     let (payer, offer) = (payer(&setup, 74), offer(&setup));
     let short = transfer(&setup, payer, &offer, 1, PRICE - 1);

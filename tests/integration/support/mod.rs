@@ -12,6 +12,7 @@ pub mod management;
 pub mod mistyped;
 pub mod payer;
 pub mod setup;
+pub mod transfer;
 
 pub use canister_signer::CanisterSigner;
 pub use gateway::{Answer, Request};
