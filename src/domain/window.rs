@@ -4,7 +4,7 @@
 //! A ledger refuses a transfer as `TooOld` when its time is more than [`TRANSACTION_WINDOW`] and [`PERMITTED_DRIFT`]
 //! after `created_at_time`, and as `CreatedInFuture` when its time is more than the drift before it. In between it
 //! answers the same transfer with `Duplicate`. ICRC-1 leaves both lengths to the ledger; the values here are those of
-//! the ledgers of the Internet Computer.
+//! the ledgers of the Internet Computer. And how long to wait before another try of anything ([`backoff`]).
 
 use crate::types::Seconds;
 
@@ -28,6 +28,13 @@ pub const BLOCK_DRIFT: Seconds = Seconds(2 * PERMITTED_DRIFT.0);
 
 /// How long after its block a transfer of a payer's own can be presented.
 pub const MAX_PROOF_AGE: Seconds = Seconds::DAY;
+
+/// The pause after the n-th try without a clear answer: 5 seconds after the first, then twice as long each time, up to
+/// an hour.
+pub fn backoff(tries: u16) -> Seconds {
+    let doublings = tries.saturating_sub(1).min(10);
+    Seconds((5u32 << doublings).min(3_600))
+}
 
 const _: () = assert!(
     MARGIN.0 > BLOCK_DRIFT.0,

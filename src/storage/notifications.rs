@@ -12,9 +12,10 @@ use crate::{
     domain::{
         notification::{EventKind, MAX_AGE, MAX_QUEUED, events},
         payment::State,
+        window::backoff,
     },
     storable_row,
-    storage::{audit, codec::StoredPrincipal, memory, payments::backoff},
+    storage::{audit, codec::StoredPrincipal, memory},
     types::{Seconds, TimestampNs},
 };
 use candid::Principal;

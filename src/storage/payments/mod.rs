@@ -22,6 +22,7 @@ mod rows;
 mod schedule;
 mod tables;
 
+pub use crate::domain::window::backoff;
 use crate::{
     domain::{
         capacity::{self, Load, MAX_VALID_FAILURES},
@@ -32,7 +33,7 @@ use crate::{
     types::{BlockIndex, ClaimKey, PaymentId, TimestampNs},
 };
 use candid::Principal;
-pub use schedule::{Lane, NO_ANSWER, backoff};
+pub use schedule::{Lane, NO_ANSWER};
 use std::cell::RefCell;
 use tables::{Tables, half};
 

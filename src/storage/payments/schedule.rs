@@ -1,20 +1,13 @@
 //! The times at which something is due for payments. Heap only, rebuilt from the tables on first use.
 
 use crate::{
-    domain::payment::State,
+    domain::{payment::State, window::backoff},
     types::{ClaimKey, Seconds, TimestampNs},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 /// After this time without a reply, none can arrive: calls wait a minute at most.
 pub const NO_ANSWER: Seconds = Seconds(600);
-
-/// The pause after the n-th try without a clear answer: 5 seconds after the first, then twice as long each time, up to
-/// an hour.
-pub fn backoff(tries: u16) -> Seconds {
-    let doublings = tries.saturating_sub(1).min(10);
-    Seconds((5u32 << doublings).min(3_600))
-}
 
 /// The kind of work that is due for a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
