@@ -86,7 +86,8 @@ readers! { of_update, UPDATE,
 }
 
 readers! { of_query, QUERY,
-    route routes offers quote access icrc21_canister_call_consent_message payment receipt payments payments_waiting
+    route routes offers quote access icrc21_canister_call_consent_message payment receipt
+    receipt_proof payments payments_waiting
     payments_open payments_failed audit_payments
     audit_admin
 }
@@ -330,6 +331,12 @@ fn payment(id: ByteBuf) -> Option<Payment> {
 #[cfg_attr(test, candid::candid_method(query))]
 fn receipt(id: ByteBuf) -> Option<Receipt> {
     endpoints::receipt(&IcRuntime, &id)
+}
+
+#[query(decode_with = "of_query::receipt_proof", hidden = true)]
+#[cfg_attr(test, candid::candid_method(query))]
+fn receipt_proof(id: ByteBuf) -> Option<String> {
+    endpoints::receipt_proof(&IcRuntime, &id)
 }
 
 #[query(decode_with = "of_query::payments", hidden = true)]

@@ -179,7 +179,7 @@ async function tellOfCall({ payer }, content) {
 async function receiptOf(id) {
   const receipt = await fetch(new URL(`/x402/receipts/${Buffer.from(id).toString("hex")}`, network.gateway));
   assert.equal(receipt.status, 200);
-  return receipt.json();
+  return (await receipt.json()).receipt;
 }
 
 /** ICRC-3 Value as plain JSON: blobs in hex. */

@@ -592,6 +592,11 @@ export const idlFactory = ({ IDL }) => {
       ),
     'quote' : IDL.Func([RouteKey], [IDL.Opt(Quote)], ['query']),
     'receipt' : IDL.Func([IDL.Vec(IDL.Nat8)], [IDL.Opt(Receipt)], ['query']),
+    'receipt_proof' : IDL.Func(
+        [IDL.Vec(IDL.Nat8)],
+        [IDL.Opt(IDL.Text)],
+        ['query'],
+      ),
     'refund_by_merchant' : IDL.Func(
         [IDL.Vec(IDL.Nat8)],
         [IDL.Variant({ 'Ok' : PaymentStatus, 'Err' : RefundError })],

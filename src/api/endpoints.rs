@@ -3,7 +3,7 @@
 
 use crate::{
     api::{
-        http::certify_changes,
+        http::{certify_changes, receipt},
         types::{
             self, AccountArg, AdminAudit, CancelArgs, CancelError, Config, Content, ContentBegin,
             ContentChunk, ContentCommit, ContentError, InvalidArgument, Ledger, LedgerError, Offer,
@@ -313,7 +313,7 @@ pub fn payment_resolve<R: Runtime>(
 ) -> Result<PaymentStatus, ResolveError> {
     let (id, outcome) = resolution(args)?;
     let payment = resolve::resolve(runtime, &id, outcome)?;
-    Ok(payment.state.into())
+    certified(runtime, Ok(payment.state.into()))
 }
 
 pub async fn solvency<R: Runtime>(runtime: &R) -> Result<Vec<Solvency>, PaymentsError> {
@@ -326,6 +326,11 @@ pub async fn withdraw<R: Runtime>(runtime: &R, args: WithdrawArgs) -> Result<Nat
     let done = withdraw::withdraw(runtime, withdrawal(args)?).await;
     // The ledger may have named a new fee.
     certified(runtime, done.map(block).map_err(WithdrawError::from))
+}
+
+/// The receipt of a settled payment with its proof, as JSON.
+pub fn receipt_proof<R: Runtime>(runtime: &R, id: &[u8]) -> Option<String> {
+    receipt::proof(runtime, &PaymentId(id.try_into().ok()?))
 }
 
 /// Certifies what changed, and returns `result`.

@@ -82,7 +82,9 @@ pub fn accept<R: Runtime>(
         "config" | "origin" | "ledgers" | "access_readers" => {
             length <= NO_BYTES && is::<()>(&argument())
         }
-        "payment" | "receipt" => length <= ID_BYTES && is::<(ByteBuf,)>(&argument()),
+        "payment" | "receipt" | "receipt_proof" => {
+            length <= ID_BYTES && is::<(ByteBuf,)>(&argument())
+        }
         "routes" => length <= ID_BYTES && is::<(PageArgs,)>(&argument()),
         "access" => length <= ACCESS_BYTES && is::<(AccessArgs,)>(&argument()),
         "route" | "offers" | "quote" => length <= KEY_BYTES && is::<(RouteKey,)>(&argument()),
@@ -192,7 +194,8 @@ mod tests {
             ("origin", nothing.clone()),
             ("ledgers", nothing),
             ("payment", id.clone()),
-            ("receipt", id),
+            ("receipt", id.clone()),
+            ("receipt_proof", id),
             ("cancel_authorization", Encode!(&cancel).unwrap()),
             ("routes", Encode!(&page).unwrap()),
             ("route", key.clone()),

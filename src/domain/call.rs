@@ -15,7 +15,9 @@ use crate::{
         route::Route,
         verify::{Refusal, VerifiedPayment, busy, check_on_sale},
     },
-    types::{Account, Amount, ClaimKey, Nonce, PaymentId, TimestampNs, canonical},
+    types::{
+        Account, Amount, AuthorizationDigest, ClaimKey, Nonce, PaymentId, TimestampNs, canonical,
+    },
 };
 use candid::Principal;
 use sha2::{Digest, Sha256};
@@ -23,6 +25,8 @@ use x402_icp::Code;
 
 /// The domain separator of these payment ids.
 const DOMAIN: &[u8] = b"x402-icp-call";
+/// The domain separator of the digests of calls.
+const DIGEST_DOMAIN: &[u8] = b"\x14x402-icp-call-digest";
 
 /// The terms that the caller agrees to, and the id of the payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,17 @@ pub struct CallTerms {
 impl CallTerms {
     pub fn claim_key(&self) -> ClaimKey {
         ClaimKey::call(&self.caller, &self.id)
+    }
+
+    /// The digest of the call with these terms, whose payment has this id.
+    pub fn authorization_digest(&self, payment_id: &[u8; 32]) -> AuthorizationDigest {
+        let hash: [u8; 32] = Sha256::new()
+            .chain_update(DIGEST_DOMAIN)
+            .chain_update(self.id.0)
+            .chain_update(payment_id)
+            .finalize()
+            .into();
+        AuthorizationDigest::from(hash)
     }
 
     /// SHA-256 over the terms, the purchase, and this canister: the payment's id and the memo of its transfer. Every

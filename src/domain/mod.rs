@@ -21,6 +21,7 @@ pub mod outgoing;
 pub mod payment;
 pub mod purchase;
 pub mod rail;
+pub mod receipt_log;
 pub mod request;
 pub mod roles;
 pub mod route;

@@ -8,6 +8,7 @@ use crate::{
         combination::{ROUTE_BY_ICRC1, ROUTE_BY_ICRC2},
         config::Config,
         ledger::Ledger,
+        payment::Offered,
         route::{Price, Route},
         window::MAX_PROOF_AGE,
     },
@@ -28,6 +29,21 @@ pub struct Offer {
     /// The ledger as registered.
     pub ledger: Ledger,
     pub pay_to: Account,
+}
+
+impl Offer {
+    /// What receipts say of the offer.
+    pub fn offered(&self) -> Offered {
+        let extra = &self.requirements.extra;
+        let mut id = [0; 16];
+        // Offer ids are made by `offer_id` and have 32 digits.
+        let _ = hex::decode_to_slice(&extra.offer, &mut id);
+        Offered {
+            id,
+            symbol: extra.symbol.clone(),
+            decimals: extra.decimals,
+        }
+    }
 }
 
 /// Every offer of the route in its order of preference, including those of disabled ledgers.

@@ -65,7 +65,7 @@ use crate::{domain::rail::TxRef, types::TimestampNs};
 pub use reasons::{
     Doubt, Failure, FailureKind, MAX_MESSAGE_BYTES, RefundCause, RefundProblem, message,
 };
-pub use record::{Payment, Receipt};
+pub use record::{Offered, Payment, Receipt};
 pub use work::WorkProblem;
 
 /// The state of a payment.

@@ -150,12 +150,13 @@ impl PaymentRequest {
     }
 
     /// Identifies what only the payer, and recipients of the payer's message, can present. For a call these are its
-    /// terms: the system has authenticated the caller.
+    /// terms, which the payment id identifies, and the id that the caller chose: the system has authenticated the caller.
+    /// The payment id alone is public.
     pub fn authorization_digest(&self) -> AuthorizationDigest {
         match &self.credential {
             Credential::Signed(payment) => authorization_digest(payment),
             Credential::Transfer(proved) => transfer::digest(proved),
-            Credential::Call(_) => AuthorizationDigest::from(self.fingerprint),
+            Credential::Call(terms) => terms.authorization_digest(&self.fingerprint),
         }
     }
 

@@ -74,6 +74,7 @@ fn load_tables() {
     storage::counters::audited();
     storage::ledgers::with_all(|_| ());
     storage::accounts::load();
+    storage::tokens::load();
     storage::withdrawals::load();
     storage::cancellations::load();
     storage::routes::count();

@@ -62,6 +62,11 @@ pub fn receipt(id: &PaymentId) -> Option<Receipt> {
     payment(id)?.receipt()
 }
 
+/// The settled payment with this id, and its index among the settled ones, from 0.
+pub fn settled_payment(id: &PaymentId) -> Option<(u64, Payment)> {
+    storage::payments::settled_by_id(id)
+}
+
 /// Settled payments in their order, with their sequence, from 1.
 pub fn settled<R: Runtime>(runtime: &R, page: Page) -> Result<Vec<(u64, Payment)>, PageError> {
     role(runtime, &runtime.caller()).may_operate()?;

@@ -65,6 +65,10 @@ pub const IDENTIFIERS_BY_DUE: MemoryId = MemoryId::new(26);
 pub const CLAIMS: MemoryId = MemoryId::new(27);
 /// Accounts that were paid, by number: [`super::accounts`].
 pub const ACCOUNTS: MemoryId = MemoryId::new(28);
+/// The log of receipts: [`super::payments`].
+pub const RECEIPTS: MemoryId = MemoryId::new(29);
+/// Symbols and decimals of tokens that were paid in, by number: [`super::tokens`].
+pub const TOKENS: MemoryId = MemoryId::new(30);
 
 /// The work that payments bought of other canisters, by payment id: [`super::works`].
 pub const WORKS: MemoryId = MemoryId::new(32);

@@ -29,6 +29,7 @@ pub mod recovery;
 pub mod responses;
 pub mod routes;
 pub mod signatures;
+pub mod tokens;
 pub mod uploads;
 pub mod withdrawals;
 pub mod works;

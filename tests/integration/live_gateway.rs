@@ -100,7 +100,7 @@ fn paid_get_through_a_live_gateway() {
     let (status, _, body) = live.send(live.request(Method::GET, &receipt));
     let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(
-        (status, json["transaction"].as_str()),
+        (status, json["receipt"]["transaction"].as_str()),
         (200, Some(outcome.transaction.as_str()))
     );
     live.setup.check_conservation();

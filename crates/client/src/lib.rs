@@ -58,7 +58,10 @@ pub use offer::{
 pub use payer::{Outcome, Payer, Priced, Quote};
 pub use payment::SignedPayment;
 pub use plain_text::{PLAIN_TEXT_CHARACTERS, plain_text};
-pub use receipt::{Checked, CheckedField, Expected, ProvenBy, Receipt, ReceiptError};
+pub use receipt::{
+    Checked, CheckedField, Expected, MAX_RECEIPT_BYTES, ProvenBy, Receipt, ReceiptError,
+    VerifiedReceipt, VerifyError, verify_receipt,
+};
 pub use serving::{is_canister, serving_canister};
 pub use step::Step;
 pub use tokens::{KNOWN_TOKENS, Token, UnitsError, format_units, parse_units, token_named};

@@ -1,6 +1,9 @@
 //! Receipts from the seller's canister, and their comparison with the ledger.
 
 mod check;
+mod verify;
+
+pub use verify::{MAX_RECEIPT_BYTES, VerifiedReceipt, VerifyError, verify_receipt};
 
 pub use check::{Checked, CheckedField, Expected, ProvenBy};
 
@@ -193,7 +196,10 @@ fn named(url: &str) -> Option<PaymentId> {
 fn read(body: &[u8]) -> Result<Receipt, ReceiptError> {
     let unreadable = |problem: String| ReceiptError::Unreadable(problem);
     let value: Value = decode_json("receipt", body).map_err(|e| unreadable(e.to_string()))?;
-    let text = |key: &str| match value.get(key) {
+    // A receipt with its proof has two parts.
+    let part = |name: &str| value.get(name).filter(|part| part.is_object());
+    let receipt = part("receipt").unwrap_or(&value);
+    let text = |key: &str| match receipt.get(key).or_else(|| part("details")?.get(key)) {
         None | Some(Value::Null) => Ok(String::new()),
         Some(Value::String(text)) => Ok(text.clone()),
         Some(number) => natural(number)

@@ -51,6 +51,7 @@ pub mod key;
 pub mod network;
 pub mod number;
 pub mod offer;
+pub mod receipt;
 pub mod signature;
 pub mod signer;
 pub mod template;

@@ -223,7 +223,7 @@ fn not_longer(text: &str, limit: usize) -> Result<(), ValueError> {
     Ok(())
 }
 
-fn decimal(text: &str, max: u128) -> Result<u128, ValueError> {
+pub(crate) fn decimal(text: &str, max: u128) -> Result<u128, ValueError> {
     // 2^128 - 1 has 39 digits. Longer texts are not parsed.
     if text.is_empty() {
         return Err(ValueError::Empty);

@@ -2,6 +2,10 @@
 //!
 //! The tree is on the heap and rebuilt from storage after an upgrade, together with the bytes. A change of one route
 //! replaces the entries of that route (the stale ones are removed first) and the bytes.
+//!
+//! As soon as a payment has settled, the log of receipts is certified beside the tree, under a label of its own. The
+//! log is in storage and may be longer than what is certified, for as long as a message waits for a call. So the
+//! certified length is kept, and proofs are made for it.
 
 use super::{
     catalogue::{ARCHITECTURE, Seller},
@@ -10,12 +14,54 @@ use super::{
     types::HttpResponse,
 };
 use crate::{runtime::Runtime, storage};
+use ic_certification::{Hash, HashTree, fork, fork_hash, labeled, labeled_hash, pruned};
 use ic_http_certification::{CERTIFICATE_EXPRESSION_HEADER_NAME, CERTIFICATE_HEADER_NAME};
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+use x402_icp::receipt::LABEL;
 
 thread_local! {
     /// The site that is certified now; a cache of storage, rebuilt at upgrades.
     static SITE: RefCell<Site> = RefCell::new(Site::default());
+    /// What the certified bytes are made of.
+    static CERTIFIED: Cell<Certified> = Cell::default();
+}
+
+/// The two roots that are certified, and the number of receipts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Certified {
+    site: Hash,
+    receipts: u64,
+    /// `None` if there is no receipt.
+    log: Option<Hash>,
+}
+
+impl Certified {
+    /// The log in the tree, as one hash.
+    fn sibling(&self) -> Option<Hash> {
+        self.log.map(|root| labeled_hash(LABEL.as_bytes(), &root))
+    }
+
+    fn root_hash(&self) -> Hash {
+        match self.sibling() {
+            Some(sibling) => fork_hash(&self.site, &sibling),
+            None => self.site,
+        }
+    }
+}
+
+/// Certifies this root of the site, and the receipts that there are.
+fn certify<R: Runtime>(runtime: &R, site: Hash) {
+    let (receipts, log) = storage::payments::receipts_root();
+    let certified = Certified {
+        site,
+        receipts,
+        log,
+    };
+    runtime.set_certified_data(&certified.root_hash());
+    CERTIFIED.set(certified);
 }
 
 /// The seller according to the running canister and its settings.
@@ -51,12 +97,12 @@ pub fn certify_all<R: Runtime>(runtime: &R) {
             (path, routes)
         });
     site.set_all(std::iter::once(own).chain(of_seller));
-    runtime.set_certified_data(&site.root_hash());
+    certify(runtime, site.root_hash());
     SITE.replace(site);
 }
 
 /// Certifies what has changed in storage since the last call. Called at the end of every message that may have changed
-/// routes, contents, ledgers or the configuration.
+/// routes, contents, ledgers or the configuration, or settled a payment.
 ///
 /// A change of many offers, such as a ledger's new fee, is certified in steps: the first here, the others in later
 /// messages of the timer. Meanwhile queries return some old offers with a valid proof. A payment for one of them is
@@ -67,6 +113,10 @@ pub fn certify_changes<R: Runtime>(runtime: &R) {
         runtime.wake_soon();
     }
     if paths.is_empty() {
+        let certified = CERTIFIED.get();
+        if storage::payments::receipts_root().0 != certified.receipts {
+            certify(runtime, certified.site);
+        }
         return;
     }
     let seller = seller(runtime);
@@ -75,7 +125,7 @@ pub fn certify_changes<R: Runtime>(runtime: &R) {
             let routes = seller.site_routes(&path, &storage::routes::at_path(&path));
             (path, routes)
         }));
-        runtime.set_certified_data(&site.root_hash());
+        certify(runtime, site.root_hash());
     });
 }
 
@@ -112,7 +162,8 @@ pub(super) fn certify_response(
     path: &str,
     certificate: &[u8],
 ) -> Option<()> {
-    let proof = site.certificate_header(found, path, certificate)?;
+    let sibling = CERTIFIED.get().sibling();
+    let proof = site.certificate_header(found, path, certificate, sibling.as_ref())?;
     let expression = found.expression(site).to_string();
     response
         .headers
@@ -121,6 +172,31 @@ pub(super) fn certify_response(
         .headers
         .push((CERTIFICATE_HEADER_NAME.to_string(), proof));
     Some(())
+}
+
+/// Adds the two headers for a response that proves itself.
+pub(super) fn skip_certification(
+    response: &mut HttpResponse,
+    path: &str,
+    certificate: &[u8],
+) -> Option<()> {
+    let sibling = CERTIFIED.get().sibling();
+    let [expression, proof] =
+        with_site(|site| site.skip_headers(path, certificate, sibling.as_ref()))?;
+    response
+        .headers
+        .push((CERTIFICATE_EXPRESSION_HEADER_NAME.to_string(), expression));
+    response
+        .headers
+        .push((CERTIFICATE_HEADER_NAME.to_string(), proof));
+    Some(())
+}
+
+/// The certified tree with everything pruned but the receipt with this index; `None` if it is not certified yet.
+pub(super) fn receipt_witness(index: u64) -> Option<HashTree> {
+    let certified = CERTIFIED.get();
+    let log = storage::payments::receipt_witness(index, certified.receipts)?;
+    Some(fork(pruned(certified.site), labeled(LABEL, log)))
 }
 
 /// The response with its body; `None` if the content was removed.

@@ -10,7 +10,8 @@
 //! | `OPTIONS` | certified 204 with the CORS headers, on every path | 204 |
 //! | `HEAD` | as `GET` without body; never charges | same |
 //! | other method on a known path | certified 405 | 405 |
-//! | below `/x402/receipts` and `/x402/payments` | upgrade | 200 or 404 |
+//! | receipt that is certified | 200, which proves itself | 200 |
+//! | else below `/x402/receipts` and `/x402/payments` | upgrade | 200 or 404 |
 //! | known path with a body and no payment, unusual URL | upgrade | 402, 405 or 404 |
 //! | request larger than an update accepts ([`size`]) | certified 413 or 431 | the same |
 //! | URL that cannot be parsed, or is too long to be paid for | upgrade | 400 or 414 |
@@ -20,6 +21,7 @@ pub mod certification;
 mod layout;
 mod node;
 mod proof;
+pub mod receipt;
 mod request;
 mod response;
 mod site;
@@ -49,6 +51,9 @@ use url::RequestUrl;
 
 /// The query `http_request`: a certified response, or the request for an update call.
 pub fn http_request<R: Runtime>(runtime: &R, request: HttpRequest) -> HttpResponse {
+    if let Some(receipt) = receipt::respond(runtime, &request) {
+        return receipt;
+    }
     certification::with_site(|site| {
         let proven = decide(
             site,

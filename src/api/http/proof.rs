@@ -1,17 +1,29 @@
 //! The header `IC-Certificate` (HTTP Gateway Protocol Specification, "Response Verification", version 2).
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use ic_certification::{HashTree, HashTreeNode};
+use ic_certification::{Hash, HashTree, HashTreeNode};
 use minicbor::{Encoder, data::Tag};
 use std::convert::Infallible;
 
 type Cbor = Encoder<Vec<u8>>;
 type Written = Result<(), minicbor::encode::Error<Infallible>>;
 
-/// The value of the header. `certificate` is the system's data certificate, `expr_path` the encoded place in the tree
-/// (see [`expr_path`]).
-pub fn header(certificate: &[u8], tree: &HashTree, expr_path: &str) -> String {
-    let tree = self_described(&mut |cbor| write_node(cbor, tree.as_ref()));
+/// The value of the header. `certificate` is the system's data certificate, `sibling` the hash that is certified beside
+/// the tree, if there is one, and `expr_path` the encoded place in the tree (see [`expr_path`]).
+pub fn header(
+    certificate: &[u8],
+    tree: &HashTree,
+    sibling: Option<&Hash>,
+    expr_path: &str,
+) -> String {
+    let tree = self_described(&mut |cbor| {
+        let Some(sibling) = sibling else {
+            return write_node(cbor, tree.as_ref());
+        };
+        cbor.array(3)?.u8(1)?;
+        write_node(cbor, tree.as_ref())?;
+        write_node(cbor, &HashTreeNode::Pruned(*sibling))
+    });
     let mut header = String::from("certificate=:");
     BASE64.encode_string(certificate, &mut header);
     header.push_str(":, tree=:");
@@ -20,6 +32,11 @@ pub fn header(certificate: &[u8], tree: &HashTree, expr_path: &str) -> String {
     header.push_str(expr_path);
     header.push_str(":, version=2");
     header
+}
+
+/// A tree as self-described CBOR.
+pub fn tree(tree: &HashTree) -> Vec<u8> {
+    self_described(&mut |cbor| write_node(cbor, tree.as_ref()))
 }
 
 /// `expr_path` of the header: an array of texts as CBOR in base64.
@@ -95,13 +112,18 @@ mod tests {
         fn headers_are_those_of_the_reference(
             certificate in prop::collection::vec(any::<u8>(), 0..100),
             tree in arb_tree(),
+            sibling: Option<[u8; 32]>,
             path in prop::collection::vec(".{0,40}", 0..30),
         ) {
             let encoded = expr_path(&path);
             prop_assert_eq!(&encoded, &cbor_encode_to_base64(&path));
+            let whole = match sibling {
+                Some(sibling) => fork(tree.clone(), pruned(sibling)),
+                None => tree.clone(),
+            };
             prop_assert_eq!(
-                header(&certificate, &tree, &encoded),
-                build_v2_certificate_header_value(&certificate, &tree, &encoded)
+                header(&certificate, &tree, sibling.as_ref(), &encoded),
+                build_v2_certificate_header_value(&certificate, &whole, &encoded)
             );
         }
     }

@@ -9,7 +9,6 @@ use super::{
 use crate::{
     domain::{
         payment::{Payment, Receipt, State},
-        rail::TxRef,
         request::Resource,
         route::Route,
         verify::Refusal,
@@ -120,34 +119,6 @@ pub fn delivered(receipt: &Receipt, resource: Resource) -> HttpResponse {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ReceiptJson {
-    payment_id: String,
-    network: String,
-    asset: String,
-    transaction: String,
-    pay_to: String,
-    amount: String,
-    fee: String,
-    settled_at: String,
-}
-
-/// 200 with a receipt as JSON: amounts, the block index and nanoseconds are decimal text. It has the data of the
-/// transfer that are public in the ledger, and the time of settlement, but not who paid for what.
-pub fn receipt(receipt: &Receipt) -> HttpResponse {
-    json(&ReceiptJson {
-        payment_id: receipt.payment_id.to_string(),
-        network: receipt.network.clone(),
-        asset: receipt.ledger.to_text(),
-        transaction: receipt.tx.to_string(),
-        pay_to: receipt.pay_to.to_string(),
-        amount: receipt.amount.0.to_string(),
-        fee: receipt.fee.0.to_string(),
-        settled_at: receipt.settled_at.0.to_string(),
-    })
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct PaymentJson {
     payment_id: String,
     status: &'static str,
@@ -165,38 +136,39 @@ struct PaymentJson {
 /// 200 with the state of a payment, as JSON. Everybody who knows a payment's id (it is the memo in the ledger) may see
 /// this. It contains neither the payer nor the purchase.
 pub fn payment(payment: &Payment) -> HttpResponse {
-    let mut state = PaymentJson {
+    let (status, refund_transaction) = status(&payment.state);
+    let error = match &payment.state {
+        State::Failed { failure, .. } => Some(failure.kind.code().as_str()),
+        _ => None,
+    };
+    json(&PaymentJson {
         payment_id: payment.id.to_string(),
-        status: "settling",
+        status,
         network: payment.network.clone(),
         asset: payment.ledger.to_text(),
         amount: payment.amount.0.to_string(),
         transaction: payment.state.moved().map(|(tx, _)| tx.to_string()),
-        error: None,
-        refund_transaction: None,
-    };
-    state.status = match &payment.state {
+        error,
+        refund_transaction,
+    })
+}
+
+/// The name of a payment's state, and the block of the refund if there was one.
+pub fn status(state: &State) -> (&'static str, Option<String>) {
+    let name = match state {
         State::Reserved | State::Settling { .. } => "settling",
         State::Unknown { .. } => "unknown",
         State::Settled { .. } | State::Working { .. } | State::Undone { .. } => "settled",
         State::Delivered { .. } => "delivered",
-        State::Failed { failure, .. } => {
-            state.error = Some(failure.kind.code().as_str());
-            "failed"
-        }
+        State::Failed { .. } => "failed",
         State::Refunding { .. } => "refunding",
-        State::Refunded {
-            refund_tx: TxRef::Block(refund_block),
-            ..
-        } => {
-            state.refund_transaction = Some(refund_block.0.to_string());
-            "refunded"
-        }
+        State::Refunded { refund_tx, .. } => return ("refunded", Some(refund_tx.to_string())),
     };
-    json(&state)
+    (name, None)
 }
 
-fn json(body: &impl Serialize) -> HttpResponse {
+/// 200 with JSON that no cache may keep.
+pub fn json(body: &impl Serialize) -> HttpResponse {
     let mut headers = vec![
         header("content-type", "application/json"),
         header("cache-control", PRIVATE),

@@ -25,8 +25,10 @@ use super::{
     size::TooLarge,
     static_response::StaticResponse,
 };
+use ic_certification::Hash;
 use ic_http_certification::{
-    HttpCertificationPath, HttpCertificationTree, HttpCertificationTreeEntry,
+    DefaultCelBuilder, HttpCertification, HttpCertificationPath, HttpCertificationTree,
+    HttpCertificationTreeEntry,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -97,13 +99,18 @@ impl Default for Site {
             site.expressions
                 .not_found(HttpCertificationPath::wildcard("")),
         ];
-        // The content there changes with every payment, so nothing can be certified.
+        // The content there changes with every payment, so nothing can be certified. Receipts prove themselves.
         for prefix in [RECEIPTS, PAYMENTS] {
             let path = HttpCertificationPath::wildcard(prefix.trim_end_matches('/'));
             fixed.push(site.expressions.preflight_only(path));
         }
         for (prefix, node) in ["", RECEIPTS, PAYMENTS].into_iter().zip(fixed) {
             site.expressions.insert(&mut site.tree, &node);
+            if prefix == RECEIPTS {
+                let skip = HttpCertification::skip();
+                let entry = HttpCertificationTreeEntry::new(&node.path, skip);
+                site.tree.insert(&entry);
+            }
             let prefix = prefix.trim_end_matches('/');
             site.wildcard.insert(prefix.to_string(), node);
         }
@@ -253,15 +260,54 @@ impl Site {
 
     /// The value of the header `IC-Certificate` for a found response. `certificate` is the system's data certificate,
     /// `path` the path that was looked up.
+    /// `sibling` is certified beside the site.
     pub fn certificate_header(
         &self,
         found: &Found<'_>,
         path: &str,
         certificate: &[u8],
+        sibling: Option<&Hash>,
     ) -> Option<String> {
-        let entry = HttpCertificationTreeEntry::new(&found.node.path, found.proven.certification);
+        self.header(
+            found.node,
+            found.proven.certification,
+            path,
+            certificate,
+            sibling,
+        )
+    }
+
+    fn header(
+        &self,
+        node: &Node,
+        certification: HttpCertification,
+        path: &str,
+        certificate: &[u8],
+        sibling: Option<&Hash>,
+    ) -> Option<String> {
+        let entry = HttpCertificationTreeEntry::new(&node.path, certification);
         let witness = self.tree.witness(&entry, path).ok()?;
-        Some(proof::header(certificate, &witness, &found.node.expr_path))
+        Some(proof::header(
+            certificate,
+            &witness,
+            sibling,
+            &node.expr_path,
+        ))
+    }
+
+    /// The values of the expression header and of `IC-Certificate` for a response that proves itself, below
+    /// [`RECEIPTS`] only.
+    pub fn skip_headers(
+        &self,
+        path: &str,
+        certificate: &[u8],
+        sibling: Option<&Hash>,
+    ) -> Option<[String; 2]> {
+        path.strip_prefix(RECEIPTS)?;
+        let node = self.wildcard.get(RECEIPTS.trim_end_matches('/'))?;
+        let skip = HttpCertification::skip();
+        let proof = self.header(node, skip, path, certificate, sibling)?;
+        Some([DefaultCelBuilder::skip_certification().to_string(), proof])
     }
 
     /// Updates the node at a path; `changed`: even if it shows the same template as before.
@@ -413,7 +459,7 @@ impl Found<'_> {
         let tree = site.tree.as_hash_tree();
         (
             self.expression(site).to_string(),
-            proof::header(certificate, &tree, &self.node.expr_path),
+            proof::header(certificate, &tree, None, &self.node.expr_path),
         )
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     catalogue::Seller,
     certification::{self, seller},
-    is_too_long_to_pay,
+    is_too_long_to_pay, receipt,
     request::{self, PAYMENTS, PaymentHeader, RECEIPTS},
     response,
     site::Site,
@@ -188,8 +188,8 @@ fn rejected(seller: &Seller, rejection: Rejection, route: Option<&Rc<Route>>) ->
 fn unpaid(method: &str, path: &str) -> HttpResponse {
     if matches!(method, "GET" | "HEAD") {
         let at = |place| request::payment_id(place, path);
-        if let Some(receipt) = at(RECEIPTS).and_then(|id| service::payments::receipt(&id)) {
-            return response::receipt(&receipt);
+        if let Some(receipt) = at(RECEIPTS).and_then(|id| receipt::recorded(&id)) {
+            return response::json(&receipt);
         }
         if let Some(payment) = at(PAYMENTS).and_then(|id| service::payments::payment(&id)) {
             return response::payment(&payment);

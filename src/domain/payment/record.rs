@@ -14,6 +14,18 @@ use crate::{
     },
 };
 use candid::Principal;
+use x402_icp::receipt::{self, Details};
+
+/// What the payer was offered, as the payer signed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// The id of the offer.
+    pub id: [u8; 16],
+    /// The token's symbol.
+    pub symbol: String,
+    /// The token's decimals.
+    pub decimals: u8,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {
@@ -34,6 +46,7 @@ pub struct Payment {
     /// The fee that the ledger takes, paid by the payer in addition.
     pub fee: Amount,
     pub purchase: Purchase,
+    pub offered: Offered,
     /// The hash of the request.
     pub fingerprint: Fingerprint,
     /// The hash of the authorization as presented.
@@ -94,6 +107,37 @@ impl Payment {
             fee: self.fee,
             request: self.purchase.request().clone(),
             settled_at: at,
+        })
+    }
+
+    /// What the receipt's commitment hides.
+    pub fn receipt_details(&self) -> Details {
+        let request = self.purchase.request();
+        Details {
+            payer: self.from,
+            offer: self.offered.id,
+            method: request.method.as_str().into(),
+            path: request.path.clone(),
+            salt: receipt::salt(&self.authorization_digest.0),
+        }
+    }
+
+    /// The receipt in the log of receipts, if the money moved. It is the same before and after delivery and refund.
+    pub fn certified_receipt(&self, canister: Principal) -> Option<receipt::Receipt> {
+        let (tx, settled_at) = self.state.moved()?;
+        Some(receipt::Receipt {
+            network: self.network.clone(),
+            canister,
+            payment_id: self.id,
+            asset: self.ledger,
+            symbol: self.offered.symbol.clone(),
+            decimals: self.offered.decimals,
+            pay_to: self.to,
+            amount: self.amount,
+            fee: self.fee,
+            transaction: tx.to_string(),
+            settled_at: settled_at.0,
+            commitment: self.receipt_details().commitment(),
         })
     }
 }

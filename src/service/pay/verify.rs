@@ -177,6 +177,7 @@ fn new_payment(
         amount: verified.offer.price.amount,
         fee: verified.offer.ledger.fee,
         purchase: request.purchase.clone(),
+        offered: verified.offer.offered(),
         fingerprint: Fingerprint::from(request.fingerprint),
         authorization_digest: digest,
         created_at: verified.created_at,

@@ -18,6 +18,7 @@
 //! The heap keeps a schedule of the payments that something is due for ([`due`], [`postpone`]).
 
 mod counts;
+mod receipts;
 mod rows;
 mod schedule;
 mod tables;
@@ -33,6 +34,8 @@ use crate::{
     types::{BlockIndex, ClaimKey, PaymentId, TimestampNs},
 };
 use candid::Principal;
+use ic_certification::{Hash, HashTree};
+pub use receipts::receipt;
 pub use schedule::{Lane, NO_ANSWER};
 use std::cell::RefCell;
 use tables::{Tables, half};
@@ -139,7 +142,7 @@ pub fn find(key: &ClaimKey) -> Result<Option<Payment>, Unreadable> {
 pub fn by_id(id: &PaymentId) -> Option<Payment> {
     let half = half(id);
     let payment = with(|tables| {
-        if let Some(index) = tables.by_id.get(&half) {
+        if let Some(index) = tables.index_of_id(id) {
             return tables.settled(index).ok();
         }
         let open = tables.open.iter().find(|(_, info)| info.id == *id);
@@ -149,6 +152,26 @@ pub fn by_id(id: &PaymentId) -> Option<Payment> {
     })?;
     // Two ids may share their first half.
     (payment.id == *id).then_some(payment)
+}
+
+/// The settled payment with this id, and its index among the settled ones, from 0.
+pub fn settled_by_id(id: &PaymentId) -> Option<(u64, Payment)> {
+    with(|tables| {
+        let index = tables.index_of_id(id)?;
+        let payment = tables.settled(index).ok()?;
+        (payment.id == *id).then_some((index, payment))
+    })
+}
+
+/// The number of receipts, and the root of their log; `None` if there is none.
+pub fn receipts_root() -> (u64, Option<Hash>) {
+    with(|tables| tables.receipts.root())
+}
+
+/// The log when it had this many receipts, with everything pruned but the receipt of the settled payment with this
+/// index. `None` if it had no such receipt, or a payment that is needed cannot be read.
+pub fn receipt_witness(index: u64, receipts: u64) -> Option<HashTree> {
+    with(|tables| receipts::witness(tables, index, receipts))
 }
 
 /// The claim key of an open payment with this id.
@@ -162,7 +185,7 @@ pub fn open_key(id: &PaymentId) -> Option<ClaimKey> {
 /// The claim key of a payment that was settled and not delivered at once.
 pub fn key_of(id: &PaymentId) -> Option<ClaimKey> {
     with(|tables| {
-        let index = tables.by_id.get(&half(id))?;
+        let index = tables.index_of_id(id)?;
         let key = tables.deliveries.get(&index)?.row()?.key();
         (tables.settled(index).ok()?.id == *id).then_some(key)
     })
@@ -210,7 +233,7 @@ pub fn open(skip: usize, limit: usize) -> Vec<Payment> {
 
 /// The index of this payment among the settled ones, from 0.
 pub fn settled_index(key: &ClaimKey) -> Option<u64> {
-    with(|tables| tables.by_key.get(&key.0))
+    with(|tables| tables.index_of(key))
 }
 
 /// The latest failures with a number greater than `after`, with their number.

@@ -1,7 +1,7 @@
 //! The tables of payments, and the only function that changes them.
 
 use super::{
-    Change, MAX_FAILURES, MAX_FORGOTTEN_AT_ONCE, Opening, RecordError, rows,
+    Change, MAX_FAILURES, MAX_FORGOTTEN_AT_ONCE, Opening, RecordError, receipts, rows,
     rows::{DeliveryRow, FailureRow, OpenRow, SettledRow},
     schedule::Schedule,
 };
@@ -40,9 +40,11 @@ pub struct OpenInfo {
 pub struct Tables {
     pub open_payments: StableBTreeMap<[u8; 16], Stored<OpenRow>, memory::Memory>,
     pub settled: StableLog<Stored<SettledRow>, memory::Memory, memory::Memory>,
+    /// The receipts of the settled payments.
+    pub receipts: receipts::Log,
     pub deliveries: StableBTreeMap<u64, Stored<DeliveryRow>, memory::Memory>,
-    pub by_key: StableBTreeMap<[u8; 16], u64, memory::Memory>,
-    pub by_id: StableBTreeMap<[u8; 16], u64, memory::Memory>,
+    pub by_key: StableBTreeMap<[u8; 16], u32, memory::Memory>,
+    pub by_id: StableBTreeMap<[u8; 16], u32, memory::Memory>,
     pub failures: StableBTreeMap<[u8; 16], Stored<FailureRow>, memory::Memory>,
     pub failures_by_number: StableBTreeMap<u64, [u8; 16], memory::Memory>,
     /// The claim keys of the failures, by the first half of the payment id.
@@ -95,11 +97,13 @@ fn failure(key: ClaimKey, row: Stored<FailureRow>) -> Result<FailureRow, Unreada
 
 impl Tables {
     pub fn load() -> Self {
+        let settled: StableLog<Stored<SettledRow>, _, _> = StableLog::init(
+            memory::get(memory::SETTLED_INDEX),
+            memory::get(memory::SETTLED_DATA),
+        );
         let mut tables = Tables {
-            settled: StableLog::init(
-                memory::get(memory::SETTLED_INDEX),
-                memory::get(memory::SETTLED_DATA),
-            ),
+            receipts: receipts::Log::load(settled.len()),
+            settled,
             deliveries: StableBTreeMap::init(memory::get(memory::DELIVERIES)),
             by_key: StableBTreeMap::init(memory::get(memory::SETTLED_BY_KEY)),
             by_id: StableBTreeMap::init(memory::get(memory::SETTLED_BY_ID)),
@@ -172,6 +176,16 @@ impl Tables {
         self.schedule.note(key.0, state, at, retention);
     }
 
+    /// The index of the settled payment with this claim key.
+    pub fn index_of(&self, key: &ClaimKey) -> Option<u64> {
+        self.by_key.get(&key.0).map(u64::from)
+    }
+
+    /// The index of a settled payment whose id begins as this one does.
+    pub fn index_of_id(&self, id: &PaymentId) -> Option<u64> {
+        self.by_id.get(&half(id)).map(u64::from)
+    }
+
     /// The settled payment with this index.
     pub fn settled(&self, index: u64) -> Result<Payment, Unreadable> {
         let row = self.settled.get(index).and_then(Stored::row);
@@ -202,7 +216,7 @@ impl Tables {
         if let Some((payment, _)) = self.opened(key)? {
             return Ok(Some(payment));
         }
-        match self.by_key.get(&key.0) {
+        match self.index_of(key) {
             Some(index) => self.settled(index).map(Some),
             None => self.failed(key),
         }
@@ -228,7 +242,7 @@ impl Tables {
             ),
             (_, Some((payment, opening))) => (Place::Open, payment, Some(opening)),
             (None, None) => {
-                let Some(index) = self.by_key.get(&key.0) else {
+                let Some(index) = self.index_of(key) else {
                     let event = events.into_iter().next().unwrap_or(Event::Opened);
                     return Err(IllegalTransition { state: None, event }.into());
                 };
@@ -282,7 +296,7 @@ impl Tables {
     fn notify(&self, key: &ClaimKey, before: Option<&State>, state: &State, now: TimestampNs) {
         if notifications::target().is_some()
             && state.moved().is_some()
-            && let Some(index) = self.by_key.get(&key.0)
+            && let Some(index) = self.index_of(key)
         {
             notifications::note(index, before, state, now);
         }
@@ -367,10 +381,15 @@ impl Tables {
     ) -> Result<u64, RecordError> {
         let row = SettledRow::new(payment).ok_or(RecordError::UnknownLedger)?;
         let (ledger, TxRef::Block(block)) = (row.ledger(), row.tx());
+        let receipt = receipts::receipt(payment).ok_or(RecordError::UnknownLedger)?;
+        // A payment and its receipt have the same index: both are appended, or neither is.
+        self.receipts.reserve().map_err(|_| RecordError::Full)?;
         let appended = self.settled.append(&Stored::Row(row));
         let index = appended.map_err(|_| RecordError::Full)?;
-        self.by_key.insert(key.0, index);
-        self.by_id.insert(half(&payment.id), index);
+        self.receipts.append(&receipt.hash());
+        // `max_payments` is far below `u32::MAX`.
+        self.by_key.insert(key.0, index as u32);
+        self.by_id.insert(half(&payment.id), index as u32);
         // A block that the ledger itself named. One that a controller named may be mistyped.
         if !matches!(last, Some(Event::ResolvedMoved { .. })) {
             claims::take_index(ledger, block, Claimant::Payment(index), now);

@@ -9,7 +9,9 @@ use super::{
 use crate::{
     domain::{
         fulfilment::Fulfilment,
-        payment::{Doubt, Failure, FailureKind, RefundCause, RefundProblem, tests::arb_state},
+        payment::{
+            Doubt, Failure, FailureKind, Offered, RefundCause, RefundProblem, tests::arb_state,
+        },
         purchase::Purchase,
         rail::Rail,
         rail::TxRef,
@@ -57,6 +59,11 @@ pub(crate) fn payment(n: u32, payer: u8) -> Payment {
         amount: Amount(10_000),
         fee: Amount(10),
         purchase: Purchase::Route(RouteKey::new(Method::Get, "/articles/forty-two")),
+        offered: Offered {
+            id: [4; 16],
+            symbol: "T0".into(),
+            decimals: 6,
+        },
         fingerprint: Fingerprint([1; 16]),
         authorization_digest: AuthorizationDigest([2; 16]),
         created_at: NOW,
@@ -286,6 +293,7 @@ fn a_payment_takes_at_most_400_bytes() {
             + memory_bytes(memory::OPEN_PAYMENTS)
             + memory_bytes(memory::AUDIT_PAYMENTS)
             + memory_bytes(memory::CLAIMS)
+            + memory_bytes(memory::RECEIPTS)
     };
     let before = used();
     const N: u32 = 20_000;

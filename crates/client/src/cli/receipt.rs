@@ -1,5 +1,7 @@
 //! `receipt`.
 
+mod verify;
+
 use super::{
     Common,
     accounts::{canister_id, ledger_id},
@@ -7,18 +9,22 @@ use super::{
     output::Output,
 };
 use candid::Principal;
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use tollkeeper_client::{
     Account, CheckedField, Expected, PaymentId, ProvenBy, Receipt, plain_text, serving_canister,
 };
+use verify::VerifyArgs;
 use x402_icp::values::parse_account;
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct ReceiptArgs {
+    #[command(subcommand)]
+    command: Option<ReceiptCommand>,
     /// The receipt's URL, or the payment's id.
-    #[arg(value_name = "URL|ID")]
-    receipt: String,
+    #[arg(value_name = "URL|ID", required = true)]
+    receipt: Option<String>,
     /// The canister that collected the payment: needed if the receipt is named by id, or by a URL whose host does not
     /// name the canister.
     #[arg(long, value_parser = canister_id, value_name = "CANISTER")]
@@ -35,6 +41,12 @@ pub struct ReceiptArgs {
     payer: Option<Account>,
 }
 
+#[derive(Debug, Subcommand)]
+enum ReceiptCommand {
+    /// Verifies a receipt with its proof offline, with the root key of the network alone.
+    Verify(VerifyArgs),
+}
+
 fn account(text: &str) -> Result<Account, String> {
     parse_account(text).map_err(|e| format!("it {e}"))
 }
@@ -48,17 +60,20 @@ fn id_in(url: &str) -> Option<PaymentId> {
 }
 
 pub async fn run(args: &ReceiptArgs, common: &Common, output: &Output) -> Result<(), Failure> {
+    if let Some(ReceiptCommand::Verify(args)) = &args.command {
+        return verify::run(args, output);
+    }
     common.check()?;
     output.busy("requesting the receipt");
-    let is_url = args.receipt.starts_with("http://") || args.receipt.starts_with("https://");
+    let named = args.receipt.as_deref().unwrap_or_default();
+    let is_url = named.starts_with("http://") || named.starts_with("https://");
     let (asked, canister) = match is_url {
         true => (
-            id_in(&args.receipt),
-            args.canister.or_else(|| serving_canister(&args.receipt)),
+            id_in(named),
+            args.canister.or_else(|| serving_canister(named)),
         ),
         false => {
-            let id: PaymentId = args
-                .receipt
+            let id: PaymentId = named
                 .parse()
                 .map_err(|e| Failure::usage(format!("neither a URL nor a payment's id: it {e}")))?;
             let canister = args
@@ -75,7 +90,7 @@ pub async fn run(args: &ReceiptArgs, common: &Common, output: &Output) -> Result
             let network = common.network(&identity).await?;
             Receipt::of_canister(&network, canister, id).await?
         }
-        _ => Receipt::fetch(&args.receipt).await?,
+        _ => Receipt::fetch(named).await?,
     };
     if !args.check {
         let lines = describe(&receipt);

@@ -7,4 +7,5 @@ mod large;
 mod limits;
 mod paid;
 mod prover;
+mod receipts;
 mod updates;

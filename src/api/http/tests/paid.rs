@@ -6,8 +6,9 @@ use crate::{
         certify_all, http_request, http_request_update, response::MAX_MESSAGE_BYTES, types::*,
     },
     domain::payment::State,
-    runtime::scripted::run,
+    runtime::{Runtime, scripted::run},
     service::pay::tests::{Shop, id, shop},
+    storage,
 };
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use candid::Nat;
@@ -16,8 +17,9 @@ use serde_json::{Value, json};
 use x402_icp::{decode::decode_header, encode_header, wire::PaymentRequired};
 
 /// A shop with certified responses.
-fn certified() -> Shop {
+pub(super) fn certified() -> Shop {
     let shop = shop();
+    storage::liabilities::set_canister(shop.runtime.canister_id());
     let certify = |_: &_, data: &[u8; 32]| Prover::default().certificate(*data);
     shop.runtime.certify.replace(Some(Box::new(certify)));
     certify_all(&shop.runtime);

@@ -8,7 +8,9 @@ use crate::{
     },
     domain::{
         fulfilment::Fulfilment,
-        payment::{Doubt, Failure, FailureKind, Payment, RefundCause, RefundProblem, State},
+        payment::{
+            Doubt, Failure, FailureKind, Offered, Payment, RefundCause, RefundProblem, State,
+        },
         purchase::Purchase,
         rail::Rail,
         rail::TxRef,
@@ -65,6 +67,11 @@ fn shown(state: State) -> Value {
         amount: Amount(10_000),
         fee: Amount(10),
         purchase: Purchase::Route(RouteKey::new(Method::Get, "/secret")),
+        offered: Offered {
+            id: [4; 16],
+            symbol: "T0".into(),
+            decimals: 6,
+        },
         fingerprint: Fingerprint([1; 16]),
         authorization_digest: AuthorizationDigest([2; 16]),
         created_at: TimestampNs(1),

@@ -12,7 +12,7 @@ use crate::{
     storage::{
         accounts,
         codec::{StoredAccount, StoredU128, number_in, of_number},
-        config, ledgers,
+        config, ledgers, tokens,
     },
     types::{
         AuthorizationDigest, Fingerprint, MerchantId, Method, PaymentId, RouteKey, TimestampNs,
@@ -64,6 +64,11 @@ pub struct TermsRow {
     /// The number of the stored response; zero if none is owed.
     #[n(17)]
     response: u32,
+    /// The number of the token's symbol and decimals in the offer.
+    #[n(18)]
+    token: u32,
+    #[cbor(n(19), with = "minicbor::bytes")]
+    offer: [u8; 16],
 }
 
 impl TermsRow {
@@ -89,6 +94,8 @@ impl TermsRow {
             created_at: payment.created_at.0,
             fulfilment: number_in(&FulfilmentKind::ALL, payment.fulfilment.kind()),
             response: payment.fulfilment.response().unwrap_or_default(),
+            token: tokens::number(&payment.offered),
+            offer: payment.offered.id,
         })
     }
 
@@ -119,6 +126,7 @@ impl TermsRow {
                 PurchaseKind::Route => Purchase::Route(request),
                 PurchaseKind::Call => Purchase::Call(request),
             },
+            offered: tokens::get(self.token, self.offer)?,
             fingerprint: Fingerprint(self.fingerprint),
             authorization_digest: AuthorizationDigest(self.authorization_digest),
             created_at: TimestampNs(self.created_at),
@@ -144,7 +152,7 @@ mod tests {
         let payment = payment(1, 1);
         let row = || TermsRow::new(&payment).unwrap();
         assert_eq!(row().payment(payment.state.clone()), Some(payment.clone()));
-        let unknown: [fn(&mut TermsRow); 8] = [
+        let unknown: [fn(&mut TermsRow); 9] = [
             |row| row.scheme = 1,
             |row| row.rail = 2,
             |row| row.network = 1,
@@ -153,6 +161,7 @@ mod tests {
             |row| row.purchase = 2,
             |row| row.method = 5,
             |row| row.fulfilment = 3,
+            |row| row.token = 1,
         ];
         for (n, change) in unknown.into_iter().enumerate() {
             let mut row = row();

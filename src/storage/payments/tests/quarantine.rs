@@ -20,7 +20,7 @@ pub(crate) fn corrupt(key: &ClaimKey) {
             tables
                 .open_payments
                 .insert(key.0, Stored::Unreadable(later));
-        } else if let Some(index) = tables.by_key.get(&key.0) {
+        } else if let Some(index) = tables.index_of(key) {
             tables.deliveries.insert(index, Stored::Unreadable(later));
         } else {
             tables.failures.insert(key.0, Stored::Unreadable(later));
@@ -31,7 +31,7 @@ pub(crate) fn corrupt(key: &ClaimKey) {
 
 fn is_kept(key: &ClaimKey) -> bool {
     with(|tables| {
-        let index = tables.by_key.get(&key.0).unwrap_or(u64::MAX);
+        let index = tables.index_of(key).unwrap_or(u64::MAX);
         let rows = [
             tables.open_payments.get(&key.0).map(|row| row.into_bytes()),
             tables.deliveries.get(&index).map(|row| row.into_bytes()),

@@ -1,0 +1,142 @@
+//! The costs of receipts that prove themselves: a proof in a log of 100,000, and what the first one adds to a payment.
+//!
+//! The payments before are not made but written: this process continues the canister's tables, with the canister's own
+//! code, and hands the memory back.
+
+use super::{
+    Bench, PRICE,
+    support::{Request, Setup},
+};
+use ic_stable_structures::{
+    Memory, VectorMemory,
+    memory_manager::{MemoryId, MemoryManager},
+};
+use serde_bytes::ByteBuf;
+use std::{cell::RefCell, rc::Rc};
+use std::collections::BTreeMap;
+use tollkeeper::{
+    domain::{
+        payment::Event,
+        rail::TxRef,
+    },
+    storage::{
+        self, memory,
+        payments::{Change, NewPayment},
+    },
+    types::{BlockIndex, ClaimKey, PaymentId},
+};
+
+/// The receipts in the log.
+const RECEIPTS: u64 = 100_000;
+/// Proofs that are measured, from the first receipt to the last.
+const SAMPLES: u64 = 16;
+/// Every table's id is below this.
+const IDS: u8 = 64;
+/// As in `storage::memory`.
+const BUCKET_PAGES: u16 = 16;
+const PAGE: usize = 65_536;
+
+pub fn proofs(figures: &mut BTreeMap<&str, u64>) {
+    let bench = Bench::new();
+    let setup = &bench.setup;
+    let sale = setup.sell("/report", PRICE);
+    let payer = setup.payer(1);
+    for _ in 0..2 {
+        assert_eq!(bench.measure(&bench.paid(&sale, &payer)).status, 200);
+    }
+    let before = bench.measure(&bench.paid(&sale, &payer));
+    fill(setup);
+    bench.costs();
+    setup.upgrade();
+    let upgrade: u64 = bench.costs().iter().map(|cost| cost.instructions).sum();
+    figures.insert("receipt.upgrade_instructions", upgrade);
+
+    let paid = bench.measure(&bench.paid(&sale, &payer));
+    assert_eq!(paid.status, 200);
+    figures.insert("receipt.payment_instructions", paid.updates.max(before.updates));
+
+    let (mut by_query, mut by_http, mut bytes) = (0, 0, 0);
+    for sample in 0..SAMPLES {
+        let index = 3 + sample * (RECEIPTS - 4) / (SAMPLES - 1);
+        let id = written_id(index);
+        let asked = (ByteBuf::from(id.0.to_vec()),);
+        let (proof, spent) = bench.spent(|| {
+            let caller = candid::Principal::anonymous();
+            setup.query::<_, Option<String>>(caller, "receipt_proof", asked)
+        });
+        let proof = proof.expect("a receipt");
+        assert!(proof.contains(&format!("\"index\":\"{index}\"")), "{proof}");
+        (by_query, bytes) = (spent.query.max(by_query), proof.len().max(bytes));
+        let fetched = bench.measure(&Request::get(&format!("/x402/receipts/{id}")));
+        assert_eq!((fetched.status, fetched.updates), (200, 0));
+        by_http = fetched.query.max(by_http);
+    }
+    figures.insert("receipt.proof_instructions", by_query);
+    figures.insert("receipt.http_instructions", by_http);
+    figures.insert("receipt.proof_bytes", bytes as u64);
+}
+
+fn written_id(number: u64) -> PaymentId {
+    let mut id = [0; 32];
+    // Spread as hashes are.
+    let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    id[..8].copy_from_slice(&spread.to_be_bytes());
+    id[8..16].copy_from_slice(&number.to_be_bytes());
+    PaymentId(id)
+}
+
+/// Settles payments until there are [`RECEIPTS`], in the canister's memory.
+fn fill(setup: &Setup) {
+    let (pic, canister) = (&setup.pic, setup.canister);
+    let there = manager(pic.get_stable_memory(canister));
+    for id in 0..IDS {
+        copy(&there.get(MemoryId::new(id)), &memory::get(MemoryId::new(id)));
+    }
+    storage::liabilities::set_canister(canister);
+    let (_, model) = storage::payments::page(0, 1).remove(0);
+    let now = tollkeeper::types::TimestampNs(setup.now() * 1_000_000_000);
+    for number in storage::payments::settled_count()..RECEIPTS {
+        let id = written_id(number);
+        let mut key = [0; 16];
+        key.copy_from_slice(&id.0[..16]);
+        let (key, block) = (ClaimKey(key), BlockIndex(1_000 + number));
+        let payment = tollkeeper::domain::payment::Payment {
+            id,
+            ..model.clone()
+        };
+        let new = NewPayment {
+            payment,
+            valid_before: 0,
+            known_block: None,
+        };
+        let moved = Event::Moved {
+            tx: TxRef::Block(block),
+        };
+        for change in [
+            Change::Open(Box::new(new)),
+            Change::Both(moved, Event::Delivered),
+        ] {
+            storage::payments::record(&key, change, now).expect("a payment settles");
+        }
+    }
+    let full = manager(vec![]);
+    for id in 0..IDS {
+        copy(&memory::get(MemoryId::new(id)), &full.get(MemoryId::new(id)));
+    }
+    let bytes = full.into_memory().expect("the only one").borrow().clone();
+    pic.set_stable_memory(canister, bytes, pocket_ic::common::rest::BlobCompression::NoCompression);
+}
+
+fn manager(bytes: Vec<u8>) -> MemoryManager<VectorMemory> {
+    let whole: VectorMemory = Rc::new(RefCell::new(bytes));
+    MemoryManager::init_with_bucket_size(whole, BUCKET_PAGES)
+}
+
+fn copy(from: &impl Memory, to: &impl Memory) {
+    let mut bytes = vec![0; from.size() as usize * PAGE];
+    from.read(0, &mut bytes);
+    if to.size() < from.size() {
+        to.grow(from.size() - to.size());
+    }
+    to.write(0, &bytes);
+}
