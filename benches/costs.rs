@@ -11,6 +11,8 @@ mod call;
 mod expensive;
 #[path = "costs/transfer.rs"]
 mod transfer;
+#[path = "costs/receipts.rs"]
+mod receipts;
 
 use serde::Deserialize;
 use std::{collections::BTreeMap, time::Duration};
@@ -414,6 +416,7 @@ fn main() {
     expensive::chains(&mut figures);
     call::purchases(&mut figures);
     transfer::transfers(&mut figures);
+    receipts::proofs(&mut figures);
     with_five_trillion_cycles(&mut figures);
 
     bench.costs();

@@ -11,14 +11,12 @@ use ic_stable_structures::{
     Memory, VectorMemory,
     memory_manager::{MemoryId, MemoryManager},
 };
+use pocket_ic::common::rest::BlobCompression;
 use serde_bytes::ByteBuf;
-use std::{cell::RefCell, rc::Rc};
 use std::collections::BTreeMap;
+use std::{cell::RefCell, rc::Rc};
 use tollkeeper::{
-    domain::{
-        payment::Event,
-        rail::TxRef,
-    },
+    domain::{payment::Event, rail::TxRef},
     storage::{
         self, memory,
         payments::{Change, NewPayment},
@@ -53,7 +51,10 @@ pub fn proofs(figures: &mut BTreeMap<&str, u64>) {
 
     let paid = bench.measure(&bench.paid(&sale, &payer));
     assert_eq!(paid.status, 200);
-    figures.insert("receipt.payment_instructions", paid.updates.max(before.updates));
+    figures.insert(
+        "receipt.payment_instructions",
+        paid.updates.max(before.updates),
+    );
 
     let (mut by_query, mut by_http, mut bytes) = (0, 0, 0);
     for sample in 0..SAMPLES {
@@ -88,9 +89,12 @@ fn written_id(number: u64) -> PaymentId {
 /// Settles payments until there are [`RECEIPTS`], in the canister's memory.
 fn fill(setup: &Setup) {
     let (pic, canister) = (&setup.pic, setup.canister);
-    let there = manager(pic.get_stable_memory(canister));
+    let there = manager(Rc::new(RefCell::new(pic.get_stable_memory(canister))));
     for id in 0..IDS {
-        copy(&there.get(MemoryId::new(id)), &memory::get(MemoryId::new(id)));
+        copy(
+            &there.get(MemoryId::new(id)),
+            &memory::get(MemoryId::new(id)),
+        );
     }
     storage::liabilities::set_canister(canister);
     let (_, model) = storage::payments::page(0, 1).remove(0);
@@ -119,16 +123,19 @@ fn fill(setup: &Setup) {
             storage::payments::record(&key, change, now).expect("a payment settles");
         }
     }
-    let full = manager(vec![]);
+    let whole = VectorMemory::default();
+    let full = manager(whole.clone());
     for id in 0..IDS {
-        copy(&memory::get(MemoryId::new(id)), &full.get(MemoryId::new(id)));
+        copy(
+            &memory::get(MemoryId::new(id)),
+            &full.get(MemoryId::new(id)),
+        );
     }
-    let bytes = full.into_memory().expect("the only one").borrow().clone();
-    pic.set_stable_memory(canister, bytes, pocket_ic::common::rest::BlobCompression::NoCompression);
+    let bytes = whole.borrow().clone();
+    pic.set_stable_memory(canister, bytes, BlobCompression::NoCompression);
 }
 
-fn manager(bytes: Vec<u8>) -> MemoryManager<VectorMemory> {
-    let whole: VectorMemory = Rc::new(RefCell::new(bytes));
+fn manager(whole: VectorMemory) -> MemoryManager<VectorMemory> {
     MemoryManager::init_with_bucket_size(whole, BUCKET_PAGES)
 }
 

@@ -16,6 +16,7 @@ const GOALS = {
   "transfer.ledger_calls": 2,
   "transfer_archived.ledger_calls": 3,
   "refused_signature.cycles": 13_500_000,
+  "receipt.proof_instructions": 600_000,
   "recovery.ledger_calls": 2,
   "recovery_by_log.ledger_calls": 2,
   "idle_hour.cycles": 10_000_000,

@@ -168,9 +168,11 @@ pub async fn settle<R: Runtime>(
     if let Some(route) = route {
         request.identifier = identifiers::check(route, &request, runtime.now())?;
     }
-    let (key, ours) = (request.identifier, identifiers::bound(&request));
+    let bound = request
+        .identifier
+        .map(|key| (key, identifiers::bound(&request)));
     let outcome = pay::settle(runtime, request).await;
-    if let (PayOutcome::Failed { .. }, Some(key)) = (&outcome, key) {
+    if let (PayOutcome::Failed { .. }, Some((key, ours))) = (&outcome, bound) {
         identifiers::release(&key, &ours);
     }
     Ok(outcome)

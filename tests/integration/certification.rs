@@ -103,7 +103,7 @@ fn a_node_cannot_answer_a_paid_request_with_the_unpaid_402() {
 }
 
 #[test]
-fn a_node_cannot_deny_a_receipt() {
+fn a_node_cannot_deny_a_payment() {
     let setup = Setup::with_any_ledger();
     let payer = setup.payer(136);
     let settled = setup
@@ -116,10 +116,33 @@ fn a_node_cannot_deny_a_receipt() {
     for place in ["receipts", "payments"] {
         let request = Request::get(&format!("/x402/{place}/{}", settled.signed.id));
         assert!(!request.verifies(&setup.pic, setup.canister, &denial));
-        assert_eq!(
-            request.query(&setup.pic, setup.canister).upgrade,
-            Some(true)
-        );
+        let upgrade = request.query(&setup.pic, setup.canister).upgrade;
+        assert_eq!(upgrade == Some(true), place == "payments");
+    }
+}
+
+/// What a gateway accepts without a proof of its own, below the receipts, it accepts nowhere else.
+#[test]
+fn only_receipts_are_exempt_from_certification() {
+    let setup = Setup::with_any_ledger();
+    let payer = setup.payer(137);
+    let sale = setup.sell("/article", PRICE);
+    let settled = sale.pay(&payer).send().expect_settled();
+    let url = format!("/x402/receipts/{}", settled.signed.id);
+    let mut forged = proven(&setup, &Request::get(&url));
+    forged.body = b"forged".to_vec();
+    for (url, accepted) in [
+        (&*url, true),
+        ("/x402/receipts/", true),
+        ("/x402", false),
+        ("/x402/payments/1", false),
+        ("/article", false),
+        ("/missing", false),
+        ("/", false),
+    ] {
+        let request = Request::get(url);
+        let verifies = request.verifies(&setup.pic, setup.canister, &forged);
+        assert_eq!(verifies, accepted, "{url}");
     }
 }
 

@@ -23,11 +23,25 @@ fn receipt_over_http_agrees_with_the_stored_payment() {
         .expect_settled();
     let url = format!("/x402/receipts/{}", settled.signed.id);
     let answer = setup.get(&url);
-    assert!(answer.upgraded && answer.status == 200);
+    assert!(!answer.upgraded && answer.status == 200);
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.header("cache-control"), Some("private, no-store"));
     let json: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(
+        (&json["version"], &json["status"]),
+        (&1.into(), &"delivered".into())
+    );
+    let offer = setup
+        .get("/article")
+        .payment_required()
+        .unwrap()
+        .accepts
+        .remove(0);
     let expected = serde_json::json!({
+        "canister": setup.canister.to_text(),
+        "symbol": offer.extra.symbol,
+        "decimals": offer.extra.decimals,
+        "commitment": json["receipt"]["commitment"],
         "paymentId": settled.signed.id.to_string(),
         "network": setup.config().network,
         "asset": setup.ledger.0.to_text(),
@@ -37,7 +51,32 @@ fn receipt_over_http_agrees_with_the_stored_payment() {
         "fee": FEE.to_string(),
         "settledAt": setup.receipt(settled.signed.id.0).unwrap().settled_at.to_string(),
     });
-    assert_eq!(json, expected);
+    assert_eq!(json["receipt"], expected);
+    // The Candid method says the same, and to the payer who paid for what.
+    let id = ByteBuf::from(settled.signed.id.0.to_vec());
+    let asked = |caller| -> Value {
+        let proof: Option<String> = setup.query(caller, "receipt_proof", (id.clone(),));
+        serde_json::from_str(&proof.unwrap()).unwrap()
+    };
+    for (caller, payer) in [
+        (stranger(), Value::Null),
+        (payer.account.owner, payer.account.to_string().into()),
+    ] {
+        let proof = asked(caller);
+        assert_eq!(
+            (&proof["receipt"], &proof["index"]),
+            (&expected, &"0".into())
+        );
+        assert_eq!(proof["details"]["payer"], payer);
+        assert!(proof["witness"].is_string() && proof["certificate"].is_string());
+    }
+    // An update has no certificate, and says the same of the payment.
+    let update: Option<String> = setup.update(stranger(), "receipt_proof", (id.clone(),));
+    let update: Value = serde_json::from_str(&update.unwrap()).unwrap();
+    assert_eq!(
+        (&update["receipt"], &update["certificate"]),
+        (&expected, &Value::Null)
+    );
     let extra = settled.answer.payment_response().unwrap().extra.unwrap();
     assert_eq!(extra["paymentId"], settled.signed.id.to_string());
     let head = setup.send(&Request::new("HEAD", &url));

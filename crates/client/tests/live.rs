@@ -15,7 +15,7 @@ use test_ledger::testing::Fault;
 use tokio::runtime::Runtime;
 use tollkeeper_client::{
     Amount, CheckedField, Code, Expected, Identity, OfferProblem, Outcome, Paid, PayError, Payer,
-    ProvenBy, Quote, Receipt, Request, SpendControls, Step,
+    ProvenBy, Quote, Receipt, Request, SpendControls, Step, verify_receipt,
 };
 
 fn ed25519_pem(seed: u8) -> String {
@@ -75,11 +75,31 @@ async fn buy(shop: &Shop, payer: &Payer) -> Result<Box<Paid>, PayError> {
     }
 }
 
+/// The receipt that anybody gets over HTTP, and that the payer gets by query, are verified with the root key alone.
+async fn proves_itself(shop: &Shop, payer: &Payer, site: &str, paid: &Paid) {
+    let public = reqwest::get(site).await.unwrap().bytes().await.unwrap();
+    let argument = candid::encode_one(hex::decode(&paid.payment.payment_id).unwrap()).unwrap();
+    let agent = payer.network().agent();
+    let query = agent.query(&shop.canister, "receipt_proof");
+    let full = query.with_arg(argument).call().await.unwrap();
+    let full: Option<String> = candid::decode_one(&full).unwrap();
+    let root_key = agent.read_root_key();
+    let verify = |json: &[u8]| verify_receipt(json, &root_key, Some(shop.canister)).unwrap();
+    let (public, full) = (verify(&public), verify(full.unwrap().as_bytes()));
+    assert_eq!((&public.receipt, public.details), (&full.receipt, None));
+    let details = full.details.unwrap();
+    assert_eq!(
+        (details.method.as_str(), details.path.as_str()),
+        ("GET", "/report")
+    );
+}
+
 async fn check(shop: &Shop, payer: &Payer, paid: &Paid) {
     assert_eq!(paid.response.body, CONTENT);
     assert_eq!(paid.problems, Vec::<String>::new());
     let site = shop.url(&format!("/x402/receipts/{}", paid.payment.payment_id));
     let by_http = Receipt::fetch(&site).await.unwrap();
+    proves_itself(shop, payer, &site, paid).await;
     let id = paid.payment.id().unwrap();
     let by_candid = Receipt::of_canister(payer.network(), shop.canister, id)
         .await

@@ -132,6 +132,22 @@ const KEY_HASHES: [[u8; 32]; 17] = [
     from_hex(b"ee80fd2f1e03480e2282363596ee752d7bb27f50776b95086a0279189675923e"), // decimals
 ];
 
+/// SHA-256 of a text of the signed map. Those that nearly every payment has are known.
+fn text_hash(text: &str) -> [u8; 32] {
+    const EXACT: [u8; 32] =
+        from_hex(b"fa79d4746c21cd960a17b92db8976ddef95a7e20b590721f8e0fa7847a05e486");
+    const ICRC2: [u8; 32] =
+        from_hex(b"63dfa60ad835b08f55f66254aece2c648f7c033ef5d82566bdc9a9f62d51f349");
+    const AUTHORIZATION: [u8; 32] =
+        from_hex(b"cbb82ebec6051b780ad26655ee48b5b42658c4ac49438888aac829e82195584f");
+    match text {
+        "exact" => EXACT,
+        "icrc2" => ICRC2,
+        "authorization" => AUTHORIZATION,
+        other => Sha256::digest(other).into(),
+    }
+}
+
 const fn from_hex(digits: &[u8; 64]) -> [u8; 32] {
     const fn value(digit: u8) -> u8 {
         if digit <= b'9' {
@@ -174,7 +190,7 @@ pub fn signed_message(terms: &Terms, payload: &ExactIcrc2Payload) -> Vec<u8> {
     let mut hash = Sha256::new();
     for (key_hash, text) in KEY_HASHES.iter().zip(texts) {
         hash.update(key_hash);
-        hash.update(Sha256::digest(text));
+        hash.update(text_hash(text));
     }
     [DOMAIN, &hash.finalize()].concat()
 }

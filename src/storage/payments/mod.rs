@@ -18,6 +18,7 @@
 //! The heap keeps a schedule of the payments that something is due for ([`due`], [`postpone`]).
 
 mod counts;
+mod failures;
 mod receipts;
 mod rows;
 mod schedule;

@@ -191,3 +191,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_known_hashes_of_texts_are_right() {
+    for text in ["exact", "icrc2", "authorization", "", "ckUSDC"] {
+        assert_eq!(text_hash(text), <[u8; 32]>::from(Sha256::digest(text)));
+    }
+}
