@@ -34,15 +34,19 @@ pub struct Offer {
 impl Offer {
     /// What receipts say of the offer.
     pub fn offered(&self) -> Offered {
-        let extra = &self.requirements.extra;
-        let mut id = [0; 16];
-        // Offer ids are made by `offer_id` and have 32 digits.
-        let _ = hex::decode_to_slice(&extra.offer, &mut id);
-        Offered {
-            id,
-            symbol: extra.symbol.clone(),
-            decimals: extra.decimals,
-        }
+        offered(&self.requirements.extra.offer, &self.ledger)
+    }
+}
+
+/// What receipts say of the offer with this id, in this ledger.
+pub fn offered(offer_id: &str, ledger: &Ledger) -> Offered {
+    let mut id = [0; 16];
+    // Offer ids are made, or made again and compared, by `offer_id`, and have 32 digits.
+    let _ = hex::decode_to_slice(offer_id, &mut id);
+    Offered {
+        id,
+        symbol: ledger.symbol.clone(),
+        decimals: ledger.decimals,
     }
 }
 
