@@ -9,10 +9,10 @@ mod support;
 mod call;
 #[path = "costs/expensive.rs"]
 mod expensive;
-#[path = "costs/transfer.rs"]
-mod transfer;
 #[path = "costs/receipts.rs"]
 mod receipts;
+#[path = "costs/transfer.rs"]
+mod transfer;
 
 use serde::Deserialize;
 use std::{collections::BTreeMap, time::Duration};

@@ -7,21 +7,21 @@ use super::{
     Bench, PRICE,
     support::{Request, Setup},
 };
+use candid::Principal;
 use ic_stable_structures::{
     Memory, VectorMemory,
     memory_manager::{MemoryId, MemoryManager},
 };
 use pocket_ic::common::rest::BlobCompression;
 use serde_bytes::ByteBuf;
-use std::collections::BTreeMap;
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 use tollkeeper::{
     domain::{payment::Event, rail::TxRef},
     storage::{
         self, memory,
         payments::{Change, NewPayment},
     },
-    types::{BlockIndex, ClaimKey, PaymentId},
+    types::{BlockIndex, ClaimKey, PaymentId, TimestampNs},
 };
 
 /// The receipts in the log.
@@ -62,7 +62,7 @@ pub fn proofs(figures: &mut BTreeMap<&str, u64>) {
         let id = written_id(index);
         let asked = (ByteBuf::from(id.0.to_vec()),);
         let (proof, spent) = bench.spent(|| {
-            let caller = candid::Principal::anonymous();
+            let caller = Principal::anonymous();
             setup.query::<_, Option<String>>(caller, "receipt_proof", asked)
         });
         let proof = proof.expect("a receipt");
@@ -89,7 +89,20 @@ fn written_id(number: u64) -> PaymentId {
 /// Settles payments until there are [`RECEIPTS`], in the canister's memory.
 fn fill(setup: &Setup) {
     let (pic, canister) = (&setup.pic, setup.canister);
-    let there = manager(Rc::new(RefCell::new(pic.get_stable_memory(canister))));
+    let (before, now) = (pic.get_stable_memory(canister), setup.now());
+    let filled = std::thread::spawn(move || filled(before, canister, now));
+    // The server ends when nobody asks it anything for long.
+    while !filled.is_finished() {
+        std::thread::sleep(Duration::from_secs(1));
+        setup.now();
+    }
+    let bytes = filled.join().expect("the tables can be continued");
+    pic.set_stable_memory(canister, bytes, BlobCompression::NoCompression);
+}
+
+/// The memory `before` with [`RECEIPTS`] settled payments. Tables belong to the thread.
+fn filled(before: Vec<u8>, canister: Principal, now: u64) -> Vec<u8> {
+    let there = manager(Rc::new(RefCell::new(before)));
     for id in 0..IDS {
         copy(
             &there.get(MemoryId::new(id)),
@@ -98,7 +111,7 @@ fn fill(setup: &Setup) {
     }
     storage::liabilities::set_canister(canister);
     let (_, model) = storage::payments::page(0, 1).remove(0);
-    let now = tollkeeper::types::TimestampNs(setup.now() * 1_000_000_000);
+    let now = TimestampNs(now * 1_000_000_000);
     for number in storage::payments::settled_count()..RECEIPTS {
         let id = written_id(number);
         let mut key = [0; 16];
@@ -131,8 +144,7 @@ fn fill(setup: &Setup) {
             &full.get(MemoryId::new(id)),
         );
     }
-    let bytes = whole.borrow().clone();
-    pic.set_stable_memory(canister, bytes, BlobCompression::NoCompression);
+    whole.take()
 }
 
 fn manager(whole: VectorMemory) -> MemoryManager<VectorMemory> {
