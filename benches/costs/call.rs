@@ -1,4 +1,4 @@
-//! The costs of purchases by call, and of the message that a wallet shows before.
+//! The costs of purchases by call, of the message that a wallet shows before, and of the work of forward targets.
 
 use super::{
     Bench, PRICE,
@@ -18,6 +18,9 @@ use icrc_ledger_types::icrc21::{
 };
 use serde_bytes::ByteBuf;
 use std::collections::BTreeMap;
+
+#[path = "forward.rs"]
+mod forward;
 
 /// A purchase, the same call again, one that is refused, and a consent message.
 pub fn purchases(figures: &mut BTreeMap<&str, u64>) {
@@ -59,6 +62,7 @@ pub fn purchases(figures: &mut BTreeMap<&str, u64>) {
     let (refused, spent) = buy(&late);
     assert!(matches!(refused, Err(PayError::Refused { .. })));
     figures.insert("pay_refused.cycles", spent.cycles);
+    forward::work(figures);
 }
 
 /// The arguments for the first offer.

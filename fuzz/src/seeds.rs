@@ -82,6 +82,7 @@ fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("payment_header", payment_headers()),
         ("signature", signatures()),
         ("stored_values", stored_values()),
+        ("target_reply", target_replies()),
         (
             "template",
             lines(&[
@@ -103,6 +104,46 @@ fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
             ]),
         ),
     ]
+}
+
+/// Good answers of both modes, with a header that is dropped.
+fn target_replies() -> Vec<Vec<u8>> {
+    #[derive(candid::CandidType)]
+    struct Served {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: serde_bytes::ByteBuf,
+        units: Option<candid::Nat>,
+    }
+    #[derive(candid::CandidType)]
+    struct HttpReply {
+        status_code: u16,
+        headers: Vec<(String, String)>,
+        body: serde_bytes::ByteBuf,
+        upgrade: Option<bool>,
+    }
+    let field = |name: &str, value: &str| (name.to_string(), value.to_string());
+    let headers = vec![
+        field("content-type", "text/plain"),
+        field("location", "/b"),
+        field("PAYMENT-RESPONSE", "e30="),
+    ];
+    let body = serde_bytes::ByteBuf::from(b"done".to_vec());
+    let served = Served {
+        status: 201,
+        headers: headers.clone(),
+        body: body.clone(),
+        units: None,
+    };
+    let reply = HttpReply {
+        status_code: 200,
+        headers,
+        body,
+        upgrade: Some(false),
+    };
+    [candid::encode_one(reply), candid::encode_one(served)]
+        .map(|reply| reply.expect("can be encoded"))
+        .to_vec()
 }
 
 fn lines(texts: &[&str]) -> Vec<Vec<u8>> {

@@ -1,4 +1,5 @@
-// The story of one paid request and of one purchase by call, told step by step; scripts/demo runs it.
+// The story of one paid request, of one purchase by call and of a canister that sells, told step by step; scripts/demo
+// runs it.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -6,11 +7,12 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { IDL } from "@icp-sdk/core/candid";
 import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
+import { Principal } from "@icp-sdk/core/principal";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
 import { decodePaymentRequiredHeader, decodePaymentResponseHeader } from "@x402/core/http";
 import { ExactIcpScheme, PayerLedger, resendingFetch } from "tollkeeper-x402";
 import * as idl from "./idl.mjs";
-import { actor, agentFor, ok, startReplica } from "./replica.mjs";
+import { actor, agentFor, install, ok, startReplica } from "./replica.mjs";
 import { CANISTER, LEDGERS, openShop, routeList } from "./shop.mjs";
 
 const { values: options } = parseArgs({
@@ -22,6 +24,7 @@ const { values: options } = parseArgs({
     build: { type: "string" },
     canister: { type: "string" },
     ledger: { type: "string" },
+    seller: { type: "string" },
   },
 });
 // Each run has a folder of its own: a second demo from the same clone leaves the keys of the first alone.
@@ -47,6 +50,7 @@ try {
   say(`   canister ${CANISTER}, version ${version}, network ${networkId}, ready after ${((Date.now() - started) / 1000).toFixed(1)} s`);
   const content = await tell(shop);
   await tellOfCall(shop, content);
+  await tellOfForward(shop);
   if (options.serve) {
     const running = {
       gateway: network.gateway,
@@ -173,6 +177,58 @@ async function tellOfCall({ payer }, content) {
   const kept = await receiptOf(receipt.payment_id);
   show(kept);
   assert.equal(kept.transaction, receipt.block_index.toString());
+}
+
+/** A route whose work another canister does. */
+async function tellOfForward({ operator, payer, tollkeeper }) {
+  step("Another canister sells: a route names it, and its method x402_serve is called after the payment");
+  const id = Principal.fromText(CANISTER).toUint8Array();
+  id[7] += 1;
+  const seller = Principal.fromUint8Array(id);
+  await install(await agentFor(network, operator), seller.toText(), options.seller, IDL.Null, null);
+  const price = { ledger: Principal.fromText(LEDGERS.ckUSDC.id), amount: 10_000n };
+  const forward = { canister: seller, mode: { Serve: null }, idempotent: false, on_failure: { Refund: null } };
+  ok(
+    "route_put",
+    await tollkeeper.route_put({
+      method: "POST",
+      path: "/shout",
+      description: "Your text in capitals",
+      mime_type: "text/plain",
+      prices: [price],
+      pay_to: [],
+      max_timeout_seconds: [],
+      on_sale: true,
+      payment_identifier: [],
+      transfers: [],
+      forward: [forward],
+    }),
+  );
+  show({ target: seller.toText(), mode: "Serve", idempotent: false, on_failure: "Refund" });
+  const url = new URL("/shout", network.gateway).href;
+  const request = { method: "POST", body: "pay once, shout once" };
+  assert.equal((await fetch(url, request)).status, 402);
+
+  step("The client pays and gets the target's answer; the canister keeps it and gives it again");
+  const sent = {};
+  const watched = (input, init) => {
+    const header = new Request(input, init).headers.get("payment-signature");
+    if (header) sent.header = header;
+    return fetch(input, init);
+  };
+  const agent = await agentFor(network, payer);
+  const client = new x402Client().register("icp:*", new ExactIcpScheme(payer, { spenders: [CANISTER], agent }));
+  const paid = await wrapFetchWithPayment(resendingFetch(watched), client)(url, request);
+  const answer = await paid.text();
+  say(`   ${paid.status}: ${answer}`);
+  assert.equal(answer, "PAY ONCE, SHOUT ONCE");
+  const { extra } = decodePaymentResponseHeader(paid.headers.get("payment-response"));
+  const again = await fetch(url, { ...request, headers: { "payment-signature": sent.header } });
+  assert.equal(await again.text(), answer);
+  const counts = () => IDL.Service({ works: IDL.Func([IDL.Vec(IDL.Nat8)], [IDL.Nat32], ["query"]) });
+  const works = await actor(agent, seller.toText(), counts).works(Buffer.from(extra.paymentId, "hex"));
+  assert.equal(works, 1);
+  say(`   the same request again: the same answer; the target was called ${works} time`);
 }
 
 /** What anybody may read of a receipt. */

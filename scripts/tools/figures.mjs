@@ -15,6 +15,7 @@ const GOALS = {
   "transfer.update_instructions": 6_000_000,
   "transfer.ledger_calls": 2,
   "transfer_archived.ledger_calls": 3,
+  "forward.cycles": 8_000_000,
   "refused_signature.cycles": 13_500_000,
   "receipt.proof_instructions": 600_000,
   "recovery.ledger_calls": 2,

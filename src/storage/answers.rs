@@ -1,14 +1,15 @@
-//! Answers of other canisters that payers paid for, by payment id: kept for the retention, then removed.
+//! Answers of other canisters that payers paid for, by the first half of the payment id: kept for the retention, then
+//! removed.
 //!
 //! Nothing of an answer is on the heap, because there may be one for each payment. Each new answer removes a few old
 //! ones, so that the table is bounded by sales and not by the timer.
 
 use crate::{
     domain::{route::ContentMeta, work::Answer},
-    storable_row,
     storage::{
+        codec::Bytes,
         content, counters, memory,
-        works::{HeaderRow, header_rows, headers},
+        works::{HeaderRow, half, header_rows, headers},
     },
     types::{PaymentId, Seconds, TimestampNs},
 };
@@ -38,13 +39,14 @@ struct AnswerRow {
     blob: u64,
     #[n(5)]
     bytes: u64,
+    /// The whole payment id: the halves of two may be equal.
+    #[cbor(n(6), with = "minicbor::bytes")]
+    id: [u8; 32],
 }
 
-storable_row!(AnswerRow);
-
 struct Tables {
-    rows: StableBTreeMap<[u8; 32], AnswerRow, memory::Memory>,
-    by_time: StableBTreeMap<(u64, [u8; 32]), (), memory::Memory>,
+    rows: StableBTreeMap<[u8; 16], Bytes, memory::Memory>,
+    by_time: StableBTreeMap<(u64, [u8; 16]), (), memory::Memory>,
     /// The bytes of all answers.
     bytes: StableCell<u64, memory::Memory>,
 }
@@ -83,12 +85,13 @@ pub fn put(
         mime_type: mime_type.clone(),
         blob: counters::next_blob(),
         bytes: answer.body.len() as u64,
+        id: id.0,
     };
     content::write(row.blob, 0, &answer.body);
     TABLES.with_borrow_mut(|tables| {
         let more = size(&row);
-        tables.by_time.insert((row.at, id.0), ());
-        tables.rows.insert(id.0, row);
+        tables.by_time.insert((row.at, half(id)), ());
+        tables.rows.insert(half(id), Bytes::of(&row));
         let bytes = *tables.bytes.get();
         tables.bytes.set(bytes.saturating_add(more));
     });
@@ -106,7 +109,12 @@ fn size(row: &AnswerRow) -> u64 {
 
 /// The answer that this payment bought, if it is still kept.
 pub fn get(id: &PaymentId) -> Option<StoredAnswer> {
-    let row = TABLES.with_borrow(|tables| tables.rows.get(&id.0))?;
+    let row: AnswerRow = TABLES
+        .with_borrow(|tables| tables.rows.get(&half(id)))?
+        .row();
+    if row.id != id.0 {
+        return None;
+    }
     let body = content::read(&ContentMeta {
         blob: row.blob,
         bytes: row.bytes,
@@ -132,6 +140,7 @@ pub fn sweep(now: TimestampNs, retention: Seconds, limit: usize) {
             }
             tables.by_time.remove(&(at, id));
             if let Some(row) = tables.rows.remove(&id) {
+                let row: AnswerRow = row.row();
                 content::remove(row.blob);
                 let bytes = *tables.bytes.get();
                 tables.bytes.set(bytes.saturating_sub(size(&row)));

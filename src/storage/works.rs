@@ -1,4 +1,4 @@
-//! The work that open and settled payments bought of other canisters, by payment id.
+//! The work that open and settled payments bought of other canisters, by the first half of the payment id.
 //!
 //! A row is written when the payment is opened, and removed when nothing is left to do: the work is done, the payment
 //! failed, lapsed, or is refunded. Rows hold the payer's request, so their bytes count as content.
@@ -9,8 +9,7 @@ use crate::{
         payment::{Payment, State},
         work::{Work, WorkRequest},
     },
-    storable_row,
-    storage::{memory, routes::ForwardRow},
+    storage::{codec::Bytes, memory, routes::ForwardRow},
     types::PaymentId,
 };
 use ic_stable_structures::StableBTreeMap;
@@ -37,9 +36,17 @@ struct WorkRow {
     headers: Vec<HeaderRow>,
     #[cbor(n(4), with = "minicbor::bytes")]
     body: Vec<u8>,
+    /// The whole payment id: the halves of two may be equal.
+    #[cbor(n(5), with = "minicbor::bytes")]
+    id: [u8; 32],
 }
 
-storable_row!(WorkRow);
+/// The key of a payment in the tables of works and answers.
+pub(super) fn half(id: &PaymentId) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&id.0[..16]);
+    half
+}
 
 pub(super) fn header_rows(headers: &[(String, String)]) -> Vec<HeaderRow> {
     let rows = headers.iter().map(|(name, value)| HeaderRow {
@@ -53,14 +60,15 @@ pub(super) fn headers(rows: Vec<HeaderRow>) -> Vec<(String, String)> {
     rows.into_iter().map(|row| (row.name, row.value)).collect()
 }
 
-impl From<&Work> for WorkRow {
-    fn from(work: &Work) -> Self {
+impl WorkRow {
+    fn new(id: &PaymentId, work: &Work) -> Self {
         WorkRow {
             forward: (&work.forward).into(),
             mime_type: work.mime_type.clone(),
             url: work.request.url.clone(),
             headers: header_rows(&work.request.headers),
             body: work.request.body.clone(),
+            id: id.0,
         }
     }
 }
@@ -80,7 +88,7 @@ impl From<WorkRow> for Work {
 }
 
 struct Tables {
-    rows: StableBTreeMap<[u8; 32], WorkRow, memory::Memory>,
+    rows: StableBTreeMap<[u8; 16], Bytes, memory::Memory>,
     /// The bytes of all requests.
     bytes: u64,
     /// The payments for work whose ledger or target is being called. An upgrade resets them to none.
@@ -93,9 +101,9 @@ thread_local! {
 
 impl Tables {
     fn load() -> Self {
-        let rows: StableBTreeMap<[u8; 32], WorkRow, _> =
+        let rows: StableBTreeMap<[u8; 16], Bytes, _> =
             StableBTreeMap::init(memory::get(memory::WORKS));
-        let bytes = rows.values().map(|row| size(&row.into())).sum();
+        let bytes = rows.values().map(|row| size(&row)).sum();
         Tables {
             rows,
             bytes,
@@ -104,26 +112,29 @@ impl Tables {
     }
 }
 
-/// The bytes that a work counts.
-fn size(work: &Work) -> u64 {
-    work.request.bytes() as u64
+/// The bytes that a work counts: those of its request.
+fn size(row: &Bytes) -> u64 {
+    Work::from(row.row::<WorkRow>()).request.bytes() as u64
 }
 
 /// Stores the work of a payment that was opened just now.
 pub fn put(id: &PaymentId, work: &Work) {
     TABLES.with_borrow_mut(|tables| {
-        let earlier = tables.rows.insert(id.0, work.into());
-        let earlier = earlier.map_or(0, |row| size(&row.into()));
-        tables.bytes = tables
-            .bytes
-            .saturating_add(size(work))
-            .saturating_sub(earlier);
+        let earlier = tables
+            .rows
+            .insert(half(id), Bytes::of(&WorkRow::new(id, work)));
+        let earlier = earlier.map_or(0, |row| size(&row));
+        let more = work.request.bytes() as u64;
+        tables.bytes = tables.bytes.saturating_add(more).saturating_sub(earlier);
     });
 }
 
 /// The work of this payment, if it is still to be done.
 pub fn get(id: &PaymentId) -> Option<Work> {
-    TABLES.with_borrow(|tables| tables.rows.get(&id.0).map(Work::from))
+    let row: WorkRow = TABLES
+        .with_borrow(|tables| tables.rows.get(&half(id)))?
+        .row();
+    (row.id == id.0).then(|| row.into())
 }
 
 /// The bytes of all works.
@@ -148,8 +159,8 @@ pub(super) fn note(earlier: Option<&State>, payment: &Payment) {
             _ => {}
         }
         let wanted = payment.state.is_owed() && !payment.state.waits_for_controller();
-        if !wanted && let Some(row) = tables.rows.remove(&payment.id.0) {
-            tables.bytes = tables.bytes.saturating_sub(size(&row.into()));
+        if !wanted && let Some(row) = tables.rows.remove(&half(&payment.id)) {
+            tables.bytes = tables.bytes.saturating_sub(size(&row));
         }
     });
 }

@@ -10,6 +10,7 @@ mod ledger_reply;
 mod payment_header;
 pub mod signature;
 mod stored_values;
+mod target_reply;
 mod template;
 mod url;
 
@@ -27,6 +28,7 @@ pub const ALL: &[(&str, Target)] = &[
     ("payment_header", payment_header::run),
     ("signature", signature::run),
     ("stored_values", stored_values::run),
+    ("target_reply", target_reply::run),
     ("template", template::run),
     ("url", url::run),
 ];

@@ -1,8 +1,6 @@
 //! The answer of a target, and what the end of its call proves.
 
-use crate::domain::{
-    config::MAX_CONTENT_BYTES, forward::Mode, payment::WorkProblem, settlement::CallOutcome,
-};
+use crate::domain::{config::MAX_CONTENT_BYTES, payment::WorkProblem, settlement::CallOutcome};
 use candid::{CandidType, DecoderConfig, Deserialize, Reserved};
 use serde_bytes::ByteBuf;
 use tollkeeper_types::HeaderField;
@@ -40,16 +38,11 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// The reply of either method. One of the two names has the status.
 #[derive(CandidType, Deserialize)]
-struct Served {
-    status: u16,
-    headers: Vec<HeaderField>,
-    body: ByteBuf,
-}
-
-#[derive(CandidType, Deserialize)]
-struct HttpReply {
-    status_code: u16,
+struct Reply {
+    status: Option<u16>,
+    status_code: Option<u16>,
     headers: Vec<HeaderField>,
     body: ByteBuf,
     streaming_strategy: Option<Reserved>,
@@ -60,7 +53,7 @@ struct HttpReply {
 /// 3 DESTINATION_INVALID).
 ///
 /// A status below 400 is an answer, as in other servers of x402: they charge for nothing else.
-pub fn judge(outcome: &CallOutcome, mode: Mode) -> Result<Answer, WorkProblem> {
+pub fn judge(outcome: &CallOutcome) -> Result<Answer, WorkProblem> {
     let reply = match outcome {
         CallOutcome::Reply(reply) => reply,
         CallOutcome::NotSent(_) => return Err(WorkProblem::NotRun),
@@ -68,8 +61,13 @@ pub fn judge(outcome: &CallOutcome, mode: Mode) -> Result<Answer, WorkProblem> {
         CallOutcome::Rejected { code: 4..=5, .. } => return Err(WorkProblem::Error),
         CallOutcome::Rejected { .. } => return Err(WorkProblem::NoAnswer),
     };
-    let served = read(reply, mode).ok_or(WorkProblem::Unusable)?;
-    match served.status {
+    let reply = read(reply).ok_or(WorkProblem::Unusable)?;
+    // The rest of a streamed body would have to be fetched.
+    if reply.streaming_strategy.is_some() || reply.body.len() > MAX_ANSWER_BYTES {
+        return Err(WorkProblem::Unusable);
+    }
+    let status = reply.status.or(reply.status_code).unwrap_or_default();
+    match status {
         // Nothing conditional was asked.
         304 => return Err(WorkProblem::Unusable),
         200..=399 => {}
@@ -77,38 +75,23 @@ pub fn judge(outcome: &CallOutcome, mode: Mode) -> Result<Answer, WorkProblem> {
         500..=599 => return Err(WorkProblem::Failed),
         _ => return Err(WorkProblem::Unusable),
     }
-    if served.body.len() > MAX_ANSWER_BYTES {
-        return Err(WorkProblem::Unusable);
-    }
-    let mut headers = deliverable(&served.headers);
+    let mut headers = deliverable(&reply.headers);
     let named = headers.iter().position(|(name, _)| name == "content-type");
     Ok(Answer {
-        status: served.status,
+        status,
         mime_type: named.map(|at| headers.remove(at).1),
         headers,
-        body: served.body.into_vec(),
+        body: reply.body.into_vec(),
     })
 }
 
 /// Reads a reply, with bounds on the work.
-fn read(reply: &[u8], mode: Mode) -> Option<Served> {
+fn read(reply: &[u8]) -> Option<Reply> {
     let mut config = DecoderConfig::new();
     config
         .set_decoding_quota(2_000_000 + 8 * reply.len())
         .set_skipping_quota(500_000);
-    match mode {
-        Mode::Serve => candid::utils::decode_one_with_config(reply, &config).ok(),
-        Mode::Http => {
-            let reply: HttpReply = candid::utils::decode_one_with_config(reply, &config).ok()?;
-            // The rest of a streamed body would have to be fetched.
-            let whole = reply.streaming_strategy.is_none();
-            whole.then_some(Served {
-                status: reply.status_code,
-                headers: reply.headers,
-                body: reply.body,
-            })
-        }
-    }
+    candid::utils::decode_one_with_config(reply, &config).ok()
 }
 
 /// The headers that a payer gets, each once.
@@ -182,7 +165,7 @@ mod tests {
         headers.push(field("ETag", "\"1\"\r\nPAYMENT-RESPONSE: e30="));
         headers.push(field("Link", &"x".repeat(MAX_VALUE_BYTES + 1)));
         headers.push(field("Location", "/b"));
-        let answer = judge(&full(201, headers, 3), Mode::Serve).unwrap();
+        let answer = judge(&full(201, headers, 3)).unwrap();
         assert_eq!(answer.status, 201);
         assert_eq!(answer.mime_type.as_deref(), Some("text/plain"));
         assert_eq!(answer.headers, [field("location", "/b")]);
@@ -206,7 +189,7 @@ mod tests {
             (600, Err(WorkProblem::Unusable)),
             (u16::MAX, Err(WorkProblem::Unusable)),
         ] {
-            let judged = judge(&full(status, vec![], 0), Mode::Serve);
+            let judged = judge(&full(status, vec![], 0));
             assert_eq!(judged.map(drop), expected, "{status}");
         }
     }
@@ -214,7 +197,7 @@ mod tests {
     #[test]
     fn only_the_system_proves_that_the_target_did_not_run() {
         let not_sent = CallOutcome::NotSent("no cycles".into());
-        let problem = |outcome: &CallOutcome| judge(outcome, Mode::Serve).unwrap_err();
+        let problem = |outcome: &CallOutcome| judge(outcome).unwrap_err();
         assert_eq!(problem(&not_sent), WorkProblem::NotRun);
         for code in 0..=10 {
             let expected = match code {
@@ -228,23 +211,16 @@ mod tests {
 
     #[test]
     fn a_reply_that_is_no_answer_is_unusable() {
-        let problem = |outcome: &CallOutcome, mode| judge(outcome, mode).unwrap_err();
+        let problem = |outcome: &CallOutcome| judge(outcome).unwrap_err();
         let long = full(200, vec![], MAX_ANSWER_BYTES + 1);
-        assert_eq!(problem(&long, Mode::Serve), WorkProblem::Unusable);
-        assert!(judge(&full(200, vec![], MAX_ANSWER_BYTES), Mode::Serve).is_ok());
-        let many = judge(&full(200, vec![field("x", ""); 500_000], 0), Mode::Serve);
+        assert_eq!(problem(&long), WorkProblem::Unusable);
+        assert!(judge(&full(200, vec![], MAX_ANSWER_BYTES)).is_ok());
+        let many = judge(&full(200, vec![field("x", ""); 500_000], 0));
         assert_eq!(many.unwrap().headers, []);
         for bytes in [&b""[..], b"DIDL", b"DIDL\0\0", b"garbage"] {
             let reply = CallOutcome::Reply(bytes.to_vec());
-            for mode in Mode::ALL {
-                assert_eq!(problem(&reply, mode), WorkProblem::Unusable);
-            }
+            assert_eq!(problem(&reply), WorkProblem::Unusable);
         }
-        // The answer of the other mode.
-        assert_eq!(
-            problem(&full(200, vec![], 1), Mode::Http),
-            WorkProblem::Unusable
-        );
     }
 
     candid::define_function!(More : (String) -> (String) query);
@@ -274,7 +250,7 @@ mod tests {
         };
         let judged = |reply: &Streamed| {
             let reply = CallOutcome::Reply(Encode!(reply).unwrap());
-            judge(&reply, Mode::Http)
+            judge(&reply)
         };
         assert_eq!(judged(&reply).unwrap().body, b"half");
         reply.streaming_strategy = Some(Streaming::Callback {

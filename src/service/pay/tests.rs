@@ -2,6 +2,7 @@ mod clock;
 mod cycles;
 mod expensive;
 mod forward;
+mod forward_chaos;
 mod golden;
 mod happy_path;
 mod identifiers;

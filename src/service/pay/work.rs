@@ -69,7 +69,7 @@ fn record_end<R: Runtime>(
 ) -> (Payment, Option<Resource>) {
     let now = runtime.now();
     let known = || storage::payments::by_key(key);
-    match work::judge(outcome, work.forward.mode) {
+    match work::judge(outcome) {
         Ok(answer) => {
             let done = Change::Event(Event::Delivered);
             let Ok(payment) = storage::payments::record(key, done, now) else {

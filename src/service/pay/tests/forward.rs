@@ -13,7 +13,7 @@ use tollkeeper_types::{HeaderField, ServeArgs, Served};
 /// The canister that does the work.
 const TARGET: [u8; 10] = [0, 0, 0, 0, 0, 0, 0, 77, 1, 1];
 
-fn forward() -> Forward {
+pub(super) fn forward() -> Forward {
     Forward {
         canister: Principal::from_slice(&TARGET),
         mode: Mode::Serve,
@@ -43,7 +43,7 @@ impl Shop {
         catalogue::put(&self.runtime, draft).unwrap();
     }
 
-    fn work_request(&self, nonce: u8) -> PaymentRequest {
+    pub(super) fn work_request(&self, nonce: u8) -> PaymentRequest {
         let mut request = self.request(1, nonce);
         let headers = [("accept".to_string(), "*/*".to_string())];
         request.work = Some(WorkRequest::new("/a", "b=c", &headers, b"please"));
@@ -74,7 +74,7 @@ impl Shop {
     }
 }
 
-fn served(status: u16, headers: Vec<HeaderField>, body: &[u8]) -> Served {
+pub(super) fn served(status: u16, headers: Vec<HeaderField>, body: &[u8]) -> Served {
     Served {
         status,
         headers,
@@ -83,7 +83,7 @@ fn served(status: u16, headers: Vec<HeaderField>, body: &[u8]) -> Served {
     }
 }
 
-fn shop_with(target: Forward) -> Shop {
+pub(super) fn shop_with(target: Forward) -> Shop {
     let shop = shop();
     shop.forward(Some(target));
     shop
