@@ -84,6 +84,8 @@ pub struct TransferSale<'a> {
     pub ledger: Option<&'a Ledger>,
     /// The account that is paid for routes without one of their own.
     pub pay_to: Account,
+    /// Whether this canister recorded a payment to the account that the proof names.
+    pub was_paid: bool,
     /// CAIP-2 id of this network.
     pub network: &'a str,
     pub canister: Principal,
@@ -139,7 +141,7 @@ pub fn admit(
     }
     let pay_to = canonical(transfer.proof.pay_to);
     let of_route = sale.route.and_then(|route| route.own_pay_to);
-    let ours = pay_to.owner == sale.canister
+    let ours = sale.was_paid
         || pay_to == canonical(sale.pay_to)
         || of_route.is_some_and(|own| pay_to == canonical(own));
     match ours {

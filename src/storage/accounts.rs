@@ -64,6 +64,11 @@ pub(super) fn number(account: &Account) -> u32 {
     })
 }
 
+/// Whether a payment to this account was ever recorded.
+pub fn was_paid(account: &Account) -> bool {
+    TABLES.with_borrow(|tables| tables.numbers.contains_key(&parts(account)))
+}
+
 pub(super) fn get(number: u32) -> Option<Account> {
     TABLES.with_borrow(|tables| tables.rows.get(&number).map(|row| row.0.0))
 }

@@ -43,6 +43,19 @@ impl World {
                 let auth = self.agree(*by, wish, &offer, *window);
                 self.present(auth, 1, *send)
             }
+            Step::Transfer {
+                payer,
+                route,
+                ledger,
+                variant,
+                edit,
+                send,
+            } => {
+                let route = route % self.routes.len();
+                let request = self.request(route, *variant);
+                let wish = (payer % WITH_MONEY, route, request);
+                self.pay_by_transfer(wish, *ledger, *edit, *send)
+            }
             Step::Buy {
                 payer,
                 route,
@@ -96,13 +109,14 @@ impl World {
                 let auth = self.lately(*auth);
                 let route = (*variant as usize) % self.routes.len();
                 let request = self.request(route, variant / 2);
-                let Means::Signed(signed) = &self.auths[auth].means else {
-                    return self.call_otherwise(auth, *variant, *send);
+                let presented = match &self.auths[auth].means {
+                    Means::Signed(signed) => request.clone().payment(&signed.header()),
+                    Means::Transfer(_) => self.proof(auth, &request).expect("a transfer"),
+                    Means::Call(_) => return self.call_otherwise(auth, *variant, *send),
                 };
-                let header = signed.header();
                 if request != self.auths[auth].request {
                     self.auths[auth].misused = true;
-                    self.submit(auth, request.payment(&header), false);
+                    self.submit(auth, presented, false);
                     self.settle_down(*send)?;
                 }
                 Ok(())

@@ -57,6 +57,7 @@ impl World {
                 let answer = candid::decode_one(&reply).expect("a reply of pay");
                 self.called(auth, &sent, answer)
             }
+            What::Robbery => self.robbed(&reply),
             What::Cancel { auth } => {
                 let result: Result<(), CancelError> =
                     candid::decode_one(&reply).expect("a reply of cancel_authorization");
@@ -92,6 +93,7 @@ impl World {
         about: String,
     ) -> Checked {
         self.stats.delivered += 1;
+        self.transfer_known(auth);
         let entry = &mut self.auths[auth];
         entry.delivered.insert((key.to_string(), body.to_vec()));
         let mut requests = entry.delivered.iter().map(|(request, _)| request);
@@ -144,8 +146,12 @@ impl World {
             let code = offers.error.clone().unwrap_or_default();
             let code = code.split([':', ' ']).next().unwrap_or_default();
             self.stats.note(&format!("refused: {code}"));
-            if right && !self.refused.contains(&auth) {
-                self.refused.push(auth);
+            if right {
+                let text = about();
+                self.check_refused_transfer(auth, code, &text)?;
+                if !self.refused.contains(&auth) {
+                    self.refused.push(auth);
+                }
             }
         }
         match (response, required) {

@@ -5,7 +5,7 @@ use crate::{
     calls::{Means, Wish, plain},
     plan::{By, Mishap, Send, Step},
     support::{
-        Request, Signed,
+        Answer, Request, Signed,
         interface::{CancelArgs, HttpRequest, HttpResponse, Payment, PaymentStatus},
         setup::controller,
     },
@@ -32,8 +32,14 @@ impl World {
         all - 1 - (number / 5) % span
     }
 
-    /// The offers of the 402; `None` if nothing is on sale or there is no response.
+    /// The offers of the 402 that are paid from an allowance; `None` if nothing is on sale or there is no response.
     pub fn offers_for(&self, request: &Request) -> Option<Vec<PaymentRequirements>> {
+        let offers = self.unpaid_answer(request)?.payment_required()?.accepts;
+        (!offers.is_empty()).then_some(offers)
+    }
+
+    /// The answer to a request without a payment, if there is one.
+    pub fn unpaid_answer(&self, request: &Request) -> Option<Answer> {
         if self.stopped {
             return None;
         }
@@ -52,14 +58,12 @@ impl World {
             let reply = self.finished(message.ok()?, 6)?.ok()?;
             response = candid::decode_one(&reply).expect("an HTTP response");
         }
-        let answer = crate::support::Answer {
+        Some(Answer {
             status: response.status_code,
             headers: response.headers,
             body: response.body,
             upgraded: false,
-        };
-        let offers = answer.payment_required()?.accepts;
-        (!offers.is_empty()).then_some(offers)
+        })
     }
 
     /// The payer agrees to an offer, by a signature or by a call that will be sent.
@@ -124,6 +128,10 @@ impl World {
                 let request = self.auths[auth].request.clone();
                 self.submit(auth, request.payment(&signed.header()), true);
             }
+            Means::Transfer(_) => {
+                let request = self.proof(auth, &self.auths[auth].request);
+                self.submit(auth, request.expect("a transfer"), true);
+            }
             Means::Call(_) => self.submit_call(auth),
         }
     }
@@ -171,7 +179,7 @@ impl World {
         // A call has nothing to cancel: it may be charged whatever the answer is.
         let what = match signed.means {
             Means::Signed(_) => What::Cancel { auth },
-            Means::Call(_) => What::Admin,
+            Means::Call(_) | Means::Transfer(_) => What::Admin,
         };
         self.send(payer, "cancel_authorization", arg, what);
         self.settle_down(Send::AndWait)

@@ -7,6 +7,7 @@ use crate::{
         Request, Signed,
         interface::{AccountArg, PayArgs, PayError, Payment, PaymentStatus, Purchased, Receipt},
     },
+    transfers::Own,
     world::{Auth, Checked, LedgerModel, MAX_TIMEOUT_SECONDS, WITH_MONEY, What, World, violation},
 };
 use candid::{Nat, Principal};
@@ -20,6 +21,7 @@ use x402_icp::{Code, PaymentId, wire::PaymentRequirements};
 pub enum Means {
     Signed(Box<Signed>),
     Call(Box<Call>),
+    Transfer(Box<Own>),
 }
 
 /// A call of `pay`.

@@ -145,7 +145,7 @@ impl World {
         if auth.block.is_none() && !self.ledgers[ledger].lied {
             return violation("refund without a payment", format!("{block:?}"));
         }
-        if (auth.ledger, Some(payer), auth.amount) != (ledger, block.to, block.amount) {
+        if (auth.ledger, Some(payer), auth.returns()) != (ledger, block.to, block.amount) {
             return violation("wrong refund", format!("{block:?}"));
         }
         if !auth.delivered.is_empty() {
@@ -185,7 +185,9 @@ impl World {
                 let held: Vec<_> = (0..self.auths.len())
                     .filter(|index| {
                         let auth = &self.auths[*index];
+                        // A transfer that is presented late may have been withdrawn: nobody knew of it.
                         (auth.ledger, auth.pay_to) == (number, *account)
+                            && !auth.is_transfer()
                             && auth.block.is_some()
                             && auth.refund.is_none()
                             && auth.delivered.is_empty()
@@ -277,6 +279,7 @@ impl World {
     }
 
     fn check_payment(&mut self, auth: usize, payment: &Payment, all_read: bool) -> Checked {
+        self.check_transfer(auth, payment)?;
         let payer = self.payers[self.auths[auth].payer].account;
         let auth = &mut self.auths[auth];
         let ledger = &self.ledgers[auth.ledger];

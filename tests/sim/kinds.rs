@@ -55,6 +55,9 @@ impl Kind {
                 "calls refused as expired",
                 "used ids with other terms refused",
                 "ids of another payer used",
+                "transfers",
+                "strangers who presented a transfer",
+                "transfers presented late",
             ],
             Kind::NoLog => &[
                 "in doubt without a log",

@@ -23,6 +23,7 @@ mod run;
 mod settle;
 mod stats;
 mod steps;
+mod transfers;
 mod withdrawals;
 mod world;
 

@@ -16,6 +16,15 @@ pub enum Step {
         by: By,
         send: Send,
     },
+    /// A payer transfers for a route, and presents the block. `edit`: another amount, or somebody else is first.
+    Transfer {
+        payer: usize,
+        route: usize,
+        ledger: usize,
+        variant: u64,
+        edit: u64,
+        send: Send,
+    },
     /// As [`Step::Pay`], for an offer that was seen earlier.
     PayOld {
         payer: usize,

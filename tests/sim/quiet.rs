@@ -24,6 +24,7 @@ impl World {
     pub fn come_to_rest(&mut self) -> Checked {
         self.end_trouble()?;
         self.check()?;
+        self.claim_transfers()?;
         self.hiccup()?;
         let since = self.setup.now();
         // A timer that was due while the canister was frozen is lost; the next request sets it again.

@@ -165,7 +165,11 @@ impl World {
             if !due || self.ledgers[model.ledger].lied {
                 continue;
             }
-            if self.is_strangers(&model.pay_to) && !self.refund_asked_for(auth) {
+            let waits = match model.is_transfer() {
+                true => model.pay_to.owner != self.setup.canister,
+                false => self.is_strangers(&model.pay_to),
+            };
+            if waits && !self.refund_asked_for(auth) {
                 self.stats.note("refunds that wait for a controller");
                 self.refund(auth)?;
                 if !self.auths[auth].approved {

@@ -63,7 +63,15 @@ fn step(rng: &mut Rng, lies: bool) -> Step {
     // Mostly a recent one.
     let auth = any(rng);
     match rng.below(100) {
-        0..=12 => {
+        10..=12 => Step::Transfer {
+            payer: any(rng),
+            route: any(rng),
+            ledger: any(rng),
+            variant: rng.below(4),
+            edit: rng.below(16),
+            send: send(rng),
+        },
+        0..=9 => {
             let by = by(rng);
             Step::Pay {
                 payer: any(rng),

@@ -180,6 +180,8 @@ pub enum What {
         auth: usize,
         sent: Sent,
     },
+    /// A stranger presents a transfer.
+    Robbery,
     Cancel {
         auth: usize,
     },
@@ -395,6 +397,7 @@ impl World {
             max_timeout_seconds: Some(MAX_TIMEOUT_SECONDS),
             pay_to: Some(model.pay_to.into()),
             on_sale: model.on_sale,
+            transfers: Some(true),
             ..free(model.method, model.template)
         }
     }

@@ -54,6 +54,7 @@ impl Shop {
             offers: &self.offers,
             ledger: Some(&self.ledger),
             pay_to: self.config.pay_to,
+            was_paid: false,
             network: &self.config.network,
             canister: CANISTER,
             now: NOW,
@@ -174,6 +175,27 @@ fn a_proof_with_one_wrong_term_is_refused_before_its_block_is_read() {
         code(admit(&transfer, &other, &shop.sale())),
         Code::OfferMismatch
     );
+}
+
+/// The route paid another account when the transfer was made.
+#[test]
+fn a_transfer_to_an_account_that_was_paid_before_is_to_be_refunded() {
+    let shop = shop();
+    let mut accepted = shop.accepted();
+    let before = Account::from(Principal::from_slice(&[5]));
+    accepted.pay_to = before.to_string();
+    let transfer = decoded(accepted);
+    let sale = TransferSale {
+        was_paid: true,
+        ..shop.sale()
+    };
+    assert_eq!(admit(&transfer, &request(), &sale), Ok(()));
+    let block = PlainTransfer {
+        to: before,
+        memo: transfer.proof.memo,
+        ..shop.block()
+    };
+    assert_eq!(judge(&transfer, &block, &sale), Ok(Paid::Nothing));
 }
 
 #[test]

@@ -237,6 +237,7 @@ fn with_sale<R: Runtime, T>(
         offers: offers.as_deref().unwrap_or_default(),
         ledger: ledger.as_ref().map(|ledger| ledger as _),
         pay_to: config.pay_to,
+        was_paid: storage::accounts::was_paid(&canonical(proved.proof.pay_to)),
         network: &config.network,
         canister,
         now: runtime.now(),

@@ -7,10 +7,12 @@ use ic_http_certification as http;
 use ic_response_verification::verify_request_response_pair;
 use pocket_ic::PocketIc;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use x402_icp::{
     decode::decode_header,
     wire::{
-        PAYMENT_REQUIRED, PAYMENT_RESPONSE, PAYMENT_SIGNATURE, PaymentRequired, SettleResponse,
+        METHOD_ICRC2, PAYMENT_REQUIRED, PAYMENT_RESPONSE, PAYMENT_SIGNATURE, PaymentRequired,
+        SettleResponse,
     },
 };
 
@@ -204,8 +206,25 @@ impl Answer {
         Some(decode_header(name, value.as_bytes()).unwrap_or_else(|e| panic!("{name}: {e}")))
     }
 
-    /// The offers.
+    /// The offers, with those of `icrc2` only.
     pub fn payment_required(&self) -> Option<PaymentRequired> {
+        let all: PaymentRequired<Value> = self.all_offers()?;
+        let accepts = all.accepts.into_iter().filter_map(|offer| {
+            let pulled = offer.extra["assetTransferMethod"] == METHOD_ICRC2;
+            let extra = serde_json::from_value(offer.extra.clone());
+            pulled.then(|| offer.map_extra(|_| extra.expect("of icrc2")))
+        });
+        Some(PaymentRequired {
+            x402_version: all.x402_version,
+            error: all.error,
+            resource: all.resource,
+            accepts: accepts.collect(),
+            extensions: all.extensions,
+        })
+    }
+
+    /// The offers of all methods.
+    pub fn all_offers(&self) -> Option<PaymentRequired<Value>> {
         self.decoded(PAYMENT_REQUIRED)
     }
 

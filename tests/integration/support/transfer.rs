@@ -1,44 +1,47 @@
 //! Payers that transfer by themselves (`icrc1`).
 
-use super::{gateway::Request, setup::Setup};
+use super::{
+    gateway::{Answer, Request},
+    setup::Setup,
+};
 use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::{
     account::Account,
     transfer::{Memo, TransferArg, TransferError},
 };
-use serde_json::Value;
 use x402_icp::{
-    Nonce, PaymentId,
-    decode::decode_header,
-    encode_header,
+    Nonce, PaymentId, encode_header,
     transfer::{TransferTerms, commitment, transfer_id},
     wire::{
-        ExactIcrc1Extra, ExactIcrc1Payload, PAYMENT_REQUIRED, PaymentPayload, PaymentRequired,
+        ExactIcrc1Extra, ExactIcrc1Payload, METHOD_ICRC1, METHOD_ICRC2, PaymentPayload,
         PaymentRequirements, X402_VERSION,
     },
 };
 
 pub type Offer = PaymentRequirements<ExactIcrc1Extra>;
 
+/// The offers of a 402 that are paid by a transfer.
+pub fn offers(answer: &Answer) -> Vec<Offer> {
+    let all = answer.all_offers().map(|required| required.accepts);
+    let all = all.unwrap_or_default().into_iter();
+    let own = all.filter(|offer| offer.extra["assetTransferMethod"] == METHOD_ICRC1);
+    own.map(|offer| {
+        let extra = serde_json::from_value(offer.extra.clone()).expect("of a transfer");
+        offer.map_extra(|_| extra)
+    })
+    .collect()
+}
+
 /// The last offer of the 402 of `GET path`, which is by transfer.
 pub fn offer(setup: &Setup, path: &str) -> Offer {
     let answer = setup.get(path);
-    let header = answer.header(PAYMENT_REQUIRED).expect("a 402 has offers");
-    let required: PaymentRequired<Value> =
-        decode_header(PAYMENT_REQUIRED, header.as_bytes()).expect("it can be read");
-    let methods: Vec<_> = required
-        .accepts
+    let all = answer.all_offers().expect("a 402 has offers").accepts;
+    let methods: Vec<_> = all
         .iter()
-        .map(|offer| {
-            offer.extra["assetTransferMethod"]
-                .as_str()
-                .unwrap_or_default()
-        })
+        .map(|offer| offer.extra["assetTransferMethod"].clone())
         .collect();
-    assert_eq!(methods, ["icrc2", "icrc1"]);
-    let last = required.accepts.last().expect("an offer").clone();
-    let extra = serde_json::from_value(last.extra.clone()).expect("of a transfer");
-    last.map_extra(|_| extra)
+    assert_eq!(methods, [METHOD_ICRC2, METHOD_ICRC1]);
+    offers(&answer).remove(0)
 }
 
 /// A payer with money, and without an allowance.
@@ -73,20 +76,24 @@ pub fn transfer(setup: &Setup, from: Account, offer: &Offer, secret: u8, amount:
     u64::try_from(block.0).expect("a block number")
 }
 
-/// The request for `GET path` with the proof.
-pub fn proof(path: &str, from: Account, offer: &Offer, secret: u8, block: u64) -> Request {
-    let payment = PaymentPayload {
+/// The header with the proof.
+pub fn header(from: Account, offer: &Offer, secret: Nonce, block: u64) -> String {
+    encode_header(&PaymentPayload {
         x402_version: X402_VERSION,
         resource: None,
         accepted: offer.clone(),
         payload: ExactIcrc1Payload {
             from: from.to_string(),
             block_index: block.to_string(),
-            secret: Nonce([secret; 32]).to_string(),
+            secret: secret.to_string(),
         },
         extensions: None,
-    };
-    Request::get(path).payment(&encode_header(&payment))
+    })
+}
+
+/// The request for `GET path` with the proof.
+pub fn proof(path: &str, from: Account, offer: &Offer, secret: u8, block: u64) -> Request {
+    Request::get(path).payment(&header(from, offer, Nonce([secret; 32]), block))
 }
 
 /// The id of the payment.
