@@ -29,3 +29,14 @@ export type { ExactIcpOptions } from "./scheme-options.js";
 export { canisterOfUrl } from "./serving.js";
 export { defaultStore, MemoryStore, type PaymentStore } from "./store.js";
 export type { UnresolvedPayment } from "./summary.js";
+export {
+  type ExactIcrc1Payload,
+  transferCommitment,
+  type TransferEnvelope,
+  transferPaymentId,
+  transferProblem,
+  transferProof,
+  type TransferProof,
+  type TransferTerms,
+  transferTermsOf,
+} from "./transfer.js";

@@ -80,6 +80,9 @@ export async function readOffer(entry: unknown): Promise<Offer> {
   if (typeof seconds !== "number" || !Number.isInteger(seconds) || seconds < 1 || seconds > MAX_TIMEOUT_SECONDS) {
     throw new Unreadable(`maxTimeoutSeconds ${plain(seconds)}: must be a whole number from 1 to ${MAX_TIMEOUT_SECONDS}`);
   }
+  if (extra.assetTransferMethod === "icrc1") {
+    throw new Unreadable("extra.assetTransferMethod icrc1: it is paid by the client's own transfer, which this scheme does not make");
+  }
   if (extra.assetTransferMethod !== "icrc2") {
     throw new Unreadable(`extra.assetTransferMethod ${plain(extra.assetTransferMethod)}: only icrc2 is supported`);
   }
@@ -121,7 +124,7 @@ export async function readOffer(entry: unknown): Promise<Offer> {
 }
 
 /** Why an offer is not for this request; undefined if it is. `url` is the one that was answered with the offer. */
-export function mismatch(offer: Offer, method: string, url: string): string | undefined {
+export function mismatch(offer: Pick<Offer, "method" | "route">, method: string, url: string): string | undefined {
   if (offer.method !== method) return `the offer is for ${plain(offer.method)} requests, not for ${plain(method)}`;
   const path = new URL(url).pathname;
   if (!routeMatches(offer.route, path)) return `the offer is for ${plain(offer.route)}, not for ${plain(path)}`;

@@ -77,11 +77,13 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   }
 
   /**
-   * For `client.registerPolicy`: leaves out what is above this payer's caps, and puts the rest in the order of
+   * For `client.registerPolicy`: leaves out what is above this payer's caps and offers by transfer, and puts the rest in the order of
    * `maxAmounts`, the cheapest of a ledger first. Offers of other networks stay behind.
    */
   readonly policy = (_version: number, offers: PaymentRequirements[]): PaymentRequirements[] => {
-    const readable = offers.filter(({ network, amount }) => network.startsWith("icp:") && /^\d{1,39}$/.test(amount));
+    const readable = offers.filter(
+      ({ network, amount, extra }) => network.startsWith("icp:") && /^\d{1,39}$/.test(amount) && extra?.assetTransferMethod !== "icrc1",
+    );
     const within = readable.filter(({ asset, amount }) => BigInt(amount) <= (this.#cap(asset) ?? -1n));
     const assets = [...Object.keys(this.#options.maxAmounts ?? {}), ...USD_PEGGED.map(({ asset }) => asset)];
     return [...inOrder(assets, within), ...offers.filter(({ network }) => !network.startsWith("icp:"))];

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { after, before, describe, it } from "node:test";
+import { wrapFetchWithPayment } from "@x402/fetch";
 import { canisterOfUrl, OfferRefused } from "../src/index.js";
-import { buyer, CKUSDC, CKUSDT, encode, type Entry, ICP, identity, offer, OTHER_SPENDER, receipt, Seller, SPENDER } from "./support.js";
+import { buyer, CKUSDC, CKUSDT, encode, type Entry, ICP, identity, NETWORK, offer, OTHER_SPENDER, receipt, Seller, SPENDER } from "./support.js";
 
 let seller: Seller;
 let second: Seller;
@@ -61,6 +62,12 @@ describe("the payer's own caps", () => {
   });
 });
 
+/** The same offer, paid by the client's own transfer (docs/scheme_exact_icp_transfer.md). */
+function transferOffer(good: Entry): Entry {
+  const { spender, ...extra } = good.extra;
+  return { ...good, extra: { ...extra, assetTransferMethod: "icrc1", paymentFlow: "upfront", canister: spender, maxProofAgeSeconds: 86_400 } };
+}
+
 /** Entries that cannot be paid, each with what the reason says. */
 const ODD: [string, (good: Entry) => unknown, RegExp][] = [
   ["null", () => null, /must be an object/],
@@ -87,6 +94,7 @@ const ODD: [string, (good: Entry) => unknown, RegExp][] = [
   ["a spender that is a key", (good) => ({ ...good, extra: { ...good.extra, spender: identity.getPrincipal().toText() } }), /spender/],
   ["the management canister as spender", (good) => ({ ...good, extra: { ...good.extra, spender: "aaaaa-aa" } }), /spender/],
   ["another transfer method", (good) => ({ ...good, extra: { ...good.extra, assetTransferMethod: "icrc1" } }), /assetTransferMethod/],
+  ["an offer by transfer", transferOffer, /client's own transfer/],
   ["an unknown flow", (good) => ({ ...good, extra: { ...good.extra, paymentFlow: "escrow" } }), /paymentFlow/],
   ["no route", (good) => ({ ...good, extra: { ...good.extra, route: undefined } }), /route/],
   ["another revision", (good) => ({ ...good, extra: { ...good.extra, revision: 2 } }), /extra\.offer/],
@@ -110,6 +118,31 @@ describe("one odd entry in accepts", () => {
       await assert.rejects(buyer().pay(seller.url()), refused(reason));
     });
   }
+
+  it("(an offer by transfer) is not taken by the scheme alone either, in whatever order they come", async () => {
+    const good = await offer();
+    const byTransfer = transferOffer({ ...good, amount: "1" });
+    const context = { network: NETWORK };
+    for (const spenders of [undefined, [SPENDER]]) {
+      const { scheme } = buyer(spenders ? { spenders } : {});
+      await assert.rejects(scheme.createPaymentPayload(2, byTransfer as never, context as never), /client's own transfer/);
+      assert.equal((await scheme.unresolved()).length, 0);
+    }
+    // The policy of the scheme, and the stock client without resendingFetch.
+    for (const offers of [
+      [byTransfer, good],
+      [good, byTransfer],
+    ]) {
+      for (const policy of [true, false]) {
+        seller.reset(offers);
+        const { scheme, client } = buyer({ spenders: [SPENDER] });
+        if (policy) client.registerPolicy(scheme.policy);
+        assert.deepEqual(scheme.policy(2, offers as never), [good]);
+        assert.equal((await wrapFetchWithPayment(fetch, client)(seller.url())).status, 200);
+        assert.equal(seller.seen[0]!.payment.accepted.extra.assetTransferMethod, "icrc2");
+      }
+    }
+  });
 
   it("is told although other networks remain, which the stock client may not know", async () => {
     const evm = { scheme: "exact", network: "eip155:8453", amount: "1", asset: "0x00", payTo: "0x01", maxTimeoutSeconds: 60, extra: {} };

@@ -4,7 +4,21 @@ import { describe, it } from "node:test";
 import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import { Principal } from "@icp-sdk/core/principal";
 import { decodePaymentSignatureHeader } from "@x402/core/http";
-import { accountText, type ExactIcrc2Payload, networkId, offerId, paymentId, signedMessage, termsOf } from "../src/index.js";
+import {
+  type Accepted,
+  accountText,
+  type ExactIcrc1Payload,
+  type ExactIcrc2Payload,
+  networkId,
+  offerId,
+  paymentId,
+  signedMessage,
+  termsOf,
+  transferCommitment,
+  transferProblem,
+  transferProof,
+  transferTermsOf,
+} from "../src/index.js";
 import { chainCost } from "../src/authorization.js";
 import { mismatch, readOffer } from "../src/offer.js";
 
@@ -15,6 +29,18 @@ interface Vectors {
   accounts: { owner: string; subaccount: string | null; text: string }[];
   badSignatures: { name: string; payment: { payload: ExactIcrc2Payload } }[];
   payments: { name: string; header: string; message: string; paymentId: string; payer: string }[];
+  transfers: {
+    payments: {
+      name: string;
+      header: string;
+      secret: string;
+      memo: string;
+      blockIndex: string;
+      paymentId: string;
+      payment: { resource: unknown; accepted: Accepted; payload: ExactIcrc1Payload };
+    }[];
+    badHeaders: { name: string; field: string; header: string }[];
+  };
 }
 
 const text = readFileSync(new URL("../../../../crates/x402-icp/tests/vectors.json", import.meta.url), "utf8");
@@ -87,6 +113,35 @@ describe("the vectors of docs/scheme_exact_icp.md", () => {
         const raw = key.slice(-32);
         assert.equal(Ed25519KeyIdentity.verify(new Uint8Array(Buffer.from(authorization.signature, "base64")), bytes, raw), true);
       }
+    });
+  }
+
+  for (const { name, header, secret, memo, blockIndex, paymentId: id, payment } of vectors.transfers.payments) {
+    it(`transfer ${name}: memo, id and header`, async () => {
+      const { accepted, payload, resource } = payment;
+      assert.equal(payload.secret, secret);
+      assert.equal(payload.blockIndex, blockIndex);
+      const bytes = new Uint8Array(Buffer.from(secret, "hex"));
+      assert.equal(Buffer.from(await transferCommitment(transferTermsOf(accepted), bytes)).toString("hex"), memo);
+      const proof = await transferProof(accepted, payload, { resource });
+      assert.equal(proof.memo, memo);
+      assert.equal(proof.paymentId, id);
+      assert.deepEqual(decodePaymentSignatureHeader(proof.header), decodePaymentSignatureHeader(header));
+      assert.equal(Buffer.from(proof.header, "base64").length, Buffer.from(header, "base64").length);
+      const path = String(accepted.extra.route).replace("{id}", "7");
+      assert.equal(await transferProblem(accepted, "GET", `https://shop.example${path}`), undefined);
+      assert.match((await transferProblem(accepted, "POST", `https://shop.example${path}`)) ?? "", /requests, not for/);
+      assert.match((await transferProblem(accepted, "GET", "https://shop.example/other/path/x")) ?? "", /, not for/);
+      const other = { ...accepted, extra: { ...accepted.extra, revision: 2 } };
+      assert.match((await transferProblem(other, "GET", `https://shop.example${path}`)) ?? "", /extra\.offer/);
+    });
+  }
+
+  for (const { name, field, header } of vectors.transfers.badHeaders.filter(({ field }) => field.startsWith("payload."))) {
+    it(`transfer with a bad proof: ${name}`, async () => {
+      const { accepted, payload } = decodePaymentSignatureHeader(header) as unknown as { accepted: Accepted; payload: ExactIcrc1Payload };
+      const at = field.replace("payload.", "");
+      await assert.rejects(transferProof(accepted, payload), (error: Error) => error instanceof RangeError && error.message.includes(at));
     });
   }
 });

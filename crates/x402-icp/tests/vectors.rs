@@ -4,6 +4,8 @@
 #[path = "support/requests.rs"]
 mod requests;
 mod support;
+#[path = "support/transfers.rs"]
+mod transfers;
 
 use candid::Principal;
 use serde_json::{Value, json};
@@ -275,6 +277,7 @@ fn vectors() -> Value {
         "badHeaders": bad_headers().into_iter().map(|(name, field, header)| json!({
             "name": name, "field": field, "header": header,
         })).collect::<Vec<_>>(),
+        "transfers": transfers::vectors(),
     })
 }
 
@@ -364,6 +367,11 @@ fn the_bad_payments_are_refused() {
             vector["name"]
         );
     }
+}
+
+#[test]
+fn the_transfers_are_read_as_a_stranger_would() {
+    transfers::check(&read()["transfers"]);
 }
 
 #[test]
