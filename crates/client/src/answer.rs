@@ -171,10 +171,19 @@ fn refused(
             message,
             block,
         }),
-        _ => Verdict::Final(PayError::Refused {
-            code,
-            reason,
-            message,
+        _ => Verdict::Final(match payment.block() {
+            // The money of a transfer has moved, whatever the seller says.
+            Some(block) => PayError::ProofRefused {
+                payment: Box::new(payment.clone()),
+                block,
+                reason,
+                message,
+            },
+            None => PayError::Refused {
+                code,
+                reason,
+                message,
+            },
         }),
     }
 }
@@ -201,7 +210,7 @@ fn problems(receipt: &SettleResponse, payment: &SignedPayment) -> Vec<String> {
     };
     compare("network", Some(&receipt.network), &accepted.network);
     compare("amount", receipt.amount.as_deref(), &accepted.amount);
-    let from = &payment.payment.payload.from;
+    let from = payment.payment.payload.from();
     // Another text of the same account is the same account.
     let same = |said: &str| match (parse_account(said), parse_account(from)) {
         (Ok(said), Ok(from)) => said == from,
@@ -216,7 +225,7 @@ fn problems(receipt: &SettleResponse, payment: &SignedPayment) -> Vec<String> {
         .as_ref()
         .and_then(|extra| extra.get("paymentId"));
     if let Some(id) = id.filter(|id| !id.is_null()) {
-        compare("payment", id.as_str(), &payment.payment_id);
+        compare("payment", id.as_str(), &payment.shown_id());
     }
     if !is_block(&receipt.transaction) {
         problems.push(match receipt.transaction.as_str() {

@@ -26,18 +26,20 @@ const CLOCK_SKEW_SECONDS: u64 = 120;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resolution {
-    /// It moved no money and never will: the canister says so by update call, and the ledger agrees. It is no longer
-    /// recorded.
+    /// It moved no money and never will: the canister says so by update call, and the ledger agrees; of a transfer the
+    /// ledger alone. It is no longer recorded.
     Dead {
-        /// The canister's statement.
+        /// The statement of the canister, or of the ledger.
         reason: String,
     },
-    /// It was charged: the canister names the block, and the ledger's block is this payment's. The resource can be
+    /// It was charged: the canister names the block, and the ledger's block is this payment's; or the payer's own
+    /// transfer is in the block. The resource can be
     /// fetched with the same payment for at least a day after delivery; [`crate::Payer::forget`] ends the record.
     Paid {
         /// The ledger's block.
         block: String,
-        /// The canister's name of the state: `settled`, `delivered`, `refunding` or `refunded`.
+        /// The canister's name of the state: `settled`, `delivered`, `refunding` or `refunded`; `transferred` if the
+        /// canister does not know the payment, so that the proof of the transfer has to be presented.
         state: String,
         /// The block of the refund, if the canister names one.
         refund_block: Option<String>,
@@ -150,7 +152,8 @@ impl<'a> Subject<'a> {
                 network.id()
             ));
         }
-        let texts = &payment.payment.payload;
+        let texts = payment.payment.payload.authorization();
+        let texts = texts.ok_or("it is no authorization")?;
         let malformed = |what: &str| format!("its {what} cannot be decoded");
         Ok(Subject {
             network,
@@ -302,6 +305,31 @@ impl<'a> Subject<'a> {
                 )
             })
     }
+}
+
+/// The state of a payment by transfer according to its canister, and the block of a refund.
+pub(crate) async fn state_of(
+    network: &Network,
+    canister: Principal,
+    id: PaymentId,
+) -> Result<(&'static str, Option<String>), String> {
+    let argument = encode_args((ByteBuf::from(id.0.to_vec()),)).map_err(|e| e.to_string())?;
+    let (found, _): (Option<Payment>, u64) = network
+        .update_one(canister, "payment", argument)
+        .await
+        .map_err(|error| format!("canister {canister} did not say what became of it: {error}"))?;
+    Ok(match found.map(|payment| payment.status) {
+        None => ("transferred", None),
+        Some(Status::Settling) => ("settling", None),
+        Some(Status::Failed { .. }) => ("failed", None),
+        Some(Status::Unknown {}) => ("unknown", None),
+        Some(Status::Settled { .. }) => ("settled", None),
+        Some(Status::Delivered { .. }) => ("delivered", None),
+        Some(Status::Refunding { .. }) => ("refunding", None),
+        Some(Status::Refunded {
+            refund_block_index, ..
+        }) => ("refunded", Some(refund_block_index.0.to_string())),
+    })
 }
 
 /// The allowance before the payment was sent; `None` if its texts are not numbers.

@@ -5,11 +5,12 @@ use crate::{
     plain_text::plain_text,
 };
 use candid::Principal;
-use icrc_ledger_types::icrc2::approve::ApproveError;
+use icrc_ledger_types::{icrc1::transfer::TransferError, icrc2::approve::ApproveError};
 use x402_icp::{Amount, Code, signer::SignerError, wire::SettleResponse};
 
 /// The reason why a resource was not bought. No money has moved, except for [`PayError::Unsettled`] and
-/// [`PayError::Used`] (it may have) and [`PayError::NotDelivered`] (the seller says that it has).
+/// [`PayError::Used`] (it may have), [`PayError::ProofRefused`] (it has) and [`PayError::NotDelivered`] (the seller says
+/// that it has).
 ///
 /// Texts of strangers are kept unchanged in the fields, and made safe ([`plain_text`]) in the message.
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +155,7 @@ pub enum PayError {
     /// ([`crate::Payer::send`]); a new one might pay twice.
     #[error(
         "the outcome of payment {} is not known yet ({}); send the same payment again, not a new one",
-        payment.payment_id,
+        payment.shown_id(),
         plain_text(reason)
     )]
     Unsettled {
@@ -167,7 +168,7 @@ pub enum PayError {
     /// or may have.
     #[error(
         "payment {} was used before ({}{}){}; its money has moved or may have, so check before you pay again",
-        payment.payment_id,
+        payment.shown_id(),
         plain_text(reason),
         explain(.message),
         at_block(.block)
@@ -182,11 +183,31 @@ pub enum PayError {
         /// The ledger's block that settled it, if the seller names one.
         block: Option<String>,
     },
+    /// **The proof of a transfer was refused**: the payer's own transfer is in the block, and the seller does not deliver
+    /// for it. No other transfer is made for this request: the payment stays recorded, and may be presented again. A
+    /// transfer that the canister has taken for one that pays nothing is refunded ([`crate::Payer::status`]).
+    #[error(
+        "payment {}: the transfer is in block {block} of ledger {}, and its proof was refused ({}{}); the money has moved",
+        payment.shown_id(),
+        plain_text(&payment.payment.accepted.asset),
+        plain_text(reason),
+        explain(.message)
+    )]
+    ProofRefused {
+        /// The payment.
+        payment: Box<SignedPayment>,
+        /// The block of the transfer.
+        block: u64,
+        /// The reason as sent.
+        reason: String,
+        /// The seller's message.
+        message: Option<String>,
+    },
     /// **Paid and not delivered**: the seller says that the payment is settled, and does not deliver the resource.
     /// Unless it is gone (410), the same payment may fetch it later ([`crate::Payer::send`]).
     #[error(
         "payment {} is settled{}, but the resource was not delivered (HTTP {status})",
-        payment.payment_id,
+        payment.shown_id(),
         at_block(&Some(receipt.transaction.clone()))
     )]
     NotDelivered {
@@ -219,6 +240,14 @@ pub enum LedgerError {
         ledger: Principal,
         /// The reason.
         problem: ApproveError,
+    },
+    /// The ledger refused the transfer: it was not made.
+    #[error("ledger {ledger} refused the transfer: {}", plain_text(&problem.to_string()))]
+    Transfer {
+        /// The ledger.
+        ledger: Principal,
+        /// The reason.
+        problem: TransferError,
     },
     /// A number above 2^128.
     #[error("{method} of ledger {ledger} answered a number above 2^128")]

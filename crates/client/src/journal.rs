@@ -65,7 +65,8 @@ impl fmt::Debug for RequestKey {
 pub enum End {
     /// The resource arrived completely, with a receipt that matches the payment.
     Delivered,
-    /// The collecting canister and the ledger prove that it moved no money and never will.
+    /// The collecting canister and the ledger prove that it moved no money and never will; of a transfer the ledger
+    /// alone.
     Dead,
     /// The user ended the record.
     Forgotten,
@@ -115,6 +116,16 @@ pub enum JournalError {
     /// The same payment is recorded for another request.
     #[error("payment {0} was made for another request")]
     OtherRequest(String),
+    /// Another block is recorded for the same transfer.
+    #[error("block {recorded} is recorded for transfer {id}, not block {named}")]
+    OtherBlock {
+        /// The payment's id.
+        id: String,
+        /// The recorded block.
+        recorded: u64,
+        /// The other one.
+        named: u64,
+    },
     /// The payment's id is malformed.
     #[error("{0:?} is not a payment id")]
     NotAnId(String),
@@ -136,6 +147,10 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// Fails if another payment of the same request is unresolved, or if this one was recorded for another request.
     fn record(&self, payment: &SignedPayment) -> Result<Entry, JournalError>;
 
+    /// Records the block of a recorded transfer; durable on return. From then on the payment is found with it. Does
+    /// nothing if no transfer of this id is recorded. Fails if another block is.
+    fn record_block(&self, id: PaymentId, block: u64) -> Result<(), JournalError>;
+
     /// Ends a payment: it is not found any more, and its id stays known ([`Journal::ended`]).
     fn release(&self, id: PaymentId, end: End) -> Result<(), JournalError>;
 
@@ -152,17 +167,18 @@ pub trait Journal: Send + Sync + fmt::Debug {
         Ok(self.unresolved()?.into_iter().find(of_request))
     }
 
+    /// The unresolved payment with this id, its own or the canister's.
+    fn with_id(&self, id: PaymentId) -> Result<Option<Entry>, JournalError> {
+        let mut unresolved = self.unresolved()?.into_iter();
+        Ok(unresolved.find(|entry| entry.payment.is(id)))
+    }
+
     /// Removes a payment on the user's command. Returns whether it was recorded.
     fn forget(&self, id: PaymentId) -> Result<bool, JournalError> {
-        let text = id.to_string();
-        let there = self
-            .unresolved()?
-            .iter()
-            .any(|e| e.payment.payment_id == text);
-        if there {
-            self.release(id, End::Forgotten)?;
+        match self.with_id(id)?.and_then(|entry| entry.payment.id()) {
+            Some(id) => self.release(id, End::Forgotten).map(|()| true),
+            None => Ok(false),
         }
-        Ok(there)
     }
 }
 
@@ -188,6 +204,19 @@ fn known_since<'a>(unresolved: impl IntoIterator<Item = &'a SignedPayment>) -> u
         .filter_map(SignedPayment::valid_after)
         .map(|signed| signed.saturating_sub(SEARCH_MARGIN_SECONDS))
         .fold(now().saturating_sub(ENDED_KNOWN_SECONDS), u64::min)
+}
+
+/// The recorded transfer with a block; `None` if the block is recorded already, or it is no transfer.
+fn place(payment: &SignedPayment, block: u64) -> Result<Option<SignedPayment>, JournalError> {
+    match payment.block() {
+        Some(recorded) if recorded != block => Err(JournalError::OtherBlock {
+            id: payment.payment_id.clone(),
+            recorded,
+            named: block,
+        }),
+        None if payment.has_no_block() => Ok(Some(payment.clone().with_block(block))),
+        _ => Ok(None),
+    }
 }
 
 fn id_of(payment: &SignedPayment) -> Result<PaymentId, JournalError> {

@@ -2,9 +2,11 @@
 
 mod block;
 mod log;
+mod rail;
 
 pub use block::Block;
-pub(crate) use log::{Clean, Search};
+pub(crate) use log::{Clean, Found, Search};
+pub(crate) use rail::{Rail, Wanted};
 
 use block::{read_block, to_amount};
 use log::GET_BLOCKS;
@@ -12,7 +14,10 @@ use log::GET_BLOCKS;
 use crate::{error::LedgerError, network::Network};
 use candid::{CandidType, Nat, Principal, decode_one, encode_args, utils::ArgumentEncoder};
 use icrc_ledger_types::{
-    icrc1::account::{Account, Subaccount},
+    icrc1::{
+        account::{Account, Subaccount},
+        transfer::{TransferArg, TransferError},
+    },
     icrc2::{
         allowance::{Allowance, AllowanceArgs},
         approve::{ApproveArgs, ApproveError},
@@ -129,6 +134,34 @@ impl<'a> Ledger<'a> {
                 ledger: self.id,
                 problem,
             }),
+        }
+    }
+
+    /// Makes a transfer; returns the block, or why the ledger made none. A repetition of a transfer with its
+    /// `created_at_time` gets the block of the first one. An error of the call itself says nothing about the transfer.
+    pub async fn transfer(
+        &self,
+        transfer: &TransferArg,
+    ) -> Result<Result<u64, TransferError>, LedgerError> {
+        const METHOD: &str = "icrc1_transfer";
+        let argument = self.encode(METHOD, (transfer,))?;
+        let (result, _): (Result<Nat, TransferError>, u64) = self
+            .network
+            .update_one(self.id, METHOD, argument)
+            .await
+            .map_err(|e| self.failed(METHOD, e))?;
+        let index = |block: &Nat| {
+            u64::try_from(&block.0).map_err(|_| LedgerError::TooLarge {
+                ledger: self.id,
+                method: METHOD,
+            })
+        };
+        match result {
+            Ok(block)
+            | Err(TransferError::Duplicate {
+                duplicate_of: block,
+            }) => index(&block).map(Ok),
+            Err(problem) => Ok(Err(problem)),
         }
     }
 

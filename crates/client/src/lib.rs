@@ -53,10 +53,11 @@ pub use ledger::{Approval, Block, Ledger};
 pub use limits::Limits;
 pub use network::{Network, NetworkError};
 pub use offer::{
-    Expectations, MAX_TIMEOUT_SECONDS, Offer, OfferProblem, RefusedOffer, SpendControls, select,
+    By, Expectations, MAX_TIMEOUT_SECONDS, MIN_PROOF_AGE_SECONDS, Method, Offer, OfferProblem,
+    OfferTerms, RefusedOffer, SpendControls, select, why,
 };
 pub use payer::{Outcome, Payer, Priced, Quote};
-pub use payment::SignedPayment;
+pub use payment::{OwnTransfer, Payload, SignedPayment, TransferPayload};
 pub use plain_text::{PLAIN_TEXT_CHARACTERS, plain_text};
 pub use receipt::{
     Checked, CheckedField, Expected, MAX_RECEIPT_BYTES, ProvenBy, Receipt, ReceiptError,

@@ -1,15 +1,48 @@
 //! Selection of acceptable offers.
 
-use crate::{plain_text::plain_text, required::natural, tokens::KNOWN_TOKENS};
+mod read;
+
+use crate::{plain_text::plain_text, tokens::KNOWN_TOKENS};
 use candid::Principal;
+use read::read;
 use serde_json::Value;
 use std::fmt;
 use x402_icp::{
     Account, Amount,
-    offer::offer_matches,
-    values::{ValueError, parse_account, parse_principal},
-    wire::{ExactIcrc2Extra, METHOD_ICRC2, PaymentRequirements, SCHEME_EXACT},
+    values::ValueError,
+    wire::{ExactIcrc1Extra, ExactIcrc2Extra, PaymentRequirements},
 };
+
+/// The way in which the money moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Method {
+    /// The canister collects it from an allowance, after it has checked the payment (`icrc2`).
+    Allowance,
+    /// The payer transfers it, and proves it afterwards (`icrc1`).
+    Transfer,
+}
+
+impl Method {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Method::Allowance => "allowance",
+            Method::Transfer => "transfer",
+        }
+    }
+}
+
+/// The ways of paying that the payer allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    /// By allowance only.
+    #[default]
+    Allowance,
+    /// By the payer's own transfer only.
+    Transfer,
+    /// By allowance; by transfer if no other offer is acceptable.
+    Any,
+}
 
 /// The most that is paid at once, for each ledger; other ledgers are never paid with.
 ///
@@ -72,6 +105,17 @@ pub struct Expectations<'a> {
     pub path: &'a str,
     /// The limits on the price.
     pub controls: &'a SpendControls,
+    /// The ways of paying.
+    pub by: By,
+}
+
+/// The terms of an offer, by its method.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OfferTerms {
+    /// [`Method::Allowance`].
+    Icrc2(PaymentRequirements<ExactIcrc2Extra>),
+    /// [`Method::Transfer`].
+    Icrc1(PaymentRequirements<ExactIcrc1Extra>),
 }
 
 /// An offer this payer can accept.
@@ -80,14 +124,14 @@ pub struct Offer {
     /// As the seller sent it, to be echoed.
     pub verbatim: PaymentRequirements<Value>,
     /// The same, decoded.
-    pub terms: PaymentRequirements<ExactIcrc2Extra>,
+    pub terms: OfferTerms,
     /// The ledger.
     pub asset: Principal,
     /// The price in atomic units, without the ledger's fee.
     pub amount: Amount,
     /// The recipient.
     pub pay_to: Account,
-    /// The collecting canister.
+    /// The canister that collects, or reads the proof of a transfer.
     pub spender: Principal,
     /// The ledger's fee according to the seller, in atomic units. It is compared with the ledger's own before anything
     /// is signed.
@@ -97,6 +141,19 @@ pub struct Offer {
 }
 
 impl Offer {
+    /// How the money moves.
+    pub fn method(&self) -> Method {
+        match self.terms {
+            OfferTerms::Icrc2(_) => Method::Allowance,
+            OfferTerms::Icrc1(_) => Method::Transfer,
+        }
+    }
+
+    /// The longest validity of an authorization, in seconds.
+    pub fn max_timeout_seconds(&self) -> u32 {
+        self.verbatim.max_timeout_seconds
+    }
+
     /// The amount that the payer's account is debited: price and fee, in atomic units.
     pub fn total(&self) -> Amount {
         Amount(self.amount.0.saturating_add(self.fee.0))
@@ -105,6 +162,9 @@ impl Offer {
 
 /// The longest validity of an authorization that is signed, in seconds: one day.
 pub const MAX_TIMEOUT_SECONDS: u32 = 86_400;
+
+/// The shortest time in which the proof of a transfer is accepted, in seconds: less may pass while the ledger answers.
+pub const MIN_PROOF_AGE_SECONDS: u32 = 600;
 
 /// The reason why an offer is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -126,7 +186,23 @@ pub enum OfferProblem {
     /// The scheme's part of the offer cannot be decoded.
     #[error("it cannot be decoded: {}", plain_text(.0))]
     Unreadable(String),
-    /// Another transfer method than an allowance.
+    /// It is paid by transfer, and the payer pays by allowance only.
+    #[error(
+        "it is paid by your own transfer, before the canister checks anything; allow it with --by transfer or --by any"
+    )]
+    ByTransfer,
+    /// It is paid by allowance, and the payer pays by transfer only.
+    #[error("it is paid by allowance (--by transfer was chosen)")]
+    ByAllowance,
+    /// An offer by allowance is acceptable, too, and taken before it.
+    #[error("it is paid by your own transfer, and an offer by allowance is acceptable, too")]
+    NotNeeded,
+    /// The time in which a transfer can be proven is too short.
+    #[error(
+        "maxProofAgeSeconds is {0}: a transfer that cannot be proven within {MIN_PROOF_AGE_SECONDS} s buys nothing"
+    )]
+    ProofAge(u32),
+    /// A transfer method that is not known.
     #[error("transfer method {:?} is not supported", plain_text(.0))]
     Method(String),
     /// An unknown order of steps.
@@ -190,127 +266,44 @@ impl fmt::Display for RefusedOffer {
 /// Splits the entries of `accepts` into acceptable offers, the best first, and the others. The best is the one whose
 /// ledger comes first in the payer's order, and among those the cheapest.
 pub fn select(accepts: &[Value], expected: &Expectations<'_>) -> (Vec<Offer>, Vec<RefusedOffer>) {
-    let (mut good, mut refused) = (Vec::new(), Vec::new());
+    let (mut good, mut refused): (Vec<(usize, Offer)>, Vec<_>) = Default::default();
     for (index, offer) in accepts.iter().enumerate() {
         match read(offer, expected) {
-            Ok(offer) => good.push(offer),
+            Ok(offer) => good.push((index, offer)),
             Err(problem) => refused.push(RefusedOffer { index, problem }),
         }
     }
+    if good
+        .iter()
+        .any(|(_, offer)| offer.method() == Method::Allowance)
+    {
+        good.retain(|(index, offer)| {
+            let kept = offer.method() == Method::Allowance;
+            if !kept {
+                refused.push(RefusedOffer {
+                    index: *index,
+                    problem: OfferProblem::NotNeeded,
+                });
+            }
+            kept
+        });
+        refused.sort_by_key(|refused| refused.index);
+    }
+    let mut good: Vec<Offer> = good.into_iter().map(|(_, offer)| offer).collect();
     // Of equal offers the seller's first.
     good.sort_by_key(|offer| (expected.controls.rank(offer.asset), offer.amount));
     (good, refused)
 }
 
-/// Checks the form of an entry, then its parties, then its price.
-fn read(entry: &Value, expected: &Expectations<'_>) -> Result<Offer, OfferProblem> {
-    let Value::Object(members) = entry else {
-        return Err(OfferProblem::NotAnOffer("it is not an object".into()));
-    };
-    let text = |key: &str| match members.get(key) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        None | Some(Value::Null) if members.contains_key("maxAmountRequired") => Err(
-            OfferProblem::NotAnOffer("it has the names of x402 version 1".into()),
-        ),
-        None | Some(Value::Null) => Err(OfferProblem::NotAnOffer(format!("{key} is missing"))),
-        Some(_) => Err(OfferProblem::NotAnOffer(format!("{key} is not a text"))),
-    };
-    let scheme = text("scheme")?;
-    if scheme != SCHEME_EXACT {
-        return Err(OfferProblem::Scheme(scheme));
-    }
-    let network = text("network")?;
-    if network != expected.network {
-        return Err(OfferProblem::Network {
-            offered: network,
-            expected: expected.network.to_string(),
-        });
-    }
-    let (amount_text, asset_text, pay_to_text) = (text("amount")?, text("asset")?, text("payTo")?);
-    let seconds = match members.get("maxTimeoutSeconds").map(natural) {
-        Some(Some(seconds)) if seconds > 0 => seconds,
-        _ => {
-            let problem = "maxTimeoutSeconds is not a positive whole number of seconds";
-            return Err(OfferProblem::NotAnOffer(problem.into()));
+/// Why the offer at a place is taken of acceptable ones.
+pub fn why(offers: &[Offer], taken: usize) -> &'static str {
+    match (offers, taken) {
+        ([_], _) => "the only acceptable offer",
+        (_, 1..) => "the first one that can be paid",
+        ([first, second, ..], _) if first.asset != second.asset => {
+            "its ledger comes first in your order (--asset)"
         }
-    };
-    let max_timeout_seconds = u32::try_from(seconds)
-        .ok()
-        .filter(|seconds| *seconds <= MAX_TIMEOUT_SECONDS)
-        .ok_or(OfferProblem::TooLong(seconds))?;
-    let raw = match members.get("extra") {
-        Some(extra @ Value::Object(_)) => extra,
-        _ => return Err(OfferProblem::NotAnOffer("extra is not an object".into())),
-    };
-    let extra = read_extra(raw)?;
-    let value = |field| move |problem| OfferProblem::Value { field, problem };
-    let asset = parse_principal(&asset_text).map_err(value("asset"))?;
-    let amount: Amount = amount_text.parse().map_err(value("amount"))?;
-    let pay_to = parse_account(&pay_to_text).map_err(value("payTo"))?;
-    let spender = parse_principal(&extra.spender).map_err(value("spender"))?;
-    let fee: Amount = extra.fee.parse().map_err(value("fee"))?;
-    let max = expected
-        .controls
-        .max(asset)
-        .ok_or(OfferProblem::AssetNotAllowed(asset))?;
-    if amount > max {
-        return Err(OfferProblem::OverLimit { amount, max });
-    }
-    match expected.spender {
-        None => return Err(OfferProblem::UnknownServer(spender)),
-        Some(expected) if expected != spender => {
-            return Err(OfferProblem::Spender {
-                offered: spender,
-                expected,
-            });
-        }
-        Some(_) => {}
-    }
-    offer_matches(&extra, expected.method, expected.path)
-        .map_err(|e| OfferProblem::OtherRequest(e.to_string()))?;
-    let parts = |extra| PaymentRequirements {
-        scheme,
-        network,
-        amount: amount_text,
-        asset: asset_text,
-        pay_to: pay_to_text,
-        max_timeout_seconds,
-        extra,
-    };
-    let verbatim = parts(raw.clone());
-    let terms = PaymentRequirements {
-        scheme: verbatim.scheme.clone(),
-        network: verbatim.network.clone(),
-        amount: verbatim.amount.clone(),
-        asset: verbatim.asset.clone(),
-        pay_to: verbatim.pay_to.clone(),
-        max_timeout_seconds,
-        extra,
-    };
-    Ok(Offer {
-        verbatim,
-        terms,
-        asset,
-        amount,
-        pay_to,
-        spender,
-        fee,
-        allowance: None,
-    })
-}
-
-fn read_extra(raw: &Value) -> Result<ExactIcrc2Extra, OfferProblem> {
-    let extra: ExactIcrc2Extra =
-        serde_json::from_value(raw.clone()).map_err(|e| OfferProblem::Unreadable(e.to_string()))?;
-    if extra.asset_transfer_method != METHOD_ICRC2 {
-        return Err(OfferProblem::Method(extra.asset_transfer_method));
-    }
-    // The order in which the seller works and settles is the seller's choice, and one of the signed terms.
-    match &extra.payment_flow {
-        Some(flow) if !matches!(flow.as_str(), "authorization" | "upfront") => {
-            Err(OfferProblem::Flow(flow.clone()))
-        }
-        _ => Ok(extra),
+        _ => "the cheapest in the ledger that comes first",
     }
 }
 

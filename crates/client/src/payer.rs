@@ -17,21 +17,22 @@
 mod fund;
 mod quote;
 mod send;
+mod settle;
+mod transfer;
 
 pub use quote::{Priced, Quote};
 
 use crate::{
     answer::Paid,
-    confirm::{self, Resolution},
+    confirm::Resolution,
     error::PayError,
     http::{Http, Request, Response},
     identity::Identity,
-    journal::{End, Entry, Journal, Lock, MemoryJournal, RequestKey, now},
+    journal::{Entry, Journal, Lock, MemoryJournal, RequestKey, now},
     limits::Limits,
     network::Network,
-    offer::SpendControls,
+    offer::{By, SpendControls},
     payment::SignedPayment,
-    plain_text::plain_text,
     step::Step,
 };
 use candid::Principal;
@@ -67,6 +68,7 @@ pub struct Payer {
     network: Network,
     account: Account,
     controls: SpendControls,
+    by: By,
     spender: Option<Principal>,
     approve: Option<Option<Amount>>,
     patience: Duration,
@@ -78,6 +80,9 @@ pub struct Payer {
     /// Off in tests whose network has no ledgers.
     #[cfg(test)]
     asks_ledgers: bool,
+    /// The ledger of tests whose network has none.
+    #[cfg(test)]
+    test_rail: Option<Arc<dyn crate::ledger::Rail>>,
 }
 
 impl fmt::Debug for Payer {
@@ -96,6 +101,7 @@ impl Payer {
             identity,
             network,
             controls: SpendControls::default(),
+            by: By::default(),
             spender: None,
             approve: None,
             patience: PATIENCE,
@@ -106,6 +112,8 @@ impl Payer {
             watch: None,
             #[cfg(test)]
             asks_ledgers: true,
+            #[cfg(test)]
+            test_rail: None,
         })
     }
 
@@ -118,6 +126,13 @@ impl Payer {
     /// Sets the spend controls.
     pub fn with_spend_controls(mut self, controls: SpendControls) -> Self {
         self.controls = controls;
+        self
+    }
+
+    /// Sets the ways of paying; by allowance only by default. A transfer moves the money before the canister checks
+    /// anything, so it is never made unless it is allowed here.
+    pub fn with_ways(mut self, by: By) -> Self {
+        self.by = by;
         self
     }
 
@@ -192,7 +207,7 @@ impl Payer {
     pub async fn pay(&self, request: &Request) -> Result<Outcome, PayError> {
         let key = self.key(request);
         let (_turn, shared) = self.turn(&key).await?;
-        self.share(&key, shared)?;
+        self.share(&key, shared).await?;
         if let Some(paid) = self.resume(&key, request).await? {
             return Ok(Outcome::Paid(paid));
         }
@@ -206,7 +221,7 @@ impl Payer {
             true => None,
             false => {
                 let (turn, shared) = self.turn(&led_to).await?;
-                self.share(&led_to, shared)?;
+                self.share(&led_to, shared).await?;
                 Some(turn)
             }
         };
@@ -235,14 +250,17 @@ impl Payer {
         if let Err(problem) = payment.check() {
             return Err(unsettled(payment, problem));
         }
-        let mut payment = payment.clone();
+        let payment = self.known_transfer(payment).await?;
+        let known = self.record(&payment)?;
+        let mut payment = self.recorded(payment)?;
         // A payment that is recorded already may have been sent, whatever happens now.
-        payment.stored |= self.record(&payment)?;
+        payment.stored |= known;
         self.transmit(&payment).await
     }
 
     /// Finds out the outcome of a payment and, if it is not used yet, cancels it: the collecting canister is called by
-    /// update call, and the ledger has to agree. A dead payment is no longer recorded.
+    /// update call, and the ledger has to agree. A dead payment is no longer recorded. A transfer cannot be cancelled:
+    /// it is looked for in the ledger's log.
     pub async fn resolve(&self, payment: &SignedPayment) -> Resolution {
         self.settle(payment, true, "asked").await
     }
@@ -261,12 +279,7 @@ impl Payer {
     /// it is not recorded. Headers that are secrets are not recorded; with them, [`Payer::pay`] for the same request
     /// does the same.
     pub async fn refetch(&self, id: PaymentId) -> Result<Option<Box<Paid>>, PayError> {
-        let id = id.to_string();
-        let recorded = self.journal.unresolved()?;
-        match recorded
-            .into_iter()
-            .find(|entry| entry.payment.payment_id == id)
-        {
+        match self.journal.with_id(id)? {
             Some(Entry { mut payment, .. }) => {
                 payment.stored = true;
                 self.send(&payment).await.map(Some)
@@ -318,10 +331,18 @@ impl Payer {
 
     /// Another call paid for the same request while this one waited. Its payment is recorded again, so that it is sent
     /// again, and no other is signed.
-    fn share(&self, key: &RequestKey, payment: Option<SignedPayment>) -> Result<(), PayError> {
-        match payment {
-            Some(payment) if self.journal.find(key)?.is_none() => self.record(&payment).map(drop),
-            _ => Ok(()),
+    async fn share(
+        &self,
+        key: &RequestKey,
+        payment: Option<SignedPayment>,
+    ) -> Result<(), PayError> {
+        let ended = match payment {
+            Some(payment) if self.journal.find(key)?.is_none() => self.was_made(payment).await,
+            _ => None,
+        };
+        match ended {
+            Some(payment) => self.record(&payment).map(drop),
+            None => Ok(()),
         }
     }
 
@@ -377,35 +398,6 @@ impl Payer {
             }),
             Err(problem) => Err(problem.into()),
         }
-    }
-
-    /// Checks with canister and ledger, and ends the record of a dead payment.
-    async fn settle(&self, payment: &SignedPayment, cancel: bool, reason: &str) -> Resolution {
-        self.tell(Step::Confirming(plain_text(reason)));
-        let known = match self.known() {
-            Ok(known) => known,
-            Err(problem) => {
-                let reason = problem.to_string();
-                return Resolution::Unknown { reason };
-            }
-        };
-        let caller = self.identity.principal();
-        let resolution = confirm::resolve(&self.network, caller, payment, &known, cancel).await;
-        if let (Resolution::Dead { .. }, Some(id)) = (&resolution, payment.id())
-            && let Err(problem) = self.journal.release(id, End::Dead)
-        {
-            // It is dead in any case; a remaining record is found dead again.
-            self.tell(Step::Confirming(problem.to_string()));
-        }
-        resolution
-    }
-
-    /// The payments that the ledger's blocks may be for.
-    fn known(&self) -> Result<Vec<PaymentId>, PayError> {
-        let unresolved = self.journal.unresolved()?;
-        let mut known = self.journal.ended()?;
-        known.extend(unresolved.iter().filter_map(|entry| entry.payment.id()));
-        Ok(known)
     }
 
     fn tell(&self, step: Step) {

@@ -1,9 +1,13 @@
 //! A signed payment, with everything that is needed to send it, now or later.
 
+mod transfer;
+
+pub use transfer::{OwnTransfer, TransferPayload};
+
 use crate::{
     http::{Request, is_secret},
     journal::RequestKey,
-    offer::Offer,
+    offer::{Offer, OfferTerms},
 };
 use candid::Principal;
 use reqwest::Url;
@@ -15,11 +19,11 @@ use x402_icp::{
     authorization::{authorize, payment_id, signed_message},
     decode::decode_header,
     encode_header,
-    offer::offer_matches,
+    offer::{OfferParts, offer_matches},
     signer::{Signer, SignerError},
     values::{parse_account, parse_base64, parse_seconds, to_base64},
     wire::{
-        ExactIcrc2Extra, ExactIcrc2Payload, PAYMENT_SIGNATURE, PaymentPayload, PaymentRequirements,
+        ExactIcrc1Extra, ExactIcrc2Extra, ExactIcrc2Payload, PAYMENT_SIGNATURE, PaymentPayload,
         ResourceInfo, X402_VERSION,
     },
 };
@@ -51,7 +55,35 @@ pub(crate) fn named(mut extensions: Map<String, Value>, id: Option<&str>) -> Map
 /// How far the payer's clock may be ahead of the network's, in seconds.
 const CLOCK_TOLERANCE: u64 = 30;
 
-/// A request together with the payment that was signed for it.
+/// The payer's part of a payment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Payload {
+    /// A signed authorization: the method `icrc2`.
+    Authorization(ExactIcrc2Payload),
+    /// The proof of the payer's own transfer: the method `icrc1`.
+    Transfer(TransferPayload),
+}
+
+impl Payload {
+    /// The account that pays, as text.
+    pub fn from(&self) -> &str {
+        match self {
+            Payload::Authorization(authorization) => &authorization.from,
+            Payload::Transfer(transfer) => &transfer.from,
+        }
+    }
+
+    /// The authorization, if it is one.
+    pub fn authorization(&self) -> Option<&ExactIcrc2Payload> {
+        match self {
+            Payload::Authorization(authorization) => Some(authorization),
+            Payload::Transfer(_) => None,
+        }
+    }
+}
+
+/// A request together with the payment that was made for it: an authorization that was signed, or a transfer.
 ///
 /// It can be stored and sent again: it is valid for this one purchase and no other, and is never charged twice. It is a
 /// bearer token for the resource until it is used, so keep the file private. Headers that are secrets themselves
@@ -72,11 +104,15 @@ pub struct SignedPayment {
     /// The body, in base64.
     body: String,
     /// The payment.
-    pub payment: PaymentPayload<Value, ExactIcrc2Payload>,
-    /// The value of the payment header.
+    pub payment: PaymentPayload<Value, Payload>,
+    /// The value of the payment header; empty while the block of a transfer is not known.
     header: String,
-    /// The payment's id, in hex.
+    /// The id under which it is recorded, in hex, and the memo of its block: of an authorization the payment's id, of a
+    /// transfer the commitment ([`SignedPayment::known_as`] is the payment's id).
     pub payment_id: String,
+    /// The transfer that the payer makes; absent of an authorization.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub transfer: Option<OwnTransfer>,
     /// The spender's allowance before this payment was sent, in atomic units.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) allowance: Option<String>,
@@ -107,7 +143,7 @@ impl fmt::Debug for SignedPayment {
             .field("url", &self.url)
             .field("amount", &self.payment.accepted.amount)
             .field("asset", &self.payment.accepted.asset)
-            .field("valid_before", &self.payment.payload.valid_before)
+            .field("valid_before", &self.valid_before())
             .finish_non_exhaustive()
     }
 }
@@ -123,46 +159,58 @@ pub(crate) struct Purchase<'a> {
 }
 
 impl SignedPayment {
-    /// Signs an offer. `now` is in seconds since 1970-01-01.
+    /// Signs an offer, or fixes the transfer that pays it. `now` is in seconds since 1970-01-01.
     pub(crate) fn sign(
         purchase: &Purchase<'_>,
         now: u64,
         signer: &dyn Signer,
     ) -> Result<Self, SignerError> {
-        let Purchase { request, offer, .. } = purchase;
-        let terms = Terms::from(&offer.terms);
+        let terms = match &purchase.offer.terms {
+            OfferTerms::Icrc2(terms) => terms,
+            OfferTerms::Icrc1(terms) => return Ok(Self::by_transfer(purchase, terms, now)),
+        };
+        let seconds = terms.max_timeout_seconds;
+        let terms = Terms::from(terms);
         let payload = authorize(
             &terms,
             Some(purchase.from),
             Nonce(rand::random()),
             now.saturating_sub(CLOCK_TOLERANCE),
-            now.saturating_add(offer.terms.max_timeout_seconds.into()),
+            now.saturating_add(seconds.into()),
             signer,
         )?;
         let id = payment_id(&signed_message(&terms, &payload));
+        let mut signed = Self::of(purchase, Payload::Authorization(payload), id);
+        signed.header = encode_header(&signed.payment);
+        Ok(signed)
+    }
+
+    /// The payment of a purchase, without its header.
+    fn of(purchase: &Purchase<'_>, payload: Payload, id: PaymentId) -> Self {
+        let Purchase { request, offer, .. } = purchase;
         let name = request.payment_identifier.as_deref();
-        let payment = PaymentPayload {
-            x402_version: X402_VERSION,
-            resource: purchase.resource.cloned(),
-            accepted: offer.verbatim.clone(),
-            payload,
-            extensions: purchase.extensions.map(|all| named(all.clone(), name)),
-        };
-        Ok(SignedPayment {
+        SignedPayment {
             method: request.method.clone(),
             url: request.url.clone(),
             asked_url: purchase.asked_url.map(String::from),
             headers: request.headers.clone(),
             body: to_base64(&request.body),
-            header: encode_header(&payment),
-            payment,
+            header: String::new(),
+            payment: PaymentPayload {
+                x402_version: X402_VERSION,
+                resource: purchase.resource.cloned(),
+                accepted: offer.verbatim.clone(),
+                payload,
+                extensions: purchase.extensions.map(|all| named(all.clone(), name)),
+            },
             payment_id: id.to_string(),
+            transfer: None,
             allowance: offer.allowance.map(|(amount, _)| amount.to_string()),
             allowance_ends: offer
                 .allowance
                 .and_then(|(_, ends)| Some(ends?.to_string())),
             stored: false,
-        })
+        }
     }
 
     /// The keys of the requests that this payment is for: that of its URL, and that of the URL that led there.
@@ -203,9 +251,28 @@ impl SignedPayment {
         &self.header
     }
 
-    /// The payment's id.
+    /// The id under which it is recorded, which is the memo of its block.
     pub fn id(&self) -> Option<PaymentId> {
         self.payment_id.parse().ok()
+    }
+
+    /// The id by which the canister knows it; `None` while the block of a transfer is not known.
+    pub fn known_as(&self) -> Option<PaymentId> {
+        match self.payment.payload {
+            Payload::Authorization(_) => self.id(),
+            Payload::Transfer(_) => self.id_of_block(),
+        }
+    }
+
+    /// The id to show: the canister's, or the record's while there is none.
+    pub fn shown_id(&self) -> String {
+        self.known_as()
+            .map_or_else(|| self.payment_id.clone(), |id| id.to_string())
+    }
+
+    /// Whether this is one of its ids.
+    pub fn is(&self, id: PaymentId) -> bool {
+        self.id() == Some(id) || self.known_as() == Some(id)
     }
 
     /// The price, in atomic units.
@@ -215,54 +282,67 @@ impl SignedPayment {
 
     /// The account that pays.
     pub fn from(&self) -> Option<Account> {
-        parse_account(&self.payment.payload.from).ok()
+        parse_account(self.payment.payload.from()).ok()
     }
 
-    /// The collecting canister.
+    /// The canister that collects the payment, or reads the proof of the transfer.
     pub fn spender(&self) -> Option<Principal> {
-        Principal::from_text(self.payment.accepted.extra.get("spender")?.as_str()?).ok()
+        let member = match self.payment.payload {
+            Payload::Authorization(_) => "spender",
+            Payload::Transfer(_) => "canister",
+        };
+        Principal::from_text(self.payment.accepted.extra.get(member)?.as_str()?).ok()
     }
 
-    /// The time from which it is not charged any more, in seconds since 1970-01-01.
+    /// The time from which it is not charged any more, in seconds since 1970-01-01; `None` of a transfer.
     pub fn valid_before(&self) -> Option<u64> {
-        parse_seconds(&self.payment.payload.valid_before).ok()
+        parse_seconds(&self.payment.payload.authorization()?.valid_before).ok()
     }
 
-    /// The time from which it may be charged, in seconds since 1970-01-01.
+    /// The time from which it may be charged, in seconds since 1970-01-01; `None` of a transfer.
     pub fn valid_after(&self) -> Option<u64> {
-        parse_seconds(&self.payment.payload.valid_after).ok()
+        parse_seconds(&self.payment.payload.authorization()?.valid_after).ok()
     }
 
     /// Checks that id, header and terms belong together, which fails if the file was changed.
     pub(crate) fn check(&self) -> Result<(), String> {
-        let accepted = &self.payment.accepted;
-        let extra: ExactIcrc2Extra = serde_json::from_value(accepted.extra.clone())
-            .map_err(|e| format!("its terms cannot be decoded: {e}"))?;
-        let terms = Terms::from(&PaymentRequirements {
-            scheme: accepted.scheme.clone(),
-            network: accepted.network.clone(),
-            amount: accepted.amount.clone(),
-            asset: accepted.asset.clone(),
-            pay_to: accepted.pay_to.clone(),
-            max_timeout_seconds: accepted.max_timeout_seconds,
-            extra: extra.clone(),
-        });
-        let id = payment_id(&signed_message(&terms, &self.payment.payload));
+        let unreadable = |e| format!("its terms cannot be decoded: {e}");
+        let accepted = self.payment.accepted.clone();
+        let raw = accepted.extra.clone();
+        let id = match &self.payment.payload {
+            Payload::Authorization(payload) => {
+                let extra: ExactIcrc2Extra = serde_json::from_value(raw).map_err(unreadable)?;
+                self.is_for(&extra)?;
+                let terms = accepted.map_extra(|_| extra);
+                payment_id(&signed_message(&Terms::from(&terms), payload))
+            }
+            Payload::Transfer(payload) => {
+                let extra: ExactIcrc1Extra = serde_json::from_value(raw).map_err(unreadable)?;
+                self.is_for(&extra)?;
+                self.commitment(payload, &accepted.map_extra(|_| extra))?
+            }
+        };
         if self.id() != Some(id) {
             return Err(format!("its terms are those of payment {id}"));
         }
-        let url = Url::parse(&self.url).map_err(|e| format!("its URL cannot be parsed: {e}"))?;
-        offer_matches(&extra, &self.method, url.path())
-            .map_err(|e| format!("it was signed for another request: {e}"))?;
-        let sent: PaymentPayload<Value, ExactIcrc2Payload> =
-            decode_header(PAYMENT_SIGNATURE, self.header.as_bytes()).map_err(|e| e.to_string())?;
-        if sent != self.payment {
-            return Err("its header is another payment's".into());
+        if !self.has_no_block() {
+            let sent: PaymentPayload<Value, Payload> =
+                decode_header(PAYMENT_SIGNATURE, self.header.as_bytes())
+                    .map_err(|e| e.to_string())?;
+            if sent != self.payment {
+                return Err("its header is another payment's".into());
+            }
         }
         if self.request().is_none() {
             return Err("the stored request cannot be decoded".into());
         }
         Ok(())
+    }
+
+    fn is_for<'a>(&self, extra: impl Into<OfferParts<'a>>) -> Result<(), String> {
+        let url = Url::parse(&self.url).map_err(|e| format!("its URL cannot be parsed: {e}"))?;
+        offer_matches(extra, &self.method, url.path())
+            .map_err(|e| format!("it was signed for another request: {e}"))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Steps of a purchase, for progress reports.
 
+use crate::offer::Method;
 use candid::Principal;
 use std::{path::PathBuf, time::Duration};
-use x402_icp::{Amount, PaymentId};
+use x402_icp::{Account, Amount, PaymentId};
 
 /// The present step of a payer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,43 @@ pub enum Step {
         /// The end, in nanoseconds since 1970-01-01; `None` without an end.
         expires_at: Option<u64>,
     },
+    /// This offer is taken.
+    Chosen {
+        /// The ledger.
+        ledger: Principal,
+        /// The price, in atomic units.
+        amount: Amount,
+        /// The ledger's fee in addition.
+        fee: Amount,
+        /// How it is paid.
+        by: Method,
+        /// Why.
+        why: &'static str,
+        /// The number of acceptable offers.
+        of: usize,
+    },
+    /// Transferring the money, for the n-th time from 1. Every time it is the same transfer.
+    Transferring {
+        /// The ledger.
+        ledger: Principal,
+        /// The recipient's account.
+        to: Account,
+        /// Atomic units, without the fee.
+        amount: Amount,
+        /// The number of the try.
+        attempt: u32,
+    },
+    /// The transfer is in this block. The proof is presented next.
+    Transferred {
+        /// The ledger.
+        ledger: Principal,
+        /// The block.
+        block: u64,
+        /// The problem, if the block cannot be recorded.
+        problem: Option<String>,
+    },
+    /// Looking for a transfer in the ledger's log. The reason may contain a stranger's text, made safe.
+    Seeking(String),
     /// The payment is recorded and sent next.
     Recorded {
         /// Its id.

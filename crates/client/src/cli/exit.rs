@@ -82,6 +82,7 @@ impl From<PayError> for Failure {
             PayError::Unsettled { .. } => (UNSETTLED, "unsettled"),
             PayError::Used { .. } => (USED, "payment_used"),
             PayError::NotDelivered { .. } => (NOT_DELIVERED, "not_delivered"),
+            PayError::ProofRefused { .. } => (NOT_DELIVERED, "proof_refused"),
         };
         let failure = Failure::new(status, kind, &error);
         match error {
@@ -107,15 +108,24 @@ impl From<PayError> for Failure {
                 .with("allowance", json!(allowance.to_string()))
                 .with("endsInSeconds", json!(ends_in)),
             PayError::Unsettled { payment, .. } => {
-                failure.with("paymentId", json!(payment.payment_id))
+                failure.with("paymentId", json!(payment.shown_id()))
             }
+            PayError::ProofRefused {
+                payment,
+                block,
+                reason,
+                ..
+            } => failure
+                .with("paymentId", json!(payment.shown_id()))
+                .with("reason", json!(reason))
+                .with("block", json!(block.to_string())),
             PayError::Used {
                 payment,
                 reason,
                 block,
                 ..
             } => failure
-                .with("paymentId", json!(payment.payment_id))
+                .with("paymentId", json!(payment.shown_id()))
                 .with("reason", json!(reason))
                 .with("block", json!(block)),
             PayError::NotDelivered {
@@ -123,7 +133,7 @@ impl From<PayError> for Failure {
                 status,
                 receipt,
             } => failure
-                .with("paymentId", json!(payment.payment_id))
+                .with("paymentId", json!(payment.shown_id()))
                 .with("httpStatus", json!(status))
                 .with("block", json!(receipt.transaction))
                 .with("receipt", json!(receipt)),
@@ -135,6 +145,7 @@ impl From<PayError> for Failure {
 fn ledger(error: &LedgerError) -> Failure {
     let (status, kind) = match error {
         LedgerError::Approve { .. } => (REFUSED, "approval_refused"),
+        LedgerError::Transfer { .. } => (REFUSED, "transfer_refused"),
         LedgerError::NoBlock { .. } => (RECEIPT, "no_block"),
         LedgerError::Call { .. } | LedgerError::TooLarge { .. } => (UNREACHABLE, "ledger"),
     };

@@ -121,6 +121,10 @@ impl Journal for Kept {
         recorded
     }
 
+    fn record_block(&self, id: PaymentId, block: u64) -> Result<(), JournalError> {
+        self.files.record_block(id, block)
+    }
+
     fn release(&self, id: PaymentId, end: End) -> Result<(), JournalError> {
         if end == End::Delivered {
             self.run().delivered = Some(id);

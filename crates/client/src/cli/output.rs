@@ -153,6 +153,10 @@ fn describe(step: &Step) -> String {
         } => format!("approving {spender} on ledger {ledger}"),
         Step::Paying(1) => "paying".into(),
         Step::Paying(attempt) => format!("sending the same payment again ({attempt})"),
+        Step::Transferring { ledger, .. } => format!("transferring on ledger {ledger}"),
+        Step::Seeking(reason) => {
+            format!("looking for the transfer in the ledger's log: {reason}")
+        }
         Step::Confirming(reason) => {
             format!("refused ({reason}); making sure that it cannot be charged later")
         }

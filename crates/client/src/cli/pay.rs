@@ -1,10 +1,11 @@
 //! `pay`.
 
 pub mod delivery;
+mod watch;
 
 use super::{
     Common,
-    accounts::{amount_text, decimals, known},
+    accounts::{decimals, known},
     content::Target,
     exit::Failure,
     files,
@@ -12,7 +13,7 @@ use super::{
     output::Output,
     request::{RequestArgs, readable},
     signals::Situation,
-    status, text, time,
+    status, text,
 };
 use clap::Args;
 use std::{
@@ -21,8 +22,10 @@ use std::{
     time::Duration,
 };
 use tollkeeper_client::{
-    Amount, Identity, Network, Outcome, Payer, PaymentId, Request, SignedPayment, Step, parse_units,
+    Amount, Identity, Network, Outcome, PayError, Payer, PaymentId, Request, SignedPayment,
+    parse_units,
 };
+use watch::watch;
 
 /// The longest patience, in seconds: a week, which is how long a canister delivers for the same payment.
 const MAX_PATIENCE: u64 = 7 * 24 * 3_600;
@@ -56,6 +59,9 @@ pub struct PayArgs {
     /// Send a recorded payment again instead of requesting an offer: by its id, or by a file that contains it.
     #[arg(long, value_name = "ID|FILE", conflicts_with_all = ["url", "approve", "id", "save"])]
     resume: Option<String>,
+    /// The block of the transfer, if it was found elsewhere: it is compared with the ledger and presented.
+    #[arg(long, requires = "resume", value_name = "NUMBER")]
+    block: Option<u64>,
     /// Look the payment's block up on the ledger afterwards.
     #[arg(long)]
     check: bool,
@@ -122,7 +128,7 @@ pub async fn run(
         .payer(identity, network, &kept, output, situation)
         .await?;
     let outcome = match purchase {
-        Purchase::Kept(payment) => payer.send(&payment).await.map(Outcome::Paid),
+        Purchase::Kept(payment) => resend(&payer, &payment, args.block).await,
         Purchase::New(request, Some(payment)) => {
             if !payment.keys().contains(&payer.key(&request)) {
                 return Err(not_this_request(args.save.as_deref(), &payment));
@@ -154,6 +160,19 @@ pub async fn run(
         }
         Err(error) => Err(delivery::not_bought(error, situation)),
     }
+}
+
+/// Sends a payment that was made before; a transfer with the block that was named for it.
+async fn resend(
+    payer: &Payer,
+    payment: &SignedPayment,
+    block: Option<u64>,
+) -> Result<Outcome, PayError> {
+    let named = match block {
+        Some(block) if payment.has_no_block() => payer.name_block(payment, block).await?,
+        _ => payment.clone(),
+    };
+    payer.send(&named).await.map(Outcome::Paid)
 }
 
 fn not_this_request(file: Option<&Path>, payment: &SignedPayment) -> Failure {
@@ -286,6 +305,7 @@ impl PayArgs {
             .with_limits(self.request.time_and_bytes())?
             .with_journal(Arc::new(kept.clone()))
             .with_spend_controls(controls)
+            .with_ways(self.request.by.unwrap_or_default())
             .with_patience(Duration::from_secs(self.patience))
             .with_watcher(move |step| watch(step, &shown, &known));
         if let Some(subaccount) = self.request.subaccount {
@@ -344,42 +364,4 @@ fn copy(kept: &Kept, file: &Path, payment: &SignedPayment, output: &Output) {
     if let Some(id) = payment.id() {
         kept.is_copy(file, id);
     }
-}
-
-/// Records the state that a signal would report, and prints what the user has to know before the next step.
-fn watch(step: &Step, output: &Output, situation: &Situation) {
-    let record = |id: &PaymentId, path: &Option<PathBuf>| {
-        let file = path.clone().unwrap_or_default();
-        situation.update(|known| known.payment = Some((id.to_string(), file.clone())));
-        text::path(&file)
-    };
-    match step {
-        Step::Recorded { id, path } => {
-            let file = record(id, path);
-            output.note(format!("payment {id} is recorded in {file}"));
-        }
-        Step::Resuming { id, path } => {
-            let file = record(id, path);
-            output.note(format!(
-                "this request was paid for before: resuming payment {id}, recorded in {file}; no new payment is made"
-            ));
-        }
-        Step::Approving {
-            ledger,
-            spender,
-            amount,
-            expires_at,
-        } => {
-            let until = expires_at.map_or_else(
-                || "without an end".into(),
-                |at| format!("until {}", time::utc(at / 1_000_000_000)),
-            );
-            let words = format!("{} to {spender}, {until}", amount_text(*amount, *ledger));
-            output.note(format!("approving {words}"));
-            situation.update(|known| known.approval = Some(words));
-        }
-        Step::Paying(_) => situation.update(|known| known.approval = None),
-        _ => {}
-    }
-    output.step(step);
 }

@@ -176,8 +176,14 @@ pub struct Transfer<'a> {
     pub spender: Option<Principal>,
 }
 
-/// Compares a transfer with the block that was named for it.
-pub fn compare_block(fields: &mut Fields, transfer: &Transfer<'_>, block: &Block, proof: &str) {
+/// Compares a transfer with the block that was named for it. `place`: network, ledger and index of the block.
+pub fn compare_block(
+    fields: &mut Fields,
+    transfer: &Transfer<'_>,
+    block: &Block,
+    (network, ledger, index): (&str, Principal, &Nat),
+    proof: &str,
+) {
     let account = |said: &str, found: &Account| match x402_icp::values::parse_account(said) {
         // Another text of the same account is the same account.
         Ok(account) if account == *found => said.to_string(),
@@ -198,6 +204,12 @@ pub fn compare_block(fields: &mut Fields, transfer: &Transfer<'_>, block: &Block
         false => block.amount.to_string(),
     };
     fields.compare("amount", transfer.amount, &found, proof);
+    let by_transfer = block.payment_by_transfer(network, ledger, index);
+    if let Some(id) = by_transfer.filter(|id| id.to_string() == transfer.id) {
+        // The payer's own transfer, which nobody collects.
+        fields.compare("paymentId", transfer.id, &id.to_string(), proof);
+        return;
+    }
     let memo = hex::encode(block.memo.as_deref().unwrap_or_default());
     fields.compare("paymentId", transfer.id, &memo, proof);
     let collector = block

@@ -11,7 +11,7 @@ use super::{
 use clap::Args;
 use serde_json::{Value, json};
 use tollkeeper_client::{
-    Amount, Network, Offer, PayError, Payer, Quote, RefusedOffer, Response, SpendControls,
+    Amount, Method, Network, Offer, PayError, Payer, Quote, RefusedOffer, Response, SpendControls,
     plain_text,
 };
 
@@ -35,6 +35,7 @@ pub async fn run(args: &QuoteArgs, common: &Common, output: &Output) -> Result<(
     let mut payer = Payer::new(identity, network.clone())?
         .with_limits(args.request.time_and_bytes())?
         .with_spend_controls(controls.clone())
+        .with_ways(args.request.by.unwrap_or_default())
         .with_watcher(move |step| shown.step(step));
     if let Some(spender) = args.request.spender {
         payer = payer.with_spender(spender);
@@ -131,7 +132,8 @@ fn offers(costs: &[Cost<'_>], taken: Option<usize>) -> Value {
                 "problem": cost.problem,
                 "payTo": offer.pay_to.to_string(),
                 "spender": offer.spender.to_text(),
-                "maxTimeoutSeconds": offer.terms.max_timeout_seconds,
+                "maxTimeoutSeconds": offer.max_timeout_seconds(),
+                "by": offer.method().as_str(),
             })
         })
         .collect()
@@ -146,14 +148,8 @@ pub fn refusals(refused: &[RefusedOffer]) -> Value {
 }
 
 fn describe(costs: &[Cost<'_>], taken: Option<usize>, controls: &SpendControls) -> Vec<String> {
-    let why = match (costs, taken) {
-        ([_], _) => "the only acceptable offer",
-        (_, Some(1..)) => "the first one whose ledger agrees",
-        ([first, second, ..], _) if first.offer.asset != second.offer.asset => {
-            "its ledger comes first in your order (--asset)"
-        }
-        _ => "the cheapest in the ledger that comes first",
-    };
+    let acceptable: Vec<Offer> = costs.iter().map(|cost| cost.offer.clone()).collect();
+    let why = tollkeeper_client::why(&acceptable, taken.unwrap_or_default());
     costs
         .iter()
         .enumerate()
@@ -164,21 +160,36 @@ fn describe(costs: &[Cost<'_>], taken: Option<usize>, controls: &SpendControls) 
             });
             let in_all = cost.total().map_or_else(
                 || "the ledger's fee, which is not known".into(),
-                |total| format!("the ledger's fee, {} in all", amount_text(total, offer.asset)),
+                |total| {
+                    format!(
+                        "the ledger's fee, {} in all",
+                        amount_text(total, offer.asset)
+                    )
+                },
             );
+            let (how, good) = match offer.method() {
+                Method::Allowance => (
+                    "collected by",
+                    format!("good for {} s", offer.max_timeout_seconds()),
+                ),
+                Method::Transfer => ("by your own transfer, proven to", "money first".to_string()),
+            };
             let end = match (&cost.problem, taken == Some(index)) {
                 (Some(problem), _) => format!("\n    would not be taken: {}", plain_text(problem)),
                 (None, true) => format!(
-                    "\n    would be taken if the account holds it and the canister may collect it: {why}"
+                    "\n    would be taken if the account holds it{}: {why}",
+                    match offer.method() {
+                        Method::Allowance => " and the canister may collect it",
+                        Method::Transfer => "",
+                    }
                 ),
                 (None, false) => String::new(),
             };
             format!(
-                "  {} and {in_all}{limit}\n    to {}, collected by {}, good for {} s{end}",
+                "  {} and {in_all}{limit}\n    to {}, {how} {}, {good}{end}",
                 amount_text(offer.amount, offer.asset),
                 offer.pay_to,
                 offer.spender,
-                offer.terms.max_timeout_seconds
             )
         })
         .collect()

@@ -10,7 +10,7 @@ use clap::Args;
 use reqwest::header::{HeaderName, HeaderValue};
 use std::{path::Path, str::FromStr, time::Duration};
 use tollkeeper_client::{
-    Amount, KNOWN_TOKENS, Limits, Network, Request, SpendControls, UnitsError, parse_units,
+    Amount, By, KNOWN_TOKENS, Limits, Network, Request, SpendControls, UnitsError, parse_units,
 };
 
 /// The longest body that is sent.
@@ -45,6 +45,11 @@ pub struct RequestArgs {
     /// ckUSDC, then ckUSDT].
     #[arg(long = "asset", value_parser = ledger_id, value_name = "ID|SYMBOL")]
     pub assets: Vec<Principal>,
+    /// How to pay: from an allowance, which the canister collects after it has checked the payment; by a transfer of
+    /// your own, which moves the money first; or by transfer only if no other offer is acceptable (any) [default:
+    /// allowance].
+    #[arg(long, value_parser = by, value_name = "allowance|transfer|any")]
+    pub by: Option<By>,
     /// Accept only offers collected by this canister, whatever host serves the resource.
     #[arg(long, value_parser = canister_id, value_name = "CANISTER")]
     pub spender: Option<Principal>,
@@ -60,6 +65,15 @@ pub struct RequestArgs {
     /// The most bytes of a resource that are read [default: 67108864].
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "BYTES")]
     pub max_bytes: Option<u64>,
+}
+
+fn by(text: &str) -> Result<By, String> {
+    match text {
+        "allowance" => Ok(By::Allowance),
+        "transfer" => Ok(By::Transfer),
+        "any" => Ok(By::Any),
+        _ => Err("write allowance, transfer or any".into()),
+    }
 }
 
 /// A header in curl's syntax.
@@ -87,6 +101,7 @@ impl RequestArgs {
             || self.data.is_some()
             || !self.max_amounts.is_empty()
             || !self.assets.is_empty()
+            || self.by.is_some()
     }
 
     /// The request for a URL.

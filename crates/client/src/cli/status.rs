@@ -40,9 +40,8 @@ pub struct ForgetArgs {
 
 /// Finds a recorded payment by its id.
 pub fn recorded(kept: &Kept, id: PaymentId) -> Result<Option<Entry>, Failure> {
-    let id = id.to_string();
     let mut entries = kept.entries()?.into_iter();
-    Ok(entries.find(|entry| entry.payment.payment_id == id))
+    Ok(entries.find(|entry| entry.payment.is(id)))
 }
 
 /// The failure for an id that is not recorded.
@@ -61,9 +60,17 @@ fn about(payment: &SignedPayment) -> String {
         (Some(amount), Ok(ledger)) => amount_text(amount, ledger),
         _ => plain_text(&accepted.amount),
     };
-    let until = payment.valid_before().map_or_else(String::new, |end| {
-        format!(", good until {}", time::utc(end))
-    });
+    let until = match (payment.valid_before(), payment.block()) {
+        (Some(end), _) => format!(", good until {}", time::utc(end)),
+        (None, Some(block)) => format!(", transferred in block {block}"),
+        (None, None) => match payment.repeated_until() {
+            Some(end) => format!(
+                ", by a transfer whose block is not known; the same one can be sent until {}",
+                time::utc(end)
+            ),
+            None => String::new(),
+        },
+    };
     format!(
         "{} {} for {price}{until}",
         plain_text(&payment.method),
@@ -74,7 +81,7 @@ fn about(payment: &SignedPayment) -> String {
 fn object(payment: &SignedPayment, file: Option<&Path>) -> Value {
     let accepted = &payment.payment.accepted;
     json!({
-        "paymentId": payment.payment_id,
+        "paymentId": payment.shown_id(),
         "file": file.map(|file| file.display().to_string()),
         "method": payment.method,
         "url": payment.url,
@@ -82,9 +89,15 @@ fn object(payment: &SignedPayment, file: Option<&Path>) -> Value {
         "asset": accepted.asset,
         "amount": accepted.amount,
         "payTo": accepted.pay_to,
-        "payer": payment.payment.payload.from,
+        "payer": payment.payment.payload.from(),
         "spender": payment.spender().map(|spender| spender.to_text()),
         "validBefore": payment.valid_before(),
+        "transfer": payment.is_transfer().then(|| json!({
+            "memo": payment.payment_id,
+            "block": payment.block().map(|block| block.to_string()),
+            "madeAt": payment.transfer_made_at(),
+            "repeatedUntil": payment.repeated_until(),
+        })),
     })
 }
 
@@ -148,7 +161,7 @@ fn report(
     resolution: Resolution,
     output: &Output,
 ) -> Result<(), Failure> {
-    let id = &payment.payment_id;
+    let id = &payment.shown_id();
     let mut object = object(payment, file);
     object["ok"] = json!(true);
     let mut lines = vec![format!("payment {id}: {}", about(payment))];
@@ -158,8 +171,13 @@ fn report(
             object["reason"] = json!(reason);
             lines.push(format!("  {}", plain_text(&reason)));
             lines.push(
-                "  nothing was paid, and nothing can be: the canister and the ledger prove it"
-                    .into(),
+                match payment.is_transfer() {
+                    true => "  nothing was paid, and nothing can be: the ledger proves it",
+                    false => {
+                        "  nothing was paid, and nothing can be: the canister and the ledger prove it"
+                    }
+                }
+                .into(),
             );
             lines.push("  it is no longer recorded".into());
         }
@@ -175,10 +193,15 @@ fn report(
                 "  paid in block {block} of ledger {}: the block is this payment's",
                 plain_text(&payment.payment.accepted.asset)
             ));
-            lines.push(format!(
-                "  {} according to the canister's reply, which its subnet signs",
-                plain_text(&state)
-            ));
+            lines.push(match state.as_str() {
+                "transferred" => {
+                    "  the canister does not know it: the proof has not been presented, or was refused".into()
+                }
+                _ => format!(
+                    "  {} according to the canister's reply, which its subnet signs",
+                    plain_text(&state)
+                ),
+            });
             if let Some(block) = refund_block {
                 lines.push(format!(
                     "  refunded in block {} according to the canister; check the account's balance",
@@ -222,7 +245,7 @@ fn list(kept: &Kept, output: &Output) -> Result<(), Failure> {
         .collect();
     let mut lines: Vec<String> = entries
         .iter()
-        .map(|entry| format!("{}  {}", entry.payment.payment_id, about(&entry.payment)))
+        .map(|entry| format!("{}  {}", entry.payment.shown_id(), about(&entry.payment)))
         .collect();
     if lines.is_empty() {
         lines.push("no payment is unresolved".into());
@@ -318,7 +341,8 @@ async fn compare(
         spender: Some(canister),
     };
     let proof = format!("block {} of ledger {}", index.0, record.ledger);
-    compare_block(&mut fields, &transfer, &block, &proof);
+    let place = (&*record.network, record.ledger, index);
+    compare_block(&mut fields, &transfer, &block, place, &proof);
     Ok(fields)
 }
 
@@ -331,7 +355,9 @@ pub fn forget(args: &ForgetArgs, common: &Common, output: &Output) -> Result<(),
         .map_err(|e| Failure::usage(format!("{:?} is not a payment id: it {e}", args.payment)))?;
     let kept = Kept::open(&common.payments()?)?;
     let entry = recorded(&kept, id)?.ok_or_else(|| not_recorded(id))?;
-    kept.release(id, End::Forgotten).map_err(journal::failure)?;
+    let recorded_id = entry.payment.id().unwrap_or(id);
+    kept.release(recorded_id, End::Forgotten)
+        .map_err(journal::failure)?;
     let mut object = object(&entry.payment, entry.file.as_deref());
     object["ok"] = json!(true);
     object["forgotten"] = json!(true);
@@ -339,11 +365,14 @@ pub fn forget(args: &ForgetArgs, common: &Common, output: &Output) -> Result<(),
         .payment
         .valid_before()
         .map_or_else(String::new, |end| format!(" until {}", time::utc(end)));
+    let fate = match (entry.payment.is_transfer(), entry.payment.block()) {
+        (true, Some(block)) => format!("its money is in block {block} of the ledger"),
+        (true, None) => "if it was sent, its money may have moved".into(),
+        (false, _) => format!("if it was sent, it may be charged{until}, or was"),
+    };
     let lines = [
         format!("forgotten: payment {id}, {}", about(&entry.payment)),
-        format!(
-            "if it was sent, it may be charged{until}, or was; from now on the same request gets a new payment"
-        ),
+        format!("{fate}; from now on the same request gets a new payment"),
     ];
     output.result(object, &lines)
 }

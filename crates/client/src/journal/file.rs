@@ -1,6 +1,8 @@
 //! A journal of files, shared by all processes that use the same folder.
 
-use super::{End, Entry, Journal, JournalError, Lock, RequestKey, admit, id_of, known_since, now};
+use super::{
+    End, Entry, Journal, JournalError, Lock, RequestKey, admit, id_of, known_since, now, place,
+};
 use crate::payment::SignedPayment;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -9,15 +11,18 @@ use std::{
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
-use x402_icp::PaymentId;
+use x402_icp::{PaymentId, values::parse_block};
 
 /// The suffix of the file name of an ended payment.
 const ENDED: &str = ".ended.json";
 /// The suffix of the file name of an unresolved payment.
 const OPEN: &str = ".json";
 
+/// The suffix of the file name of the note of a transfer's block.
+const BLOCK: &str = ".block.json";
+
 /// Records each payment in a file of its own, `<payment id>.json`, which only the owner can read (mode 0600, in a
-/// folder of mode 0700). The file is complete and on the disk before the payment is sent. No existing file is ever
+/// folder of mode 0700), and the block of a transfer in a note beside it, `<payment id>.block.json`. The file is complete and on the disk before the payment is sent. No existing file is ever
 /// overwritten, no link is followed, and a file is removed only if its content shows that it is this journal's.
 #[derive(Clone, Debug)]
 pub struct FileJournal {
@@ -32,6 +37,15 @@ struct Ended {
     end: String,
     /// Seconds since 1970-01-01.
     ended_at: u64,
+}
+
+/// The note about the block of a transfer.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Placed {
+    payment_id: String,
+    /// Decimal.
+    block_index: String,
 }
 
 impl FileJournal {
@@ -85,8 +99,41 @@ impl FileJournal {
         Ok(known_since(unresolved.iter().map(|entry| &entry.payment)))
     }
 
+    /// The block that is noted for a transfer.
+    fn noted_block(&self, id: PaymentId) -> Result<Option<u64>, JournalError> {
+        let path = self.file(id, BLOCK);
+        let text = match fs::read(&path) {
+            Err(problem) if problem.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(at(&path))?,
+        };
+        let unreadable = |problem: String| JournalError::Unreadable {
+            path: path.clone(),
+            problem,
+        };
+        let note: Placed = serde_json::from_slice(&text).map_err(|e| unreadable(e.to_string()))?;
+        if note.payment_id != id.to_string() {
+            return Err(unreadable("it is another payment's".into()));
+        }
+        let block = parse_block(&note.block_index).map_err(|e| unreadable(e.to_string()))?;
+        Ok(Some(block))
+    }
+
+    /// Removes the notes of blocks whose payments have ended.
+    fn clean_blocks(&self) -> Result<(), JournalError> {
+        for (id, note) in self.files(BLOCK)? {
+            if fs::symlink_metadata(self.file(id, OPEN)).is_err()
+                && matches!(self.noted_block(id), Ok(Some(_)))
+            {
+                // A remaining file is removed the next time.
+                let _ = fs::remove_file(&note);
+            }
+        }
+        Ok(())
+    }
+
     /// Removes old notes, so that the folder does not fill with them.
     fn clean(&self) -> Result<(), JournalError> {
+        self.clean_blocks()?;
         let oldest = self.known_since()?;
         for (id, note) in self.files(ENDED)? {
             // With the file's own time, the notes of this day need not be read.
@@ -143,6 +190,24 @@ impl Journal for FileJournal {
         })
     }
 
+    fn record_block(&self, id: PaymentId, block: u64) -> Result<(), JournalError> {
+        let text = id.to_string();
+        let recorded = self.unresolved()?.into_iter();
+        let mut same = recorded.filter(|entry| entry.payment.payment_id == text);
+        let Some(Entry { payment, .. }) = same.next() else {
+            return Ok(());
+        };
+        if place(&payment, block)?.is_none() {
+            return Ok(());
+        }
+        let path = self.file(id, BLOCK);
+        let note = Placed {
+            payment_id: text,
+            block_index: block.to_string(),
+        };
+        write_new(&path, &to_json(&note)).map_err(at(&path))
+    }
+
     fn release(&self, id: PaymentId, end: End) -> Result<(), JournalError> {
         let path = self.file(id, OPEN);
         let ended = Ended {
@@ -185,8 +250,15 @@ impl Journal for FileJournal {
                     "its payer or its request cannot be decoded".into(),
                 ));
             }
+            let block = match payment.has_no_block() {
+                true => self.noted_block(id)?,
+                false => None,
+            };
             entries.push(Entry {
-                payment,
+                payment: match block {
+                    Some(block) => payment.with_block(block),
+                    None => payment,
+                },
                 file: Some(path),
             });
         }

@@ -1,6 +1,8 @@
 //! A journal in memory, for programs whose process outlives their purchases.
 
-use super::{End, Entry, Journal, JournalError, Lock, RequestKey, admit, id_of, known_since, now};
+use super::{
+    End, Entry, Journal, JournalError, Lock, RequestKey, admit, id_of, known_since, now, place,
+};
 use crate::payment::SignedPayment;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -63,6 +65,16 @@ impl Journal for MemoryJournal {
         }
         state.unresolved.insert(id, payment.clone());
         Ok(entry(payment.clone()))
+    }
+
+    fn record_block(&self, id: PaymentId, block: u64) -> Result<(), JournalError> {
+        let mut state = self.state();
+        if let Some(payment) = state.unresolved.get_mut(&id)
+            && let Some(with_block) = place(payment, block)?
+        {
+            *payment = with_block;
+        }
+        Ok(())
     }
 
     fn release(&self, id: PaymentId, _end: End) -> Result<(), JournalError> {

@@ -278,7 +278,9 @@ fn what_ended_since_an_unresolved_payment_was_signed_stays_known_however_old_it_
     let journal = FileJournal::open(&folder).unwrap();
     let day = ENDED_KNOWN_SECONDS;
     let mut open = payment(1, A);
-    open.payment.payload.valid_after = (now() - 3 * day).to_string();
+    if let crate::payment::Payload::Authorization(payload) = &mut open.payment.payload {
+        payload.valid_after = (now() - 3 * day).to_string();
+    }
     journal.record(&open).unwrap();
     for (number, seconds) in [
         (2, 3 * day + 2_000),
@@ -384,4 +386,85 @@ fn a_request_key_covers_everything_but_the_fragment() {
     ] {
         assert_ne!(different, key);
     }
+}
+
+/// A transfer for a URL, whose block is not known.
+fn transfer(number: u8, url: &str) -> SignedPayment {
+    let mut text = serde_json::to_value(payment(number, url)).unwrap();
+    let from = text["payment"]["payload"]["from"].take();
+    text["payment"]["payload"] = json!({"from": from, "secret": "00"});
+    text["transfer"] = json!({"createdAtTime": "1", "fee": "1"});
+    serde_json::from_value(text).unwrap()
+}
+
+#[test]
+fn the_block_of_a_transfer_is_recorded_once_and_ends_with_it() {
+    on_both(|journal| {
+        let first = transfer(1, A);
+        let id = first.id().unwrap();
+        // Of no recorded transfer.
+        journal.record_block(id, 7).unwrap();
+        assert_eq!(journal.unresolved().unwrap(), []);
+        journal.record(&first).unwrap();
+        assert!(
+            journal
+                .find(&first.keys()[0])
+                .unwrap()
+                .unwrap()
+                .payment
+                .has_no_block()
+        );
+        for _ in 0..2 {
+            journal.record_block(id, 7).unwrap();
+        }
+        assert!(matches!(
+            journal.record_block(id, 8),
+            Err(JournalError::OtherBlock {
+                recorded: 7,
+                named: 8,
+                ..
+            })
+        ));
+        let found = journal.find(&first.keys()[0]).unwrap().unwrap().payment;
+        assert_eq!(found.block(), Some(7));
+        assert!(!found.header().is_empty());
+        // It is found by both of its ids, and is still the only one of its request.
+        assert!(journal.with_id(id).unwrap().is_some());
+        assert!(
+            journal
+                .with_id(found.known_as().unwrap())
+                .unwrap()
+                .is_some()
+        );
+        assert!(journal.record(&transfer(2, A)).is_err());
+        // The same without its block is the recorded one.
+        assert_eq!(journal.record(&first).unwrap().payment.block(), Some(7));
+        // An authorization has no block to record.
+        let other = payment(3, B);
+        journal.record(&other).unwrap();
+        journal.record_block(other.id().unwrap(), 7).unwrap();
+        assert!(journal.forget(found.known_as().unwrap()).unwrap());
+        journal.release(other.id().unwrap(), End::Dead).unwrap();
+        assert_eq!(journal.unresolved().unwrap(), []);
+        journal.record(&first).unwrap();
+        let again = journal.unresolved().unwrap().remove(0).payment;
+        assert!(again.has_no_block(), "the note of the block is gone");
+    });
+}
+
+#[test]
+fn a_note_of_a_block_that_cannot_be_read_is_not_passed_over() {
+    let folder = folder();
+    let journal = FileJournal::open(&folder).unwrap();
+    let first = transfer(1, A);
+    journal.record(&first).unwrap();
+    let note = folder.join(format!("{}.block.json", first.payment_id));
+    for odd in ["", "{}", r#"{"paymentId":"07","blockIndex":"7"}"#] {
+        fs::write(&note, odd).unwrap();
+        assert!(
+            matches!(journal.unresolved(), Err(JournalError::Unreadable { .. })),
+            "{odd}"
+        );
+    }
+    fs::remove_dir_all(folder).unwrap();
 }

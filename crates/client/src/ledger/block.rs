@@ -5,7 +5,7 @@ use icrc_ledger_types::{
     icrc::generic_value::{ICRC3Map, ICRC3Value},
     icrc1::account::Account,
 };
-use x402_icp::Amount;
+use x402_icp::{Amount, PaymentId, transfer::transfer_id};
 
 /// A transfer found in a ledger's blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,22 @@ pub struct Block {
     pub fee: Option<Amount>,
     /// The ledger's time, in nanoseconds since 1970-01-01, if the block contains it.
     pub timestamp: Option<u64>,
+}
+
+impl Block {
+    /// The id of the payment that this block makes if it is a payer's own transfer (`docs/scheme_exact_icp_transfer.md`,
+    /// section 3); `None` if a spender made it, or it has another memo.
+    pub fn payment_by_transfer(
+        &self,
+        network: &str,
+        ledger: Principal,
+        index: &Nat,
+    ) -> Option<PaymentId> {
+        let memo: &[u8; 32] = self.memo.as_deref()?.try_into().ok()?;
+        let index = u64::try_from(&index.0).ok()?;
+        let id = transfer_id(network, &ledger.to_text(), index, memo);
+        self.spender.is_none().then_some(id)
+    }
 }
 
 pub(super) fn to_amount(nat: &Nat) -> Option<Amount> {

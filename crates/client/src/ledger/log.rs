@@ -1,8 +1,8 @@
 //! Search for money that a spender took, to check a payment that its canister reports as dead.
 
 use super::{
-    Ledger,
-    block::{debit, timestamp, to_amount},
+    Ledger, Wanted,
+    block::{debit, read_block, timestamp, to_amount},
 };
 use crate::{error::LedgerError, network::CallError};
 use candid::{CandidType, Nat, Principal, decode_one, encode_args};
@@ -58,6 +58,25 @@ pub(crate) struct Search<'a> {
     pub allowance: Option<(Amount, Option<u64>)>,
 }
 
+/// The result of a search for a transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It is in this block.
+    Block(u64),
+    /// It is in no block, at a time that the subnet signed (nanoseconds since 1970-01-01).
+    Missing { as_of: u64 },
+    /// The ledger does not prove either.
+    Unknown(String),
+}
+
+/// The end of a walk through the log.
+enum Walk<T> {
+    Met(T),
+    /// All blocks since then were visited.
+    Over,
+    Stopped(String),
+}
+
 #[derive(CandidType, Deserialize)]
 struct Standard {
     name: String,
@@ -86,32 +105,83 @@ impl Ledger<'_> {
     }
 
     async fn clean_log(&self, search: &Search<'_>) -> Clean {
-        let unknown = |problem: &dyn std::fmt::Display| Clean::Unknown(problem.to_string());
-        let mut end = match self.blocks(0, 0).await {
-            Ok((_, length)) => length,
-            Err(problem) => return unknown(&problem),
-        };
-        let last = end.saturating_sub(MAX_BLOCKS);
         let mut seen = BTreeSet::new();
+        let walked = match self.log_end().await {
+            Ok((end, _)) => {
+                let visit = |index, block: &ICRC3Value| taken(index, block, search, &mut seen);
+                self.walk(end, search.since, visit).await
+            }
+            Err(problem) => return Clean::Unknown(problem.to_string()),
+        };
+        match walked {
+            Walk::Met(taken) => Clean::No(taken),
+            Walk::Over => Clean::Yes,
+            Walk::Stopped(problem) => Clean::Unknown(problem),
+        }
+    }
+
+    /// Looks for a transfer in the log, by its memo.
+    pub(crate) async fn find(&self, wanted: &Wanted) -> Found {
+        let (end, as_of) = match self.log_end().await {
+            Ok(end) => end,
+            Err(problem) => return Found::Unknown(problem.to_string()),
+        };
+        let visit = |index, block: &ICRC3Value| {
+            let transfer = read_block(block).ok()?;
+            wanted.is(&transfer).then_some(index)
+        };
+        match self.walk(end, wanted.since, visit).await {
+            Walk::Met(block) => Found::Block(block),
+            Walk::Over => Found::Missing { as_of },
+            Walk::Stopped(problem) => Found::Unknown(problem),
+        }
+    }
+
+    /// The length of the log, and the time at which the subnet signed it, in nanoseconds since 1970-01-01.
+    async fn log_end(&self) -> Result<(u64, u64), LedgerError> {
+        let none = vec![GetBlocksRequest {
+            start: 0u8.into(),
+            length: 0u8.into(),
+        }];
+        let argument = self.encode(GET_BLOCKS, (none,))?;
+        let (found, time): (GetBlocksResult, u64) = self
+            .network
+            .update_one(self.id, GET_BLOCKS, argument)
+            .await
+            .map_err(|e| self.failed(GET_BLOCKS, e))?;
+        match index(&found.log_length) {
+            Some(length) => Ok((length, time)),
+            None => Err(self.failed(GET_BLOCKS, "the log is too long")),
+        }
+    }
+
+    /// Visits the blocks before `end`, from the newest to those before `since`, until `visit` returns something.
+    async fn walk<T>(
+        &self,
+        mut end: u64,
+        since: u64,
+        mut visit: impl FnMut(u64, &ICRC3Value) -> Option<T>,
+    ) -> Walk<T> {
+        let last = end.saturating_sub(MAX_BLOCKS);
         while end > last {
             let start = end.saturating_sub(PAGE).max(last);
             let page = match self.all_blocks(start, end).await {
                 Ok(page) => page,
-                Err(problem) => return unknown(&problem),
+                Err(problem) => return Walk::Stopped(problem.to_string()),
             };
             for (index, block) in page.iter().rev() {
-                if timestamp(block).is_some_and(|at| at < search.since) {
-                    return Clean::Yes;
+                if timestamp(block).is_some_and(|at| at < since) {
+                    return Walk::Over;
                 }
-                if let Some(taken) = taken(*index, block, search, &mut seen) {
-                    return Clean::No(taken);
+                if let Some(met) = visit(*index, block) {
+                    return Walk::Met(met);
                 }
             }
             end = start;
         }
         match end {
-            0 => Clean::Yes,
-            _ => unknown(&format!(
+            0 => Walk::Over,
+            _ => Walk::Stopped(format!(
                 "ledger {} has more than {MAX_BLOCKS} blocks since then",
                 self.id
             )),

@@ -25,7 +25,91 @@ fn expectations(controls: &SpendControls) -> Expectations<'_> {
         method: "GET",
         path: "/report",
         controls,
+        by: By::Allowance,
     }
+}
+
+fn by_transfer() -> Value {
+    let mut offer = offer();
+    let extra = offer["extra"].as_object_mut().unwrap();
+    extra.insert("assetTransferMethod".into(), json!("icrc1"));
+    extra.insert("paymentFlow".into(), json!("upfront"));
+    extra.insert("maxProofAgeSeconds".into(), json!(86_400.0));
+    let canister = extra.remove("spender").unwrap();
+    extra.insert("canister".into(), canister);
+    offer
+}
+
+fn judge_by(offer: &Value, by: By) -> Result<Offer, OfferProblem> {
+    let controls = SpendControls::default();
+    let expected = Expectations {
+        by,
+        ..expectations(&controls)
+    };
+    read(offer, &expected)
+}
+
+#[test]
+fn an_offer_by_transfer_is_read_with_the_same_care() {
+    let accepted = judge_by(&by_transfer(), By::Transfer).unwrap();
+    assert_eq!(accepted.method(), Method::Transfer);
+    assert_eq!(accepted.total(), Amount(20_000));
+    assert_eq!(accepted.spender.to_text(), SPENDER);
+    let verbatim = serde_json::to_value(accepted.verbatim).unwrap();
+    assert_eq!(verbatim, by_transfer());
+    let cases = [
+        ("/network", json!("icp:0123456789abcdef"), "network"),
+        ("/asset", json!(SPENDER), "not allowed"),
+        ("/amount", json!("1000001"), "above the limit"),
+        ("/payTo", json!("nobody"), "payTo"),
+        ("/extra/canister", json!("aaaaa-aa"), "collected by"),
+        ("/extra/canister", json!(null), "cannot be decoded"),
+        ("/extra/paymentFlow", json!("authorization"), "payment flow"),
+        ("/extra/paymentFlow", json!("escrow"), "payment flow"),
+        ("/extra/route", json!("/other"), "not for this request"),
+        ("/extra/method", json!("POST"), "not for this request"),
+        ("/extra/fee", json!("1.0"), "fee"),
+        ("/extra/maxProofAgeSeconds", json!(0), "maxProofAgeSeconds"),
+        ("/extra/assetTransferMethod", json!("icrc7"), "decoded"),
+    ];
+    for (pointer, value, words) in cases {
+        let mut odd = by_transfer();
+        *odd.pointer_mut(pointer).unwrap() = value;
+        let problem = judge_by(&odd, By::Transfer).unwrap_err();
+        assert!(problem.to_string().contains(words), "{pointer}: {problem}");
+    }
+    assert_eq!(
+        judge_by(&by_transfer(), By::Allowance),
+        Err(OfferProblem::ByTransfer)
+    );
+    assert_eq!(
+        judge_by(&offer(), By::Transfer),
+        Err(OfferProblem::ByAllowance)
+    );
+}
+
+#[test]
+fn an_allowance_comes_before_a_transfer() {
+    let controls = SpendControls::default();
+    let expected = Expectations {
+        by: By::Any,
+        ..expectations(&controls)
+    };
+    let mut cheap = by_transfer();
+    cheap["amount"] = json!("1");
+    let (good, refused) = select(&[cheap.clone(), json!(1), offer()], &expected);
+    assert_eq!(good.len(), 1);
+    assert_eq!(good[0].method(), Method::Allowance);
+    assert_eq!(refused.iter().map(|r| r.index).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(refused[0].problem, OfferProblem::NotNeeded);
+    let (good, _) = select(&[by_transfer(), cheap], &expected);
+    assert_eq!(
+        good.iter().map(|o| o.amount).collect::<Vec<_>>(),
+        [Amount(1), Amount(10_000)]
+    );
+    assert_eq!(why(&good, 0), "the cheapest in the ledger that comes first");
+    assert_eq!(why(&good[..1], 0), "the only acceptable offer");
+    assert_eq!(why(&good, 1), "the first one that can be paid");
 }
 
 fn judge(offer: Value) -> Result<Offer, OfferProblem> {
@@ -47,7 +131,7 @@ fn every_misfit_is_named() {
         (
             "/extra/assetTransferMethod",
             json!("icrc1"),
-            "transfer method",
+            "your own transfer",
         ),
         ("/extra/paymentFlow", json!("escrow"), "payment flow"),
         ("/extra/offer", json!(7), "cannot be decoded"),
@@ -127,8 +211,11 @@ fn numbers_of_an_offer_count_by_their_value() {
     by_value["extra"]["revision"] = json!(3.0);
     by_value["extra"]["paymentFlow"] = json!(null);
     let accepted = judge(by_value).unwrap();
-    assert_eq!(accepted.terms.max_timeout_seconds, 300);
-    assert_eq!(accepted.terms.extra.decimals, 6);
+    assert_eq!(accepted.max_timeout_seconds(), 300);
+    match accepted.terms {
+        OfferTerms::Icrc2(terms) => assert_eq!(terms.extra.decimals, 6),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

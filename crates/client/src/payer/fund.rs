@@ -4,7 +4,7 @@ use super::{Payer, Priced, now};
 use crate::{
     error::{LedgerError, PayError},
     ledger::Approval,
-    offer::Offer,
+    offer::{Method, Offer, why},
     payment::{Purchase, SignedPayment, named},
     serving::is_canister,
     step::Step,
@@ -22,6 +22,8 @@ use x402_icp::{
 const APPROVAL_LASTS: u64 = 3_600 * 1_000_000_000;
 /// The most tries of an approval when the allowance changes meanwhile.
 const APPROVALS_TRIED: usize = 5;
+/// The time that the calls of a transfer may take, in seconds.
+const TRANSFER_SECONDS: u64 = 300;
 /// The length of a signature in base64, of every kind of key except a canister's.
 const SIGNATURE_TEXT_BYTES: usize = 88;
 
@@ -57,34 +59,56 @@ impl Payer {
     pub async fn fund(&self, priced: &Priced) -> Result<Offer, PayError> {
         let mut approvable = None;
         let mut problem = None;
-        for offer in &priced.offers {
+        for (place, offer) in priced.offers.iter().enumerate() {
             // An offer that cannot be signed needs no money.
             let checked = match self.signable(priced, offer) {
                 Ok(()) => self.check_funds(offer).await,
                 Err(problem) => Err(problem),
             };
             match checked {
-                Ok(funded) => return Ok(funded),
+                Ok(funded) => return Ok(self.chosen(funded, priced, place)),
                 Err(e @ PayError::NeedsApproval { .. }) if approvable.is_none() => {
-                    approvable = Some((offer, e));
+                    approvable = Some((place, offer, e));
                 }
                 Err(e) => problem = problem.or(Some(e)),
             }
         }
         match (approvable, problem, self.approve) {
-            (Some((offer, _)), _, Some(amount)) => self.approve(priced, offer, amount).await,
-            (Some((_, problem)), _, None) | (None, Some(problem), _) => Err(problem),
+            (Some((place, offer, _)), _, Some(amount)) => {
+                self.chosen(offer.clone(), priced, place);
+                self.approve(priced, offer, amount).await
+            }
+            (Some((_, _, problem)), _, None) | (None, Some(problem), _) => Err(problem),
             (None, None, _) => Err(PayError::NoAcceptableOffer(priced.refused.clone())),
         }
     }
 
+    fn chosen(&self, offer: Offer, priced: &Priced, place: usize) -> Offer {
+        self.tell(Step::Chosen {
+            ledger: offer.asset,
+            amount: offer.amount,
+            fee: offer.fee,
+            by: offer.method(),
+            why: why(&priced.offers, place),
+            of: priced.offers.len(),
+        });
+        offer
+    }
+
     async fn ask_ledger(&self, offer: &Offer) -> Result<Funds, PayError> {
         let ledger = self.network.ledger(offer.asset);
-        let (fee, balance, allowance) = tokio::try_join!(
-            ledger.fee(),
-            ledger.balance(self.account),
-            ledger.allowance(self.account, offer.spender.into()),
-        )?;
+        let allowance = async {
+            match offer.method() {
+                Method::Allowance => {
+                    let spender = offer.spender.into();
+                    ledger.allowance(self.account, spender).await
+                }
+                // The payer transfers by itself.
+                Method::Transfer => Ok((Amount(0), None)),
+            }
+        };
+        let (fee, balance, allowance) =
+            tokio::try_join!(ledger.fee(), ledger.balance(self.account), allowance)?;
         if fee != offer.fee {
             // The seller finds out about a new fee from payments, and this one is not made, so its canister is told.
             // The call has no effect if the canister has no such method, or queried its ledger a short while ago.
@@ -117,8 +141,11 @@ impl Payer {
                 balance: funds.balance,
             });
         }
+        if offer.method() == Method::Transfer {
+            return Ok(offer.clone());
+        }
         // An allowance that ends before the payment can be settled counts as none.
-        let last_moment = now().saturating_add(offer.terms.max_timeout_seconds.into());
+        let last_moment = now().saturating_add(offer.max_timeout_seconds().into());
         let ends_at = funds.expires_at.map(|at| at / 1_000_000_000);
         let too_early = ends_at.filter(|&at| at <= last_moment && funds.allowance >= needed);
         if funds.allowance < needed || too_early.is_some() {
@@ -227,7 +254,7 @@ impl Payer {
 
     /// One hour from now, or later if the payment or the present allowance lasts longer.
     fn approval_end(&self, offer: &Offer, funds: &Funds) -> Option<u64> {
-        let seconds = u64::from(offer.terms.max_timeout_seconds).saturating_add(120);
+        let seconds = u64::from(offer.max_timeout_seconds()).saturating_add(120);
         let lasts = APPROVAL_LASTS.max(seconds.saturating_mul(1_000_000_000));
         let end = now().saturating_mul(1_000_000_000).saturating_add(lasts);
         match (funds.allowance, funds.expires_at) {
@@ -239,19 +266,27 @@ impl Payer {
         }
     }
 
-    /// Signs an offer. One purchase needs one signature: to repeat it, [`Payer::send`] the result again.
-    pub fn sign(&self, priced: &Priced, offer: &Offer) -> Result<SignedPayment, PayError> {
-        self.signable(priced, offer)?;
+    fn purchase<'a>(&self, priced: &'a Priced, offer: &'a Offer) -> Purchase<'a> {
         let redirected = priced.asked_url != priced.request.url;
-        let purchase = Purchase {
+        Purchase {
             request: &priced.request,
             asked_url: redirected.then_some(priced.asked_url.as_str()),
             offer,
             resource: priced.resource.as_ref(),
             extensions: priced.extensions.as_ref(),
             from: self.account,
-        };
-        let seconds = offer.terms.max_timeout_seconds;
+        }
+    }
+
+    /// Signs an offer, or fixes the transfer that pays it. One purchase needs one signature or transfer: to repeat it,
+    /// [`Payer::send`] the result again.
+    pub fn sign(&self, priced: &Priced, offer: &Offer) -> Result<SignedPayment, PayError> {
+        self.signable(priced, offer)?;
+        let purchase = self.purchase(priced, offer);
+        if offer.method() == Method::Transfer {
+            return Ok(SignedPayment::sign(&purchase, now(), &self.identity)?);
+        }
+        let seconds = offer.max_timeout_seconds();
         // A slow key (a hardware key that waits for its user) uses up the time. The first signature was not sent, so
         // only the second one leaves the process.
         for _ in 0..2 {
@@ -271,9 +306,33 @@ impl Payer {
         Err(PayError::SlowSigner { seconds })
     }
 
+    /// Whether the identity can make the transfer, and its proof can be sent: checked before any money moves.
+    fn transferable(&self, priced: &Priced, offer: &Offer) -> Result<(), PayError> {
+        let last_moment = now().saturating_add(TRANSFER_SECONDS);
+        for delegation in self.identity.delegations() {
+            let targets = delegation.targets.as_ref();
+            if targets.is_some_and(|targets| !targets.contains(&offer.asset)) {
+                let problem = format!("it does not allow ledger {}", offer.asset);
+                return Err(PayError::Delegation(problem));
+            }
+            if delegation.expiration / 1_000_000_000 < last_moment {
+                let problem = format!("it ends within {TRANSFER_SECONDS} s");
+                return Err(PayError::Delegation(problem));
+            }
+        }
+        let draft = SignedPayment::sign(&self.purchase(priced, offer), now(), &self.identity)?;
+        match draft.with_block(u64::MAX).header().len() {
+            actual if actual > MAX_HEADER_BYTES => Err(too_long(actual)),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the identity can sign this offer so that the canister accepts it; checked without signing.
     fn signable(&self, priced: &Priced, offer: &Offer) -> Result<(), PayError> {
-        let last_moment = now().saturating_add(offer.terms.max_timeout_seconds.into());
+        if offer.method() == Method::Transfer {
+            return self.transferable(priced, offer);
+        }
+        let last_moment = now().saturating_add(offer.max_timeout_seconds().into());
         let chain = self.identity.delegations();
         for delegation in &chain {
             let targets = delegation.targets.as_ref();
@@ -286,7 +345,7 @@ impl Payer {
             if delegation.expiration / 1_000_000_000 < last_moment {
                 return Err(PayError::Delegation(format!(
                     "it ends before the payment does, which is good for {} s",
-                    offer.terms.max_timeout_seconds
+                    offer.max_timeout_seconds()
                 )));
             }
         }

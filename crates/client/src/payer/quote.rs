@@ -80,6 +80,7 @@ impl Payer {
             method: &answered.method,
             path: path.path(),
             controls: &self.controls,
+            by: self.by,
         };
         let (offers, refused) = select(&required.accepts, &expected);
         if offers.is_empty() {

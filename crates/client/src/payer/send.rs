@@ -33,10 +33,11 @@ struct Known {
 impl Payer {
     /// Sends a recorded payment; the caller holds the lock of its request.
     pub(super) async fn transmit(&self, payment: &SignedPayment) -> Result<Box<Paid>, PayError> {
+        let payment = &self.moved(payment).await?;
         let started = Instant::now();
         let mut known = Known {
-            // A stored payment may have been sent before it was stored.
-            may_have_arrived: payment.stored,
+            // A stored payment may have been sent before it was stored, and the money of a transfer has moved.
+            may_have_arrived: payment.stored || payment.is_transfer(),
             owed: None,
             asked_after_end: false,
         };
@@ -166,7 +167,7 @@ impl Payer {
     }
 
     /// 1, 2, 4, 8, then 16 times the first pause.
-    fn pause_after(&self, attempt: u32) -> Duration {
+    pub(super) fn pause_after(&self, attempt: u32) -> Duration {
         self.limits
             .first_pause
             .saturating_mul(1 << (attempt - 1).min(4))
@@ -174,7 +175,7 @@ impl Payer {
 }
 
 /// Proven dead, though no seller said so.
-fn dead(reason: String) -> PayError {
+pub(super) fn dead(reason: String) -> PayError {
     PayError::Refused {
         code: None,
         reason,
@@ -188,9 +189,9 @@ fn proven_receipt(payment: &SignedPayment, block: String) -> SettleResponse {
         success: true,
         transaction: block,
         network: payment.payment.accepted.network.clone(),
-        payer: Some(payment.payment.payload.from.clone()),
+        payer: Some(payment.payment.payload.from().into()),
         amount: Some(payment.payment.accepted.amount.clone()),
-        extra: Some(serde_json::json!({ "paymentId": payment.payment_id })),
+        extra: Some(serde_json::json!({ "paymentId": payment.shown_id() })),
         ..Default::default()
     }
 }

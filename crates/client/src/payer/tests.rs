@@ -7,6 +7,7 @@ mod property;
 mod requests;
 mod seller;
 mod signing;
+mod transfers;
 
 use super::*;
 use crate::journal::FileJournal;

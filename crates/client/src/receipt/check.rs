@@ -87,9 +87,13 @@ impl Receipt {
         let block = network.ledger(asset).block(&Nat::from(index.0)).await?;
         self.compare(&block, expected)?;
         let id: PaymentId = self.payment_id.parse().map_err(unreadable("paymentId"))?;
-        let canister = match block.spender {
+        let seller = match block.spender {
+            None => expected.spender,
+            Some(spender) => Some(spender.owner),
+        };
+        let canister = match seller {
             None => None,
-            Some(spender) => self.ask(network, spender.owner, id).await?,
+            Some(canister) => self.ask(network, canister, id).await?,
         };
         Ok(Checked {
             fields: self.fields(&block, canister.as_ref()),
@@ -154,8 +158,9 @@ impl Receipt {
         if block.amount != amount {
             return disproved("amount", block.amount.to_string(), amount.to_string());
         }
+        let by_transfer = self.is_by_transfer(block, &id);
         let memo = block.memo.as_deref().unwrap_or_default();
-        if memo != id.0 {
+        if memo != id.0 && !by_transfer {
             return disproved("memo", hex::encode(memo), id.to_string());
         }
         if let (Some(found), false) = (block.fee, self.fee.is_empty()) {
@@ -173,6 +178,8 @@ impl Receipt {
         }
         let collector = block.spender.map(|spender| spender.owner);
         match expected.spender {
+            // The payer's own transfer has no spender. The canister's receipt says whose payment it is.
+            Some(_) if by_transfer => Ok(()),
             Some(expected) if collector != Some(expected) => disproved(
                 "spender",
                 collector.map_or("nobody".into(), |found| found.to_text()),
@@ -180,6 +187,16 @@ impl Receipt {
             ),
             _ => Ok(()),
         }
+    }
+
+    /// Whether the block is the payer's own transfer, and makes this payment.
+    fn is_by_transfer(&self, block: &Block, id: &PaymentId) -> bool {
+        let (Ok(asset), Ok(index)) = (parse_principal(&self.asset), self.transaction.parse())
+        else {
+            return false;
+        };
+        let index: Amount = index;
+        block.payment_by_transfer(&self.network, asset, &Nat::from(index.0)) == Some(*id)
     }
 
     /// The receipt that the collecting canister returns by update call; `None` if it returns none.

@@ -160,25 +160,39 @@ impl Shop {
         self.publish_for(path, price, bytes, None);
     }
 
-    /// Sells a path whose authorizations are valid for so many seconds.
-    pub fn publish_for(&self, path: &str, price: Option<u128>, bytes: &[u8], seconds: Option<u32>) {
+    /// Offers a path that is sold to be paid by transfer, too.
+    pub fn offer_transfers(&self, path: &str) {
+        blocking(|| {
+            self.admin::<_, candid::Reserved>(
+                "route_put",
+                (RouteArgs {
+                    transfers: Some(true),
+                    ..self.route(path, Some(PRICE), None)
+                },),
+            )
+        });
+    }
+
+    fn route(&self, path: &str, price: Option<u128>, seconds: Option<u32>) -> RouteArgs {
         let prices = price.map(|amount| Price {
             ledger: self.ledger,
             amount: amount.into(),
         });
-        self.admin::<_, candid::Reserved>(
-            "route_put",
-            (RouteArgs {
-                method: "GET".into(),
-                path: path.into(),
-                description: "for the tests".into(),
-                mime_type: "text/plain".into(),
-                prices: prices.into_iter().collect(),
-                max_timeout_seconds: seconds,
-                on_sale: true,
-                ..RouteArgs::default()
-            },),
-        );
+        RouteArgs {
+            method: "GET".into(),
+            path: path.into(),
+            description: "for the tests".into(),
+            mime_type: "text/plain".into(),
+            prices: prices.into_iter().collect(),
+            max_timeout_seconds: seconds,
+            on_sale: true,
+            ..RouteArgs::default()
+        }
+    }
+
+    /// Sells a path whose authorizations are valid for so many seconds.
+    pub fn publish_for(&self, path: &str, price: Option<u128>, bytes: &[u8], seconds: Option<u32>) {
+        self.admin::<_, candid::Reserved>("route_put", (self.route(path, price, seconds),));
         let upload: u64 = self.admin(
             "content_begin",
             (ContentBegin {

@@ -14,7 +14,8 @@ use candid::Nat;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tollkeeper_client::{
-    Amount, LedgerError, Paid, PayError, Payer, Resolution, Response, plain_text,
+    Amount, LedgerError, Method, Paid, PayError, Payer, Resolution, Response, SignedPayment,
+    plain_text,
 };
 use x402_icp::values::parse_principal;
 
@@ -141,12 +142,13 @@ impl HandOver<'_> {
             "paid": is_paid,
             "proof": proven,
             "httpStatus": paid.response.status,
-            "paymentId": paid.payment.payment_id,
+            "paymentId": paid.payment.shown_id(),
             "network": accepted.network,
             "asset": accepted.asset,
             "amount": accepted.amount,
             "payTo": accepted.pay_to,
-            "payer": paid.payment.payment.payload.from,
+            "payer": paid.payment.payment.payload.from(),
+            "by": method(&paid.payment).as_str(),
             "block": Self::block(paid, proof),
             "receipt": paid.receipt,
             "problems": paid.problems,
@@ -160,7 +162,7 @@ impl HandOver<'_> {
     /// Reports how the purchase ended; a failure if the outcome is not proven.
     fn say(&self, paid: &Paid, proof: &Proof) -> Option<Failure> {
         let accepted = &paid.payment.payment.accepted;
-        let id = &paid.payment.payment_id;
+        let id = &paid.payment.shown_id();
         let price = match (
             accepted.amount.parse::<Amount>(),
             parse_principal(&accepted.asset),
@@ -218,13 +220,14 @@ impl HandOver<'_> {
         };
         let mut fields = Fields::default();
         let transfer = Transfer {
-            payer: Some(&paid.payment.payment.payload.from),
+            payer: Some(paid.payment.payment.payload.from()),
             pay_to: &accepted.pay_to,
             amount: &accepted.amount,
-            id: &paid.payment.payment_id,
+            id: &paid.payment.shown_id(),
             spender: paid.payment.spender(),
         };
-        compare_block(&mut fields, &transfer, &block, "the ledger");
+        let place = (&*accepted.network, ledger, &number);
+        compare_block(&mut fields, &transfer, &block, place, "the ledger");
         match fields.lie() {
             Some(lie) => Err(wrong(format!(
                 "block {index} of ledger {ledger} contradicts the receipt: {} is {}, not {}",
@@ -239,6 +242,14 @@ impl HandOver<'_> {
                 Ok(())
             }
         }
+    }
+}
+
+/// How a payment was paid.
+fn method(payment: &SignedPayment) -> Method {
+    match payment.is_transfer() {
+        true => Method::Transfer,
+        false => Method::Allowance,
     }
 }
 
@@ -310,6 +321,17 @@ pub fn not_bought(error: PayError, situation: &Situation) -> Failure {
                     still_unknown(failure, &id)
                 }
             }
+        }
+        PayError::ProofRefused { payment, block, .. } => {
+            let id = payment.payment_id.clone();
+            let hint = format!(
+                "no other transfer is made for this request. A seller that takes the transfer for one that pays nothing \
+                 returns it, which tollkeeper status {id} shows; else ask the seller, and name block {block}\n\
+                 to give it up, and to be able to pay for the same request again: tollkeeper forget {id}"
+            );
+            let failure = recorded(error.into(), situation);
+            let message = format!("{}\n{hint}", failure.message);
+            Failure { message, ..failure }
         }
         PayError::Used { payment, .. } | PayError::NotDelivered { payment, .. } => {
             let id = payment.payment_id.clone();

@@ -236,7 +236,8 @@ async fn secrets_are_not_printed() {
     let error = payer.pay(&request).await.unwrap_err();
     let payment = payer.unresolved().unwrap().remove(0).payment;
     let quote = payer.quote(&request).await.unwrap();
-    let signature = payment.payment.payload.signature.clone();
+    let authorization = payment.payment.payload.authorization();
+    let signature = authorization.unwrap().signature.clone();
     let header = payment.header();
     for text in [
         format!("{request:?}"),

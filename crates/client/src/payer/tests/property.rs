@@ -4,9 +4,14 @@
 //! `TOLLKEEPER_PAYER_CASES` sets the number of cases.
 
 use super::{
-    seller::{Act, RECEIPT_KINDS, ReceiptKind, Seller, offer, priced, receipt},
+    seller::{Act, RECEIPT_KINDS, ReceiptKind, Seller, offer, priced, receipt, transfer_offer},
+    transfers::{
+        bank::{Answer as LedgerAnswer, Bank, memo},
+        paying_from,
+    },
     *,
 };
+use icrc_ledger_types::icrc1::transfer::TransferError;
 use proptest::prelude::*;
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Mutex};
@@ -100,18 +105,24 @@ fn act(got: &Got, answer: &Answer) -> Act {
     Act::Late(Duration::from_millis(answer.delay), Box::new(act))
 }
 
-/// Runs the calls, and compares the requests that the seller got with its responses.
+/// Runs the calls, and compares the requests that the seller got with its responses. With a bank the seller is paid by
+/// transfer.
 async fn run(
     base: &Payer,
+    bank: Option<Arc<Bank>>,
     answers: Vec<Answer>,
     prices: Vec<u64>,
     calls: Vec<Call>,
 ) -> Result<(), TestCaseError> {
     let ends: Ends = Arc::default();
     let told = ends.clone();
+    let by_transfer = bank.is_some();
     let seller = Seller::open(move |got, before| {
         let Some(payment) = &got.payment else {
-            let mut offered = offer("GET", &got.path);
+            let mut offered = match by_transfer {
+                true => transfer_offer("GET", &got.path),
+                false => offer("GET", &got.path),
+            };
             offered["amount"] = json!(prices[before % prices.len()].to_string());
             return priced(json!([offered]));
         };
@@ -130,7 +141,10 @@ async fn run(
     .await;
     let folder = folder();
     // Creating the HTTP clients takes longer than a whole case, so new processes share them.
-    let process = || base.clone().with_journal(files(&folder));
+    let process = || match bank.clone() {
+        Some(bank) => paying_from(base.clone().with_journal(files(&folder)), bank),
+        None => base.clone().with_journal(files(&folder)),
+    };
     let mut current = process();
     let mut running = Vec::new();
     for call in calls {
@@ -182,6 +196,21 @@ async fn run(
     prop_assert_eq!(both, 0, "an authorization went out with another request");
     let recorded = process().unresolved().unwrap();
     prop_assert!(recorded.len() <= PATHS.len());
+    let made = bank.map(|bank| bank.made()).unwrap_or_default();
+    let over: Vec<String> = ends
+        .iter()
+        .filter(|(_, over)| **over)
+        .map(|(payment, _)| {
+            let payment: Value = decode_header("payment", payment.as_bytes()).unwrap();
+            payment["payload"]["blockIndex"].to_string()
+        })
+        .collect();
+    for (block, transfer) in made.iter().enumerate() {
+        let is_open = !over.contains(&json!(block.to_string()).to_string());
+        let memo = hex::encode(memo(transfer));
+        let is_recorded = recorded.iter().any(|e| e.payment.payment_id == memo);
+        prop_assert!(!is_open || is_recorded, "block {block} is lost");
+    }
     std::fs::remove_dir_all(folder).unwrap();
     Ok(())
 }
@@ -194,8 +223,33 @@ async fn ended(task: tokio::task::JoinHandle<()>) -> Result<(), TestCaseError> {
     }
 }
 
+fn ledger_answer() -> impl Strategy<Value = LedgerAnswer> {
+    let refused = LedgerAnswer::Refused(TransferError::InsufficientFunds {
+        balance: 0u8.into(),
+    });
+    prop::sample::select(vec![
+        LedgerAnswer::Made,
+        LedgerAnswer::Made,
+        LedgerAnswer::SlowAfter(20),
+        LedgerAnswer::SlowAfter(80),
+        LedgerAnswer::LostAfter,
+        LedgerAnswer::LostBefore,
+        LedgerAnswer::Refused(TransferError::TemporarilyUnavailable),
+        refused,
+    ])
+}
+
 #[test]
 fn a_request_never_has_two_open_authorizations() {
+    check(false);
+}
+
+#[test]
+fn a_request_never_has_two_open_transfers() {
+    check(true);
+}
+
+fn check(by_transfer: bool) {
     let cases = std::env::var("TOLLKEEPER_PAYER_CASES").ok();
     let cases = cases.and_then(|text| text.parse().ok()).unwrap_or(48);
     let mut config = ProptestConfig::with_cases(cases);
@@ -222,8 +276,13 @@ fn a_request_never_has_two_open_authorizations() {
             1..4,
         ),
         prop::collection::vec(call(), 2..9),
+        prop::collection::vec(ledger_answer(), 1..6),
     );
-    proptest!(config, |((answers, prices, calls) in cases)| {
-        runtime.block_on(run(&base, answers, prices, calls))?;
+    proptest!(config, |((answers, prices, calls, ledger) in cases)| {
+        let owner = base.account.owner;
+        let bank = by_transfer.then(|| {
+            Bank::open(owner, move |call| ledger[call % ledger.len()].clone())
+        });
+        runtime.block_on(run(&base, bank, answers, prices, calls))?;
     });
 }

@@ -194,6 +194,18 @@ pub fn offer(method: &str, path: &str) -> Value {
     })
 }
 
+/// An offer by transfer for a request.
+pub fn transfer_offer(method: &str, path: &str) -> Value {
+    let mut offer = offer(method, path);
+    let extra = offer["extra"].as_object_mut().unwrap();
+    extra.insert("assetTransferMethod".into(), json!("icrc1"));
+    extra.insert("paymentFlow".into(), json!("upfront"));
+    extra.insert("maxProofAgeSeconds".into(), json!(86_400));
+    let canister = extra.remove("spender").unwrap();
+    extra.insert("canister".into(), canister);
+    offer
+}
+
 /// A 402 with these offers.
 pub fn priced(accepts: Value) -> Act {
     let required = json!({"x402Version": 2, "resource": {"url": "/"}, "accepts": accepts});

@@ -215,3 +215,45 @@ fn an_odd_receipt_is_read_member_by_member() {
         assert!(crate::receipt::read(odd).is_err());
     }
 }
+
+#[test]
+fn the_payers_own_transfer_bears_out_its_receipt() {
+    let own = Block {
+        spender: None,
+        ..block()
+    };
+    let asset = Principal::from_text(&receipt().asset).unwrap();
+    let id = |index: u8| {
+        own.payment_by_transfer("icp:1", asset, &Nat::from(index))
+            .unwrap()
+    };
+    let by_transfer = |id: PaymentId| Receipt {
+        payment_id: id.to_string(),
+        ..receipt()
+    };
+    // The canister of the receipt collects nothing, so the block names nobody.
+    let expected = collected_by(Principal::from_slice(&[3]));
+    assert!(by_transfer(id(5)).compare(&own, &expected).is_ok());
+    for (receipt, block) in [
+        // The id of another block, and a block that a spender made.
+        (by_transfer(id(6)), own.clone()),
+        (by_transfer(id(5)), block()),
+    ] {
+        let found = receipt.compare(&block, &expected);
+        assert!(
+            matches!(found, Err(ReceiptError::Disproved { field: "memo", .. })),
+            "{found:?}"
+        );
+    }
+    let found = receipt().compare(&own, &expected);
+    assert!(
+        matches!(
+            found,
+            Err(ReceiptError::Disproved {
+                field: "spender",
+                ..
+            })
+        ),
+        "{found:?}"
+    );
+}

@@ -1,0 +1,193 @@
+//! A ledger in memory that finds repetitions, as ICRC-1 says, and whose answers can be lost.
+
+use crate::{
+    error::LedgerError,
+    ledger::{Block, Found, Rail, Wanted},
+};
+use candid::Principal;
+use icrc_ledger_types::icrc1::transfer::{TransferArg, TransferError};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use x402_icp::{Account, Amount};
+
+/// What becomes of one call of `icrc1_transfer`.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// As a ledger does.
+    Made,
+    /// It is made, and the answer is lost.
+    LostAfter,
+    /// It is not made, and no answer comes.
+    LostBefore,
+    /// It is made, and no answer ever comes.
+    SilentAfter,
+    /// It is made, and the answer comes after this many milliseconds.
+    SlowAfter(u64),
+    /// It is not made.
+    Refused(TransferError),
+}
+
+/// Called before and after the ledger makes a transfer.
+type Watch = Arc<dyn Fn(&str) + Send + Sync>;
+type Script = dyn Fn(usize) -> Answer + Send + Sync;
+type Called<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+pub struct Bank {
+    owner: Principal,
+    script: Box<Script>,
+    watch: Watch,
+    /// Every transfer as it arrived.
+    sent: Mutex<Vec<TransferArg>>,
+    made: Mutex<Vec<TransferArg>>,
+    /// What a search finds, if the log cannot be read or has another time.
+    pub search: Mutex<Option<Found>>,
+}
+
+impl Bank {
+    /// Answers the n-th call by the script.
+    pub fn open(
+        owner: Principal,
+        script: impl Fn(usize) -> Answer + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Self::watched(owner, script, |_| {})
+    }
+
+    pub fn watched(
+        owner: Principal,
+        script: impl Fn(usize) -> Answer + Send + Sync + 'static,
+        watch: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Bank {
+            owner,
+            script: Box::new(script),
+            watch: Arc::new(watch),
+            sent: Mutex::default(),
+            made: Mutex::default(),
+            search: Mutex::default(),
+        })
+    }
+
+    /// The transfers that moved money.
+    pub fn made(&self) -> Vec<TransferArg> {
+        self.made.lock().unwrap().clone()
+    }
+
+    /// The number of calls.
+    pub fn sent(&self) -> usize {
+        self.sent.lock().unwrap().len()
+    }
+
+    /// The different transfers that arrived.
+    pub fn different(&self) -> usize {
+        let mut memos: Vec<_> = self.sent.lock().unwrap().iter().map(memo).collect();
+        memos.sort();
+        memos.dedup();
+        memos.len()
+    }
+
+    /// Makes a transfer unless it was made before, and returns its block.
+    fn make(&self, transfer: &TransferArg) -> u64 {
+        let mut made = self.made.lock().unwrap();
+        let before = made.iter().position(|other| other == transfer);
+        let block = before.unwrap_or(made.len());
+        if before.is_none() {
+            made.push(transfer.clone());
+        }
+        block.try_into().unwrap()
+    }
+}
+
+pub fn memo(transfer: &TransferArg) -> Vec<u8> {
+    transfer.memo.as_ref().unwrap().0.to_vec()
+}
+
+fn lost(ledger: Principal) -> LedgerError {
+    LedgerError::Call {
+        ledger,
+        method: "icrc1_transfer",
+        problem: "the answer is lost".into(),
+    }
+}
+
+impl Rail for Bank {
+    fn transfer<'a>(
+        &'a self,
+        ledger: Principal,
+        transfer: &'a TransferArg,
+    ) -> Called<'a, Result<Result<u64, TransferError>, LedgerError>> {
+        let number = {
+            let mut sent = self.sent.lock().unwrap();
+            sent.push(transfer.clone());
+            sent.len() - 1
+        };
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            (self.watch)("before the transfer");
+            match (self.script)(number) {
+                Answer::LostBefore => Err(lost(ledger)),
+                Answer::Refused(problem) => Ok(Err(problem)),
+                Answer::LostAfter => {
+                    self.make(transfer);
+                    Err(lost(ledger))
+                }
+                Answer::SilentAfter => {
+                    self.make(transfer);
+                    std::future::pending().await
+                }
+                Answer::SlowAfter(pause) => {
+                    let block = self.make(transfer);
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                    Ok(Ok(block))
+                }
+                Answer::Made => {
+                    let block = self.make(transfer);
+                    (self.watch)("after the transfer");
+                    Ok(Ok(block))
+                }
+            }
+        })
+    }
+
+    fn find<'a>(&'a self, _: Principal, wanted: &'a Wanted) -> Called<'a, Found> {
+        let scripted = self.search.lock().unwrap().clone();
+        let made = self.made();
+        let found = made.iter().position(|one| memo(one) == wanted.memo);
+        Box::pin(async move {
+            match (scripted, found) {
+                (Some(Found::Unknown(problem)), _) => Found::Unknown(problem),
+                (_, Some(block)) => Found::Block(block.try_into().unwrap()),
+                (Some(other), None) => other,
+                (None, None) => Found::Missing {
+                    as_of: crate::journal::now() * 1_000_000_000,
+                },
+            }
+        })
+    }
+
+    fn block(&self, ledger: Principal, index: u64) -> Called<'_, Result<Block, LedgerError>> {
+        let made = self.made();
+        let found = made.get(usize::try_from(index).unwrap()).cloned();
+        Box::pin(async move {
+            let transfer = found.ok_or(LedgerError::NoBlock {
+                ledger,
+                index: index.to_string(),
+            })?;
+            Ok(Block {
+                from: Account {
+                    owner: self.owner,
+                    subaccount: transfer.from_subaccount,
+                },
+                to: transfer.to,
+                spender: None,
+                amount: Amount(u128::try_from(&transfer.amount.0).unwrap()),
+                memo: Some(memo(&transfer)),
+                fee: None,
+                timestamp: None,
+            })
+        })
+    }
+}
