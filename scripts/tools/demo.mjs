@@ -212,7 +212,8 @@ async function tellOfForward({ operator, payer, tollkeeper }) {
   step("The client pays and gets the target's answer; the canister keeps it and gives it again");
   const sent = {};
   const watched = (input, init) => {
-    const header = new Request(input, init).headers.get("payment-signature");
+    // A request with a body can be read once.
+    const header = new Headers(init?.headers ?? input.headers).get("payment-signature");
     if (header) sent.header = header;
     return fetch(input, init);
   };
