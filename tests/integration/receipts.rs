@@ -129,6 +129,22 @@ fn an_id_reveals_neither_payer_nor_path() {
 }
 
 #[test]
+fn every_receipt_is_proven_before_and_after_an_upgrade() {
+    let setup = Setup::with_any_ledger();
+    let payer = setup.payer(114);
+    let sale = setup.sell("/article", PRICE);
+    for _ in 0..6 {
+        sale.pay(&payer).send().expect_settled();
+        assert_eq!(setup.receipts_that_prove_nothing(), Vec::<String>::new());
+    }
+    setup.upgrade();
+    assert_eq!(setup.receipts_that_prove_nothing(), Vec::<String>::new());
+    sale.pay(&payer).send().expect_settled();
+    assert_eq!(setup.receipts_that_prove_nothing(), Vec::<String>::new());
+    assert_eq!(setup.settled().len(), 7);
+}
+
+#[test]
 fn receipts_that_do_not_exist_are_404s_by_consensus() {
     let setup = Setup::with_any_ledger();
     for id in [

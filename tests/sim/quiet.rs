@@ -37,7 +37,16 @@ impl World {
         self.refund_the_rest()?;
         self.check_ends()?;
         self.check_free(since)?;
+        self.check_receipts()?;
         self.check_balances()
+    }
+
+    /// Whatever became of it, each settled payment has a receipt that proves itself.
+    fn check_receipts(&self) -> Checked {
+        match self.setup.receipts_that_prove_nothing().first() {
+            None => Ok(()),
+            Some(problem) => violation("receipt", problem),
+        }
     }
 
     fn end_trouble(&mut self) -> Checked {

@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod management;
 pub mod mistyped;
 pub mod payer;
+pub mod receipts;
 pub mod setup;
 pub mod transfer;
 
