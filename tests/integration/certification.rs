@@ -133,7 +133,7 @@ fn only_receipts_are_exempt_from_certification() {
     forged.body = b"forged".to_vec();
     for (url, accepted) in [
         (&*url, true),
-        ("/x402/receipts/", true),
+        ("/x402/receipts/7", true),
         ("/x402", false),
         ("/x402/payments/1", false),
         ("/article", false),
