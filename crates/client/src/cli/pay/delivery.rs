@@ -322,22 +322,19 @@ pub fn not_bought(error: PayError, situation: &Situation) -> Failure {
                 }
             }
         }
-        PayError::ProofRefused { payment, block, .. } => {
+        PayError::Used { payment, .. }
+        | PayError::NotDelivered { payment, .. }
+        | PayError::ProofRefused { payment, .. } => {
             let id = payment.payment_id.clone();
-            let hint = format!(
-                "no other transfer is made for this request. A seller that takes the transfer for one that pays nothing \
-                 returns it, which tollkeeper status {id} shows; else ask the seller, and name block {block}\n\
-                 to give it up, and to be able to pay for the same request again: tollkeeper forget {id}"
-            );
-            let failure = recorded(error.into(), situation);
-            let message = format!("{}\n{hint}", failure.message);
-            Failure { message, ..failure }
-        }
-        PayError::Used { payment, .. } | PayError::NotDelivered { payment, .. } => {
-            let id = payment.payment_id.clone();
+            let returned = payment.block().map_or_else(String::new, |block| {
+                format!(
+                    "\nno other transfer is made for this request. A seller that takes the transfer for one that buys \
+                     nothing returns it, which tollkeeper status {id} shows; else ask the seller, and name block {block}"
+                )
+            });
             let failure = recorded(error.into(), situation);
             let message = format!(
-                "{}\nto give it up, and to be able to pay for the same request again: tollkeeper forget {id}",
+                "{}{returned}\nto give it up, and to be able to pay for the same request again: tollkeeper forget {id}",
                 failure.message
             );
             Failure { message, ..failure }
