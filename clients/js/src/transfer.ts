@@ -103,7 +103,8 @@ export async function transferProof(accepted: Accepted, payload: ExactIcrc1Paylo
 
 /**
  * Why no transfer may be made for an offer; undefined if it is one of the method `icrc1` for this request. Compare its
- * network, `asset`, `amount` and `extra.canister` with what you trust before you transfer anything.
+ * network, `asset`, `amount` and `extra.canister` with what you trust before you transfer anything, and `payTo` with what
+ * the canister itself answers to an update call of `offers`: whoever forwarded the offer could have changed it.
  */
 export async function transferProblem(accepted: Accepted, method: string, url: string): Promise<string | undefined> {
   const { extra, amount, asset, payTo, scheme } = accepted;

@@ -82,6 +82,18 @@ pub enum PayError {
         /// The ledger's fee, in atomic units.
         ledger: Amount,
     },
+    /// The canister does not confirm the offer that came over HTTP. A gateway could have put another recipient into it,
+    /// and a transfer cannot be taken back, so none was made.
+    #[error(
+        "canister {canister} does not confirm the offer, so nothing was transferred: {}",
+        plain_text(problem)
+    )]
+    Unconfirmed {
+        /// The canister.
+        canister: Principal,
+        /// The problem.
+        problem: String,
+    },
     /// The requested approval is above the limit for one payment and its fee.
     #[error("an approval of {asked} units of {asset} is above the limit of {limit}")]
     ApprovalOverLimit {

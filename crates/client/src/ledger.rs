@@ -6,7 +6,7 @@ mod rail;
 
 pub use block::Block;
 pub(crate) use log::{Clean, Found, Search};
-pub(crate) use rail::{Rail, Wanted};
+pub(crate) use rail::{Promised, Rail, Wanted};
 
 use block::{read_block, to_amount};
 use log::GET_BLOCKS;

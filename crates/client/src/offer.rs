@@ -138,6 +138,8 @@ pub struct Offer {
     pub fee: Amount,
     /// The spender's allowance at the last query, in atomic units, and its end (nanoseconds; `None` without an end).
     pub(crate) allowance: Option<(Amount, Option<u64>)>,
+    /// Whether the canister has confirmed it by update call. A transfer is made for nothing else.
+    pub(crate) confirmed: bool,
 }
 
 impl Offer {

@@ -41,6 +41,8 @@ pub enum Step {
         /// The number of acceptable offers.
         of: usize,
     },
+    /// Asking the canister whether the offer is its own.
+    AskingCanister(Principal),
     /// Transferring the money, for the n-th time from 1. Every time it is the same transfer.
     Transferring {
         /// The ledger.

@@ -5,13 +5,15 @@ mod cli_support;
 mod market;
 mod support;
 
-use cli_support::{Act, object, words};
+use candid::Principal;
+use cli_support::{Act, forward, header, object, port_of, words};
 use icrc_ledger_types::icrc1::transfer::TransferError;
 use market::{Market, account, refs};
 use serde_json::Value;
 use std::fs;
 use support::{CONTENT, FEE, FUNDS, PRICE};
 use test_ledger::testing::{Answer, Effect, Fault, Hold};
+use x402_icp::{decode::decode_header, encode_header, wire::PAYMENT_REQUIRED};
 
 /// A shop that offers `/report` to be paid by transfer, too.
 fn market(name: &str, script: Vec<Act>) -> Market {
@@ -111,6 +113,37 @@ fn the_command_pays_by_transfer_if_it_is_told_to() {
         "{told}"
     );
     assert_eq!(market.blocks(), 2);
+}
+
+#[test]
+fn a_gateway_that_changes_the_recipient_gets_nothing() {
+    let market = market("transfer-gateway", vec![]);
+    let url = market.url("/report");
+    let asked = format!(
+        "GET /report HTTP/1.1\r\nhost: {}.localhost\r\n\r\n",
+        market.shop.canister
+    );
+    let unpaid = forward(asked.as_bytes(), port_of(&market.shop.replica)).unwrap();
+    let required = header(&unpaid, PAYMENT_REQUIRED).unwrap();
+    let honest: Value = decode_header(PAYMENT_REQUIRED, required.as_bytes()).unwrap();
+    for (member, forged) in [
+        ("payTo", Principal::self_authenticating([9; 32]).to_text()),
+        ("amount", (PRICE - 1).to_string()),
+    ] {
+        let mut required = honest.clone();
+        for offer in required["accepts"].as_array_mut().unwrap() {
+            offer[member] = forged.clone().into();
+        }
+        let headers = vec![(PAYMENT_REQUIRED, encode_header(&required))];
+        let forged = Act::Answer(402, headers, b"{}".to_vec());
+        market.gateway.unpaid(Some(forged));
+        let (status, value) = market.json(&market.by_transfer(&url, &[]));
+        assert_eq!((status, kind(&value)), (3, "unconfirmed"), "{value}");
+    }
+    assert_eq!(market.spent(), 0);
+    assert!(market.cli.recorded().is_empty());
+    market.gateway.unpaid(None);
+    assert_eq!(market.json(&market.by_transfer(&url, &[])).0, 0);
 }
 
 #[test]

@@ -153,6 +153,7 @@ fn describe(step: &Step) -> String {
         } => format!("approving {spender} on ledger {ledger}"),
         Step::Paying(1) => "paying".into(),
         Step::Paying(attempt) => format!("sending the same payment again ({attempt})"),
+        Step::AskingCanister(canister) => format!("asking canister {canister} for its offers"),
         Step::Transferring { ledger, .. } => format!("transferring on ledger {ledger}"),
         Step::Seeking(reason) => {
             format!("looking for the transfer in the ledger's log: {reason}")

@@ -2,12 +2,14 @@
 
 use super::{Block, Found};
 use crate::{error::LedgerError, network::Network};
-use candid::{Nat, Principal};
+use candid::{CandidType, Nat, Principal, encode_one};
 use icrc_ledger_types::icrc1::{
     account::Account,
     transfer::{TransferArg, TransferError},
 };
+use serde::Deserialize;
 use std::{future::Future, pin::Pin};
+use tollkeeper_types::RouteKey;
 use x402_icp::Amount;
 
 /// The result of a call, boxed so that the rail can be another one in a test.
@@ -35,7 +37,16 @@ impl Wanted {
     }
 }
 
-/// The ledgers, as payments by transfer use them.
+/// An offer by the word of the canister that makes it.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub(crate) struct Promised {
+    pub ledger: Principal,
+    pub amount: Nat,
+    pub pay_to: Account,
+    pub offer: String,
+}
+
+/// The ledgers and canisters, as payments by transfer use them.
 pub(crate) trait Rail: Send + Sync {
     /// [`super::Ledger::transfer`].
     fn transfer<'a>(
@@ -46,6 +57,14 @@ pub(crate) trait Rail: Send + Sync {
 
     /// [`super::Ledger::find`].
     fn find<'a>(&'a self, ledger: Principal, wanted: &'a Wanted) -> Called<'a, Found>;
+
+    /// The present offers of a route, by an update call to its canister: `like` is the one that is compared with them.
+    fn offers<'a>(
+        &'a self,
+        canister: Principal,
+        route: RouteKey,
+        like: &'a Promised,
+    ) -> Called<'a, Result<Vec<Promised>, String>>;
 
     /// [`super::Ledger::block`].
     fn block(&self, ledger: Principal, index: u64) -> Called<'_, Result<Block, LedgerError>>;
@@ -62,6 +81,20 @@ impl Rail for Network {
 
     fn find<'a>(&'a self, ledger: Principal, wanted: &'a Wanted) -> Called<'a, Found> {
         Box::pin(async move { self.ledger(ledger).find(wanted).await })
+    }
+
+    fn offers<'a>(
+        &'a self,
+        canister: Principal,
+        route: RouteKey,
+        _: &'a Promised,
+    ) -> Called<'a, Result<Vec<Promised>, String>> {
+        Box::pin(async move {
+            let argument = encode_one(route).map_err(|e| e.to_string())?;
+            let called = self.update_one(canister, "offers", argument).await;
+            let (offers, _) = called.map_err(|e| e.to_string())?;
+            Ok(offers)
+        })
     }
 
     fn block(&self, ledger: Principal, index: u64) -> Called<'_, Result<Block, LedgerError>> {

@@ -111,6 +111,7 @@ pub(super) fn read(entry: &Value, expected: &Expectations<'_>) -> Result<Offer, 
         spender,
         fee,
         allowance: None,
+        confirmed: false,
     })
 }
 

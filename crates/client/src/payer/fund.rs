@@ -127,6 +127,10 @@ impl Payer {
     }
 
     async fn check_funds(&self, offer: &Offer) -> Result<Offer, PayError> {
+        let offer = &match offer.method() {
+            Method::Allowance => offer.clone(),
+            Method::Transfer => self.confirmed(offer).await?,
+        };
         #[cfg(test)]
         if !self.asks_ledgers {
             return Ok(offer.clone());
@@ -284,6 +288,12 @@ impl Payer {
         self.signable(priced, offer)?;
         let purchase = self.purchase(priced, offer);
         if offer.method() == Method::Transfer {
+            if !offer.confirmed {
+                return Err(PayError::Unconfirmed {
+                    canister: offer.spender,
+                    problem: "it was not asked (fund)".into(),
+                });
+            }
             return Ok(SignedPayment::sign(&purchase, now(), &self.identity)?);
         }
         let seconds = offer.max_timeout_seconds();

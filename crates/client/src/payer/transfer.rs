@@ -18,7 +18,8 @@ use crate::{
     confirm::{self, Resolution},
     error::{LedgerError, PayError},
     journal::End,
-    ledger::{Found, Rail, Wanted},
+    ledger::{Found, Promised, Rail, Wanted},
+    offer::{Offer, OfferTerms},
     payment::SignedPayment,
     plain_text::plain_text,
     step::Step,
@@ -26,6 +27,7 @@ use crate::{
 use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::transfer::{TransferArg, TransferError};
 use std::time::Instant;
+use tollkeeper_types::RouteKey;
 use x402_icp::{
     Amount,
     values::{parse_account, parse_principal},
@@ -53,6 +55,40 @@ impl Payer {
             return &**rail;
         }
         &self.network
+    }
+
+    /// The offer, if the canister makes it: whoever forwarded it over HTTP could have put another recipient into it. A
+    /// canister refuses such a payment from an allowance, but cannot give a transfer back that went elsewhere.
+    pub(super) async fn confirmed(&self, offer: &Offer) -> Result<Offer, PayError> {
+        self.tell(Step::AskingCanister(offer.spender));
+        let unconfirmed = |problem: String| PayError::Unconfirmed {
+            canister: offer.spender,
+            problem,
+        };
+        let OfferTerms::Icrc1(terms) = &offer.terms else {
+            return Ok(offer.clone());
+        };
+        let like = Promised {
+            ledger: offer.asset,
+            amount: offer.amount.0.into(),
+            pay_to: offer.pay_to,
+            offer: terms.extra.offer.clone(),
+        };
+        let route = RouteKey {
+            method: terms.extra.method.clone(),
+            path: terms.extra.route.clone(),
+        };
+        let promised = self.rail().offers(offer.spender, route, &like).await;
+        match promised.map_err(unconfirmed)?.contains(&like) {
+            true => Ok(Offer {
+                confirmed: true,
+                ..offer.clone()
+            }),
+            false => Err(unconfirmed(format!(
+                "it makes no offer of {} units of {} to {} for this route now",
+                offer.amount, offer.asset, offer.pay_to
+            ))),
+        }
     }
 
     /// The payment with the block of its transfer: makes the transfer if its block is not known. The caller holds the

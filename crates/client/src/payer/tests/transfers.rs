@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     journal::FileJournal,
+    ledger::Promised,
     offer::{By, OfferProblem},
     payment::Payload,
 };
@@ -360,6 +361,55 @@ async fn a_transfer_is_made_only_if_the_user_allows_it() {
         other => panic!("{other:?}"),
     }
     assert_eq!(bank.sent(), 2);
+}
+
+#[tokio::test]
+async fn an_offer_that_its_canister_does_not_confirm_moves_no_money() {
+    let seller = shop(|got, _| delivered(got)).await;
+    let bank = ledger_of(|_| Answer::Made);
+    let buyer = buyer(Arc::new(MemoryJournal::new()), bank.clone());
+    let request = get(&seller, "/a");
+    let Quote::Priced(priced) = buyer.quote(&request).await.unwrap() else {
+        panic!("it has a price");
+    };
+    let offer = &priced.offers[0];
+    // The SDK does not let it be left out.
+    assert!(matches!(
+        buyer.sign(&priced, offer),
+        Err(PayError::Unconfirmed { .. })
+    ));
+    let honest = Promised {
+        ledger: offer.asset,
+        amount: offer.amount.0.into(),
+        pay_to: offer.pay_to,
+        offer: offer.verbatim.extra["offer"].as_str().unwrap().into(),
+    };
+    let other = |change: fn(&mut Promised)| {
+        let mut offer = honest.clone();
+        change(&mut offer);
+        Ok(vec![offer])
+    };
+    for word in [
+        // A gateway put its own account, another price, another ledger or an old offer into the 402.
+        other(|offer| offer.pay_to = Principal::from_slice(&[9, 1]).into()),
+        other(|offer| offer.pay_to.subaccount = Some([1; 32])),
+        other(|offer| offer.amount = 9_999u32.into()),
+        other(|offer| offer.ledger = Principal::from_slice(&[9, 1])),
+        other(|offer| offer.offer = "00".repeat(16)),
+        Ok(vec![]),
+        Err("no answer".into()),
+    ] {
+        *bank.offers.lock().unwrap() = Some(word.clone());
+        let outcome = buyer.pay(&request).await;
+        assert!(
+            matches!(outcome, Err(PayError::Unconfirmed { .. })),
+            "{word:?}: {outcome:?}"
+        );
+    }
+    assert_eq!(bank.sent(), 0);
+    assert_eq!(buyer.unresolved().unwrap(), []);
+    *bank.offers.lock().unwrap() = Some(Ok(vec![honest]));
+    proven(buyer.pay(&request).await);
 }
 
 #[tokio::test]

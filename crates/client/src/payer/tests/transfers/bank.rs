@@ -2,7 +2,7 @@
 
 use crate::{
     error::LedgerError,
-    ledger::{Block, Found, Rail, Wanted},
+    ledger::{Block, Found, Promised, Rail, Wanted},
 };
 use candid::Principal;
 use icrc_ledger_types::icrc1::transfer::{TransferArg, TransferError};
@@ -12,6 +12,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
+use tollkeeper_types::RouteKey;
 use x402_icp::{Account, Amount};
 
 /// What becomes of one call of `icrc1_transfer`.
@@ -45,6 +46,8 @@ pub struct Bank {
     made: Mutex<Vec<TransferArg>>,
     /// What a search finds, if the log cannot be read or has another time.
     pub search: Mutex<Option<Found>>,
+    /// What the canister offers, if it is not what was sent over HTTP.
+    pub offers: Mutex<Option<Result<Vec<Promised>, String>>>,
 }
 
 impl Bank {
@@ -68,6 +71,7 @@ impl Bank {
             sent: Mutex::default(),
             made: Mutex::default(),
             search: Mutex::default(),
+            offers: Mutex::default(),
         })
     }
 
@@ -166,6 +170,16 @@ impl Rail for Bank {
                 },
             }
         })
+    }
+
+    fn offers<'a>(
+        &'a self,
+        _: Principal,
+        _: RouteKey,
+        like: &'a Promised,
+    ) -> Called<'a, Result<Vec<Promised>, String>> {
+        let scripted = self.offers.lock().unwrap().clone();
+        Box::pin(async move { scripted.unwrap_or(Ok(vec![like.clone()])) })
     }
 
     fn block(&self, ledger: Principal, index: u64) -> Called<'_, Result<Block, LedgerError>> {
