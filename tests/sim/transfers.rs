@@ -197,7 +197,6 @@ impl World {
             Some(Code::ProofTooOld) => late,
             Some(Code::AmountMismatch) => model.amount < NO_DUST,
             Some(Code::RecipientMismatch) => model.pay_to != self.accounts()[0],
-            Some(Code::LedgerUnavailable) => true,
             _ => false,
         };
         match fair {

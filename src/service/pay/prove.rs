@@ -48,16 +48,21 @@ pub async fn prove<R: Runtime>(
     let admitted = with_sale(runtime, request, proved, |sale| {
         transfer::admit(proved, request.purchase.request(), sale)
     });
-    if let Err(refusal) = admitted {
-        return PayOutcome::Refused(refusal);
-    }
-    let ledger = proved.proof.asset;
-    let block = BlockIndex(proved.proof.block);
     // The money has moved. While the canister can do nothing about it, the payer has to come again with the same proof.
+    // A refusal would show offers, and a payer who finds some pays again.
     let pending = || PayOutcome::Pending {
         payment_id: transfer::payment_id(proved),
         payer: proved.proof.from,
     };
+    let refused = |refusal: Refusal| match refusal.code {
+        Code::LedgerUnavailable => pending(),
+        _ => PayOutcome::Refused(refusal),
+    };
+    if let Err(refusal) = admitted {
+        return refused(refusal);
+    }
+    let ledger = proved.proof.asset;
+    let block = BlockIndex(proved.proof.block);
     if !has_capacity(runtime, request, proved) {
         return pending();
     }
@@ -129,7 +134,7 @@ pub async fn prove<R: Runtime>(
     let recorded = new.and_then(|payment| record(runtime, key, request, payment, block));
     let (payment, resource) = match recorded {
         Ok(recorded) => recorded,
-        Err(refusal) => return PayOutcome::Refused(refusal),
+        Err(refusal) => return refused(refusal),
     };
     if payment.fulfilment == Fulfilment::Nothing {
         return PayOutcome::Failed {

@@ -482,3 +482,23 @@ fn attack_46_a_transfer_buys_no_path_that_the_target_reads_otherwise() {
     assert_eq!(refused(shop.settle(&request)), Code::OfferMismatch);
     assert_eq!((shop.runtime.made(), is_recorded(&proof)), (0, false));
 }
+
+/// The money has moved: offers in the answer would make its payer pay again.
+#[test]
+fn a_proof_that_cannot_be_taken_at_present_is_pending_and_good_later() {
+    let shop = transfer_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    let request = shop.presented(proof.clone());
+    let mut ledger = storage::ledgers::get(&ledger(0).id).unwrap();
+    ledger.enabled = false;
+    storage::ledgers::put(&ledger).unwrap();
+    assert!(is_pending(&shop.settle(&request)));
+    ledger.enabled = true;
+    storage::ledgers::put(&ledger).unwrap();
+    let cycles = shop.runtime.cycles.replace(Cycles(0));
+    assert!(is_pending(&shop.settle(&request)));
+    assert_eq!(shop.runtime.made(), 0);
+    shop.runtime.cycles.set(cycles);
+    shop.will_prove(&proof, 10_000);
+    assert_eq!(shop.fetch(&request), b"goods");
+}
