@@ -2,38 +2,48 @@
 //! nothing can be checked before.
 
 use crate::types::TimestampNs;
+use candid::Principal;
+use std::collections::BTreeMap;
 
 /// The most blocks that are read at the same time.
 pub const MAX_AT_ONCE: u32 = 32;
+/// The most of these in one ledger, so that one that keeps silent leaves places for the others.
+pub const MAX_AT_ONCE_PER_LEDGER: u32 = 16;
 /// The most blocks that are read in a row.
 pub const BURST: u64 = 120;
 /// The nanoseconds after which one more block may be read: one in a second, 86,400 a day.
 const NANOSECONDS_PER_LOOKUP: u64 = 1_000_000_000;
 
 /// The blocks that may be read now. A block that proves a payment does not count, because it cost its payer a fee.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Lookups {
     /// The time until which lookups are used up, as if they were made one after the other.
     used_until: u64,
-    at_once: u32,
+    /// The blocks that are read now, by ledger.
+    at_once: BTreeMap<Principal, u32>,
 }
 
 impl Lookups {
     /// Takes a lookup; `false` if there is none now.
-    pub fn begin(&mut self, now: TimestampNs) -> bool {
+    pub fn begin(&mut self, ledger: Principal, now: TimestampNs) -> bool {
         let used_until = self.used_until.max(now.0);
         let used = (used_until - now.0).div_ceil(NANOSECONDS_PER_LOOKUP);
-        if self.at_once >= MAX_AT_ONCE || used >= BURST {
+        let of_ledger = self.at_once.get(&ledger).copied().unwrap_or_default();
+        let all: u32 = self.at_once.values().sum();
+        if all >= MAX_AT_ONCE || of_ledger >= MAX_AT_ONCE_PER_LEDGER || used >= BURST {
             return false;
         }
         self.used_until = used_until.saturating_add(NANOSECONDS_PER_LOOKUP);
-        self.at_once += 1;
+        self.at_once.insert(ledger, of_ledger + 1);
         true
     }
 
     /// The lookup has ended.
-    pub fn end(&mut self) {
-        self.at_once = self.at_once.saturating_sub(1);
+    pub fn end(&mut self, ledger: &Principal) {
+        match self.at_once.get_mut(ledger) {
+            Some(left) if *left > 1 => *left -= 1,
+            _ => drop(self.at_once.remove(ledger)),
+        }
     }
 
     /// A lookup proved a payment, and is given back.
@@ -48,6 +58,10 @@ mod tests {
 
     const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
 
+    fn ledger(n: u8) -> Principal {
+        Principal::from_slice(&[n])
+    }
+
     fn after(seconds: u64) -> TimestampNs {
         TimestampNs(NOW.0 + seconds * NANOSECONDS_PER_LOOKUP)
     }
@@ -58,8 +72,8 @@ mod tests {
         let mut made = 0;
         for second in 0..1_000 {
             for _ in 0..5 {
-                if lookups.begin(after(second)) {
-                    lookups.end();
+                if lookups.begin(ledger(1), after(second)) {
+                    lookups.end(&ledger(1));
                     made += 1;
                 }
             }
@@ -70,14 +84,18 @@ mod tests {
     #[test]
     fn lookups_that_are_under_way_are_bounded_and_those_that_prove_a_payment_are_free() {
         let mut lookups = Lookups::default();
-        for _ in 0..MAX_AT_ONCE {
-            assert!(lookups.begin(NOW));
+        for _ in 0..MAX_AT_ONCE_PER_LEDGER {
+            assert!(lookups.begin(ledger(1), NOW));
         }
-        assert!(!lookups.begin(NOW));
+        assert!(!lookups.begin(ledger(1), NOW));
+        for _ in MAX_AT_ONCE_PER_LEDGER..MAX_AT_ONCE {
+            assert!(lookups.begin(ledger(2), NOW), "another ledger");
+        }
+        assert!(!lookups.begin(ledger(3), NOW));
         for _ in 0..1_000 {
-            lookups.end();
+            lookups.end(&ledger(1));
             lookups.give_back();
-            assert!(lookups.begin(NOW));
+            assert!(lookups.begin(ledger(1), NOW));
         }
     }
 }

@@ -69,7 +69,7 @@ pub enum PayOutcome {
     },
     /// Verification failed. Nothing was stored, nothing moved.
     Refused(Refusal),
-    /// The ledger provably moved nothing.
+    /// The ledger provably moved nothing; or a transfer of the payer's own, whose money has moved, pays no offer.
     Failed {
         code: Code,
         /// The reason, for a reader.

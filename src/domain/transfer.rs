@@ -1,8 +1,8 @@
 //! Payments by the payer's own transfer (`icrc1`): what is checked before its block is read, and what the block buys.
 //!
 //! The money has moved when the proof comes. So a proof is refused only if the block is not that transfer, if it is
-//! older than [`MAX_PROOF_AGE`], or if the money went to an account that this canister does not sell for. A transfer
-//! that pays no present offer is recorded and refunded.
+//! older than [`MAX_REFUND_AGE`], or if the money went to an account that this canister does not sell for. A transfer
+//! that pays no present offer, or comes after [`MAX_PROOF_AGE`], is recorded and refunded.
 
 use crate::{
     domain::{
@@ -12,7 +12,7 @@ use crate::{
         offer::{self, Offer},
         route::Route,
         verify::{Refusal, check_protocol},
-        window::MAX_PROOF_AGE,
+        window::{MAX_PROOF_AGE, MAX_REFUND_AGE},
         work::is_ambiguous,
     },
     types::{
@@ -86,6 +86,10 @@ pub struct TransferSale<'a> {
     pub pay_to: Account,
     /// Whether this canister recorded a payment to the account that the proof names.
     pub was_paid: bool,
+    /// Whether a route ever offered to pay by a transfer.
+    pub transfers_offered: bool,
+    /// The highest price revision of an earlier installation of the canister, which claimed blocks that are unknown now.
+    pub earlier_revisions: u64,
     /// CAIP-2 id of this network.
     pub network: &'a str,
     pub canister: Principal,
@@ -112,10 +116,22 @@ pub fn admit(
         ));
     }
     let route = route_key(transfer, sale.canister)?;
+    if !sale.transfers_offered {
+        return Err(Refusal::new(
+            Code::Method,
+            "this canister never offered to pay by a transfer",
+        ));
+    }
     if route.method != request.method || !template::matches(&route.path, &request.path) {
         return Err(Refusal::new(
             Code::OfferMismatch,
             format!("the transfer was made for {route}"),
+        ));
+    }
+    if accepted.extra.revision <= sale.earlier_revisions {
+        return Err(Refusal::new(
+            Code::OfferMismatch,
+            "the offer is of an earlier installation of this canister",
         ));
     }
     if sale.route.is_some_and(|route| route.forward.is_some()) && is_ambiguous(&request.path) {
@@ -131,10 +147,11 @@ pub fn admit(
                 "asset is not a ledger of this canister",
             ));
         }
-        Some(ledger) if !ledger.enabled || !ledger.has_block_log() => {
+        // A disabled ledger sells nothing: what was transferred in it is owed back.
+        Some(ledger) if !ledger.has_block_log() => {
             return Err(Refusal::new(
                 Code::LedgerUnavailable,
-                "the ledger is not accepted at present",
+                "the ledger has no block log at present",
             ));
         }
         Some(_) => {}
@@ -185,28 +202,29 @@ pub fn judge(
     if shown.from != canonical(proof.from) {
         return other("sender than from");
     }
-    if shown.at.plus(MAX_PROOF_AGE) < sale.now || shown.at > sale.now.plus(DRIFT) {
+    if shown.at.plus(MAX_REFUND_AGE) < sale.now || shown.at > sale.now.plus(DRIFT) {
         return Err(Refusal::new(
             Code::ProofTooOld,
             format!(
-                "the block is of {}, now is {}; a transfer can be presented for {} seconds",
+                "the block is of {}, now is {}; a transfer is refunded for {} seconds",
                 shown.at.seconds(),
                 sale.now.seconds(),
-                MAX_PROOF_AGE.0
+                MAX_REFUND_AGE.0
             ),
         ));
     }
+    let in_time = shown.at.plus(MAX_PROOF_AGE) >= sale.now;
     let pays = |offer: &&Offer| {
         offer.ledger.id == proof.asset
             && canonical(offer.pay_to) == shown.to
             && offer.price.amount <= shown.amount
     };
     let on_sale = |offer: &Offer| sale.route.is_some_and(|route| offer::on_sale(route, offer));
-    if sale.offers.iter().filter(pays).any(on_sale) {
+    if in_time && sale.offers.iter().filter(pays).any(on_sale) {
         return Ok(Paid::Offer);
     }
     let fee = sale.ledger.map_or(Amount(0), |ledger| ledger.fee);
-    match shown.amount > fee {
+    match shown.amount > fee.max(shown.fee.unwrap_or_default()) {
         true => Ok(Paid::Nothing),
         false => Err(Refusal::new(
             Code::AmountMismatch,

@@ -36,6 +36,9 @@ pub fn backoff(tries: u16) -> Seconds {
     Seconds((5u32 << doublings).min(3_600))
 }
 
+/// How long after its block such a transfer, presented too late to buy anything, is recorded and refunded.
+pub const MAX_REFUND_AGE: Seconds = Seconds(30 * Seconds::DAY.0);
+
 const _: () = assert!(
     MARGIN.0 > BLOCK_DRIFT.0,
     "the margin covers the drift of a ledger"

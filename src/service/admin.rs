@@ -9,7 +9,7 @@ use crate::{
     runtime::Runtime,
     service::role,
     storage,
-    types::Account,
+    types::{Account, canonical},
 };
 use candid::Principal;
 
@@ -29,7 +29,11 @@ pub fn set_pay_to<R: Runtime>(runtime: &R, pay_to: Account) -> Result<(), AdminE
         pay_to: Some(pay_to),
         ..Changes::default()
     };
-    storage::config::write(&storage::config::read().changed(changes)?)?;
+    let config = storage::config::read();
+    let before = canonical(config.pay_to);
+    storage::config::write(&config.changed(changes)?)?;
+    // Transfers to it may be presented yet.
+    storage::accounts::remember(&before);
     storage::audit::admin(caller, "pay_to_set", &pay_to.to_string(), runtime.now());
     Ok(())
 }

@@ -23,17 +23,17 @@ pub struct NotRead;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// The block; `None` if it is not a plain transfer that can be read.
-    Block(Option<PlainTransfer>),
+    Block(Option<Box<PlainTransfer>>),
     /// There is no such block.
     Missing,
 }
 
 /// A place among the blocks that are read at the same time. Ends when dropped, also if the handler traps.
-struct Place;
+struct Place(Principal);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        storage::lookups::with(|lookups| lookups.end());
+        storage::lookups::with(|lookups| lookups.end(&self.0));
     }
 }
 
@@ -43,10 +43,10 @@ pub async fn block<R: Runtime>(
     ledger: Principal,
     block: BlockIndex,
 ) -> Result<Found, NotRead> {
-    if !storage::lookups::with(|lookups| lookups.begin(runtime.now())) {
+    if !storage::lookups::with(|lookups| lookups.begin(ledger, runtime.now())) {
         return Err(NotRead);
     }
-    let _place = Place;
+    let _place = Place(ledger);
     let (mut canister, mut method) = (ledger, block_log::METHOD.to_string());
     for _ in 0..=MAX_ARCHIVES {
         let argument = block_log::argument(&[range_of(block.0)]);
@@ -57,7 +57,7 @@ pub async fn block<R: Runtime>(
             return Err(NotRead);
         };
         match read_one(&reply, block.0, canister == ledger).map_err(|_| NotRead)? {
-            Single::Shown(transfer) => return Ok(Found::Block(transfer)),
+            Single::Shown(transfer) => return Ok(Found::Block(transfer.map(Box::new))),
             Single::Missing => return Ok(Found::Missing),
             Single::NotShown => return Err(NotRead),
             Single::Elsewhere(archive, name) => {

@@ -13,7 +13,7 @@ use crate::{
     runtime::Runtime,
     service::{payments::Page, role, schedule},
     storage,
-    types::RouteKey,
+    types::{RouteKey, canonical},
 };
 use candid::Principal;
 use std::rc::Rc;
@@ -92,6 +92,12 @@ pub fn put<R: Runtime>(runtime: &R, draft: RouteDraft) -> Result<Rc<Route>, Rout
     let revision = storage::counters::next_price_revision();
     let route = draft.apply(existing.as_deref(), own_pay_to, &config.limits, revision);
     let key = route.key.clone();
+    if let Some(existing) = &existing {
+        remember_account(existing);
+    }
+    if route.offers_transfers {
+        storage::counters::note_transfers_offered();
+    }
     let released = existing.and_then(|route| route.content);
     let released = released.filter(|_| route.content.is_none());
     storage::routes::put(route);
@@ -110,6 +116,7 @@ pub fn remove<R: Runtime>(runtime: &R, key: &RouteKey) -> Result<(), RouteError>
     let role = role(runtime, &caller);
     role.may_operate()?;
     let route = storage::routes::get(key).ok_or(RouteError::UnknownRoute)?;
+    remember_account(&route);
     let routes = storage::routes::all();
     let others = routes
         .iter()
@@ -124,6 +131,13 @@ pub fn remove<R: Runtime>(runtime: &R, key: &RouteKey) -> Result<(), RouteError>
     storage::uploads::drop_for(key);
     storage::audit::admin(caller, "route_remove", &key.to_string(), runtime.now());
     Ok(())
+}
+
+/// Transfers to the route's own account may be presented when the route has another one, or is gone.
+fn remember_account(route: &Route) {
+    if let Some(own) = route.own_pay_to.filter(|_| route.offers_transfers) {
+        storage::accounts::remember(&canonical(own));
+    }
 }
 
 /// A page of routes in order of path and method; `after` is the number of routes to skip.

@@ -87,6 +87,14 @@ pub fn check(
     Ok(known.is_none().then_some(key))
 }
 
+/// Whether the identifier that is to be bound to this payment is bound to another one by now.
+pub(super) fn is_taken(request: &PaymentRequest, now: TimestampNs) -> bool {
+    let bound_to = request
+        .identifier
+        .and_then(|key| storage::identifiers::get(&key));
+    bound_to.is_some_and(|other| other != bound(request) && held_until(&other, now).is_some())
+}
+
 /// Binds the identifier of a payment that was just opened to it, if it has one.
 pub(super) fn bind(request: &PaymentRequest, now: TimestampNs) {
     if let Some(key) = request.identifier {

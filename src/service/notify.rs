@@ -105,6 +105,10 @@ pub async fn send<R: Runtime>(runtime: &R, number: u64) {
         None => CallOutcome::NotSent(String::new()),
     };
     match outcome {
+        // Another canister is told now, and has not got the event.
+        _ if notifications::target() != Some(target) => {
+            notifications::failed(number, runtime.now())
+        }
         CallOutcome::Reply(_) => notifications::sent(number),
         CallOutcome::NotSent(_) | CallOutcome::Rejected { .. } => {
             notifications::failed(number, runtime.now());

@@ -26,6 +26,7 @@ use crate::{
 };
 use std::rc::Rc;
 use tollkeeper_types::HeaderField;
+use x402_icp::Code;
 
 /// A request for an HTTP resource that carries a payment.
 #[derive(Debug)]
@@ -60,6 +61,8 @@ pub enum PurchaseOutcome {
     PathTooLong,
     /// The payment cannot be decoded. The answer shows the offers of the route again.
     Unreadable(Rc<Route>, Refusal),
+    /// The transfer was refused, and its route requires no payment any more.
+    TransferRefused(Refusal),
     /// The payment was rejected because of its identifier. The route is present if it requires payment.
     Rejected(Rejection, Option<Rc<Route>>),
     /// The payment was processed, repeated or refused. The route is present if it requires payment.
@@ -72,13 +75,8 @@ pub fn is_known(payment: &Credential) -> bool {
     storage::payments::by_key(&payment.claim_key()).is_some()
 }
 
-/// Whether the payer of this payment may be owed something even if its route is free, off sale or removed by now: it is
-/// known, or a transfer that was made for an offer of this canister.
-pub fn may_be_owed<R: Runtime>(runtime: &R, payment: &Credential) -> bool {
-    route_of_transfer(runtime, payment).is_some() || is_known(payment)
-}
-
-/// The route that a transfer was made for.
+/// The route that a transfer was made for, if it was made for an offer of this canister. Its payer is owed something even
+/// if the route is free, off sale or removed by now.
 fn route_of_transfer<R: Runtime>(runtime: &R, payment: &Credential) -> Option<RouteKey> {
     match payment {
         Credential::Transfer(proved) => transfer::route_key(proved, runtime.canister_id()).ok(),
@@ -96,11 +94,21 @@ pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest<'_>) -> P
         fingerprint,
         sent,
     } = request;
-    let route =
-        template.and_then(|template| storage::routes::get(&RouteKey::new(method, template)));
+    let of_transfer = payment
+        .as_ref()
+        .ok()
+        .and_then(|payment| route_of_transfer(runtime, payment));
+    let is_transfer = of_transfer.is_some();
+    // A transfer buys of the route that it was made for, also if that is gone. It buys nothing of another one, whose
+    // price is another one.
+    let elsewhere = match (&template, &of_transfer) {
+        (Some(template), Some(key)) => *template != key.path,
+        _ => false,
+    };
+    let key = of_transfer.or_else(|| Some(RouteKey::new(method, template?)));
+    let route = key.as_ref().and_then(storage::routes::get);
     let priced = route.clone().filter(|route| !route.is_free());
-    let owed = |payment: &Credential| may_be_owed(runtime, payment);
-    if priced.is_none() && !payment.as_ref().is_ok_and(owed) {
+    if priced.is_none() && !is_transfer && !payment.as_ref().is_ok_and(is_known) {
         return PurchaseOutcome::NothingToPay;
     }
     // A recorded payment may be presented under any path, but no new payment is recorded for such a path.
@@ -114,17 +122,29 @@ pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest<'_>) -> P
     };
     // Without content or a target there is nothing to deliver and nothing to charge for.
     let deliverable = route.as_ref().is_some_and(|route| route.is_deliverable());
-    if !deliverable && !may_be_owed(runtime, &payment) {
+    if !deliverable && !is_transfer && !is_known(&payment) {
         return PurchaseOutcome::NothingToPay;
     }
-    let key = match (route_of_transfer(runtime, &payment), &route) {
-        (Some(key), _) => key,
-        (None, Some(route)) => route.key.clone(),
-        (None, None) => RouteKey::new(method, path.clone()),
-    };
-    let forward = route.as_ref().and_then(|route| route.forward);
+    if elsewhere {
+        let refusal = Refusal::new(
+            Code::OfferMismatch,
+            "the transfer was made for another route than the one that serves this path",
+        );
+        return match priced {
+            Some(route) => {
+                PurchaseOutcome::Processed(Box::new(PayOutcome::Refused(refusal)), Some(route))
+            }
+            None => PurchaseOutcome::TransferRefused(refusal),
+        };
+    }
+    let forwards = route.as_ref().is_some_and(|route| route.forward.is_some());
+    // While a transfer's block is read, its route may get a target.
+    let work = (forwards || is_transfer)
+        .then(|| WorkRequest::new(&path, sent.query, sent.headers, sent.body));
+    let key = key.filter(|_| is_transfer || route.is_some());
+    let key = key.unwrap_or_else(|| RouteKey::new(method, path.clone()));
     let request = PaymentRequest {
-        work: forward.map(|_| WorkRequest::new(&path, sent.query, sent.headers, sent.body)),
+        work,
         purchase: Purchase::Route(RouteKey::new(method, path)),
         route: key,
         credential: payment,
@@ -132,6 +152,9 @@ pub async fn execute<R: Runtime>(runtime: &R, request: ResourceRequest<'_>) -> P
         identifier: None,
     };
     match settle(runtime, route.as_deref(), request).await {
+        Ok(PayOutcome::Refused(refusal)) if is_transfer && priced.is_none() => {
+            PurchaseOutcome::TransferRefused(refusal)
+        }
         Ok(outcome) => PurchaseOutcome::Processed(Box::new(outcome), priced),
         Err(rejection) => PurchaseOutcome::Rejected(rejection, priced),
     }

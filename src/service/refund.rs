@@ -1,8 +1,8 @@
 //! Refunds: money that was paid and bought nothing goes back, once.
 //!
 //! Without a controller the canister refunds only what went to an account of its own, or to the `pay_to` of its
-//! settings ([`due`]). Other recipients hold the money themselves. There a controller has to agree ([`owe`]), and no money is owed until then;
-//! the resource is still owed.
+//! settings ([`due`]). Other recipients hold the money themselves. There a controller has to agree ([`owe`]), and no
+//! money is owed until then; the resource is still owed.
 //!
 //! What is owed and the state of each refund are in `storage::liabilities`; `domain::outgoing` decides which transfer
 //! may be made next. A try is recorded before the await, with its fee and `created_at_time`. A trap or an upgrade in
@@ -12,10 +12,10 @@
 use crate::{
     domain::{
         block_log::Transfer,
-        liability::{paying_account, refunds_automatically},
+        liability::{is_paid_in, paying_account, refunds_automatically},
         outgoing::{LOCK, Outgoing, Step, TransferTerms, refund_memo},
         payment::{Event, FailureKind, Payment, RefundCause, RefundProblem, State},
-        rail::TxRef,
+        rail::{Rail, TxRef},
         roles::Unauthorized,
         settlement::Claimant,
     },
@@ -50,8 +50,19 @@ pub enum RefundError {
 
 /// The event for a settled payment that is to be refunded for this cause, unless a controller decides.
 pub fn due<R: Runtime>(runtime: &R, payment: &Payment, cause: RefundCause) -> Event {
+    // The payer chose the amount of a transfer of its own.
+    if payment.rail == Rail::Icrc1 {
+        return due_if_here(runtime, payment, cause);
+    }
     let pay_to = storage::config::read().pay_to;
     let approved = refunds_automatically(&payment.to, &runtime.canister_id(), &pay_to);
+    Event::RefundDue { cause, approved }
+}
+
+/// As [`due`], for a cause that payers can bring about on purpose: without a controller only money that is here goes
+/// back. Else they could move the treasury to `pay_to`.
+pub fn due_if_here<R: Runtime>(runtime: &R, payment: &Payment, cause: RefundCause) -> Event {
+    let approved = is_paid_in(&payment.to, &runtime.canister_id());
     Event::RefundDue { cause, approved }
 }
 

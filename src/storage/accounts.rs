@@ -64,7 +64,12 @@ pub(super) fn number(account: &Account) -> u32 {
     })
 }
 
-/// Whether a payment to this account was ever recorded.
+/// Remembers that payers may have been told to pay this account.
+pub fn remember(account: &Account) {
+    number(account);
+}
+
+/// Whether [`remember`] was called for this account, or a payment to it was recorded.
 pub fn was_paid(account: &Account) -> bool {
     TABLES.with_borrow(|tables| tables.numbers.contains_key(&parts(account)))
 }

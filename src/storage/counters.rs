@@ -19,6 +19,12 @@ struct Counters {
     audit_admin: u64,
     #[n(5)]
     responses: u32,
+    /// Revisions up to this one are of an earlier installation.
+    #[n(6)]
+    earlier_revisions: u64,
+    /// Whether a route ever offered to pay by a transfer.
+    #[n(7)]
+    transfers_offered: bool,
 }
 
 storable_row!(Counters);
@@ -53,8 +59,32 @@ pub fn begin_price_revisions(installed_at: TimestampNs) {
     COUNTERS.with_borrow_mut(|cell| {
         let mut counters = cell.get().clone();
         counters.price_revisions = counters.price_revisions.max(installed_at.0 / 1_000);
+        counters.earlier_revisions = counters.price_revisions;
         cell.set(counters);
     });
+}
+
+/// Notes that a route offers to pay by a transfer. Transfers may be presented from now on, whatever becomes of it.
+pub fn note_transfers_offered() {
+    COUNTERS.with_borrow_mut(|cell| {
+        if !cell.get().transfers_offered {
+            let counters = Counters {
+                transfers_offered: true,
+                ..cell.get().clone()
+            };
+            cell.set(counters);
+        }
+    });
+}
+
+/// Whether a route ever offered to pay by a transfer.
+pub fn transfers_offered() -> bool {
+    COUNTERS.with_borrow(|cell| cell.get().transfers_offered)
+}
+
+/// The highest price revision of an earlier installation of this canister.
+pub fn earlier_revisions() -> u64 {
+    COUNTERS.with_borrow(|cell| cell.get().earlier_revisions)
 }
 
 /// A new blob id, from 1.

@@ -96,7 +96,7 @@ fn a_canister_sells_a_method_with_forty_lines_of_payment_code() {
     // Others cannot tell it of sales.
     let forged = PaymentEvent {
         event_id: 99,
-        kind: PaymentEventKind::Settled,
+        kind: PaymentEventKind::Delivered,
         at: 0,
         payment_id: id,
         ledger: setup.ledger.0,

@@ -132,14 +132,20 @@ fn a_transfer_that_is_claimed_twice_in_parallel_is_paid_and_delivered_as_one() {
 }
 
 #[test]
-fn a_block_older_than_the_limit_is_refused() {
+fn a_block_older_than_the_limit_buys_nothing_and_is_owed() {
     let setup = shop();
     let (payer, offer) = (payer(&setup, 73), offer(&setup));
     let block = transfer(&setup, payer, &offer, 1, PRICE);
     setup.advance(u64::from(offer.extra.max_proof_age_seconds) + 60);
     let answer = setup.send(&proof(payer, &offer, 1, block));
-    assert_eq!(error(&answer), Code::ProofTooOld.as_str());
-    assert!(setup.payments().is_empty());
+    assert_eq!(error(&answer), Code::OfferMismatch.as_str());
+    let payment = setup.payment(id(&offer, 1, block).0).expect("recorded");
+    assert!(
+        matches!(payment.status, PaymentStatus::Refunding { .. }),
+        "{:?}",
+        payment.status
+    );
+    setup.check_conservation();
 }
 
 /// Money that came into the canister and buys nothing goes back by itself, less the fee that sending it costs.

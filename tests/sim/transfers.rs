@@ -191,10 +191,8 @@ impl World {
         if !matches!(model.means, Means::Transfer(_)) || self.ledgers[model.ledger].lied {
             return Ok(());
         }
-        let late = self.setup.now() + 200 > model.valid_before;
         let code = Code::from_text(code);
         let fair = match code {
-            Some(Code::ProofTooOld) => late,
             Some(Code::AmountMismatch) => model.amount < NO_DUST,
             Some(Code::RecipientMismatch) => model.pay_to != self.accounts()[0],
             _ => false,

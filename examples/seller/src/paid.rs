@@ -25,12 +25,12 @@ pub async fn once(path: &str, payment_id: ByteBuf) -> Result<(), String> {
     }
 }
 
-/// Notes a sale. An event may come more than once; its id tells.
+/// Notes a sale. What is only settled may be refunded yet. An event may come more than once; its id tells.
 pub fn note(event: &PaymentEvent) {
     if msg_caller() != store::tollkeeper() {
         trap("only the Tollkeeper tells of payments");
     }
-    if event.kind == PaymentEventKind::Settled {
+    if event.kind == PaymentEventKind::Delivered {
         store::note_sale(event.event_id);
     }
 }

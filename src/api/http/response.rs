@@ -47,6 +47,14 @@ pub fn refused(seller: &Seller, route: &Route, refusal: &Refusal) -> HttpRespons
     }
 }
 
+/// 404 with the reason why a transfer was refused.
+pub fn refused_where_nothing_is_sold(refusal: &Refusal) -> HttpResponse {
+    HttpResponse {
+        body: reason(refusal.code, Some(&refusal.message)),
+        ..uncertified(&StaticResponse::json(404, "{}"))
+    }
+}
+
 /// The longest message in the body of a refusal, in bytes before JSON escapes any.
 pub const MAX_MESSAGE_BYTES: usize = 512;
 

@@ -118,6 +118,9 @@ async fn paid<R: Runtime>(
         PurchaseOutcome::Unreadable(route, refusal) => {
             Some(response::refused(&seller, &route, &refusal))
         }
+        PurchaseOutcome::TransferRefused(refusal) => {
+            Some(response::refused_where_nothing_is_sold(&refusal))
+        }
         PurchaseOutcome::Rejected(rejection, route) => {
             Some(rejected(&seller, rejection, route.as_ref()))
         }

@@ -14,6 +14,8 @@ pub struct PlainTransfer {
     pub from: Account,
     pub to: Account,
     pub amount: Amount,
+    /// The fee that the ledger took, if the block says so.
+    pub fee: Option<Amount>,
     pub memo: [u8; 32],
     /// The time of the block.
     pub at: TimestampNs,
@@ -91,6 +93,12 @@ fn plain_transfer(block: &wire::Value<'_>) -> Option<PlainTransfer> {
         from: canonical(account(tx.get("from")?)?),
         to: canonical(account(tx.get("to")?)?),
         amount: Amount(number(tx.get("amt")?)??),
+        fee: tx
+            .get("fee")
+            .or(block.get("fee"))
+            .and_then(number)
+            .flatten()
+            .map(Amount),
         memo: blob(tx.get("memo")?)?.try_into().ok()?,
         at: TimestampNs(u64::try_from(number(block.get("ts")?)??).ok()?),
     })

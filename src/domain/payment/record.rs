@@ -113,11 +113,16 @@ impl Payment {
     /// What the receipt's commitment hides.
     pub fn receipt_details(&self) -> Details {
         let request = self.purchase.request();
+        // A transfer that pays no offer bought nothing, whatever path it was presented for.
+        let (method, path) = match self.fulfilment {
+            Fulfilment::Nothing => ("", ""),
+            _ => (request.method.as_str(), request.path.as_str()),
+        };
         Details {
             payer: self.from,
             offer: self.offered.id,
-            method: request.method.as_str().into(),
-            path: request.path.clone(),
+            method: method.into(),
+            path: path.into(),
             salt: receipt::salt(&self.authorization_digest.0),
         }
     }

@@ -55,6 +55,8 @@ impl Shop {
             ledger: Some(&self.ledger),
             pay_to: self.config.pay_to,
             was_paid: false,
+            earlier_revisions: 3,
+            transfers_offered: true,
             network: &self.config.network,
             canister: CANISTER,
             now: NOW,
@@ -76,6 +78,7 @@ impl Shop {
             from: proof.from,
             to: canonical(proof.pay_to),
             amount: proof.amount,
+            fee: None,
             memo: proof.memo,
             at: NOW,
         }
@@ -177,6 +180,55 @@ fn a_proof_with_one_wrong_term_is_refused_before_its_block_is_read() {
     );
 }
 
+#[test]
+fn what_was_transferred_in_a_ledger_that_is_disabled_now_is_owed_back() {
+    let mut shop = shop();
+    let transfer = shop.transfer();
+    shop.ledger.enabled = false;
+    shop.offers[0].ledger.enabled = false;
+    assert_eq!(admit(&transfer, &request(), &shop.sale()), Ok(()));
+    let judged = judge(&transfer, &shop.block(), &shop.sale());
+    assert_eq!(judged, Ok(Paid::Nothing));
+}
+
+/// A canister that was installed again has forgotten which blocks it claimed.
+#[test]
+fn an_offer_of_an_earlier_installation_is_refused() {
+    let shop = shop();
+    let transfer = shop.transfer();
+    let sale = TransferSale {
+        earlier_revisions: 4,
+        ..shop.sale()
+    };
+    let refused = admit(&transfer, &request(), &sale);
+    assert_eq!(code(refused), Code::OfferMismatch);
+}
+
+/// Strangers must not have blocks read where no transfer was ever asked for.
+#[test]
+fn a_canister_that_never_offered_transfers_takes_none() {
+    let shop = shop();
+    let sale = TransferSale {
+        transfers_offered: false,
+        ..shop.sale()
+    };
+    let refused = admit(&shop.transfer(), &request(), &sale);
+    assert_eq!(code(refused), Code::Method);
+}
+
+/// A refund costs at least the fee that the transfer cost.
+#[test]
+fn dust_is_what_the_higher_fee_would_eat() {
+    let shop = shop();
+    let block = PlainTransfer {
+        amount: Amount(20),
+        fee: Some(Amount(20)),
+        ..shop.block()
+    };
+    let judged = judge(&shop.transfer(), &block, &shop.sale());
+    assert_eq!(code(judged), Code::AmountMismatch);
+}
+
 /// The route paid another account when the transfer was made.
 #[test]
 fn a_transfer_to_an_account_that_was_paid_before_is_to_be_refunded() {
@@ -199,7 +251,7 @@ fn a_transfer_to_an_account_that_was_paid_before_is_to_be_refunded() {
 }
 
 #[test]
-fn a_ledger_without_a_block_log_or_that_is_disabled_proves_nothing() {
+fn a_ledger_without_a_block_log_proves_nothing() {
     let shop = shop();
     let transfer = shop.transfer();
     let admitted = |ledger: Option<&Ledger>| {
@@ -214,9 +266,6 @@ fn a_ledger_without_a_block_log_or_that_is_disabled_proves_nothing() {
     };
     assert_eq!(admitted(None), Code::AssetMismatch);
     let mut other = shop.ledger.clone();
-    other.enabled = false;
-    assert_eq!(admitted(Some(&other)), Code::LedgerUnavailable);
-    other.enabled = true;
     other.standards.clear();
     assert_eq!(admitted(Some(&other)), Code::LedgerUnavailable);
 }
@@ -251,7 +300,7 @@ fn a_foreign_block_or_a_guessed_secret_claims_nothing() {
 }
 
 #[test]
-fn a_block_that_is_older_than_the_limit_is_refused() {
+fn a_block_that_is_older_than_the_limit_buys_nothing() {
     let shop = shop();
     let transfer = shop.transfer();
     let judged = |at: u64| {
@@ -263,7 +312,9 @@ fn a_block_that_is_older_than_the_limit_is_refused() {
     };
     let day = u64::from(MAX_PROOF_AGE.0) * 1_000_000_000;
     assert_eq!(judged(NOW.0 - day), Ok(Paid::Offer));
-    assert_eq!(code(judged(NOW.0 - day - 1)), Code::ProofTooOld);
+    assert_eq!(judged(NOW.0 - day - 1), Ok(Paid::Nothing), "it is owed");
+    assert_eq!(judged(NOW.0 - 30 * day), Ok(Paid::Nothing));
+    assert_eq!(code(judged(NOW.0 - 30 * day - 1)), Code::ProofTooOld);
     assert_eq!(judged(NOW.plus(DRIFT).0), Ok(Paid::Offer));
     assert_eq!(code(judged(NOW.plus(DRIFT).0 + 1)), Code::ProofTooOld);
     assert_eq!(code(judged(0)), Code::ProofTooOld);

@@ -36,7 +36,7 @@ pub fn outcome(payment: Payment, resource: Option<Resource>) -> PayOutcome {
     }
 }
 
-/// The reason why nothing is delivered, for a reader, if work failed.
+/// The reason why nothing is delivered, for a reader, if work failed or a transfer paid nothing.
 pub fn note(state: &State) -> Option<&'static str> {
     match state {
         State::Refunding {
@@ -46,6 +46,14 @@ pub fn note(state: &State) -> Option<&'static str> {
         } => Some(match problem.waits() {
             true => "the work that was paid for failed; the merchant decides about the refund",
             false => "the work that was paid for failed; the payment is refunded",
+        }),
+        State::Refunding {
+            cause: RefundCause::PaysNoOffer,
+            problem,
+            ..
+        } => Some(match problem.waits() {
+            true => "the transfer pays no present offer; the merchant decides about the refund",
+            false => "the transfer pays no present offer; it is refunded less the ledger's fee",
         }),
         _ => None,
     }

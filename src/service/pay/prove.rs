@@ -6,14 +6,13 @@
 
 use super::{
     fulfil, means,
-    outcome::answer_from_record,
+    outcome::{answer_from_record, note},
     verify::{put_work, unavailable},
 };
 use crate::{
     domain::{
         combination::ROUTE_BY_ICRC1,
         fulfilment::Fulfilment,
-        liability::is_paid_in,
         offer,
         payment::{Event, Payment, RefundCause, State},
         rail::TxRef,
@@ -21,7 +20,6 @@ use crate::{
         route::Route,
         transfer::{self, Paid, TransferSale},
         verify::Refusal,
-        work::is_ambiguous,
     },
     runtime::Runtime,
     service::{
@@ -102,7 +100,10 @@ pub async fn prove<R: Runtime>(
         transfer::admit(proved, request.purchase.request(), sale)?;
         let paid = transfer::judge(proved, &shown, sale)?;
         let fulfilment = match (paid, sale.route) {
-            (Paid::Offer, Some(route)) => bought_of(route, &request.purchase.request().path),
+            // Meanwhile another payment may have been processed under the same identifier.
+            (Paid::Offer, Some(route)) if !identifiers::is_taken(request, sale.now) => {
+                bought_of(route)
+            }
             _ => None,
         };
         let ledger = sale.ledger.ok_or_else(|| {
@@ -121,7 +122,7 @@ pub async fn prove<R: Runtime>(
             from: canonical(proved.proof.from),
             to: canonical(proved.proof.pay_to),
             amount: shown.amount,
-            fee: ledger.fee,
+            fee: shown.fee.unwrap_or(ledger.fee),
             purchase: request.purchase.clone(),
             offered: offer::offered(&proved.payload.accepted.extra.offer, ledger),
             fingerprint: Fingerprint::from(request.fingerprint),
@@ -139,10 +140,7 @@ pub async fn prove<R: Runtime>(
     if payment.fulfilment == Fulfilment::Nothing {
         return PayOutcome::Failed {
             code: Code::OfferMismatch,
-            message: format!(
-                "the transfer of {} units pays no present offer and is to be refunded",
-                payment.amount
-            ),
+            message: note(&payment.state).unwrap_or_default().into(),
             payment_id: payment.id,
             payer: payment.from,
         };
@@ -168,10 +166,9 @@ fn has_capacity<R: Runtime>(
         .is_ok()
 }
 
-/// What a transfer for this path of the route buys. A target gets no path that it may read as another one.
-fn bought_of(route: &Route, path: &str) -> Option<Fulfilment> {
+fn bought_of(route: &Route) -> Option<Fulfilment> {
     if route.forward.is_some() {
-        return (!is_ambiguous(path)).then_some(Fulfilment::Forward);
+        return Some(Fulfilment::Forward);
     }
     let number = storage::responses::number(&route.content?, &route.mime_type);
     Some(Fulfilment::Stored(number))
@@ -191,12 +188,10 @@ fn record<R: Runtime>(
         (Some(_), _) => Some(Event::Delivered),
         // The work begins when the payment is recorded.
         (None, Fulfilment::Forward) => None,
-        // Without a controller only money that is here is returned: else a payer could move the treasury to the
-        // merchant by transfers that pay no offer.
-        (None, Fulfilment::Nothing) => Some(Event::RefundDue {
-            cause: RefundCause::PaysNoOffer,
-            approved: is_paid_in(&payment.to, &runtime.canister_id()),
-        }),
+        (None, Fulfilment::Nothing) => {
+            let cause = RefundCause::PaysNoOffer;
+            Some(refund::due_if_here(runtime, &payment, cause))
+        }
         (None, Fulfilment::Stored(_)) => {
             let cause = RefundCause::NotDeliverable;
             Some(refund::due(runtime, &payment, cause))
@@ -212,8 +207,11 @@ fn record<R: Runtime>(
     if payment.fulfilment == Fulfilment::Forward {
         put_work(&payment, request);
     }
-    storage::lookups::with(|lookups| lookups.give_back());
-    identifiers::bind(request, now);
+    // What buys nothing neither uses an identifier up, nor is a reason to read more blocks.
+    if payment.fulfilment != Fulfilment::Nothing {
+        storage::lookups::with(|lookups| lookups.give_back());
+        identifiers::bind(request, now);
+    }
     if resource.is_some() {
         fulfil::note_delivery(&payment, now);
     } else {
@@ -242,6 +240,8 @@ fn with_sale<R: Runtime, T>(
         offers: offers.as_deref().unwrap_or_default(),
         ledger: ledger.as_ref().map(|ledger| ledger as _),
         pay_to: config.pay_to,
+        transfers_offered: storage::counters::transfers_offered(),
+        earlier_revisions: storage::counters::earlier_revisions(),
         was_paid: storage::accounts::was_paid(&canonical(proved.proof.pay_to)),
         network: &config.network,
         canister,

@@ -130,7 +130,7 @@ pub(super) fn verified<R: Runtime>(
         Credential::Transfer(_) => {
             return Err(Refusal::new(
                 Code::NonceUsed,
-                "the block and the secret were presented before, with other terms",
+                "the block and the secret were presented before with other terms, or the record cannot be read",
             ));
         }
         Credential::Call(terms) => {

@@ -8,7 +8,6 @@
 use super::{fulfil::deliver, guard::Guard, means};
 use crate::{
     domain::{
-        liability::is_paid_in,
         payment::{Event, Payment, RefundCause, State, WorkProblem},
         request::Resource,
         settlement::CallOutcome,
@@ -138,18 +137,14 @@ fn settle_undone<R: Runtime>(runtime: &R, key: &ClaimKey, payment: Payment) -> P
     }
 }
 
-/// The event for a payment whose work is given up. A payer can have any request refused on purpose. If the money went to
-/// `pay_to`, such refunds would move the treasury there, so without a controller only money that is here goes back.
+/// The event for a payment whose work is given up. A payer can have any request refused on purpose.
 fn refund_due<R: Runtime>(runtime: &R, payment: &Payment) -> Event {
     let cause = RefundCause::NotDone;
     match payment.state {
         State::Undone {
             problem: WorkProblem::Refused,
             ..
-        } => Event::RefundDue {
-            cause,
-            approved: is_paid_in(&payment.to, &runtime.canister_id()),
-        },
+        } => refund::due_if_here(runtime, payment, cause),
         _ => refund::due(runtime, payment, cause),
     }
 }

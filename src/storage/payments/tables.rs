@@ -8,6 +8,7 @@ use super::{
 use crate::{
     domain::{
         capacity::{FailingPayers, LedgerHealth},
+        fulfilment::Fulfilment,
         payment::{Event, IllegalTransition, Payment, RefundCause, State, step},
         rail::TxRef,
         settlement::Claimant,
@@ -287,18 +288,21 @@ impl Tables {
         self.count_settling(payment.from.owner, was_settling, &payment.state);
         self.failing.note(payment.from.owner, &payment.state, now);
         audit::payment(&payment.id, transition, now);
-        self.notify(key, earlier.as_ref(), &payment.state, now);
+        self.notify(key, earlier.as_ref(), &payment, now);
         quarantine::report(now);
         Ok(payment)
     }
 
     /// Queues what happened for the merchant's canister, if there is one to be told.
-    fn notify(&self, key: &ClaimKey, before: Option<&State>, state: &State, now: TimestampNs) {
+    fn notify(&self, key: &ClaimKey, before: Option<&State>, payment: &Payment, now: TimestampNs) {
         if notifications::target().is_some()
-            && state.moved().is_some()
+            && payment.state.moved().is_some()
             && let Some(index) = self.index_of(key)
         {
-            notifications::note(index, before, state, now);
+            // What buys nothing is no sale: the seller hears of its refund only.
+            let nothing = payment.fulfilment == Fulfilment::Nothing;
+            let before = before.or(nothing.then_some(&payment.state));
+            notifications::note(index, before, &payment.state, now);
         }
     }
 

@@ -38,6 +38,7 @@ fn a_plain_transfer_is_read_with_or_without_the_time_that_its_maker_named() {
         from: canonical(plain().from),
         to: plain().to,
         amount: plain().amount,
+        fee: Some(Amount(10_000)),
         memo: plain().memo,
         at: plain().created_at,
     };

@@ -21,6 +21,8 @@ use x402_icp::{
 };
 
 const BLOCK: u64 = 12;
+/// The ledger's fee.
+const FEE: u8 = 10;
 
 /// A shop whose route offers transfers, in a ledger with a block log.
 fn transfer_shop() -> Shop {
@@ -83,7 +85,7 @@ impl Shop {
     }
 
     fn paid_block(&self, proof: &DecodedTransfer, amount: u128) -> (u64, ICRC3Value) {
-        let block = block_of(&Transfer {
+        let mut block = block_of(&Transfer {
             memo: proof.proof.memo,
             from: proof.proof.from,
             to: proof.proof.pay_to,
@@ -91,6 +93,11 @@ impl Shop {
             amount: Amount(amount),
             created_at: self.runtime.now(),
         });
+        if let ICRC3Value::Map(block) = &mut block
+            && let Some(ICRC3Value::Map(tx)) = block.get_mut("tx")
+        {
+            tx.insert("fee".into(), ICRC3Value::Nat(FEE.into()));
+        }
         (proof.proof.block, block)
     }
 
@@ -473,12 +480,21 @@ fn a_transfer_has_another_canister_do_the_work_once() {
 
 #[test]
 fn attack_46_a_transfer_buys_no_path_that_the_target_reads_otherwise() {
-    let shop = transfer_shop();
+    let mut shop = transfer_shop();
+    shop.runtime.caller.set(shop.runtime.controller);
+    let wanted = crate::domain::route::RouteDraft {
+        prices: vec![Price {
+            ledger: ledger(0).id,
+            amount: Amount(10_000),
+        }],
+        forward: Some(super::forward::retrying()),
+        offers_transfers: true,
+        ..draft("/a/{x}")
+    };
+    shop.route = catalogue::put(&shop.runtime, wanted).unwrap().key.clone();
     let proof = shop.proof(1, 7, BLOCK);
-    shop.forward(Some(super::forward::retrying()));
     let mut request = shop.presented(proof.clone());
-    request.purchase = Purchase::Route(RouteKey::new(Method::Get, "/a/../dear"));
-    // A transfer commits to the path, so this one was made for another.
+    request.purchase = Purchase::Route(RouteKey::new(Method::Get, "/a/.."));
     assert_eq!(refused(shop.settle(&request)), Code::OfferMismatch);
     assert_eq!((shop.runtime.made(), is_recorded(&proof)), (0, false));
 }
@@ -490,10 +506,10 @@ fn a_proof_that_cannot_be_taken_at_present_is_pending_and_good_later() {
     let proof = shop.proof(1, 7, BLOCK);
     let request = shop.presented(proof.clone());
     let mut ledger = storage::ledgers::get(&ledger(0).id).unwrap();
-    ledger.enabled = false;
+    let standards = std::mem::take(&mut ledger.standards);
     storage::ledgers::put(&ledger).unwrap();
     assert!(is_pending(&shop.settle(&request)));
-    ledger.enabled = true;
+    ledger.standards = standards;
     storage::ledgers::put(&ledger).unwrap();
     let cycles = shop.runtime.cycles.replace(Cycles(0));
     assert!(is_pending(&shop.settle(&request)));
@@ -501,4 +517,69 @@ fn a_proof_that_cannot_be_taken_at_present_is_pending_and_good_later() {
     shop.runtime.cycles.set(cycles);
     shop.will_prove(&proof, 10_000);
     assert_eq!(shop.fetch(&request), b"goods");
+}
+
+/// A seller who is told of a sale would deliver.
+#[test]
+fn attack_a_transfer_that_buys_nothing_is_announced_as_no_sale() {
+    let shop = transfer_shop();
+    let seller = Principal::from_slice(&[88; 10]);
+    storage::notifications::set_target(Some(seller));
+    let proof = shop.proof(1, 7, BLOCK);
+    shop.will_prove(&proof, 11);
+    assert_eq!(
+        failed(shop.settle(&shop.presented(proof.clone()))),
+        Code::OfferMismatch
+    );
+    assert_eq!(storage::notifications::next_due(), None);
+    let good = shop.proof(1, 8, BLOCK + 1);
+    shop.will_prove(&good, 10_000);
+    let _ = shop.settle(&shop.presented(good));
+    assert!(storage::notifications::next_due().is_some());
+}
+
+/// The canister named this account in its offer.
+#[test]
+fn a_transfer_to_the_account_before_the_present_one_is_owed_back() {
+    let shop = transfer_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    shop.runtime.caller.set(shop.runtime.controller);
+    let other = Account::from(Principal::from_slice(&[77; 10]));
+    crate::service::admin::set_pay_to(&shop.runtime, other).unwrap();
+    shop.will_prove(&proof, 10_000);
+    assert_eq!(
+        failed(shop.settle(&shop.presented(proof.clone()))),
+        Code::OfferMismatch
+    );
+    assert!(of(&proof).state.waits_for_controller());
+}
+
+/// Its payer bought of the target, and another route has taken the path since.
+#[test]
+fn a_transfer_is_passed_on_to_the_route_that_it_was_made_for() {
+    let shop = transfer_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    shop.forward(Some(super::forward::retrying()));
+    shop.will_prove(&proof, 10_000).will_serve(200, b"done");
+    let request = ResourceRequest {
+        method: Method::Get,
+        template: None,
+        path: "/a".into(),
+        payment: Ok(Credential::Transfer(Box::new(proof))),
+        fingerprint: [1; 32],
+        sent: crate::service::purchase::Sent {
+            query: "b=c",
+            headers: &[],
+            body: b"please",
+        },
+    };
+    let outcome = run(purchase::execute(&shop.runtime, request));
+    assert!(
+        matches!(&outcome, PurchaseOutcome::Processed(paid, _) if matches!(**paid, PayOutcome::Paid { .. })),
+        "{outcome:?}"
+    );
+    let calls = shop.runtime.calls.borrow();
+    let sent = &calls.last().unwrap().argument;
+    let body = b"please";
+    assert!(sent.windows(body.len()).any(|bytes| bytes == body));
 }
