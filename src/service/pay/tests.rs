@@ -11,6 +11,7 @@ mod one_block_one_claim;
 mod one_payment_many_requests;
 mod owed;
 mod prove;
+mod prove_owed;
 mod refusals;
 mod unknown_outcomes;
 mod unreadable;

@@ -2,16 +2,10 @@
 
 use super::*;
 use crate::{
-    domain::{
-        block_log::Transfer,
-        payment::{RefundCause, RefundProblem},
-    },
+    domain::block_log::Transfer,
     service::{
         purchase::{self, PurchaseOutcome, ResourceRequest},
-        recover::{
-            self,
-            tests::{block as block_of, other_block, reply as log},
-        },
+        recover::tests::{block as block_of, other_block, reply as log},
     },
 };
 use x402_icp::{
@@ -20,12 +14,12 @@ use x402_icp::{
     wire::{ExactExtra, ExactIcrc1Extra, ExactIcrc1Payload, PaymentRequirements},
 };
 
-const BLOCK: u64 = 12;
+pub(super) const BLOCK: u64 = 12;
 /// The ledger's fee.
 const FEE: u8 = 10;
 
 /// A shop whose route offers transfers, in a ledger with a block log.
-fn transfer_shop() -> Shop {
+pub(super) fn transfer_shop() -> Shop {
     let shop = shop();
     let mut with_log = ledger(0);
     with_log.standards.push("ICRC-3".into());
@@ -36,7 +30,7 @@ fn transfer_shop() -> Shop {
 
 impl Shop {
     /// Puts the route again, at this price.
-    fn reprice(&self, amount: u128) {
+    pub(super) fn reprice(&self, amount: u128) {
         self.runtime.caller.set(self.runtime.controller);
         let wanted = crate::domain::route::RouteDraft {
             prices: vec![Price {
@@ -49,7 +43,7 @@ impl Shop {
         catalogue::put(&self.runtime, wanted).unwrap();
     }
 
-    fn pays_itself(&self) {
+    pub(super) fn pays_itself(&self) {
         let mut settings = config();
         settings.pay_to = Account::from(self.runtime.canister_id());
         storage::config::write(&settings).unwrap();
@@ -57,7 +51,7 @@ impl Shop {
     }
 
     /// The proof that the n-th payer paid the offer with this secret, in this block.
-    fn proof(&self, n: u8, secret: u8, block: u64) -> DecodedTransfer {
+    pub(super) fn proof(&self, n: u8, secret: u8, block: u64) -> DecodedTransfer {
         let route = storage::routes::get(&self.route).unwrap();
         let offers = catalogue::all_methods(&route, self.runtime.canister_id());
         assert_eq!(offers.len(), 2);
@@ -73,7 +67,7 @@ impl Shop {
         decoded(other.payload.accepted.clone(), n, secret, block)
     }
 
-    fn presented(&self, proof: DecodedTransfer) -> PaymentRequest {
+    pub(super) fn presented(&self, proof: DecodedTransfer) -> PaymentRequest {
         PaymentRequest {
             purchase: Purchase::Route(RouteKey::new(Method::Get, "/a")),
             route: self.route.clone(),
@@ -101,7 +95,7 @@ impl Shop {
         (proof.proof.block, block)
     }
 
-    fn will_prove(&self, proof: &DecodedTransfer, amount: u128) -> &Self {
+    pub(super) fn will_prove(&self, proof: &DecodedTransfer, amount: u128) -> &Self {
         let block = self.paid_block(proof, amount);
         self.runtime
             .will_reply(log(block.0 + 1, vec![block], vec![]));
@@ -109,7 +103,7 @@ impl Shop {
     }
 }
 
-fn decoded(
+pub(super) fn decoded(
     accepted: PaymentRequirements<ExactIcrc1Extra>,
     n: u8,
     secret: u8,
@@ -131,16 +125,16 @@ fn decoded(
     DecodedTransfer { payload, proof }
 }
 
-fn account_of(n: u8) -> Account {
+pub(super) fn account_of(n: u8) -> Account {
     Account::from(Principal::from_slice(&[50, n]))
 }
 
-fn of(proof: &DecodedTransfer) -> Payment {
+pub(super) fn of(proof: &DecodedTransfer) -> Payment {
     let id = crate::domain::transfer::payment_id(proof);
     payments::payment(&id).expect("it is recorded")
 }
 
-fn is_recorded(proof: &DecodedTransfer) -> bool {
+pub(super) fn is_recorded(proof: &DecodedTransfer) -> bool {
     let id = crate::domain::transfer::payment_id(proof);
     payments::payment(&id).is_some()
 }
@@ -292,116 +286,6 @@ fn a_block_that_another_payment_claims_is_refused() {
     assert!(!is_recorded(&proof));
 }
 
-#[test]
-fn an_overpaid_transfer_buys_and_is_recorded_as_it_is() {
-    let shop = transfer_shop();
-    let proof = shop.proof(1, 7, BLOCK);
-    shop.will_prove(&proof, 12_345);
-    assert_eq!(shop.fetch(&shop.presented(proof.clone())), b"goods");
-    assert_eq!(of(&proof).amount, Amount(12_345));
-}
-
-/// The refund costs the merchant no fee.
-#[test]
-fn an_underpaid_transfer_into_the_canister_goes_back_less_a_fee() {
-    let shop = transfer_shop();
-    shop.pays_itself();
-    let proof = shop.proof(1, 7, BLOCK);
-    let request = shop.presented(proof.clone());
-    shop.will_prove(&proof, 9_999);
-    assert_eq!(failed(shop.settle(&request)), Code::OfferMismatch);
-    let payment = of(&proof);
-    assert_eq!(payment.refund_amount(), Amount(9_989));
-    assert!(matches!(
-        payment.state,
-        State::Refunding {
-            cause: RefundCause::PaysNoOffer,
-            problem: RefundProblem::NotTried,
-            ..
-        }
-    ));
-    // A repetition delivers nothing.
-    assert!(matches!(
-        shop.settle(&request),
-        PayOutcome::Duplicate { .. }
-    ));
-    // The balance covers the refund and its fee exactly.
-    shop.runtime.will_reply(Nat::from(9_999u32));
-    shop.runtime.will_reply(
-        Ok::<Nat, icrc_ledger_types::icrc1::transfer::TransferError>(Nat::from(BLOCK + 1)),
-    );
-    run(recover::tick(&shop.runtime));
-    let state = of(&proof).state;
-    assert!(matches!(state, State::Refunded { .. }), "{state:?}");
-    let calls = shop.runtime.calls.borrow();
-    let sent = Decode!(
-        &calls.last().unwrap().argument,
-        icrc_ledger_types::icrc1::transfer::TransferArg
-    );
-    let sent = sent.unwrap();
-    assert_eq!((sent.to, sent.amount), (account_of(1), Nat::from(9_989u32)));
-    assert!(matches!(
-        shop.settle(&request),
-        PayOutcome::Duplicate { .. }
-    ));
-}
-
-/// Else a payer could move the treasury to the merchant by transfers that pay no offer.
-#[test]
-fn a_transfer_to_the_merchant_that_pays_no_offer_waits_for_a_controller_and_buys_nothing() {
-    let shop = transfer_shop();
-    let proof = shop.proof(1, 7, BLOCK);
-    let request = shop.presented(proof.clone());
-    shop.will_prove(&proof, 9_999);
-    assert_eq!(failed(shop.settle(&request)), Code::OfferMismatch);
-    assert!(of(&proof).state.waits_for_controller());
-    assert!(matches!(
-        shop.settle(&request),
-        PayOutcome::Duplicate { .. }
-    ));
-}
-
-#[test]
-fn a_transfer_whose_price_rose_or_whose_route_went_is_owed_back() {
-    let shop = transfer_shop();
-    shop.pays_itself();
-    let dearer = shop.proof(1, 7, BLOCK);
-    let cheaper = shop.proof(1, 8, BLOCK + 1);
-    let gone = shop.proof(1, 9, BLOCK + 2);
-    shop.reprice(20_000);
-    shop.will_prove(&dearer, 10_000);
-    assert_eq!(
-        failed(shop.settle(&shop.presented(dearer.clone()))),
-        Code::OfferMismatch
-    );
-    assert!(matches!(of(&dearer).state, State::Refunding { .. }));
-    shop.reprice(5_000);
-    shop.will_prove(&cheaper, 10_000);
-    assert_eq!(shop.fetch(&shop.presented(cheaper)), b"goods");
-    shop.runtime.caller.set(shop.runtime.controller);
-    catalogue::remove(&shop.runtime, &shop.route).unwrap();
-    shop.will_prove(&gone, 10_000);
-    // As the update of HTTP does it.
-    let request = ResourceRequest {
-        method: Method::Get,
-        template: None,
-        path: "/a".into(),
-        payment: Ok(Credential::Transfer(Box::new(gone.clone()))),
-        fingerprint: [1; 32],
-        sent: crate::service::purchase::Sent {
-            query: "",
-            headers: &[],
-            body: &[],
-        },
-    };
-    let outcome = run(purchase::execute(&shop.runtime, request));
-    let PurchaseOutcome::Processed(outcome, None) = outcome else {
-        panic!("{outcome:?}");
-    };
-    assert_eq!(failed(*outcome), Code::OfferMismatch);
-    assert!(matches!(of(&gone).state, State::Refunding { .. }));
-}
-
 /// A transfer for another canister is none of ours: its presenter sees what everybody sees.
 #[test]
 fn a_transfer_for_another_canister_causes_no_call() {
@@ -517,41 +401,6 @@ fn a_proof_that_cannot_be_taken_at_present_is_pending_and_good_later() {
     shop.runtime.cycles.set(cycles);
     shop.will_prove(&proof, 10_000);
     assert_eq!(shop.fetch(&request), b"goods");
-}
-
-/// A seller who is told of a sale would deliver.
-#[test]
-fn attack_a_transfer_that_buys_nothing_is_announced_as_no_sale() {
-    let shop = transfer_shop();
-    let seller = Principal::from_slice(&[88; 10]);
-    storage::notifications::set_target(Some(seller));
-    let proof = shop.proof(1, 7, BLOCK);
-    shop.will_prove(&proof, 11);
-    assert_eq!(
-        failed(shop.settle(&shop.presented(proof.clone()))),
-        Code::OfferMismatch
-    );
-    assert_eq!(storage::notifications::next_due(), None);
-    let good = shop.proof(1, 8, BLOCK + 1);
-    shop.will_prove(&good, 10_000);
-    let _ = shop.settle(&shop.presented(good));
-    assert!(storage::notifications::next_due().is_some());
-}
-
-/// The canister named this account in its offer.
-#[test]
-fn a_transfer_to_the_account_before_the_present_one_is_owed_back() {
-    let shop = transfer_shop();
-    let proof = shop.proof(1, 7, BLOCK);
-    shop.runtime.caller.set(shop.runtime.controller);
-    let other = Account::from(Principal::from_slice(&[77; 10]));
-    crate::service::admin::set_pay_to(&shop.runtime, other).unwrap();
-    shop.will_prove(&proof, 10_000);
-    assert_eq!(
-        failed(shop.settle(&shop.presented(proof.clone()))),
-        Code::OfferMismatch
-    );
-    assert!(of(&proof).state.waits_for_controller());
 }
 
 /// Its payer bought of the target, and another route has taken the path since.
