@@ -309,21 +309,18 @@ impl SignedPayment {
         let unreadable = |e| format!("its terms cannot be decoded: {e}");
         let accepted = self.payment.accepted.clone();
         let raw = accepted.extra.clone();
-        let id = match &self.payment.payload {
+        match &self.payment.payload {
             Payload::Authorization(payload) => {
                 let extra: ExactIcrc2Extra = serde_json::from_value(raw).map_err(unreadable)?;
-                self.is_for(&extra)?;
-                let terms = accepted.map_extra(|_| extra);
-                payment_id(&signed_message(&Terms::from(&terms), payload))
+                let terms = accepted.map_extra(|_| extra.clone());
+                let id = payment_id(&signed_message(&Terms::from(&terms), payload));
+                self.is_of(id, &extra)?;
             }
             Payload::Transfer(payload) => {
                 let extra: ExactIcrc1Extra = serde_json::from_value(raw).map_err(unreadable)?;
-                self.is_for(&extra)?;
-                self.commitment(payload, &accepted.map_extra(|_| extra))?
+                let terms = accepted.map_extra(|_| extra.clone());
+                self.is_of(self.commitment(payload, &terms)?, &extra)?;
             }
-        };
-        if self.id() != Some(id) {
-            return Err(format!("its terms are those of payment {id}"));
         }
         if !self.has_no_block() {
             let sent: PaymentPayload<Value, Payload> =
@@ -339,7 +336,11 @@ impl SignedPayment {
         Ok(())
     }
 
-    fn is_for<'a>(&self, extra: impl Into<OfferParts<'a>>) -> Result<(), String> {
+    /// Checks that this is the id of its terms, and that these are for its request.
+    fn is_of<'a>(&self, id: PaymentId, extra: impl Into<OfferParts<'a>>) -> Result<(), String> {
+        if self.id() != Some(id) {
+            return Err(format!("its terms are those of payment {id}"));
+        }
         let url = Url::parse(&self.url).map_err(|e| format!("its URL cannot be parsed: {e}"))?;
         offer_matches(extra, &self.method, url.path())
             .map_err(|e| format!("it was signed for another request: {e}"))
