@@ -18,13 +18,25 @@ import { identity, SPENDER } from "./support.js";
 
 /** The canister's methods, as made from canister.did. */
 export const canister = new Map<string, IDL.FuncClass>(await generated());
-const PAYMENT = { id: new Uint8Array(32), network: "", amount: 1n, fee: 1n, created_at: 1n, sequence: [], payer: [], method: [], path: [] };
+const PAYMENT = {
+  id: new Uint8Array(32),
+  network: "",
+  amount: 1n,
+  fee: 1n,
+  created_at: 1n,
+  sequence: [],
+  payer: [],
+  method: [],
+  path: [],
+  rail: "icrc2",
+  refund_amount: 1n,
+};
 const SETTLED = { block_index: 1n, settled_at: 1n };
 
 /** What `payment` answers for a status, with the fields that the canister sends. */
 export const STATUSES: { [name: string]: object } = {
   Settling: { Settling: null },
-  Settled: { Settled: SETTLED },
+  Settled: { Settled: { ...SETTLED, work: [] } },
   Failed: { Failed: { code: "insufficient_funds", message: "", failed_at: 1n } },
   Unknown: { Unknown: { reason: "", since: 1n } },
   Delivered: { Delivered: { ...SETTLED, delivered_at: 1n } },
