@@ -89,8 +89,10 @@ fn written_id(number: u64) -> PaymentId {
 /// Settles payments until there are [`RECEIPTS`], in the canister's memory.
 fn fill(setup: &Setup) {
     let (pic, canister) = (&setup.pic, setup.canister);
+    // In another ledger: a block of this one that is below those would be implausible.
+    let ledger = setup.another_ledger("OTHER").0;
     let (before, now) = (pic.get_stable_memory(canister), setup.now());
-    let filled = std::thread::spawn(move || filled(before, canister, now));
+    let filled = std::thread::spawn(move || filled(before, (canister, ledger), now));
     // The server ends when nobody asks it anything for long.
     while !filled.is_finished() {
         std::thread::sleep(Duration::from_secs(1));
@@ -101,7 +103,7 @@ fn fill(setup: &Setup) {
 }
 
 /// The memory `before` with [`RECEIPTS`] settled payments. Tables belong to the thread.
-fn filled(before: Vec<u8>, canister: Principal, now: u64) -> Vec<u8> {
+fn filled(before: Vec<u8>, (canister, ledger): (Principal, Principal), now: u64) -> Vec<u8> {
     let there = manager(Rc::new(RefCell::new(before)));
     for id in 0..IDS {
         copy(
@@ -119,6 +121,7 @@ fn filled(before: Vec<u8>, canister: Principal, now: u64) -> Vec<u8> {
         let (key, block) = (ClaimKey(key), BlockIndex(1_000 + number));
         let payment = tollkeeper::domain::payment::Payment {
             id,
+            ledger,
             ..model.clone()
         };
         let new = NewPayment {
