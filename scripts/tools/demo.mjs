@@ -10,10 +10,18 @@ import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import { Principal } from "@icp-sdk/core/principal";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
 import { decodePaymentRequiredHeader, decodePaymentResponseHeader } from "@x402/core/http";
-import { ExactIcpScheme, PayerLedger, resendingFetch } from "tollkeeper-x402";
+import {
+  ExactIcpScheme,
+  PayerLedger,
+  resendingFetch,
+  transferCommitment,
+  transferProblem,
+  transferProof,
+  transferTermsOf,
+} from "tollkeeper-x402";
 import * as idl from "./idl.mjs";
 import { actor, agentFor, install, ok, startReplica } from "./replica.mjs";
-import { CANISTER, LEDGERS, openShop, routeList } from "./shop.mjs";
+import { CANISTER, LEDGERS, offerTransfers, openShop, routeList } from "./shop.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -50,6 +58,7 @@ try {
   say(`   canister ${CANISTER}, version ${version}, network ${networkId}, ready after ${((Date.now() - started) / 1000).toFixed(1)} s`);
   const content = await tell(shop);
   await tellOfCall(shop, content);
+  await tellOfTransfer(shop, content);
   await tellOfForward(shop);
   if (options.serve) {
     const running = {
@@ -177,6 +186,44 @@ async function tellOfCall({ payer }, content) {
   const kept = await receiptOf(receipt.payment_id);
   show(kept);
   assert.equal(kept.transaction, receipt.block_index.toString());
+}
+
+/** The same resource, paid by a transfer that the payer makes and proves. */
+async function tellOfTransfer({ payer, tollkeeper }, content) {
+  step("Who can send a memo, but neither sign nor approve, transfers; the route offers it since its operator said so");
+  await offerTransfers(tollkeeper);
+  const url = new URL("/report", network.gateway).href;
+  const unpaid = await fetch(url);
+  const { accepts } = decodePaymentRequiredHeader(unpaid.headers.get("payment-required"));
+  const offer = accepts.find(({ extra }) => extra.assetTransferMethod === "icrc1");
+  show(offer);
+  assert.equal(await transferProblem(offer, "GET", url), undefined);
+  const secret = new Uint8Array(randomBytes(32));
+  const memo = await transferCommitment(transferTermsOf(offer), secret);
+  const books = actor(await agentFor(network, payer), LEDGERS.ckUSDC.id, idl.transfer);
+  const to = { owner: Principal.fromText(offer.payTo), subaccount: [] };
+  const transfer = { to, amount: BigInt(offer.amount), fee: [], memo: [memo], from_subaccount: [], created_at_time: [] };
+  const block = ok("icrc1_transfer", await books.icrc1_transfer(transfer));
+  say(`   icrc1_transfer of ${offer.amount} to payTo: block ${block}; the memo commits to the offer and to a secret`);
+
+  step("The block and the secret buy it, once; a stranger sees the block, not the secret");
+  const from = payer.getPrincipal().toText();
+  const present = async (known) => {
+    const payload = { from, blockIndex: block.toString(), secret: Buffer.from(known).toString("hex") };
+    const { header } = await transferProof(offer, payload);
+    return fetch(url, { headers: { "payment-signature": header } });
+  };
+  const stranger = await present(randomBytes(32));
+  say(`   a stranger: ${stranger.status} ${(await stranger.json()).message}`);
+  assert.equal(stranger.status, 402);
+  for (const time of ["the payer", "again"]) {
+    const paid = await present(secret);
+    assert.equal(paid.status, 200);
+    assert.equal(await paid.text(), content);
+    const { transaction } = decodePaymentResponseHeader(paid.headers.get("payment-response"));
+    assert.equal(transaction, block.toString());
+    say(`   ${time}: 200, block ${transaction}`);
+  }
 }
 
 /** A route whose work another canister does. */

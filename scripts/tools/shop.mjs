@@ -66,13 +66,30 @@ export async function openShop(network, { canisterWasm, keysFolder, ledgerWasm }
   return { operator, payer, merchant, tollkeeper };
 }
 
+/** Lets the first route be paid by a transfer of the client's own, too. */
+export async function offerTransfers(tollkeeper) {
+  ok("route_put", await tollkeeper.route_put({ ...routeArgs(ROUTES[0]), transfers: [true] }));
+}
+
+function routeArgs({ path, description, mime_type, prices, payment_identifier }) {
+  return {
+    method: "GET",
+    path,
+    description,
+    mime_type,
+    prices: Object.entries(prices).map(([symbol, amount]) => ({ ledger: Principal.fromText(LEDGERS[symbol].id), amount })),
+    pay_to: [],
+    max_timeout_seconds: [],
+    on_sale: true,
+    payment_identifier: payment_identifier ? [payment_identifier] : [],
+    transfers: [],
+    forward: [],
+  };
+}
+
 async function publish(tollkeeper, route) {
   const key = { method: "GET", path: route.path };
-  const prices = Object.entries(route.prices).map(([symbol, amount]) => ({ ledger: Principal.fromText(LEDGERS[symbol].id), amount }));
-  const { description, mime_type } = route;
-  const payment_identifier = route.payment_identifier ? [route.payment_identifier] : [];
-  const args = { ...key, description, mime_type, prices, pay_to: [], max_timeout_seconds: [], on_sale: true, payment_identifier, transfers: [], forward: [] };
-  ok("route_put", await tollkeeper.route_put(args));
+  ok("route_put", await tollkeeper.route_put(routeArgs(route)));
   const content = new TextEncoder().encode(route.content);
   const sha256 = new Uint8Array(createHash("sha256").update(content).digest());
   const upload = ok("content_begin", await tollkeeper.content_begin({ ...key, bytes: BigInt(content.length), sha256 }));
