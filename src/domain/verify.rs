@@ -63,6 +63,8 @@ pub enum NonceState {
 /// The stored state that a payment is verified against.
 #[derive(Debug)]
 pub struct Sale<'a> {
+    /// The claim key of the payment.
+    pub claim_key: ClaimKey,
     pub route: &'a Route,
     /// The route's offers, on sale or not.
     pub offers: &'a [Offer],
@@ -130,7 +132,7 @@ pub fn verify<'a>(
             )
         })?;
 
-    let claim_key = ClaimKey::icrc2(&authorization.from.owner, &authorization.nonce);
+    let claim_key = sale.claim_key;
     match nonce_state(&claim_key) {
         NonceState::Free => {}
         NonceState::Used => {

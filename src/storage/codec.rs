@@ -6,7 +6,7 @@
 
 use crate::{
     domain::rail::TxRef,
-    types::{Account, Amount, BlockIndex},
+    types::{Account, Amount, BlockIndex, TimestampNs},
 };
 use candid::Principal;
 use ic_stable_structures::{Storable, storable::Bound};
@@ -226,6 +226,39 @@ impl<'b, C> Decode<'b, C> for StoredU128 {
     }
 }
 
+/// A time: a CBOR integer, which is negative for whole seconds: they take half as many bytes. Signed authorizations name
+/// whole seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredTime(pub TimestampNs);
+
+const SECOND: u64 = 1_000_000_000;
+
+impl<C> Encode<C> for StoredTime {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
+        let ns = self.0.0;
+        match ns % SECOND {
+            // Fewer than 2^35.
+            0 => e.i64(-1 - (ns / SECOND) as i64)?.ok(),
+            _ => e.u64(ns)?.ok(),
+        }
+    }
+}
+
+impl<'b, C> Decode<'b, C> for StoredTime {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
+        let wrong = || DecodeError::message("not a time");
+        let number = d.int()?;
+        let ns = match u64::try_from(number) {
+            Ok(ns) => Some(ns),
+            Err(_) => i64::try_from(number)
+                .ok()
+                .and_then(|number| u64::try_from(-1 - number).ok())
+                .and_then(|seconds| seconds.checked_mul(SECOND)),
+        };
+        ns.map(|ns| StoredTime(TimestampNs(ns))).ok_or_else(wrong)
+    }
+}
+
 /// A transaction: the number of a block as a CBOR integer. A byte string of 32 bytes is reserved for the hash of a
 /// transaction. No version reads one yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -292,6 +325,10 @@ pub(crate) mod tests {
             for n in [n, small.into()] {
                 prop_assert_eq!(from_bytes::<StoredU128>(&to_bytes(&StoredU128(n))).unwrap().0, n);
             }
+            for time in [small, small / SECOND * SECOND, 0] {
+                let time = StoredTime(TimestampNs(time));
+                prop_assert_eq!(from_bytes::<StoredTime>(&to_bytes(&time)).unwrap(), time);
+            }
             let owner = StoredPrincipal(account.owner);
             prop_assert_eq!(from_bytes::<StoredPrincipal>(&to_bytes(&owner)).unwrap(), owner);
         }
@@ -300,6 +337,7 @@ pub(crate) mod tests {
         fn garbage_is_an_error(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             let _ = from_bytes::<StoredAccount>(&bytes);
             let _ = from_bytes::<StoredU128>(&bytes);
+            let _ = from_bytes::<StoredTime>(&bytes);
             let _ = from_bytes::<StoredPrincipal>(&bytes);
         }
     }

@@ -8,7 +8,7 @@ import { messageOf, plain } from "./text.js";
 
 /** The most characters of a receipt with its proof. Those of the mainnet have a few thousand. */
 const MAX_CHARACTERS = 65_536;
-const LABEL = "receipts";
+const LABEL = "log";
 
 /** What a verified receipt says to everybody. Numbers are decimal text. */
 export interface ReceiptFields {

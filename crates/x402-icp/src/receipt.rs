@@ -15,11 +15,10 @@ use sha2::{Digest, Sha256};
 /// The version of the hashes and of the JSON.
 pub const VERSION: u32 = 1;
 /// The label of the log of receipts in the canister's certified tree.
-pub const LABEL: &str = "receipts";
+pub const LABEL: &str = "log";
 
 const RECEIPT: &[u8] = b"\x12x402-icp-receipt-1";
 const DETAILS: &[u8] = b"\x1ax402-icp-receipt-details-1";
-const SALT: &[u8] = b"\x17x402-icp-receipt-salt-1";
 
 /// What a receipt says to everybody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +60,7 @@ pub struct Details {
     pub method: String,
     /// The path that was paid for.
     pub path: String,
-    /// Keeps others from guessing what the commitment commits to.
+    /// Keeps others from guessing what the commitment commits to: the digest of the authorization.
     pub salt: [u8; 16],
 }
 
@@ -125,20 +124,6 @@ impl Details {
             .part(self.path.as_bytes())
             .hash()
     }
-}
-
-/// The salt of a payment's details, made of a digest of the authorization that only payer and canister know.
-///
-/// For a signed authorization the digest is the first half of SHA-256 over `validAfter` and `validBefore` (eight bytes
-/// each, big-endian) and the signature, of which the first half counts if it has 64 bytes.
-pub fn salt(digest: &[u8; 16]) -> [u8; 16] {
-    let hash = Sha256::new()
-        .chain_update(SALT)
-        .chain_update(digest)
-        .finalize();
-    let mut salt = [0; 16];
-    salt.copy_from_slice(&hash[..16]);
-    salt
 }
 
 /// The JSON of a receipt with its proof.
@@ -322,7 +307,7 @@ mod tests {
             offer: [7; 16],
             method: "GET".into(),
             path: "/report".into(),
-            salt: salt(&[8; 16]),
+            salt: [8; 16],
         }
     }
 
@@ -378,7 +363,5 @@ mod tests {
         (a.method, a.path) = ("GET".into(), "/a".into());
         (b.method, b.path) = ("GET/".into(), "a".into());
         assert_ne!(a.commitment(), b.commitment());
-        let other_salt = salt(&[9; 16]);
-        assert_ne!(other_salt, salt(&[8; 16]));
     }
 }

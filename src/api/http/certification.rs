@@ -193,9 +193,9 @@ pub(super) fn skip_certification(
 }
 
 /// The certified tree with everything pruned but the receipt with this index; `None` if it is not certified yet.
-pub(super) fn receipt_witness(index: u64) -> Option<HashTree> {
+pub(super) fn receipt_witness(index: u64, receipt: &Hash) -> Option<HashTree> {
     let certified = CERTIFIED.get();
-    let log = storage::payments::receipt_witness(index, certified.receipts)?;
+    let log = storage::payments::receipt_witness(index, receipt, certified.receipts)?;
     Some(fork(pruned(certified.site), labeled(LABEL, log)))
 }
 

@@ -177,6 +177,11 @@ pub fn status(state: &State) -> (&'static str, Option<String>) {
 
 /// 200 with JSON that no cache may keep.
 pub fn json(body: &impl Serialize) -> HttpResponse {
+    json_text(serde_json::to_vec(body).unwrap_or_default())
+}
+
+/// 200 with a JSON text that no cache may keep.
+pub fn json_text(body: Vec<u8>) -> HttpResponse {
     let mut headers = vec![
         header("content-type", "application/json"),
         header("cache-control", PRIVATE),
@@ -185,7 +190,7 @@ pub fn json(body: &impl Serialize) -> HttpResponse {
     HttpResponse {
         status_code: 200,
         headers,
-        body: serde_json::to_vec(body).unwrap_or_default(),
+        body,
         upgrade: None,
     }
 }

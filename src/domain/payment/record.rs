@@ -123,7 +123,7 @@ impl Payment {
             offer: self.offered.id,
             method: method.into(),
             path: path.into(),
-            salt: receipt::salt(&self.authorization_digest.0),
+            salt: self.authorization_digest.0,
         }
     }
 

@@ -113,6 +113,7 @@ impl Shop {
     ) -> Result<VerifiedPayment<'_>, Code> {
         let authorization = payload.payload.parse().unwrap();
         let sale = Sale {
+            claim_key: ClaimKey::icrc2(&authorization.from.owner, &authorization.nonce),
             route: &self.route,
             offers: &self.offers,
             network: "icp:1",

@@ -31,7 +31,7 @@ pub fn open<R: Runtime>(
     digest: AuthorizationDigest,
     nonce_used: bool,
 ) -> Result<LedgerCall, Refusal> {
-    let new = verified(runtime, request, digest, nonce_used)?;
+    let new = verified(runtime, key, request, digest, nonce_used)?;
     let known_block = new.known_block;
     let change = Change::Open(Box::new(new));
     let payment = storage::payments::record(key, change, runtime.now()).map_err(unavailable)?;
@@ -74,6 +74,7 @@ fn nothing_to_buy() -> Refusal {
 /// Steps 2 to 8 of the verification, against the stored state.
 pub(super) fn verified<R: Runtime>(
     runtime: &R,
+    key: &ClaimKey,
     request: &PaymentRequest,
     digest: AuthorizationDigest,
     nonce_used: bool,
@@ -105,6 +106,7 @@ pub(super) fn verified<R: Runtime>(
         Credential::Signed(payment) => {
             root_key = runtime.root_key();
             let sale = Sale {
+                claim_key: *key,
                 route: &route,
                 offers: &offers,
                 network: &config.network,

@@ -102,6 +102,10 @@ impl Source for Tables {
     }
 
     fn receipt(&self, index: u64) -> Option<Hash> {
+        let log = &self.receipts;
+        if index / GROUP == log.peaks.leaves() / GROUP {
+            return Stable { nodes: &log.nodes }.receipt(index);
+        }
         // A receipt does not depend on the delivery.
         let row = self.settled.get(index).and_then(Stored::row)?;
         Some(receipt(&row.payment(None)?)?.hash())
@@ -114,8 +118,8 @@ pub fn receipt(payment: &Payment) -> Option<Receipt> {
     payment.certified_receipt(canister)
 }
 
-/// The log when it had this many receipts, with everything pruned but the receipt with this index. `None` if a payment
-/// of its group cannot be read.
-pub fn witness(tables: &Tables, index: u64, leaves: u64) -> Option<HashTree> {
-    receipt_log::witness(index, leaves, tables)
+/// The log when it had this many receipts, with everything pruned but this one, which has this index. `None` if a
+/// payment of its group cannot be read.
+pub fn witness(tables: &Tables, index: u64, receipt: &Hash, leaves: u64) -> Option<HashTree> {
+    receipt_log::witness(index, receipt, leaves, tables)
 }

@@ -39,7 +39,7 @@ impl Setup {
         if certificate.tree.lookup_path(certified) != LookupResult::Found(&root) {
             return Some("another root is certified");
         }
-        let place = [b"receipts".as_slice(), &index.to_be_bytes()];
+        let place = [b"log".as_slice(), &index.to_be_bytes()];
         if witness.lookup_path(place) != LookupResult::Found(&hash) {
             return Some("the witness holds another receipt");
         }

@@ -74,7 +74,7 @@ fn check(shop: &Shop, proof: &ReceiptProof) {
         LookupResult::Found(&root)
     );
     let index: u64 = proof.index.as_ref().unwrap().parse().unwrap();
-    let path = [b"receipts".as_slice(), &index.to_be_bytes()];
+    let path = [b"log".as_slice(), &index.to_be_bytes()];
     let hash = receipt.hash();
     assert_eq!(witness.lookup_path(path), LookupResult::Found(&hash));
     if let Some(details) = &proof.details {

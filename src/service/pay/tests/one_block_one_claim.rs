@@ -266,6 +266,7 @@ fn what_is_owed_is_never_called_a_duplicate() {
     let request = shop.request(1, 1);
     let payment = verified(
         &shop.runtime,
+        &request.claim_key(),
         &request,
         request.authorization_digest(),
         false,

@@ -11,12 +11,10 @@ use crate::{
     },
     storage::{
         accounts,
-        codec::{StoredAccount, StoredU128, number_in, of_number},
+        codec::{StoredAccount, StoredTime, StoredU128, number_in, of_number},
         config, ledgers, tokens,
     },
-    types::{
-        AuthorizationDigest, Fingerprint, MerchantId, Method, PaymentId, RouteKey, TimestampNs,
-    },
+    types::{AuthorizationDigest, Fingerprint, MerchantId, Method, PaymentId, RouteKey},
 };
 use minicbor::{Decode, Encode};
 
@@ -57,7 +55,7 @@ pub struct TermsRow {
     #[cbor(n(14), with = "minicbor::bytes")]
     authorization_digest: [u8; 16],
     #[n(15)]
-    created_at: u64,
+    created_at: StoredTime,
     /// The kind of fulfilment.
     #[n(16)]
     fulfilment: u8,
@@ -91,7 +89,7 @@ impl TermsRow {
             path: request.path.clone(),
             fingerprint: payment.fingerprint.0,
             authorization_digest: payment.authorization_digest.0,
-            created_at: payment.created_at.0,
+            created_at: StoredTime(payment.created_at),
             fulfilment: number_in(&FulfilmentKind::ALL, payment.fulfilment.kind()),
             response: payment.fulfilment.response().unwrap_or_default(),
             token: tokens::number(&payment.offered),
@@ -129,7 +127,7 @@ impl TermsRow {
             offered: tokens::get(self.token, self.offer)?,
             fingerprint: Fingerprint(self.fingerprint),
             authorization_digest: AuthorizationDigest(self.authorization_digest),
-            created_at: TimestampNs(self.created_at),
+            created_at: self.created_at.0,
             fulfilment: match fulfilment {
                 FulfilmentKind::Stored => Fulfilment::Stored(self.response),
                 FulfilmentKind::Forward => Fulfilment::Forward,
