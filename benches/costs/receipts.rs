@@ -5,7 +5,7 @@
 
 use super::{
     Bench, PRICE,
-    support::{Request, Setup, interface::Receipt},
+    support::{Request, Setup, interface::Receipt, setup::controller},
 };
 use candid::Principal;
 use ic_stable_structures::{
@@ -50,7 +50,7 @@ pub fn proofs(figures: &mut BTreeMap<&str, u64>) {
 
     // Queries change nothing, so what is read from stable memory on first use is read by each query until an update.
     let id = (ByteBuf::from(written_id(3).0.to_vec()),);
-    let known: Option<Receipt> = setup.update(Principal::anonymous(), "receipt", id);
+    let known: Option<Receipt> = setup.update(controller(), "receipt", id);
     assert!(known.is_some());
 
     let (mut by_query, mut by_http, mut bytes) = (0, 0, 0);

@@ -17,7 +17,7 @@ const GOALS = {
   "transfer_archived.ledger_calls": 3,
   "forward.cycles": 8_000_000,
   "refused_signature.cycles": 13_500_000,
-  "receipt.proof_instructions": 600_000,
+  "receipt.proof_instructions": 850_000,
   "recovery.ledger_calls": 2,
   "recovery_by_log.ledger_calls": 2,
   "idle_hour.cycles": 10_000_000,

@@ -52,7 +52,7 @@ pub fn expr_path(segments: &[String]) -> String {
 
 /// CBOR with the self-describing tag.
 fn self_described(write: &mut dyn FnMut(&mut Cbor) -> Written) -> Vec<u8> {
-    let mut cbor = Encoder::new(Vec::new());
+    let mut cbor = Encoder::new(Vec::with_capacity(1_024));
     let written = cbor.tag(Tag::new(55799)).map(|_| ());
     written
         .and_then(|()| write(&mut cbor))

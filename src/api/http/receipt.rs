@@ -83,12 +83,14 @@ fn described(payment: &Payment, receipt: &Receipt) -> ReceiptProof {
 /// Adds the proof to the JSON of a receipt; `None` if the receipt is not certified yet. Most of the text is base64, in
 /// which there is nothing to escape.
 fn prove(json: &mut String, index: u64, receipt: &Receipt, certificate: &[u8]) -> Option<()> {
-    let witness = certification::receipt_witness(index, &receipt.hash())?;
+    let witness = tree::tree(&certification::receipt_witness(index, &receipt.hash())?);
+    // Three bytes are four characters.
+    json.reserve((witness.len() + certificate.len()) / 3 * 4 + 128);
     json.truncate(json.len() - "}".len());
     json.push_str(",\"index\":\"");
     json.push_str(&index.to_string());
     json.push_str("\",\"witness\":\"");
-    BASE64.encode_string(tree::tree(&witness), json);
+    BASE64.encode_string(witness, json);
     json.push_str("\",\"certificate\":\"");
     BASE64.encode_string(certificate, json);
     json.push_str("\"}");
