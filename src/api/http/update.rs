@@ -111,42 +111,49 @@ async fn paid<R: Runtime>(
     let answer = purchase::execute(runtime, request).await;
     // A ledger's changed fee changes the offers.
     certification::certify_changes(runtime);
-    let seller = seller(runtime);
+    // A delivery, the usual answer, has no need of it.
+    let seller = || seller(runtime);
     match answer {
         PurchaseOutcome::NothingToPay => None,
         PurchaseOutcome::PathTooLong => Some(response::refusal(414, r#"{"error":"url_too_long"}"#)),
         PurchaseOutcome::Unreadable(route, refusal) => {
-            Some(response::refused(&seller, &route, &refusal))
+            Some(response::refused(&seller(), &route, &refusal))
         }
         PurchaseOutcome::TransferRefused(refusal) => {
             Some(response::refused_where_nothing_is_sold(&refusal))
         }
         PurchaseOutcome::Rejected(rejection, route) => {
-            Some(rejected(&seller, rejection, route.as_ref()))
+            Some(rejected(&seller(), rejection, route.as_ref()))
         }
-        PurchaseOutcome::Processed(outcome, route) => processed(&seller, *outcome, route.as_ref()),
+        PurchaseOutcome::Processed(outcome, route) => processed(seller, *outcome, route.as_ref()),
     }
 }
 
 /// The response to a payment that was processed, repeated or refused.
 fn processed(
-    seller: &Seller,
+    seller: impl Fn() -> Seller,
     outcome: PayOutcome,
     route: Option<&Rc<Route>>,
 ) -> Option<HttpResponse> {
     Some(match outcome {
         PayOutcome::Paid { receipt, resource } => response::delivered(&receipt, resource),
         // An invalid payment for a route that requires none any more.
-        PayOutcome::Refused(refusal) => response::refused(seller, route?, &refusal),
+        PayOutcome::Refused(refusal) => response::refused(&seller(), route?, &refusal),
         PayOutcome::Failed {
             code,
             message,
             payer,
             ..
-        } => response::not_settled(seller, code, Some(message), &payer, String::new()),
+        } => response::not_settled(&seller(), code, Some(message), &payer, String::new()),
         PayOutcome::Pending { payment_id, payer } => {
             let transaction = payment_id.to_string();
-            response::not_settled(seller, Code::SettlementPending, None, &payer, transaction)
+            response::not_settled(
+                &seller(),
+                Code::SettlementPending,
+                None,
+                &payer,
+                transaction,
+            )
         }
         PayOutcome::Duplicate {
             payer,
@@ -156,7 +163,7 @@ fn processed(
         } => {
             let transaction = receipt.map(|receipt| receipt.tx.to_string());
             response::not_settled(
-                seller,
+                &seller(),
                 Code::DuplicateSettlement,
                 note.map(str::to_string),
                 &payer,
