@@ -140,10 +140,21 @@ fn text_hash(text: &str) -> [u8; 32] {
         from_hex(b"63dfa60ad835b08f55f66254aece2c648f7c033ef5d82566bdc9a9f62d51f349");
     const AUTHORIZATION: [u8; 32] =
         from_hex(b"cbb82ebec6051b780ad26655ee48b5b42658c4ac49438888aac829e82195584f");
+    // The timeout that routes have unless they say otherwise.
+    const TIMEOUT: [u8; 32] =
+        from_hex(b"983bd614bb5afece5ab3b6023f71147cd7b6bc2314f9d27af7422541c6558389");
+    // Decimals of the tokens that are paid with most.
+    const SIX: [u8; 32] =
+        from_hex(b"e7f6c011776e8db7cd330b54174fd76f7d0216b612387a5ffcfb81e6f0919683");
+    const EIGHT: [u8; 32] =
+        from_hex(b"2c624232cdd221771294dfbb310aca000a0df6ac8b66b696d90ef06fdefb64a3");
     match text {
         "exact" => EXACT,
         "icrc2" => ICRC2,
         "authorization" => AUTHORIZATION,
+        "300" => TIMEOUT,
+        "6" => SIX,
+        "8" => EIGHT,
         other => Sha256::digest(other).into(),
     }
 }

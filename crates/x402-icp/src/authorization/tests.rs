@@ -194,7 +194,16 @@ proptest! {
 
 #[test]
 fn the_known_hashes_of_texts_are_right() {
-    for text in ["exact", "icrc2", "authorization", "", "ckUSDC"] {
+    for text in [
+        "exact",
+        "icrc2",
+        "authorization",
+        "300",
+        "6",
+        "8",
+        "",
+        "ckUSDC",
+    ] {
         assert_eq!(text_hash(text), <[u8; 32]>::from(Sha256::digest(text)));
     }
 }
