@@ -81,6 +81,7 @@ fn load_tables() {
     storage::responses::kept_bytes();
     storage::notifications::load();
     storage::works::bytes();
+    storage::answers::bytes();
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ fn golden_state_is_loaded_by_the_wasm() {
     setup.upgrade();
     let origin: Option<String> = setup.query(stranger(), "origin", ());
     assert_eq!(origin.as_deref(), Some("https://shop.example"));
-    assert_eq!(routes(&setup).len(), 4);
+    assert_eq!(routes(&setup).len(), 5);
     let mut statuses: Vec<String> = setup
         .payments()
         .iter()
@@ -87,11 +87,11 @@ fn golden_state_is_loaded_by_the_wasm() {
     let counts = statuses.chunk_by(|a, b| a == b);
     let counts: Vec<(&str, usize)> = counts.map(|of| (of[0].as_str(), of.len())).collect();
     let expected = [
-        ("Delivered", 3),
+        ("Delivered", 4),
         ("Failed", 1),
         ("Refunded", 1),
         ("Refunding", 3),
-        ("Settled", 1),
+        ("Settled", 2),
         ("Unknown", 3),
     ];
     assert_eq!(counts, expected);

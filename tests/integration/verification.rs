@@ -66,7 +66,7 @@ fn other_network() {
 #[test]
 fn other_transfer_method() {
     accepted(Code::Method, |offer| {
-        offer.extra.asset_transfer_method = "icrc1".into();
+        offer.extra.asset_transfer_method = "icrc7".into();
     });
 }
 
