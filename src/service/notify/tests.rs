@@ -281,3 +281,25 @@ fn without_a_merchants_canister_nothing_is_queued_and_no_timer_is_set() {
     assert_eq!(shop.runtime.calls.borrow()[0].method, settlement::METHOD);
     assert_eq!(notifications::next_due(), None::<TimestampNs>);
 }
+
+/// The answer to an event comes from the canister before.
+#[test]
+fn an_event_that_another_canister_took_is_sent_to_the_one_that_is_told_now() {
+    let shop = told();
+    sell(&shop, 1);
+    shop.runtime.hold.set(true);
+    let mut sending = std::pin::pin!(send(&shop.runtime, 1));
+    assert!(crate::runtime::scripted::poll(sending.as_mut()).is_pending());
+    let other = Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, 9, 9, 1]);
+    set(&shop.runtime, Some(other)).unwrap();
+    acknowledge(&shop, 1);
+    assert!(crate::runtime::scripted::poll(sending.as_mut()).is_ready());
+    assert_eq!((waiting(), notifications::status().sent), (2, 0));
+    shop.runtime.hold.set(false);
+    pass(&shop, 3_600);
+    acknowledge(&shop, 2);
+    run(tick(&shop.runtime));
+    let calls = shop.runtime.calls.borrow();
+    assert_eq!(calls.last().unwrap().canister, other);
+    assert_eq!(waiting(), 0);
+}

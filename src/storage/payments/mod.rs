@@ -172,7 +172,10 @@ pub fn receipts_root() -> (u64, Option<Hash>) {
 /// The log when it had this many receipts, with everything pruned but this one, of the settled payment with this
 /// index. `None` if it had no such receipt, or a payment that is needed cannot be read.
 pub fn receipt_witness(index: u64, receipt: &Hash, receipts: u64) -> Option<HashTree> {
-    with(|tables| receipts::witness(tables, index, receipt, receipts))
+    with(|tables| {
+        let settled = |index| tables.settled.get(index)?.row()?.payment(None);
+        tables.receipts.witness(index, receipt, receipts, settled)
+    })
 }
 
 /// The claim key of an open payment with this id.

@@ -4,13 +4,12 @@
 //! settles: whatever becomes of the payment later, the leaf stays. Nodes are written once and only read for proofs.
 //! After an upgrade one node for each bit of the length is read again, and nothing is computed but what joins them.
 
-use super::tables::Tables;
 use crate::{
     domain::{
         payment::Payment,
         receipt_log::{self, GROUP, Peaks, Source},
     },
-    storage::{codec::Stored, liabilities, memory},
+    storage::{liabilities, memory},
 };
 use candid::Principal;
 use ic_certification::{Hash, HashTree};
@@ -77,6 +76,19 @@ impl Log {
     pub fn root(&self) -> (u64, Option<Hash>) {
         (self.peaks.leaves(), self.peaks.root())
     }
+
+    /// The log when it had this many receipts, with everything pruned but this one, which has this index. `settled`: the
+    /// settled payment with an index; its delivery does not matter. `None` if a payment of its group cannot be read.
+    pub fn witness(
+        &self,
+        index: u64,
+        receipt: &Hash,
+        leaves: u64,
+        settled: impl Fn(u64) -> Option<Payment>,
+    ) -> Option<HashTree> {
+        let whole = Whole { log: self, settled };
+        receipt_log::witness(index, receipt, leaves, &whole)
+    }
 }
 
 /// The log without the payments: only the receipts of the last group.
@@ -96,19 +108,23 @@ impl Source for Stable<'_> {
     }
 }
 
-impl Source for Tables {
+/// The log with the receipts of settled payments, which are made again from them.
+struct Whole<'a, F> {
+    log: &'a Log,
+    settled: F,
+}
+
+impl<F: Fn(u64) -> Option<Payment>> Source for Whole<'_, F> {
     fn node(&self, number: u64) -> Option<Hash> {
-        self.receipts.nodes.get(PLACES + number)
+        self.log.nodes.get(PLACES + number)
     }
 
     fn receipt(&self, index: u64) -> Option<Hash> {
-        let log = &self.receipts;
-        if index / GROUP == log.peaks.leaves() / GROUP {
-            return Stable { nodes: &log.nodes }.receipt(index);
+        if index / GROUP == self.log.peaks.leaves() / GROUP {
+            let nodes = &self.log.nodes;
+            return Stable { nodes }.receipt(index);
         }
-        // A receipt does not depend on the delivery.
-        let row = self.settled.get(index).and_then(Stored::row)?;
-        Some(receipt(&row.payment(None)?)?.hash())
+        Some(receipt(&(self.settled)(index)?)?.hash())
     }
 }
 
@@ -116,10 +132,4 @@ impl Source for Tables {
 pub fn receipt(payment: &Payment) -> Option<Receipt> {
     let canister = liabilities::canister().unwrap_or(Principal::management_canister());
     payment.certified_receipt(canister)
-}
-
-/// The log when it had this many receipts, with everything pruned but this one, which has this index. `None` if a
-/// payment of its group cannot be read.
-pub fn witness(tables: &Tables, index: u64, receipt: &Hash, leaves: u64) -> Option<HashTree> {
-    receipt_log::witness(index, receipt, leaves, tables)
 }

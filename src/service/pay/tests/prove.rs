@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     domain::block_log::Transfer,
     service::{
-        purchase::{self, PurchaseOutcome, ResourceRequest},
+        purchase::{self, PurchaseOutcome, ResourceRequest, Sent},
         recover::tests::{block as block_of, other_block, reply as log},
     },
 };
@@ -76,6 +76,28 @@ impl Shop {
             identifier: None,
             work: None,
         }
+    }
+
+    /// Presents it as the update of HTTP does. `template`: that of the route that serves the path.
+    pub(super) fn presents(
+        &self,
+        proof: &DecodedTransfer,
+        template: Option<&str>,
+        path: &str,
+    ) -> PurchaseOutcome {
+        let request = ResourceRequest {
+            method: Method::Get,
+            template: template.map(str::to_string),
+            path: path.into(),
+            payment: Ok(Credential::Transfer(Box::new(proof.clone()))),
+            fingerprint: [1; 32],
+            sent: Sent {
+                query: "b=c",
+                headers: &[],
+                body: b"please",
+            },
+        };
+        run(purchase::execute(&self.runtime, request))
     }
 
     fn paid_block(&self, proof: &DecodedTransfer, amount: u128) -> (u64, ICRC3Value) {
@@ -292,19 +314,7 @@ fn a_transfer_for_another_canister_causes_no_call() {
     let shop = transfer_shop();
     let mut proof = shop.proof(1, 7, BLOCK);
     proof.payload.accepted.extra.canister = "aaaaa-aa".into();
-    let request = ResourceRequest {
-        method: Method::Get,
-        template: None,
-        path: "/nothing".into(),
-        payment: Ok(Credential::Transfer(Box::new(proof.clone()))),
-        fingerprint: [1; 32],
-        sent: crate::service::purchase::Sent {
-            query: "",
-            headers: &[],
-            body: &[],
-        },
-    };
-    let outcome = run(purchase::execute(&shop.runtime, request));
+    let outcome = shop.presents(&proof, None, "/nothing");
     assert!(matches!(outcome, PurchaseOutcome::NothingToPay));
     assert_eq!(
         refused(shop.settle(&shop.presented(proof))),
@@ -410,19 +420,7 @@ fn a_transfer_is_passed_on_to_the_route_that_it_was_made_for() {
     let proof = shop.proof(1, 7, BLOCK);
     shop.forward(Some(super::forward::retrying()));
     shop.will_prove(&proof, 10_000).will_serve(200, b"done");
-    let request = ResourceRequest {
-        method: Method::Get,
-        template: None,
-        path: "/a".into(),
-        payment: Ok(Credential::Transfer(Box::new(proof))),
-        fingerprint: [1; 32],
-        sent: crate::service::purchase::Sent {
-            query: "b=c",
-            headers: &[],
-            body: b"please",
-        },
-    };
-    let outcome = run(purchase::execute(&shop.runtime, request));
+    let outcome = shop.presents(&proof, None, "/a");
     assert!(
         matches!(&outcome, PurchaseOutcome::Processed(paid, _) if matches!(**paid, PayOutcome::Paid { .. })),
         "{outcome:?}"
@@ -431,4 +429,39 @@ fn a_transfer_is_passed_on_to_the_route_that_it_was_made_for() {
     let sent = &calls.last().unwrap().argument;
     let body = b"please";
     assert!(sent.windows(body.len()).any(|bytes| bytes == body));
+}
+
+/// `/a/{x}` is cheap, and `/a/vip` has a dearer route of its own.
+#[test]
+fn attack_a_transfer_for_a_cheap_template_buys_no_dearer_path() {
+    let mut shop = transfer_shop();
+    let priced = |path: &str, amount: u128| crate::domain::route::RouteDraft {
+        prices: vec![Price {
+            ledger: ledger(0).id,
+            amount: Amount(amount),
+        }],
+        offers_transfers: true,
+        ..draft(path)
+    };
+    shop.runtime.caller.set(shop.runtime.controller);
+    catalogue::put(&shop.runtime, priced("/a/vip", 1_000_000)).unwrap();
+    let cheap = catalogue::put(&shop.runtime, priced("/a/{x}", 1)).unwrap();
+    shop.route = cheap.key.clone();
+    shop.stock(b"cheap");
+    let proof = shop.proof(1, 7, BLOCK);
+    let outcome = shop.presents(&proof, Some("/a/vip"), "/a/vip");
+    let PurchaseOutcome::Processed(outcome, _) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(refused(*outcome), Code::OfferMismatch);
+    assert_eq!((shop.runtime.made(), is_recorded(&proof)), (0, false));
+    shop.will_prove(&proof, 100);
+    let outcome = shop.presents(&proof, Some("/a/{x}"), "/a/other");
+    let PurchaseOutcome::Processed(outcome, _) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(
+        matches!(*outcome, PayOutcome::Paid { .. }),
+        "the proof is good for its own route"
+    );
 }

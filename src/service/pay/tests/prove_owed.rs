@@ -5,11 +5,11 @@ use super::{
     *,
 };
 use crate::{
-    domain::payment::{RefundCause, RefundProblem},
-    service::{
-        purchase::{self, PurchaseOutcome, ResourceRequest},
-        recover,
+    domain::{
+        forward::{Forward, OnFailure},
+        payment::{RefundCause, RefundProblem},
     },
+    service::{purchase::PurchaseOutcome, recover},
 };
 
 #[test]
@@ -101,20 +101,7 @@ fn a_transfer_whose_price_rose_or_whose_route_went_is_owed_back() {
     shop.runtime.caller.set(shop.runtime.controller);
     catalogue::remove(&shop.runtime, &shop.route).unwrap();
     shop.will_prove(&gone, 10_000);
-    // As the update of HTTP does it.
-    let request = ResourceRequest {
-        method: Method::Get,
-        template: None,
-        path: "/a".into(),
-        payment: Ok(Credential::Transfer(Box::new(gone.clone()))),
-        fingerprint: [1; 32],
-        sent: crate::service::purchase::Sent {
-            query: "",
-            headers: &[],
-            body: &[],
-        },
-    };
-    let outcome = run(purchase::execute(&shop.runtime, request));
+    let outcome = shop.presents(&gone, None, "/a");
     let PurchaseOutcome::Processed(outcome, None) = outcome else {
         panic!("{outcome:?}");
     };
@@ -155,4 +142,48 @@ fn a_transfer_to_the_account_before_the_present_one_is_owed_back() {
         Code::OfferMismatch
     );
     assert!(of(&proof).state.waits_for_controller());
+}
+
+/// The payer chooses the amount, and can make the work fail: the money would come out of the treasury.
+#[test]
+fn attack_an_overpaid_transfer_whose_work_fails_does_not_empty_the_treasury() {
+    let shop = transfer_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    shop.forward(Some(Forward {
+        idempotent: false,
+        on_failure: OnFailure::Refund,
+        ..super::forward::retrying()
+    }));
+    shop.will_prove(&proof, 1_000_000_000).will_reject(3);
+    let _ = shop.settle(&shop.presented(proof.clone()));
+    run(recover::tick(&shop.runtime));
+    let state = of(&proof).state;
+    assert!(state.waits_for_controller(), "{state:?}");
+}
+
+/// The check before the await and the binding after it are not one step.
+#[test]
+fn attack_two_payments_under_one_identifier_do_not_both_buy() {
+    let shop = transfer_shop();
+    let key = crate::types::IdentifierKey([9; 16]);
+    let mut pulled = shop.request(1, 1);
+    pulled.identifier = Some(key);
+    let proof = shop.proof(1, 7, BLOCK);
+    let mut request = shop.presented(proof.clone());
+    request.identifier = Some(key);
+    shop.runtime.hold.set(true);
+    let mut work = pin!(settle(&shop.runtime, request));
+    assert!(poll(work.as_mut()).is_pending());
+    // Meanwhile another payment uses the identifier.
+    shop.will(block(BLOCK + 1));
+    assert_eq!(shop.fetch(&pulled), b"goods");
+    shop.will_prove(&proof, 10_000);
+    let Poll::Ready(outcome) = poll(work.as_mut()) else {
+        panic!("the block was read");
+    };
+    assert_eq!(failed(outcome), Code::OfferMismatch);
+    assert!(
+        matches!(of(&proof).state, State::Refunding { .. }),
+        "it is owed"
+    );
 }
