@@ -207,8 +207,7 @@ impl Payer {
     pub async fn pay(&self, request: &Request) -> Result<Outcome, PayError> {
         let key = self.key(request);
         let (_turn, shared) = self.turn(&key).await?;
-        self.share(&key, shared).await?;
-        if let Some(paid) = self.resume(&key, request).await? {
+        if let Some(paid) = self.resume(&key, shared, request).await? {
             return Ok(Outcome::Paid(paid));
         }
         let priced = match self.quote(request).await? {
@@ -221,15 +220,12 @@ impl Payer {
             true => None,
             false => {
                 let (turn, shared) = self.turn(&led_to).await?;
-                self.share(&led_to, shared).await?;
+                if let Some(paid) = self.resume(&led_to, shared, &priced.request).await? {
+                    return Ok(Outcome::Paid(paid));
+                }
                 Some(turn)
             }
         };
-        if led_to != key
-            && let Some(paid) = self.resume(&led_to, &priced.request).await?
-        {
-            return Ok(Outcome::Paid(paid));
-        }
         let offer = self.fund(&priced).await?;
         let payment = self.sign(&priced, &offer)?;
         self.record(&payment)?;
@@ -251,7 +247,7 @@ impl Payer {
             return Err(unsettled(payment, problem));
         }
         let payment = self.known_transfer(payment).await?;
-        let known = self.record(&payment)?;
+        let (_, known) = self.record(&payment)?;
         let mut payment = self.recorded(payment)?;
         // A payment that is recorded already may have been sent, whatever happens now.
         payment.stored |= known;
@@ -329,30 +325,37 @@ impl Payer {
         }
     }
 
-    /// Another call paid for the same request while this one waited. Its payment is recorded again, so that it is sent
-    /// again, and no other is signed.
-    async fn share(
+    /// The payment of a request that is to be sent again. `shared`: the payment that another call made while this one
+    /// waited; if its record has ended meanwhile, it is recorded again, so that no other payment is signed.
+    ///
+    /// The journal is read once: the other call may end its record at any time, also after it has released the lock,
+    /// and between two readings the payment would be in neither.
+    async fn unfinished(
         &self,
         key: &RequestKey,
-        payment: Option<SignedPayment>,
-    ) -> Result<(), PayError> {
-        let ended = match payment {
-            Some(payment) if self.journal.find(key)?.is_none() => self.was_made(payment).await,
-            _ => None,
+        shared: Option<SignedPayment>,
+    ) -> Result<Option<Entry>, PayError> {
+        if let Some(entry) = self.journal.find(key)? {
+            return Ok(Some(entry));
+        }
+        let made = match shared {
+            Some(payment) => self.was_made(payment).await,
+            None => None,
         };
-        match ended {
-            Some(payment) => self.record(&payment).map(drop),
-            None => Ok(()),
+        match made {
+            Some(payment) => self.record(&payment).map(|(entry, _)| Some(entry)),
+            None => Ok(None),
         }
     }
 
-    /// Sends the recorded payment of a request; `None` if there is none, or it is proven dead.
+    /// Sends the unfinished payment of a request; `None` if there is none, or it is proven dead.
     async fn resume(
         &self,
         key: &RequestKey,
+        shared: Option<SignedPayment>,
         request: &Request,
     ) -> Result<Option<Box<Paid>>, PayError> {
-        let Some(Entry { mut payment, file }) = self.journal.find(key)? else {
+        let Some(Entry { mut payment, file }) = self.unfinished(key, shared).await? else {
             return Ok(None);
         };
         if let Some(id) = payment.id() {
@@ -372,8 +375,8 @@ impl Payer {
         }
     }
 
-    /// Records a payment before it is sent. Returns whether it was recorded before.
-    fn record(&self, payment: &SignedPayment) -> Result<bool, PayError> {
+    /// Records a payment before it is sent. Returns its entry, and whether it was recorded before.
+    fn record(&self, payment: &SignedPayment) -> Result<(Entry, bool), PayError> {
         let unresolved = self.journal.unresolved()?;
         let known = unresolved
             .iter()
@@ -386,11 +389,12 @@ impl Payer {
             });
         }
         match self.journal.record(payment) {
-            Ok(Entry { payment, file }) => {
-                if let Some(id) = payment.id() {
-                    self.tell(Step::Recorded { id, path: file });
+            Ok(entry) => {
+                if let Some(id) = entry.payment.id() {
+                    let path = entry.file.clone();
+                    self.tell(Step::Recorded { id, path });
                 }
-                Ok(known)
+                Ok((entry, known))
             }
             Err(crate::journal::JournalError::Unresolved(other)) => Err(PayError::Unsettled {
                 payment: other,

@@ -22,8 +22,9 @@ const OPEN: &str = ".json";
 const BLOCK: &str = ".block.json";
 
 /// Records each payment in a file of its own, `<payment id>.json`, which only the owner can read (mode 0600, in a
-/// folder of mode 0700), and the block of a transfer in a note beside it, `<payment id>.block.json`. The file is complete and on the disk before the payment is sent. No existing file is ever
-/// overwritten, no link is followed, and a file is removed only if its content shows that it is this journal's.
+/// folder of mode 0700), and the block of a transfer in a note beside it, `<payment id>.block.json`. The file is
+/// complete and on the disk before the payment is sent. No existing file is ever overwritten, no link is followed, and
+/// a file is removed only if its content shows that it is this journal's.
 #[derive(Clone, Debug)]
 pub struct FileJournal {
     folder: PathBuf,

@@ -2,6 +2,7 @@
 //! covers them on a network.
 
 mod delegations;
+mod ending;
 mod limits;
 mod property;
 mod requests;
