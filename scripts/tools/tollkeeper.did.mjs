@@ -292,6 +292,7 @@ export const idlFactory = ({ IDL }) => {
   const PaymentStatus = IDL.Variant({
     'Refunding' : IDL.Record({
       'block_index' : IDL.Nat,
+      'cause' : IDL.Text,
       'attempts' : IDL.Nat16,
       'since' : IDL.Nat64,
       'problem' : IDL.Text,

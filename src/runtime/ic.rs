@@ -47,6 +47,10 @@ impl Runtime for IcRuntime {
         in_flight::to(canister)
     }
 
+    fn is_running(&self) -> bool {
+        api::canister_status() == CanisterStatusCode::Running
+    }
+
     fn root_key(&self) -> Vec<u8> {
         api::root_key()
     }
@@ -68,7 +72,7 @@ impl Runtime for IcRuntime {
     }
 
     async fn call(&self, canister: Principal, method: &str, argument: Vec<u8>) -> CallOutcome {
-        if api::canister_status() != CanisterStatusCode::Running {
+        if !self.is_running() {
             // Waiting for one call after the other would delay the stop.
             return CallOutcome::NotSent("the canister is being stopped".into());
         }

@@ -38,11 +38,16 @@ pub trait Runtime {
     /// The calls to this canister that wait for a reply.
     fn calls_to(&self, canister: &Principal) -> u32;
 
+    /// Whether this canister runs. While it is being stopped it gets the replies that it waits for, and calls nobody.
+    fn is_running(&self) -> bool;
+
     /// Whether this call can be made now. Check it before anything is recorded for the call: a call that cannot be made
     /// must leave no trace.
     fn can_call(&self, canister: &Principal, method: &str, argument_bytes: usize) -> bool {
         let cost = self.call_cost(method, argument_bytes);
-        self.liquid_cycles() >= with_spare(cost) && self.calls_to(canister) < MAX_CALLS_TO
+        self.is_running()
+            && self.liquid_cycles() >= with_spare(cost)
+            && self.calls_to(canister) < MAX_CALLS_TO
     }
 
     /// DER of the root key of this network. Not available in queries.

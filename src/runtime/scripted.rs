@@ -32,6 +32,8 @@ pub struct ScriptedRuntime {
     pub cycles: Rc<Cell<Cycles>>,
     /// The calls that wait for a reply, by canister.
     waiting: Rc<RefCell<BTreeMap<Principal, u32>>>,
+    /// Whether the canister is being stopped.
+    pub stopping: Cell<bool>,
     pub root_key: Vec<u8>,
     pub calls: RefCell<Vec<MadeCall>>,
     answers: RefCell<VecDeque<CallOutcome>>,
@@ -64,6 +66,7 @@ impl ScriptedRuntime {
             controller,
             cycles: Rc::new(Cell::new(Cycles(1_000_000_000_000_000))),
             waiting: Rc::default(),
+            stopping: Cell::default(),
             root_key: x402_icp::network::MAINNET_ROOT_KEY_DER.to_vec(),
             calls: RefCell::default(),
             answers: RefCell::default(),
@@ -202,6 +205,10 @@ impl Runtime for ScriptedRuntime {
             .unwrap_or_default()
     }
 
+    fn is_running(&self) -> bool {
+        !self.stopping.get()
+    }
+
     fn root_key(&self) -> Vec<u8> {
         self.root_key.clone()
     }
@@ -232,7 +239,7 @@ impl Runtime for ScriptedRuntime {
         argument: Vec<u8>,
     ) -> impl Future<Output = CallOutcome> {
         let fixed = self.fee.borrow().clone().filter(|_| method == "icrc1_fee");
-        let affordable = self.cycles.get() >= Self::CALL_COST;
+        let affordable = self.is_running() && self.cycles.get() >= Self::CALL_COST;
         if fixed.is_some() {
             self.fee_queries.set(self.fee_queries.get() + 1);
         } else if affordable {
@@ -247,7 +254,7 @@ impl Runtime for ScriptedRuntime {
             match call {
                 Some(call) => call.await,
                 None => {
-                    CallOutcome::NotSent("this canister has too few cycles for the call".into())
+                    CallOutcome::NotSent("too few cycles, or the canister is being stopped".into())
                 }
             }
         }

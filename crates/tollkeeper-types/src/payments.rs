@@ -35,6 +35,7 @@ pub enum PaymentStatus {
         settled_at: u64,
         since: u64,
         attempts: u16,
+        cause: String,
         problem: String,
     },
     Refunded {

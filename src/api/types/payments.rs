@@ -69,13 +69,14 @@ impl From<State> for PaymentStatus {
                 settled_at,
                 since,
                 attempts,
+                cause,
                 problem,
-                ..
             } => PaymentStatus::Refunding {
                 block_index: number(tx),
                 settled_at: settled_at.0,
                 since: since.0,
                 attempts,
+                cause: cause.text().into(),
                 problem: problem.text().into(),
             },
             State::Refunded {

@@ -13,6 +13,7 @@ mod owed;
 mod prove;
 mod prove_owed;
 mod refusals;
+mod stopping;
 mod unknown_outcomes;
 mod unreadable;
 

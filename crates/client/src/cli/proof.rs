@@ -103,6 +103,8 @@ pub enum PaymentStatus {
     },
     Refunding {
         block_index: Nat,
+        /// Canisters of an earlier version do not say it.
+        cause: Option<String>,
         problem: String,
     },
     Refunded {
@@ -124,8 +126,15 @@ impl PaymentStatus {
             PaymentStatus::Delivered { block_index } => ("delivered", Some(block_index), None),
             PaymentStatus::Refunding {
                 block_index,
+                cause,
                 problem,
-            } => ("refunding", Some(block_index), Some(problem.clone())),
+            } => {
+                let message = match cause {
+                    Some(cause) => format!("{cause}; {problem}"),
+                    None => problem.clone(),
+                };
+                ("refunding", Some(block_index), Some(message))
+            }
             PaymentStatus::Refunded {
                 block_index,
                 refund_block_index,

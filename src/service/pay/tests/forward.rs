@@ -65,7 +65,7 @@ impl Shop {
     }
 
     /// The calls that took money.
-    fn charges(&self) -> usize {
+    pub(super) fn charges(&self) -> usize {
         let calls = self.runtime.calls.borrow();
         let charging = calls
             .iter()
