@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::mode::{Mode, Modes};
 use crate::stable::StableMemory;
 use crate::types::{Answer, Callback, Cycles, Env, OutgoingCall, Principal, Trap};
-use crate::vm::{AsContextMut, Caller, Error, Global, Memory, Val};
+use crate::vm::{AsContextMut, Caller, Error, Func, Global, Memory, Val};
 
 /// The data of a wasm store.
 #[derive(Default)]
@@ -13,6 +13,8 @@ pub struct Host {
     pub memory: Option<Memory>,
     pub counter: Option<Global>,
     pub stable: StableMemory,
+    /// Of a module with 64-bit addresses: the functions of `ic0` with 32-bit addresses.
+    pub narrow: HashMap<&'static str, Func>,
     /// Present while a message runs.
     pub message: Option<Box<Message>>,
     pub heap_limit: HeapLimit,
@@ -27,6 +29,9 @@ impl Host {
     }
 }
 
+/// The largest heap: the addresses of all of it fit 32 bits, also where modules have 64-bit addresses.
+const MAX_HEAP: u64 = 4 << 30;
+
 /// Refuses heap growth beyond a limit.
 #[derive(Default)]
 pub struct HeapLimit {
@@ -35,6 +40,11 @@ pub struct HeapLimit {
 }
 
 impl HeapLimit {
+    /// Whether no heap can become as large as `desired` bytes.
+    pub fn too_large(desired: usize) -> bool {
+        desired as u64 > MAX_HEAP
+    }
+
     /// Whether a heap may not become as large as `desired` bytes.
     pub fn refuses(&self, desired: usize) -> bool {
         self.bytes != 0 && desired as u64 > self.bytes

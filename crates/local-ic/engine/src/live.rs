@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::api;
 use crate::entry::Target;
 use crate::error::CompileError;
 use crate::host::{Host, Stop, WRONG_SIGNATURE, violation};
@@ -30,6 +31,8 @@ pub struct Live {
     memory: Option<Memory>,
     counter: Global,
     globals: Vec<Global>,
+    /// Whether memory, and with it the argument of callbacks, has 64-bit addresses.
+    wide: bool,
 }
 
 impl Live {
@@ -100,9 +103,17 @@ impl Live {
                 let missing = || Stop(Trap::Wasm(format!("no function {index} in table 0")));
                 let function =
                     vm::table_function(&mut self.store, &self.instance, rewrite::TABLE, *index)
-                        .ok_or_else(missing)?
-                        .map_err(|_| violation(WRONG_SIGNATURE))?;
-                function.call(&mut self.store, *argument)
+                        .ok_or_else(missing)?;
+                let wrong = |_| violation(WRONG_SIGNATURE);
+                if self.wide {
+                    let function: TypedFunc<u64, ()> =
+                        function.typed(&self.store).map_err(wrong)?;
+                    function.call(&mut self.store, u64::from(*argument))
+                } else {
+                    let function: TypedFunc<u32, ()> =
+                        function.typed(&self.store).map_err(wrong)?;
+                    function.call(&mut self.store, *argument)
+                }
             }
         }
     }
@@ -144,7 +155,11 @@ pub fn instantiate(
 
 fn create(engine: &Engine, module: &Module) -> Result<Live> {
     let mut store = Store::new(engine.vm(), Host::default());
-    let instance = vm::instantiate(&mut store, engine.linker(), &module.ready)?;
+    let instance = vm::instantiate(&mut store, engine.linker(module.wide), &module.ready)?;
+    if module.wide {
+        let narrow = api::wide::narrow(&mut store, engine.linker(false));
+        store.data_mut().narrow = narrow;
+    }
     let memory = instance.get_memory(&mut store, rewrite::MEMORY);
     let counter = instance
         .get_global(&mut store, rewrite::COUNTER)
@@ -167,6 +182,7 @@ fn create(engine: &Engine, module: &Module) -> Result<Live> {
         memory,
         counter,
         globals,
+        wide: module.wide,
     })
 }
 

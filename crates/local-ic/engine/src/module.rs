@@ -22,6 +22,8 @@ pub struct Engine {
 struct Inner {
     vm: vm::Engine,
     linker: Linker<Host>,
+    /// For modules whose memory has 64-bit addresses.
+    wide_linker: Linker<Host>,
     modules: Mutex<HashMap<[u8; 32], Arc<Module>>>,
 }
 
@@ -44,10 +46,13 @@ impl Engine {
         let vm = vm::engine(directory).map_err(failed)?;
         let mut linker = Linker::new(&vm);
         api::link(&mut linker).map_err(failed)?;
+        let mut wide_linker = Linker::new(&vm);
+        api::wide::link(&vm, &mut wide_linker).map_err(failed)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 vm,
                 linker,
+                wide_linker,
                 modules: Mutex::new(HashMap::new()),
             }),
         })
@@ -65,7 +70,7 @@ impl Engine {
         let wasm = prepare::unpack(bytes)?;
         let parsed = prepare::parse(&wasm)?;
         let rewritten = rewrite::rewrite(&parsed)?;
-        let ready = vm::compile(&self.inner.vm, &self.inner.linker, &rewritten)
+        let ready = vm::compile(&self.inner.vm, self.linker(parsed.wide), &rewritten)
             .map_err(|error| CompileError::Instantiate(format!("{error:#}")))?;
         let module = Arc::new(Module {
             hash,
@@ -73,6 +78,7 @@ impl Engine {
             methods: parsed.methods,
             custom_sections: parsed.custom_sections,
             mutable_globals: parsed.mutable_globals,
+            wide: parsed.wide,
             has_start: parsed.start.is_some(),
             needs_new_instances: parsed.needs_new_instances,
             operators: parsed.operators,
@@ -86,8 +92,12 @@ impl Engine {
         &self.inner.vm
     }
 
-    pub(crate) fn linker(&self) -> &Linker<Host> {
-        &self.inner.linker
+    /// The functions of `ic0`; `wide`: for memory with 64-bit addresses.
+    pub(crate) fn linker(&self, wide: bool) -> &Linker<Host> {
+        match wide {
+            true => &self.inner.wide_linker,
+            false => &self.inner.linker,
+        }
     }
 
     fn modules(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Arc<Module>>> {
@@ -118,6 +128,8 @@ pub struct Module {
     methods: Methods,
     custom_sections: Vec<CustomSection>,
     pub(crate) mutable_globals: Vec<u32>,
+    /// Whether its memory has 64-bit addresses.
+    pub(crate) wide: bool,
     pub(crate) has_start: bool,
     pub(crate) needs_new_instances: bool,
     operators: u64,

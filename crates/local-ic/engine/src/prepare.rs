@@ -49,6 +49,10 @@ pub struct Parsed<'a> {
     pub global_count: u32,
     pub mutable_globals: Vec<u32>,
     pub has_memory: bool,
+    /// Whether its addresses have 64 bits.
+    pub wide: bool,
+    /// Of each table whether its indices have 64 bits.
+    pub wide_tables: Vec<bool>,
     /// Whether table 0 holds functions.
     pub has_function_table: bool,
     pub start: Option<u32>,
@@ -81,12 +85,28 @@ pub fn unpack(bytes: &[u8]) -> Result<Vec<u8>, CompileError> {
     }
 }
 
-fn features() -> WasmFeatures {
-    WasmFeatures::WASM2
+fn features(wide: bool) -> WasmFeatures {
+    let features = WasmFeatures::WASM2
         | WasmFeatures::TAIL_CALL
         | WasmFeatures::EXTENDED_CONST
         | WasmFeatures::BULK_MEMORY_OPT
-        | WasmFeatures::CALL_INDIRECT_OVERLONG
+        | WasmFeatures::CALL_INDIRECT_OVERLONG;
+    match wide {
+        true => features | WasmFeatures::MEMORY64,
+        false => features,
+    }
+}
+
+/// Whether a module has a memory with 64-bit addresses; its imports, which come first, have other types then.
+fn is_wide(wasm: &[u8]) -> bool {
+    let mut payloads = Parser::new(0).parse_all(wasm).map_while(Result::ok);
+    payloads.any(|payload| match payload {
+        Payload::MemorySection(memories) => {
+            let mut memories = memories.into_iter().map_while(Result::ok);
+            memories.any(|memory| memory.memory64)
+        }
+        _ => false,
+    })
 }
 
 fn invalid(error: wasmparser::Error) -> CompileError {
@@ -95,7 +115,8 @@ fn invalid(error: wasmparser::Error) -> CompileError {
 
 /// Validates `wasm` as the Internet Computer does.
 pub fn parse(wasm: &[u8]) -> Result<Parsed<'_>, CompileError> {
-    Validator::new_with_features(features())
+    let wide = is_wide(wasm);
+    Validator::new_with_features(features(wide))
         .validate_all(wasm)
         .map_err(invalid)?;
     let mut parsed = Parsed {
@@ -106,6 +127,8 @@ pub fn parse(wasm: &[u8]) -> Result<Parsed<'_>, CompileError> {
         global_count: 0,
         mutable_globals: Vec::new(),
         has_memory: false,
+        wide,
+        wide_tables: Vec::new(),
         has_function_table: false,
         start: None,
         methods: Methods::default(),
@@ -141,7 +164,7 @@ pub fn parse(wasm: &[u8]) -> Result<Parsed<'_>, CompileError> {
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     let import = import.map_err(invalid)?;
-                    functions.push(check_import(&import, &types)?);
+                    functions.push(check_import(&import, &types, wide)?);
                     imported += 1;
                 }
             }
@@ -152,9 +175,10 @@ pub fn parse(wasm: &[u8]) -> Result<Parsed<'_>, CompileError> {
                 limit("functions", functions.len() - imported, MAX_FUNCTIONS)?;
             }
             Payload::TableSection(section) => {
-                if let Some(table) = section.into_iter().next() {
-                    parsed.has_function_table =
-                        table.map_err(invalid)?.ty.element_type.is_func_ref();
+                for (index, table) in section.into_iter().enumerate() {
+                    let ty = table.map_err(invalid)?.ty;
+                    parsed.has_function_table |= index == 0 && ty.element_type.is_func_ref();
+                    parsed.wide_tables.push(ty.table64);
                 }
             }
             Payload::MemorySection(section) => parsed.has_memory = section.count() > 0,
@@ -230,6 +254,7 @@ fn limit(what: &'static str, defined: usize, allowed: usize) -> Result<(), Compi
 fn check_import(
     import: &wasmparser::Import<'_>,
     types: &[Option<FuncType>],
+    wide: bool,
 ) -> Result<u32, CompileError> {
     let TypeRef::Func(ty) = import.ty else {
         return Err(CompileError::Import(format!(
@@ -243,7 +268,7 @@ fn check_import(
             import.name, import.module
         )));
     }
-    let Some(expected) = signatures::function_type(import.name) else {
+    let Some(expected) = signatures::function_type(import.name, wide) else {
         return Err(CompileError::Import(format!(
             "Module imports function '{}' from 'ic0' that is not exported by the runtime.",
             import.name

@@ -51,7 +51,7 @@ pub fn rewrite(parsed: &Parsed<'_>) -> Result<Vec<u8>, CompileError> {
     )?;
     let mut code = CodeSection::new();
     for (body, parameters) in parsed.bodies.iter().zip(&parsed.parameters) {
-        code.raw(&instrument(body, *parameters, counter)?);
+        code.raw(&instrument(parsed, body, *parameters, counter)?);
     }
 
     let mut module = Module::new();
@@ -150,18 +150,19 @@ struct Point {
 enum Kind {
     /// Charges a block; `checks` where the block can be entered again and again.
     Block { cost: u64, checks: bool },
-    /// Charges the size on top of the stack.
-    Size,
+    /// Charges the size on top of the stack, an i64 if it is `wide`.
+    Size { wide: bool },
 }
 
 fn instrument(
+    parsed: &Parsed<'_>,
     body: &FunctionBody<'_>,
     parameters: u32,
     counter: u32,
 ) -> Result<Vec<u8>, CompileError> {
     let bytes = body.as_bytes();
     let base = body.range().start;
-    let (points, end) = points(body)?;
+    let (points, end) = points(parsed, body)?;
 
     let mut locals = body.get_locals_reader().map_err(invalid)?;
     let groups = locals.get_count();
@@ -172,12 +173,17 @@ fn instrument(
     }
     let code_start = locals.original_position();
 
-    let needs_local = points.iter().any(|point| matches!(point.kind, Kind::Size));
+    // One local more for each kind of size.
+    let needed = |wanted: bool| {
+        let mut kinds = points.iter().map(|point| &point.kind);
+        kinds.any(|kind| matches!(kind, Kind::Size { wide } if *wide == wanted))
+    };
+    let added = [(false, I32_TYPE), (true, I64_TYPE)].map(|(wide, ty)| needed(wide).then_some(ty));
     let mut out = Vec::with_capacity(bytes.len() + points.len() * 12);
-    (groups + u32::from(needs_local)).encode(&mut out);
+    (groups + added.iter().flatten().count() as u32).encode(&mut out);
     out.extend_from_slice(&bytes[groups_start - base..code_start - base]);
-    if needs_local {
-        out.extend_from_slice(&[1, I32_TYPE]);
+    for ty in added.iter().flatten() {
+        out.extend_from_slice(&[1, *ty]);
     }
     let mut copied = code_start;
     for point in points {
@@ -193,17 +199,20 @@ fn instrument(
                     stop_if_negative(&mut out, counter);
                 }
             }
-            Kind::Size => {
+            Kind::Size { wide } => {
+                let local = local_count + u32::from(wide && added[0].is_some());
                 out.push(LOCAL_SET);
-                local_count.encode(&mut out);
+                local.encode(&mut out);
                 get_counter(&mut out, counter);
                 out.push(LOCAL_GET);
-                local_count.encode(&mut out);
-                out.push(I64_EXTEND_I32_U);
+                local.encode(&mut out);
+                if !wide {
+                    out.push(I64_EXTEND_I32_U);
+                }
                 set_counter_to_difference(&mut out, counter);
                 stop_if_negative(&mut out, counter);
                 out.push(LOCAL_GET);
-                local_count.encode(&mut out);
+                local.encode(&mut out);
             }
         }
     }
@@ -230,7 +239,11 @@ fn stop_if_negative(out: &mut Vec<u8>, counter: u32) {
 }
 
 /// Where to add code, in order, and where the body ends.
-fn points(body: &FunctionBody<'_>) -> Result<(Vec<Point>, usize), CompileError> {
+fn points(
+    parsed: &Parsed<'_>,
+    body: &FunctionBody<'_>,
+) -> Result<(Vec<Point>, usize), CompileError> {
+    let wide_table = |table: u32| parsed.wide_tables.get(table as usize) == Some(&true);
     let mut operators = body.get_operators_reader().map_err(invalid)?;
     let mut points = Vec::new();
     // Entering the function costs one.
@@ -268,9 +281,19 @@ fn points(body: &FunctionBody<'_>) -> Result<(Vec<Point>, usize), CompileError> 
             | Operator::TableFill { .. }
             | Operator::TableCopy { .. }
             | Operator::TableInit { .. } => {
+                let wide = match operator {
+                    Operator::MemoryFill { .. } | Operator::MemoryCopy { .. } => parsed.wide,
+                    Operator::TableFill { table } => wide_table(table),
+                    Operator::TableCopy {
+                        dst_table,
+                        src_table,
+                    } => wide_table(dst_table) && wide_table(src_table),
+                    // Segments have 32-bit sizes.
+                    _ => false,
+                };
                 sizes.push(Point {
                     at: before,
-                    kind: Kind::Size,
+                    kind: Kind::Size { wide },
                 });
                 None
             }

@@ -2,72 +2,75 @@
 
 use wasmparser::{FuncType, ValType};
 
-/// Name, parameters, result; `i` is an i32 (an address or size in wasm32), `l` an i64.
-const FUNCTIONS: &[(&str, &str, &str)] = &[
+/// A function: name, parameters, result. `a` is an address, a size or what belongs to a callback: an i32, and an i64 where
+/// memory has 64-bit addresses. `i` is an i32, `l` an i64.
+type Function = (&'static str, &'static str, &'static str);
+
+const FUNCTIONS: &[Function] = &[
     ("accept_message", "", ""),
     ("call_cycles_add", "l", ""),
     ("call_cycles_add128", "ll", ""),
-    ("call_data_append", "ii", ""),
-    ("call_new", "iiiiiiii", ""),
-    ("call_on_cleanup", "ii", ""),
+    ("call_data_append", "aa", ""),
+    ("call_new", "aaaaaaaa", ""),
+    ("call_on_cleanup", "aa", ""),
     ("call_perform", "", "i"),
     ("call_with_best_effort_response", "i", ""),
     ("canister_cycle_balance", "", "l"),
-    ("canister_cycle_balance128", "i", ""),
-    ("canister_liquid_cycle_balance128", "i", ""),
-    ("canister_self_copy", "iii", ""),
-    ("canister_self_size", "", "i"),
+    ("canister_cycle_balance128", "a", ""),
+    ("canister_liquid_cycle_balance128", "a", ""),
+    ("canister_self_copy", "aaa", ""),
+    ("canister_self_size", "", "a"),
     ("canister_status", "", "i"),
     ("canister_version", "", "l"),
-    ("certified_data_set", "ii", ""),
-    ("cost_call", "lli", ""),
-    ("cost_create_canister", "i", ""),
-    ("cost_http_request", "lli", ""),
-    ("cost_http_request_v2", "iii", ""),
-    ("cost_sign_with_ecdsa", "iiii", "i"),
-    ("cost_sign_with_schnorr", "iiii", "i"),
-    ("cost_vetkd_derive_key", "iiii", "i"),
-    ("cycles_burn128", "lli", ""),
-    ("data_certificate_copy", "iii", ""),
+    ("certified_data_set", "aa", ""),
+    ("cost_call", "lla", ""),
+    ("cost_create_canister", "a", ""),
+    ("cost_http_request", "lla", ""),
+    ("cost_http_request_v2", "aaa", ""),
+    ("cost_sign_with_ecdsa", "aaia", "i"),
+    ("cost_sign_with_schnorr", "aaia", "i"),
+    ("cost_vetkd_derive_key", "aaia", "i"),
+    ("cycles_burn128", "lla", ""),
+    ("data_certificate_copy", "aaa", ""),
     ("data_certificate_present", "", "i"),
-    ("data_certificate_size", "", "i"),
-    ("debug_print", "ii", ""),
-    ("env_var_count", "", "i"),
-    ("env_var_name_copy", "iiii", ""),
-    ("env_var_name_exists", "ii", "i"),
-    ("env_var_name_size", "i", "i"),
-    ("env_var_value_copy", "iiiii", ""),
-    ("env_var_value_size", "ii", "i"),
+    ("data_certificate_size", "", "a"),
+    ("debug_print", "aa", ""),
+    ("env_var_count", "", "a"),
+    ("env_var_name_copy", "aaaa", ""),
+    ("env_var_name_exists", "aa", "i"),
+    ("env_var_name_size", "a", "a"),
+    ("env_var_value_copy", "aaaaa", ""),
+    ("env_var_value_size", "aa", "a"),
     ("global_timer_set", "l", "l"),
     ("in_replicated_execution", "", "i"),
-    ("is_controller", "ii", "i"),
-    ("mint_cycles128", "lli", ""),
-    ("msg_arg_data_copy", "iii", ""),
-    ("msg_arg_data_size", "", "i"),
-    ("msg_caller_copy", "iii", ""),
-    ("msg_caller_info_data_copy", "iii", ""),
-    ("msg_caller_info_data_size", "", "i"),
-    ("msg_caller_info_signer_copy", "iii", ""),
-    ("msg_caller_info_signer_size", "", "i"),
-    ("msg_caller_size", "", "i"),
+    ("is_controller", "aa", "i"),
+    ("mint_cycles128", "lla", ""),
+    ("msg_arg_data_copy", "aaa", ""),
+    ("msg_arg_data_size", "", "a"),
+    ("msg_caller_copy", "aaa", ""),
+    ("msg_caller_info_data_copy", "aaa", ""),
+    ("msg_caller_info_data_size", "", "a"),
+    ("msg_caller_info_signer_copy", "aaa", ""),
+    ("msg_caller_info_signer_size", "", "a"),
+    ("msg_caller_size", "", "a"),
     ("msg_cycles_accept", "l", "l"),
-    ("msg_cycles_accept128", "lli", ""),
+    ("msg_cycles_accept128", "lla", ""),
     ("msg_cycles_available", "", "l"),
-    ("msg_cycles_available128", "i", ""),
+    ("msg_cycles_available128", "a", ""),
     ("msg_cycles_refunded", "", "l"),
-    ("msg_cycles_refunded128", "i", ""),
+    ("msg_cycles_refunded128", "a", ""),
     ("msg_deadline", "", "l"),
-    ("msg_method_name_copy", "iii", ""),
-    ("msg_method_name_size", "", "i"),
-    ("msg_reject", "ii", ""),
+    ("msg_method_name_copy", "aaa", ""),
+    ("msg_method_name_size", "", "a"),
+    ("msg_reject", "aa", ""),
     ("msg_reject_code", "", "i"),
-    ("msg_reject_msg_copy", "iii", ""),
-    ("msg_reject_msg_size", "", "i"),
+    ("msg_reject_msg_copy", "aaa", ""),
+    ("msg_reject_msg_size", "", "a"),
     ("msg_reply", "", ""),
-    ("msg_reply_data_append", "ii", ""),
+    ("msg_reply_data_append", "aa", ""),
     ("performance_counter", "i", "l"),
-    ("root_key_copy", "iii", ""),
-    ("root_key_size", "", "i"),
+    ("root_key_copy", "aaa", ""),
+    ("root_key_size", "", "a"),
     ("stable64_grow", "l", "l"),
     ("stable64_read", "lll", ""),
     ("stable64_size", "", "l"),
@@ -76,30 +79,30 @@ const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("stable_read", "iii", ""),
     ("stable_size", "", "i"),
     ("stable_write", "iii", ""),
-    ("subnet_self_copy", "iii", ""),
+    ("subnet_self_copy", "aaa", ""),
     ("subnet_self_node_count", "", "i"),
-    ("subnet_self_size", "", "i"),
+    ("subnet_self_size", "", "a"),
     ("time", "", "l"),
-    ("trap", "ii", ""),
+    ("trap", "aa", ""),
 ];
 
+/// The functions that a module may import; `wide`: one whose memory has 64-bit addresses.
+pub fn functions(wide: bool) -> impl Iterator<Item = &'static Function> {
+    // What knows 4 GiB of stable memory is older than 64-bit addresses.
+    let all = FUNCTIONS.iter();
+    all.filter(move |(name, _, _)| !(wide && name.starts_with("stable_")))
+}
+
 /// The type of `ic0.<name>`, if there is such a function.
-pub fn function_type(name: &str) -> Option<FuncType> {
-    let (_, params, results) = FUNCTIONS
-        .iter()
-        .find(|(function, _, _)| *function == name)?;
-    Some(FuncType::new(values(params), values(results)))
+pub fn function_type(name: &str, wide: bool) -> Option<FuncType> {
+    let (_, params, results) = functions(wide).find(|(function, _, _)| *function == name)?;
+    Some(FuncType::new(values(params, wide), values(results, wide)))
 }
 
-/// All names, in alphabetical order.
-#[cfg(all(test, feature = "compiler"))]
-pub fn names() -> impl Iterator<Item = &'static str> {
-    FUNCTIONS.iter().map(|(name, _, _)| *name)
-}
-
-fn values(letters: &str) -> impl Iterator<Item = ValType> + '_ {
-    letters.chars().map(|letter| match letter {
+fn values(letters: &str, wide: bool) -> impl Iterator<Item = ValType> + '_ {
+    letters.chars().map(move |letter| match letter {
         'i' => ValType::I32,
+        'a' if !wide => ValType::I32,
         _ => ValType::I64,
     })
 }

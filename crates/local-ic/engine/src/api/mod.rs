@@ -8,6 +8,7 @@ mod canister;
 mod costs;
 mod messages;
 mod stable;
+pub mod wide;
 
 use crate::host::{Host, Result};
 use crate::vm::Linker;
@@ -42,13 +43,21 @@ mod tests {
         let engine = Engine::default();
         let mut linker = Linker::new(&engine);
         link(&mut linker).expect("all functions link");
-        let mut store = Store::new(&engine, Host::default());
+        check(&engine, &linker, false);
+        let mut linker = Linker::new(&engine);
+        wide::link(&engine, &mut linker).expect("all functions link");
+        check(&engine, &linker, true);
+    }
+
+    fn check(engine: &Engine, linker: &Linker<Host>, wide: bool) {
+        let mut store = Store::new(engine, Host::default());
         let mut defined: Vec<String> = linker
             .iter(&mut store)
             .map(|(_, name, _)| name.to_string())
             .collect();
         defined.sort();
-        assert_eq!(defined, crate::signatures::names().collect::<Vec<_>>());
+        let listed = crate::signatures::functions(wide).map(|(name, _, _)| *name);
+        assert_eq!(defined, listed.collect::<Vec<_>>());
         for name in defined {
             let ExternType::Func(actual) = linker
                 .get(&mut store, "ic0", &name)
@@ -57,7 +66,7 @@ mod tests {
             else {
                 panic!("{name} is a function");
             };
-            let expected = crate::signatures::function_type(&name).expect("listed");
+            let expected = crate::signatures::function_type(&name, wide).expect("listed");
             let types = |types: &[wasmparser::ValType]| {
                 types.iter().map(|ty| ty.to_string()).collect::<Vec<_>>()
             };

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 pub use wasmtime::{
-    AsContextMut, Caller, Engine, Error, Global, Instance, Linker, Memory, Result, Store, Trap,
-    TypedFunc, Val,
+    AsContextMut, Caller, Engine, Error, Func, FuncType, Global, Instance, Linker, Memory, Result,
+    Store, Trap, TypedFunc, Val, ValType,
 };
 use wasmtime::{Cache, CacheConfig, Config, InstancePre, Module, OptLevel, Ref, ResourceLimiter};
 
@@ -27,7 +27,7 @@ pub fn engine(directory: Option<PathBuf>) -> Result<Engine> {
         .wasm_backtrace_max_frames(None)
         .wasm_relaxed_simd(false)
         .wasm_multi_memory(false)
-        .wasm_memory64(false);
+        .wasm_memory64(true);
     config.cache(directory.and_then(|directory| {
         std::fs::create_dir_all(&directory).ok()?;
         let mut cache = CacheConfig::new();
@@ -50,18 +50,28 @@ pub fn instantiate(store: &mut Store<Host>, _: &Linker<Host>, module: &Ready) ->
     module.0.instantiate(store)
 }
 
-/// The function of one parameter at `index` of a table; `None` if there is no function.
+/// The function at `index` of a table; `None` if there is none.
 pub fn table_function(
     store: &mut Store<Host>,
     instance: &Instance,
     table: &str,
     index: u32,
-) -> Option<Result<TypedFunc<u32, ()>>> {
+) -> Option<Func> {
     let table = instance.get_table(&mut *store, table)?;
     match table.get(&mut *store, u64::from(index)) {
-        Some(Ref::Func(Some(function))) => Some(function.typed(&store)),
+        Some(Ref::Func(function)) => function,
         _ => None,
     }
+}
+
+/// The function `ic0.<name>` that the host defines.
+pub fn host_function(store: &mut Store<Host>, linker: &Linker<Host>, name: &str) -> Option<Func> {
+    linker.get(store, "ic0", name).ok()?.into_func()
+}
+
+/// The type of a function.
+pub fn function_type(engine: &Engine, params: Vec<ValType>, results: Vec<ValType>) -> FuncType {
+    FuncType::new(engine, params, results)
 }
 
 /// Sets `global` to a value that was read from it.
@@ -92,7 +102,7 @@ impl ResourceLimiter for HeapLimit {
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
+        if maximum.is_some_and(|maximum| desired > maximum) || Self::too_large(desired) {
             return Ok(false);
         }
         if self.refuses(desired) {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use wasmi::errors::HostError;
 pub use wasmi::{
-    AsContextMut, Caller, Engine, Error, Global, Instance, Linker, Memory, Store, TrapCode as Trap,
-    TypedFunc, Val,
+    AsContextMut, Caller, Engine, Error, Func, FuncType, Global, Instance, Linker, Memory, Store,
+    TrapCode as Trap, TypedFunc, Val, ValType,
 };
 use wasmi::{Config, Module, Ref, ResourceLimiter};
 use wasmi_core::LimiterError;
@@ -57,20 +57,28 @@ pub fn instantiate(
     linker.instantiate_and_start(store, &module.0)
 }
 
-/// The function of one parameter at `index` of a table; `None` if there is no function.
+/// The function at `index` of a table; `None` if there is none.
 pub fn table_function(
     store: &mut Store<Host>,
     instance: &Instance,
     table: &str,
     index: u32,
-) -> Option<Result<TypedFunc<u32, ()>>> {
+) -> Option<Func> {
     let table = instance.get_table(&*store, table)?;
     match table.get(&*store, u64::from(index)) {
-        Some(Ref::Func(function)) => {
-            Some(Option::from(function).map(|f: wasmi::Func| f.typed(&*store))?)
-        }
+        Some(Ref::Func(function)) => Option::from(function),
         _ => None,
     }
+}
+
+/// The function `ic0.<name>` that the host defines.
+pub fn host_function(store: &mut Store<Host>, linker: &Linker<Host>, name: &str) -> Option<Func> {
+    linker.get(&*store, "ic0", name)?.into_func()
+}
+
+/// The type of a function.
+pub fn function_type(_: &Engine, params: Vec<ValType>, results: Vec<ValType>) -> FuncType {
+    FuncType::new(params, results)
 }
 
 /// Sets `global` to a value that was read from it.
@@ -105,7 +113,7 @@ impl ResourceLimiter for HeapLimit {
         desired: usize,
         maximum: Option<usize>,
     ) -> std::result::Result<bool, LimiterError> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
+        if maximum.is_some_and(|maximum| desired > maximum) || Self::too_large(desired) {
             return Ok(false);
         }
         if self.refuses(desired) {
