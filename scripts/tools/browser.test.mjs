@@ -2,8 +2,7 @@
 // TOLLKEEPER_BROWSER or the PATH names a Chromium (Debian: chromium-headless-shell).
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { createPrivateKey } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,7 +11,7 @@ import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import { build } from "esbuild";
 import { PayerLedger } from "tollkeeper-x402";
 import * as idl from "./idl.mjs";
-import { actor, agentFor, ok } from "./replica.mjs";
+import { actor, agentFor, keyIn, ok } from "./replica.mjs";
 
 const demo = JSON.parse(process.env.TOLLKEEPER_DEMO);
 const browser = findBrowser();
@@ -131,11 +130,9 @@ async function visit(task) {
 
 describe("a page on another origin", { skip: browser ? false : "no Chromium here" }, () => {
   it("reads the offers, pays once across a reload and in two frames, and reads the receipt", async () => {
-    const { d } = createPrivateKey(readFileSync(demo.payer_pem)).export({ format: "jwk" });
-    const payer = Ed25519KeyIdentity.fromSecretKey(new Uint8Array(Buffer.from(d, "base64url")));
     const identity = Ed25519KeyIdentity.generate();
     const network = { replica: demo.replica, root_key: demo.root_key };
-    const books = actor(await agentFor(network, payer), demo.ledgers.ckUSDC, idl.transfer);
+    const books = actor(await agentFor(network, keyIn(demo.payer_pem)), demo.ledgers.ckUSDC, idl.transfer);
     const to = { owner: identity.getPrincipal(), subaccount: [] };
     ok("icrc1_transfer", await books.icrc1_transfer({ to, amount: 200_000n, fee: [], memo: [], from_subaccount: [], created_at_time: [] }));
     const ledger = new PayerLedger(await agentFor(network, identity), demo.ledgers.ckUSDC);

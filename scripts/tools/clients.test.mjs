@@ -1,8 +1,8 @@
 // Stock clients against the demo that `clients-test` started; TOLLKEEPER_DEMO is its JSON line.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { createPrivateKey, randomUUID } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -16,20 +16,15 @@ import { PaymentRequiredV2Schema } from "@x402/core/schemas";
 import { cancelPayment, ExactIcpScheme, MemoryStore, OfferRefused, PayerLedger, resendingFetch, withPaymentIdentifier } from "tollkeeper-x402";
 import { fileStore } from "tollkeeper-x402/file-store";
 import * as idl from "./idl.mjs";
-import { actor, agentFor, ok } from "./replica.mjs";
+import { actor, agentFor, keyIn, ok } from "./replica.mjs";
 
 const demo = JSON.parse(process.env.TOLLKEEPER_DEMO);
 const network = { replica: demo.replica, root_key: demo.root_key };
 /** On a bare gateway the parameter says which canister serves: nobody has to name the spender. */
 const urlOf = (path) => new URL(`${path}?canisterId=${demo.canister}`, demo.gateway).href;
 const report = urlOf("/report");
-const payer = identityOf(demo.payer_pem);
+const payer = keyIn(demo.payer_pem);
 const FUNDS = 300_000n;
-
-function identityOf(pemFile) {
-  const { d } = createPrivateKey(readFileSync(pemFile)).export({ format: "jwk" });
-  return Ed25519KeyIdentity.fromSecretKey(new Uint8Array(Buffer.from(d, "base64url")));
-}
 
 /** Gives `identity` tokens of the demo's payer and lets the canister take half of them. */
 async function fund(identity, id = demo.ledgers.ckUSDC, amount = FUNDS) {
@@ -120,7 +115,7 @@ describe("the stock @x402/fetch client", () => {
     const identity = Ed25519KeyIdentity.generate();
     const ledger = await fund(identity);
     const before = await ledger.balance();
-    const tollkeeper = actor(await agentFor(network, identityOf(demo.operator_pem)), demo.canister, idl.tollkeeper);
+    const tollkeeper = actor(await agentFor(network, keyIn(demo.operator_pem)), demo.canister, idl.tollkeeper);
     const url = new URL("/report", demo.gateway);
     const buy = () => payWith(schemeOf(identity, { host: demo.replica }))(url.href);
     await assert.rejects(buy(), (error) => error instanceof OfferRefused && /cannot be told/.test(error.message));

@@ -1,6 +1,6 @@
 // A local Internet Computer for the demo: starts `local-ic serve`, creates canisters, installs wasm.
 import { spawn } from "node:child_process";
-import { generateKeyPairSync } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { Actor, HttpAgent } from "@icp-sdk/core/agent";
@@ -31,6 +31,12 @@ export function newIdentity(pemFile) {
   return Ed25519KeyIdentity.fromSecretKey(new Uint8Array(Buffer.from(privateKey.export({ format: "jwk" }).d, "base64url")));
 }
 
+/** The identity of an Ed25519 key in a PEM file. */
+export function keyIn(pemFile) {
+  const { d } = createPrivateKey(readFileSync(pemFile)).export({ format: "jwk" });
+  return Ed25519KeyIdentity.fromSecretKey(new Uint8Array(Buffer.from(d, "base64url")));
+}
+
 /** An agent that trusts this network's root key and nothing it fetched over the wire. */
 export function agentFor(network, identity) {
   return HttpAgent.create({ host: network.replica, identity, rootKey: new Uint8Array(Buffer.from(network.root_key, "hex")) });
@@ -54,12 +60,17 @@ export async function createCanister(agent, id) {
 
 /** Creates a canister as above and installs `wasmFile`. */
 export async function install(agent, id, wasmFile, argType, arg) {
+  await installModule(agent, id, readFileSync(wasmFile), IDL.encode([argType], [arg]));
+}
+
+/** The same with the bytes of the module and of its argument. */
+export async function installModule(agent, id, wasm, arg) {
   const management = await createCanister(agent, id);
   await management.install_code({
     mode: { install: null },
     canister_id: Principal.fromText(id),
-    wasm_module: new Uint8Array(readFileSync(wasmFile)),
-    arg: new Uint8Array(IDL.encode([argType], [arg])),
+    wasm_module: new Uint8Array(wasm),
+    arg: new Uint8Array(arg),
   });
 }
 

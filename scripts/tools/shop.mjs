@@ -87,7 +87,8 @@ function routeArgs({ path, description, mime_type, prices, payment_identifier })
   };
 }
 
-async function publish(tollkeeper, route) {
+/** Puts a route, and its content. */
+export async function publish(tollkeeper, route) {
   const key = { method: "GET", path: route.path };
   ok("route_put", await tollkeeper.route_put(routeArgs(route)));
   const content = new TextEncoder().encode(route.content);
