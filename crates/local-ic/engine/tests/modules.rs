@@ -87,7 +87,7 @@ fn should_refuse_wrong_exports() {
 #[test]
 fn should_refuse_features_canisters_have_not() {
     for text in [
-        "(module (memory i64 1))",
+        "(module (memory 1) (table i64 1 funcref))",
         "(module (memory 1 1 shared))",
         "(module (memory 1) (memory 1))",
         "(module (tag))",

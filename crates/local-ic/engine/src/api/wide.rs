@@ -15,12 +15,11 @@ pub fn link(engine: &Engine, linker: &mut Linker<Host>) -> Result<()> {
         let called = |mut caller: Caller<'_, Host>, args: &[Val], answers: &mut [Val]| {
             let function = caller.data().narrow.get(name).cloned();
             let function = function.expect("BUG: instances of such modules have all functions");
-            let mut narrow = Vec::with_capacity(args.len());
-            for (letter, arg) in params.chars().zip(args) {
-                narrow.push(match arg.i64() {
-                    Some(address) if letter == 'a' => Val::I32(short(name, address)?),
-                    _ => arg.clone(),
-                });
+            let mut narrow = args.to_vec();
+            for (letter, arg) in params.chars().zip(&mut narrow) {
+                if let ('a', Some(address)) = (letter, arg.i64()) {
+                    *arg = Val::I32(short(name, address)?);
+                }
             }
             function.call(&mut caller, &narrow, answers_as(results, answers))?;
             for (letter, answer) in results.chars().zip(answers) {
