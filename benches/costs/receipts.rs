@@ -65,7 +65,8 @@ pub fn proofs(figures: &mut BTreeMap<&str, u64>) {
         let proof = proof.expect("a receipt");
         assert!(proof.contains(&format!("\"index\":\"{index}\"")), "{proof}");
         (by_query, bytes) = (spent.query.max(by_query), proof.len().max(bytes));
-        let fetched = bench.measure(&Request::get(&format!("/x402/receipts/{id}")));
+        let url = format!("/x402/receipts/{id}");
+        let fetched = bench.measure(&Request::get_raw(setup.canister, &url));
         assert_eq!((fetched.status, fetched.updates), (200, 0));
         by_http = fetched.query.max(by_http);
     }

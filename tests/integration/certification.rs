@@ -4,6 +4,7 @@ use crate::support::{
     Request, Setup,
     interface::{HttpResponse, Payment},
 };
+use ic_http_certification as http;
 use x402_icp::{encode_header, wire::PAYMENT_REQUIRED};
 
 const PRICE: u128 = 30_000;
@@ -117,33 +118,47 @@ fn a_node_cannot_deny_a_payment() {
         let request = Request::get(&format!("/x402/{place}/{}", settled.signed.id));
         assert!(!request.verifies(&setup.pic, setup.canister, &denial));
         let upgrade = request.query(&setup.pic, setup.canister).upgrade;
-        assert_eq!(upgrade == Some(true), place == "payments");
+        assert_eq!(upgrade, Some(true));
     }
 }
 
-/// What a gateway accepts without a proof of its own, below the receipts, it accepts nowhere else.
+/// A page that a node can show on the shop's origin runs its script there.
 #[test]
-fn only_receipts_are_exempt_from_certification() {
+fn a_page_forged_by_a_node_below_the_receipts_is_refused_by_the_gateway() {
     let setup = Setup::with_any_ledger();
     let payer = setup.payer(137);
     let sale = setup.sell("/article", PRICE);
     let settled = sale.pay(&payer).send().expect_settled();
     let url = format!("/x402/receipts/{}", settled.signed.id);
-    let mut forged = proven(&setup, &Request::get(&url));
-    forged.body = b"forged".to_vec();
-    for (url, accepted) in [
-        (&*url, true),
-        ("/x402/receipts/7", true),
-        ("/x402", false),
-        ("/x402/payments/1", false),
-        ("/article", false),
-        ("/missing", false),
-        ("/", false),
+    let skip = http::DefaultCelBuilder::skip_certification().to_string();
+    // The proofs that the node has are those of honest answers.
+    for honest in [
+        Request::new("OPTIONS", &url),
+        Request::get("/article"),
+        Request::get("/missing"),
     ] {
-        let request = Request::get(url);
-        let verifies = request.verifies(&setup.pic, setup.canister, &forged);
-        assert_eq!(verifies, accepted, "{url}");
+        let mut forged = proven(&setup, &honest);
+        forged.status_code = 200;
+        forged.body = b"<script>alert(1)</script>".to_vec();
+        for expression in [None, Some(&skip)] {
+            for (name, value) in &mut forged.headers {
+                if name.eq_ignore_ascii_case("ic-certificateexpression")
+                    && let Some(expression) = expression
+                {
+                    value.clone_from(expression);
+                }
+            }
+            for place in [&*url, "/x402/receipts/7", "/x402/receipts", "/article", "/"] {
+                let request = Request::get(place);
+                let verifies = request.verifies(&setup.pic, setup.canister, &forged);
+                assert!(!verifies, "{place} with the proof of {}", honest.url);
+            }
+        }
     }
+    // Nor does the honest answer of the raw domain pass where gateways verify.
+    let raw = Request::get_raw(setup.canister, &url).query(&setup.pic, setup.canister);
+    assert_eq!((raw.status_code, raw.upgrade), (200, None));
+    assert!(!Request::get(&url).verifies(&setup.pic, setup.canister, &raw));
 }
 
 #[test]

@@ -44,7 +44,12 @@ impl Live {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let host = format!("{}.localhost:{}", self.setup.canister, self.port);
+        self.request_to("", method, path)
+    }
+
+    /// A request to a part of the gateway's domain: all, or `.raw`.
+    fn request_to(&self, part: &str, method: Method, path: &str) -> RequestBuilder {
+        let host = format!("{}{part}.localhost:{}", self.setup.canister, self.port);
         self.client
             .request(method, format!("http://127.0.0.1:{}{path}", self.port))
             .header("host", host)
@@ -97,12 +102,16 @@ fn paid_get_through_a_live_gateway() {
         (200, text(&headers, PAYMENT_RESPONSE))
     );
     let receipt = format!("/x402/receipts/{}", signed.id);
-    let (status, _, body) = live.send(live.request(Method::GET, &receipt));
-    let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
-    assert_eq!(
-        (status, json["receipt"]["transaction"].as_str()),
-        (200, Some(outcome.transaction.as_str()))
-    );
+    for (part, is_proven) in [("", false), (".raw", true)] {
+        let (status, _, body) = live.send(live.request_to(part, Method::GET, &receipt));
+        let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            (status, json["receipt"]["transaction"].as_str()),
+            (200, Some(outcome.transaction.as_str()))
+        );
+        assert_eq!(json["certificate"].is_string(), is_proven);
+        assert_eq!(json["proofAt"].is_object(), !is_proven);
+    }
     live.setup.check_conservation();
 }
 

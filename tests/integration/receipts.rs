@@ -22,11 +22,23 @@ fn receipt_over_http_agrees_with_the_stored_payment() {
         .send()
         .expect_settled();
     let url = format!("/x402/receipts/{}", settled.signed.id);
-    let answer = setup.get(&url);
-    assert!(!answer.upgraded && answer.status == 200);
-    assert_eq!(answer.header("content-type"), Some("application/json"));
-    assert_eq!(answer.header("cache-control"), Some("private, no-store"));
+    let by_consensus = setup.get(&url);
+    let answer = setup.send(&Request::get_raw(setup.canister, &url));
+    for (answer, upgraded) in [(&by_consensus, true), (&answer, false)] {
+        assert_eq!((answer.status, answer.upgraded), (200, upgraded));
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(answer.header("cache-control"), Some("private, no-store"));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
     let json: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert!(json["witness"].is_string() && json["certificate"].is_string());
+    let unproven: Value = serde_json::from_slice(&by_consensus.body).unwrap();
+    let there = serde_json::json!({"canister": setup.canister.to_text(), "query": "receipt_proof"});
+    assert_eq!(
+        (&unproven["receipt"], &unproven["proofAt"]),
+        (&json["receipt"], &there)
+    );
+    assert_eq!(unproven["certificate"], Value::Null);
     assert_eq!(
         (&json["version"], &json["status"]),
         (&1.into(), &"delivered".into())

@@ -35,6 +35,7 @@ export const methods = {
   },
   payment: { argument: Blob, reply: Opt(Record({ status })) },
   origin: { reply: Opt(Text) },
+  receipt_proof: { argument: Blob, reply: Opt(Text) },
 };
 
 /** What became of a cancellation. */

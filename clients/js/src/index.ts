@@ -19,7 +19,7 @@ export { type ApproveOptions, type EnsureOptions, PayerLedger } from "./ledger.j
 export { MAINNET, networkId } from "./network.js";
 export { offerId, routeMatches } from "./offer.js";
 export type { ResendOptions } from "./options.js";
-export { type ReceiptDetails, type ReceiptFields, type VerifiedReceipt, verifyReceipt, type VerifyOptions } from "./receipt-proof.js";
+export { fetchReceipt, type ReceiptDetails, type ReceiptFields, type VerifiedReceipt, verifyReceipt, type VerifyOptions } from "./receipt-proof.js";
 export type { PaymentRecord, PaymentState, RecordedRequest } from "./record.js";
 export { withPaymentIdentifier } from "./request.js";
 export { resendingFetch } from "./resend.js";

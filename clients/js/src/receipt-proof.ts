@@ -1,8 +1,10 @@
-/** Offline verification of a receipt with its proof (docs/receipts.md). */
-import { Cbor, Certificate, type HashTree, IC_ROOT_KEY, lookup_path, LookupPathStatus, reconstruct } from "@icp-sdk/core/agent";
+/** Receipts with their proofs, and their verification offline (docs/receipts.md). */
+import { type Agent, Cbor, Certificate, type HashTree, IC_ROOT_KEY, lookup_path, LookupPathStatus, reconstruct } from "@icp-sdk/core/agent";
+import { IDL } from "@icp-sdk/core/candid";
 import { Principal } from "@icp-sdk/core/principal";
 import { parseAccount } from "./account.js";
 import { concat, fromBase64, fromHex, hex, isObject, type JsonObject, sameBytes, sha256, utf8 } from "./bytes.js";
+import { methods } from "./canister.js";
 import { networkId } from "./network.js";
 import { messageOf, plain } from "./text.js";
 
@@ -47,6 +49,23 @@ export interface VerifiedReceipt {
   claimedStatus: string;
 }
 
+/**
+ * The receipt of a payment with its proof, for {@link verifyReceipt}: the canister's answer to the query `receipt_proof`.
+ * It names payer and purchase if the agent's identity is the payer's or the merchant's. One node answers, and what it
+ * says is worth as much as the proof.
+ *
+ * Throws if the canister has none.
+ */
+export async function fetchReceipt(agent: Agent, canister: string, paymentId: string): Promise<string> {
+  if (!/^[0-9a-f]{64}$/.test(paymentId)) throw new Error("a payment id has 64 hexadecimal digits");
+  const arg = IDL.encode([methods.receipt_proof.argument], [fromHex(paymentId)]);
+  const answer = await agent.query(Principal.fromText(canister), { methodName: "receipt_proof", arg });
+  if (!("reply" in answer)) throw new Error(`canister ${canister} refuses: ${plain(answer.reject_message)}`);
+  const [json] = IDL.decode([methods.receipt_proof.reply], answer.reply.arg)[0] as [] | [string];
+  if (json === undefined) throw new Error(`canister ${canister} has no receipt of payment ${paymentId}`);
+  return json;
+}
+
 export interface VerifyOptions {
   /** The DER-encoded root key of the network; the mainnet's unless given. */
   rootKey?: Uint8Array;
@@ -55,8 +74,7 @@ export interface VerifyOptions {
 }
 
 /**
- * Verifies a receipt with its proof, as `GET /x402/receipts/<payment id>` and the method `receipt_proof` return it,
- * without any request. Throws unless the proof confirms every field.
+ * Verifies a receipt with its proof, as {@link fetchReceipt} returns it, without any request. Throws unless the proof confirms every field.
  *
  * The proof shows what the canister has recorded. Whether to believe the canister is for the caller to decide.
  */

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { verifyReceipt } from "../src/index.js";
+import type { Agent } from "@icp-sdk/core/agent";
+import { IDL } from "@icp-sdk/core/candid";
+import { fetchReceipt, verifyReceipt } from "../src/index.js";
 
 interface Proof {
   receipt: Record<string, unknown>;
@@ -70,5 +72,39 @@ describe("a receipt with its proof", () => {
     for (const witness of ["", "gA==", "gwE=", Buffer.from([0x81, 0xf6]).toString("base64"), Buffer.alloc(40_000, 0x81).toString("base64")]) {
       await assert.rejects(verify({ ...full, witness }));
     }
+  });
+});
+
+describe("fetching a receipt", () => {
+  const id = "07".repeat(32);
+  /** An agent whose node has this receipt, or rejects. */
+  const agent = (json: [] | [string] | "reject") =>
+    ({
+      query: (canister: { toText(): string }, { methodName, arg }: { methodName: string; arg: Uint8Array }) => {
+        assert.equal(canister.toText(), vectors.canister);
+        assert.equal(methodName, "receipt_proof");
+        assert.deepEqual(IDL.decode([IDL.Vec(IDL.Nat8)], arg)[0], new Uint8Array(32).fill(7));
+        if (json === "reject") return Promise.resolve({ status: "rejected", reject_message: "no" });
+        return Promise.resolve({ reply: { arg: IDL.encode([IDL.Opt(IDL.Text)], [json]) } });
+      },
+    }) as unknown as Agent;
+
+  it("asks the query receipt_proof, and the answer is verified", async () => {
+    const json = await fetchReceipt(agent([JSON.stringify(vectors.good[0]?.proof)]), vectors.canister, id);
+    assert.equal((await verifyReceipt(json, { rootKey })).receipt.canister, vectors.canister);
+  });
+
+  it("throws if there is none, if the canister rejects, and for no id", async () => {
+    await assert.rejects(fetchReceipt(agent([]), vectors.canister, id), /has no receipt of payment/);
+    await assert.rejects(fetchReceipt(agent("reject"), vectors.canister, id), /refuses: no/);
+    for (const bad of ["", "07", id.replace("0", "G"), `${id}00`]) {
+      await assert.rejects(fetchReceipt(agent([]), vectors.canister, bad), /64 hexadecimal digits/);
+    }
+  });
+
+  it("says that an answer without a proof has none", async () => {
+    const { witness, certificate, index, ...rest } = vectors.good[0]!.proof;
+    assert.ok(witness && certificate && index);
+    await assert.rejects(verify({ ...rest, proofAt: { canister: vectors.canister, query: "receipt_proof" } }), /no index/);
   });
 });

@@ -172,6 +172,25 @@ impl Receipt {
         receipt.of(id)
     }
 
+    /// Queries a canister's receipt with its proof: the JSON for [`verify_receipt`]. It names payer and purchase if the
+    /// identity is the payer's or the merchant's. One node answers, and what it says is worth as much as the proof.
+    pub async fn proof_of_canister(
+        network: &Network,
+        canister: Principal,
+        id: PaymentId,
+    ) -> Result<String, ReceiptError> {
+        let failed = |problem: String| ReceiptError::Canister { canister, problem };
+        let arg = encode_one(id.0.to_vec()).map_err(|e| failed(e.to_string()))?;
+        let reply = network
+            .query(canister, "receipt_proof", arg)
+            .await
+            .map_err(|e| failed(e.to_string()))?;
+        let proof: Option<String> = decode_one(&reply).map_err(|e| failed(e.to_string()))?;
+        proof.ok_or_else(|| {
+            ReceiptError::NotFound(format!("canister {canister} has none for payment {id}"))
+        })
+    }
+
     /// The receipt, if it is this payment's.
     fn of(self, id: PaymentId) -> Result<Self, ReceiptError> {
         match self.payment_id == id.to_string() {

@@ -165,6 +165,68 @@ fn every_field_is_compared_and_its_proof_is_named() {
 }
 
 #[test]
+fn a_saved_receipt_is_verified_offline_and_after_one_change_refused() {
+    let market = Market::open("saved", vec![]);
+    let (cli, canister) = (&market.cli, market.shop.canister.to_text());
+    let [receipt, _] = two_receipts(&market);
+    let id = receipt["paymentId"].as_str().unwrap();
+    let ask = [
+        "receipt",
+        id,
+        "--canister",
+        &canister,
+        "--save",
+        "receipt.json",
+    ];
+    let (status, value) = cli.json(&ask);
+    assert_eq!((status, &value["verified"]), (0, &true.into()), "{value}");
+    assert_eq!(value["details"]["path"], "/report", "{value}");
+    let (status, value) = cli.json(&ask);
+    assert_eq!(
+        (status, &value["error"]["kind"]),
+        (1, &"file".into()),
+        "nothing is overwritten: {value}"
+    );
+    let offline = |file: &str| {
+        let root_key = hex::encode(market.shop.pic.root_key().unwrap());
+        let verify = ["receipt", "verify", file, "--root-key", &root_key];
+        let nobody = Cli {
+            folder: cli.folder.clone(),
+            last: vec![],
+        };
+        nobody.json(&[&verify[..], &["--canister", &canister]].concat())
+    };
+    let (status, value) = offline("receipt.json");
+    assert_eq!(
+        (status, &value["receipt"]["transaction"]),
+        (0, &receipt["transaction"]),
+        "{value}"
+    );
+    let saved = std::fs::read_to_string(cli.folder.join("receipt.json")).unwrap();
+    cli.write(
+        "changed.json",
+        &saved.replace("\"amount\":\"", "\"amount\":\"1"),
+    );
+    let (status, value) = offline("changed.json");
+    assert_eq!(
+        (status, &value["error"]["kind"]),
+        (8, &"disproved".into()),
+        "{value}"
+    );
+    // A canister without the receipt, and a URL that names no canister.
+    let ledger = market.shop.ledger.to_text();
+    for (named, more) in [
+        (id, Some(&*ledger)),
+        ("https://shop.example/x402/receipts/7", None),
+    ] {
+        let mut args = vec!["receipt", named, "--save", "none.json"];
+        args.extend(more.iter().flat_map(|canister| ["--canister", canister]));
+        assert_ne!(cli.json(&args).0, 0, "{named}");
+    }
+    assert!(!cli.folder.join("none.json").exists());
+}
+
+#[test]
 fn an_unchecked_receipt_is_reported_as_a_claim() {
     let market = Market::open("word", vec![]);
     let [receipt, _] = two_receipts(&market);

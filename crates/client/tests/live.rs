@@ -15,7 +15,7 @@ use test_ledger::testing::Fault;
 use tokio::runtime::Runtime;
 use tollkeeper_client::{
     Amount, CheckedField, Code, Expected, Identity, OfferProblem, Outcome, Paid, PayError, Payer,
-    ProvenBy, Quote, Receipt, Request, SpendControls, Step, verify_receipt,
+    ProvenBy, Quote, Receipt, Request, SpendControls, Step, VerifyError, verify_receipt,
 };
 
 fn ed25519_pem(seed: u8) -> String {
@@ -75,21 +75,29 @@ async fn buy(shop: &Shop, payer: &Payer) -> Result<Box<Paid>, PayError> {
     }
 }
 
-/// The receipt that anybody gets over HTTP, and that the payer gets by query, are verified with the root key alone.
+/// The receipt that anybody gets from the raw domain, and that the payer gets by query, are verified with the root key
+/// alone. What other hosts answer is not: it says where the proof is.
 async fn proves_itself(shop: &Shop, payer: &Payer, site: &str, paid: &Paid) {
     // Not every system finds `<canister>.localhost`; the client does.
-    let public = match payer.quote(&Request::get(site).unwrap()).await.unwrap() {
+    let get = async |url: &str| match payer.quote(&Request::get(url).unwrap()).await.unwrap() {
         Quote::Free(response) => response.body,
         Quote::Priced(priced) => panic!("it has a price: {priced:?}"),
     };
-    let argument = candid::encode_one(hex::decode(&paid.payment.payment_id).unwrap()).unwrap();
-    let agent = payer.network().agent();
-    let query = agent.query(&shop.canister, "receipt_proof");
-    let full = query.with_arg(argument).call().await.unwrap();
-    let full: Option<String> = candid::decode_one(&full).unwrap();
-    let root_key = agent.read_root_key();
-    let verify = |json: &[u8]| verify_receipt(json, &root_key, Some(shop.canister)).unwrap();
-    let (public, full) = (verify(&public), verify(full.unwrap().as_bytes()));
+    let (public, unproven) = (
+        get(&site.replace(".localhost", ".raw.localhost")).await,
+        get(site).await,
+    );
+    let id = paid.payment.id().unwrap();
+    let full = Receipt::proof_of_canister(payer.network(), shop.canister, id).await;
+    let root_key = payer.network().agent().read_root_key();
+    let verify = |json: &[u8]| verify_receipt(json, &root_key, Some(shop.canister));
+    assert!(matches!(verify(&unproven), Err(VerifyError::NoProof(_))));
+    let unproven = String::from_utf8(unproven).unwrap();
+    assert!(unproven.contains("\"proofAt\""), "{unproven}");
+    let (public, full) = (
+        verify(&public).unwrap(),
+        verify(full.unwrap().as_bytes()).unwrap(),
+    );
     assert_eq!((&public.receipt, public.details), (&full.receipt, None));
     let details = full.details.unwrap();
     assert_eq!(

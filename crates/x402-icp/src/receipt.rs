@@ -146,11 +146,27 @@ pub struct ReceiptProof {
     /// The certificate over the root of the tree: CBOR in base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
+    /// Where the proof can be had, if it is not here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof_at: Option<ProofAt>,
     /// Where the payment stands. Not proven.
     pub status: String,
     /// The block of the refund, if there was one. Not proven.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refund_transaction: Option<String>,
+}
+
+/// Where the proof of a receipt can be had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProofAt {
+    /// The canister.
+    pub canister: String,
+    /// Its query, which takes the payment's id.
+    pub query: String,
+    /// The same by a plain GET over HTTP/1.1, on the mainnet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 /// [`Receipt`] as JSON: numbers are decimal text, hashes hexadecimal digits.

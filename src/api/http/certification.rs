@@ -174,24 +174,6 @@ pub(super) fn certify_response(
     Some(())
 }
 
-/// Adds the two headers for a response that proves itself.
-pub(super) fn skip_certification(
-    response: &mut HttpResponse,
-    path: &str,
-    certificate: &[u8],
-) -> Option<()> {
-    let sibling = CERTIFIED.get().sibling();
-    let [expression, proof] =
-        with_site(|site| site.skip_headers(path, certificate, sibling.as_ref()))?;
-    response
-        .headers
-        .push((CERTIFICATE_EXPRESSION_HEADER_NAME.to_string(), expression));
-    response
-        .headers
-        .push((CERTIFICATE_HEADER_NAME.to_string(), proof));
-    Some(())
-}
-
 /// The certified tree with everything pruned but the receipt with this index; `None` if it is not certified yet.
 pub(super) fn receipt_witness(index: u64, receipt: &Hash) -> Option<HashTree> {
     let certified = CERTIFIED.get();

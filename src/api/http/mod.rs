@@ -10,7 +10,7 @@
 //! | `OPTIONS` | certified 204 with the CORS headers, on every path | 204 |
 //! | `HEAD` | as `GET` without body; never charges | same |
 //! | other method on a known path | certified 405 | 405 |
-//! | receipt that is certified | 200, which proves itself | 200 |
+//! | receipt that is certified, on the raw domain | 200, which proves itself | 200 |
 //! | else below `/x402/receipts` and `/x402/payments` | upgrade | 200 or 404 |
 //! | known path with a body and no payment, unusual URL | upgrade | 402, 405 or 404 |
 //! | request larger than an update accepts ([`size`]) | certified 413 or 431 | the same |

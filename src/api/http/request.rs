@@ -1,6 +1,7 @@
 //! Reading requests.
 
 use super::types::HeaderField;
+use candid::Principal;
 use sha2::{Digest, Sha256};
 use x402_icp::{
     PaymentId,
@@ -43,6 +44,20 @@ impl<'a> PaymentHeader<'a> {
             (Some(_), Some(_)) => Self::Many,
         }
     }
+}
+
+/// Whether the request came to the raw domain of this canister (`<canister>.raw.icp0.io`, `<canister>.raw.localhost`),
+/// where gateways verify nothing. It is another origin than the one where they do. Over HTTP/2 gateways send no `Host`.
+pub fn is_raw(headers: &[HeaderField], canister: Principal) -> bool {
+    let mut hosts = headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("host"));
+    let (Some((_, host)), None) = (hosts.next(), hosts.next()) else {
+        return false;
+    };
+    let host = host.to_ascii_lowercase();
+    host.strip_prefix(&canister.to_text())
+        .is_some_and(|domain| domain.starts_with(".raw."))
 }
 
 /// The payment id in a path below `place`: [`RECEIPTS`] or [`PAYMENTS`].
@@ -95,6 +110,35 @@ mod tests {
             let both = [old, field("PAYMENT-SIGNATURE", "def")];
             assert_eq!(PaymentHeader::find(&both), PaymentHeader::One("def"));
         }
+    }
+
+    #[test]
+    fn should_know_the_raw_domain_of_this_canister_alone() {
+        let own = Principal::from_slice(&[1, 2, 3, 4, 5]);
+        let other = Principal::from_slice(&[1, 2, 3, 4, 6]);
+        let is_own = |host: &str| is_raw(&[field("accept", "*/*"), field("Host", host)], own);
+        let upper = own.to_text().to_uppercase();
+        for host in [
+            format!("{own}.raw.icp0.io"),
+            format!("{own}.raw.localhost:8000"),
+            format!("{upper}.RAW.ic0.app"),
+        ] {
+            assert!(is_own(&host), "{host}");
+        }
+        for host in [
+            String::new(),
+            format!("{own}.icp0.io"),
+            format!("{own}.raw"),
+            format!("{own}.rawer.example"),
+            format!("{other}.raw.icp0.io"),
+            format!("x{own}.raw.icp0.io"),
+            "shop.raw.example".into(),
+        ] {
+            assert!(!is_own(&host), "{host}");
+        }
+        let raw = field("host", &format!("{own}.raw.icp0.io"));
+        assert!(!is_raw(&[], own));
+        assert!(!is_raw(&[raw.clone(), raw], own), "two hosts");
     }
 
     #[test]

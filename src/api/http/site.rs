@@ -27,8 +27,7 @@ use super::{
 };
 use ic_certification::Hash;
 use ic_http_certification::{
-    DefaultCelBuilder, HttpCertification, HttpCertificationPath, HttpCertificationTree,
-    HttpCertificationTreeEntry,
+    HttpCertificationPath, HttpCertificationTree, HttpCertificationTreeEntry,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -99,18 +98,13 @@ impl Default for Site {
             site.expressions
                 .not_found(HttpCertificationPath::wildcard("")),
         ];
-        // The content there changes with every payment, so nothing can be certified. Receipts prove themselves.
+        // The content there changes with every payment, so nothing can be certified.
         for prefix in [RECEIPTS, PAYMENTS] {
             let path = HttpCertificationPath::wildcard(prefix.trim_end_matches('/'));
             fixed.push(site.expressions.preflight_only(path));
         }
         for (prefix, node) in ["", RECEIPTS, PAYMENTS].into_iter().zip(fixed) {
             site.expressions.insert(&mut site.tree, &node);
-            if prefix == RECEIPTS {
-                let skip = HttpCertification::skip();
-                let entry = HttpCertificationTreeEntry::new(&node.path, skip);
-                site.tree.insert(&entry);
-            }
             let prefix = prefix.trim_end_matches('/');
             site.wildcard.insert(prefix.to_string(), node);
         }
@@ -268,46 +262,10 @@ impl Site {
         certificate: &[u8],
         sibling: Option<&Hash>,
     ) -> Option<String> {
-        self.header(
-            found.node,
-            found.proven.certification,
-            path,
-            certificate,
-            sibling,
-        )
-    }
-
-    fn header(
-        &self,
-        node: &Node,
-        certification: HttpCertification,
-        path: &str,
-        certificate: &[u8],
-        sibling: Option<&Hash>,
-    ) -> Option<String> {
-        let entry = HttpCertificationTreeEntry::new(&node.path, certification);
+        let entry = HttpCertificationTreeEntry::new(&found.node.path, found.proven.certification);
         let witness = self.tree.witness(&entry, path).ok()?;
-        Some(proof::header(
-            certificate,
-            &witness,
-            sibling,
-            &node.expr_path,
-        ))
-    }
-
-    /// The values of the expression header and of `IC-Certificate` for a response that proves itself, below
-    /// [`RECEIPTS`] only.
-    pub fn skip_headers(
-        &self,
-        path: &str,
-        certificate: &[u8],
-        sibling: Option<&Hash>,
-    ) -> Option<[String; 2]> {
-        path.strip_prefix(RECEIPTS)?;
-        let node = self.wildcard.get(RECEIPTS.trim_end_matches('/'))?;
-        let skip = HttpCertification::skip();
-        let proof = self.header(node, skip, path, certificate, sibling)?;
-        Some([DefaultCelBuilder::skip_certification().to_string(), proof])
+        let expr_path = &found.node.expr_path;
+        Some(proof::header(certificate, &witness, sibling, expr_path))
     }
 
     /// Updates the node at a path; `changed`: even if it shows the same template as before.

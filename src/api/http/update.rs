@@ -199,7 +199,7 @@ fn unpaid(method: &str, path: &str) -> HttpResponse {
     if matches!(method, "GET" | "HEAD") {
         let at = |place| request::payment_id(place, path);
         if let Some(receipt) = at(RECEIPTS).and_then(|id| receipt::recorded(&id)) {
-            return response::json(&receipt);
+            return receipt;
         }
         if let Some(payment) = at(PAYMENTS).and_then(|id| service::payments::payment(&id)) {
             return response::payment(&payment);

@@ -55,6 +55,18 @@ impl Request {
         Self::new("GET", url)
     }
 
+    /// A GET on the raw domain of a canister, where no gateway verifies.
+    pub fn get_raw(canister: Principal, url: &str) -> Self {
+        let host = ("host".into(), format!("{canister}.raw.localhost"));
+        let mut request = Self::get(url);
+        request.headers[0] = host;
+        request
+    }
+
+    fn is_raw(&self) -> bool {
+        self.headers[0].1.ends_with(".raw.localhost")
+    }
+
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -150,8 +162,6 @@ impl Request {
         .map_err(|error| error.to_string())
         .and_then(|info| match info.response {
             Some(_) => Ok(()),
-            // Receipts prove themselves.
-            None if self.url.starts_with("/x402/receipts/") => Ok(()),
             None => Err("the canister skips certification".into()),
         })
     }
@@ -162,7 +172,9 @@ impl Request {
         if response.upgrade == Some(true) {
             return self.update(pic, canister);
         }
-        if let Err(problem) = self.verify(pic, canister, &response) {
+        if !self.is_raw()
+            && let Err(problem) = self.verify(pic, canister, &response)
+        {
             panic!(
                 "{} {}: the gateway refuses: {problem}",
                 self.method, self.url

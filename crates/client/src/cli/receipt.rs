@@ -5,12 +5,17 @@ mod verify;
 use super::{
     Common,
     accounts::{canister_id, ledger_id},
-    exit::{Failure, RECEIPT},
+    exit::{Failure, OTHER, RECEIPT},
     output::Output,
+    text,
 };
 use candid::Principal;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 use tollkeeper_client::{
     Account, CheckedField, Expected, PaymentId, ProvenBy, Receipt, plain_text, serving_canister,
 };
@@ -33,6 +38,10 @@ pub struct ReceiptArgs {
     /// given payment id, --ledger, and --payer or the identity.
     #[arg(long)]
     check: bool,
+    /// Write the receipt with its proof to a new file, for `receipt verify`. The canister is queried for it, and the
+    /// proof is verified first.
+    #[arg(long, conflicts_with = "check", value_name = "FILE")]
+    save: Option<PathBuf>,
     /// The expected ledger: a canister id, or the symbol of a known token [default: the one that the canister names].
     #[arg(long, value_parser = ledger_id, requires = "check", value_name = "ID|SYMBOL")]
     ledger: Option<Principal>,
@@ -85,6 +94,27 @@ pub async fn run(args: &ReceiptArgs, common: &Common, output: &Output) -> Result
     // Any caller can do this, unless the payer must be the identity.
     let identity = common.identity_or_any()?;
     let own = common.identity_file().is_some();
+    if let Some(file) = &args.save {
+        let (Some(id), Some(canister)) = (asked, canister) else {
+            let message =
+                "the URL does not name payment and canister: give the payment's id, and --canister";
+            return Err(Failure::usage(message));
+        };
+        let network = common.network(&identity).await?;
+        let proof = Receipt::proof_of_canister(&network, canister, id).await?;
+        let root_key = network.agent().read_root_key();
+        let verified = verify::verified(proof.as_bytes(), &root_key, Some(canister))?;
+        if verified.receipt.payment_id != id {
+            let message =
+                format!("canister {canister} answered with the receipt of another payment");
+            return Err(Failure::new(RECEIPT, "disproved", message));
+        }
+        save(file, &proof)?;
+        let (mut result, mut lines) = verify::shown(&verified);
+        result["file"] = text::path(file).into();
+        lines.push(format!("saved in {}", text::path(file)));
+        return output.result(result, &lines);
+    }
     let receipt = match (is_url, asked, canister) {
         (false, Some(id), Some(canister)) => {
             let network = common.network(&identity).await?;
@@ -164,6 +194,17 @@ pub async fn run(args: &ReceiptArgs, common: &Common, output: &Output) -> Result
         json!({"ok": true, "receipt": receipt, "checked": true, "proven": proven}),
         &lines,
     )
+}
+
+/// Writes a new file.
+fn save(file: &Path, proof: &str) -> Result<(), Failure> {
+    let mut new = std::fs::OpenOptions::new();
+    let written = new
+        .write(true)
+        .create_new(true)
+        .open(file)
+        .and_then(|mut file| file.write_all(proof.as_bytes()));
+    written.map_err(|error| Failure::new(OTHER, "file", format!("{}: {error}", text::path(file))))
 }
 
 /// A receipt with another payer proves nothing about the user's payment.

@@ -4,7 +4,10 @@ use super::{paid::certified, prover::Prover};
 use crate::{
     api::{
         endpoints,
-        http::{certify_all, certify_changes, http_request, http_request_update, types::*},
+        http::{
+            certification::with_site, certify_all, certify_changes, http_request,
+            http_request_update, types::*,
+        },
     },
     domain::payment::{Event, RefundCause, State},
     runtime::{Runtime, scripted::run},
@@ -16,17 +19,52 @@ use crate::{
 };
 use candid::{Nat, Principal};
 use ic_certification::{Certificate, HashTree, LookupResult};
+use ic_http_certification::DefaultCelBuilder;
 use x402_icp::{encode_header, receipt::ReceiptProof};
 
 fn get(shop: &Shop, url: &str) -> HttpResponse {
+    ask(shop, "GET", url, vec![], b"")
+}
+
+fn ask(
+    shop: &Shop,
+    method: &str,
+    url: &str,
+    headers: Vec<HeaderField>,
+    body: &[u8],
+) -> HttpResponse {
     let request = HttpRequest {
-        method: "GET".into(),
+        method: method.into(),
         url: url.into(),
-        headers: vec![],
-        body: vec![],
+        headers,
+        body: body.to_vec(),
         certificate_version: Some(2),
     };
     http_request(&shop.runtime, request)
+}
+
+/// The `Host` of the shop's raw domain.
+fn raw(shop: &Shop) -> HeaderField {
+    let canister = shop.runtime.canister_id();
+    ("host".into(), format!("{canister}.raw.icp0.io"))
+}
+
+fn get_raw(shop: &Shop, url: &str) -> HttpResponse {
+    ask(shop, "GET", url, vec![raw(shop)], b"")
+}
+
+/// The answer of the update, as on a host whose gateway verifies.
+fn recorded(shop: &Shop, request: &PaymentRequest) -> ReceiptProof {
+    let update = HttpUpdateRequest {
+        method: "GET".into(),
+        url: url(request),
+        headers: vec![],
+        body: vec![],
+    };
+    let answer = run(http_request_update(&shop.runtime, update));
+    assert_eq!(answer.status_code, 200);
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    serde_json::from_slice(&answer.body).unwrap()
 }
 
 fn pay(shop: &Shop, nonce: u8, block: u8) -> PaymentRequest {
@@ -82,12 +120,12 @@ fn check(shop: &Shop, proof: &ReceiptProof) {
     }
 }
 
-/// The receipt as a gateway hands it on.
+/// The receipt as the raw domain hands it on. Elsewhere it is left to an update, and no gateway takes this answer.
 fn fetched(shop: &Shop, request: &PaymentRequest) -> ReceiptProof {
     let (url, prover) = (url(request), Prover::default());
-    let response = get(shop, &url);
+    assert_eq!(get(shop, &url).upgrade, Some(true));
+    let response = get_raw(shop, &url);
     assert_eq!(response.status_code, 200);
-    assert!(prover.accepts("GET", &url, b"", &response));
     for (name, value) in [
         ("content-type", "application/json"),
         ("cache-control", "private, no-store"),
@@ -95,12 +133,12 @@ fn fetched(shop: &Shop, request: &PaymentRequest) -> ReceiptProof {
     ] {
         assert_eq!(response.header(name), Some(value));
     }
-    // What self-certification allows below the receipts, it allows nowhere else.
-    for other in ["/a", "/missing", "/x402/payments/1", "/x402", "/"] {
-        assert!(!prover.accepts("GET", other, b"", &response), "{other}");
+    for place in [&*url, "/a", "/missing", "/x402/payments/1", "/x402", "/"] {
+        assert!(!prover.accepts("GET", place, b"", &response), "{place}");
     }
     let proof: ReceiptProof = serde_json::from_slice(&response.body).unwrap();
     check(shop, &proof);
+    assert_eq!(proof.proof_at, None);
     proof
 }
 
@@ -175,22 +213,23 @@ fn what_is_not_certified_yet_is_left_to_an_update_and_the_rest_stays_proven() {
     shop.settle(&request);
     still_offered(&shop);
     fetched(&shop, &before);
-    assert_eq!(get(&shop, &url(&request)).upgrade, Some(true));
+    assert_eq!(get_raw(&shop, &url(&request)).upgrade, Some(true));
     let payer = request.signed().authorization.from.owner;
-    assert_eq!(proof(&shop, &request, payer).witness, None);
+    let unproven = proof(&shop, &request, payer);
+    assert_eq!(
+        (unproven.witness, unproven.proof_at.is_some()),
+        (None, true)
+    );
     certify_changes(&shop.runtime);
     fetched(&shop, &request);
     fetched(&shop, &before);
-    // An update's answer is proven by consensus, and has no certificate.
-    let update = HttpUpdateRequest {
-        method: "GET".into(),
-        url: url(&request),
-        headers: vec![],
-        body: vec![],
-    };
-    let answer = run(http_request_update(&shop.runtime, update));
-    let recorded: ReceiptProof = serde_json::from_slice(&answer.body).unwrap();
-    assert_eq!((answer.status_code, recorded.certificate), (200, None));
+    // An update's answer is proven by consensus, has no certificate, and says where there is one.
+    let recorded = recorded(&shop, &request);
+    assert_eq!(recorded.certificate, None);
+    let there = recorded.proof_at.unwrap();
+    assert_eq!(there.canister, shop.runtime.canister_id().to_text());
+    let raw = format!("https://{}.raw.icp0.io{}", there.canister, url(&request));
+    assert_eq!((&*there.query, there.url), ("receipt_proof", Some(raw)));
     assert_eq!(recorded.receipt, fetched(&shop, &request).receipt);
 }
 
@@ -243,19 +282,12 @@ fn a_refund_changes_the_state_and_not_the_receipt() {
 fn a_request_for_a_receipt_that_is_more_than_that_goes_to_an_update() {
     let shop = certified();
     let url = url(&pay(&shop, 1, 1));
-    let request = |method: &str, url: &str, headers: Vec<HeaderField>, body: &[u8]| {
-        let request = HttpRequest {
-            method: method.into(),
-            url: url.into(),
-            headers,
-            body: body.to_vec(),
-            certificate_version: Some(2),
-        };
-        http_request(&shop.runtime, request)
+    let request = |method: &str, url: &str, more: Vec<HeaderField>, body: &[u8]| {
+        let headers = [vec![raw(&shop)], more].concat();
+        ask(&shop, method, url, headers, body)
     };
     let head = request("HEAD", &url, vec![], b"");
     assert_eq!((head.status_code, head.body.len()), (200, 0));
-    assert!(Prover::default().accepts("HEAD", &url, b"", &head));
     let payment = vec![("payment-signature".to_string(), "e30=".to_string())];
     let upper = url.to_uppercase();
     for response in [
@@ -269,7 +301,67 @@ fn a_request_for_a_receipt_that_is_more_than_that_goes_to_an_update() {
             vec![],
             b"",
         ),
+        request("GET", "/x402/receipts/7", vec![], b""),
+        request(
+            "GET",
+            &format!("/x402/receipts/{}", "ab".repeat(32)),
+            vec![],
+            b"",
+        ),
     ] {
         assert_eq!(response.upgrade, Some(true));
     }
+}
+
+/// A node that could show a page below the receipts would run its script on the shop's origin.
+#[test]
+fn a_page_forged_by_a_node_below_the_receipts_is_refused() {
+    let shop = certified();
+    let url = url(&pay(&shop, 1, 1));
+    let prover = Prover::default();
+    let mut expressions = vec![DefaultCelBuilder::skip_certification().to_string()];
+    let mut proofs = vec![];
+    // The node has the honest answers of all places, with their proofs.
+    for (method, place) in [
+        ("OPTIONS", &*url),
+        ("OPTIONS", "/x402/receipts"),
+        ("GET", "/a"),
+        ("GET", "/missing"),
+        ("GET", "/.well-known/ic-architecture"),
+    ] {
+        let honest = ask(&shop, method, place, vec![], b"");
+        assert!(prover.accepts(method, place, b"", &honest), "{place}");
+        expressions.push(honest.header("ic-certificateexpression").unwrap().into());
+        proofs.push(honest.header("ic-certificate").unwrap().to_string());
+    }
+    for expression in &expressions {
+        for proof in &proofs {
+            let forged = HttpResponse {
+                status_code: 200,
+                headers: vec![
+                    ("content-type".into(), "text/html".into()),
+                    ("ic-certificateexpression".into(), expression.clone()),
+                    ("ic-certificate".into(), proof.clone()),
+                ],
+                body: b"<script>alert(1)</script>".to_vec(),
+                upgrade: None,
+            };
+            for place in [&*url, "/x402/receipts", "/x402/receipts/x"] {
+                assert!(!prover.accepts("GET", place, b"", &forged), "{place}");
+            }
+        }
+    }
+    // Nor is there an entry that skips certification, whatever a witness shows.
+    with_site(|site| {
+        for (_, found) in site.everything_proven() {
+            let mut lie = prover.lie(site, &found);
+            lie.body = b"<script>alert(1)</script>".to_vec();
+            for (name, value) in &mut lie.headers {
+                if name.eq_ignore_ascii_case("ic-certificateexpression") {
+                    value.clone_from(&expressions[0]);
+                }
+            }
+            assert!(!prover.accepts("GET", &url, b"", &lie));
+        }
+    });
 }

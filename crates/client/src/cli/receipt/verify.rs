@@ -9,7 +9,7 @@ use crate::cli::{
 };
 use candid::Principal;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{io::Read, path::PathBuf};
 use tollkeeper_client::{MAX_RECEIPT_BYTES, VerifiedReceipt, plain_text, verify_receipt};
 use x402_icp::{
@@ -19,8 +19,8 @@ use x402_icp::{
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// The file with the receipt, as `GET /x402/receipts/<payment id>` or the method `receipt_proof` returned it; `-`
-    /// reads standard input.
+    /// The file with the receipt, as `receipt --save` wrote it or the query `receipt_proof` returned it; `-` reads
+    /// standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The root key of the network in hexadecimal digits (DER, 133 bytes) [default: the mainnet's].
@@ -51,10 +51,24 @@ pub fn run(args: &VerifyArgs, output: &Output) -> Result<(), Failure> {
     let json = read(args)?;
     let root_key = args.root_key.as_ref();
     let root_key = root_key.map_or(&MAINNET_ROOT_KEY_DER[..], |key| &key.0);
-    let verified = verify_receipt(&json, root_key, args.canister).map_err(|error| {
+    let (result, lines) = shown(&verified(&json, root_key, args.canister)?);
+    output.result(result, &lines)
+}
+
+/// The verified receipt of a file.
+pub fn verified(
+    json: &[u8],
+    root_key: &[u8],
+    canister: Option<Principal>,
+) -> Result<VerifiedReceipt, Failure> {
+    verify_receipt(json, root_key, canister).map_err(|error| {
         let message = format!("the receipt is not verified: {error}");
         Failure::new(RECEIPT, "disproved", message)
-    })?;
+    })
+}
+
+/// A verified receipt as an object and as text.
+pub fn shown(verified: &VerifiedReceipt) -> (Value, Vec<String>) {
     let result = json!({
         "ok": true,
         "verified": true,
@@ -64,7 +78,7 @@ pub fn run(args: &VerifyArgs, output: &Output) -> Result<(), Failure> {
         "certifiedAt": verified.certified_at.to_string(),
         "claimedStatus": verified.claimed_status,
     });
-    output.result(result, &describe(&verified))
+    (result, describe(verified))
 }
 
 fn read(args: &VerifyArgs) -> Result<Vec<u8>, Failure> {
