@@ -320,6 +320,14 @@ impl World {
                 self.poll()
             }
             Step::Start => self.start(),
+            Step::SellerStop { stop } => {
+                self.seller_stop(*stop);
+                Ok(())
+            }
+            Step::SellerRelease => {
+                self.seller_release();
+                Ok(())
+            }
             Step::Starve { liquid } => self.starve(*liquid),
             Step::Feed => self.feed(),
         }
@@ -355,7 +363,7 @@ impl World {
 
     /// New content, in three calls.
     pub fn new_content(&mut self, route: usize) -> Checked {
-        if !self.answers() {
+        if !self.answers() || self.routes[route].idempotent.is_some() {
             return Ok(());
         }
         let model = &mut self.routes[route];

@@ -103,8 +103,12 @@ impl World {
         if entry.delivered.len() > 1 {
             return violation("another answer than the first", about);
         }
+        let entry = &self.auths[auth];
         let route = &self.routes[entry.route];
-        let known = (1..=route.version).any(|version| content(route.template, version) == body);
+        let known = match self.is_work(entry) {
+            true => self.is_answer(entry, body),
+            false => (1..=route.version).any(|version| content(route.template, version) == body),
+        };
         if right && !known {
             return violation("wrong content", about);
         }

@@ -18,10 +18,12 @@ pub enum Kind {
     Withdrawals,
     /// Replies that are held back, and released in another order.
     Held,
+    /// Routes whose work another canister does.
+    Forward,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 8] = [
         Kind::Usual,
         Kind::NoLog,
         Kind::Poor,
@@ -29,6 +31,7 @@ impl Kind {
         Kind::Merchants,
         Kind::Withdrawals,
         Kind::Held,
+        Kind::Forward,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -40,6 +43,7 @@ impl Kind {
             Kind::Merchants => "merchants",
             Kind::Withdrawals => "withdrawals",
             Kind::Held => "held",
+            Kind::Forward => "forward",
         }
     }
 
@@ -90,6 +94,12 @@ impl Kind {
                 "withdrawals of one time, with other terms",
             ],
             Kind::Held => &["released one by one", "released out of order"],
+            Kind::Forward => &[
+                "works done",
+                "works repeated",
+                "works refunded",
+                "works fetched later",
+            ],
         }
     }
 }
@@ -99,9 +109,9 @@ impl Kind {
 pub struct Kinds(Vec<Kind>);
 
 impl Kinds {
-    /// The kinds of the world with this seed: one, and two in each eighth world.
+    /// The kinds of the world with this seed: one, and two in each ninth world.
     pub fn of(world: u64, rng: &mut Rng) -> Self {
-        let mut kinds = match Kind::ALL.get((world % 8) as usize) {
+        let mut kinds = match Kind::ALL.get((world % 9) as usize) {
             Some(kind) => vec![*kind],
             None => vec![rng.pick(&Kind::ALL[1..]), rng.pick(&Kind::ALL[1..])],
         };

@@ -25,6 +25,7 @@ mod stats;
 mod steps;
 mod transfers;
 mod withdrawals;
+mod works;
 mod world;
 
 /// The version of the canister in `TOLLKEEPER_WASM`.

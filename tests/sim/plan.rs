@@ -215,6 +215,12 @@ pub enum Step {
     Trapping,
     Stop,
     Start,
+    /// The target of routes stops, or starts again.
+    SellerStop {
+        stop: bool,
+    },
+    /// The target ends its silence.
+    SellerRelease,
     /// Leaves this many cycles to spend.
     Starve {
         liquid: u128,

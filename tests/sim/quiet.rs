@@ -36,6 +36,7 @@ impl World {
         self.fetch_half()?;
         self.refund_the_rest()?;
         self.check_ends()?;
+        self.check_works()?;
         self.check_free(since)?;
         self.check_receipts()?;
         self.check_balances()
@@ -55,6 +56,8 @@ impl World {
         if self.trapping {
             self.upgrade_stopped(false)?;
         }
+        self.seller_stop(false);
+        self.seller_release();
         for ledger in 0..self.ledgers.len() {
             self.start_ledger(ledger);
             self.start_archive(ledger, false);
@@ -140,8 +143,9 @@ impl World {
         }
         let owed: Vec<usize> = (0..self.auths.len())
             .filter(|auth| matches!(self.auths[*auth].last, Some(PaymentStatus::Settled { .. })))
-            .filter(|auth| !self.auths[*auth].misused)
+            .filter(|auth| !self.auths[*auth].misused && !self.may_not_be_worked(*auth))
             .collect();
+        self.fetch_works()?;
         for auth in owed.into_iter().step_by(2) {
             self.present(auth, 1, Send::AndWait)?;
             self.check()?;
@@ -193,10 +197,12 @@ impl World {
             if self.ledgers[auth.ledger].lied {
                 continue;
             }
-            let (delivered, refunded) = (!auth.delivered.is_empty(), auth.refund.is_some());
+            let delivered = !auth.delivered.is_empty();
+            let refunded = auth.refund.is_some();
             let fits = match &auth.last {
                 Some(PaymentStatus::Delivered { .. }) => {
-                    auth.block.is_some() && delivered && !refunded
+                    let done = delivered || self.was_worked_for(auth);
+                    auth.block.is_some() && done && !refunded
                 }
                 Some(PaymentStatus::Refunded { .. }) => {
                     auth.block.is_some() && !delivered && refunded

@@ -275,6 +275,26 @@ fn kind_step(rng: &mut Rng, kind: Kind) -> Step {
         (Kind::NoLog, 70..=76) => Step::Advance { seconds: 90_000 },
         (Kind::NoLog | Kind::Poor, 77..=84) => Step::LedgerStop { ledger },
         (Kind::NoLog | Kind::Poor, 85..) => Step::LedgerStart { ledger },
+        (Kind::Forward, 0..=54) => Step::Pay {
+            payer: rng.index(5),
+            route: 4 + any % 2,
+            ledger,
+            variant: rng.below(4),
+            window: rng.pick(&[120, 600, 3_000]),
+            by: by(rng),
+            send: send(rng),
+        },
+        (Kind::Forward, 55..=69) => Step::Transfer {
+            payer: any,
+            route: 4 + any % 2,
+            ledger,
+            variant: rng.below(4),
+            edit: 3,
+            send: send(rng),
+        },
+        (Kind::Forward, 70..=77) => Step::SellerStop { stop: any % 2 == 0 },
+        (Kind::Forward, 78..=83) => Step::SellerRelease,
+        (Kind::Forward, 84..) => Step::Upgrade,
         // Payers after the fifth have no money.
         (Kind::Poor, 0..=44) => pay(rng, 5 + any % 8),
         (Kind::Poor, 45..=54) => Step::Repeat {

@@ -78,6 +78,8 @@ pub struct RouteModel {
     pub amount: u128,
     pub pay_to: Account,
     pub on_sale: bool,
+    /// The target does the work; whether it declares itself idempotent.
+    pub idempotent: Option<bool>,
 }
 
 /// A payment that a payer agreed to: an authorization that was signed, or a call of `pay`.
@@ -208,6 +210,8 @@ pub struct World {
     pub ledgers: Vec<LedgerModel>,
     pub payers: Vec<Payer>,
     pub routes: Vec<RouteModel>,
+    /// The target of routes whose work another canister does.
+    pub seller: Option<Principal>,
     pub auths: Vec<Auth>,
     pub by_id: BTreeMap<Vec<u8>, usize>,
     pub pending: Vec<Pending>,
@@ -282,6 +286,7 @@ impl World {
             ledgers: ledgers.collect(),
             payers,
             routes: vec![],
+            seller: None,
             auths: vec![],
             by_id: BTreeMap::new(),
             pending: vec![],
@@ -331,6 +336,7 @@ impl World {
                 amount: 1_000,
                 pay_to,
                 on_sale: true,
+                idempotent: None,
             });
             let args = self.route_args(self.routes.len() - 1);
             let put: Result<Route, RouteError> =
@@ -339,6 +345,7 @@ impl World {
             let content = self.content(self.routes.len() - 1);
             self.setup.upload(method, template, &content);
         }
+        self.add_works();
         for ledger in &self.ledgers {
             let ledger = TestLedger(ledger.id);
             for (number, payer) in self.payers.iter().enumerate() {
@@ -398,6 +405,7 @@ impl World {
             pay_to: Some(model.pay_to.into()),
             on_sale: model.on_sale,
             transfers: Some(true),
+            forward: self.forward(model),
             ..free(model.method, model.template)
         }
     }
@@ -411,6 +419,9 @@ impl World {
     /// A request for a route; `variant` selects one.
     pub fn request(&self, route: usize, variant: u64) -> Request {
         let model = &self.routes[route];
+        if let Some(url) = model.work_url(variant) {
+            return Request::new(model.method, &url).body(b"please");
+        }
         let mut url = model.template.replace("{id}", &(variant % 3).to_string());
         if variant >= 2 {
             url.push_str(&format!("?q={}", variant % 2));

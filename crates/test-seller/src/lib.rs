@@ -3,6 +3,7 @@
 //! | path ends with | what happens |
 //! |---|---|
 //! | `/error`, `/refuse` | status 500, 404 |
+//! | `/flaky` | status 500 for the first call of a payment, then as below |
 //! | `/trap` | a trap |
 //! | `/big` | a body of 1,950,000 bytes, which is more than is delivered |
 //! | `/lie` | headers that could fool a client or a gateway |
@@ -72,13 +73,18 @@ fn wait() {}
 
 async fn work(id: &[u8], url: &str, body: &[u8]) -> (u16, Vec<(String, String)>, Vec<u8>) {
     let caller = msg_caller();
-    WORKS.with_borrow_mut(|works| *works.entry(id.to_vec()).or_default() += 1);
+    let calls = WORKS.with_borrow_mut(|works| {
+        let calls = works.entry(id.to_vec()).or_default();
+        *calls += 1;
+        *calls
+    });
     let field = |name: &str, value: &str| (name.to_string(), value.to_string());
     let path = url.split('?').next().unwrap_or_default();
     let place = path.rsplit('/').next().unwrap_or_default();
     let text = |text: String| (200, vec![field("content-type", "text/plain")], text.into());
     match place {
         "error" => (500, vec![], b"failed".to_vec()),
+        "flaky" if calls == 1 => (500, vec![], b"not yet".to_vec()),
         "refuse" => (404, vec![], b"there is no such thing".to_vec()),
         "trap" => trap("as wanted"),
         "big" => (200, vec![], vec![7; 1_950_000]),
