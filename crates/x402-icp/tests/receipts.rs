@@ -110,6 +110,7 @@ fn proof(receipt: &Receipt, tree: &HashTree, certificate: &[u8]) -> ReceiptProof
         index: Some(INDEX.to_string()),
         witness: Some(STANDARD.encode(cbor(tree))),
         certificate: Some(STANDARD.encode(certificate)),
+        proof_at: None,
         status: "delivered".into(),
         refund_transaction: None,
     }
