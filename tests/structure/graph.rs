@@ -33,24 +33,26 @@ pub fn layer_breaks(sources: &Sources) -> Vec<String> {
     lines.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The groups of modules of one layer that use each other in a circle.
+/// The groups of modules that stand beside each other, in a layer or deeper in it, and use each other in a circle.
 pub fn circles(sources: &Sources) -> Vec<String> {
-    let mut edges = BTreeMap::<(String, String), BTreeSet<String>>::new();
+    let mut edges = BTreeMap::<(ModulePath, String), BTreeSet<String>>::new();
     for (from, to) in uses(sources) {
-        let (Some(layer), Some(used)) = (from.first(), to.first()) else {
-            continue;
+        let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+        // A layer's root is a module like the others. Deeper in it a module and those inside it know each other.
+        let topic = |path: &ModulePath| match path.get(common) {
+            None if common == 1 => Some("mod.rs".to_string()),
+            other => other.cloned(),
         };
-        let topic = |path: &ModulePath| path.get(1).cloned().unwrap_or_else(|| "mod.rs".into());
-        if layer == used && topic(&from) != topic(&to) {
-            let key = (layer.clone(), topic(&from));
-            edges.entry(key).or_default().insert(topic(&to));
+        if let (1.., Some(user), Some(used)) = (common, topic(&from), topic(&to)) {
+            let key = (from[..common].to_vec(), user);
+            edges.entry(key).or_default().insert(used);
         }
     }
-    let reachable = |layer: &str, from: &str| {
+    let reachable = |within: &ModulePath, from: &str| {
         let mut seen = BTreeSet::new();
         let mut next = vec![from.to_string()];
         while let Some(topic) = next.pop() {
-            let used = edges.get(&(layer.to_string(), topic));
+            let used = edges.get(&(within.clone(), topic));
             for topic in used.into_iter().flatten() {
                 if seen.insert(topic.clone()) {
                     next.push(topic.clone());
@@ -60,12 +62,12 @@ pub fn circles(sources: &Sources) -> Vec<String> {
         seen
     };
     let mut found = BTreeSet::new();
-    for (layer, topic) in edges.keys() {
-        let mut circle = reachable(layer, topic);
+    for (within, topic) in edges.keys() {
+        let mut circle = reachable(within, topic);
         if circle.contains(topic) {
-            circle.retain(|other| reachable(layer, other).contains(topic));
+            circle.retain(|other| reachable(within, other).contains(topic));
             let members: Vec<String> = circle.into_iter().collect();
-            found.insert(format!("{layer}: {}", members.join(", ")));
+            found.insert(format!("{}: {}", name(within), members.join(", ")));
         }
     }
     found.into_iter().collect()

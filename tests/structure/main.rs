@@ -1,7 +1,7 @@
 //! Checks the structure of `src/` that docs/architecture.md describes.
 //!
 //! - A layer uses only the layers to its left.
-//! - The modules of a layer use each other in one direction: no circles.
+//! - The modules of a layer, and those inside a module, use each other in one direction: no circles.
 //! - `ic_cdk` and its sister crates are used in `runtime/` and `lib.rs` only.
 //! - The list `ALL` of an enum names each of its variants.
 //!
@@ -64,7 +64,7 @@ fn planted() -> Sources {
         // Through a re-export of the layer's root, and in a function's body.
         (
             "domain::offer",
-            "pub struct Offer; fn f() { let _ = super::Price; }",
+            "pub mod terms; pub mod fees; pub struct Offer; fn f() { let _ = (super::Price, terms::Terms); }",
         ),
         (
             "domain::clean",
@@ -74,6 +74,15 @@ fn planted() -> Sources {
              #[cfg(test)] mod tests { use crate::service::pay; }",
         ),
         ("service", "pub mod pay; pub mod refund;"),
+        // Deeper in a layer; a module and those inside it may know each other.
+        (
+            "domain::offer::terms",
+            "pub struct Terms; fn f(_: super::Offer, _: super::fees::Fee) {}",
+        ),
+        (
+            "domain::offer::fees",
+            "use super::terms::Terms; pub struct Fee(Terms);",
+        ),
         // In a macro, by an imported name.
         (
             "service::pay",
@@ -96,7 +105,10 @@ fn planted_layer_break_is_found() {
 
 #[test]
 fn planted_circle_is_found() {
-    assert_eq!(circles(&planted()), ["domain: offer, price"]);
+    assert_eq!(
+        circles(&planted()),
+        ["domain: offer, price", "domain::offer: fees, terms"]
+    );
 }
 
 #[test]

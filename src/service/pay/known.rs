@@ -1,5 +1,10 @@
-//! Repetitions: payments whose claim key is in use.
+//! Repetitions: payments whose claim key is in use, and answers from the record.
 
+use super::{
+    fulfil::{self, deliver},
+    outcome::{note, outcome},
+    work,
+};
 use crate::{
     domain::{
         fulfilment::Fulfilment,
@@ -7,6 +12,7 @@ use crate::{
         request::{PayOutcome, PaymentRequest, same_request},
         window::DEDUP_WINDOW,
     },
+    runtime::Runtime,
     storage::{self, payments::Change, quarantine::Unreadable},
     types::{AuthorizationDigest, ClaimKey, Seconds, TimestampNs},
 };
@@ -67,7 +73,7 @@ pub fn decide(
         payment_id,
         payer,
         receipt: payment.receipt(),
-        note: super::outcome::note(&payment.state),
+        note: note(&payment.state),
     };
     let retention = || storage::config::read().limits.retention;
     let outcome = if !same_request(payment, request) {
@@ -86,13 +92,13 @@ pub fn decide(
             }
             State::Delivered { at, .. } if now <= at.plus(retention()) => return Decision::Deliver,
             // The money was not returned, and no controller has agreed to return it.
-            state if state.waits_for_controller() && super::fulfil::resource(payment).is_some() => {
+            state if state.waits_for_controller() && fulfil::resource(payment).is_some() => {
                 return Decision::Deliver;
             }
             state if state.moved().is_some() => duplicate(),
             State::Unknown {
                 since, attempts, ..
-            } if super::fulfil::is_kept(payment)
+            } if fulfil::is_kept(payment)
                 && (*attempts < EAGER_TRIES || now >= since.plus(RETRY_PAUSE))
                 && may_retry(payment, request.valid_before(), now) =>
             {
@@ -110,4 +116,31 @@ pub fn decide(
         }
     };
     Decision::Final(Box::new(outcome))
+}
+
+/// Answers a request whose own try did not deliver. Its money may have moved for work that is to be done now, or another
+/// message may have found out meanwhile that the money moved. What is owed is then delivered now, as to a repetition.
+pub async fn answer_from_record<R: Runtime>(
+    runtime: &R,
+    key: &ClaimKey,
+    payment: Payment,
+    request: &PaymentRequest,
+    digest: AuthorizationDigest,
+) -> PayOutcome {
+    let payment = storage::payments::by_key(key).unwrap_or(payment);
+    if payment.state.moved().is_none() {
+        return outcome(payment, None);
+    }
+    match decide(&payment, request, digest, runtime.now()) {
+        Decision::Deliver => {
+            let (payment, resource) = deliver(runtime, key, payment);
+            outcome(payment, resource)
+        }
+        Decision::Work => {
+            let (payment, resource) = work::run(runtime, key, payment).await;
+            outcome(payment, resource)
+        }
+        Decision::Final(outcome) => *outcome,
+        Decision::CallAgain | Decision::OtherAuthorization => outcome(payment, None),
+    }
 }

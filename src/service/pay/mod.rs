@@ -31,9 +31,10 @@ use crate::{
     storage::quarantine::Unreadable,
 };
 use fulfil::deliver;
+use known::answer_from_record;
 pub use known::may_retry;
 use means::can_call_ledger;
-use outcome::{answer_from_record, outcome};
+use outcome::outcome;
 pub use transfer::call_again;
 use transfer::{retry, transfer};
 use verify::{open, unavailable};

@@ -1,14 +1,8 @@
 //! The answer to a request with a payment.
 
-use super::{fulfil::deliver, known, work};
-use crate::{
-    domain::{
-        payment::{Payment, RefundCause, State},
-        request::{PayOutcome, PaymentRequest, Resource},
-    },
-    runtime::Runtime,
-    storage,
-    types::{AuthorizationDigest, ClaimKey},
+use crate::domain::{
+    payment::{Payment, RefundCause, State},
+    request::{PayOutcome, Resource},
 };
 
 /// The answer after the ledger was called or a delivery was tried. While the resource is owed, the client is told to
@@ -56,32 +50,5 @@ pub fn note(state: &State) -> Option<&'static str> {
             false => "the transfer pays no present offer; it is refunded less the ledger's fee",
         }),
         _ => None,
-    }
-}
-
-/// Answers a request whose own try did not deliver. Its money may have moved for work that is to be done now, or another
-/// message may have found out meanwhile that the money moved. What is owed is then delivered now, as to a repetition.
-pub async fn answer_from_record<R: Runtime>(
-    runtime: &R,
-    key: &ClaimKey,
-    payment: Payment,
-    request: &PaymentRequest,
-    digest: AuthorizationDigest,
-) -> PayOutcome {
-    let payment = storage::payments::by_key(key).unwrap_or(payment);
-    if payment.state.moved().is_none() {
-        return outcome(payment, None);
-    }
-    match known::decide(&payment, request, digest, runtime.now()) {
-        known::Decision::Deliver => {
-            let (payment, resource) = deliver(runtime, key, payment);
-            outcome(payment, resource)
-        }
-        known::Decision::Work => {
-            let (payment, resource) = work::run(runtime, key, payment).await;
-            outcome(payment, resource)
-        }
-        known::Decision::Final(outcome) => *outcome,
-        known::Decision::CallAgain | known::Decision::OtherAuthorization => outcome(payment, None),
     }
 }

@@ -5,8 +5,10 @@
 //! payment meanwhile. Whatever fails leaves nothing behind, and the payer presents the same proof again.
 
 use super::{
-    fulfil, means,
-    outcome::{answer_from_record, note},
+    fulfil,
+    known::answer_from_record,
+    means,
+    outcome::note,
     verify::{put_work, unavailable},
 };
 use crate::{
