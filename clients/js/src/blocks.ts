@@ -1,7 +1,7 @@
 /** What the ledger says of a payment: its block log, or the allowance where it keeps none. */
 import type { Principal } from "@icp-sdk/core/principal";
 import { type Account, parseAccount, parseCanisterId } from "./account.js";
-import type { Network } from "./agents.js";
+import type { Certified, Network } from "./agents.js";
 import { hex, sameBytes } from "./bytes.js";
 import {
   type Allowance,
@@ -17,9 +17,9 @@ import {
 import type { PaymentRecord } from "./record.js";
 
 /** Blocks that are looked at for one payment. */
-const MAX_BLOCKS = 10_000n;
+export const MAX_BLOCKS = 10_000n;
 /** Blocks asked for in one call. */
-const PAGE = 500n;
+export const PAGE = 500n;
 /** How much older than the authorization's beginning a block is when the search ends, in seconds. */
 const SLACK_SECONDS = 120;
 
@@ -79,7 +79,7 @@ async function searchLog(network: Network, ledger: Principal, record: PaymentRec
 }
 
 /** All blocks of a range in order, however few the ledger gives at a time; undefined if some are missing. */
-async function fetchAll(network: Network, ledger: Principal, from: bigint, to: bigint): Promise<Value[] | undefined> {
+export async function fetchAll(network: Network, ledger: Principal, from: bigint, to: bigint): Promise<Value[] | undefined> {
   const blocks: Value[] = [];
   for (let next = from; next < to;) {
     const found = await fetchRange(network, ledger, next, to - next);
@@ -104,8 +104,12 @@ async function fetchRange(network: Network, ledger: Principal, start: bigint, le
 }
 
 async function getBlocks(network: Network, ledger: Principal, start: bigint, length: bigint): Promise<Blocks> {
-  const { value } = await network.update<Blocks>(ledger, "icrc3_get_blocks", [[blocksArgs, [{ start, length }]]], blocksType);
-  return value;
+  return (await askBlocks(network, ledger, start, length)).value;
+}
+
+/** Blocks, and the time at which the subnet signed them. */
+export async function askBlocks(network: Network, ledger: Principal, start: bigint, length: bigint): Promise<Certified<Blocks>> {
+  return network.update<Blocks>(ledger, "icrc3_get_blocks", [[blocksArgs, [{ start, length }]]], blocksType);
 }
 
 /**
@@ -144,34 +148,34 @@ interface RawAccount {
   subaccount: Uint8Array | undefined;
 }
 
-function accountOf(value: Value | undefined): RawAccount | undefined {
+export function accountOf(value: Value | undefined): RawAccount | undefined {
   if (!value || !("Array" in value)) return undefined;
   const [owner, subaccount] = value.Array;
   if (!owner || !("Blob" in owner)) return undefined;
   return { owner: bytesOf(owner.Blob), subaccount: subaccount && "Blob" in subaccount ? bytesOf(subaccount.Blob) : undefined };
 }
 
-function sameAccount(raw: RawAccount, account: Account): boolean {
+export function sameAccount(raw: RawAccount, account: Account): boolean {
   const subaccount = (bytes: Uint8Array | undefined) => bytes ?? new Uint8Array(32);
   return sameBytes(raw.owner, account.owner.toUint8Array()) && sameBytes(subaccount(raw.subaccount), subaccount(account.subaccount));
 }
 
-function member(value: Value, name: string): Value | undefined {
+export function member(value: Value, name: string): Value | undefined {
   return "Map" in value ? value.Map.find(([key]) => key === name)?.[1] : undefined;
 }
 
-function timeOf(block: Value | undefined): bigint | undefined {
+export function timeOf(block: Value | undefined): bigint | undefined {
   const time = block && member(block, "ts");
   return time && "Nat" in time ? time.Nat : undefined;
 }
 
 /** Every blob in a block, hex. */
-function blobsOf(value: Value): string[] {
+export function blobsOf(value: Value): string[] {
   if ("Blob" in value) return [hex(bytesOf(value.Blob))];
   if ("Array" in value) return value.Array.flatMap(blobsOf);
   return "Map" in value ? value.Map.flatMap(([, inner]) => blobsOf(inner)) : [];
 }
 
-function bytesOf(blob: Uint8Array | number[]): Uint8Array {
+export function bytesOf(blob: Uint8Array | number[]): Uint8Array {
   return blob instanceof Uint8Array ? blob : Uint8Array.from(blob);
 }

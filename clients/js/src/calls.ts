@@ -3,6 +3,7 @@
  * client that knows neither. A table of the process, so that several copies of this package work together.
  */
 import type { JsonObject } from "./bytes.js";
+import type { Move } from "./moving.js";
 import type { Journal } from "./journal.js";
 import type { Offer } from "./offer.js";
 import type { RequestFacts } from "./request.js";
@@ -34,7 +35,7 @@ export interface Call {
   resource: unknown;
   extensions: JsonObject | undefined;
   /** Set by the scheme: the payment that this request is to be made with. */
-  payment?: { journal: Journal; requestKey: string };
+  payment?: { journal: Journal; requestKey: string; move: Move };
   /** Set by the scheme instead: why there is none. */
   refusal?: unknown;
 }

@@ -1,7 +1,9 @@
 /** The methods of the canister that a payer asks about a payment (canister.did). */
 import { IDL } from "@icp-sdk/core/candid";
 import type { Principal } from "@icp-sdk/core/principal";
+import { accountText } from "./account.js";
 import type { Certified, Network } from "./agents.js";
+import { accountType, type CandidAccount } from "./icrc.js";
 
 const { Record, Variant, Opt, Vec, Nat, Nat8, Nat32, Nat64, Text, Null } = IDL;
 const Blob = Vec(Nat8);
@@ -36,6 +38,10 @@ export const methods = {
   payment: { argument: Blob, reply: Opt(Record({ status })) },
   origin: { reply: Opt(Text) },
   receipt_proof: { argument: Blob, reply: Opt(Text) },
+  offers: {
+    argument: Record({ method: Text, path: Text }),
+    reply: Vec(Record({ ledger: IDL.Principal, amount: Nat, pay_to: accountType, offer: Text })),
+  },
 };
 
 /** What became of a cancellation. */
@@ -63,6 +69,28 @@ export async function paymentStatus(network: Network, spender: Principal, paymen
   const { argument, reply } = methods.payment;
   const { value, seconds } = await network.update<[] | [{ status: object }]>(spender, "payment", [[argument, paymentId]], reply);
   return { value: value[0] ? (Object.keys(value[0].status)[0] as PaymentStatus) : null, seconds };
+}
+
+/** An offer by the word of the canister that makes it. */
+export interface Promised {
+  asset: string;
+  amount: string;
+  payTo: string;
+  offer: string;
+}
+
+/** The present offers of a route, by update call: what a gateway has forwarded proves nothing. */
+export async function offersOf(network: Network, canister: Principal, method: string, route: string): Promise<Promised[]> {
+  const { argument, reply } = methods.offers;
+  const key = { method, path: route };
+  type Raw = { ledger: Principal; amount: bigint; pay_to: CandidAccount; offer: string };
+  const { value } = await network.update<Raw[]>(canister, "offers", [[argument, key]], reply);
+  return value.map(({ ledger, amount, pay_to, offer }) => ({
+    asset: ledger.toText(),
+    amount: amount.toString(),
+    payTo: accountText(pay_to.owner, pay_to.subaccount[0] && Uint8Array.from(pay_to.subaccount[0])),
+    offer,
+  }));
 }
 
 /** The origin of which a canister says that it serves it; undefined if it says none. */

@@ -7,7 +7,7 @@ import { constants } from "node:fs";
 import { link, lstat, mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { FileLocks } from "./file-lock.js";
-import type { PaymentRecord } from "./record.js";
+import { FORMATS, type PaymentRecord } from "./record.js";
 import type { PaymentStore } from "./store.js";
 
 const RECORD = /^([0-9a-f]{64})\.json$/;
@@ -117,7 +117,7 @@ class FileStore implements PaymentStore {
     } catch {
       // Refused below; the text may hold a payment, so it does not go into the message.
     }
-    if (record?.format !== "tollkeeper-x402/1" || record.paymentId !== paymentId) {
+    if (!FORMATS.some((format) => record?.format === format) || record?.paymentId !== paymentId) {
       throw new Error(`${path}: not a record of this payment; move it away if it is not needed`);
     }
     return record as PaymentRecord;

@@ -51,6 +51,28 @@ export const approveResult = Variant({
   }),
 });
 
+export const transferArgs = Record({
+  from_subaccount: Opt(Vec(Nat8)),
+  to: accountType,
+  amount: Nat,
+  fee: Opt(Nat),
+  memo: Opt(Vec(Nat8)),
+  created_at_time: Opt(Nat64),
+});
+export const transferResult = Variant({
+  Ok: Nat,
+  Err: Variant({
+    BadFee: Record({ expected_fee: Nat }),
+    BadBurn: Record({ min_burn_amount: Nat }),
+    InsufficientFunds: Record({ balance: Nat }),
+    TooOld: Null,
+    CreatedInFuture: Record({ ledger_time: Nat64 }),
+    Duplicate: Record({ duplicate_of: Nat }),
+    TemporarilyUnavailable: Null,
+    GenericError: Record({ error_code: Nat, message: Text }),
+  }),
+});
+
 /** A value of an ICRC-3 block. */
 export type Value =
   { Blob: Uint8Array } | { Text: string } | { Nat: bigint } | { Int: bigint } | { Array: Value[] } | { Map: [string, Value][] };

@@ -3,7 +3,7 @@ import { tick } from "./clock.js";
 import { encodeHeader, type JsonObject } from "./bytes.js";
 import { OfferRefused } from "./errors.js";
 import { identifierIn } from "./identifier.js";
-import { isOpen, keysOf, type PaymentRecord, type PaymentState } from "./record.js";
+import { hasLeft, isOpen, keysOf, type PaymentRecord, type PaymentState, type TransferPayload } from "./record.js";
 import type { PaymentStore } from "./store.js";
 
 /** The longest PAYMENT-SIGNATURE that a verifier reads (section 3 of docs/scheme_exact_icp.md). */
@@ -101,21 +101,21 @@ export class Journal {
   /**
    * The payment that goes out with a request of `key`, with its header fixed durably: from now on it may have left
    * the process. `which`: when the request began, or the id of the payment. Throws if it does not fit into a
-   * header; then it never goes out.
+   * header; then it never goes out. A transfer has no header before its block is known, and its envelope is fixed.
    */
-  async release(key: string, which: number | string, envelope: Envelope): Promise<PaymentRecord & { header: string }> {
+  async release(key: string, which: number | string, envelope: Envelope): Promise<PaymentRecord> {
     return this.store.withLock(key, async () => {
       const record = typeof which === "string" ? await this.store.get(which) : await this.current(key, which);
       if (!record) throw new OfferRefused("the payment for this request was given up meanwhile; make the request again");
-      if (record.header !== null) return { ...record, header: record.header };
-      const header = headerOf(record, envelope);
+      if (hasLeft(record)) return record;
+      const header = headerOf(record.transfer ? inBlock(record, MAX_BLOCK) : record, envelope);
       if (header.length > MAX_HEADER_BYTES) {
         await this.store.delete(record.paymentId);
         throw tooLong(header.length);
       }
       // An extension of the client may have named it otherwise.
       const identifier = identifierIn(envelope.extensions) ?? record.identifier;
-      const released = { ...record, envelope, header, ...(identifier === undefined ? {} : { identifier }) };
+      const released = { ...record, envelope, header: record.transfer ? null : header, ...(identifier === undefined ? {} : { identifier }) };
       await this.store.put(released);
       return released;
     });
@@ -169,7 +169,7 @@ export class Journal {
 /** What a request that began at `begun` has to use of the payments for it, the one that counts first. */
 function usedBy(records: PaymentRecord[], begun: number): PaymentRecord[] {
   // One that may have left comes before one that never did.
-  const open = records.filter(isOpen).sort((a, b) => Number(a.header === null) - Number(b.header === null));
+  const open = records.filter(isOpen).sort((a, b) => Number(!hasLeft(a)) - Number(!hasLeft(b)));
   // What ended in the future was dated by a clock that was put right since.
   const latest = tick() + CLOCKS_DIFFER_MS;
   const meanwhile = records.filter(
@@ -191,7 +191,18 @@ function ended(record: PaymentRecord, state: PaymentState): PaymentRecord | unde
 }
 
 function bare(record: PaymentRecord): PaymentRecord {
+  // Without the secret the money of a transfer that was given up would be lost for good.
+  if ("secret" in record.payload) return { ...record, request: null };
   return { ...record, header: "", request: null, envelope: {}, payload: { ...record.payload, signature: "" } };
+}
+
+/** The longest index of a block. */
+const MAX_BLOCK = (1n << 64n) - 1n;
+
+/** A transfer with its block: now it can be presented. */
+export function inBlock(record: PaymentRecord, block: bigint): PaymentRecord {
+  const { from, secret } = record.payload as TransferPayload;
+  return { ...record, payload: { from, blockIndex: block.toString(), secret } };
 }
 
 /** The value of PAYMENT-SIGNATURE. */

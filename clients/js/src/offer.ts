@@ -14,8 +14,23 @@ const DOMAIN_SEPARATOR = "x402-icp-offer";
 const MAX_TIMEOUT_SECONDS = 86_400;
 const AMOUNT_LIMIT = 1n << 128n;
 
+/** How money moves: the canister takes it from an allowance, or the payer transfers it. */
+export type Way = "icrc2" | "icrc1";
+
+/** The ways that are taken unless the user allows others: nobody can take a transfer back. */
+export const DEFAULT_WAYS: readonly Way[] = ["icrc2"];
+
+/** The ways of an option; throws a RangeError unless it lists some that exist. */
+export function waysOf(given: readonly Way[] | undefined): readonly Way[] {
+  const ways = given ?? DEFAULT_WAYS;
+  const known = (way: unknown) => way === "icrc2" || way === "icrc1";
+  if (!Array.isArray(ways) || ways.length === 0 || !ways.every(known)) throw new RangeError(`ways: ${plain(ways)} is no list of icrc2 and icrc1`);
+  return ways;
+}
+
 /** One offer with every field checked. */
 export interface Offer {
+  way: Way;
   /** The entry as the seller wrote it. */
   entry: Accepted & JsonObject;
   network: string;
@@ -27,6 +42,7 @@ export interface Offer {
   payTo: string;
   /** Whole seconds, 1 to 86,400. */
   maxTimeoutSeconds: number;
+  /** The canister that collects, or reads the proof of a transfer. */
   spender: string;
   offer: string;
   /** The ledger's transfer fee, atomic units. */
@@ -63,7 +79,7 @@ export function routeMatches(route: string, path: string): boolean {
 }
 
 /** Reads one entry of `accepts`; throws {@link Unreadable} with the field at fault. */
-export async function readOffer(entry: unknown): Promise<Offer> {
+export async function readOffer(entry: unknown, ways: readonly Way[] = DEFAULT_WAYS): Promise<Offer> {
   if (!isObject(entry)) throw new Unreadable(`an entry of accepts is ${plain(entry)}: must be an object`);
   const extra = entry.extra;
   if (!isObject(extra)) throw new Unreadable(`extra is ${plain(extra)}: must be an object`);
@@ -80,17 +96,19 @@ export async function readOffer(entry: unknown): Promise<Offer> {
   if (typeof seconds !== "number" || !Number.isInteger(seconds) || seconds < 1 || seconds > MAX_TIMEOUT_SECONDS) {
     throw new Unreadable(`maxTimeoutSeconds ${plain(seconds)}: must be a whole number from 1 to ${MAX_TIMEOUT_SECONDS}`);
   }
-  if (extra.assetTransferMethod === "icrc1") {
-    throw new Unreadable("extra.assetTransferMethod icrc1: it is paid by the client's own transfer, which this scheme does not make");
-  }
-  if (extra.assetTransferMethod !== "icrc2") {
-    throw new Unreadable(`extra.assetTransferMethod ${plain(extra.assetTransferMethod)}: only icrc2 is supported`);
+  const way = extra.assetTransferMethod;
+  if (way !== "icrc2" && way !== "icrc1") throw new Unreadable(`extra.assetTransferMethod ${plain(way)}: neither icrc2 nor icrc1`);
+  if (!ways.includes(way)) {
+    const what = way === "icrc1" ? "the client's own transfer" : "an allowance";
+    throw new Unreadable(`extra.assetTransferMethod ${way}: it is paid by ${what}, which the option ways does not allow`);
   }
   const flow = extra.paymentFlow ?? PAYMENT_FLOW;
-  if (flow !== "authorization" && flow !== "upfront") throw new Unreadable(`extra.paymentFlow ${plain(flow)}: not supported`);
-  const spender = text(extra, "spender", "extra.");
+  if (flow !== "upfront" && (flow !== "authorization" || way === "icrc1"))
+    throw new Unreadable(`extra.paymentFlow ${plain(flow)}: not supported for ${way}`);
+  const party = way === "icrc1" ? "canister" : "spender";
+  const spender = text(extra, party, "extra.");
   const canister = parseCanisterId(spender);
-  if (!canister) throw new Unreadable(`extra.spender ${plain(spender)}: not a canister id`);
+  if (!canister) throw new Unreadable(`extra.${party} ${plain(spender)}: not a canister id`);
   const fee = atomic("extra.fee", text(extra, "fee", "extra."));
   const [method, route] = [text(extra, "method", "extra."), text(extra, "route", "extra.")];
   const revision = extra.revision;
@@ -107,6 +125,7 @@ export async function readOffer(entry: unknown): Promise<Offer> {
   }
   const symbol = plain(text(extra, "symbol", "extra.")).slice(0, 20);
   return {
+    way,
     entry: entry as Accepted & JsonObject,
     network,
     asset,

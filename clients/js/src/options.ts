@@ -1,5 +1,6 @@
 /** Limits of waiting and reading; all can be set. */
 import { USD_PEGGED } from "./assets.js";
+import { type Way, waysOf } from "./offer.js";
 import { plain } from "./text.js";
 
 /** How often and how long a paid request is repeated, and what is read of answers. */
@@ -23,6 +24,11 @@ export interface ResendOptions {
   maxRequestBytes?: number;
   /** Ledgers in the order in which they are paid with, if a seller takes several; default ckUSDC, ckUSDT. */
   assets?: readonly string[];
+  /**
+   * Ways of paying that the stock client gets to see; default `["icrc2"]`. With `"icrc1"`, too, offers by transfer are
+   * taken where there is none by allowance. The scheme needs the same option.
+   */
+  ways?: readonly Way[];
   /** Where warnings go, such as a payment whose outcome is not proven; default `console.warn`. */
   warn?: (message: string) => void;
 }
@@ -64,6 +70,7 @@ export function limitsOf(options: ResendOptions): Limits {
     totalMs: numberOf(options, "totalMs"),
     maxBodyBytes: numberOf(options, "maxBodyBytes"),
     maxRequestBytes: numberOf(options, "maxRequestBytes"),
+    ways: waysOf(options.ways),
     assets: options.assets ?? USD_PEGGED.map(({ asset }) => asset),
     warn: options.warn ?? ((message) => console.warn(`tollkeeper-x402: ${message}`)),
   };

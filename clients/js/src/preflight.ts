@@ -21,7 +21,8 @@ export async function preflight(network: Network, offer: Offer, payer: Account, 
   const [fee, balance, allowance] = await Promise.all([
     quiet(network.query<bigint>(ledger, "icrc1_fee", [], IDL.Nat, PREFLIGHT_MS)),
     quiet(network.query<bigint>(ledger, "icrc1_balance_of", [[accountType, from]], IDL.Nat, PREFLIGHT_MS)),
-    quiet(network.query<Allowance>(ledger, "icrc2_allowance", [[allowanceArgs, allowanceOf]], allowanceType, PREFLIGHT_MS)),
+    // The payer transfers by himself.
+    offer.way === "icrc1" ? undefined : quiet(network.query<Allowance>(ledger, "icrc2_allowance", [[allowanceArgs, allowanceOf]], allowanceType, PREFLIGHT_MS)),
   ]);
   if (fee !== undefined && fee !== offer.fee) {
     // The seller learns of a new fee from payments, and this one is not made. A canister that does not know the

@@ -22,7 +22,7 @@ export function isPending(receipt: JsonObject | undefined): boolean {
 /** Why a receipt is none for this payment; undefined if it is. */
 export function receiptProblem(
   receipt: JsonObject | undefined,
-  record: Pick<PaymentRecord, "network" | "payer" | "amount" | "paymentId">,
+  record: Pick<PaymentRecord, "network" | "payer" | "amount" | "paymentId" | "payload" | "transfer">,
 ): string | undefined {
   if (!receipt) return "there is no receipt that can be read";
   if (receipt.success !== true) return `the receipt says success ${plain(receipt.success)}`;
@@ -32,7 +32,9 @@ export function receiptProblem(
   if (typeof receipt.transaction !== "string" || !/^(0|[1-9][0-9]{0,38})$/.test(receipt.transaction)) {
     return `transaction ${plain(receipt.transaction)} is no block index`;
   }
-  const id = isObject(receipt.extra) ? (receipt.extra.paymentId ?? record.paymentId) : record.paymentId;
-  if (id !== record.paymentId) return `the receipt is for payment ${plain(id)}`;
+  if ("secret" in record.payload && receipt.transaction !== record.payload.blockIndex) return `the receipt is for block ${receipt.transaction}`;
+  const expected = record.transfer?.knownAs ?? record.paymentId;
+  const id = isObject(receipt.extra) ? (receipt.extra.paymentId ?? expected) : expected;
+  if (id !== expected) return `the receipt is for payment ${plain(id)}`;
   return undefined;
 }

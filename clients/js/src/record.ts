@@ -1,10 +1,12 @@
 /** What is kept of a payment from before it is sent until its end is proven. */
 import type { ExactIcrc2Payload } from "./authorization.js";
+import type { ExactIcrc1Payload } from "./transfer.js";
 import { type JsonObject, hex, sha256, utf8 } from "./bytes.js";
 
 /**
  * Where a payment stands:
- * - `unresolved`: signed; whether its money moves is not known. The same request sends it again, byte for byte.
+ * - `unresolved`: signed; whether its money moves is not known. The same request sends it again, byte for byte. Of a
+ *   transfer: it may have been made, and its proof has brought nothing yet.
  * - `paid`: canister and ledger say that its money moved, but no answer with a matching receipt came. The same request
  *   sends it again and gets what was bought.
  * - `delivered`: the content came with a matching receipt.
@@ -26,10 +28,26 @@ export interface RecordedRequest {
   digest: string;
 }
 
+/** What a payment by the payer's own transfer has beside its terms. All of it is fixed before the transfer is sent. */
+export interface OwnTransfer {
+  /** Nanoseconds since 1970-01-01, decimal text. */
+  createdAtTime: string;
+  /** Whether it may have been sent. */
+  sent: boolean;
+  /** The canister's name of the payment, 64 hexadecimal digits; absent while the block is not known. */
+  knownAs?: string;
+}
+
+/** The proof of a transfer, whose block may not be known yet. */
+export type TransferPayload = Omit<ExactIcrc1Payload, "blockIndex"> & { blockIndex?: string };
+
+/** The formats of records. The second one is of transfers: a version that does not know them leaves them alone. */
+export const FORMATS = ["tollkeeper-x402/1", "tollkeeper-x402/2"] as const;
+
 /** One payment in a store: plain JSON. Whoever reads an unresolved one can present the payment. */
 export interface PaymentRecord {
-  format: "tollkeeper-x402/1";
-  /** 64 hexadecimal digits: the key in the store. */
+  format: (typeof FORMATS)[number];
+  /** 64 hexadecimal digits: the key in the store, and the memo of the block. */
   paymentId: string;
   /** Names the purchase: see {@link requestKey}. */
   requestKey: string;
@@ -47,17 +65,22 @@ export interface PaymentRecord {
   payTo: string;
   /** The ledger's fee of the offer. */
   fee: string;
-  /** Unix seconds. */
+  /** Unix seconds. Of a transfer: when it was made, and from when on the ledger cannot make it any more. */
   validAfter: number;
   validBefore: number;
   /** The entry of `accepts` that was signed. */
   accepted: JsonObject;
-  payload: ExactIcrc2Payload;
+  payload: ExactIcrc2Payload | TransferPayload;
+  /** Present if it is paid by the payer's own transfer. */
+  transfer?: OwnTransfer;
   /** `resource` and `extensions` of the payment. */
   envelope: { resource?: unknown; extensions?: JsonObject };
   /** The payment identifier in the extensions. */
   identifier?: string;
-  /** The value of PAYMENT-SIGNATURE as it was first sent; null while it has never left this process. */
+  /**
+   * The value of PAYMENT-SIGNATURE as it was first sent; null while it has never left this process, and while the block
+   * of a transfer is not known.
+   */
   header: string | null;
   /** Null if another transport than `resendingFetch` sends it. */
   request: RecordedRequest | null;
@@ -75,6 +98,11 @@ export interface PaymentRecord {
 /** Whether a payment holds its request: nothing else is signed for it. */
 export function isOpen(record: PaymentRecord): boolean {
   return record.state === "unresolved" || record.state === "paid";
+}
+
+/** Whether a payment may have left this process. */
+export function hasLeft(record: PaymentRecord): boolean {
+  return record.header !== null || record.transfer?.sent === true;
 }
 
 /** The keys of the requests that a payment holds. */

@@ -15,7 +15,7 @@ import { messageOf, plain } from "./text.js";
 export async function rewrite(
   header: string,
   call: Omit<Call, "id" | "offers" | "resource" | "extensions" | "takesIdentifier">,
-  { assets, warn }: Pick<Limits, "assets" | "warn">,
+  { assets, ways, warn }: Pick<Limits, "assets" | "ways" | "warn">,
 ): Promise<{ header: string; offers: number }> {
   let required: JsonObject;
   try {
@@ -38,7 +38,7 @@ export async function rewrite(
       continue;
     }
     try {
-      const offer = await readOffer(withoutTag(entry));
+      const offer = await readOffer(withoutTag(entry), ways);
       const problem = call.unpayable ?? mismatch(offer, call.request.method, call.url);
       if (problem === undefined) offers.push(offer);
       else reasons.push(`offer ${position + 1}: ${problem}`);
@@ -54,7 +54,9 @@ export async function rewrite(
   // The stock client says nothing of what is left out, and may know nobody who pays the rest.
   if (offers.length === 0 && reasons.length > 0)
     warn(`no offer on the Internet Computer can be accepted: ${reasons.slice(0, 10).join("; ")}`);
-  const sorted = inOrder(assets, offers);
+  // By allowance nobody takes money that he has not checked before.
+  const taken = offers.filter(({ way }) => way === "icrc2");
+  const sorted = inOrder(assets, taken.length > 0 ? taken : offers);
   const extensions = readExtensions(required.extensions);
   const known = remember({
     ...call,

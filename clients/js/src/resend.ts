@@ -100,13 +100,13 @@ async function pay(inner: typeof fetch, facts: RequestFacts, header: string, lim
   if (!sameRequest(call, facts)) throw new OfferRefused("this payment was made for another request");
   // A header that stock clients send by mistake: it is one of responses, and makes browsers ask for permission.
   facts.headers.delete("Access-Control-Expose-Headers");
-  const { journal, requestKey } = call.payment;
+  const { journal, requestKey, move } = call.payment;
   const extensions = isObject(payload?.extensions) ? payload.extensions : undefined;
   const envelope = { resource: call.resource, ...(extensions === undefined ? {} : { extensions }) };
   // The caller's abort reaches the unpaid request for sure, and a copy of it may be lost; see `RequestFacts.origins`.
   const signal = either(call.request.signal, facts.signal);
   const current = { ...facts, signal, origins: [...facts.origins, call.request] };
-  return deliver(inner, { journal, requestKey, which: call.begun, envelope, current }, limits);
+  return deliver(inner, { journal, requestKey, which: call.begun, envelope, current, move }, limits);
 }
 
 function sameRequest(call: Call, facts: RequestFacts): boolean {

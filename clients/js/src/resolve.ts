@@ -38,7 +38,9 @@ export async function lastWord(network: Network, record: PaymentRecord, others: 
 
 async function ask(network: Network, record: PaymentRecord, others: Set<string>, mayBeUnderWay: boolean): Promise<Outcome> {
   const spender = parseCanisterId(record.spender);
+  const { payload } = record;
   if (!spender) return unresolved("the spender is no canister");
+  if ("secret" in payload) return unresolved("it is a transfer, which no canister can cancel");
   if (mayBeUnderWay) {
     const { value, seconds } = await paymentStatus(network, spender, fromHex(record.paymentId));
     if (value === null && seconds < BigInt(record.validBefore)) return unresolved("it is good, and the canister has not seen it");
@@ -47,7 +49,7 @@ async function ask(network: Network, record: PaymentRecord, others: Set<string>,
   let cancelled: string | undefined;
   // The nonce is the caller's own: under another name, another authorization would be cancelled.
   if ((await network.caller()).toText() === payer) {
-    const { value, seconds } = await cancelAuthorization(network, spender, fromHex(record.payload.nonce), BigInt(record.validBefore));
+    const { value, seconds } = await cancelAuthorization(network, spender, fromHex(payload.nonce), BigInt(record.validBefore));
     if (value === "Ok") return agreed(await askLedger(network, record, others), "the canister cancelled it");
     cancelled = value === "Expired" && seconds < BigInt(record.validBefore) ? "Expired too early" : value;
   }
@@ -81,6 +83,6 @@ function agreed(ledger: LedgerWord, reason: string): Outcome {
   return unresolved(`${reason}, ${why}`);
 }
 
-function unresolved(reason: string): Outcome {
+export function unresolved(reason: string): Outcome {
   return { state: "unresolved", reason, delivered: false };
 }

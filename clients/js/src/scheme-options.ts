@@ -2,6 +2,7 @@ import type { SignIdentity } from "@icp-sdk/core/agent";
 import { parseCanisterId } from "./account.js";
 import { type AgentOptions, Network } from "./agents.js";
 import { originOf } from "./canister.js";
+import type { Way } from "./offer.js";
 import type { ResendOptions } from "./options.js";
 import type { PaymentStore } from "./store.js";
 
@@ -19,6 +20,11 @@ export interface ExactIcpOptions extends AgentOptions {
    * preferred. What is not named keeps its default: one dollar in ckUSDC and ckUSDT, nothing in any other ledger.
    */
   maxAmounts?: Readonly<Record<string, bigint | number | string>>;
+  /**
+   * Ways of paying; default `["icrc2"]`. With `"icrc1"`, too, the payer transfers where a seller takes nothing else. The
+   * money moves before anybody has checked anything, and an agent is needed. `resendingFetch` needs the same option.
+   */
+  ways?: readonly Way[];
   /** Where payments are recorded; default: `defaultStore()`. */
   store?: PaymentStore;
   /** Payments to one spender that may be unresolved at a time; default 100. */

@@ -7,11 +7,12 @@ import { isObject } from "./bytes.js";
 import { type Call, CALL_TAG, enlist, find } from "./calls.js";
 import { OfferRefused } from "./errors.js";
 import { type Envelope, Journal } from "./journal.js";
-import { mismatch, type Offer, readOffer } from "./offer.js";
+import { draw, lastWordOfTransfer, type Move, move, type Mover } from "./moving.js";
+import { mismatch, type Offer, readOffer, type Way, waysOf } from "./offer.js";
 import { type ExactIcpOptions, Networks } from "./scheme-options.js";
 import { inOrder } from "./policy.js";
 import { preflight } from "./preflight.js";
-import { keysOf, offerKey, type PaymentRecord, requestKey } from "./record.js";
+import { hasLeft, keysOf, offerKey, type PaymentRecord, requestKey } from "./record.js";
 import { recorded } from "./request.js";
 import { identifierExtension, identifierIn } from "./identifier.js";
 import { lastWord, type Outcome } from "./resolve.js";
@@ -43,6 +44,8 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   readonly #limits: Limits;
   readonly #journal: Journal;
   readonly #networks: Networks;
+  readonly #ways: readonly Way[];
+  readonly #mover: Mover;
   /** ICRC-1 text of the account that pays. */
   readonly #payer: string;
 
@@ -64,10 +67,12 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     this.#identity = identity;
     this.#options = options;
     this.#maxUnresolved = maxUnresolved;
+    this.#ways = waysOf(options.ways);
     this.#limits = limitsOf(options.resend ?? {});
     this.#journal = new Journal(options.store ?? defaultStore());
     this.#networks = new Networks(identity, options);
     this.#payer = accountText(identity.getPrincipal(), options.subaccount);
+    this.#mover = { identity, payer: this.#payer, journal: this.#journal, networks: this.#networks, now: () => this.#now() };
     enlist(this);
   }
 
@@ -77,12 +82,12 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   }
 
   /**
-   * For `client.registerPolicy`: leaves out what is above this payer's caps and offers by transfer, and puts the rest in the order of
+   * For `client.registerPolicy`: leaves out what is above this payer's caps and ways that it does not take, and puts the rest in the order of
    * `maxAmounts`, the cheapest of a ledger first. Offers of other networks stay behind.
    */
   readonly policy = (_version: number, offers: PaymentRequirements[]): PaymentRequirements[] => {
     const readable = offers.filter(
-      ({ network, amount, extra }) => network.startsWith("icp:") && /^\d{1,39}$/.test(amount) && extra?.assetTransferMethod !== "icrc1",
+      ({ network, amount, extra }) => network.startsWith("icp:") && /^\d{1,39}$/.test(amount) && this.#ways.includes(extra?.assetTransferMethod as Way),
     );
     const within = readable.filter(({ asset, amount }) => BigInt(amount) <= (this.#cap(asset) ?? -1n));
     const assets = [...Object.keys(this.#options.maxAmounts ?? {}), ...USD_PEGGED.map(({ asset }) => asset)];
@@ -105,12 +110,10 @@ export class ExactIcpScheme implements SchemeNetworkClient {
       sameTerms(offer, requirements);
       const record = await unlessAborted(this.#forCall(call, offer, context), call.request.signal);
       delete call.refusal;
-      call.payment = { journal: this.#journal, requestKey: record.requestKey };
-      // No proof: only `resendingFetch` below lets a payment out.
-      const { from, nonce, validAfter, validBefore } = record.payload;
+      call.payment = { journal: this.#journal, requestKey: record.requestKey, move: (...args) => move(this.#mover, ...args) };
       const extensions =
         call.takesIdentifier && record.identifier !== undefined ? { extensions: identifierExtension(record.identifier) } : {};
-      return { x402Version, payload: { from, nonce, validAfter, validBefore }, ...extensions };
+      return { x402Version, payload: shown(record.payload), ...extensions };
     } catch (error) {
       // The stock client would wrap it in an error of its own; `resendingFetch` throws it as it is.
       call.refusal = error;
@@ -137,9 +140,10 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     const payment = {
       journal: this.#journal,
       requestKey: record.requestKey,
-      which: paymentId,
+      which: record.paymentId,
       envelope: record.envelope,
       current: undefined,
+      move: (...args: Parameters<Move>) => move(this.#mover, ...args),
     };
     return deliver(inner, payment, this.#limits);
   }
@@ -149,8 +153,8 @@ export class ExactIcpScheme implements SchemeNetworkClient {
    * that is still good is cancelled, so that it cannot be charged afterwards.
    */
   async resolve(paymentId: string): Promise<Outcome> {
-    const { requestKey } = await this.#known(paymentId);
-    return this.#journal.store.withLock(requestKey, async () => this.#ask(await this.#known(paymentId)));
+    const { requestKey, paymentId: id } = await this.#known(paymentId);
+    return this.#journal.store.withLock(requestKey, async () => this.#ask(await this.#known(id)));
   }
 
   /**
@@ -158,16 +162,18 @@ export class ExactIcpScheme implements SchemeNetworkClient {
    * at the ledger, or accepts to pay twice.
    */
   async forget(paymentId: string): Promise<void> {
-    await this.#known(paymentId);
-    await this.#journal.settle(paymentId, "forgotten");
+    const known = await this.#known(paymentId);
+    await this.#journal.settle(known.paymentId, "forgotten");
   }
 
   /** Called by `resendingFetch` when a request was answered with something else than an offer. */
   async lastWords({ method, url, digest }: { method: string; url: string; digest: string }): Promise<void> {
     try {
       for (const record of await this.#journal.store.list()) {
-        const { paymentId, payer, network, state, request, validBefore, header } = record;
-        if (payer !== this.#payer || state !== "unresolved" || !request || header === null || validBefore > this.#now()) continue;
+        const { paymentId, payer, network, state, request, validBefore, header, transfer } = record;
+        if (payer !== this.#payer || state !== "unresolved" || !request || !hasLeft(record) || validBefore > this.#now()) continue;
+        // Nothing more can be learned of a transfer whose block is known: its proof is to be presented.
+        if (transfer && header !== null) continue;
         const key = await requestKey(payer, network, method === "HEAD" ? request.method : method, url, digest);
         if (keysOf(record).includes(key)) await this.resolve(paymentId);
       }
@@ -177,7 +183,8 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   }
 
   async #known(paymentId: string): Promise<PaymentRecord> {
-    const record = await this.#journal.store.get(paymentId);
+    const { store } = this.#journal;
+    const record = (await store.get(paymentId)) ?? (await store.list()).find(({ transfer }) => transfer?.knownAs === paymentId);
     if (record?.payer !== this.#payer) throw new RangeError(`payment ${plain(paymentId)} is not known`);
     return record;
   }
@@ -190,7 +197,7 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     const askedKey = await requestKey(this.#payer, offer.network, method, call.request.url, digest);
     return this.#journal.exclusively([key, askedKey], call.begun, async (candidates) => {
       const known = await this.#usable(candidates, offer);
-      const left = known !== undefined && known.header !== null;
+      const left = known !== undefined && hasLeft(known);
       // Two identifiers are two purchases, of which the second one waits for the end of the first.
       const another = call.identifier !== undefined && known?.identifier !== call.identifier;
       const usable = known && !(another && known.state === "delivered") ? known : undefined;
@@ -198,6 +205,7 @@ export class ExactIcpScheme implements SchemeNetworkClient {
         throw new OfferRefused(`payment ${usable.paymentId} of this request, under another payment identifier, is not resolved`);
       }
       if (usable && left) return usable;
+      if (!this.#ways.includes(offer.way)) throw new OfferRefused(`the option ways of this scheme does not allow ${offer.way}`);
       if (call.unpayable !== undefined) throw new OfferRefused(call.unpayable);
       const problem = mismatch(offer, method, call.url);
       if (problem !== undefined) throw new OfferRefused(problem);
@@ -248,15 +256,17 @@ export class ExactIcpScheme implements SchemeNetworkClient {
   async #usable(candidates: PaymentRecord[], offer: Offer): Promise<PaymentRecord | undefined> {
     for (const known of candidates) {
       if (known.state !== "unresolved") return known;
-      const left = known.validBefore - this.#now();
-      if (known.header === null) {
+      const left = (known.transfer ? known.validAfter + Number(known.accepted.maxTimeoutSeconds) : known.validBefore) - this.#now();
+      if (!hasLeft(known)) {
         // It never left. A new one is better if this one is about to end, or the client has chosen other terms now.
         const same = JSON.stringify(known.accepted) === JSON.stringify(offer.entry);
         if (same && left >= Number(known.accepted.maxTimeoutSeconds) / 3) return known;
         await this.#journal.store.delete(known.paymentId);
         continue;
       }
-      if (known.refused === undefined && left > 0) return known;
+      // A transfer has no end while its proof may be presented. Without a block it ends when the ledger cannot make it.
+      if (known.transfer && (known.header !== null || known.validBefore > this.#now())) return known;
+      if (!known.transfer && known.refused === undefined && left > 0) return known;
       if ((await this.#ask(known)).state !== "dead") return known;
     }
     return undefined;
@@ -276,8 +286,11 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     }
     if (!network)
       return { state: "unresolved", reason: `no agent for network ${record.network} is known (options agent and host)`, delivered: false };
-    const outcome = await lastWord(network, record, await this.#journal.others(record.paymentId), mayBeUnderWay);
-    if (outcome.state !== "unresolved") await this.#journal.settleLocked(record, outcome.state);
+    const outcome = record.transfer
+      ? await lastWordOfTransfer(this.#mover, network, record)
+      : await lastWord(network, record, await this.#journal.others(record.paymentId), mayBeUnderWay);
+    // The block of a transfer may be known by now.
+    if (outcome.state !== "unresolved") await this.#journal.settleLocked(await this.#known(record.paymentId), outcome.state);
     return outcome;
   }
 
@@ -304,12 +317,10 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     const payer = { owner, subaccount: this.#options.subaccount };
     const allowance = network && (await preflight(network, offer, payer, Math.floor(this.#now()) + offer.maxTimeoutSeconds));
     how.signal?.throwIfAborted();
-    // A signer that never answers must not hold the request for others; what it signs afterwards is dropped.
-    const signing = sign(this.#identity, this.#payer, offer, envelope, () => this.#now());
-    const signed = await within(signing, "the signer", 2_000 * offer.maxTimeoutSeconds, how.signal);
+    const made = offer.way === "icrc1" ? draw(this.#mover, offer, envelope) : this.#sign(offer, envelope, how.signal);
+    const signed = await unlessAborted<Made>(made, how.signal);
     const identifier = how.identifier ?? identifierIn(envelope.extensions);
     const record: PaymentRecord = {
-      format: "tollkeeper-x402/1",
       ...signed,
       ...keys,
       state: "unresolved",
@@ -332,6 +343,12 @@ export class ExactIcpScheme implements SchemeNetworkClient {
     };
     await this.#journal.add(record, limit);
     return record;
+  }
+
+  async #sign(offer: Offer, envelope: Envelope, signal?: AbortSignal): Promise<Made> {
+    // A signer that never answers must not hold the request for others; what it signs afterwards is dropped.
+    const signing = sign(this.#identity, this.#payer, offer, envelope, () => this.#now());
+    return { format: "tollkeeper-x402/1", ...(await within(signing, "the signer", 2_000 * offer.maxTimeoutSeconds, signal)) };
   }
 
   /** The spender serves the resource, or the user names it. */
@@ -377,11 +394,21 @@ function sameTerms(offer: Offer, chosen: PaymentRequirements): void {
   if (
     !same ||
     maxTimeoutSeconds !== offer.maxTimeoutSeconds ||
-    chosen.extra.spender !== offer.spender ||
+    chosen.extra[offer.way === "icrc1" ? "canister" : "spender"] !== offer.spender ||
     chosen.extra.offer !== offer.offer
   ) {
     throw new OfferRefused("the chosen offer is not the one that the seller made");
   }
+}
+
+/** What a record has of an authorization that was signed, or of a transfer that was drawn. */
+type Made = Pick<PaymentRecord, "format" | "paymentId" | "payload" | "validAfter" | "validBefore" | "transfer">;
+
+/** What the stock client gets of a payment. No proof: only `resendingFetch` below it lets a payment out. */
+function shown(payload: PaymentRecord["payload"]): Record<string, unknown> {
+  if ("secret" in payload) return { from: payload.from };
+  const { from, nonce, validAfter, validBefore } = payload;
+  return { from, nonce, validAfter, validBefore };
 }
 
 /** The seller's extensions as they are echoed, with the payment identifier. */

@@ -5,6 +5,7 @@ import { PaymentUnresolved } from "./errors.js";
 import type { Envelope, Journal } from "./journal.js";
 import type { Limits } from "./options.js";
 import { isPending, receiptOf, receiptProblem } from "./receipt.js";
+import type { Move } from "./moving.js";
 import type { PaymentRecord } from "./record.js";
 import { recorded, replayed, type RequestFacts } from "./request.js";
 import { messageOf } from "./text.js";
@@ -21,6 +22,8 @@ export interface Payment {
   envelope: Envelope;
   /** The request of today; undefined: as it was recorded. */
   current: RequestFacts | undefined;
+  /** Makes the transfer of a payment whose block is not known. */
+  move: Move;
 }
 
 /**
@@ -32,12 +35,15 @@ export interface Payment {
  */
 export async function deliver(inner: typeof fetch, payment: Payment, limits: Limits): Promise<Response> {
   const signal = payment.current?.signal ?? new AbortController().signal;
-  const record = await unlessAborted(payment.journal.release(payment.requestKey, payment.which, payment.envelope), signal);
+  const released = await unlessAborted(payment.journal.release(payment.requestKey, payment.which, payment.envelope), signal);
+  const record = released.header === null ? await payment.move(released.paymentId, limits, signal) : released;
+  const header = record.header;
+  if (header === null) throw new PaymentUnresolved(record.paymentId, "the block of this payment is not known");
   // The body of a payment that was delivered meanwhile may be gone; the caller has the same.
   const request = record.request ?? (payment.current && recorded(payment.current, payment.current.url));
   if (!request) throw new PaymentUnresolved(record.paymentId, "the request of this payment is not known");
   const { url, headers, body } = replayed(request, payment.current);
-  headers.set("PAYMENT-SIGNATURE", record.header);
+  headers.set("PAYMENT-SIGNATURE", header);
   const facts = { method: request.method, options: payment.current?.options ?? {} };
   const end = Date.now() + limits.patienceMs;
   for (let attempt = 1; ; attempt++) {

@@ -53,15 +53,20 @@ async function signNow(identity: SignIdentity, from: string, offer: Offer, envel
     validBefore: validBefore.toString(),
   };
   const bare = { accepted: offer.entry, payload: { ...fields, publicKey: "", signature: "" } };
-  const levels = depth({ ...bare, ...envelope });
-  if (levels > MAX_JSON_DEPTH)
-    throw new OfferRefused(`the payment would nest ${levels} levels, and a seller reads at most ${MAX_JSON_DEPTH}`);
+  checkDepth({ ...bare, ...envelope });
   const atLeast = headerOf(bare, envelope).length + (4 / 3) * (SIGNATURE_CHARACTERS + proofSize(identity));
   if (atLeast > MAX_HEADER_BYTES + 4) throw tooLong(Math.floor(atLeast));
   const payload = await signAuthorization(identity, terms, fields);
   const length = headerOf({ accepted: offer.entry, payload }, envelope).length;
   if (length > MAX_HEADER_BYTES) throw tooLong(length);
   return { paymentId: await paymentId(signedMessage(terms, fields)), payload, validAfter, validBefore };
+}
+
+/** Refuses a payment that a verifier would not read. */
+export function checkDepth(payment: object): void {
+  const levels = depth(payment);
+  if (levels > MAX_JSON_DEPTH)
+    throw new OfferRefused(`the payment would nest ${levels} levels, and a seller reads at most ${MAX_JSON_DEPTH}`);
 }
 
 /** Levels of objects and lists in a JSON value; 0 for a scalar. */

@@ -1,4 +1,4 @@
-import type { PaymentRecord } from "./record.js";
+import { hasLeft, type PaymentRecord } from "./record.js";
 
 /** A payment whose end is not proven, without anything that could be presented to a seller. */
 export interface UnresolvedPayment {
@@ -17,11 +17,13 @@ export interface UnresolvedPayment {
   method: string | undefined;
   url: string | undefined;
   identifier: string | undefined;
-  /** Whether it has left this process. */
+  /** Whether it may have left this process. */
   sent: boolean;
   /** HTTP status of the last answer, if it refused the payment. */
   refused: number | undefined;
   createdAt: Date;
+  /** Of a payment by transfer: its block, and the canister's name of it; undefined while they are not known. */
+  transfer?: { block: string | undefined; knownAs: string | undefined };
 }
 
 export function summary(record: PaymentRecord): UnresolvedPayment {
@@ -39,8 +41,11 @@ export function summary(record: PaymentRecord): UnresolvedPayment {
     method: record.request?.method,
     url: record.request?.url,
     identifier,
-    sent: record.header !== null,
+    sent: hasLeft(record),
     refused,
     createdAt: new Date(record.createdAt),
+    ...(record.transfer && "secret" in record.payload
+      ? { transfer: { block: record.payload.blockIndex, knownAs: record.transfer.knownAs } }
+      : {}),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * Payments by the client's own transfer (docs/scheme_exact_icp_transfer.md): the memo that commits to the terms, and the
- * proof that is presented afterwards. {@link ExactIcpScheme} makes no such payments.
+ * proof that is presented afterwards. `ExactIcpScheme` makes such payments if its option `ways` allows them.
  */
 import { requestIdOf } from "@icp-sdk/core/agent";
 import { parseAccount, parseCanisterId } from "./account.js";

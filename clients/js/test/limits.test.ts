@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { wrapFetchWithPayment } from "@x402/fetch";
 import { canisterOfUrl, OfferRefused } from "../src/index.js";
+import { transferOffer } from "./transfers.js";
 import { buyer, CKUSDC, CKUSDT, encode, type Entry, ICP, identity, NETWORK, offer, OTHER_SPENDER, receipt, Seller, SPENDER } from "./support.js";
 
 let seller: Seller;
@@ -61,12 +62,6 @@ describe("the payer's own caps", () => {
     assert.equal((await raised.pay(seller.url())).status, 200);
   });
 });
-
-/** The same offer, paid by the client's own transfer (docs/scheme_exact_icp_transfer.md). */
-function transferOffer(good: Entry): Entry {
-  const { spender, ...extra } = good.extra;
-  return { ...good, extra: { ...extra, assetTransferMethod: "icrc1", paymentFlow: "upfront", canister: spender, maxProofAgeSeconds: 86_400 } };
-}
 
 /** Entries that cannot be paid, each with what the reason says. */
 const ODD: [string, (good: Entry) => unknown, RegExp][] = [

@@ -14,6 +14,7 @@ import {
   standardsType,
   type Value,
 } from "../src/icrc.js";
+import { Bank } from "./bank.js";
 import { identity, SPENDER } from "./support.js";
 
 /** The canister's methods, as made from canister.did. */
@@ -40,7 +41,7 @@ export const STATUSES: { [name: string]: object } = {
   Failed: { Failed: { code: "insufficient_funds", message: "", failed_at: 1n } },
   Unknown: { Unknown: { reason: "", since: 1n } },
   Delivered: { Delivered: { ...SETTLED, delivered_at: 1n } },
-  Refunding: { Refunding: { ...SETTLED, since: 1n, attempts: 1, problem: "" } },
+  Refunding: { Refunding: { ...SETTLED, since: 1n, attempts: 1, problem: "", cause: "" } },
   Refunded: { Refunded: { ...SETTLED, refund_block_index: 2n, refunded_at: 1n } },
 };
 
@@ -92,6 +93,9 @@ export class FakeNetwork {
   /** Runs before an approval is looked at. */
   beforeApproval: () => void = () => undefined;
   approvals: { amount: bigint; expires_at: [] | [bigint]; expected_allowance: [] | [bigint] }[] = [];
+  /** What `offers` answers. */
+  offers: { ledger: Principal; amount: bigint; pay_to: { owner: Principal; subaccount: [] }; offer: string }[] = [];
+  readonly bank = new Bank(this);
   /** Methods that fail. */
   broken = new Set<string>();
   /** Methods called through consensus. */
@@ -108,7 +112,8 @@ export class FakeNetwork {
       update: async (_: unknown, { methodName, arg }: { methodName: string; arg: Uint8Array }) => {
         this.updates.push(methodName);
         const certificate = { lookup_path: () => ({ status: "Found", value: leb128(BigInt(this.seconds) * 1_000_000_000n) }) };
-        return { reply: this.#reply(methodName, arg), certificate, callResponse: {} };
+        const reply = methodName === "icrc1_transfer" ? await this.bank.transfer(arg) : this.#reply(methodName, arg);
+        return { reply, certificate, callResponse: {} };
       },
       query: async (_: unknown, { methodName, arg }: { methodName: string; arg: Uint8Array }) => ({
         status: "replied",
@@ -137,6 +142,10 @@ export class FakeNetwork {
       }
       case "origin":
         return said(this.origin === undefined ? [] : [this.origin]);
+      case "offers": {
+        const more = { scheme: "exact", network: "", spender: Principal.fromText(SPENDER), fee: 10_000n, symbol: "", decimals: 6, max_timeout_seconds: 60 };
+        return said(this.offers.map((offer) => ({ ...more, ...offer })));
+      }
       case "icrc1_supported_standards":
         return out(
           standardsType,
