@@ -5,6 +5,7 @@
 pub mod support;
 
 mod arguments;
+mod icp;
 
 use crate::{
     bytes::chunk,
@@ -345,10 +346,12 @@ fn block_logs() -> Vec<Vec<u8>> {
         result(&[], vec![]),
     ];
     let encoded = results.map(|result| Encode!(&result).expect("can be encoded"));
-    encoded
+    let mut logs: Vec<_> = encoded
         .iter()
         .map(|reply| [&[1], &reply[..]].concat())
-        .collect()
+        .collect();
+    logs.extend(icp::block_logs());
+    logs
 }
 
 fn ledger_descriptions() -> Vec<Vec<u8>> {
@@ -367,6 +370,7 @@ fn ledger_descriptions() -> Vec<Vec<u8>> {
         Encode!(&"ckUSDC"),
         Encode!(&6u8),
         Encode!(&Nat::from(10_000u32)),
+        Ok(icp::block_logs()[0][1..].to_vec()),
     ];
     let replies = replies.map(|reply| chunk(&reply.expect("can be encoded")));
     vec![replies.concat()]

@@ -223,6 +223,9 @@ export const idlFactory = ({ IDL }) => {
     'fee' : IDL.Nat,
     'decimals' : IDL.Nat8,
     'standards' : IDL.Vec(IDL.Text),
+    'block_log' : IDL.Opt(
+      IDL.Variant({ 'Icrc3' : IDL.Null, 'QueryBlocks' : IDL.Null })
+    ),
     'enabled' : IDL.Bool,
     'ledger' : IDL.Principal,
     'symbol' : IDL.Text,

@@ -1,8 +1,9 @@
-//! A ledger's block log (ICRC-3) as evidence of whether a transfer was made.
+//! A ledger's block log as evidence of whether a transfer was made.
 //!
-//! The log is read from replies of `icrc3_get_blocks`, of the ledger or of archives that it names. The form of replies
-//! is not trusted. A reply that is not a list of numbered blocks is unreadable and proves nothing. A block that cannot
-//! be read affects only the transfers that it might be ([`doubtful`]).
+//! The log is read from replies of `icrc3_get_blocks` (ICRC-3) or of the ICP ledger's `query_blocks`, of the ledger or
+//! of archives that it names ([`LogKind`]). The form of replies is not trusted. A reply that is not a list of numbered
+//! blocks is unreadable and proves nothing. A block that cannot be read affects only the transfers that it might be
+//! ([`doubtful`]).
 //!
 //! A transfer is *found* when a block holds it. It is *absent* under these conditions: the log was read without a gap,
 //! from a block that is older than the transfer can be to the end, at a time when the ledger can no longer make the
@@ -11,6 +12,9 @@
 //! cursor, except in a doubtful block.
 
 mod block;
+mod icp;
+mod icrc3;
+mod party;
 mod single;
 mod wire;
 
@@ -20,12 +24,10 @@ use crate::{
 };
 pub use block::{Block, Likeness, Shown, Transfer, Unclear};
 use candid::Principal;
-use icrc_ledger_types::icrc3::blocks::GetBlocksRequest;
+pub use party::Party;
 pub use single::{PlainTransfer, Single, range_of, read_one};
 use wire::Value;
 
-/// The method of ledgers. Archives name theirs.
-pub const METHOD: &str = "icrc3_get_blocks";
 /// The longest argument, for a page or for all the blocks that are read again.
 pub const MAX_ARGUMENT_BYTES: usize = 4_096;
 /// The most blocks in one request. Ledgers return fewer: the ICRC ledger suite 100.
@@ -85,16 +87,84 @@ pub enum Unreadable {
     Contradiction,
 }
 
-/// The argument that requests these blocks.
-pub fn argument(ranges: &[Range]) -> Vec<u8> {
-    let requests: Vec<_> = ranges
-        .iter()
-        .map(|range| GetBlocksRequest {
-            start: range.start.into(),
-            length: range.length.into(),
-        })
-        .collect();
-    candid::encode_one(requests).expect("BUG: every argument can be encoded")
+/// The interface of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogKind {
+    /// ICRC-3.
+    Icrc3,
+    /// That of the ICP ledger.
+    Icp,
+}
+
+impl LogKind {
+    /// The method of ledgers. Archives name theirs.
+    pub fn method(self) -> &'static str {
+        match self {
+            LogKind::Icrc3 => "icrc3_get_blocks",
+            LogKind::Icp => "query_blocks",
+        }
+    }
+
+    /// The most ranges that one request can have.
+    pub fn max_ranges(self) -> usize {
+        match self {
+            LogKind::Icrc3 => usize::MAX,
+            LogKind::Icp => 1,
+        }
+    }
+
+    /// The argument that requests these blocks.
+    pub fn argument(self, ranges: &[Range]) -> Vec<u8> {
+        match self {
+            LogKind::Icrc3 => icrc3::argument(ranges),
+            LogKind::Icp => icp::argument(ranges),
+        }
+    }
+
+    fn tree(self, reply: &[u8]) -> Result<Value<'_>, Unreadable> {
+        if reply.len() > MAX_REPLY_BYTES {
+            return Err(Unreadable::TooLong);
+        }
+        let bounded = match self {
+            LogKind::Icrc3 => icrc3::BLOCK,
+            LogKind::Icp => icp::TRANSACTION,
+        };
+        wire::read(reply, bounded).ok_or(Unreadable::NotCandid)
+    }
+
+    fn parts<'v, 'a>(
+        self,
+        reply: &'v Value<'a>,
+        requested: &[Range],
+        of_ledger: bool,
+    ) -> Option<Parts<'v, 'a>> {
+        match (self, of_ledger) {
+            (LogKind::Icrc3, _) => icrc3::parts(reply),
+            (LogKind::Icp, true) => icp::of_ledger(reply),
+            (LogKind::Icp, false) => icp::of_archive(reply, requested),
+        }
+    }
+
+    fn block(self, index: u64, block: &Value<'_>) -> Block {
+        match self {
+            LogKind::Icrc3 => Block::read(index, block),
+            LogKind::Icp => icp::block(index, block),
+        }
+    }
+
+    fn plain_transfer(self, block: &Value<'_>) -> Option<PlainTransfer> {
+        match self {
+            LogKind::Icrc3 => icrc3::plain_transfer(block),
+            LogKind::Icp => icp::plain_transfer(block),
+        }
+    }
+}
+
+/// The content of a reply before its blocks are read.
+struct Parts<'v, 'a> {
+    log_length: u64,
+    blocks: Vec<(u64, &'v Value<'a>)>,
+    archived: Vec<Archived>,
 }
 
 /// The last blocks of a log of this length, and single older ones between them and `cursor`, each twice as far back.
@@ -114,78 +184,58 @@ pub fn tail(cursor: u64, log_length: u64) -> Vec<Range> {
 }
 
 /// Reads a reply to a request for `requested`. `of_ledger`: whether the ledger sent it, not an archive.
-pub fn read(reply: &[u8], requested: &[Range], of_ledger: bool) -> Result<Page, Unreadable> {
-    if reply.len() > MAX_REPLY_BYTES {
-        return Err(Unreadable::TooLong);
-    }
-    let reply = wire::read(reply).ok_or(Unreadable::NotCandid)?;
-    let page = page(&reply).ok_or(Unreadable::NotALog)?;
+pub fn read(
+    kind: LogKind,
+    reply: &[u8],
+    requested: &[Range],
+    of_ledger: bool,
+) -> Result<Page, Unreadable> {
+    let tree = kind.tree(reply)?;
+    let parts = kind.parts(&tree, requested, of_ledger);
+    let mut parts = parts.ok_or(Unreadable::NotALog)?;
+    parts.blocks.sort_by_key(|(index, _)| *index);
     let was_requested = |index| requested.iter().any(|range| range.holds(index));
-    let sound =
-        |block: &Block| was_requested(block.index) && (!of_ledger || block.index < page.log_length);
-    let repeats = page.blocks.windows(2).any(|w| w[0].index >= w[1].index);
-    if repeats || !page.blocks.iter().all(sound) {
+    let sound = |index| was_requested(index) && (!of_ledger || index < parts.log_length);
+    let repeats = parts.blocks.windows(2).any(|w| w[0].0 == w[1].0);
+    if repeats || !parts.blocks.iter().all(|(index, _)| sound(*index)) {
         return Err(Unreadable::Contradiction);
     }
-    Ok(page)
-}
-
-fn page(reply: &Value<'_>) -> Option<Page> {
-    let log_length = number(reply.field("log_length")?)?;
-    let all = reply.field("blocks")?.list()?.iter();
-    let read = all.filter(|block| !matches!(block.field("block"), Some(Value::Cut)));
-    let mut blocks = read.map(Block::read).collect::<Option<Vec<_>>>()?;
-    blocks.sort_by_key(|block| block.index);
-    let archived = reply.field("archived_blocks")?.list()?;
-    if archived.len() > MAX_ARCHIVED {
-        return None;
-    }
-    Some(Page {
-        log_length,
-        blocks,
-        archived: archived.iter().map(archive).collect::<Option<_>>()?,
+    let blocks = parts.blocks.iter();
+    Ok(Page {
+        log_length: parts.log_length,
+        blocks: blocks
+            .map(|(index, block)| kind.block(*index, block))
+            .collect(),
+        archived: parts.archived,
     })
 }
 
-fn number(value: &Value<'_>) -> Option<u64> {
+/// The archives in a list, if it is not too long and each can be read.
+fn all_of(
+    archives: &Value<'_>,
+    read: impl Fn(&Value<'_>) -> Option<Archived>,
+) -> Option<Vec<Archived>> {
+    let archives = archives.list()?;
+    (archives.len() <= MAX_ARCHIVED).then_some(())?;
+    archives.iter().map(read).collect()
+}
+
+fn nat(value: &Value<'_>) -> Option<u64> {
     u64::try_from(value.nat()?).ok()
-}
-
-fn archive(value: &Value<'_>) -> Option<Archived> {
-    let Value::Func(canister, method) = value.field("callback")? else {
-        return None;
-    };
-    let ranges = value.field("args")?.list()?;
-    if ranges.len() > MAX_ARCHIVED || method.len() > MAX_METHOD_BYTES {
-        return None;
-    }
-    let range = |value: &Value<'_>| {
-        Some(Range {
-            start: number(value.field("start")?)?,
-            length: number(value.field("length")?)?,
-        })
-    };
-    Some(Archived {
-        canister: Principal::try_from_slice(canister).ok()?,
-        method: std::str::from_utf8(method).ok()?.to_string(),
-        ranges: ranges.iter().map(range).collect::<Option<_>>()?,
-    })
 }
 
 /// The block that holds this transfer. All fields have to be equal: a block with the payment's memo that pays another
 /// account, or another amount, is not the transfer.
 pub fn find(page: &Page, wanted: &Transfer) -> Option<BlockIndex> {
-    let wanted = wanted.canonical();
     let mut blocks = page.blocks.iter();
     blocks
-        .find(|block| block.likeness(&wanted) == Likeness::Same)
+        .find(|block| block.likeness(wanted) == Likeness::Same)
         .map(|block| BlockIndex(block.index))
 }
 
 /// The blocks that might be this transfer and cannot be read well enough to tell, in ascending order.
 pub fn doubtful(page: &Page, wanted: &Transfer) -> Vec<u64> {
-    let wanted = wanted.canonical();
-    let possible = |block: &&Block| block.likeness(&wanted) == Likeness::Possible;
+    let possible = |block: &&Block| block.likeness(wanted) == Likeness::Possible;
     // Times do not decrease, so the blocks after one that is too late are too late, too. A time that is followed by
     // earlier ones is ignored.
     let times = page
@@ -239,5 +289,7 @@ pub fn keeper(page: &Page, cursor: u64) -> Option<(Principal, &str, Range)> {
     })
 }
 
+#[cfg(test)]
+pub(crate) use icp::tests as icp_tests;
 #[cfg(test)]
 pub(crate) mod tests;

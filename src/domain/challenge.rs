@@ -127,6 +127,7 @@ mod tests {
             decimals: 6,
             fee: Amount(10),
             standards: vec![],
+            answers_query_blocks: false,
             enabled: true,
         };
         let route = draft.apply(None, None, &Limits::default(), 1);

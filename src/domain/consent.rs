@@ -147,6 +147,7 @@ mod tests {
             decimals: 6,
             fee: terms.fee,
             standards: vec![],
+            answers_query_blocks: false,
             enabled: true,
         };
         let request = RouteKey::new(Method::Get, path);

@@ -1,6 +1,6 @@
 //! Ledgers that this canister accepts.
 
-use crate::types::Amount;
+use crate::{domain::block_log::LogKind, types::Amount};
 use candid::Principal;
 
 /// The most ledgers that can be registered. They are never removed (payments refer to them), only disabled.
@@ -40,16 +40,25 @@ pub struct Ledger {
     pub fee: Amount,
     /// The standards that it lists.
     pub standards: Vec<String>,
+    /// Whether it answers `query_blocks` as the ICP ledger does. Asked only if it does not list ICRC-3.
+    pub answers_query_blocks: bool,
     /// Whether new payments are accepted.
     pub enabled: bool,
 }
 
 impl Ledger {
-    /// Whether it lists a block log among its standards.
+    /// The interface of its block log, if it has one that can be read.
+    pub fn log(&self) -> Option<LogKind> {
+        let mut standards = self.standards.iter();
+        if standards.any(|standard| standard == BLOCK_LOG_STANDARD) {
+            return Some(LogKind::Icrc3);
+        }
+        self.answers_query_blocks.then_some(LogKind::Icp)
+    }
+
+    /// Whether it has a block log that can be read.
     pub fn has_block_log(&self) -> bool {
-        self.standards
-            .iter()
-            .any(|standard| standard == BLOCK_LOG_STANDARD)
+        self.log().is_some()
     }
 
     /// The largest price in this ledger: 10^9 whole tokens, but at least 10^18 atomic units, and at most
@@ -96,6 +105,7 @@ impl Description {
             decimals: self.decimals,
             fee,
             standards,
+            answers_query_blocks: false,
             enabled: true,
         })
     }

@@ -162,6 +162,7 @@ mod tests {
             decimals: 6,
             fee: Amount(10),
             standards: vec![],
+            answers_query_blocks: false,
             enabled: true,
         }
     }

@@ -196,10 +196,10 @@ pub fn judge(
     if shown.memo != proof.memo {
         return other("memo than these terms with this secret");
     }
-    if shown.to != canonical(proof.pay_to) {
+    if !shown.to.is(&proof.pay_to) {
         return other("recipient than payTo");
     }
-    if shown.from != canonical(proof.from) {
+    if !shown.from.is(&proof.from) {
         return other("sender than from");
     }
     if shown.at.plus(MAX_REFUND_AGE) < sale.now || shown.at > sale.now.plus(DRIFT) {
@@ -216,7 +216,7 @@ pub fn judge(
     let in_time = shown.at.plus(MAX_PROOF_AGE) >= sale.now;
     let pays = |offer: &&Offer| {
         offer.ledger.id == proof.asset
-            && canonical(offer.pay_to) == shown.to
+            && canonical(offer.pay_to) == canonical(proof.pay_to)
             && offer.price.amount <= shown.amount
     };
     let on_sale = |offer: &Offer| sale.route.is_some_and(|route| offer::on_sale(route, offer));

@@ -2,11 +2,11 @@
 
 use crate::{
     domain::{
-        block_log::{self, PlainTransfer, Single, range_of, read_one},
+        block_log::{PlainTransfer, Single, range_of, read_one},
         settlement::CallOutcome,
     },
     runtime::Runtime,
-    service::log_search::may_be_called,
+    service::log_search::{log_of, may_be_called},
     storage,
     types::BlockIndex,
 };
@@ -43,20 +43,21 @@ pub async fn block<R: Runtime>(
     ledger: Principal,
     block: BlockIndex,
 ) -> Result<Found, NotRead> {
+    let kind = log_of(&ledger).ok_or(NotRead)?;
     if !storage::lookups::with(|lookups| lookups.begin(ledger, runtime.now())) {
         return Err(NotRead);
     }
     let _place = Place(ledger);
-    let (mut canister, mut method) = (ledger, block_log::METHOD.to_string());
+    let (mut canister, mut method) = (ledger, kind.method().to_string());
     for _ in 0..=MAX_ARCHIVES {
-        let argument = block_log::argument(&[range_of(block.0)]);
+        let argument = kind.argument(&[range_of(block.0)]);
         if !runtime.can_call(&canister, &method, argument.len()) {
             return Err(NotRead);
         }
         let CallOutcome::Reply(reply) = runtime.call(canister, &method, argument).await else {
             return Err(NotRead);
         };
-        match read_one(&reply, block.0, canister == ledger).map_err(|_| NotRead)? {
+        match read_one(kind, &reply, block.0, canister == ledger).map_err(|_| NotRead)? {
             Single::Shown(transfer) => return Ok(Found::Block(transfer.map(Box::new))),
             Single::Missing => return Ok(Found::Missing),
             Single::NotShown => return Err(NotRead),

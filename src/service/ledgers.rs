@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{
-        block_log,
+        block_log::{self, LogKind},
         ledger::{Description, Ledger, MAX_LEDGERS},
         roles::Unauthorized,
         settlement::CallOutcome,
@@ -18,6 +18,8 @@ use candid::{CandidType, DecoderConfig, Deserialize, Nat, Principal};
 const MAX_REPLY_BYTES: usize = 65_536;
 /// The longest reply that the system delivers. A symbol may be that long; it is cut.
 const MAX_SYMBOL_REPLY_BYTES: usize = 2_097_152;
+/// The reject codes of a canister that lacks a method: its own reject and an error of it, or an invalid destination.
+const NO_SUCH_METHOD: [u32; 3] = [3, 4, 5];
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
@@ -68,11 +70,14 @@ pub async fn add<R: Runtime>(runtime: &R, id: Principal) -> Result<Ledger, Ledge
     let mut ledger = description
         .check(id)
         .map_err(|problem| LedgerError::NotALedger { problem })?;
-    let shorter = match storage::claims::highest_block(&id) {
-        Some(highest) => log_length(runtime, id)
+    if ledger.log().is_none() {
+        ledger.answers_query_blocks = answers_query_blocks(runtime, id).await?;
+    }
+    let shorter = match (storage::claims::highest_block(&id), ledger.log()) {
+        (Some(highest), Some(kind)) => log_length(runtime, id, kind)
             .await
             .filter(|length| *length <= highest.0),
-        None => None,
+        _ => None,
     };
     check_no_target(&id)?;
     // The ledger as it is after the awaits.
@@ -131,15 +136,43 @@ pub fn enable<R: Runtime>(
 }
 
 /// The length of the ledger's log; `None` if the ledger does not say it.
-async fn log_length<R: Runtime>(runtime: &R, ledger: Principal) -> Option<u64> {
-    let argument = block_log::argument(&[]);
-    match runtime.call(ledger, "icrc3_get_blocks", argument).await {
+async fn log_length<R: Runtime>(runtime: &R, ledger: Principal, kind: LogKind) -> Option<u64> {
+    let outcome = runtime
+        .call(ledger, kind.method(), kind.argument(&[]))
+        .await;
+    match outcome {
         CallOutcome::Reply(reply) => {
-            let page = block_log::read(&reply, &[], true).ok()?;
+            let page = block_log::read(kind, &reply, &[], true).ok()?;
             Some(page.log_length)
         }
         _ => None,
     }
+}
+
+/// Whether the ledger answers `query_blocks` as the ICP ledger does, which names no standard for it. A ledger that is
+/// out of reach says nothing.
+async fn answers_query_blocks<R: Runtime>(
+    runtime: &R,
+    ledger: Principal,
+) -> Result<bool, LedgerError> {
+    let kind = LogKind::Icp;
+    let outcome = runtime
+        .call(ledger, kind.method(), kind.argument(&[]))
+        .await;
+    match outcome {
+        CallOutcome::Reply(reply) => Ok(block_log::read(kind, &reply, &[], true).is_ok()),
+        CallOutcome::Rejected { code, .. } if NO_SUCH_METHOD.contains(&code) => Ok(false),
+        CallOutcome::Rejected { code, message } => {
+            let problem = format!("reject {code}: {message}");
+            Err(unavailable(kind.method(), &problem))
+        }
+        CallOutcome::NotSent(problem) => Err(unavailable(kind.method(), &problem)),
+    }
+}
+
+fn unavailable(method: &str, problem: &str) -> LedgerError {
+    let problem = crate::domain::payment::message(format!("{method}: {problem}"));
+    LedgerError::LedgerUnavailable { problem }
 }
 
 /// The encoded argument of a method without arguments.
@@ -173,15 +206,11 @@ where
     R: Runtime,
     T: CandidType + for<'de> Deserialize<'de>,
 {
-    let unavailable = |problem: String| {
-        let problem = crate::domain::payment::message(format!("{method}: {problem}"));
-        LedgerError::LedgerUnavailable { problem }
-    };
     let reply = match runtime.call(ledger, method, argument).await {
         CallOutcome::Reply(reply) => reply,
-        CallOutcome::NotSent(problem) => return Err(unavailable(problem)),
+        CallOutcome::NotSent(problem) => return Err(unavailable(method, &problem)),
         CallOutcome::Rejected { code, message } => {
-            return Err(unavailable(format!("reject {code}: {message}")));
+            return Err(unavailable(method, &format!("reject {code}: {message}")));
         }
     };
     let wrong = || LedgerError::NotALedger {

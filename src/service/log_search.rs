@@ -1,17 +1,15 @@
-//! Searches in a ledger's block log (ICRC-3).
+//! Searches in a ledger's block log.
+
+mod reader;
 
 use crate::{
-    domain::{
-        block_log::{self, Page, Range, Transfer},
-        settlement::CallOutcome,
-        window::BLOCK_DRIFT,
-    },
+    domain::block_log::{self, LogKind, Page, Transfer},
     runtime::{CALL_TIMEOUT_SECONDS, Runtime},
     storage::{self, recovery::Progress},
     types::{BlockIndex, Seconds, TimestampNs},
 };
 use candid::Principal;
-use std::collections::BTreeSet;
+pub use reader::{End, read};
 
 /// The most calls of one reading.
 pub const MAX_CALLS: usize = 8;
@@ -20,14 +18,15 @@ pub const READING: Seconds = Seconds(600);
 const _: () = assert!(MAX_CALLS as u32 * CALL_TIMEOUT_SECONDS < READING.0);
 /// The most doubtful blocks that one search passes; it stops at the next one.
 pub const MAX_DOUBTFUL: usize = 8;
-/// The most doubtful blocks that one reading fetches again.
-const MAX_REVIEWED: usize = 64;
-/// If more blocks than this are left, a call to find the starting block is worth its cost.
-const FAR: u64 = 200;
 
-/// Whether the ledger lists the block log among its standards.
+/// The interface of the ledger's block log, if it has one.
+pub fn log_of(ledger: &Principal) -> Option<LogKind> {
+    storage::ledgers::get(ledger)?.log()
+}
+
+/// Whether the ledger has a block log.
 pub fn has_log(ledger: &Principal) -> bool {
-    storage::ledgers::get(ledger).is_some_and(|ledger| ledger.has_block_log())
+    log_of(ledger).is_some()
 }
 
 /// The search for a transfer.
@@ -151,116 +150,6 @@ impl Look {
     }
 }
 
-/// Why a reading ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Every search is over for now.
-    Done,
-    /// More blocks are left to read.
-    OutOfCalls,
-    /// A reply was missing, or is no evidence.
-    Unclear(String),
-}
-
-/// Reads the log of `ledger` for all these searches at once, with at most [`MAX_CALLS`] calls.
-pub async fn read<R: Runtime>(runtime: &R, ledger: Principal, searches: &mut [Search]) -> End {
-    let mut reader = Reader {
-        runtime,
-        ledger,
-        calls: 0,
-    };
-    reader.review(searches).await;
-    let mut tail_read = false;
-    loop {
-        let Some(from) = lowest(searches, Search::next) else {
-            return End::Done;
-        };
-        let begun = lowest(searches, |search| search.cursor);
-        let hinted = searches.iter().any(|search| search.hint.is_some());
-        let range = Range {
-            start: from,
-            length: block_log::PAGE,
-        };
-        let (page, look) = match reader.read_ledger(&[range]).await {
-            Ok(answer) => answer,
-            Err(end) => return end,
-        };
-        for search in searches.iter_mut() {
-            search.hint = None;
-        }
-        if page.log_length < from {
-            // The ledger's log does not reach the block that it named.
-            if hinted {
-                continue;
-            }
-            // The log is not the one that was read before.
-            searches.iter_mut().for_each(Search::restart);
-            return End::Unclear("the log has become shorter".into());
-        }
-        take(searches, &page, look);
-        if hinted && let Err(end) = reader.follow(&page, from, searches, look).await {
-            return end;
-        }
-        let Some(mut cursor) = lowest(searches, |search| search.cursor) else {
-            return End::Done;
-        };
-        if !hinted && cursor < from {
-            // The log is complete now, and is read again.
-            continue;
-        }
-        let left = page.log_length.saturating_sub(cursor);
-        if left > FAR && !tail_read && !is_recent(&page, cursor, searches) {
-            tail_read = true;
-            let tail = block_log::tail(cursor, page.log_length);
-            match reader.read_ledger(&tail).await {
-                Ok((page, look)) => take(searches, &page, look),
-                Err(end) => return end,
-            }
-            continue;
-        }
-        // One archive after the other, as the ledger named them.
-        loop {
-            match reader.follow(&page, cursor, searches, look).await {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(end) => return end,
-            }
-            match lowest(searches, |search| search.cursor) {
-                Some(next) if next > cursor => cursor = next,
-                _ => break,
-            }
-        }
-        if !hinted && lowest(searches, |search| search.cursor) <= begun {
-            return End::Unclear("the log has a gap".into());
-        }
-    }
-}
-
-/// The lowest block that the open searches name.
-fn lowest(searches: &[Search], block: impl Fn(&Search) -> u64) -> Option<u64> {
-    let open = searches.iter().filter(|search| !search.is_over());
-    open.map(block).min()
-}
-
-fn take(searches: &mut [Search], page: &Page, look: Look) {
-    for search in searches.iter_mut().filter(|search| !search.is_over()) {
-        search.take(page, look);
-    }
-}
-
-/// Whether the page reaches the cursor and blocks that may hold a wanted transfer.
-fn is_recent(page: &Page, cursor: u64, searches: &[Search]) -> bool {
-    let reaches = page
-        .blocks
-        .iter()
-        .any(|block| Some(block.index) == cursor.checked_sub(1));
-    let open = searches.iter().filter(|search| !search.is_over());
-    let oldest = open.map(|search| search.wanted.created_at).min();
-    let last = page.blocks.last().and_then(|block| block.at);
-    reaches
-        && matches!((last, oldest), (Some(last), Some(oldest)) if last.plus(BLOCK_DRIFT) >= oldest)
-}
-
 /// Whether this canister may be called as an archive. A ledger could name any canister. Those for which a call by this
 /// canister may have an effect are not called.
 pub(super) fn may_be_called<R: Runtime>(
@@ -273,99 +162,4 @@ pub(super) fn may_be_called<R: Runtime>(
         && *archive != runtime.canister_id()
         && *archive != Principal::management_canister()
         && *archive != Principal::anonymous()
-}
-
-struct Reader<'a, R: Runtime> {
-    runtime: &'a R,
-    ledger: Principal,
-    calls: usize,
-}
-
-impl<R: Runtime> Reader<'_, R> {
-    /// Reads the blocks again that hold up searches: the ledger may encode them in another way now. A block that is not
-    /// shown stays doubtful.
-    async fn review(&mut self, searches: &mut [Search]) {
-        let all = searches.iter().flat_map(|search| &search.doubtful);
-        let doubtful: BTreeSet<u64> = all.copied().take(MAX_REVIEWED).collect();
-        if doubtful.is_empty() {
-            return;
-        }
-        let one = |start: &u64| Range {
-            start: *start,
-            length: 1,
-        };
-        let ranges: Vec<Range> = doubtful.iter().map(one).collect();
-        let Ok((page, look)) = self.read_ledger(&ranges).await else {
-            return;
-        };
-        take(searches, &page, look);
-        for index in doubtful {
-            let shown = page.blocks.iter().any(|block| block.index == index);
-            // Half of the calls are reserved for new blocks.
-            if !shown && self.calls < MAX_CALLS / 2 {
-                let _ = self.follow(&page, index, searches, look).await;
-            }
-        }
-    }
-
-    /// Reads on in the archive that the ledger named for this block, if any.
-    async fn follow(
-        &mut self,
-        page: &Page,
-        block: u64,
-        searches: &mut [Search],
-        look: Look,
-    ) -> Result<bool, End> {
-        let Some((archive, method, range)) = block_log::keeper(page, block) else {
-            return Ok(false);
-        };
-        if !may_be_called(self.runtime, &self.ledger, &archive) {
-            let problem = "the ledger names an archive that cannot be one";
-            return Err(End::Unclear(problem.into()));
-        }
-        let theirs = self.call(archive, method, &[range], false).await?;
-        take(searches, &theirs, look);
-        Ok(true)
-    }
-
-    async fn read_ledger(&mut self, ranges: &[Range]) -> Result<(Page, Look), End> {
-        let (sent, ledger) = (self.runtime.now(), self.ledger);
-        // Blocks that the ledger named before the call are in its log.
-        let named = storage::claims::highest_block(&ledger);
-        let page = self.call(ledger, block_log::METHOD, ranges, true).await?;
-        let look = Look {
-            sent,
-            named,
-            log_length: page.log_length,
-        };
-        Ok((page, look))
-    }
-
-    async fn call(
-        &mut self,
-        canister: Principal,
-        method: &str,
-        ranges: &[Range],
-        of_ledger: bool,
-    ) -> Result<Page, End> {
-        if self.calls >= MAX_CALLS {
-            return Err(End::OutOfCalls);
-        }
-        self.calls += 1;
-        let argument = block_log::argument(ranges);
-        let who = if canister == self.ledger {
-            "the ledger"
-        } else {
-            "an archive"
-        };
-        let unclear = |problem: String| End::Unclear(format!("{who}: {problem}"));
-        match self.runtime.call(canister, method, argument).await {
-            CallOutcome::Reply(reply) => block_log::read(&reply, ranges, of_ledger)
-                .map_err(|problem| unclear(problem.to_string())),
-            CallOutcome::NotSent(problem) => Err(unclear(problem)),
-            CallOutcome::Rejected { code, message } => {
-                Err(unclear(format!("reject {code}: {message}")))
-            }
-        }
-    }
 }

@@ -29,6 +29,9 @@ struct LedgerRow {
     standards: Vec<String>,
     #[n(5)]
     enabled: bool,
+    /// Present and true, or absent.
+    #[n(6)]
+    answers_query_blocks: Option<bool>,
 }
 
 storable_row!(LedgerRow);
@@ -42,6 +45,7 @@ impl From<&Ledger> for LedgerRow {
             fee: ledger.fee.into(),
             standards: ledger.standards.clone(),
             enabled: ledger.enabled,
+            answers_query_blocks: ledger.answers_query_blocks.then_some(true),
         }
     }
 }
@@ -54,6 +58,7 @@ impl From<LedgerRow> for Ledger {
             decimals: row.decimals,
             fee: row.fee.into(),
             standards: row.standards,
+            answers_query_blocks: row.answers_query_blocks.unwrap_or_default(),
             enabled: row.enabled,
         }
     }
@@ -217,6 +222,7 @@ pub(crate) mod tests {
             decimals: 6,
             fee: Amount(10),
             standards: vec!["ICRC-1".into(), "ICRC-2".into()],
+            answers_query_blocks: false,
             enabled: true,
         }
     }

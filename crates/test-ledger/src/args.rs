@@ -4,7 +4,8 @@
 //! Read and obeyed: minting account, initial balances, fee, decimals, symbol, name, metadata, memo length.
 //! Accepted and without effect: `archive_options` (blocks are never archived) and everything the standard
 //! argument may hold beyond the fields below (Candid skips it). Refused with a message: a fee collector and
-//! switching ICRC-2 off. One field is ours, `test_faults`; the standard ledger skips it.
+//! switching ICRC-2 off. Two fields are ours, `test_faults` and `test_icp`; the standard
+//! ledger skips them.
 
 use candid::{CandidType, Nat, Principal};
 use icrc_ledger_types::icrc::generic_metadata_value::MetadataValue;
@@ -40,6 +41,8 @@ pub struct InitArgs {
     pub archive_options: ArchiveOptions,
     /// Opens the `test_*` methods; default false.
     pub test_faults: Option<bool>,
+    /// The ICP ledger's `query_blocks` in place of ICRC-3; default false.
+    pub test_icp: Option<bool>,
 }
 
 #[derive(CandidType, Deserialize, Clone, Debug, PartialEq)]

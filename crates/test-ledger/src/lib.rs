@@ -1,6 +1,9 @@
 //! Development only: an ICRC-1, ICRC-2 and ICRC-3 ledger with the behaviour measured on the ICRC ledger
 //! suite (release ledger-suite-icrc-2026-02-02), which can be told to misbehave.
 //!
+//! With `test_icp` it has the ICP ledger's own `query_blocks` in place of ICRC-3. Its own `transfer` with numbers as
+//! memos is not here.
+//!
 //! `args ← domain ← storage ← canister`; `faults` beside them. The canister part is built for wasm (and for
 //! this crate's own tests) only, so that other packages can use `testing` natively.
 //!

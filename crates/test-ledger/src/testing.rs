@@ -57,6 +57,7 @@ impl LedgerInit {
                 more_controller_ids: None,
             },
             test_faults: None,
+            test_icp: None,
         })
     }
 
@@ -95,6 +96,12 @@ impl LedgerInit {
     /// Opens the test interface.
     pub fn with_faults(mut self) -> Self {
         self.0.test_faults = Some(true);
+        self
+    }
+
+    /// The interface of the ICP ledger in place of ICRC-3.
+    pub fn with_icp_interface(mut self) -> Self {
+        self.0.test_icp = Some(true);
         self
     }
 

@@ -18,8 +18,19 @@ pub struct Ledger {
     pub fee: Nat,
     /// The standards that it lists.
     pub standards: Vec<String>,
+    /// The block log that payments are looked up in, if there is one.
+    pub block_log: Option<BlockLog>,
     /// Whether new payments are accepted.
     pub enabled: bool,
+}
+
+/// The interface of a ledger's block log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub enum BlockLog {
+    /// ICRC-3.
+    Icrc3,
+    /// That of the ICP ledger, `query_blocks`.
+    QueryBlocks,
 }
 
 /// The reason why a ledger is not registered or changed.

@@ -41,6 +41,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
 
+pub mod account;
 pub mod authorization;
 pub mod code;
 pub mod decode;

@@ -1,14 +1,17 @@
-//! Replies of a ledger or an archive to `icrc3_get_blocks`, which are evidence of what became of a payment.
+//! Replies of a ledger or an archive to `icrc3_get_blocks` or `query_blocks`, which are evidence of what became of a
+//! payment.
 //!
-//! Layout: options (bit 0: of the ledger), then the reply. What is read was asked for and ascends; a transfer
+//! Layout: options (bit 0: of the ledger; bit 1: the ICP ledger's own log), then the reply. What is read was asked for and ascends; a transfer
 //! that is found stands in the reply as the candid crate reads it, and is not doubtful; the cursor never goes back.
 
 use crate::bytes::Reader;
 use candid::{CandidType, DecoderConfig, Deserialize, Int, Nat};
 use serde_bytes::ByteBuf;
 use tollkeeper::{
-    domain::block_log::{Range, Transfer, advance, doubtful, find, keeper, read, tail},
-    types::TimestampNs,
+    domain::block_log::{
+        LogKind, Party, Range, Transfer, advance, doubtful, find, keeper, read, read_one, tail,
+    },
+    types::{Account, TimestampNs},
 };
 
 const ASKED: [Range; 2] = [
@@ -46,8 +49,16 @@ struct Blocks {
 
 pub fn run(data: &[u8]) {
     let mut reader = Reader(data);
-    let of_ledger = reader.byte() & 1 == 1;
-    let Ok(page) = read(reader.0, &ASKED, of_ledger) else {
+    let options = reader.byte();
+    let of_ledger = options & 1 == 1;
+    let kind = match options & 2 {
+        0 => LogKind::Icrc3,
+        _ => LogKind::Icp,
+    };
+    for index in [0, 3, u64::MAX] {
+        let _ = read_one(kind, reader.0, index, of_ledger);
+    }
+    let Ok(page) = read(kind, reader.0, &ASKED, of_ledger) else {
         return;
     };
     assert!(page.blocks.windows(2).all(|w| w[0].index < w[1].index));
@@ -65,9 +76,11 @@ pub fn run(data: &[u8]) {
         .set_skipping_quota(1_000_000);
     let decoded = candid::utils::decode_one_with_config::<Blocks>(reader.0, &config);
     for block in &page.blocks {
-        let Some(transfer) = block.transfer() else {
+        // Of account identifiers nobody knows the accounts.
+        let Some(transfer) = block.transfer().and_then(of_accounts) else {
             continue;
         };
+        let transfer = &transfer;
         assert!(find(&page, transfer).is_some());
         let doubtful = doubtful(&page, transfer);
         assert!(doubtful.windows(2).all(|w| w[0] < w[1]));
@@ -77,6 +90,25 @@ pub fn run(data: &[u8]) {
             assert!(decoded.blocks.iter().any(says_so), "{block:?}");
         }
     }
+}
+
+fn of_accounts(transfer: &Transfer<Party>) -> Option<Transfer> {
+    let account = |party: &Party| match party {
+        Party::Account(account) => Some(*account),
+        Party::Identifier(_) => None,
+    };
+    let spender: Option<Option<Account>> = transfer.spender.as_ref().map(account);
+    Some(Transfer {
+        memo: transfer.memo,
+        from: account(&transfer.from)?,
+        to: account(&transfer.to)?,
+        spender: match spender {
+            Some(spender) => Some(spender?),
+            None => None,
+        },
+        amount: transfer.amount,
+        created_at: transfer.created_at,
+    })
 }
 
 fn get<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {

@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{
+        block_log::LogKind,
         config as settings, forward,
         identifier::Policy,
         ledger::Ledger as KnownLedger,
@@ -17,9 +18,9 @@ use crate::{
 use candid::{Nat, Principal};
 use serde_bytes::ByteBuf;
 use tollkeeper_types::{
-    AccountArg, CancelError, Config, Content, ContentError, Forward, ForwardMode, InitArgs,
-    InvalidArgument, Ledger, LedgerError, Limits, Offer, OnFailure, PaymentIdentifier, Price,
-    Route, RouteArgs, RouteError, RouteKey,
+    AccountArg, BlockLog, CancelError, Config, Content, ContentError, Forward, ForwardMode,
+    InitArgs, InvalidArgument, Ledger, LedgerError, Limits, Offer, OnFailure, PaymentIdentifier,
+    Price, Route, RouteArgs, RouteError, RouteKey,
 };
 
 /// The account of a field, if it is valid.
@@ -85,7 +86,12 @@ impl From<settings::Config> for Config {
 
 impl From<KnownLedger> for Ledger {
     fn from(ledger: KnownLedger) -> Self {
+        let block_log = ledger.log().map(|kind| match kind {
+            LogKind::Icrc3 => BlockLog::Icrc3,
+            LogKind::Icp => BlockLog::QueryBlocks,
+        });
         Ledger {
+            block_log,
             ledger: ledger.id,
             symbol: ledger.symbol,
             decimals: ledger.decimals,

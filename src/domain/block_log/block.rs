@@ -12,36 +12,24 @@
 
 mod generic;
 
-use super::wire::Value;
+use super::{party::Party, wire::Value};
 use crate::{
     domain::window::{BLOCK_DRIFT, FORGOTTEN},
-    types::{Account, Amount, TimestampNs, canonical},
+    types::{Account, Amount, TimestampNs},
 };
 use generic::Ids;
 pub(super) use generic::{Map, account, blob, number};
 
-/// A transfer with a memo of 32 bytes.
+/// A transfer with a memo of 32 bytes. `P`: how it names accounts, as [`Party`] in a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transfer {
+pub struct Transfer<P = Account> {
     pub memo: [u8; 32],
-    pub from: Account,
-    pub to: Account,
+    pub from: P,
+    pub to: P,
     /// The spender, if it is not the owner of `from`.
-    pub spender: Option<Account>,
+    pub spender: Option<P>,
     pub amount: Amount,
     pub created_at: TimestampNs,
-}
-
-impl Transfer {
-    /// With accounts in canonical form, so that equal transfers compare equal.
-    pub(super) fn canonical(&self) -> Self {
-        Transfer {
-            from: canonical(self.from),
-            to: canonical(self.to),
-            spender: self.spender.map(canonical),
-            ..self.clone()
-        }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +45,7 @@ pub enum Shown {
     /// Nothing that can be a transfer of this canister: a mint, a burn, an approval, a transfer without a memo of 32
     /// bytes or with a number that none of its transfers has.
     NoTransfer,
-    Transfer(Box<Transfer>),
+    Transfer(Box<Transfer<Party>>),
     /// A block that cannot be read in full.
     Unclear(Box<Unclear>),
 }
@@ -65,16 +53,16 @@ pub enum Shown {
 /// The readable part of a block that cannot be read in full.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unclear {
-    memo: Memo,
-    from: Field<Account>,
-    to: Field<Account>,
-    spender: Field<Account>,
-    amount: Field<Amount>,
-    created_at: Field<TimestampNs>,
+    pub(super) memo: Memo,
+    pub(super) from: Field<Party>,
+    pub(super) to: Field<Party>,
+    pub(super) spender: Field<Party>,
+    pub(super) amount: Field<Amount>,
+    pub(super) created_at: Field<TimestampNs>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Field<T> {
+pub(super) enum Field<T> {
     #[default]
     Hidden,
     Is(T),
@@ -92,6 +80,20 @@ impl<T: PartialEq> Field<T> {
     }
 }
 
+impl Field<Party> {
+    fn may_be(&self, wanted: &Account) -> bool {
+        match self {
+            Field::Hidden => true,
+            Field::Is(party) => party.is(wanted),
+            Field::Foreign => false,
+        }
+    }
+
+    fn is(&self, wanted: &Account) -> bool {
+        matches!(self, Field::Is(party) if party.is(wanted))
+    }
+}
+
 impl<T> From<Option<T>> for Field<T> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Field::Hidden, Field::Is)
@@ -99,7 +101,7 @@ impl<T> From<Option<T>> for Field<T> {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Memo {
+pub(super) enum Memo {
     /// It is missing or cannot be read.
     #[default]
     Hidden,
@@ -118,37 +120,35 @@ pub enum Likeness {
 }
 
 impl Block {
-    /// Reads a block; `None` if it has no number.
-    pub(super) fn read(value: &Value<'_>) -> Option<Self> {
-        let index = super::number(value.field("id")?)?;
-        let content = value.field("block")?;
+    /// Reads a block of ICRC-3.
+    pub(super) fn read(index: u64, content: &Value<'_>) -> Self {
         let Some(map) = Map::of(content) else {
-            return Some(Block {
+            return Block {
                 index,
                 at: None,
                 shown: Shown::Unclear(Box::new(Unclear {
                     memo: Memo::untyped(content),
                     ..Unclear::default()
                 })),
-            });
+            };
         };
         let at = map.get("ts").and_then(number).flatten();
-        Some(Block {
+        Block {
             index,
             at: at.and_then(|at| u64::try_from(at).ok()).map(TimestampNs),
             shown: shown(content, &map),
-        })
+        }
     }
 
     /// The transfer, if the block is one and can be read in full.
-    pub fn transfer(&self) -> Option<&Transfer> {
+    pub fn transfer(&self) -> Option<&Transfer<Party>> {
         match &self.shown {
             Shown::Transfer(transfer) => Some(transfer),
             _ => None,
         }
     }
 
-    /// Compares this block with `wanted`, whose accounts are in canonical form.
+    /// Compares this block with `wanted`.
     pub(super) fn likeness(&self, wanted: &Transfer) -> Likeness {
         match &self.shown {
             Shown::NoTransfer => Likeness::Different,
@@ -156,13 +156,16 @@ impl Block {
                 if transfer.memo != wanted.memo {
                     return Likeness::Different;
                 }
-                let transfer = transfer.canonical();
-                let nameless =
-                    transfer.spender.is_none() && wanted.differs_in_spender_only(&transfer);
-                let from = Field::Is(transfer.from);
-                if transfer == *wanted {
+                let (equal, spender) = (wanted.is_but_for_spender(transfer), transfer.spender);
+                let same_spender = match (&spender, &wanted.spender) {
+                    (Some(shown), Some(ours)) => shown.is(ours),
+                    (shown, ours) => shown.is_none() && ours.is_none(),
+                };
+                let nameless = equal && spender.is_none();
+                if equal && same_spender {
                     Likeness::Same
-                } else if nameless || wanted.is_of_maker(&transfer.spender.into(), &from) {
+                } else if nameless || wanted.is_of_maker(&spender.into(), &Field::Is(transfer.from))
+                {
                     Likeness::Possible
                 } else {
                     Likeness::Different
@@ -191,30 +194,27 @@ pub(super) fn is_too_late(at: TimestampNs, created_at: TimestampNs) -> bool {
 impl Transfer {
     /// Whether only the maker of this transfer can make a block that names these accounts: the spender, or the owner
     /// who moves its own money.
-    fn is_of_maker(&self, spender: &Field<Account>, from: &Field<Account>) -> bool {
+    fn is_of_maker(&self, spender: &Field<Party>, from: &Field<Party>) -> bool {
         match self.spender {
-            Some(ours) => *spender == Field::Is(ours),
-            None => *from == Field::Is(self.from),
+            Some(ours) => spender.is(&ours),
+            None => from.is(&self.from),
         }
     }
 
-    fn differs_in_spender_only(&self, other: &Transfer) -> bool {
-        let spender = self.spender;
-        *self
-            == Transfer {
-                spender,
-                ..other.clone()
-            }
+    /// Whether everything but the spender is equal.
+    fn is_but_for_spender(&self, shown: &Transfer<Party>) -> bool {
+        self.memo == shown.memo
+            && self.amount == shown.amount
+            && self.created_at == shown.created_at
+            && shown.from.is(&self.from)
+            && shown.to.is(&self.to)
     }
 }
 
 impl Unclear {
     /// The readable fields of a transaction.
     fn of(tx: &Map<'_, '_>) -> Self {
-        let account_of = |name| match tx.get(name).and_then(account) {
-            Some(account) => Field::Is(canonical(account)),
-            None => Field::Hidden,
-        };
+        let account_of = |name| tx.get(name).and_then(account).map(Party::from).into();
         let number_of = |name| match tx.get(name).and_then(number) {
             Some(Some(number)) => Field::Is(number),
             Some(None) => Field::Foreign,
@@ -248,24 +248,49 @@ impl Unclear {
             Memo::Among(ids) => ids.contains(&wanted.memo),
             Memo::Foreign => false,
         };
-        let ours = matches!(&self.memo, Memo::Among(ids) if ids.contains(&wanted.memo));
-        if ours && wanted.is_of_maker(&self.spender, &self.from) {
+        if !memo {
+            return false;
+        }
+        if self.memo != Memo::Hidden && wanted.is_of_maker(&self.spender, &self.from) {
             return true;
         }
         let spender = match (&self.spender, &wanted.spender) {
             (Field::Is(_), None) => false,
-            (spender, Some(wanted)) => spender.allows(wanted),
+            (spender, Some(wanted)) => spender.may_be(wanted),
             _ => true,
         };
-        memo && spender
-            && self.from.allows(&wanted.from)
-            && self.to.allows(&wanted.to)
+        spender
+            && self.from.may_be(&wanted.from)
+            && self.to.may_be(&wanted.to)
             && self.amount.allows(&wanted.amount)
             && self.created_at.allows(&wanted.created_at)
     }
 
+    /// A block of the kind of transfers. `memo`: its memo, if it is in its place. `without_spender`: whether it may name
+    /// no spender.
+    pub(super) fn into_shown(self, memo: Option<[u8; 32]>, without_spender: bool) -> Shown {
+        match (memo, self.complete(without_spender)) {
+            (Some(memo), Some(transfer)) => {
+                Shown::Transfer(Box::new(Transfer { memo, ..transfer }))
+            }
+            _ => Shown::Unclear(Box::new(self)),
+        }
+    }
+
+    /// A burn. Ledgers record a transfer to the minting account as a burn. Anybody can burn with any memo, so it might
+    /// be the canister's only if it names the canister.
+    pub(super) fn into_burn(self) -> Shown {
+        match self.memo {
+            Memo::Among(_) => Shown::Unclear(Box::new(Unclear {
+                to: Field::Foreign,
+                ..self
+            })),
+            Memo::Hidden | Memo::Foreign => Shown::NoTransfer,
+        }
+    }
+
     /// The transfer, if all of it can be read. `without_spender`: whether it may name no spender.
-    fn complete(&self, without_spender: bool) -> Option<Transfer> {
+    fn complete(&self, without_spender: bool) -> Option<Transfer<Party>> {
         let (Field::Is(from), Field::Is(to)) = (&self.from, &self.to) else {
             return None;
         };
@@ -326,32 +351,27 @@ fn shown(content: &Value<'_>, block: &Map<'_, '_>) -> Shown {
     };
     let without_spender = tx.get("spender").is_none() && kind != b"2xfer";
     let memo = tx.get("memo").and_then(blob);
-    let memo = memo.map(<[u8; 32]>::try_from);
-    match (memo, read.complete(without_spender)) {
-        (Some(Ok(memo)), Some(transfer)) => {
-            Shown::Transfer(Box::new(Transfer { memo, ..transfer }))
-        }
-        (Some(Err(_)), _) => Shown::NoTransfer,
-        _ => unclear(read),
+    match memo.map(<[u8; 32]>::try_from) {
+        Some(Err(_)) => Shown::NoTransfer,
+        memo => read.into_shown(memo.and_then(Result::ok), without_spender),
     }
 }
 
-/// The content of a burn. Ledgers record a transfer to the minting account as a burn. Anybody can burn with any memo,
-/// so it might be the canister's only if it names the canister.
+/// The content of a burn.
 fn burn(tx: Option<&Map<'_, '_>>) -> Shown {
     let memo = tx.and_then(|tx| tx.get("memo")).and_then(blob);
     match (tx, memo.map(Memo::of)) {
-        (Some(tx), Some(memo @ Memo::Among(_))) => Shown::Unclear(Box::new(Unclear {
+        (Some(tx), Some(memo)) => Unclear {
             memo,
-            to: Field::Foreign,
             ..Unclear::of(tx)
-        })),
+        }
+        .into_burn(),
         _ => Shown::NoTransfer,
     }
 }
 
 impl Memo {
-    fn of(blob: &[u8]) -> Self {
+    pub(super) fn of(blob: &[u8]) -> Self {
         match <[u8; 32]>::try_from(blob) {
             Ok(memo) => Memo::Among(vec![memo]),
             Err(_) => Memo::Foreign,

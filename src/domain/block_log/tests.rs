@@ -81,7 +81,7 @@ pub(super) fn mint(at: u64) -> ICRC3Value {
     block.to_value()
 }
 
-pub(super) fn result(blocks: Vec<(u64, ICRC3Value)>) -> GetBlocksResult {
+pub(crate) fn result(blocks: Vec<(u64, ICRC3Value)>) -> GetBlocksResult {
     let log_length = blocks.iter().map(|(id, _)| id + 1).max();
     GetBlocksResult {
         log_length: log_length.unwrap_or_default().into(),
@@ -107,7 +107,7 @@ pub(super) fn archived_at(archive: Principal, start: u64, length: u64) -> Archiv
 }
 
 fn read_all(result: &GetBlocksResult) -> Result<Page, Unreadable> {
-    read(&Encode!(result).unwrap(), &EVERYTHING, true)
+    read(LogKind::Icrc3, &Encode!(result).unwrap(), &EVERYTHING, true)
 }
 
 pub(super) fn without(block: ICRC3Value, outer: &str, inner: Option<&str>) -> ICRC3Value {
@@ -148,7 +148,12 @@ fn a_log_that_contradicts_itself_is_no_proof() {
     let mut short = result(vec![(3, ours())]);
     short.log_length = Nat::from(3u8);
     assert_eq!(read_all(&short), Err(Unreadable::Contradiction));
-    let archive = read(&Encode!(&short).unwrap(), &EVERYTHING, false);
+    let archive = read(
+        LogKind::Icrc3,
+        &Encode!(&short).unwrap(),
+        &EVERYTHING,
+        false,
+    );
     assert_eq!(
         archive.unwrap().blocks.len(),
         1,
@@ -158,7 +163,12 @@ fn a_log_that_contradicts_itself_is_no_proof() {
         start: 4,
         length: 10,
     }];
-    let unasked = read(&Encode!(&result(vec![(3, ours())])).unwrap(), &asked, true);
+    let unasked = read(
+        LogKind::Icrc3,
+        &Encode!(&result(vec![(3, ours())])).unwrap(),
+        &asked,
+        true,
+    );
     assert_eq!(unasked, Err(Unreadable::Contradiction));
 }
 
@@ -190,7 +200,7 @@ fn huge_numbers_are_no_numbers() {
 
 #[test]
 fn garbage_depth_and_bombs_are_refused() {
-    let refused = |reply: &[u8]| read(reply, &EVERYTHING, true).unwrap_err();
+    let refused = |reply: &[u8]| read(LogKind::Icrc3, reply, &EVERYTHING, true).unwrap_err();
     assert_eq!(refused(b""), Unreadable::NotCandid);
     assert_eq!(refused(b"not Candid"), Unreadable::NotCandid);
     assert_eq!(refused(&[0; MAX_REPLY_BYTES + 1]), Unreadable::TooLong);
@@ -256,7 +266,7 @@ proptest! {
     #[test]
     fn any_bytes_are_judged(tail in prop::collection::vec(any::<u8>(), 0..200), begun in any::<bool>()) {
         let reply = if begun { [b"DIDL".as_slice(), &tail].concat() } else { tail };
-        let _ = read(&reply, &EVERYTHING, true);
+        let _ = read(LogKind::Icrc3, &reply, &EVERYTHING, true);
     }
 
     /// A reply with some bytes changed is unreadable, or a possible log.
@@ -266,7 +276,7 @@ proptest! {
         let place = at.index(reply.len());
         reply[place] = byte;
         reply.truncate(cut.index(reply.len()) + 1);
-        if let Ok(page) = read(&reply, &EVERYTHING, true) {
+        if let Ok(page) = read(LogKind::Icrc3, &reply, &EVERYTHING, true) {
             prop_assert!(page.blocks.iter().all(|block| block.index < page.log_length));
         }
     }

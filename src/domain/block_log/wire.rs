@@ -25,7 +25,6 @@ const MAX_BLOCK_VALUES: u32 = 10_000;
 const MAX_PASSED: u32 = 4_000_000;
 /// The most open values while passing over. Values that are wider and deeper at the same time are not passed over.
 const MAX_OPEN: usize = 100_000;
-const BLOCK: &str = "block";
 
 /// A value of one of the kinds that block logs consist of.
 #[derive(Debug)]
@@ -48,6 +47,8 @@ pub enum Value<'a> {
     Unread,
     /// A block beyond the work limit: as if the reply ended before it.
     Cut,
+    /// `opt` without a value.
+    Null,
     Other,
 }
 
@@ -95,8 +96,9 @@ enum Type {
     Service,
 }
 
-/// Reads the first value of a Candid message. `None` if there is none, or it exceeds the limits.
-pub fn read(message: &[u8]) -> Option<Value<'_>> {
+/// Reads the first value of a Candid message. `None` if there is none, or it exceeds the limits. `block`: the name of
+/// the fields whose values are read with limits of their own.
+pub fn read<'a>(message: &'a [u8], block: &str) -> Option<Value<'a>> {
     let mut input = Input { rest: message };
     if input.take(4)? != b"DIDL" {
         return None;
@@ -115,7 +117,7 @@ pub fn read(message: &[u8]) -> Option<Value<'_>> {
         types: &types,
         values_left: MAX_VALUES,
         passes_left: MAX_PASSED,
-        block: Some(hash(BLOCK)),
+        block: Some(hash(block)),
     };
     (arguments > 0).then(|| reader.value(first, MAX_DEPTH))?
 }
@@ -215,7 +217,7 @@ impl<'a, 't> Reader<'a, 't> {
         let types = self.types;
         Some(match types.get(index)? {
             Type::Opt(inner) => match self.input.byte()? {
-                0 => Value::Other,
+                0 => Value::Null,
                 1 => self.value(*inner, depth)?,
                 _ => return None,
             },

@@ -44,6 +44,7 @@ fn offers(route: &Route) -> Vec<Offer> {
         decimals: 6,
         fee: Amount(10),
         standards: vec![],
+        answers_query_blocks: false,
         enabled: true,
     };
     offer::offers(route, |_| Some(&ledger), &config, principal(9))

@@ -30,6 +30,7 @@ fn shop() -> Shop {
         decimals: 6,
         fee: Amount(10),
         standards: vec!["ICRC-3".into()],
+        answers_query_blocks: false,
         enabled: true,
     };
     let mut route = draft("/items/{id}").apply(None, None, &config.limits, 4);
@@ -75,8 +76,8 @@ impl Shop {
     fn block(&self) -> PlainTransfer {
         let proof = self.transfer().proof;
         PlainTransfer {
-            from: proof.from,
-            to: canonical(proof.pay_to),
+            from: proof.from.into(),
+            to: proof.pay_to.into(),
             amount: proof.amount,
             fee: None,
             memo: proof.memo,
@@ -243,7 +244,7 @@ fn a_transfer_to_an_account_that_was_paid_before_is_to_be_refunded() {
     };
     assert_eq!(admit(&transfer, &request(), &sale), Ok(()));
     let block = PlainTransfer {
-        to: before,
+        to: before.into(),
         memo: transfer.proof.memo,
         ..shop.block()
     };
@@ -278,8 +279,8 @@ fn a_foreign_block_or_a_guessed_secret_claims_nothing() {
     type Spoil = fn(&mut PlainTransfer);
     let cases: [Spoil; 3] = [
         |block| block.memo = [0; 32],
-        |block| block.to = Account::from(Principal::from_slice(&[5])),
-        |block| block.from = Account::from(Principal::from_slice(&[5])),
+        |block| block.to = Account::from(Principal::from_slice(&[5])).into(),
+        |block| block.from = Account::from(Principal::from_slice(&[5])).into(),
     ];
     for spoil in cases {
         let mut block = shop.block();
@@ -289,8 +290,9 @@ fn a_foreign_block_or_a_guessed_secret_claims_nothing() {
     let subaccount = PlainTransfer {
         to: Account {
             subaccount: Some([1; 32]),
-            ..shop.block().to
-        },
+            ..shop.transfer().proof.pay_to
+        }
+        .into(),
         ..shop.block()
     };
     assert_eq!(

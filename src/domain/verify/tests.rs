@@ -38,6 +38,7 @@ fn ledger(n: u8) -> Ledger {
         decimals: 6,
         fee: Amount(10),
         standards: vec![],
+        answers_query_blocks: false,
         enabled: true,
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     storage::config::tests::config,
     types::{Amount, BlockIndex, TimestampNs},
 };
+use candid::Encode;
 
 #[derive(CandidType)]
 struct FullStandard {
@@ -62,6 +63,14 @@ fn a_ledger_describes_itself_and_is_refreshed() {
     assert!(enable(&runtime, id, true).unwrap().enabled);
 }
 
+/// As a canister without the method.
+fn lacks_query_blocks(runtime: &ScriptedRuntime) {
+    runtime.will(CallOutcome::Rejected {
+        code: 5,
+        message: "has no query method 'query_blocks'".into(),
+    });
+}
+
 /// A description with this symbol and these decimals.
 fn describe_as(runtime: &ScriptedRuntime, symbol: &str, decimals: u8) {
     runtime
@@ -69,6 +78,89 @@ fn describe_as(runtime: &ScriptedRuntime, symbol: &str, decimals: u8) {
         .will_reply(symbol)
         .will_reply(decimals)
         .will_reply(Nat::from(1u8));
+    lacks_query_blocks(runtime);
+}
+
+/// The ICP ledger lists no standard for its log.
+#[test]
+fn the_icp_ledgers_own_log_is_found_out_and_found_out_again() {
+    use crate::domain::block_log::icp_tests::response;
+    let (runtime, id) = set_up();
+    let describes = || {
+        runtime
+            .will_reply(standards(&["ICRC-1", "ICRC-2"]))
+            .will_reply("ICP")
+            .will_reply(8u8)
+            .will_reply(Nat::from(10_000u32));
+    };
+    let log = || run(add(&runtime, id)).map(|ledger| ledger.log());
+    describes();
+    runtime.will_reply(response(20_000_000, 0, vec![], &[]));
+    assert_eq!(log(), Ok(Some(LogKind::Icp)));
+    let calls = runtime.calls.borrow();
+    assert_eq!(calls.last().unwrap().method, "query_blocks");
+    drop(calls);
+    assert_eq!(
+        storage::ledgers::get(&id).unwrap().log(),
+        Some(LogKind::Icp)
+    );
+    // Out of reach at present: nothing changes.
+    for unclear in [
+        CallOutcome::NotSent("no cycles".into()),
+        CallOutcome::Rejected {
+            code: 2,
+            message: "overloaded".into(),
+        },
+        CallOutcome::Rejected {
+            code: 6,
+            message: "no answer in time".into(),
+        },
+    ] {
+        describes();
+        runtime.will(unclear);
+        assert!(matches!(log(), Err(LedgerError::LedgerUnavailable { .. })));
+        assert!(storage::ledgers::get(&id).unwrap().has_block_log());
+    }
+    // What is no log is none.
+    for garbage in [
+        Encode!(&5u8).unwrap(),
+        b"not Candid".to_vec(),
+        vec![0; 3_000_000],
+    ] {
+        describes();
+        runtime.will(CallOutcome::Reply(garbage));
+        assert_eq!(log(), Ok(None));
+    }
+    // A ledger with ICRC-3 is not asked.
+    let made = runtime.made();
+    describe(&runtime, 10_000);
+    storage::ledgers::put(&Ledger {
+        decimals: 6,
+        ..storage::ledgers::get(&id).unwrap()
+    })
+    .unwrap();
+    assert_eq!(log(), Ok(Some(LogKind::Icrc3)));
+    assert_eq!(runtime.made(), made + 4);
+}
+
+/// As for ICRC-3: the end of the log shows that a block which the ledger named is absurd.
+#[test]
+fn an_absurd_block_of_the_icp_ledger_is_forgotten() {
+    use crate::{domain::block_log::icp_tests::response, storage::claims};
+    let (runtime, id) = set_up();
+    describe_as(&runtime, "ICP", 8);
+    run(add(&runtime, id)).unwrap();
+    claims::take(&id, BlockIndex(5), Claimant::Payment(1), TimestampNs(1));
+    claims::take(&id, BlockIndex(999), Claimant::Payment(2), TimestampNs(1));
+    runtime
+        .will_reply(standards(&["ICRC-1", "ICRC-2"]))
+        .will_reply("ICP")
+        .will_reply(8u8)
+        .will_reply(Nat::from(10_000u32))
+        .will_reply(response(6, 0, vec![], &[]))
+        .will_reply(response(6, 0, vec![], &[]));
+    run(add(&runtime, id)).unwrap();
+    assert_eq!(claims::highest_block(&id), Some(BlockIndex(5)));
 }
 
 #[test]
@@ -110,6 +202,7 @@ fn decimals_do_not_change_under_prices() {
         .will_reply("ckUSDC")
         .will_reply(8u8)
         .will_reply(Nat::from(1u8));
+    lacks_query_blocks(&runtime);
     assert!(matches!(
         run(add(&runtime, id)),
         Err(LedgerError::NotALedger { problem }) if problem.contains("decimals")

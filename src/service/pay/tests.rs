@@ -11,6 +11,7 @@ mod one_block_one_claim;
 mod one_payment_many_requests;
 mod owed;
 mod prove;
+mod prove_icp;
 mod prove_owed;
 mod refusals;
 mod stopping;

@@ -4,7 +4,7 @@
 //! is no timer. An unknown payment is handled in this order:
 //! 1. While the authorization is valid, and the ledger recognises duplicates, the same transfer is sent again, with the
 //!    same memo and time. The ledger answers `Ok` or `Duplicate`, and the payment is settled. A refusal proves nothing.
-//! 2. After that no transfer is sent. The ledger's block log is read ([`block_log`]). If it holds the transfer, the
+//! 2. After that no transfer is sent. The ledger's block log is read ([`log_search`]). If it holds the transfer, the
 //!    payment is settled.
 //! 3. If the complete log lacks the transfer at a time when the ledger can no longer make it, the payment has failed. A
 //!    log that ends before a block which the ledger named is not complete.
@@ -23,7 +23,7 @@ pub mod resolve;
 
 use crate::{
     domain::{
-        block_log::{self, Transfer},
+        block_log::{LogKind, MAX_ARGUMENT_BYTES, Transfer},
         capacity::{DOUBT_PAUSE, MAX_DOUBTS},
         payment::{Doubt, Event, Failure, FailureKind, Payment, State, message},
         rail::TxRef,
@@ -32,7 +32,7 @@ use crate::{
     },
     runtime::Runtime,
     service::{
-        log_search::{self, End, Search, has_log},
+        log_search::{self, End, Search, has_log, log_of},
         notify, pay, refund, retention, role,
         schedule::{SHARED, arm},
     },
@@ -242,7 +242,8 @@ fn failure(text: &str) -> Failure {
 /// Reads the log of this ledger for every payment that needs it about now.
 async fn read<R: Runtime>(runtime: &R, ledger: Principal) {
     // If the first call cannot be made, no search begins.
-    if !runtime.can_call(&ledger, block_log::METHOD, block_log::MAX_ARGUMENT_BYTES) {
+    let method = log_of(&ledger).unwrap_or(LogKind::Icrc3).method();
+    if !runtime.can_call(&ledger, method, MAX_ARGUMENT_BYTES) {
         return;
     }
     let begun = runtime.now();

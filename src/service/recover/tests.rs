@@ -1,6 +1,7 @@
 mod block_log;
 mod cycles;
 mod fairness;
+mod icp_log;
 mod lapse;
 mod odd_blocks;
 mod resolved;

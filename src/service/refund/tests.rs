@@ -369,18 +369,22 @@ fn attack_40_the_block_of_another_transfer_is_not_believed() {
     assert_eq!(claimant, Some(Claimant::Refund(0)));
 }
 
-/// The block of the refund that is in doubt, and others.
-fn log(blocks: std::ops::Range<u64>, ours: u64, others_at: TimestampNs) -> Vec<(u64, ICRC3Value)> {
+fn refund_in_doubt() -> Transfer {
     let payment = storage::payments::by_key(&KEY).unwrap();
     let doubt = liabilities::refund(&KEY).unwrap().doubt.unwrap();
-    let refund = Transfer {
+    Transfer {
         memo: refund_memo(&payment.id),
         from: Account::from(Principal::from_slice(&ScriptedRuntime::CANISTER)),
         to: payer(),
         spender: None,
         amount: payment.amount,
         created_at: doubt.created_at,
-    };
+    }
+}
+
+/// The block of the refund that is in doubt, and others.
+fn log(blocks: std::ops::Range<u64>, ours: u64, others_at: TimestampNs) -> Vec<(u64, ICRC3Value)> {
+    let refund = refund_in_doubt();
     let block_at = |n| match n == ours {
         true => logs::block(&refund),
         false => logs::other_block(others_at),

@@ -81,7 +81,7 @@ fn with_id(ledger: &Ledger, index: u64) -> Option<BlockWithId> {
     Some(BlockWithId { id, block })
 }
 
-fn principal(range: &ArchivedRange) -> Principal {
+pub(super) fn principal(range: &ArchivedRange) -> Principal {
     Principal::from_slice(&range.archive)
 }
 

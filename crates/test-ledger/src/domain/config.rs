@@ -32,6 +32,8 @@ pub struct Config {
     pub max_memo_length: u16,
     /// Whether the `test_*` methods may be used and faults are played.
     pub test_faults: bool,
+    /// Whether it has the interface of the ICP ledger in place of ICRC-3.
+    pub icp: bool,
 }
 
 /// An installation or upgrade argument this ledger cannot honour.
@@ -82,6 +84,7 @@ impl Config {
             metadata: foreign(&args.metadata),
             max_memo_length: args.max_memo_length.unwrap_or(DEFAULT_MAX_MEMO_LENGTH),
             test_faults: args.test_faults.unwrap_or(false),
+            icp: args.test_icp.unwrap_or(false),
         })
     }
 

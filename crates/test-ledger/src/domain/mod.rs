@@ -4,6 +4,7 @@
 pub mod block;
 pub mod books;
 pub mod config;
+pub mod icp;
 pub mod refusal;
 pub mod rules;
 pub mod transaction;

@@ -35,10 +35,12 @@ pub enum Method {
     Decimals,
     SupportedStandards,
     GetBlocks,
+    QueryBlocks,
+    ArchivedBlocks,
 }
 
 impl Method {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Transfer,
         Self::Approve,
         Self::TransferFrom,
@@ -49,6 +51,8 @@ impl Method {
         Self::Decimals,
         Self::SupportedStandards,
         Self::GetBlocks,
+        Self::QueryBlocks,
+        Self::ArchivedBlocks,
     ];
 
     /// The method's name in the ledger's interface.
@@ -64,6 +68,8 @@ impl Method {
             Self::Decimals => "icrc1_decimals",
             Self::SupportedStandards => "icrc1_supported_standards",
             Self::GetBlocks => "icrc3_get_blocks",
+            Self::QueryBlocks => "query_blocks",
+            Self::ArchivedBlocks => "get_blocks",
         }
     }
 

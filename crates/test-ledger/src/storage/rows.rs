@@ -150,6 +150,8 @@ pub struct ConfigV1 {
     max_memo_length: u16,
     #[n(7)]
     test_faults: bool,
+    #[n(8)]
+    icp: bool,
 }
 
 impl From<&Config> for ConfigRow {
@@ -164,6 +166,7 @@ impl From<&Config> for ConfigRow {
             metadata: metadata.expect("BUG: metadata from Candid is not Candid"),
             max_memo_length: config.max_memo_length,
             test_faults: config.test_faults,
+            icp: config.icp,
         })
     }
 }
@@ -180,6 +183,7 @@ impl From<ConfigV1> for Config {
             metadata: metadata.expect("BUG: stored metadata is not Candid"),
             max_memo_length: row.max_memo_length,
             test_faults: row.test_faults,
+            icp: row.icp,
         }
     }
 }

@@ -115,7 +115,7 @@ impl Ids {
             Value::Record(fields) => fields.iter().for_each(|(_, value)| self.collect(value)),
             Value::Variant(_, value) => self.collect(value),
             Value::Unread => self.may_be_hidden = true,
-            Value::Nat(_) | Value::Func(..) | Value::Cut | Value::Other => {}
+            Value::Nat(_) | Value::Func(..) | Value::Cut | Value::Null | Value::Other => {}
         }
     }
 

@@ -22,7 +22,7 @@ fn one(block: ICRC3Value) -> Result<Single, Unreadable> {
 }
 
 fn asked(reply: &GetBlocksResult) -> Result<Single, Unreadable> {
-    read_one(&Encode!(reply).unwrap(), INDEX, true)
+    read_one(LogKind::Icrc3, &Encode!(reply).unwrap(), INDEX, true)
 }
 
 fn shown(block: ICRC3Value) -> Option<PlainTransfer> {
@@ -35,8 +35,8 @@ fn shown(block: ICRC3Value) -> Option<PlainTransfer> {
 #[test]
 fn a_plain_transfer_is_read_with_or_without_the_time_that_its_maker_named() {
     let transfer = PlainTransfer {
-        from: canonical(plain().from),
-        to: plain().to,
+        from: plain().from.into(),
+        to: plain().to.into(),
         amount: plain().amount,
         fee: Some(Amount(10_000)),
         memo: plain().memo,
@@ -95,9 +95,12 @@ fn a_reply_with_other_blocks_is_refused() {
     let mut beyond = result(vec![(INDEX, block())]);
     beyond.log_length = INDEX.into();
     assert_eq!(asked(&beyond), Ok(Single::Missing));
-    assert_eq!(read_one(b"DIDL", INDEX, true), Err(Unreadable::NotCandid));
     assert_eq!(
-        read_one(&Encode!(&1u8).unwrap(), INDEX, true),
+        read_one(LogKind::Icrc3, b"DIDL", INDEX, true),
+        Err(Unreadable::NotCandid)
+    );
+    assert_eq!(
+        read_one(LogKind::Icrc3, &Encode!(&1u8).unwrap(), INDEX, true),
         Err(Unreadable::NotALog)
     );
 }
@@ -116,7 +119,7 @@ fn the_archive_that_stores_the_block_is_named() {
     // An archive's log length means nothing.
     let mut theirs = result(vec![(INDEX, block_of(&plain()))]);
     theirs.log_length = 0u8.into();
-    let read = read_one(&Encode!(&theirs).unwrap(), INDEX, false);
+    let read = read_one(LogKind::Icrc3, &Encode!(&theirs).unwrap(), INDEX, false);
     assert!(matches!(read, Ok(Single::Shown(Some(_)))), "{read:?}");
 }
 
@@ -126,8 +129,8 @@ proptest! {
         let mut bytes = Encode!(&result(vec![(INDEX, block_of(&plain()))])).unwrap();
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        let _ = read_one(&bytes, INDEX, true);
+        let _ = read_one(LogKind::Icrc3, &bytes, INDEX, true);
         bytes.truncate(cut.index(bytes.len()));
-        let _ = read_one(&bytes, INDEX, true);
+        let _ = read_one(LogKind::Icrc3, &bytes, INDEX, true);
     }
 }

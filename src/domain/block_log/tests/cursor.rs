@@ -120,7 +120,7 @@ proptest! {
             let page: Vec<_> = (0u64..).zip(blocks.clone()).filter(|(n, _)| asked[0].holds(*n)).collect();
             let mut reply = result(page);
             reply.log_length = Nat::from(blocks.len());
-            let page = read(&Encode!(&reply).unwrap(), &asked, true).unwrap();
+            let page = read(LogKind::Icrc3, &Encode!(&reply).unwrap(), &asked, true).unwrap();
             found |= find(&page, &transfer) == Some(BlockIndex(ours as u64));
             cursor = advance(cursor, created_at, &page);
             prop_assert!(found || cursor <= ours as u64);

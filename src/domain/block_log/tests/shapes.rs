@@ -315,7 +315,7 @@ fn a_block_that_is_too_deep_or_too_large_is_unclear_and_the_others_are_read() {
     .iter()
     .enumerate()
     {
-        let page = read(reply, &EVERYTHING, true);
+        let page = read(LogKind::Icrc3, reply, &EVERYTHING, true);
         let page = page.unwrap_or_else(|error| panic!("{number}: {error}"));
         assert_eq!(page.blocks.len(), 2);
         assert_eq!(page.blocks[0].shown, Shown::NoTransfer);
@@ -324,7 +324,10 @@ fn a_block_that_is_too_deep_or_too_large_is_unclear_and_the_others_are_read() {
     // Wider and deeper than the limits.
     let bomb = with_nested(300_000, 3);
     assert!(bomb.len() < MAX_REPLY_BYTES);
-    assert_eq!(read(&bomb, &EVERYTHING, true), Err(Unreadable::NotCandid));
+    assert_eq!(
+        read(LogKind::Icrc3, &bomb, &EVERYTHING, true),
+        Err(Unreadable::NotCandid)
+    );
 }
 
 #[test]

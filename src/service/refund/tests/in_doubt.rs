@@ -161,3 +161,36 @@ fn should_refuse_refunds_that_are_not_in_doubt_and_everybody_but_controllers() {
     }
     assert_eq!(problem(), RefundProblem::Unclear);
 }
+
+/// Its blocks name account identifiers. The refund is found, or made once more, without a controller.
+#[test]
+fn the_log_of_the_icp_ledger_proves_a_refund() {
+    let runtime = shown_by_the_icp_ledger(true);
+    assert_eq!((refunded_in(), made(&runtime)), (BlockIndex(4), 1));
+}
+
+#[test]
+fn a_refund_that_the_log_of_the_icp_ledger_lacks_gets_new_terms() {
+    shown_by_the_icp_ledger(false);
+    assert_eq!(liabilities::refund(&KEY).unwrap().doubt, None);
+}
+
+fn shown_by_the_icp_ledger(is_made: bool) -> ScriptedRuntime {
+    use crate::domain::block_log::icp_tests::{block_of, response};
+    let runtime = in_doubt_and_forgotten(None);
+    let icp = crate::domain::ledger::Ledger {
+        answers_query_blocks: true,
+        ..ledger(0)
+    };
+    storage::ledgers::put(&icp).unwrap();
+    let refund = refund_in_doubt();
+    let other = Transfer {
+        memo: [0xee; 32],
+        created_at: NOW,
+        ..refund.clone()
+    };
+    let second = block_of(if is_made { &refund } else { &other });
+    runtime.will_reply(response(5, 3, vec![block_of(&other), second], &[]));
+    run(step(&runtime));
+    runtime
+}
