@@ -1,32 +1,14 @@
 // A page on another origin pays with the JavaScript client in a real browser: real preflights, real CORS. Part of `clients-test`.
 // TOLLKEEPER_BROWSER or the PATH names a Chromium (Debian: chromium-headless-shell).
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, it } from "node:test";
 import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
-import { build } from "esbuild";
 import { PayerLedger } from "tollkeeper-x402";
+import { browse, browser, bundle, serve } from "./browser.mjs";
 import * as idl from "./idl.mjs";
 import { actor, agentFor, keyIn, ok } from "./replica.mjs";
 
 const demo = JSON.parse(process.env.TOLLKEEPER_DEMO);
-const browser = findBrowser();
-
-function findBrowser() {
-  if (process.env.TOLLKEEPER_BROWSER) return process.env.TOLLKEEPER_BROWSER;
-  for (const name of ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"]) {
-    try {
-      return execFileSync("which", [name], { encoding: "utf8" }).trim();
-    } catch {
-      // The next one.
-    }
-  }
-}
-
 // The answer to the first payment is lost and the page reloads; then two frames, as two tabs would, buy the same thing at once.
 const PAGE = `
 import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
@@ -87,45 +69,10 @@ try {
 
 /** Serves the page and its script; resolves with what the page tells. */
 async function visit(task) {
-  const bundle = await build({
-    stdin: { contents: PAGE, resolveDir: import.meta.dirname },
-    bundle: true,
-    format: "esm",
-    target: "es2022",
-    write: false,
-    logLevel: "error",
-  });
-  let tell;
-  const told = new Promise((resolve) => (tell = resolve));
-  const server = createServer((request, response) => {
-    const send = (type, body) => response.writeHead(200, { "content-type": type }).end(body);
-    if (request.url === "/task") return send("application/json", JSON.stringify(task));
-    if (request.url === "/page.js") return send("text/javascript", bundle.outputFiles[0].contents);
-    if (request.url !== "/told") return send("text/html", '<!doctype html><title>buyer</title><body></body><script type="module" src="/page.js"></script>');
-    let body = "";
-    request.on("data", (data) => (body += data));
-    request.on("end", () => (send("text/plain", ""), tell(JSON.parse(body))));
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const profile = mkdtempSync(join(tmpdir(), "buyer-"));
-  const page = `http://127.0.0.1:${server.address().port}/`;
-  // The debugging port keeps the headless browser from ending when the page has loaded.
-  const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", `--user-data-dir=${profile}`];
-  const child = spawn(browser, [...flags, page], { stdio: "ignore" });
-  const ended = new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", (code) => resolve({ error: `the browser ended with ${code}` }));
-    setTimeout(() => resolve({ error: "the page told nothing in two minutes" }), 120_000).unref();
-  });
-  try {
-    return await Promise.race([told, ended]);
-  } finally {
-    const gone = new Promise((resolve) => child.once("exit", resolve));
-    if (child.exitCode === null && child.kill("SIGKILL")) await gone;
-    server.close();
-    server.closeAllConnections();
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
-  }
+  const script = await bundle({ stdin: { contents: PAGE, resolveDir: import.meta.dirname } });
+  const html = '<!doctype html><title>buyer</title><body></body><script type="module" src="/page.js"></script>';
+  const page = await serve({ "/task": () => task, "/page.js": script, "/": html, "/frame": html });
+  return browse(page.url("127.0.0.1"), page.told, page.close);
 }
 
 describe("a page on another origin", { skip: browser ? false : "no Chromium here" }, () => {
