@@ -21,10 +21,11 @@ use crate::{
 };
 use candid::Principal;
 use sha2::{Digest, Sha256};
-use x402_icp::Code;
+use x402_icp::{
+    Code,
+    call::{CallParts, call_payment_id},
+};
 
-/// The domain separator of these payment ids.
-const DOMAIN: &[u8] = b"x402-icp-call";
 /// The domain separator of the digests of calls.
 const DIGEST_DOMAIN: &[u8] = b"\x14x402-icp-call-digest";
 
@@ -62,30 +63,22 @@ impl CallTerms {
         AuthorizationDigest::from(hash)
     }
 
-    /// SHA-256 over the terms, the purchase, and this canister: the payment's id and the memo of its transfer. Every
-    /// part has a fixed length or its length before it.
+    /// The payment's id, and the memo of its transfer: it identifies the terms, the purchase, and this canister.
     pub fn payment_id(&self, canister: Principal, purchase: &Purchase) -> PaymentId {
-        let mut hash = Sha256::new();
-        let mut part = |bytes: &[u8]| {
-            hash.update((bytes.len() as u64).to_be_bytes());
-            hash.update(bytes);
-        };
-        part(DOMAIN);
-        part(canister.as_slice());
-        part(self.caller.as_slice());
-        part(&self.id.0);
-        for account in [canonical(self.from), canonical(self.pay_to)] {
-            part(account.owner.as_slice());
-            part(account.effective_subaccount());
-        }
-        part(self.ledger.as_slice());
-        part(&self.amount.0.to_be_bytes());
-        part(&self.fee.0.to_be_bytes());
-        part(&self.created_at.0.to_be_bytes());
         let request = purchase.request();
-        part(request.method.as_str().as_bytes());
-        part(request.path.as_bytes());
-        PaymentId(hash.finalize().into())
+        call_payment_id(&CallParts {
+            canister,
+            caller: self.caller,
+            id: &self.id,
+            from: &self.from,
+            pay_to: &self.pay_to,
+            ledger: self.ledger,
+            amount: self.amount,
+            fee: self.fee,
+            created_at_time: self.created_at.0,
+            method: request.method.as_str(),
+            path: &request.path,
+        })
     }
 }
 

@@ -43,6 +43,7 @@
 
 pub mod account;
 pub mod authorization;
+pub mod call;
 pub mod code;
 pub mod decode;
 pub mod delegation;
