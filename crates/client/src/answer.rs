@@ -1,4 +1,8 @@
-//! The meaning of a response to a payment: delivered, refused, or send again.
+//! The meaning of a response to a payment, or of a call's reply: delivered, refused, or send again.
+
+mod called;
+
+pub(crate) use called::{Reply, judge_reply};
 
 use crate::{
     error::PayError,
@@ -17,7 +21,7 @@ use x402_icp::{
 /// A delivered resource.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Paid {
-    /// The resource.
+    /// The resource. Of a call: its content with its MIME type, as a response with status 200.
     pub response: Response,
     /// The seller's receipt; `None` if the seller sent none that can be decoded.
     pub receipt: Option<SettleResponse>,

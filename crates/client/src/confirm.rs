@@ -6,11 +6,11 @@
 //! that the canister took nothing: the seller names the canister, so its reply alone is not enough.
 
 use crate::{
-    ledger::{Clean, Search},
+    ledger::{Clean, Rail, Search},
     network::{CallError, Network},
-    payment::SignedPayment,
+    payment::{Payload, SignedPayment},
 };
-use candid::{CandidType, Nat, Principal, encode_one, utils::encode_args};
+use candid::{CandidType, Nat, Principal, encode_one};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 use tollkeeper_types::{CancelArgs, CancelError};
@@ -51,15 +51,9 @@ pub enum Resolution {
     },
 }
 
-/// The part of a payment's record that is read: other collecting canisters may return fewer fields, and later versions
-/// of this one more.
-#[derive(CandidType, Deserialize)]
-struct Payment {
-    status: Status,
-}
-
-#[derive(CandidType, Deserialize)]
-enum Status {
+/// What became of a payment according to its canister.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub(crate) enum Status {
     Settling,
     Settled {
         block_index: Nat,
@@ -83,13 +77,15 @@ enum Status {
 /// The data of the payment that is checked.
 struct Subject<'a> {
     network: &'a Network,
+    rail: &'a dyn Rail,
     spender: Principal,
     ledger: Principal,
     from: Account,
     pay_to: Account,
     amount: Amount,
     id: PaymentId,
-    nonce: Nonce,
+    /// `None` of a call, which cannot be cancelled.
+    nonce: Option<Nonce>,
     valid_after: u64,
     valid_before: u64,
     allowance: Option<(Amount, Option<u64>)>,
@@ -109,20 +105,21 @@ enum Word {
 /// cannot be known to be dead before its `validBefore` otherwise. `known` are the payer's other payments.
 pub(crate) async fn resolve(
     network: &Network,
+    rail: &dyn Rail,
     caller: Principal,
     payment: &SignedPayment,
     known: &[PaymentId],
     cancel: bool,
 ) -> Resolution {
     let word = async {
-        let subject = Subject::of(network, payment)?;
-        if cancel && subject.from.owner != caller {
+        let subject = Subject::of(network, rail, payment)?;
+        let word = match subject.nonce.filter(|_| cancel) {
             // The cancellation would be for another payer's nonce.
-            return Err(format!("{} signed it, not {caller}", subject.from.owner));
-        }
-        let word = match cancel {
-            true => subject.cancel().await?,
-            false => subject.look().await?,
+            Some(_) if subject.from.owner != caller => {
+                return Err(format!("{} signed it, not {caller}", subject.from.owner));
+            }
+            Some(nonce) => subject.cancel(nonce).await?,
+            None => subject.look().await?,
         };
         Ok((subject, word))
     };
@@ -141,8 +138,27 @@ pub(crate) async fn resolve(
     resolved.unwrap_or_else(|reason| Resolution::Unknown { reason })
 }
 
+/// Whether a payment is dead that its canister says to be over for ever: the ledger has to agree.
+pub(crate) async fn over(
+    network: &Network,
+    rail: &dyn Rail,
+    payment: &SignedPayment,
+    known: &[PaymentId],
+    reason: String,
+) -> Resolution {
+    let resolved = match Subject::of(network, rail, payment) {
+        Ok(subject) => subject.agreed(reason, known).await,
+        Err(problem) => Err(problem),
+    };
+    resolved.unwrap_or_else(|reason| Resolution::Unknown { reason })
+}
+
 impl<'a> Subject<'a> {
-    fn of(network: &'a Network, payment: &SignedPayment) -> Result<Self, String> {
+    fn of(
+        network: &'a Network,
+        rail: &'a dyn Rail,
+        payment: &SignedPayment,
+    ) -> Result<Self, String> {
         payment.check()?;
         let accepted = &payment.payment.accepted;
         if accepted.network != network.id() {
@@ -152,32 +168,43 @@ impl<'a> Subject<'a> {
                 network.id()
             ));
         }
-        let texts = payment.payment.payload.authorization();
-        let texts = texts.ok_or("it is no authorization")?;
         let malformed = |what: &str| format!("its {what} cannot be decoded");
+        let nonce = match &payment.payment.payload {
+            Payload::Authorization(texts) => {
+                Some(texts.nonce.parse().map_err(|_| malformed("nonce"))?)
+            }
+            Payload::Call(_) => None,
+            Payload::Transfer(_) => return Err("it is a transfer of the payer's own".into()),
+        };
         Ok(Subject {
             network,
+            rail,
             spender: payment.spender().ok_or_else(|| malformed("spender"))?,
             ledger: parse_principal(&accepted.asset).map_err(|_| malformed("asset"))?,
-            from: parse_account(&texts.from).map_err(|_| malformed("payer"))?,
+            from: payment.from().ok_or_else(|| malformed("payer"))?,
             pay_to: parse_account(&accepted.pay_to).map_err(|_| malformed("recipient"))?,
             amount: payment.amount().ok_or_else(|| malformed("amount"))?,
             id: payment.id().ok_or_else(|| malformed("id"))?,
-            nonce: texts.nonce.parse().map_err(|_| malformed("nonce"))?,
+            nonce,
             valid_after: payment.valid_after().ok_or_else(|| malformed("time"))?,
             valid_before: payment.valid_before().ok_or_else(|| malformed("time"))?,
             allowance: standing(payment),
         })
     }
 
-    async fn cancel(&self) -> Result<Word, String> {
+    async fn cancel(&self, nonce: Nonce) -> Result<Word, String> {
         let cancel = CancelArgs {
-            nonce: ByteBuf::from(self.nonce.0.to_vec()),
+            nonce: ByteBuf::from(nonce.0.to_vec()),
             valid_before_seconds: self.valid_before,
         };
         let argument = encode_one(cancel).map_err(|e| e.to_string())?;
-        let cancelled: Result<(), CancelError> =
-            self.update("cancel_authorization", argument).await?.0;
+        let called = self
+            .network
+            .update_one(self.spender, "cancel_authorization", argument);
+        let (cancelled, _): (Result<(), CancelError>, u64) =
+            called.await.map_err(|error: CallError| {
+                self.not_confirmed("cancel_authorization", &error.to_string())
+            })?;
         match cancelled {
             Ok(()) => Ok(Word::Dead("it is cancelled".into())),
             Err(CancelError::AlreadyUsed { .. } | CancelError::Expired { .. }) => self.look().await,
@@ -195,11 +222,11 @@ impl<'a> Subject<'a> {
     }
 
     /// The canister's record. A missing record proves something only if the authorization has expired at the time that
-    /// the subnet signed: nothing is charged after `validBefore`.
+    /// the subnet signed: nothing is charged after `validBefore`, and no payment by call begins then.
     async fn look(&self) -> Result<Word, String> {
-        let argument =
-            encode_args((ByteBuf::from(self.id.0.to_vec()),)).map_err(|e| e.to_string())?;
-        let (found, time): (Option<Payment>, u64) = self.update("payment", argument).await?;
+        let asked = self.rail.payment(self.spender, self.id).await;
+        let (found, time) = asked.map_err(|problem| self.not_confirmed("payment", &problem))?;
+        let is_call = self.nonce.is_none();
         let past = time / 1_000_000_000 >= self.valid_before;
         let paid = |block, state| {
             Ok(Word::Paid {
@@ -208,9 +235,17 @@ impl<'a> Subject<'a> {
                 refund: None,
             })
         };
-        match found.map(|payment| payment.status) {
+        match found {
             None if past => Ok(Word::Dead("it has expired, and was never used".into())),
+            None if is_call => Err(
+                "the canister does not know it by now, and a call that was sent may still arrive"
+                    .into(),
+            ),
             None => Err("the canister does not know it, and it is still valid".into()),
+            // The id of a call stays used, so another call finds the failure.
+            Some(Status::Failed { code }) if is_call => {
+                Ok(Word::Dead(format!("it has failed ({code})")))
+            }
             Some(Status::Failed { code }) if past => {
                 Ok(Word::Dead(format!("it has failed ({code}) and expired")))
             }
@@ -236,7 +271,6 @@ impl<'a> Subject<'a> {
     /// Dead, if the ledger shows that nothing was taken.
     async fn agreed(&self, reason: String, known: &[PaymentId]) -> Result<Resolution, String> {
         let since = self.valid_after.saturating_sub(CLOCK_SKEW_SECONDS);
-        let ledger = self.network.ledger(self.ledger);
         let search = Search {
             payer: self.from,
             spender: self.spender,
@@ -245,7 +279,7 @@ impl<'a> Subject<'a> {
             since: since.saturating_mul(1_000_000_000),
             allowance: self.allowance,
         };
-        match ledger.clean(&search).await {
+        match self.rail.clean(self.ledger, &search).await {
             Clean::Yes => Ok(Resolution::Dead { reason }),
             Clean::No(taken) if taken.by_this_payment => Err(format!(
                 "the canister says that {reason}, but block {} of ledger {} charges it",
@@ -268,7 +302,9 @@ impl<'a> Subject<'a> {
         state: &str,
         refund: Option<Nat>,
     ) -> Result<Resolution, String> {
-        let found = self.network.ledger(self.ledger).block(&block).await;
+        let index = u64::try_from(&block.0)
+            .map_err(|_| format!("the canister says that it is {state} in no possible block"))?;
+        let found = self.rail.block(self.ledger, index).await;
         let found = found.map_err(|e| format!("the canister says that it is {state}: {e}"))?;
         let ours = found.from == self.from
             && found.to == self.pay_to
@@ -290,35 +326,24 @@ impl<'a> Subject<'a> {
         }
     }
 
-    async fn update<T: CandidType + serde::de::DeserializeOwned>(
-        &self,
-        method: &str,
-        argument: Vec<u8>,
-    ) -> Result<(T, u64), String> {
-        self.network
-            .update_one(self.spender, method, argument)
-            .await
-            .map_err(|error: CallError| {
-                format!(
-                    "canister {} did not confirm: {method}: {error}",
-                    self.spender
-                )
-            })
+    fn not_confirmed(&self, method: &str, problem: &str) -> String {
+        format!(
+            "canister {} did not confirm: {method}: {problem}",
+            self.spender
+        )
     }
 }
 
 /// The state of a payment by transfer according to its canister, and the block of a refund.
 pub(crate) async fn state_of(
-    network: &Network,
+    rail: &dyn Rail,
     canister: Principal,
     id: PaymentId,
 ) -> Result<(&'static str, Option<String>), String> {
-    let argument = encode_args((ByteBuf::from(id.0.to_vec()),)).map_err(|e| e.to_string())?;
-    let (found, _): (Option<Payment>, u64) = network
-        .update_one(canister, "payment", argument)
-        .await
+    let asked = rail.payment(canister, id).await;
+    let (found, _) = asked
         .map_err(|error| format!("canister {canister} did not say what became of it: {error}"))?;
-    Ok(match found.map(|payment| payment.status) {
+    Ok(match found {
         None => ("transferred", None),
         Some(Status::Settling) => ("settling", None),
         Some(Status::Failed { .. }) => ("failed", None),

@@ -82,10 +82,10 @@ pub enum PayError {
         /// The ledger's fee, in atomic units.
         ledger: Amount,
     },
-    /// The canister does not confirm the offer that came over HTTP. A gateway could have put another recipient into it,
-    /// and a transfer cannot be taken back, so none was made.
+    /// The canister does not confirm the offer that came over HTTP, so no transfer and no call was made. A gateway could
+    /// have put another recipient into it, and a transfer cannot be taken back.
     #[error(
-        "canister {canister} does not confirm the offer, so nothing was transferred: {}",
+        "canister {canister} does not confirm the offer, so nothing was paid: {}",
         plain_text(problem)
     )]
     Unconfirmed {
@@ -93,6 +93,14 @@ pub enum PayError {
         canister: Principal,
         /// The problem.
         problem: String,
+    },
+    /// The request has a part that a call cannot send: the method `pay` takes a method and a path. Nothing was paid.
+    #[error(
+        "a call of `pay` says method and path only, and this request has {part}: pay by allowance"
+    )]
+    NotByCall {
+        /// The part: a body, a query, headers or a payment identifier.
+        part: &'static str,
     },
     /// The requested approval is above the limit for one payment and its fee.
     #[error("an approval of {asked} units of {asset} is above the limit of {limit}")]

@@ -6,7 +6,9 @@ mod rail;
 
 pub use block::Block;
 pub(crate) use log::{Clean, Found, Search};
-pub(crate) use rail::{Promised, Rail, Wanted};
+pub(crate) use rail::{Promised, Quoted, Rail, Wanted};
+#[cfg(test)]
+pub(crate) use {log::Taken, rail::Standing};
 
 use block::{read_block, to_amount};
 use log::GET_BLOCKS;

@@ -57,7 +57,7 @@ pub use offer::{
     OfferTerms, RefusedOffer, SpendControls, select, why,
 };
 pub use payer::{Outcome, Payer, Priced, Quote};
-pub use payment::{OwnTransfer, Payload, SignedPayment, TransferPayload};
+pub use payment::{CallPayload, OwnTransfer, Payload, SignedPayment, TransferPayload};
 pub use plain_text::{PLAIN_TEXT_CHARACTERS, plain_text};
 pub use receipt::{
     Checked, CheckedField, Expected, MAX_RECEIPT_BYTES, ProvenBy, Receipt, ReceiptError,

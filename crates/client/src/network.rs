@@ -12,7 +12,10 @@ use ic_agent::{
     Agent, AgentError, Certificate, hash_tree::LookupResult, identity::AnonymousIdentity,
 };
 use serde::de::DeserializeOwned;
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, UNIX_EPOCH},
+};
 use x402_icp::network::{MAINNET, network_id};
 
 /// The reason why a network cannot be used.
@@ -180,7 +183,22 @@ impl Network {
         method: &str,
         argument: Vec<u8>,
     ) -> Result<(Vec<u8>, u64), CallError> {
-        let call = self.agent.update(&canister, method).with_arg(argument);
+        self.update_until(canister, method, argument, None).await
+    }
+
+    /// The same. The network drops the call if it has not begun by `expires` (nanoseconds since 1970-01-01); `None`:
+    /// after some minutes.
+    pub(crate) async fn update_until(
+        &self,
+        canister: Principal,
+        method: &str,
+        argument: Vec<u8>,
+        expires: Option<u64>,
+    ) -> Result<(Vec<u8>, u64), CallError> {
+        let mut call = self.agent.update(&canister, method).with_arg(argument);
+        if let Some(nanoseconds) = expires {
+            call = call.expire_at(UNIX_EPOCH + Duration::from_nanos(nanoseconds));
+        }
         let (reply, certificate) = self.within(call.call().and_wait()).await?;
         let time = time_of(&certificate)
             .ok_or_else(|| CallError::Unreadable("its certificate has no time".into()))?;

@@ -6,7 +6,7 @@ use crate::{plain_text::plain_text, tokens::KNOWN_TOKENS};
 use candid::Principal;
 use read::read;
 use serde_json::Value;
-use std::fmt;
+use std::{fmt, time::Instant};
 use x402_icp::{
     Account, Amount,
     values::ValueError,
@@ -20,6 +20,8 @@ pub enum Method {
     Allowance,
     /// The payer transfers it, and proves it afterwards (`icrc1`).
     Transfer,
+    /// The payer calls the canister's Candid method `pay`, and the canister collects it from an allowance (`icrc2`).
+    Call,
 }
 
 impl Method {
@@ -28,6 +30,7 @@ impl Method {
         match self {
             Method::Allowance => "allowance",
             Method::Transfer => "transfer",
+            Method::Call => "call",
         }
     }
 }
@@ -40,7 +43,10 @@ pub enum By {
     Allowance,
     /// By the payer's own transfer only.
     Transfer,
-    /// By allowance; by transfer if no other offer is acceptable.
+    /// By a call of the canister only. A call says method and path, and nothing else of the request.
+    Call,
+    /// By allowance; by call if the authorization can be neither signed nor sent; by transfer if no other offer is
+    /// acceptable.
     Any,
 }
 
@@ -138,16 +144,36 @@ pub struct Offer {
     pub fee: Amount,
     /// The spender's allowance at the last query, in atomic units, and its end (nanoseconds; `None` without an end).
     pub(crate) allowance: Option<(Amount, Option<u64>)>,
-    /// Whether the canister has confirmed it by update call. A transfer is made for nothing else.
-    pub(crate) confirmed: bool,
+    /// The canister's confirmation by update call. Nothing else is paid by transfer or by call.
+    pub(crate) confirmed: Option<Confirmed>,
+    /// Whether an offer by allowance is taken by a call instead of an authorization.
+    pub(crate) called: bool,
+}
+
+/// The confirmation of an offer by the canister that makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Confirmed {
+    /// The time that the canister's subnet signed, in nanoseconds since 1970-01-01.
+    pub at: u64,
+    /// The moment at which it arrived.
+    pub arrived: Instant,
 }
 
 impl Offer {
     /// How the money moves.
     pub fn method(&self) -> Method {
         match self.terms {
+            OfferTerms::Icrc2(_) if self.called => Method::Call,
             OfferTerms::Icrc2(_) => Method::Allowance,
             OfferTerms::Icrc1(_) => Method::Transfer,
+        }
+    }
+
+    /// The same offer, taken by a call. An offer by transfer stays one.
+    pub(crate) fn by_call(self) -> Self {
+        Offer {
+            called: true,
+            ..self
         }
     }
 
@@ -193,7 +219,7 @@ pub enum OfferProblem {
         "it is paid by your own transfer, before the canister checks anything; allow it with --by transfer or --by any"
     )]
     ByTransfer,
-    /// It is paid by allowance, and the payer pays by transfer only.
+    /// It is paid from an allowance, and the payer pays by transfer only.
     #[error("it is paid by allowance (--by transfer was chosen)")]
     ByAllowance,
     /// An offer by allowance is acceptable, too, and taken before it.
@@ -277,10 +303,10 @@ pub fn select(accepts: &[Value], expected: &Expectations<'_>) -> (Vec<Offer>, Ve
     }
     if good
         .iter()
-        .any(|(_, offer)| offer.method() == Method::Allowance)
+        .any(|(_, offer)| offer.method() != Method::Transfer)
     {
         good.retain(|(index, offer)| {
-            let kept = offer.method() == Method::Allowance;
+            let kept = offer.method() != Method::Transfer;
             if !kept {
                 refused.push(RefusedOffer {
                     index: *index,

@@ -14,10 +14,12 @@
 //!       └─ anything else: the record stays, and the same request sends the same payment again
 //! ```
 
+mod call;
 mod fund;
 mod quote;
 mod send;
 mod settle;
+mod sign;
 mod transfer;
 
 pub use quote::{Priced, Quote};
@@ -130,7 +132,8 @@ impl Payer {
     }
 
     /// Sets the ways of paying; by allowance only by default. A transfer moves the money before the canister checks
-    /// anything, so it is never made unless it is allowed here.
+    /// anything, so it is never made unless it is allowed here. A call says method and path only; a request with more
+    /// in it is refused ([`PayError::NotByCall`]).
     pub fn with_ways(mut self, by: By) -> Self {
         self.by = by;
         self
@@ -246,7 +249,7 @@ impl Payer {
         if let Err(problem) = payment.check() {
             return Err(unsettled(payment, problem));
         }
-        let payment = self.known_transfer(payment).await?;
+        let payment = self.known_to_be_made(payment).await?;
         let (_, known) = self.record(&payment)?;
         let mut payment = self.recorded(payment)?;
         // A payment that is recorded already may have been sent, whatever happens now.
@@ -256,7 +259,7 @@ impl Payer {
 
     /// Finds out the outcome of a payment and, if it is not used yet, cancels it: the collecting canister is called by
     /// update call, and the ledger has to agree. A dead payment is no longer recorded. A transfer cannot be cancelled:
-    /// it is looked for in the ledger's log.
+    /// it is looked for in the ledger's log, and a call in the canister's records.
     pub async fn resolve(&self, payment: &SignedPayment) -> Resolution {
         self.settle(payment, true, "asked").await
     }

@@ -1,13 +1,16 @@
 //! A signed payment, with everything that is needed to send it, now or later.
 
+mod call;
 mod transfer;
 
+pub use call::CallPayload;
+pub(crate) use call::{decoded_path, not_by_call};
 pub use transfer::{OwnTransfer, TransferPayload};
 
 use crate::{
     http::{Request, is_secret},
     journal::RequestKey,
-    offer::{Offer, OfferTerms},
+    offer::{Method, Offer, OfferTerms},
 };
 use candid::Principal;
 use reqwest::Url;
@@ -63,6 +66,8 @@ pub enum Payload {
     Authorization(ExactIcrc2Payload),
     /// The proof of the payer's own transfer: the method `icrc1`.
     Transfer(TransferPayload),
+    /// The arguments of a call of `pay`: an offer of the method `icrc2`, without a signature.
+    Call(CallPayload),
 }
 
 impl Payload {
@@ -71,6 +76,7 @@ impl Payload {
         match self {
             Payload::Authorization(authorization) => &authorization.from,
             Payload::Transfer(transfer) => &transfer.from,
+            Payload::Call(call) => &call.from,
         }
     }
 
@@ -78,12 +84,12 @@ impl Payload {
     pub fn authorization(&self) -> Option<&ExactIcrc2Payload> {
         match self {
             Payload::Authorization(authorization) => Some(authorization),
-            Payload::Transfer(_) => None,
+            Payload::Transfer(_) | Payload::Call(_) => None,
         }
     }
 }
 
-/// A request together with the payment that was made for it: an authorization that was signed, or a transfer.
+/// A request together with the payment that was made for it: an authorization that was signed, a transfer, or a call.
 ///
 /// It can be stored and sent again: it is valid for this one purchase and no other, and is never charged twice. It is a
 /// bearer token for the resource until it is used, so keep the file private. Headers that are secrets themselves
@@ -105,10 +111,10 @@ pub struct SignedPayment {
     body: String,
     /// The payment.
     pub payment: PaymentPayload<Value, Payload>,
-    /// The value of the payment header; empty while the block of a transfer is not known.
+    /// The value of the payment header; empty of a call, and while the block of a transfer is not known.
     header: String,
-    /// The id under which it is recorded, in hex, and the memo of its block: of an authorization the payment's id, of a
-    /// transfer the commitment ([`SignedPayment::known_as`] is the payment's id).
+    /// The id under which it is recorded, in hex, and the memo of its block: of an authorization and a call the payment's
+    /// id, of a transfer the commitment ([`SignedPayment::known_as`] is the payment's id).
     pub payment_id: String,
     /// The transfer that the payer makes; absent of an authorization.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -259,7 +265,7 @@ impl SignedPayment {
     /// The id by which the canister knows it; `None` while the block of a transfer is not known.
     pub fn known_as(&self) -> Option<PaymentId> {
         match self.payment.payload {
-            Payload::Authorization(_) => self.id(),
+            Payload::Authorization(_) | Payload::Call(_) => self.id(),
             Payload::Transfer(_) => self.id_of_block(),
         }
     }
@@ -288,20 +294,38 @@ impl SignedPayment {
     /// The canister that collects the payment, or reads the proof of the transfer.
     pub fn spender(&self) -> Option<Principal> {
         let member = match self.payment.payload {
-            Payload::Authorization(_) => "spender",
+            Payload::Authorization(_) | Payload::Call(_) => "spender",
             Payload::Transfer(_) => "canister",
         };
         Principal::from_text(self.payment.accepted.extra.get(member)?.as_str()?).ok()
     }
 
-    /// The time from which it is not charged any more, in seconds since 1970-01-01; `None` of a transfer.
+    /// How it is paid.
+    pub fn paid_by(&self) -> Method {
+        match self.payment.payload {
+            Payload::Authorization(_) => Method::Allowance,
+            Payload::Transfer(_) => Method::Transfer,
+            Payload::Call(_) => Method::Call,
+        }
+    }
+
+    /// The time from which it is not charged any more, in seconds since 1970-01-01; of a call the time from which the
+    /// canister begins no payment for it any more; `None` of a transfer.
     pub fn valid_before(&self) -> Option<u64> {
-        parse_seconds(&self.payment.payload.authorization()?.valid_before).ok()
+        match &self.payment.payload {
+            Payload::Authorization(payload) => parse_seconds(&payload.valid_before).ok(),
+            Payload::Call(_) => self.call_ends(),
+            Payload::Transfer(_) => None,
+        }
     }
 
     /// The time from which it may be charged, in seconds since 1970-01-01; `None` of a transfer.
     pub fn valid_after(&self) -> Option<u64> {
-        parse_seconds(&self.payment.payload.authorization()?.valid_after).ok()
+        match &self.payment.payload {
+            Payload::Authorization(payload) => parse_seconds(&payload.valid_after).ok(),
+            Payload::Call(_) => self.called_at(),
+            Payload::Transfer(_) => None,
+        }
     }
 
     /// Checks that id, header and terms belong together, which fails if the file was changed.
@@ -321,8 +345,12 @@ impl SignedPayment {
                 let terms = accepted.map_extra(|_| extra.clone());
                 self.is_of(self.commitment(payload, &terms)?, &extra)?;
             }
+            Payload::Call(payload) => {
+                let extra: ExactIcrc2Extra = serde_json::from_value(raw).map_err(unreadable)?;
+                self.is_of(self.call_id(payload)?, &extra)?;
+            }
         }
-        if !self.has_no_block() {
+        if !self.is_call() && !self.has_no_block() {
             let sent: PaymentPayload<Value, Payload> =
                 decode_header(PAYMENT_SIGNATURE, self.header.as_bytes())
                     .map_err(|e| e.to_string())?;

@@ -41,6 +41,11 @@ pub fn serving_canister(url: &str) -> Option<Principal> {
     by_host(url).or_else(|| by_parameter(url))
 }
 
+/// Whether a URL names its canister in the query, which the gateway reads.
+pub(crate) fn names_canister(url: &str) -> bool {
+    by_host(url).is_none() && by_parameter(url).is_some()
+}
+
 fn by_host(url: &str) -> Option<Principal> {
     let url = Url::parse(url).ok()?;
     let (label, domain) = url.host_str()?.split_once('.')?;

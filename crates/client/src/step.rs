@@ -43,6 +43,13 @@ pub enum Step {
     },
     /// Asking the canister whether the offer is its own.
     AskingCanister(Principal),
+    /// Calling `pay` of the canister, for the n-th time from 1. Every time it is the same payment.
+    Calling {
+        /// The canister.
+        canister: Principal,
+        /// The number of the try.
+        attempt: u32,
+    },
     /// Transferring the money, for the n-th time from 1. Every time it is the same transfer.
     Transferring {
         /// The ledger.
@@ -79,7 +86,7 @@ pub enum Step {
         /// Its file, if it has one.
         path: Option<PathBuf>,
     },
-    /// Sending the payment for the n-th time, from 1.
+    /// Sending the payment over HTTP for the n-th time, from 1.
     Paying(u32),
     /// Waiting before sending it again. The reason may contain a stranger's text, made safe.
     Waiting(Duration, String),

@@ -71,6 +71,7 @@ impl From<PayError> for Failure {
             PayError::Delegation(_) => (OTHER, "delegation"),
             PayError::SlowSigner { .. } => (OTHER, "signer"),
             PayError::FeeMismatch { .. } => (NO_OFFER, "fee_mismatch"),
+            PayError::NotByCall { .. } => (NO_OFFER, "not_by_call"),
             PayError::Unconfirmed { .. } => (NO_OFFER, "unconfirmed"),
             PayError::ApprovalOverLimit { .. } => (FUNDS, "approval_over_limit"),
             PayError::NoApproval { .. } => (FUNDS, "no_approval"),

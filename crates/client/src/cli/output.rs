@@ -153,6 +153,11 @@ fn describe(step: &Step) -> String {
         } => format!("approving {spender} on ledger {ledger}"),
         Step::Paying(1) => "paying".into(),
         Step::Paying(attempt) => format!("sending the same payment again ({attempt})"),
+        Step::Calling {
+            canister,
+            attempt: 1,
+        } => format!("calling pay of canister {canister}"),
+        Step::Calling { attempt, .. } => format!("making the same call again ({attempt})"),
         Step::AskingCanister(canister) => format!("asking canister {canister} for its offers"),
         Step::Transferring { ledger, .. } => format!("transferring on ledger {ledger}"),
         Step::Seeking(reason) => {

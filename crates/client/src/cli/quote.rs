@@ -173,13 +173,17 @@ fn describe(costs: &[Cost<'_>], taken: Option<usize>, controls: &SpendControls) 
                     format!("good for {} s", offer.max_timeout_seconds()),
                 ),
                 Method::Transfer => ("by your own transfer, proven to", "money first".to_string()),
+                Method::Call => (
+                    "by a call of, and collected by",
+                    format!("good for {} s", offer.max_timeout_seconds()),
+                ),
             };
             let end = match (&cost.problem, taken == Some(index)) {
                 (Some(problem), _) => format!("\n    would not be taken: {}", plain_text(problem)),
                 (None, true) => format!(
                     "\n    would be taken if the account holds it{}: {why}",
                     match offer.method() {
-                        Method::Allowance => " and the canister may collect it",
+                        Method::Allowance | Method::Call => " and the canister may collect it",
                         Method::Transfer => "",
                     }
                 ),

@@ -45,10 +45,11 @@ pub struct RequestArgs {
     /// ckUSDC, then ckUSDT].
     #[arg(long = "asset", value_parser = ledger_id, value_name = "ID|SYMBOL")]
     pub assets: Vec<Principal>,
-    /// How to pay: from an allowance, which the canister collects after it has checked the payment; by a transfer of
-    /// your own, which moves the money first; or by transfer only if no other offer is acceptable (any) [default:
-    /// allowance].
-    #[arg(long, value_parser = by, value_name = "allowance|transfer|any")]
+    /// How to pay: from an allowance, which the canister collects after it has checked what you have signed; from an
+    /// allowance by a call of the canister, for requests without body, query and headers; by a transfer of your own,
+    /// which moves the money first; or in this order what is possible, where a call is made only if nothing can be
+    /// signed, and a transfer only if no other offer is acceptable (any) [default: allowance].
+    #[arg(long, value_parser = by, value_name = "allowance|call|transfer|any")]
     pub by: Option<By>,
     /// Accept only offers collected by this canister, whatever host serves the resource.
     #[arg(long, value_parser = canister_id, value_name = "CANISTER")]
@@ -70,9 +71,10 @@ pub struct RequestArgs {
 fn by(text: &str) -> Result<By, String> {
     match text {
         "allowance" => Ok(By::Allowance),
+        "call" => Ok(By::Call),
         "transfer" => Ok(By::Transfer),
         "any" => Ok(By::Any),
-        _ => Err("write allowance, transfer or any".into()),
+        _ => Err("write allowance, call, transfer or any".into()),
     }
 }
 

@@ -61,6 +61,9 @@ fn about(payment: &SignedPayment) -> String {
         _ => plain_text(&accepted.amount),
     };
     let until = match (payment.valid_before(), payment.block()) {
+        (Some(end), _) if payment.is_call() => {
+            format!(", by a call that may begin until {}", time::utc(end))
+        }
         (Some(end), _) => format!(", good until {}", time::utc(end)),
         (None, Some(block)) => format!(", transferred in block {block}"),
         (None, None) => match payment.repeated_until() {
@@ -92,6 +95,7 @@ fn object(payment: &SignedPayment, file: Option<&Path>) -> Value {
         "payer": payment.payment.payload.from(),
         "spender": payment.spender().map(|spender| spender.to_text()),
         "validBefore": payment.valid_before(),
+        "by": payment.paid_by().as_str(),
         "transfer": payment.is_transfer().then(|| json!({
             "memo": payment.payment_id,
             "block": payment.block().map(|block| block.to_string()),
@@ -368,6 +372,11 @@ pub fn forget(args: &ForgetArgs, common: &Common, output: &Output) -> Result<(),
     let fate = match (entry.payment.is_transfer(), entry.payment.block()) {
         (true, Some(block)) => format!("its money is in block {block} of the ledger"),
         (true, None) => "if it was sent, its money may have moved".into(),
+        (false, _) if entry.payment.is_call() => {
+            format!(
+                "if it was called, it may begin{until}; what has begun may be charged for a day, or was"
+            )
+        }
         (false, _) => format!("if it was sent, it may be charged{until}, or was"),
     };
     let lines = [

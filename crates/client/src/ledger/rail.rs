@@ -1,16 +1,21 @@
 //! The calls that move the payer's own money, and find out whether it moved.
 
-use super::{Block, Found};
-use crate::{error::LedgerError, network::Network};
-use candid::{CandidType, Nat, Principal, encode_one};
+use super::{Block, Clean, Found, Search};
+use crate::{
+    confirm::Status,
+    error::LedgerError,
+    network::{CallError, Network},
+};
+use candid::{CandidType, Nat, Principal, decode_one, encode_one};
 use icrc_ledger_types::icrc1::{
     account::Account,
     transfer::{TransferArg, TransferError},
 };
 use serde::Deserialize;
-use std::{future::Future, pin::Pin};
-use tollkeeper_types::RouteKey;
-use x402_icp::Amount;
+use serde_bytes::ByteBuf;
+use std::{future::Future, pin::Pin, time::Instant};
+use tollkeeper_types::{PayArgs, PayError, Purchased, RouteKey};
+use x402_icp::{Amount, PaymentId};
 
 /// The result of a call, boxed so that the rail can be another one in a test.
 pub(crate) type Called<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -46,7 +51,36 @@ pub(crate) struct Promised {
     pub offer: String,
 }
 
-/// The ledgers and canisters, as payments by transfer use them.
+/// An offer of what is sold under a path, by the word of the canister that collects.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub(crate) struct Quoted {
+    pub ledger: Principal,
+    pub amount: Nat,
+    pub fee: Nat,
+    pub pay_to: Account,
+    pub spender: Principal,
+    pub offer: String,
+    pub max_timeout_seconds: u32,
+}
+
+/// The part of a quote that is read.
+#[derive(CandidType, Deserialize)]
+struct Quote {
+    offers: Vec<Quoted>,
+}
+
+/// What became of a payment according to its canister, and a time before which the canister did not say so, in
+/// nanoseconds since 1970-01-01. `None`: the canister does not know the payment.
+pub(crate) type Standing = (Option<Status>, u64);
+
+/// The part of a payment's record that is read: other collecting canisters may return fewer fields, and later versions
+/// of this one more.
+#[derive(CandidType, Deserialize)]
+struct Payment {
+    status: Status,
+}
+
+/// The ledgers and canisters, as payments use them.
 pub(crate) trait Rail: Send + Sync {
     /// [`super::Ledger::transfer`].
     fn transfer<'a>(
@@ -58,16 +92,41 @@ pub(crate) trait Rail: Send + Sync {
     /// [`super::Ledger::find`].
     fn find<'a>(&'a self, ledger: Principal, wanted: &'a Wanted) -> Called<'a, Found>;
 
-    /// The present offers of a route, by an update call to its canister: `like` is the one that is compared with them.
+    /// The present offers of a route, by an update call to its canister, and the time that its subnet signed. `like` is
+    /// the one that is compared with them.
     fn offers<'a>(
         &'a self,
         canister: Principal,
         route: RouteKey,
         like: &'a Promised,
-    ) -> Called<'a, Result<Vec<Promised>, String>>;
+    ) -> Called<'a, Result<(Vec<Promised>, u64), String>>;
 
     /// [`super::Ledger::block`].
     fn block(&self, ledger: Principal, index: u64) -> Called<'_, Result<Block, LedgerError>>;
+
+    /// What a path costs by the word of its canister, by an update call, and the time that its subnet signed; no offers
+    /// if it sells nothing there. `like` is the offer that is compared with them.
+    fn quote<'a>(
+        &'a self,
+        canister: Principal,
+        key: RouteKey,
+        like: &'a Quoted,
+    ) -> Called<'a, Result<(Vec<Quoted>, u64), String>>;
+
+    /// Calls `pay`. The network drops the call if it has not begun by `expires`, in nanoseconds since 1970-01-01. The
+    /// outer error says nothing about the payment.
+    fn pay<'a>(
+        &'a self,
+        canister: Principal,
+        args: &'a PayArgs,
+        expires: Option<u64>,
+    ) -> Called<'a, Result<Result<Purchased, PayError>, String>>;
+
+    /// What became of a payment, by an update call.
+    fn payment(&self, canister: Principal, id: PaymentId) -> Called<'_, Result<Standing, String>>;
+
+    /// [`super::Ledger::clean`].
+    fn clean<'a>(&'a self, ledger: Principal, search: &'a Search<'a>) -> Called<'a, Clean>;
 }
 
 impl Rail for Network {
@@ -88,16 +147,59 @@ impl Rail for Network {
         canister: Principal,
         route: RouteKey,
         _: &'a Promised,
-    ) -> Called<'a, Result<Vec<Promised>, String>> {
+    ) -> Called<'a, Result<(Vec<Promised>, u64), String>> {
         Box::pin(async move {
             let argument = encode_one(route).map_err(|e| e.to_string())?;
             let called = self.update_one(canister, "offers", argument).await;
-            let (offers, _) = called.map_err(|e| e.to_string())?;
-            Ok(offers)
+            called.map_err(|e| e.to_string())
         })
     }
 
     fn block(&self, ledger: Principal, index: u64) -> Called<'_, Result<Block, LedgerError>> {
         Box::pin(async move { self.ledger(ledger).block(&Nat::from(index)).await })
+    }
+
+    fn quote<'a>(
+        &'a self,
+        canister: Principal,
+        key: RouteKey,
+        _: &'a Quoted,
+    ) -> Called<'a, Result<(Vec<Quoted>, u64), String>> {
+        Box::pin(async move {
+            let argument = encode_one(key).map_err(|e| e.to_string())?;
+            let called = self.update_one(canister, "quote", argument).await;
+            let (quote, time): (Option<Quote>, u64) = called.map_err(|e| e.to_string())?;
+            Ok((quote.map(|quote| quote.offers).unwrap_or_default(), time))
+        })
+    }
+
+    fn pay<'a>(
+        &'a self,
+        canister: Principal,
+        args: &'a PayArgs,
+        expires: Option<u64>,
+    ) -> Called<'a, Result<Result<Purchased, PayError>, String>> {
+        Box::pin(async move {
+            let argument = encode_one(args).map_err(|e| e.to_string())?;
+            let called = self.update_until(canister, "pay", argument, expires).await;
+            let (reply, _) = called.map_err(|e| e.to_string())?;
+            decode_one(&reply).map_err(|e| CallError::Unreadable(e.to_string()).to_string())
+        })
+    }
+
+    fn payment(&self, canister: Principal, id: PaymentId) -> Called<'_, Result<Standing, String>> {
+        Box::pin(async move {
+            let argument = encode_one(ByteBuf::from(id.0.to_vec())).map_err(|e| e.to_string())?;
+            let asked = Instant::now();
+            let called = self.update_one(canister, "payment", argument).await;
+            let (found, time): (Option<Payment>, u64) = called.map_err(|e| e.to_string())?;
+            // The reply is signed after the canister has said it, at most as long as the call took.
+            let took = u64::try_from(asked.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            Ok((found.map(|found| found.status), time.saturating_sub(took)))
+        })
+    }
+
+    fn clean<'a>(&'a self, ledger: Principal, search: &'a Search<'a>) -> Called<'a, Clean> {
+        Box::pin(async move { self.ledger(ledger).clean(search).await })
     }
 }

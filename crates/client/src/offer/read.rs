@@ -111,7 +111,8 @@ pub(super) fn read(entry: &Value, expected: &Expectations<'_>) -> Result<Offer, 
         spender,
         fee,
         allowance: None,
-        confirmed: false,
+        confirmed: None,
+        called: expected.by == By::Call,
     })
 }
 
@@ -124,7 +125,7 @@ enum Extra {
 fn read_extra(raw: &Value, by: By) -> Result<Extra, OfferProblem> {
     let unreadable = |e: serde_json::Error| OfferProblem::Unreadable(e.to_string());
     if raw.get("assetTransferMethod").and_then(Value::as_str) == Some(METHOD_ICRC1) {
-        if by == By::Allowance {
+        if matches!(by, By::Allowance | By::Call) {
             return Err(OfferProblem::ByTransfer);
         }
         let extra: ExactIcrc1Extra = serde_json::from_value(raw.clone()).map_err(unreadable)?;

@@ -4,28 +4,17 @@ use super::{Payer, Priced, now};
 use crate::{
     error::{LedgerError, PayError},
     ledger::Approval,
-    offer::{Method, Offer, why},
-    payment::{Purchase, SignedPayment, named},
+    offer::{By, Method, Offer, why},
     serving::is_canister,
     step::Step,
 };
 use icrc_ledger_types::icrc2::approve::ApproveError;
-use x402_icp::{
-    Account, Amount,
-    decode::MAX_HEADER_BYTES,
-    encode_header,
-    signer::Signer,
-    wire::{DelegationText, ExactIcrc2Payload, PaymentPayload, X402_VERSION},
-};
+use x402_icp::Amount;
 
 /// The duration of such an approval, in nanoseconds.
 const APPROVAL_LASTS: u64 = 3_600 * 1_000_000_000;
 /// The most tries of an approval when the allowance changes meanwhile.
 const APPROVALS_TRIED: usize = 5;
-/// The time that the calls of a transfer may take, in seconds.
-const TRANSFER_SECONDS: u64 = 300;
-/// The length of a signature in base64, of every kind of key except a canister's.
-const SIGNATURE_TEXT_BYTES: usize = 88;
 
 /// The ledger's answers about an offer.
 struct Funds {
@@ -60,12 +49,19 @@ impl Payer {
         let mut approvable = None;
         let mut problem = None;
         for (place, offer) in priced.offers.iter().enumerate() {
-            // An offer that cannot be signed needs no money.
-            let checked = match self.signable(priced, offer) {
-                Ok(()) => self.check_funds(offer).await,
+            // An offer that cannot be signed, or is not the canister's, needs no money.
+            let confirmed = match self.possible(priced, offer) {
+                Ok(offer) => self.confirmed(priced, &offer).await,
                 Err(problem) => Err(problem),
             };
-            match checked {
+            let offer = match confirmed {
+                Ok(offer) => offer,
+                Err(e) => {
+                    problem = problem.or(Some(e));
+                    continue;
+                }
+            };
+            match self.check_funds(&offer).await {
                 Ok(funded) => return Ok(self.chosen(funded, priced, place)),
                 Err(e @ PayError::NeedsApproval { .. }) if approvable.is_none() => {
                     approvable = Some((place, offer, e));
@@ -75,21 +71,42 @@ impl Payer {
         }
         match (approvable, problem, self.approve) {
             (Some((place, offer, _)), _, Some(amount)) => {
-                self.chosen(offer.clone(), priced, place);
-                self.approve(priced, offer, amount).await
+                let offer = self.chosen(offer, priced, place);
+                self.approve(priced, &offer, amount).await
             }
             (Some((_, _, problem)), _, None) | (None, Some(problem), _) => Err(problem),
             (None, None, _) => Err(PayError::NoAcceptableOffer(priced.refused.clone())),
         }
     }
 
+    /// The offer as it can be paid. One whose authorization cannot be made or sent may be paid by a call.
+    fn possible(&self, priced: &Priced, offer: &Offer) -> Result<Offer, PayError> {
+        match self.signable(priced, offer) {
+            Ok(()) => Ok(offer.clone()),
+            Err(problem @ (PayError::Delegation(_) | PayError::TooLong { .. }))
+                if self.by == By::Any && offer.method() == Method::Allowance =>
+            {
+                let called = offer.clone().by_call();
+                match self.signable(priced, &called) {
+                    Ok(()) => Ok(called),
+                    Err(_) => Err(problem),
+                }
+            }
+            Err(problem) => Err(problem),
+        }
+    }
+
     fn chosen(&self, offer: Offer, priced: &Priced, place: usize) -> Offer {
+        let why = match (self.by, offer.method()) {
+            (By::Any, Method::Call) => "an authorization of it can be neither signed nor sent",
+            _ => why(&priced.offers, place),
+        };
         self.tell(Step::Chosen {
             ledger: offer.asset,
             amount: offer.amount,
             fee: offer.fee,
             by: offer.method(),
-            why: why(&priced.offers, place),
+            why,
             of: priced.offers.len(),
         });
         offer
@@ -99,7 +116,7 @@ impl Payer {
         let ledger = self.network.ledger(offer.asset);
         let allowance = async {
             match offer.method() {
-                Method::Allowance => {
+                Method::Allowance | Method::Call => {
                     let spender = offer.spender.into();
                     ledger.allowance(self.account, spender).await
                 }
@@ -127,10 +144,6 @@ impl Payer {
     }
 
     async fn check_funds(&self, offer: &Offer) -> Result<Offer, PayError> {
-        let offer = &match offer.method() {
-            Method::Allowance => offer.clone(),
-            Method::Transfer => self.confirmed(offer).await?,
-        };
         #[cfg(test)]
         if !self.asks_ledgers {
             return Ok(offer.clone());
@@ -268,136 +281,6 @@ impl Payer {
             (_, None) => None,
             (_, Some(standing)) => Some(end.max(standing)),
         }
-    }
-
-    fn purchase<'a>(&self, priced: &'a Priced, offer: &'a Offer) -> Purchase<'a> {
-        let redirected = priced.asked_url != priced.request.url;
-        Purchase {
-            request: &priced.request,
-            asked_url: redirected.then_some(priced.asked_url.as_str()),
-            offer,
-            resource: priced.resource.as_ref(),
-            extensions: priced.extensions.as_ref(),
-            from: self.account,
-        }
-    }
-
-    /// Signs an offer, or fixes the transfer that pays it. One purchase needs one signature or transfer: to repeat it,
-    /// [`Payer::send`] the result again.
-    pub fn sign(&self, priced: &Priced, offer: &Offer) -> Result<SignedPayment, PayError> {
-        self.signable(priced, offer)?;
-        let purchase = self.purchase(priced, offer);
-        if offer.method() == Method::Transfer {
-            if !offer.confirmed {
-                return Err(PayError::Unconfirmed {
-                    canister: offer.spender,
-                    problem: "it was not asked (fund)".into(),
-                });
-            }
-            return Ok(SignedPayment::sign(&purchase, now(), &self.identity)?);
-        }
-        let seconds = offer.max_timeout_seconds();
-        // A slow key (a hardware key that waits for its user) uses up the time. The first signature was not sent, so
-        // only the second one leaves the process.
-        for _ in 0..2 {
-            let payment = SignedPayment::sign(&purchase, now(), &self.identity)?;
-            let actual = payment.header().len();
-            if actual > MAX_HEADER_BYTES {
-                return Err(too_long(actual));
-            }
-            let left = payment
-                .valid_before()
-                .unwrap_or_default()
-                .saturating_sub(now());
-            if left >= u64::from(seconds).div_ceil(2) {
-                return Ok(payment);
-            }
-        }
-        Err(PayError::SlowSigner { seconds })
-    }
-
-    /// Whether the identity can make the transfer, and its proof can be sent: checked before any money moves.
-    fn transferable(&self, priced: &Priced, offer: &Offer) -> Result<(), PayError> {
-        let last_moment = now().saturating_add(TRANSFER_SECONDS);
-        for delegation in self.identity.delegations() {
-            let targets = delegation.targets.as_ref();
-            if targets.is_some_and(|targets| !targets.contains(&offer.asset)) {
-                let problem = format!("it does not allow ledger {}", offer.asset);
-                return Err(PayError::Delegation(problem));
-            }
-            if delegation.expiration / 1_000_000_000 < last_moment {
-                let problem = format!("it ends within {TRANSFER_SECONDS} s");
-                return Err(PayError::Delegation(problem));
-            }
-        }
-        let draft = SignedPayment::sign(&self.purchase(priced, offer), now(), &self.identity)?;
-        match draft.with_block(u64::MAX).header().len() {
-            actual if actual > MAX_HEADER_BYTES => Err(too_long(actual)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether the identity can sign this offer so that the canister accepts it; checked without signing.
-    fn signable(&self, priced: &Priced, offer: &Offer) -> Result<(), PayError> {
-        if offer.method() == Method::Transfer {
-            return self.transferable(priced, offer);
-        }
-        let last_moment = now().saturating_add(offer.max_timeout_seconds().into());
-        let chain = self.identity.delegations();
-        for delegation in &chain {
-            let targets = delegation.targets.as_ref();
-            if targets.is_some_and(|targets| !targets.contains(&offer.spender)) {
-                return Err(PayError::Delegation(format!(
-                    "it does not allow {}, which collects",
-                    offer.spender
-                )));
-            }
-            if delegation.expiration / 1_000_000_000 < last_moment {
-                return Err(PayError::Delegation(format!(
-                    "it ends before the payment does, which is good for {} s",
-                    offer.max_timeout_seconds()
-                )));
-            }
-        }
-        let key = self.identity.public_key_der();
-        x402_icp::signature::check_chain(
-            &key,
-            &chain,
-            now().saturating_mul(1_000_000_000),
-            offer.spender,
-        )
-        .map_err(|error| PayError::Delegation(error.to_string()))?;
-        let name = priced.request.payment_identifier.as_deref();
-        let draft = PaymentPayload {
-            x402_version: X402_VERSION,
-            resource: priced.resource.clone(),
-            accepted: offer.verbatim.clone(),
-            payload: ExactIcrc2Payload {
-                from: Account::to_string(&self.account),
-                nonce: "0".repeat(64),
-                valid_after: last_moment.to_string(),
-                valid_before: last_moment.to_string(),
-                public_key: x402_icp::values::to_base64(&key),
-                signature: "A".repeat(SIGNATURE_TEXT_BYTES),
-                delegations: (!chain.is_empty())
-                    .then(|| chain.iter().map(DelegationText::from).collect()),
-            },
-            extensions: priced
-                .extensions
-                .as_ref()
-                .map(|all| named(all.clone(), name)),
-        };
-        match encode_header(&draft).len() {
-            actual if actual > MAX_HEADER_BYTES => Err(too_long(actual)),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn too_long(actual: usize) -> PayError {
-    PayError::TooLong {
-        limit: MAX_HEADER_BYTES,
-        actual,
     }
 }
 

@@ -1,10 +1,10 @@
 //! Requesting the price of a resource.
 
-use super::Payer;
+use super::{Payer, sign::callable};
 use crate::{
     error::PayError,
     http::{Asked, HttpError, Request, Response},
-    offer::{Expectations, Offer, RefusedOffer, select},
+    offer::{By, Expectations, Offer, RefusedOffer, select},
     required,
     serving::{ServedBy, serving, serving_canister},
     step::Step,
@@ -68,6 +68,9 @@ impl Payer {
                 url: answered.url,
                 problem,
             });
+        }
+        if self.by == By::Call {
+            callable(&answered)?;
         }
         let required = required::read(&response).map_err(PayError::UnreadableOffer)?;
         let (server, typed) = self.server(request, &answered, &response).await;

@@ -33,6 +33,9 @@ struct Known {
 impl Payer {
     /// Sends a recorded payment; the caller holds the lock of its request.
     pub(super) async fn transmit(&self, payment: &SignedPayment) -> Result<Box<Paid>, PayError> {
+        if payment.is_call() {
+            return self.call(payment).await;
+        }
         let payment = &self.moved(payment).await?;
         let started = Instant::now();
         let mut known = Known {
@@ -116,7 +119,7 @@ impl Payer {
     }
 
     /// Ends the record of a payment that arrived with a matching receipt.
-    fn delivered(&self, mut paid: Paid) -> Box<Paid> {
+    pub(super) fn delivered(&self, mut paid: Paid) -> Box<Paid> {
         if let (true, Some(id)) = (paid.proven, paid.payment.id())
             && let Err(problem) = self.journal.release(id, End::Delivered)
         {

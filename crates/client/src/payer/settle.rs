@@ -30,15 +30,33 @@ impl Payer {
                 return Resolution::Unknown { reason };
             }
         };
+        let (network, rail) = (&self.network, self.rail());
         let caller = self.identity.principal();
-        let resolution = confirm::resolve(&self.network, caller, payment, &known, cancel).await;
-        if let (Resolution::Dead { .. }, Some(id)) = (&resolution, payment.id())
+        let resolved = confirm::resolve(network, rail, caller, payment, &known, cancel).await;
+        self.ended_if_dead(payment, &resolved);
+        resolved
+    }
+
+    /// Compares with the ledger that a payment is over, as its canister says, and ends its record.
+    pub(super) async fn settle_over(&self, payment: &SignedPayment, reason: String) -> Resolution {
+        self.tell(Step::Confirming(plain_text(&reason)));
+        let resolved = match self.known() {
+            Ok(known) => confirm::over(&self.network, self.rail(), payment, &known, reason).await,
+            Err(problem) => Resolution::Unknown {
+                reason: problem.to_string(),
+            },
+        };
+        self.ended_if_dead(payment, &resolved);
+        resolved
+    }
+
+    fn ended_if_dead(&self, payment: &SignedPayment, resolution: &Resolution) {
+        if let (Resolution::Dead { .. }, Some(id)) = (resolution, payment.id())
             && let Err(problem) = self.journal.release(id, End::Dead)
         {
             // It is dead in any case; a remaining record is found dead again.
             self.tell(Step::Confirming(problem.to_string()));
         }
-        resolution
     }
 
     /// The payments that the ledger's blocks may be for.

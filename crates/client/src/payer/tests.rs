@@ -1,6 +1,7 @@
 //! Purchases from a scripted seller. There is no canister and no ledger here, so nothing is ever proven dead: `tests/`
 //! covers them on a network.
 
+mod calls;
 mod delegations;
 mod ending;
 mod limits;

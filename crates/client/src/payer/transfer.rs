@@ -13,13 +13,13 @@
 //!  block recorded ──▶ the proof is sent as any payment is
 //! ```
 
-use super::{Payer, now, send::dead, unsettled};
+use super::{Payer, Priced, now, send::dead, unsettled};
 use crate::{
     confirm::{self, Resolution},
     error::{LedgerError, PayError},
     journal::End,
     ledger::{Found, Promised, Rail, Wanted},
-    offer::{Offer, OfferTerms},
+    offer::{Confirmed, Method, Offer, OfferTerms},
     payment::SignedPayment,
     plain_text::plain_text,
     step::Step,
@@ -49,7 +49,7 @@ enum Sought {
 }
 
 impl Payer {
-    fn rail(&self) -> &dyn Rail {
+    pub(super) fn rail(&self) -> &dyn Rail {
         #[cfg(test)]
         if let Some(rail) = &self.test_rail {
             return &**rail;
@@ -59,14 +59,22 @@ impl Payer {
 
     /// The offer, if the canister makes it: whoever forwarded it over HTTP could have put another recipient into it. A
     /// canister refuses such a payment from an allowance, but cannot give a transfer back that went elsewhere.
-    pub(super) async fn confirmed(&self, offer: &Offer) -> Result<Offer, PayError> {
+    pub(super) async fn confirmed(
+        &self,
+        priced: &Priced,
+        offer: &Offer,
+    ) -> Result<Offer, PayError> {
+        let terms = match (&offer.terms, offer.method()) {
+            (OfferTerms::Icrc1(terms), _) => terms,
+            (OfferTerms::Icrc2(terms), Method::Call) => {
+                return self.confirmed_call(priced, offer, terms).await;
+            }
+            (OfferTerms::Icrc2(_), _) => return Ok(offer.clone()),
+        };
         self.tell(Step::AskingCanister(offer.spender));
         let unconfirmed = |problem: String| PayError::Unconfirmed {
             canister: offer.spender,
             problem,
-        };
-        let OfferTerms::Icrc1(terms) = &offer.terms else {
-            return Ok(offer.clone());
         };
         let like = Promised {
             ledger: offer.asset,
@@ -79,9 +87,13 @@ impl Payer {
             path: terms.extra.route.clone(),
         };
         let promised = self.rail().offers(offer.spender, route, &like).await;
-        match promised.map_err(unconfirmed)?.contains(&like) {
+        let (promised, at) = promised.map_err(unconfirmed)?;
+        match promised.contains(&like) {
             true => Ok(Offer {
-                confirmed: true,
+                confirmed: Some(Confirmed {
+                    at,
+                    arrived: Instant::now(),
+                }),
                 ..offer.clone()
             }),
             false => Err(unconfirmed(format!(
@@ -167,19 +179,23 @@ impl Payer {
     }
 
     /// A payment that is about to be sent and is not recorded here. A file could come from a stranger, so its transfer
-    /// is not made: only one that the ledger shows is presented.
-    pub(super) async fn known_transfer(
+    /// or call is not made: only a transfer that the ledger shows is presented, and only a call that the canister knows
+    /// is repeated.
+    pub(super) async fn known_to_be_made(
         &self,
         payment: &SignedPayment,
     ) -> Result<SignedPayment, PayError> {
         let made_here = !payment.stored;
-        if !payment.has_no_block() || made_here {
+        if made_here || !(payment.has_no_block() || payment.is_call()) {
             return Ok(payment.clone());
         }
         if let Some(id) = payment.id()
             && self.journal.with_id(id)?.is_some()
         {
             return Ok(payment.clone());
+        }
+        if payment.is_call() {
+            return self.known_call(payment).await;
         }
         match self.seek(payment, "it is not recorded here").await {
             Sought::Block(block) => Ok(payment.clone().with_block(block)),
@@ -194,8 +210,11 @@ impl Payer {
     }
 
     /// A payment that another call made, and whose record that call ended; `None` if it is a transfer that the ledger
-    /// did not make.
+    /// did not make, or a call whose money did not move.
     pub(super) async fn was_made(&self, payment: SignedPayment) -> Option<SignedPayment> {
+        if payment.is_call() {
+            return self.was_called(&payment).await.then_some(payment);
+        }
         if !payment.has_no_block() {
             return Some(payment);
         }
@@ -403,7 +422,7 @@ impl Payer {
         let Some(canister) = payment.spender() else {
             return unknown("its canister cannot be decoded".into());
         };
-        match confirm::state_of(&self.network, canister, id).await {
+        match confirm::state_of(self.rail(), canister, id).await {
             Ok((state, refund_block)) => Resolution::Paid {
                 block: block.to_string(),
                 state: state.into(),

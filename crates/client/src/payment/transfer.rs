@@ -101,10 +101,10 @@ impl SignedPayment {
         matches!(&self.payment.payload, Payload::Transfer(payload) if payload.block_index.is_none())
     }
 
-    /// The block of the transfer; `None` of an authorization, and while it is not known.
+    /// The block of the payer's own transfer; `None` of other payments, and while it is not known.
     pub fn block(&self) -> Option<u64> {
         match &self.payment.payload {
-            Payload::Authorization(_) => None,
+            Payload::Authorization(_) | Payload::Call(_) => None,
             Payload::Transfer(payload) => parse_block(payload.block_index.as_deref()?).ok(),
         }
     }

@@ -230,7 +230,7 @@ impl Receipt {
         Ok(Some(found))
     }
 
-    fn members(&self) -> [(&'static str, &str); 11] {
+    pub(crate) fn members(&self) -> [(&'static str, &str); 11] {
         [
             ("paymentId", &self.payment_id),
             ("network", &self.network),

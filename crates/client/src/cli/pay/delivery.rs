@@ -14,8 +14,7 @@ use candid::Nat;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tollkeeper_client::{
-    Amount, LedgerError, Method, Paid, PayError, Payer, Resolution, Response, SignedPayment,
-    plain_text,
+    Amount, LedgerError, Paid, PayError, Payer, Resolution, Response, plain_text,
 };
 use x402_icp::values::parse_principal;
 
@@ -148,7 +147,7 @@ impl HandOver<'_> {
             "amount": accepted.amount,
             "payTo": accepted.pay_to,
             "payer": paid.payment.payment.payload.from(),
-            "by": method(&paid.payment).as_str(),
+            "by": paid.payment.paid_by().as_str(),
             "block": Self::block(paid, proof),
             "receipt": paid.receipt,
             "problems": paid.problems,
@@ -242,14 +241,6 @@ impl HandOver<'_> {
                 Ok(())
             }
         }
-    }
-}
-
-/// How a payment was paid.
-fn method(payment: &SignedPayment) -> Method {
-    match payment.is_transfer() {
-        true => Method::Transfer,
-        false => Method::Allowance,
     }
 }
 

@@ -74,6 +74,13 @@ pub fn watch(step: &Step, output: &Output, situation: &Situation) {
             output.note(format!("approving {words}"));
             situation.update(|known| known.approval = Some(words));
         }
+        Step::Calling {
+            canister,
+            attempt: 1,
+        } => {
+            situation.update(|known| known.approval = None);
+            output.note(format!("calling pay of canister {canister}"));
+        }
         Step::Paying(_) => situation.update(|known| known.approval = None),
         _ => {}
     }

@@ -1,9 +1,13 @@
-//! Any behaviour of the seller and any end of the calls: one authorization for one request, never more than the limit,
-//! and every call ends.
+//! Any behaviour of the seller and any end of the calls: one payment for one request, never more than the limit, and
+//! every call ends.
 //!
 //! `TOLLKEEPER_PAYER_CASES` sets the number of cases.
 
 use super::{
+    calls::{
+        calling,
+        till::{Till, Word},
+    },
     seller::{Act, RECEIPT_KINDS, ReceiptKind, Seller, offer, priced, receipt, transfer_offer},
     transfers::{
         bank::{Answer as LedgerAnswer, Bank, memo},
@@ -11,6 +15,7 @@ use super::{
     },
     *,
 };
+use crate::offer::Method;
 use icrc_ledger_types::icrc1::transfer::TransferError;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -105,18 +110,25 @@ fn act(got: &Got, answer: &Answer) -> Act {
     Act::Late(Duration::from_millis(answer.delay), Box::new(act))
 }
 
-/// Runs the calls, and compares the requests that the seller got with its responses. With a bank the seller is paid by
-/// transfer.
+/// How the seller is paid.
+#[derive(Clone)]
+enum Way {
+    Allowance,
+    Transfer(Arc<Bank>),
+    Call(Arc<Till>),
+}
+
+/// Runs the calls, and compares the requests that the seller got with its responses.
 async fn run(
     base: &Payer,
-    bank: Option<Arc<Bank>>,
+    way: Way,
     answers: Vec<Answer>,
     prices: Vec<u64>,
     calls: Vec<Call>,
 ) -> Result<(), TestCaseError> {
     let ends: Ends = Arc::default();
     let told = ends.clone();
-    let by_transfer = bank.is_some();
+    let by_transfer = matches!(way, Way::Transfer(_));
     let seller = Seller::open(move |got, before| {
         let Some(payment) = &got.payment else {
             let mut offered = match by_transfer {
@@ -141,9 +153,13 @@ async fn run(
     .await;
     let folder = folder();
     // Creating the HTTP clients takes longer than a whole case, so new processes share them.
-    let process = || match bank.clone() {
-        Some(bank) => paying_from(base.clone().with_journal(files(&folder)), bank),
-        None => base.clone().with_journal(files(&folder)),
+    let process = || {
+        let payer = base.clone().with_journal(files(&folder));
+        match &way {
+            Way::Allowance => payer,
+            Way::Transfer(bank) => paying_from(payer, bank.clone()),
+            Way::Call(till) => calling(payer, till),
+        }
     };
     let mut current = process();
     let mut running = Vec::new();
@@ -196,7 +212,13 @@ async fn run(
     prop_assert_eq!(both, 0, "an authorization went out with another request");
     let recorded = process().unresolved().unwrap();
     prop_assert!(recorded.len() <= PATHS.len());
-    let made = bank.map(|bank| bank.made()).unwrap_or_default();
+    if let Way::Call(till) = &way {
+        called_once(till, &recorded)?;
+    }
+    let made = match &way {
+        Way::Transfer(bank) => bank.made(),
+        _ => Vec::new(),
+    };
     let over: Vec<String> = ends
         .iter()
         .filter(|(_, over)| **over)
@@ -212,6 +234,27 @@ async fn run(
         prop_assert!(!is_open || is_recorded, "block {block} is lost");
     }
     std::fs::remove_dir_all(folder).unwrap();
+    Ok(())
+}
+
+/// Of each path at most one payment by call is open, and none is lost.
+fn called_once(till: &Till, recorded: &[Entry]) -> Result<(), TestCaseError> {
+    let sent: Vec<_> = till.sent().into_iter().map(|(args, _)| args).collect();
+    for path in PATHS {
+        let mut open: Vec<_> = sent
+            .iter()
+            .filter(|args| args.path == path && !till.told(args))
+            .map(|args| till.id(args))
+            .collect();
+        open.dedup();
+        prop_assert!(open.len() <= 1, "{path}: open are {open:?}");
+    }
+    for args in &sent {
+        prop_assert!(args.amount <= 1_000_000u32, "{}", args.amount);
+        let id = till.id(args);
+        let is_recorded = recorded.iter().any(|e| e.payment.id() == Some(id));
+        prop_assert!(till.told(args) || is_recorded, "{id} is lost");
+    }
     Ok(())
 }
 
@@ -239,17 +282,38 @@ fn ledger_answer() -> impl Strategy<Value = LedgerAnswer> {
     ])
 }
 
+fn word() -> impl Strategy<Value = Word> {
+    prop::sample::select(vec![
+        Word::Sold,
+        Word::Sold,
+        Word::SlowAfter(20),
+        Word::SlowAfter(80),
+        Word::LostAfter,
+        Word::LostBefore,
+        Word::Late(20),
+        Word::Pending,
+        Word::Refused("ledger_unavailable"),
+        Word::Failed("insufficient_allowance"),
+        Word::Duplicate,
+    ])
+}
+
 #[test]
 fn a_request_never_has_two_open_authorizations() {
-    check(false);
+    check(Method::Allowance);
 }
 
 #[test]
 fn a_request_never_has_two_open_transfers() {
-    check(true);
+    check(Method::Transfer);
 }
 
-fn check(by_transfer: bool) {
+#[test]
+fn a_request_never_has_two_open_calls() {
+    check(Method::Call);
+}
+
+fn check(method: Method) {
     let cases = std::env::var("TOLLKEEPER_PAYER_CASES").ok();
     let cases = cases.and_then(|text| text.parse().ok()).unwrap_or(48);
     let mut config = ProptestConfig::with_cases(cases);
@@ -277,12 +341,19 @@ fn check(by_transfer: bool) {
         ),
         prop::collection::vec(call(), 2..9),
         prop::collection::vec(ledger_answer(), 1..6),
+        prop::collection::vec(word(), 1..6),
     );
-    proptest!(config, |((answers, prices, calls, ledger) in cases)| {
+    proptest!(config, |((answers, prices, calls, ledger, words) in cases)| {
         let owner = base.account.owner;
-        let bank = by_transfer.then(|| {
-            Bank::open(owner, move |call| ledger[call % ledger.len()].clone())
-        });
-        runtime.block_on(run(&base, bank, answers, prices, calls))?;
+        let way = match method {
+            Method::Allowance => Way::Allowance,
+            Method::Transfer => {
+                Way::Transfer(Bank::open(owner, move |call| ledger[call % ledger.len()].clone()))
+            }
+            Method::Call => {
+                Way::Call(Till::open(owner, move |call| words[call % words.len()].clone()))
+            }
+        };
+        runtime.block_on(run(&base, way, answers, prices, calls))?;
     });
 }

@@ -1,7 +1,7 @@
 //! Purchases by the payer's own transfer.
 
 pub(super) mod bank;
-mod crashes;
+pub(super) mod crashes;
 mod records;
 
 use super::{

@@ -2,7 +2,7 @@
 
 use crate::{
     error::LedgerError,
-    ledger::{Block, Found, Promised, Rail, Wanted},
+    ledger::{Block, Clean, Found, Promised, Quoted, Rail, Search, Standing, Wanted},
 };
 use candid::Principal;
 use icrc_ledger_types::icrc1::transfer::{TransferArg, TransferError};
@@ -12,8 +12,8 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tollkeeper_types::RouteKey;
-use x402_icp::{Account, Amount};
+use tollkeeper_types::{PayArgs, PayError, Purchased, RouteKey};
+use x402_icp::{Account, Amount, PaymentId};
 
 /// What becomes of one call of `icrc1_transfer`.
 #[derive(Clone, Debug)]
@@ -109,6 +109,11 @@ pub fn memo(transfer: &TransferArg) -> Vec<u8> {
     transfer.memo.as_ref().unwrap().0.to_vec()
 }
 
+/// No canister answers.
+fn silent<'a, T: 'a>(canister: Principal) -> Called<'a, Result<T, String>> {
+    Box::pin(async move { Err(format!("canister {canister} does not answer")) })
+}
+
 fn lost(ledger: Principal) -> LedgerError {
     LedgerError::Call {
         ledger,
@@ -177,9 +182,35 @@ impl Rail for Bank {
         _: Principal,
         _: RouteKey,
         like: &'a Promised,
-    ) -> Called<'a, Result<Vec<Promised>, String>> {
+    ) -> Called<'a, Result<(Vec<Promised>, u64), String>> {
         let scripted = self.offers.lock().unwrap().clone();
-        Box::pin(async move { scripted.unwrap_or(Ok(vec![like.clone()])) })
+        Box::pin(async move { Ok((scripted.unwrap_or(Ok(vec![like.clone()]))?, 0)) })
+    }
+
+    fn quote<'a>(
+        &'a self,
+        canister: Principal,
+        _: RouteKey,
+        _: &'a Quoted,
+    ) -> Called<'a, Result<(Vec<Quoted>, u64), String>> {
+        silent(canister)
+    }
+
+    fn pay<'a>(
+        &'a self,
+        canister: Principal,
+        _: &'a PayArgs,
+        _: Option<u64>,
+    ) -> Called<'a, Result<Result<Purchased, PayError>, String>> {
+        silent(canister)
+    }
+
+    fn payment(&self, canister: Principal, _: PaymentId) -> Called<'_, Result<Standing, String>> {
+        silent(canister)
+    }
+
+    fn clean<'a>(&'a self, _: Principal, _: &'a Search<'a>) -> Called<'a, Clean> {
+        Box::pin(async { Clean::Unknown("its log is not read in these tests".into()) })
     }
 
     fn block(&self, ledger: Principal, index: u64) -> Called<'_, Result<Block, LedgerError>> {

@@ -12,14 +12,14 @@ use std::sync::{
 
 /// Counts the points between steps, and ends the process at one of them.
 #[derive(Debug, Default)]
-struct Points {
-    passed: AtomicUsize,
-    crash_at: usize,
-    last: Mutex<String>,
+pub struct Points {
+    pub passed: AtomicUsize,
+    pub crash_at: usize,
+    pub last: Mutex<String>,
 }
 
 impl Points {
-    fn pass(&self, name: &str) {
+    pub fn pass(&self, name: &str) {
         let number = self.passed.fetch_add(1, Ordering::SeqCst);
         if number == self.crash_at {
             *self.last.lock().unwrap() = name.to_string();
@@ -30,7 +30,7 @@ impl Points {
 
 /// A journal of files whose process can end before and after each change.
 #[derive(Debug)]
-struct Fragile(FileJournal, Arc<Points>);
+pub struct Fragile(pub FileJournal, pub Arc<Points>);
 
 impl Fragile {
     fn around<T>(&self, what: &str, change: impl FnOnce() -> T) -> T {
