@@ -37,7 +37,7 @@ impl Payer {
         }
     }
 
-    /// Signs an offer, or fixes the transfer that pays it. One purchase needs one signature or transfer: to repeat it,
+    /// Signs an offer, or fixes the transfer or the call that pays it. One purchase needs one of them: to repeat it,
     /// [`Payer::send`] the result again.
     pub fn sign(&self, priced: &Priced, offer: &Offer) -> Result<SignedPayment, PayError> {
         self.signable(priced, offer)?;
