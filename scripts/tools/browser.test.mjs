@@ -11,14 +11,17 @@ import { actor, agentFor, keyIn, ok } from "./replica.mjs";
 const demo = JSON.parse(process.env.TOLLKEEPER_DEMO);
 // The answer to the first payment is lost and the page reloads; then two frames, as two tabs would, buy the same thing at once.
 const PAGE = `
+import { HttpAgent } from "@icp-sdk/core/agent";
 import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
 import { decodePaymentResponseHeader } from "@x402/core/http";
 import { ExactIcpScheme, resendingFetch } from "tollkeeper-x402";
 
-const { url, secret } = await (await fetch("/task")).json();
-const scheme = new ExactIcpScheme(Ed25519KeyIdentity.fromSecretKey(Uint8Array.from(secret)));
-const payWith = (inner) => wrapFetchWithPayment(resendingFetch(inner, { attempts: 1 }), new x402Client().register("icp:*", scheme));
+const { url, secret, ways, host, rootKey } = await (await fetch("/task")).json();
+const identity = Ed25519KeyIdentity.fromSecretKey(Uint8Array.from(secret));
+const agent = ways.includes("icrc1") && (await HttpAgent.create({ identity, host, rootKey: Uint8Array.from(rootKey) }));
+const scheme = new ExactIcpScheme(identity, { ways, agent });
+const payWith = (inner) => wrapFetchWithPayment(resendingFetch(inner, { attempts: 1, ways }), new x402Client().register("icp:*", scheme));
 const tell = (told) => fetch("/told", { method: "POST", body: JSON.stringify(told) });
 const lossy = async (request) => {
   const answer = await fetch(request);
@@ -76,19 +79,19 @@ async function visit(task) {
 }
 
 describe("a page on another origin", { skip: browser ? false : "no Chromium here" }, () => {
-  it("reads the offers, pays once across a reload and in two frames, and reads the receipt", async () => {
+  for (const way of ["icrc2", "icrc1"]) it(`reads the offers, pays once by ${way} across a reload and in two frames, and reads the receipt`, async () => {
     const identity = Ed25519KeyIdentity.generate();
     const network = { replica: demo.replica, root_key: demo.root_key };
     const books = actor(await agentFor(network, keyIn(demo.payer_pem)), demo.ledgers.ckUSDC, idl.transfer);
     const to = { owner: identity.getPrincipal(), subaccount: [] };
     ok("icrc1_transfer", await books.icrc1_transfer({ to, amount: 200_000n, fee: [], memo: [], from_subaccount: [], created_at_time: [] }));
     const ledger = new PayerLedger(await agentFor(network, identity), demo.ledgers.ckUSDC);
-    await ledger.approve(demo.canister, 100_000n);
+    if (way === "icrc2") await ledger.approve(demo.canister, 100_000n);
     const before = await ledger.balance();
 
     const secret = [...new Uint8Array(identity.getKeyPair().secretKey)];
     const url = new URL(`/report?canisterId=${demo.canister}`, demo.gateway).href;
-    const told = await visit({ url, secret });
+    const told = await visit({ url, secret, ways: [way], host: demo.replica, rootKey: [...Buffer.from(demo.root_key, "hex")] });
     assert.equal(told.error, undefined);
     assert.notEqual(told.origin, new URL(url).origin);
     assert.deepEqual([told.unpaid, told.offersReadable, told.lost, told.unresolved], ["402", "true", "PaymentUnresolved", 1]);
