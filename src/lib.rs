@@ -14,7 +14,7 @@ use api::{
     arguments::{self, Arguments, Tolerance},
     call, endpoints,
     http::{self, HttpRequest, HttpResponse, HttpUpdateRequest},
-    inspect, seller,
+    inspect, invoices, seller,
     types::*,
     wallets,
 };
@@ -82,14 +82,14 @@ readers! { of_update, UPDATE,
     pay_to_set origin_set trusted_origins_set operator_add operator_remove ledger_add ledger_refresh route_put
     route_remove content_begin
     content_chunk content_commit payment_recheck cancel_authorization refund_payment refund_by_merchant payment_resolve
-    withdraw pay access_readers_set notify_set
+    withdraw pay access_readers_set notify_set invoice_create invoice_check invoice_return
 }
 
 readers! { of_query, QUERY,
     route routes offers quote access icrc21_canister_call_consent_message payment receipt
     receipt_proof payments payments_waiting
     payments_open payments_failed audit_payments
-    audit_admin
+    audit_admin invoice
 }
 
 fn of_gateway<T: CandidType + DeserializeOwned>(bytes: Vec<u8>) -> T {
@@ -267,6 +267,30 @@ fn quote(key: RouteKey) -> Option<Quote> {
 #[cfg_attr(test, candid::candid_method)]
 async fn pay(args: PayArgs) -> Result<Purchased, PayError> {
     call::pay(&IcRuntime, args).await
+}
+
+#[update(decode_with = "of_update::invoice_create", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
+fn invoice_create(args: InvoiceArgs) -> Result<Invoice, InvoiceError> {
+    invoices::create(&IcRuntime, &args)
+}
+
+#[query(decode_with = "of_query::invoice", hidden = true)]
+#[cfg_attr(test, candid::candid_method(query))]
+fn invoice(id: ByteBuf) -> Option<Invoice> {
+    invoices::find(&IcRuntime, &id)
+}
+
+#[update(decode_with = "of_update::invoice_check", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
+async fn invoice_check(id: ByteBuf) -> Result<Invoice, InvoiceError> {
+    invoices::check(&IcRuntime, &id).await
+}
+
+#[update(decode_with = "of_update::invoice_return", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
+async fn invoice_return(args: InvoiceReturnArgs) -> Result<Returned, InvoiceError> {
+    invoices::give_back(&IcRuntime, &args).await
 }
 
 #[query(decode_with = "of_query::access", hidden = true)]

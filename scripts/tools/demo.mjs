@@ -248,6 +248,7 @@ async function tellOfForward({ operator, payer, tollkeeper }) {
       on_sale: true,
       payment_identifier: [],
       transfers: [],
+      invoices: [],
       forward: [forward],
     }),
   );

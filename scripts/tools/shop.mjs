@@ -83,6 +83,7 @@ function routeArgs({ path, description, mime_type, prices, payment_identifier })
     on_sale: true,
     payment_identifier: payment_identifier ? [payment_identifier] : [],
     transfers: [],
+    invoices: [],
     forward: [],
   };
 }

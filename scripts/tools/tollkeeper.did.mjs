@@ -219,6 +219,78 @@ export const idlFactory = ({ IDL }) => {
     'UnsupportedCanisterCall' : IDL.Record({ 'description' : IDL.Text }),
     'ConsentMessageUnavailable' : IDL.Record({ 'description' : IDL.Text }),
   });
+  const InvoiceStatus = IDL.Variant({
+    'NotSold' : IDL.Null,
+    'Short' : IDL.Null,
+    'Collecting' : IDL.Null,
+    'Open' : IDL.Null,
+    'Paid' : IDL.Record({ 'block_index' : IDL.Nat, 'settled_at' : IDL.Nat64 }),
+    'NoRoom' : IDL.Null,
+    'Refused' : IDL.Null,
+    'Expired' : IDL.Null,
+  });
+  const Invoice = IDL.Record({
+    'read_at' : IDL.Opt(IDL.Nat64),
+    'status' : InvoiceStatus,
+    'method' : IDL.Text,
+    'decimals' : IDL.Nat8,
+    'balance' : IDL.Nat,
+    'offer' : IDL.Text,
+    'path' : IDL.Text,
+    'created_at' : IDL.Nat64,
+    'refund_to' : IDL.Opt(Account),
+    'ledger' : IDL.Principal,
+    'account_identifier' : IDL.Opt(IDL.Text),
+    'account' : Account,
+    'price' : IDL.Nat,
+    'payment_id' : IDL.Opt(IDL.Vec(IDL.Nat8)),
+    'amount' : IDL.Nat,
+    'expires_at' : IDL.Nat64,
+    'returned' : IDL.Opt(
+      IDL.Record({
+        'to' : Account,
+        'pending' : IDL.Bool,
+        'made' : IDL.Opt(
+          IDL.Record({
+            'at' : IDL.Nat64,
+            'block_index' : IDL.Nat,
+            'amount' : IDL.Nat,
+          })
+        ),
+      })
+    ),
+    'symbol' : IDL.Text,
+    'pay_to' : Account,
+    'account_text' : IDL.Text,
+  });
+  const InvoiceError = IDL.Variant({
+    'TooManyRequests' : IDL.Record({ 'limit' : IDL.Nat32 }),
+    'TooManyInvoices' : IDL.Record({ 'limit' : IDL.Nat32 }),
+    'NotSold' : IDL.Null,
+    'NothingToReturn' : IDL.Record({ 'fee' : IDL.Nat, 'balance' : IDL.Nat }),
+    'UnknownInvoice' : IDL.Null,
+    'UnknownLedger' : IDL.Null,
+    'LedgerUnavailable' : IDL.Record({ 'problem' : IDL.Text }),
+    'Unknown' : IDL.Null,
+    'InvalidArgument' : InvalidArgument,
+    'InProgress' : IDL.Null,
+    'NotEnded' : IDL.Record({ 'expires_at' : IDL.Nat64 }),
+    'OtherAccount' : IDL.Record({ 'account' : Account }),
+    'IdUsed' : IDL.Null,
+  });
+  const InvoiceArgs = IDL.Record({
+    'id' : IDL.Vec(IDL.Nat8),
+    'method' : IDL.Text,
+    'path' : IDL.Text,
+    'refund_to' : IDL.Opt(Account),
+    'ledger' : IDL.Principal,
+    'price' : IDL.Opt(IDL.Nat),
+  });
+  const InvoiceReturnArgs = IDL.Record({
+    'id' : IDL.Vec(IDL.Nat8),
+    'to' : IDL.Opt(Account),
+    'ledger' : IDL.Principal,
+  });
   const Ledger = IDL.Record({
     'fee' : IDL.Nat,
     'decimals' : IDL.Nat8,
@@ -400,6 +472,7 @@ export const idlFactory = ({ IDL }) => {
     'mime_type' : IDL.Text,
     'description' : IDL.Text,
     'payment_identifier' : IDL.Opt(PaymentIdentifier),
+    'invoices' : IDL.Bool,
     'prices' : IDL.Vec(Price),
     'forward' : IDL.Opt(Forward),
     'pay_to' : Account,
@@ -414,6 +487,7 @@ export const idlFactory = ({ IDL }) => {
     'mime_type' : IDL.Text,
     'description' : IDL.Text,
     'payment_identifier' : IDL.Opt(PaymentIdentifier),
+    'invoices' : IDL.Opt(IDL.Bool),
     'prices' : IDL.Vec(Price),
     'forward' : IDL.Opt(Forward),
     'pay_to' : IDL.Opt(Account),
@@ -423,6 +497,7 @@ export const idlFactory = ({ IDL }) => {
     'held' : IDL.Nat,
     'solvent' : IDL.Opt(IDL.Bool),
     'ledger' : IDL.Principal,
+    'invoices' : IDL.Record({ 'open' : IDL.Nat64, 'returns' : IDL.Nat64 }),
     'owed_refunds' : IDL.Nat,
     'waiting' : IDL.Record({ 'amount' : IDL.Nat, 'refunds' : IDL.Nat64 }),
   });
@@ -509,6 +584,31 @@ export const idlFactory = ({ IDL }) => {
         [],
         [IDL.Record({ 'trusted_origins' : IDL.Vec(IDL.Text) })],
         ['query'],
+      ),
+    'invoice' : IDL.Func([IDL.Vec(IDL.Nat8)], [IDL.Opt(Invoice)], ['query']),
+    'invoice_check' : IDL.Func(
+        [IDL.Vec(IDL.Nat8)],
+        [IDL.Variant({ 'Ok' : Invoice, 'Err' : InvoiceError })],
+        [],
+      ),
+    'invoice_create' : IDL.Func(
+        [InvoiceArgs],
+        [IDL.Variant({ 'Ok' : Invoice, 'Err' : InvoiceError })],
+        [],
+      ),
+    'invoice_return' : IDL.Func(
+        [InvoiceReturnArgs],
+        [
+          IDL.Variant({
+            'Ok' : IDL.Record({
+              'to' : Account,
+              'block_index' : IDL.Nat,
+              'amount' : IDL.Nat,
+            }),
+            'Err' : InvoiceError,
+          }),
+        ],
+        [],
       ),
     'ledger_add' : IDL.Func(
         [IDL.Principal],

@@ -3,14 +3,11 @@
 use crate::{
     api::{
         http,
-        types::{
-            self, Offer, PayArgs, PayError, Purchased, Quote, Receipt, RouteKey, account, route_key,
-        },
+        types::{self, Offer, PayArgs, PayError, Purchased, Quote, Receipt, RouteKey, account},
     },
     domain::{
         call::CallTerms,
         request::PayOutcome,
-        template::MAX_PATH_BYTES,
         validate::{self, InvalidArgument as Invalid},
     },
     runtime::Runtime,
@@ -22,7 +19,7 @@ use candid::Principal;
 use serde_bytes::ByteBuf;
 
 pub fn quote<R: Runtime>(runtime: &R, key: RouteKey) -> Option<Quote> {
-    let request = requested(key).ok()?;
+    let request = http::requested(&key).ok()?;
     let route = storage::routes::get(&http::route_of(&request)?)?;
     let spender = runtime.canister_id();
     let offers = catalogue::detailed_offers(&route, spender);
@@ -50,17 +47,6 @@ pub async fn pay<R: Runtime>(runtime: &R, args: PayArgs) -> Result<Purchased, Pa
     answer(outcome)
 }
 
-/// The request that an HTTP client would make for this key.
-fn requested(key: RouteKey) -> Result<Request, Invalid> {
-    let request = route_key(&key)?;
-    validate::text_length("path", &request.path, MAX_PATH_BYTES)?;
-    if !http::is_path(&request.path) {
-        let problem = "is not a decoded path without query, fragment and characters that cannot stand in a URL";
-        return Err(Invalid::new("path", problem));
-    }
-    Ok(request)
-}
-
 /// Reads the arguments of `pay`.
 pub fn read(caller: Principal, args: &PayArgs) -> Result<(Request, CallTerms), Invalid> {
     let subaccount = args.from_subaccount.as_ref();
@@ -71,7 +57,7 @@ pub fn read(caller: Principal, args: &PayArgs) -> Result<(Request, CallTerms), I
             .transpose()?,
     };
     let amount = |field, nat| validate::bounded_nat(field, nat, u128::MAX).map(Amount);
-    let request = requested(RouteKey {
+    let request = http::requested(&RouteKey {
         method: args.method.clone(),
         path: args.path.clone(),
     })?;

@@ -6,7 +6,8 @@ use crate::{
     api::{
         arguments::{self, Arguments},
         http::{self, size::MAX_ARGUMENT_BYTES},
-        types::{AccessArgs, CancelArgs, PageArgs, PayArgs, RouteKey},
+        invoices,
+        types::{AccessArgs, CancelArgs, InvoiceReturnArgs, PageArgs, PayArgs, RouteKey},
         wallets,
     },
     domain::roles::Role,
@@ -33,6 +34,10 @@ const KEY_BYTES: usize = 400;
 const ACCESS_BYTES: usize = 500;
 /// The longest argument of `pay`, which takes 551 bytes at most.
 const PAY_BYTES: usize = 1_000;
+/// The longest argument of `invoice_create`, which takes 500 bytes at most.
+const INVOICE_BYTES: usize = 800;
+/// The longest argument of `invoice_return`, which takes 200 bytes at most.
+const RETURN_BYTES: usize = 400;
 
 /// The longest argument of `icrc21_canister_call_consent_message`, which has that of a method in it.
 const CONSENT_BYTES: usize = PAY_BYTES + 500;
@@ -73,6 +78,18 @@ pub fn accept<R: Runtime>(
         "icrc10_supported_standards" | "icrc28_trusted_origins" | "get_api_doc" => {
             length <= NO_BYTES && is::<()>(&argument())
         }
+        // Who pays by invoice needs no key.
+        "invoice_create" => {
+            length <= INVOICE_BYTES
+                && arguments::read(&argument(), arguments::UPDATE)
+                    .is_ok_and(|(args,)| invoices::accepts_new(runtime, &args))
+        }
+        "invoice_check" => {
+            length <= ID_BYTES
+                && arguments::read(&argument(), arguments::UPDATE)
+                    .is_ok_and(|(id,): (ByteBuf,)| invoices::is_known(&id))
+        }
+        "invoice_return" => length <= RETURN_BYTES && is::<(InvoiceReturnArgs,)>(&argument()),
         _ if caller == Principal::anonymous() => false,
         // Methods that any key may call accept exactly their argument.
         "ledger_refresh" => length <= ID_BYTES && may_be_queried(runtime, &argument()),
@@ -82,7 +99,7 @@ pub fn accept<R: Runtime>(
         "config" | "origin" | "ledgers" | "access_readers" => {
             length <= NO_BYTES && is::<()>(&argument())
         }
-        "payment" | "receipt" | "receipt_proof" => {
+        "payment" | "receipt" | "receipt_proof" | "invoice" => {
             length <= ID_BYTES && is::<(ByteBuf,)>(&argument())
         }
         "routes" => length <= ID_BYTES && is::<(PageArgs,)>(&argument()),

@@ -5,6 +5,7 @@ pub mod call;
 pub mod endpoints;
 pub mod http;
 pub mod inspect;
+pub mod invoices;
 pub mod seller;
 pub mod types;
 pub mod wallets;

@@ -65,8 +65,21 @@ pub const REFUND_BY_ICRC1: Combination = Combination {
     ..ROUTE_BY_ICRC1
 };
 
+/// The same route, paid by invoice.
+pub const ROUTE_BY_INVOICE: Combination = Combination {
+    name: "v2-icp-exact-invoice",
+    rail: Rail::Invoice,
+    ..ROUTE_BY_ICRC2
+};
+
+/// A route whose work another canister does, paid by invoice.
+pub const FORWARD_BY_INVOICE: Combination = Combination {
+    fulfilment: FulfilmentKind::Forward,
+    ..ROUTE_BY_INVOICE
+};
+
 /// Every combination that a stored payment can have. A stored payment with another one cannot be read.
-pub const SUPPORTED: [Combination; 7] = [
+pub const SUPPORTED: [Combination; 9] = [
     ROUTE_BY_ICRC2,
     CALL_BY_ICRC2,
     FORWARD_BY_ICRC2,
@@ -74,6 +87,8 @@ pub const SUPPORTED: [Combination; 7] = [
     ROUTE_BY_ICRC1,
     FORWARD_BY_ICRC1,
     REFUND_BY_ICRC1,
+    ROUTE_BY_INVOICE,
+    FORWARD_BY_INVOICE,
 ];
 
 pub fn is_supported(
@@ -95,7 +110,8 @@ mod tests {
     use super::*;
 
     const ARCHITECTURE: &str = include_str!("../../docs/architecture.md");
-    const BINDINGS: [&str; 2] = [
+    const BINDINGS: [&str; 3] = [
+        include_str!("../../docs/invoices.md"),
         include_str!("../../docs/scheme_exact_icp.md"),
         include_str!("../../docs/scheme_exact_icp_transfer.md"),
     ];

@@ -112,7 +112,7 @@ fn plain(text: &str) -> String {
 }
 
 /// An amount in whole tokens, without superfluous zeros.
-fn whole_units(amount: Amount, decimals: u8) -> String {
+pub fn whole_units(amount: Amount, decimals: u8) -> String {
     let decimals = usize::from(decimals);
     let digits = format!("{:0>width$}", amount.0, width = decimals + 1);
     let (whole, part) = digits.split_at(digits.len() - decimals);

@@ -52,6 +52,35 @@ impl Lookups {
     }
 }
 
+/// The most invoices that are made in a row.
+pub const INVOICE_BURST: u64 = 60;
+/// The nanoseconds after which one more may be made: 30 in a minute, 43,200 a day.
+const NANOSECONDS_PER_INVOICE: u64 = 2_000_000_000;
+
+/// The invoices that may be made now.
+#[derive(Clone, Debug, Default)]
+pub struct Rate {
+    /// The time until which permissions are used up, as if they were taken one after the other.
+    used_until: u64,
+}
+
+impl Rate {
+    pub fn is_left(&self, now: TimestampNs) -> bool {
+        let used = self.used_until.saturating_sub(now.0);
+        used.div_ceil(NANOSECONDS_PER_INVOICE) < INVOICE_BURST
+    }
+
+    /// Takes a permission; `false` if there is none now.
+    pub fn take(&mut self, now: TimestampNs) -> bool {
+        let left = self.is_left(now);
+        if left {
+            let from = self.used_until.max(now.0);
+            self.used_until = from.saturating_add(NANOSECONDS_PER_INVOICE);
+        }
+        left
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

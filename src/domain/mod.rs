@@ -11,6 +11,7 @@ pub mod expensive;
 pub mod forward;
 pub mod fulfilment;
 pub mod identifier;
+pub mod invoice;
 pub mod ledger;
 pub mod liability;
 pub mod lookups;

@@ -12,17 +12,21 @@ pub enum Rail {
     Icrc2,
     /// The payer transfers it, and presents the block.
     Icrc1,
+    /// The payer transfers it to an account of the canister that is the invoice's own, and the canister transfers it on
+    /// to the merchant. The payer of the payment is that account.
+    Invoice,
 }
 
 impl Rail {
     /// Every rail, in the order of their numbers in storage.
-    pub const ALL: [Rail; 2] = [Rail::Icrc2, Rail::Icrc1];
+    pub const ALL: [Rail; 3] = [Rail::Icrc2, Rail::Icrc1, Rail::Invoice];
 
-    /// The asset transfer method on the wire.
+    /// The asset transfer method on the wire. There is none for invoices.
     pub const fn name(self) -> &'static str {
         match self {
             Rail::Icrc2 => x402_icp::wire::METHOD_ICRC2,
             Rail::Icrc1 => x402_icp::wire::METHOD_ICRC1,
+            Rail::Invoice => "invoice",
         }
     }
 }

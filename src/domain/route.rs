@@ -9,7 +9,7 @@ use crate::{
         template,
         validate::{InvalidArgument, text_length},
     },
-    types::{Account, Amount, RouteKey, Seconds},
+    types::{Account, Amount, Method, RouteKey, Seconds},
 };
 use candid::Principal;
 
@@ -64,6 +64,8 @@ pub struct Route {
     pub payment_identifier: Option<identifier::Policy>,
     /// Whether its 402 also offers to pay by a transfer of the client's own.
     pub offers_transfers: bool,
+    /// Whether it is sold by invoice, too.
+    pub offers_invoices: bool,
 }
 
 impl Route {
@@ -109,6 +111,8 @@ pub struct RouteDraft {
     pub forward: Option<Forward>,
     /// Whether its 402 also offers to pay by a transfer of the client's own.
     pub offers_transfers: bool,
+    /// Whether it is sold by invoice, too.
+    pub offers_invoices: bool,
 }
 
 impl RouteDraft {
@@ -128,6 +132,12 @@ impl RouteDraft {
             return Err(InvalidArgument::new(
                 "forward",
                 "needs a price: a free route is served from stored content",
+            ));
+        }
+        if self.offers_invoices && (self.key.method != Method::Get || self.prices.is_empty()) {
+            return Err(InvalidArgument::new(
+                "invoices",
+                "are for routes with the method GET and a price",
             ));
         }
         if let Some(Seconds(timeout)) = self.max_timeout {
@@ -214,6 +224,7 @@ impl RouteDraft {
             forward: self.forward,
             payment_identifier: self.payment_identifier,
             offers_transfers: self.offers_transfers,
+            offers_invoices: self.offers_invoices,
         };
         if let Some(existing) = existing.filter(|existing| !existing.terms_differ(&route)) {
             route.price_revision = existing.price_revision;
@@ -264,6 +275,7 @@ pub(crate) mod tests {
             payment_identifier: None,
             forward: None,
             offers_transfers: false,
+            offers_invoices: false,
         }
     }
 

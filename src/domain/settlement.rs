@@ -36,6 +36,8 @@ pub enum Claimant {
     Refund(u64),
     /// The withdrawal with this `created_at_time`.
     Withdrawal(TimestampNs),
+    /// What an invoice did not need, given back by the transfer with this number.
+    Return(u64),
 }
 
 impl fmt::Display for Claimant {
@@ -45,6 +47,7 @@ impl fmt::Display for Claimant {
             Claimant::Payment(index) => write!(f, "payment {}", index.saturating_add(1)),
             Claimant::Refund(index) => write!(f, "refund of payment {}", index.saturating_add(1)),
             Claimant::Withdrawal(created_at) => write!(f, "withdrawal of {}", created_at.0),
+            Claimant::Return(number) => write!(f, "return {number} of an invoice"),
         }
     }
 }
@@ -106,8 +109,9 @@ impl Judgement {
 /// How a verified payment is settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// The canister takes the money with one call of the ledger, [`METHOD`], whose outcome [`judge`] reads.
+    /// The canister takes the money with one call of the ledger, whose outcome [`judge`] reads.
     Pull {
+        method: &'static str,
         /// The encoded argument. The same payment has the same argument in every try, so that the ledger recognises
         /// duplicates.
         argument: Vec<u8>,
@@ -121,6 +125,7 @@ pub fn plan(payment: &Payment) -> Plan {
     match payment.rail {
         Rail::Icrc1 => Plan::Proved,
         Rail::Icrc2 => Plan::Pull {
+            method: METHOD,
             argument: encode(&TransferFromArgs {
                 spender_subaccount: None,
                 from: payment.from,
@@ -131,6 +136,20 @@ pub fn plan(payment: &Payment) -> Plan {
                 created_at_time: Some(payment.created_at.0),
             }),
         },
+        Rail::Invoice => {
+            let transfer = OwnTransfer {
+                from: payment.from,
+                to: payment.to,
+                amount: payment.amount,
+                fee: payment.fee,
+                memo: &payment.id.0,
+                created_at: payment.created_at,
+            };
+            Plan::Pull {
+                method: TRANSFER,
+                argument: transfer.argument(),
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         block_log::PlainTransfer,
         combination::ROUTE_BY_ICRC1,
+        invoice::is_invoice_account,
         ledger::Ledger,
         offer::{self, Offer},
         route::Route,
@@ -161,7 +162,8 @@ pub fn admit(
     let ours = sale.was_paid
         || pay_to == canonical(sale.pay_to)
         || of_route.is_some_and(|own| pay_to == canonical(own));
-    match ours {
+    // The money of an invoice is a payer's.
+    match ours && !is_invoice_account(&pay_to) {
         true => Ok(()),
         false => Err(Refusal::new(
             Code::RecipientMismatch,

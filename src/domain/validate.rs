@@ -1,6 +1,9 @@
 //! Errors about arguments, and shared checks.
 
-use crate::types::{Account, canonical};
+use crate::{
+    domain::invoice::is_invoice_account,
+    types::{Account, canonical},
+};
 use candid::{Nat, Principal};
 
 /// An argument that is not acceptable.
@@ -53,7 +56,8 @@ pub fn bytes32(field: &str, blob: &[u8]) -> Result<[u8; 32], InvalidArgument> {
     })
 }
 
-/// An account in its stored form. Owners that can hold no tokens of their own are refused.
+/// An account in its stored form. Owners that can hold no tokens of their own are refused, and accounts of invoices,
+/// which hold the money of payers.
 pub fn account(
     field: &str,
     owner: Principal,
@@ -63,7 +67,11 @@ pub fn account(
     let subaccount = subaccount
         .map(|blob| bytes32(&format!("{field}.subaccount"), blob))
         .transpose()?;
-    Ok(canonical(Account { owner, subaccount }))
+    let account = canonical(Account { owner, subaccount });
+    match is_invoice_account(&account) {
+        true => Err(InvalidArgument::new(field, "is the account of an invoice")),
+        false => Ok(account),
+    }
 }
 
 /// Refuses the anonymous principal and the management canister, because neither can own an account.

@@ -82,6 +82,7 @@ fn load_tables() {
     storage::notifications::load();
     storage::works::bytes();
     storage::answers::bytes();
+    storage::invoices::load();
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod content;
 pub mod fees;
 pub mod identifiers;
+pub mod invoice;
 pub mod ledgers;
 pub mod lifecycle;
 pub mod log_search;

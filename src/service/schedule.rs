@@ -18,6 +18,7 @@ pub fn arm<R: Runtime>(runtime: &R) {
     let next = [
         storage::payments::next_due(),
         storage::notifications::next_due(),
+        storage::invoices::next_due(),
         sweep,
         next_answer(runtime),
     ];
@@ -37,6 +38,7 @@ pub fn catch_up<R: Runtime>(runtime: &R) {
     let next = [
         storage::payments::next_due(),
         storage::notifications::next_due(),
+        storage::invoices::next_due(),
     ];
     if next.into_iter().flatten().any(|due| due <= runtime.now()) {
         arm(runtime);

@@ -32,6 +32,10 @@ pub struct Solvency {
     pub waiting_amount: Amount,
     /// Whether each account covers what is owed out of it; `None` if that is not known now.
     pub solvent: Option<bool>,
+    /// Invoices that wait for money or for their payment.
+    pub open_invoices: u64,
+    /// Returns of invoices' money that wait.
+    pub open_returns: u64,
 }
 
 /// What the canister has and owes, by ledger.
@@ -85,7 +89,10 @@ async fn solvency_in<R: Runtime>(runtime: &R, ledger: Principal) -> Solvency {
     }
     let sum = |sum: Amount, balance: Amount| Amount(sum.0.saturating_add(balance.0));
     let balances = balances.iter().map(|(.., balance)| *balance);
+    let (open_invoices, open_returns) = storage::invoices::open_in(&ledger);
     Solvency {
+        open_invoices,
+        open_returns,
         ledger,
         balance: balances.reduce(|a, b| Some(sum(a?, b?))).flatten(),
         owed_refunds: Amount(owed_refunds),

@@ -5,6 +5,7 @@
 
 use crate::{
     domain::{
+        invoice::is_invoice_account,
         outgoing::{Outgoing, TransferTerms},
         roles::Unauthorized,
         settlement::Claimant,
@@ -225,6 +226,11 @@ fn known<R: Runtime>(runtime: &R, request: &WithdrawRequest) -> Result<Known, Wi
         subaccount: request.from_subaccount,
     });
     let to = canonical(request.to);
+    for (field, account) in [("from_subaccount", &from), ("to", &to)] {
+        if is_invoice_account(account) {
+            return Err(InvalidArgument::new(field, "is the account of an invoice").into());
+        }
+    }
     if request.amount.0 == 0 {
         return Err(InvalidArgument::new("amount", "is zero").into());
     }

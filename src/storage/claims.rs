@@ -93,6 +93,7 @@ fn number(claimant: Claimant) -> u64 {
         Claimant::Payment(number) => (0, number),
         Claimant::Refund(number) => (1, number),
         Claimant::Withdrawal(created_at) => (2, created_at.0),
+        Claimant::Return(number) => (3, number),
     };
     (kind << 62) | (number & (u64::MAX >> 2))
 }
@@ -102,7 +103,8 @@ fn claimant(number: u64) -> Claimant {
     match number >> 62 {
         0 => Claimant::Payment(value),
         1 => Claimant::Refund(value),
-        _ => Claimant::Withdrawal(TimestampNs(value)),
+        2 => Claimant::Withdrawal(TimestampNs(value)),
+        _ => Claimant::Return(value),
     }
 }
 
@@ -273,6 +275,7 @@ pub(crate) mod tests {
             Claimant::Refund(7),
             Claimant::Withdrawal(NOW),
             Claimant::Payment(u64::MAX >> 2),
+            Claimant::Return(7),
         ];
         for (n, claimant) in (0..).zip(all) {
             take(&id, BlockIndex(10 - n), claimant, NOW);

@@ -25,6 +25,8 @@ struct Counters {
     /// Whether a route ever offered to pay by a transfer.
     #[n(7)]
     transfers_offered: bool,
+    #[n(8)]
+    returns: u64,
 }
 
 storable_row!(Counters);
@@ -95,6 +97,11 @@ pub fn next_blob() -> u64 {
 /// A new number of a response, from 1.
 pub(super) fn next_response() -> u32 {
     next(|counters| &mut counters.responses)
+}
+
+/// The number of the next transfer that gives back what an invoice did not need, from 1.
+pub fn next_return() -> u64 {
+    next(|counters| &mut counters.returns)
 }
 
 /// The number of the next failure, from 1.

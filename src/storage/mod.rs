@@ -17,6 +17,7 @@ pub mod content;
 pub mod counters;
 pub mod fees;
 pub mod identifiers;
+pub mod invoices;
 pub mod ledgers;
 pub mod liabilities;
 pub mod lookups;

@@ -105,6 +105,8 @@ struct RouteRow {
     forward: Option<ForwardRow>,
     #[n(13)]
     offers_transfers: bool,
+    #[n(14)]
+    offers_invoices: bool,
 }
 
 storable_row!(RouteRow);
@@ -139,6 +141,7 @@ impl From<&Route> for RouteRow {
             merchant: MerchantId::DEPLOYER.0,
             forward: route.forward.as_ref().map(ForwardRow::from),
             offers_transfers: route.offers_transfers,
+            offers_invoices: route.offers_invoices,
         }
     }
 }
@@ -182,6 +185,7 @@ impl From<RouteRow> for Route {
             }),
             forward: row.forward.map(Forward::from),
             offers_transfers: row.offers_transfers,
+            offers_invoices: row.offers_invoices,
         }
     }
 }
@@ -382,6 +386,7 @@ mod tests {
                     on_failure: if retry { OnFailure::Retry } else { OnFailure::Refund },
                 }),
                 offers_transfers: numbers.1,
+                offers_invoices: !numbers.1,
             };
             let row = RouteRow::from(&route);
             prop_assert_eq!(Route::from(RouteRow::from_bytes(row.to_bytes())), route);

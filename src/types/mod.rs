@@ -101,6 +101,17 @@ impl ClaimKey {
         ClaimKey(first_half(hash))
     }
 
+    /// The key of an attempt to collect the money of the invoice with this id.
+    pub fn invoice(id: &[u8; 32], attempt: u8) -> Self {
+        let hash: [u8; 32] = Sha256::new()
+            .chain_update(b"invoice\0")
+            .chain_update(id)
+            .chain_update([attempt])
+            .finalize()
+            .into();
+        ClaimKey(first_half(hash))
+    }
+
     /// The key of an id that this caller chose for a payment by call.
     pub fn call(caller: &Principal, id: &Nonce) -> Self {
         let hash: [u8; 32] = Sha256::new()

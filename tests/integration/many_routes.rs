@@ -154,6 +154,7 @@ fn largest_catalogue_survives_an_upgrade_and_a_new_fee() {
         payment_identifier: None,
         forward: None,
         offers_transfers: false,
+        offers_invoices: false,
         price_revision: 1,
         content: Some(ContentMeta {
             blob: 1,

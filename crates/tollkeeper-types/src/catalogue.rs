@@ -128,6 +128,8 @@ pub struct RouteArgs {
     pub forward: Option<Forward>,
     /// Whether the 402 also offers to pay by a transfer of the client's own; none: no.
     pub transfers: Option<bool>,
+    /// Whether it is sold by invoice, too; none: no.
+    pub invoices: Option<bool>,
 }
 
 /// Stored content.
@@ -168,6 +170,8 @@ pub struct Route {
     pub forward: Option<Forward>,
     /// Whether the 402 also offers to pay by a transfer of the client's own.
     pub transfers: bool,
+    /// Whether it is sold by invoice, too.
+    pub invoices: bool,
 }
 
 /// The reason why a route or a setting is not changed.

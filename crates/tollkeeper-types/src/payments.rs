@@ -82,7 +82,7 @@ pub struct Payment {
     pub path: Option<String>,
     /// `created_at_time` of the transfer; of a transfer of the payer's own the time of its block.
     pub created_at: u64,
-    /// The asset transfer method: "icrc2" or "icrc1".
+    /// The asset transfer method "icrc2" or "icrc1", or "invoice".
     pub rail: String,
     /// What a refund returns.
     pub refund_amount: Nat,

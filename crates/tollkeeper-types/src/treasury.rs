@@ -50,6 +50,17 @@ pub struct Solvency {
     pub waiting: Waiting,
     /// Whether the balance covers what is owed.
     pub solvent: Option<bool>,
+    /// Invoices in this ledger. Their money is in accounts of their own, and in none of these sums.
+    pub invoices: OpenInvoices,
+}
+
+/// Invoices for which something is left to do.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub struct OpenInvoices {
+    /// Those that wait for money, or whose money is being transferred to the merchant.
+    pub open: u64,
+    /// Returns of money that the canister is about to make.
+    pub returns: u64,
 }
 
 /// Refunds that are not made before a controller decides.

@@ -200,7 +200,7 @@ fn bad_arguments_are_named_and_cost_no_call() {
             panic!("{field}");
         };
         assert_eq!(error.field, field);
-        let too_long = bad.path.len() > MAX_PATH_BYTES;
+        let too_long = bad.path.len() > crate::domain::template::MAX_PATH_BYTES;
         assert!(field != "path" || error.limit.is_some() == too_long);
     }
     let nothing = PayArgs {

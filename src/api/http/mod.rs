@@ -12,12 +12,15 @@
 //! | other method on a known path | certified 405 | 405 |
 //! | receipt that is certified, on the raw domain | 200, which proves itself | 200 |
 //! | else below `/x402/receipts` and `/x402/payments` | upgrade | 200 or 404 |
+//! | below `/x402/invoices` ([`invoices`]) | upgrade | the invoice, what it bought, 402 or 404 |
 //! | known path with a body and no payment, unusual URL | upgrade | 402, 405 or 404 |
 //! | request larger than an update accepts ([`size`]) | certified 413 or 431 | the same |
 //! | URL that cannot be parsed, or is too long to be paid for | upgrade | 400 or 414 |
 
 mod catalogue;
 pub mod certification;
+mod invoice_page;
+pub mod invoices;
 mod layout;
 mod node;
 mod proof;
@@ -39,7 +42,12 @@ pub use types::{HttpRequest, HttpResponse, HttpUpdateRequest};
 pub use update::http_request_update;
 
 use crate::{
-    domain::{request::Credential, template::MAX_PATH_BYTES},
+    api::types::{self as candid, route_key},
+    domain::{
+        request::Credential,
+        template::MAX_PATH_BYTES,
+        validate::{self, InvalidArgument as Invalid},
+    },
     runtime::Runtime,
     service::purchase,
     types::{Method, RouteKey},
@@ -80,6 +88,17 @@ pub fn route_of(request: &RouteKey) -> Option<RouteKey> {
 pub fn is_path(path: &str) -> bool {
     path.len() <= MAX_PATH_BYTES
         && RequestUrl::parse(path).is_ok_and(|url| url.path == path && url.query.is_empty())
+}
+
+/// The request that an HTTP client would make for this key.
+pub fn requested(key: &candid::RouteKey) -> Result<RouteKey, Invalid> {
+    let request = route_key(key)?;
+    validate::text_length("path", &request.path, MAX_PATH_BYTES)?;
+    if !is_path(&request.path) {
+        let problem = "is not a decoded path without query, fragment and characters that cannot stand in a URL";
+        return Err(Invalid::new("path", problem));
+    }
+    Ok(request)
 }
 
 /// Whether the query leaves this request to an update call. `inspect_message` may drop the others, which cost nothing

@@ -14,6 +14,9 @@ pub const RECEIPTS: &str = "/x402/receipts/";
 /// The path of payment states; followed by the payment id in hexadecimal digits.
 pub const PAYMENTS: &str = "/x402/payments/";
 
+/// The path of invoices; followed by the id in hexadecimal digits.
+pub const INVOICES: &str = "/x402/invoices/";
+
 /// The payment headers of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaymentHeader<'a> {

@@ -21,7 +21,7 @@ use super::{
     layout::{self, Templates, Under},
     node::{Binding, Expressions, Node, Proven, Show},
     proof,
-    request::{PAYMENTS, RECEIPTS},
+    request::{INVOICES, PAYMENTS, RECEIPTS},
     size::TooLarge,
     static_response::StaticResponse,
 };
@@ -99,11 +99,11 @@ impl Default for Site {
                 .not_found(HttpCertificationPath::wildcard("")),
         ];
         // The content there changes with every payment, so nothing can be certified.
-        for prefix in [RECEIPTS, PAYMENTS] {
+        for prefix in [RECEIPTS, PAYMENTS, INVOICES] {
             let path = HttpCertificationPath::wildcard(prefix.trim_end_matches('/'));
             fixed.push(site.expressions.preflight_only(path));
         }
-        for (prefix, node) in ["", RECEIPTS, PAYMENTS].into_iter().zip(fixed) {
+        for (prefix, node) in ["", RECEIPTS, PAYMENTS, INVOICES].into_iter().zip(fixed) {
             site.expressions.insert(&mut site.tree, &node);
             let prefix = prefix.trim_end_matches('/');
             site.wildcard.insert(prefix.to_string(), node);

@@ -3,7 +3,7 @@
 use super::{
     catalogue::Seller,
     certification::{self, seller},
-    is_too_long_to_pay, receipt,
+    invoices, is_too_long_to_pay, receipt,
     request::{self, PAYMENTS, PaymentHeader, RECEIPTS},
     response,
     site::Site,
@@ -38,7 +38,14 @@ pub async fn http_request_update<R: Runtime>(
         Err(refusal) => return refusal,
     };
     let answer = match PaymentHeader::find(&request.headers) {
-        PaymentHeader::None => None,
+        PaymentHeader::None => {
+            let answer = invoices::respond(runtime, &request, &url.path).await;
+            if answer.is_some() {
+                // A ledger's changed fee changes the offers.
+                certification::certify_changes(runtime);
+            }
+            answer
+        }
         PaymentHeader::One(payment) => {
             let payment = x402_icp::decode_exact_payment(payment.as_bytes())
                 .map(Credential::from)
@@ -127,6 +134,11 @@ async fn paid<R: Runtime>(
         }
         PurchaseOutcome::Processed(outcome, route) => processed(seller, *outcome, route.as_ref()),
     }
+}
+
+/// The response to whoever has the right to what a payment bought.
+pub(super) fn of_outcome<R: Runtime>(runtime: &R, outcome: PayOutcome) -> Option<HttpResponse> {
+    processed(|| seller(runtime), outcome, None)
 }
 
 /// The response to a payment that was processed, repeated or refused.

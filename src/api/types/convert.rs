@@ -165,6 +165,7 @@ pub fn draft(args: RouteArgs) -> Result<routes::RouteDraft, Invalid> {
             },
         }),
         offers_transfers: args.transfers.unwrap_or_default(),
+        offers_invoices: args.invoices.unwrap_or_default(),
     })
 }
 
@@ -214,6 +215,7 @@ pub fn route(route: &routes::Route, config: &settings::Config) -> Route {
             },
         }),
         transfers: route.offers_transfers,
+        invoices: route.offers_invoices,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     types::{BlockIndex, TimestampNs},
 };
 use candid::Nat;
-use tollkeeper_types::{RefundError, Solvency, Waiting, WithdrawArgs, WithdrawError};
+use tollkeeper_types::{OpenInvoices, RefundError, Solvency, Waiting, WithdrawArgs, WithdrawError};
 
 impl From<Known> for Solvency {
     fn from(known: Known) -> Self {
@@ -28,6 +28,10 @@ impl From<Known> for Solvency {
                 amount: Nat::from(known.waiting_amount.0),
             },
             solvent: known.solvent,
+            invoices: OpenInvoices {
+                open: known.open_invoices,
+                returns: known.open_returns,
+            },
         }
     }
 }

@@ -9,7 +9,7 @@ fn reply(answer: Result<Nat, TransferFromError>) -> Verdict {
 }
 
 fn argument_of(payment: &Payment) -> Vec<u8> {
-    let Plan::Pull { argument } = plan(payment) else {
+    let Plan::Pull { argument, .. } = plan(payment) else {
         panic!("a plan without a call");
     };
     argument

@@ -68,52 +68,58 @@ pub fn decide(
     if payment.authorization_digest != digest {
         return Decision::OtherAuthorization;
     }
-    let (payment_id, payer) = (payment.id, payment.from);
-    let duplicate = || PayOutcome::Duplicate {
-        payment_id,
-        payer,
+    match same_request(payment, request) {
+        true => of_state(payment, Some(request.valid_before()), now),
+        false => Decision::Final(Box::new(duplicate(payment))),
+    }
+}
+
+fn duplicate(payment: &Payment) -> PayOutcome {
+    PayOutcome::Duplicate {
+        payment_id: payment.id,
+        payer: payment.from,
         receipt: payment.receipt(),
         note: note(&payment.state),
-    };
+    }
+}
+
+/// As [`decide`], for whoever has the right to what the payment buys. `valid_before`: the second from which on the
+/// request has the ledger called no more; `None` if it never does.
+pub fn of_state(payment: &Payment, valid_before: Option<u64>, now: TimestampNs) -> Decision {
+    let (payment_id, payer) = (payment.id, payment.from);
     let retention = || storage::config::read().limits.retention;
-    let outcome = if !same_request(payment, request) {
-        duplicate()
-    } else {
-        match &payment.state {
-            State::Settled { .. } => {
-                return match payment.fulfilment {
-                    Fulfilment::Stored(_) | Fulfilment::Nothing => Decision::Deliver,
-                    Fulfilment::Forward => Decision::Work,
-                };
-            }
-            // Another message calls the target, or the timer is to call it again.
-            State::Working { .. } | State::Undone { .. } => {
-                PayOutcome::Pending { payment_id, payer }
-            }
-            State::Delivered { at, .. } if now <= at.plus(retention()) => return Decision::Deliver,
-            // The money was not returned, and no controller has agreed to return it.
-            state if state.waits_for_controller() && fulfil::resource(payment).is_some() => {
-                return Decision::Deliver;
-            }
-            state if state.moved().is_some() => duplicate(),
-            State::Unknown {
-                since, attempts, ..
-            } if fulfil::is_kept(payment)
-                && (*attempts < EAGER_TRIES || now >= since.plus(RETRY_PAUSE))
-                && may_retry(payment, request.valid_before(), now) =>
-            {
-                return Decision::CallAgain;
-            }
-            // One authorization has one outcome. A payer who signed a new authorization after a failure is not charged
-            // twice because somebody repeats the first one.
-            State::Failed { failure, .. } => PayOutcome::Failed {
-                code: failure.kind.code(),
-                message: failure.message.clone(),
-                payment_id,
-                payer,
-            },
-            _ => PayOutcome::Pending { payment_id, payer },
+    let outcome = match &payment.state {
+        State::Settled { .. } => {
+            return match payment.fulfilment {
+                Fulfilment::Stored(_) | Fulfilment::Nothing => Decision::Deliver,
+                Fulfilment::Forward => Decision::Work,
+            };
         }
+        // Another message calls the target, or the timer is to call it again.
+        State::Working { .. } | State::Undone { .. } => PayOutcome::Pending { payment_id, payer },
+        State::Delivered { at, .. } if now <= at.plus(retention()) => return Decision::Deliver,
+        // The money was not returned, and no controller has agreed to return it.
+        state if state.waits_for_controller() && fulfil::resource(payment).is_some() => {
+            return Decision::Deliver;
+        }
+        state if state.moved().is_some() => duplicate(payment),
+        State::Unknown {
+            since, attempts, ..
+        } if fulfil::is_kept(payment)
+            && (*attempts < EAGER_TRIES || now >= since.plus(RETRY_PAUSE))
+            && valid_before.is_some_and(|before| may_retry(payment, before, now)) =>
+        {
+            return Decision::CallAgain;
+        }
+        // One authorization has one outcome. A payer who signed a new authorization after a failure is not charged
+        // twice because somebody repeats the first one.
+        State::Failed { failure, .. } => PayOutcome::Failed {
+            code: failure.kind.code(),
+            message: failure.message.clone(),
+            payment_id,
+            payer,
+        },
+        _ => PayOutcome::Pending { payment_id, payer },
     };
     Decision::Final(Box::new(outcome))
 }

@@ -12,8 +12,11 @@
 //! A payment by the payer's own transfer is recorded when its block was read (`prove`): nothing is called that moves
 //! money, so steps 2 to 5 are one.
 //!
+//! A payment by invoice is opened by `collect`, when its money is there, and goes through steps 4 to 6.
+//!
 //! If the handler ends between 4 and 5, `guard` leaves the payment unknown, never lost.
 
+pub mod collect;
 mod fulfil;
 mod guard;
 mod known;

@@ -63,12 +63,12 @@ pub async fn transfer<R: Runtime>(
         known_block,
     } = call;
     // No payment by the payer's own transfer is ever open.
-    let Plan::Pull { argument } = settlement::plan(&payment) else {
+    let Plan::Pull { method, argument } = settlement::plan(&payment) else {
         return (payment, None);
     };
     let ledger = payment.ledger;
     let guard = Guard::new(runtime, key);
-    let outcome = runtime.call(ledger, settlement::METHOD, argument).await;
+    let outcome = runtime.call(ledger, method, argument).await;
     // A trap from here to `defuse` undoes the changes, and the guard marks the payment unknown.
     let recorded = record_answer(runtime, &key, payment, &outcome, known_block, waits);
     guard.defuse();

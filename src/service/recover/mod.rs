@@ -25,13 +25,15 @@ use crate::{
     domain::{
         block_log::{LogKind, MAX_ARGUMENT_BYTES, Transfer},
         capacity::{DOUBT_PAUSE, MAX_DOUBTS},
+        invoice::InvoiceId,
         payment::{Doubt, Event, Failure, FailureKind, Payment, State, message},
-        rail::TxRef,
+        rail::{Rail, TxRef},
         roles::Unauthorized,
         window::FORGOTTEN,
     },
     runtime::Runtime,
     service::{
+        invoice,
         log_search::{self, End, Search, has_log, log_of},
         notify, pay, refund, retention, role,
         schedule::{SHARED, arm},
@@ -57,6 +59,8 @@ const MAX_SEARCHES: usize = 500;
 /// A payment lapses after so many readings without a result that began after the ledger could no longer make the
 /// transfer.
 const READINGS: u16 = 3;
+/// The most invoices, and the most returns of their money, that one tick handles.
+const MAX_INVOICES: usize = 32;
 /// Work that exceeded a bound of the tick is due again after this.
 const TURN: Seconds = Seconds(5);
 /// Does what is due.
@@ -109,6 +113,10 @@ enum Work {
     Notify(u64),
     /// Call a forward target again, or refund.
     Serve(ClaimKey),
+    /// Look at an invoice.
+    Invoice(InvoiceId),
+    /// Give back what is in the account of an invoice.
+    Return(InvoiceId, Principal),
 }
 
 async fn perform<R: Runtime>(runtime: &R, work: Work) {
@@ -121,6 +129,8 @@ async fn perform<R: Runtime>(runtime: &R, work: Work) {
         Work::Refund(key) => refund::step(runtime, &key).await,
         Work::Notify(number) => notify::send(runtime, number).await,
         Work::Serve(key) => pay::work::step(runtime, &key).await,
+        Work::Invoice(id) => invoice::advance(runtime, &id, false).await,
+        Work::Return(id, ledger) => invoice::step_return(runtime, &id, ledger).await,
     }
 }
 
@@ -155,7 +165,7 @@ fn gather<R: Runtime>(runtime: &R) -> Vec<Work> {
                     work.push(Work::Read(ledger));
                 }
             }
-            Some(Work::Refund(_) | Work::Notify(_) | Work::Serve(_)) | None => {}
+            Some(_) | None => {}
         }
     }
     retention::sweep(runtime);
@@ -168,6 +178,10 @@ fn gather<R: Runtime>(runtime: &R) -> Vec<Work> {
     for key in storage::payments::due(Lane::Work, now, MAX_WORKS) {
         work.push(Work::Serve(key));
     }
+    let invoices = storage::invoices::due(now, MAX_INVOICES);
+    work.extend(invoices.into_iter().map(Work::Invoice));
+    let returns = storage::invoices::returns_due(now, MAX_INVOICES).into_iter();
+    work.extend(returns.map(|(id, ledger)| Work::Return(id, ledger)));
     work
 }
 
@@ -328,7 +342,11 @@ fn transfer<R: Runtime>(runtime: &R, payment: &Payment) -> Transfer {
         memo: payment.id.0,
         from: payment.from,
         to: payment.to,
-        spender: Some(Account::from(runtime.canister_id())),
+        // The canister spends its own money without an allowance.
+        spender: match payment.rail {
+            Rail::Invoice => None,
+            Rail::Icrc2 | Rail::Icrc1 => Some(Account::from(runtime.canister_id())),
+        },
         amount: payment.amount,
         created_at: payment.created_at,
     }

@@ -86,6 +86,8 @@ fn controllers_withdraw_and_operators_look() {
             waiting: 0,
             waiting_amount: Amount(0),
             solvent: Some(true),
+            open_invoices: 0,
+            open_returns: 0,
         }]
     );
 }

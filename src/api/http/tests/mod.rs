@@ -3,6 +3,7 @@
 mod adversary;
 mod answers;
 mod architecture;
+mod invoices;
 mod large;
 mod limits;
 mod paid;

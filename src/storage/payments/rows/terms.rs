@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(row().payment(payment.state.clone()), Some(payment.clone()));
         let unknown: [fn(&mut TermsRow); 9] = [
             |row| row.scheme = 1,
-            |row| row.rail = 2,
+            |row| row.rail = 3,
             |row| row.network = 1,
             |row| row.asset = 1,
             |row| row.to = 1,

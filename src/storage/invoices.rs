@@ -1,0 +1,455 @@
+//! Invoices, and what is given back of them.
+//!
+//! | table | key | what | size |
+//! |---|---|---|---|
+//! | invoices | id | terms and stage | at most [`MAX_INVOICES`] |
+//! | returns | SHA-256 of id and ledger | the transfers that give money back | at most [`MAX_INVOICES`] |
+//!
+//! When a table is full, the oldest row that nothing is left to do for makes room: of invoices first those whose
+//! accounts are empty. Nothing is lost with an invoice that has ended: its id alone is enough to get at what it bought,
+//! and at the money in its account.
+//!
+//! The heap keeps what is due when, which rows can make room, and what strangers may cause.
+
+use crate::{
+    domain::{
+        invoice::{Invoice, InvoiceId, MAX_INVOICES, Made, Return, Stage},
+        lookups::{Lookups, Rate},
+        payment::Offered,
+    },
+    storage::{
+        codec::{Bytes, StoredAccount, StoredPrincipal, StoredU128, number_in, of_number},
+        liabilities::OutgoingRow,
+        memory,
+    },
+    types::{BlockIndex, Method, RouteKey, TimestampNs},
+};
+use candid::Principal;
+use ic_stable_structures::StableBTreeMap;
+use minicbor::{Decode, Encode};
+use sha2::{Digest, Sha256};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
+
+type Key = [u8; 32];
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct InvoiceRow {
+    #[n(0)]
+    ledger: StoredPrincipal,
+    #[n(1)]
+    path: String,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    offer: [u8; 16],
+    #[n(3)]
+    symbol: String,
+    #[n(4)]
+    decimals: u8,
+    #[n(5)]
+    price: StoredU128,
+    #[n(6)]
+    fee: StoredU128,
+    #[n(7)]
+    pay_to: StoredAccount,
+    #[n(8)]
+    refund_to: Option<StoredAccount>,
+    #[n(9)]
+    created_at: u64,
+    #[n(10)]
+    stage: u8,
+    #[n(11)]
+    since: u64,
+    #[n(12)]
+    attempts: u8,
+    #[n(13)]
+    balance: StoredU128,
+    #[n(14)]
+    read_at: Option<u64>,
+    #[n(15)]
+    unanswered: u16,
+    #[n(16)]
+    due: Option<u64>,
+}
+
+impl From<&Invoice> for InvoiceRow {
+    fn from(invoice: &Invoice) -> Self {
+        InvoiceRow {
+            ledger: StoredPrincipal(invoice.ledger),
+            path: invoice.request.path.clone(),
+            offer: invoice.offered.id,
+            symbol: invoice.offered.symbol.clone(),
+            decimals: invoice.offered.decimals,
+            price: invoice.price.into(),
+            fee: invoice.fee.into(),
+            pay_to: StoredAccount(invoice.pay_to),
+            refund_to: invoice.refund_to.map(StoredAccount),
+            created_at: invoice.created_at.0,
+            stage: number_in(&Stage::ALL, invoice.stage),
+            since: invoice.since.0,
+            attempts: invoice.attempts,
+            balance: invoice.balance.into(),
+            read_at: invoice.read_at.map(|at| at.0),
+            unanswered: invoice.unanswered,
+            due: invoice.due.map(|at| at.0),
+        }
+    }
+}
+
+impl From<InvoiceRow> for Invoice {
+    fn from(row: InvoiceRow) -> Self {
+        Invoice {
+            ledger: row.ledger.0,
+            request: RouteKey::new(Method::Get, row.path),
+            offered: Offered {
+                id: row.offer,
+                symbol: row.symbol,
+                decimals: row.decimals,
+            },
+            price: row.price.into(),
+            fee: row.fee.into(),
+            pay_to: row.pay_to.0,
+            refund_to: row.refund_to.map(|account| account.0),
+            created_at: TimestampNs(row.created_at),
+            stage: of_number(&Stage::ALL, row.stage)
+                .expect("BUG: a stored invoice has an unknown stage"),
+            since: TimestampNs(row.since),
+            attempts: row.attempts,
+            balance: row.balance.into(),
+            read_at: row.read_at.map(TimestampNs),
+            unanswered: row.unanswered,
+            due: row.due.map(TimestampNs),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct MadeRow {
+    #[n(0)]
+    block: u64,
+    #[n(1)]
+    amount: StoredU128,
+    #[n(2)]
+    at: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct ReturnRow {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    id: [u8; 32],
+    #[n(1)]
+    ledger: StoredPrincipal,
+    #[n(2)]
+    to: StoredAccount,
+    #[n(3)]
+    amount: StoredU128,
+    #[n(4)]
+    outgoing: OutgoingRow,
+    #[n(5)]
+    number: u64,
+    #[n(6)]
+    failures: u16,
+    #[n(7)]
+    due: Option<u64>,
+    #[n(8)]
+    made: Option<MadeRow>,
+}
+
+impl ReturnRow {
+    fn new(id: &InvoiceId, ledger: &Principal, known: &Return) -> Self {
+        ReturnRow {
+            id: id.0,
+            ledger: StoredPrincipal(*ledger),
+            to: StoredAccount(known.to),
+            amount: known.amount.into(),
+            outgoing: (&known.outgoing).into(),
+            number: known.number,
+            failures: known.failures,
+            due: known.due.map(|at| at.0),
+            made: known.made.map(|made| MadeRow {
+                block: made.block.0,
+                amount: made.amount.into(),
+                at: made.at.0,
+            }),
+        }
+    }
+}
+
+impl From<ReturnRow> for Return {
+    fn from(row: ReturnRow) -> Self {
+        Return {
+            to: row.to.0,
+            amount: row.amount.into(),
+            outgoing: row.outgoing.into(),
+            number: row.number,
+            failures: row.failures,
+            due: row.due.map(TimestampNs),
+            made: row.made.map(|made| Made {
+                block: BlockIndex(made.block),
+                amount: made.amount.into(),
+                at: TimestampNs(made.at),
+            }),
+        }
+    }
+}
+
+/// What the heap keeps of a row.
+struct Summary {
+    ledger: Principal,
+    due: Option<TimestampNs>,
+    /// When the row may make room for others: by rank, then by age. `None` while something is left to do for it.
+    over: Option<(u8, TimestampNs)>,
+}
+
+impl From<&Invoice> for Summary {
+    fn from(invoice: &Invoice) -> Self {
+        let empty = invoice.balance <= invoice.fee && invoice.due.is_none();
+        let rank = u8::from(!empty);
+        let ended = invoice.stage.has_ended();
+        Summary {
+            ledger: invoice.ledger,
+            due: invoice.due,
+            over: ended.then_some((rank, invoice.since)),
+        }
+    }
+}
+
+impl Summary {
+    fn of_return(ledger: Principal, known: &Return) -> Self {
+        let at = known.made.map(|made| made.at).unwrap_or_default();
+        Summary {
+            ledger,
+            due: known.due,
+            over: (!known.is_open()).then_some((0, at)),
+        }
+    }
+}
+
+struct Table {
+    rows: StableBTreeMap<Key, Bytes, memory::Memory>,
+    due: BTreeSet<(TimestampNs, Key)>,
+    over: BTreeSet<(u8, TimestampNs, Key)>,
+    /// The rows that something is left to do for, by ledger.
+    open: BTreeMap<Principal, u64>,
+    summary: fn(&Bytes) -> Summary,
+}
+
+impl Table {
+    fn load(id: ic_stable_structures::memory_manager::MemoryId, of: fn(&Bytes) -> Summary) -> Self {
+        let mut table = Table {
+            rows: StableBTreeMap::init(memory::get(id)),
+            due: BTreeSet::new(),
+            over: BTreeSet::new(),
+            open: BTreeMap::new(),
+            summary: of,
+        };
+        let known: Vec<(Key, Summary)> = table
+            .rows
+            .iter()
+            .map(|entry| (*entry.key(), of(&entry.value())))
+            .collect();
+        for (key, summary) in known {
+            table.note(key, &summary);
+        }
+        table
+    }
+
+    fn note(&mut self, key: Key, summary: &Summary) {
+        if let Some(due) = summary.due {
+            self.due.insert((due, key));
+        }
+        match summary.over {
+            Some((rank, since)) => drop(self.over.insert((rank, since, key))),
+            None => *self.open.entry(summary.ledger).or_default() += 1,
+        }
+    }
+
+    fn forget(&mut self, key: Key, row: &Bytes) {
+        let summary = (self.summary)(row);
+        if let Some(due) = summary.due {
+            self.due.remove(&(due, key));
+        }
+        match summary.over {
+            Some((rank, since)) => drop(self.over.remove(&(rank, since, key))),
+            None => {
+                if let Some(open) = self.open.get_mut(&summary.ledger) {
+                    *open = open.saturating_sub(1);
+                }
+            }
+        }
+    }
+
+    /// Stores a row; `false` if there is no room for another one.
+    fn put(&mut self, key: Key, row: Bytes) -> bool {
+        if self.rows.len() >= MAX_INVOICES && !self.rows.contains_key(&key) {
+            let Some((.., oldest)) = self.over.first().copied() else {
+                return false;
+            };
+            if let Some(dropped) = self.rows.remove(&oldest) {
+                self.forget(oldest, &dropped);
+            }
+        }
+        let summary = (self.summary)(&row);
+        if let Some(before) = self.rows.insert(key, row) {
+            self.forget(key, &before);
+        }
+        self.note(key, &summary);
+        true
+    }
+
+    fn due(&self, now: TimestampNs, limit: usize) -> Vec<Key> {
+        let due = self.due.iter().take_while(|(at, _)| *at <= now);
+        due.take(limit).map(|(_, key)| *key).collect()
+    }
+}
+
+struct Heap {
+    invoices: Table,
+    returns: Table,
+    /// The invoices whose ledger is being called.
+    busy: BTreeSet<InvoiceId>,
+    created: Rate,
+    lookups: Lookups,
+}
+
+thread_local! {
+    static HEAP: RefCell<Heap> = RefCell::new(Heap {
+        invoices: Table::load(memory::INVOICES, |row| {
+            (&Invoice::from(row.row::<InvoiceRow>())).into()
+        }),
+        returns: Table::load(memory::RETURNS, |row| {
+            let row: ReturnRow = row.row();
+            Summary::of_return(row.ledger.0, &row.into())
+        }),
+        busy: BTreeSet::new(),
+        created: Rate::default(),
+        lookups: Lookups::default(),
+    });
+}
+
+/// Reads the tables.
+pub fn load() {
+    HEAP.with_borrow(|_| ());
+}
+
+pub fn get(id: &InvoiceId) -> Option<Invoice> {
+    let row = HEAP.with_borrow(|heap| heap.invoices.rows.get(&id.0))?;
+    Some(row.row::<InvoiceRow>().into())
+}
+
+/// Stores an invoice; `false` if there is no room for another one.
+pub fn put(id: &InvoiceId, invoice: &Invoice) -> bool {
+    let row = Bytes::of(&InvoiceRow::from(invoice));
+    HEAP.with_borrow_mut(|heap| heap.invoices.put(id.0, row))
+}
+
+fn return_key(id: &InvoiceId, ledger: &Principal) -> Key {
+    Sha256::new()
+        .chain_update(id.0)
+        .chain_update(ledger.as_slice())
+        .finalize()
+        .into()
+}
+
+/// What is given back of this invoice in this ledger.
+pub fn returned(id: &InvoiceId, ledger: &Principal) -> Option<Return> {
+    let key = return_key(id, ledger);
+    let row = HEAP.with_borrow(|heap| heap.returns.rows.get(&key))?;
+    Some(row.row::<ReturnRow>().into())
+}
+
+/// Stores it; `false` if there is no room for another one.
+pub fn put_return(id: &InvoiceId, ledger: &Principal, known: &Return) -> bool {
+    let row = Bytes::of(&ReturnRow::new(id, ledger, known));
+    HEAP.with_borrow_mut(|heap| heap.returns.put(return_key(id, ledger), row))
+}
+
+/// The invoices for which something is due, longest due first.
+pub fn due(now: TimestampNs, limit: usize) -> Vec<InvoiceId> {
+    let keys = HEAP.with_borrow(|heap| heap.invoices.due(now, limit));
+    keys.into_iter().map(InvoiceId).collect()
+}
+
+/// The returns that are due, longest due first.
+pub fn returns_due(now: TimestampNs, limit: usize) -> Vec<(InvoiceId, Principal)> {
+    HEAP.with_borrow(|heap| {
+        let keys = heap.returns.due(now, limit);
+        let rows = keys.iter().filter_map(|key| heap.returns.rows.get(key));
+        rows.map(|row| {
+            let row: ReturnRow = row.row();
+            (InvoiceId(row.id), row.ledger.0)
+        })
+        .collect()
+    })
+}
+
+/// The time at which something is due next.
+pub fn next_due() -> Option<TimestampNs> {
+    HEAP.with_borrow(|heap| {
+        let next = |table: &Table| table.due.first().map(|(at, _)| *at);
+        let both = [next(&heap.invoices), next(&heap.returns)];
+        both.into_iter().flatten().min()
+    })
+}
+
+/// The invoices in this ledger that are not paid and not over, and the returns in it that wait.
+pub fn open_in(ledger: &Principal) -> (u64, u64) {
+    HEAP.with_borrow(|heap| {
+        let open = |table: &Table| table.open.get(ledger).copied().unwrap_or_default();
+        (open(&heap.invoices), open(&heap.returns))
+    })
+}
+
+/// Whether one more invoice may be made now; takes the permission if `take`.
+pub fn may_create(now: TimestampNs, take: bool) -> bool {
+    HEAP.with_borrow_mut(|heap| match take {
+        true => heap.created.take(now),
+        false => heap.created.is_left(now),
+    })
+}
+
+/// A ledger that is asked about an invoice. Ends when dropped, also if the handler traps.
+#[derive(Debug)]
+#[must_use = "the invoice is free again when this is dropped"]
+pub struct Busy {
+    id: InvoiceId,
+    /// The ledger whose place is taken.
+    place: Option<Principal>,
+}
+
+impl Busy {
+    /// `None` if another message is at work.
+    pub fn begin(id: InvoiceId) -> Option<Self> {
+        let new = HEAP.with_borrow_mut(|heap| heap.busy.insert(id));
+        new.then_some(Busy { id, place: None })
+    }
+
+    /// Takes a place among the readings that strangers cause; `false` if there is none.
+    pub fn take_place(&mut self, ledger: Principal, now: TimestampNs) -> bool {
+        let taken = HEAP.with_borrow_mut(|heap| heap.lookups.begin(ledger, now));
+        self.place = taken.then_some(ledger);
+        taken
+    }
+
+    /// The reading was not in vain, and does not count.
+    pub fn give_back(&self) {
+        if self.place.is_some() {
+            HEAP.with_borrow_mut(|heap| heap.lookups.give_back());
+        }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        HEAP.with_borrow_mut(|heap| {
+            heap.busy.remove(&self.id);
+            if let Some(ledger) = self.place {
+                heap.lookups.end(&ledger);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
