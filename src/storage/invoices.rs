@@ -11,22 +11,19 @@
 //!
 //! The heap keeps what is due when, which rows can make room, and what strangers may cause.
 
+mod rows;
+
 use crate::{
     domain::{
-        invoice::{Invoice, InvoiceId, MAX_INVOICES, Made, Return, Stage},
+        invoice::{Invoice, InvoiceId, MAX_INVOICES, Return},
         lookups::{Lookups, Rate},
-        payment::Offered,
     },
-    storage::{
-        codec::{Bytes, StoredAccount, StoredPrincipal, StoredU128, number_in, of_number},
-        liabilities::OutgoingRow,
-        memory,
-    },
-    types::{BlockIndex, Method, RouteKey, TimestampNs},
+    storage::{codec::Bytes, memory},
+    types::TimestampNs,
 };
 use candid::Principal;
 use ic_stable_structures::StableBTreeMap;
-use minicbor::{Decode, Encode};
+use rows::{InvoiceRow, ReturnRow};
 use sha2::{Digest, Sha256};
 use std::{
     cell::RefCell,
@@ -34,165 +31,6 @@ use std::{
 };
 
 type Key = [u8; 32];
-
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-struct InvoiceRow {
-    #[n(0)]
-    ledger: StoredPrincipal,
-    #[n(1)]
-    path: String,
-    #[cbor(n(2), with = "minicbor::bytes")]
-    offer: [u8; 16],
-    #[n(3)]
-    symbol: String,
-    #[n(4)]
-    decimals: u8,
-    #[n(5)]
-    price: StoredU128,
-    #[n(6)]
-    fee: StoredU128,
-    #[n(7)]
-    pay_to: StoredAccount,
-    #[n(8)]
-    refund_to: Option<StoredAccount>,
-    #[n(9)]
-    created_at: u64,
-    #[n(10)]
-    stage: u8,
-    #[n(11)]
-    since: u64,
-    #[n(12)]
-    attempts: u8,
-    #[n(13)]
-    balance: StoredU128,
-    #[n(14)]
-    read_at: Option<u64>,
-    #[n(15)]
-    unanswered: u16,
-    #[n(16)]
-    due: Option<u64>,
-}
-
-impl From<&Invoice> for InvoiceRow {
-    fn from(invoice: &Invoice) -> Self {
-        InvoiceRow {
-            ledger: StoredPrincipal(invoice.ledger),
-            path: invoice.request.path.clone(),
-            offer: invoice.offered.id,
-            symbol: invoice.offered.symbol.clone(),
-            decimals: invoice.offered.decimals,
-            price: invoice.price.into(),
-            fee: invoice.fee.into(),
-            pay_to: StoredAccount(invoice.pay_to),
-            refund_to: invoice.refund_to.map(StoredAccount),
-            created_at: invoice.created_at.0,
-            stage: number_in(&Stage::ALL, invoice.stage),
-            since: invoice.since.0,
-            attempts: invoice.attempts,
-            balance: invoice.balance.into(),
-            read_at: invoice.read_at.map(|at| at.0),
-            unanswered: invoice.unanswered,
-            due: invoice.due.map(|at| at.0),
-        }
-    }
-}
-
-impl From<InvoiceRow> for Invoice {
-    fn from(row: InvoiceRow) -> Self {
-        Invoice {
-            ledger: row.ledger.0,
-            request: RouteKey::new(Method::Get, row.path),
-            offered: Offered {
-                id: row.offer,
-                symbol: row.symbol,
-                decimals: row.decimals,
-            },
-            price: row.price.into(),
-            fee: row.fee.into(),
-            pay_to: row.pay_to.0,
-            refund_to: row.refund_to.map(|account| account.0),
-            created_at: TimestampNs(row.created_at),
-            stage: of_number(&Stage::ALL, row.stage)
-                .expect("BUG: a stored invoice has an unknown stage"),
-            since: TimestampNs(row.since),
-            attempts: row.attempts,
-            balance: row.balance.into(),
-            read_at: row.read_at.map(TimestampNs),
-            unanswered: row.unanswered,
-            due: row.due.map(TimestampNs),
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-struct MadeRow {
-    #[n(0)]
-    block: u64,
-    #[n(1)]
-    amount: StoredU128,
-    #[n(2)]
-    at: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-struct ReturnRow {
-    #[cbor(n(0), with = "minicbor::bytes")]
-    id: [u8; 32],
-    #[n(1)]
-    ledger: StoredPrincipal,
-    #[n(2)]
-    to: StoredAccount,
-    #[n(3)]
-    amount: StoredU128,
-    #[n(4)]
-    outgoing: OutgoingRow,
-    #[n(5)]
-    number: u64,
-    #[n(6)]
-    failures: u16,
-    #[n(7)]
-    due: Option<u64>,
-    #[n(8)]
-    made: Option<MadeRow>,
-}
-
-impl ReturnRow {
-    fn new(id: &InvoiceId, ledger: &Principal, known: &Return) -> Self {
-        ReturnRow {
-            id: id.0,
-            ledger: StoredPrincipal(*ledger),
-            to: StoredAccount(known.to),
-            amount: known.amount.into(),
-            outgoing: (&known.outgoing).into(),
-            number: known.number,
-            failures: known.failures,
-            due: known.due.map(|at| at.0),
-            made: known.made.map(|made| MadeRow {
-                block: made.block.0,
-                amount: made.amount.into(),
-                at: made.at.0,
-            }),
-        }
-    }
-}
-
-impl From<ReturnRow> for Return {
-    fn from(row: ReturnRow) -> Self {
-        Return {
-            to: row.to.0,
-            amount: row.amount.into(),
-            outgoing: row.outgoing.into(),
-            number: row.number,
-            failures: row.failures,
-            due: row.due.map(TimestampNs),
-            made: row.made.map(|made| Made {
-                block: BlockIndex(made.block),
-                amount: made.amount.into(),
-                at: TimestampNs(made.at),
-            }),
-        }
-    }
-}
 
 /// What the heap keeps of a row.
 struct Summary {
@@ -320,7 +158,7 @@ thread_local! {
         }),
         returns: Table::load(memory::RETURNS, |row| {
             let row: ReturnRow = row.row();
-            Summary::of_return(row.ledger.0, &row.into())
+            Summary::of_return(row.ledger(), &row.into())
         }),
         busy: BTreeSet::new(),
         created: Rate::default(),
@@ -378,7 +216,7 @@ pub fn returns_due(now: TimestampNs, limit: usize) -> Vec<(InvoiceId, Principal)
         let rows = keys.iter().filter_map(|key| heap.returns.rows.get(key));
         rows.map(|row| {
             let row: ReturnRow = row.row();
-            (InvoiceId(row.id), row.ledger.0)
+            (row.id(), row.ledger())
         })
         .collect()
     })

@@ -1,6 +1,6 @@
 //! The page of an invoice, for people: no script, a QR code, and nothing from elsewhere.
 
-use super::{invoices::digits, request::INVOICES};
+use super::request::INVOICES;
 use crate::{
     api::types::{Invoice, InvoiceStatus},
     domain::consent::whole_units,
@@ -99,6 +99,11 @@ pub fn page(id: &str, invoice: &Invoice, now: TimestampNs) -> String {
     }
     page.push_str("</body></html>");
     page
+}
+
+/// A number without separators.
+pub fn digits(number: &Nat) -> String {
+    number.0.to_string()
 }
 
 fn why(status: &InvoiceStatus) -> &'static str {

@@ -8,12 +8,12 @@
 //! | `GET /x402/invoices/{id}/content` | what was bought, again and again; 402 with the invoice while it is not paid |
 
 use super::{
-    invoice_page,
+    certification::seller,
+    invoice_page::{self, digits},
     request::INVOICES,
     requested, response,
     static_response::{PRIVATE, StaticResponse, cors, header},
     types::{HttpResponse, HttpUpdateRequest},
-    update,
 };
 use crate::{
     api::types::{
@@ -243,7 +243,9 @@ async fn content<R: Runtime>(runtime: &R, id: &InvoiceId) -> HttpResponse {
     }
     match (outcome, invoice::view(runtime, id)) {
         (Some(PayOutcome::Refused(_)), _) | (None, None) => not_found(),
-        (Some(outcome), _) => update::of_outcome(runtime, outcome).unwrap_or_else(not_found),
+        (Some(outcome), _) => {
+            response::processed(|| seller(runtime), outcome, None).unwrap_or_else(not_found)
+        }
         (None, Some(view)) => json(402, id, &view.into()),
     }
 }
@@ -302,11 +304,6 @@ pub fn name(status: &InvoiceStatus) -> &'static str {
         InvoiceStatus::NoRoom => "no_room",
         InvoiceStatus::Refused => "refused",
     }
-}
-
-/// A number without separators.
-pub fn digits(number: &Nat) -> String {
-    number.0.to_string()
 }
 
 fn json(status: u16, id: &InvoiceId, invoice: &Invoice) -> HttpResponse {

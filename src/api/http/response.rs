@@ -9,13 +9,14 @@ use super::{
 use crate::{
     domain::{
         payment::{Payment, Receipt, State},
-        request::Resource,
+        request::{PayOutcome, Resource},
         route::Route,
         verify::Refusal,
     },
     types::Account,
 };
 use serde::Serialize;
+use std::rc::Rc;
 use x402_icp::{
     Code, encode_header,
     wire::{PAYMENT_RESPONSE, SettleResponse},
@@ -96,6 +97,50 @@ pub fn not_settled(
         body,
         ..uncertified(&answer)
     }
+}
+
+/// The response to a payment that was processed, repeated or refused.
+pub fn processed(
+    seller: impl Fn() -> Seller,
+    outcome: PayOutcome,
+    route: Option<&Rc<Route>>,
+) -> Option<HttpResponse> {
+    Some(match outcome {
+        PayOutcome::Paid { receipt, resource } => delivered(&receipt, resource),
+        // An invalid payment for a route that requires none any more.
+        PayOutcome::Refused(refusal) => refused(&seller(), route?, &refusal),
+        PayOutcome::Failed {
+            code,
+            message,
+            payer,
+            ..
+        } => not_settled(&seller(), code, Some(message), &payer, String::new()),
+        PayOutcome::Pending { payment_id, payer } => {
+            let transaction = payment_id.to_string();
+            not_settled(
+                &seller(),
+                Code::SettlementPending,
+                None,
+                &payer,
+                transaction,
+            )
+        }
+        PayOutcome::Duplicate {
+            payer,
+            receipt,
+            note,
+            ..
+        } => {
+            let transaction = receipt.map(|receipt| receipt.tx.to_string());
+            not_settled(
+                &seller(),
+                Code::DuplicateSettlement,
+                note.map(str::to_string),
+                &payer,
+                transaction.unwrap_or_default(),
+            )
+        }
+    })
 }
 
 /// The resource, with its status.

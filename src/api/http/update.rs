@@ -12,11 +12,7 @@ use super::{
     url::{RequestUrl, UrlError},
 };
 use crate::{
-    domain::{
-        request::{Credential, PayOutcome},
-        route::Route,
-        verify::Refusal,
-    },
+    domain::{request::Credential, route::Route, verify::Refusal},
     runtime::Runtime,
     service::{
         self,
@@ -132,57 +128,10 @@ async fn paid<R: Runtime>(
         PurchaseOutcome::Rejected(rejection, route) => {
             Some(rejected(&seller(), rejection, route.as_ref()))
         }
-        PurchaseOutcome::Processed(outcome, route) => processed(seller, *outcome, route.as_ref()),
+        PurchaseOutcome::Processed(outcome, route) => {
+            response::processed(seller, *outcome, route.as_ref())
+        }
     }
-}
-
-/// The response to whoever has the right to what a payment bought.
-pub(super) fn of_outcome<R: Runtime>(runtime: &R, outcome: PayOutcome) -> Option<HttpResponse> {
-    processed(|| seller(runtime), outcome, None)
-}
-
-/// The response to a payment that was processed, repeated or refused.
-fn processed(
-    seller: impl Fn() -> Seller,
-    outcome: PayOutcome,
-    route: Option<&Rc<Route>>,
-) -> Option<HttpResponse> {
-    Some(match outcome {
-        PayOutcome::Paid { receipt, resource } => response::delivered(&receipt, resource),
-        // An invalid payment for a route that requires none any more.
-        PayOutcome::Refused(refusal) => response::refused(&seller(), route?, &refusal),
-        PayOutcome::Failed {
-            code,
-            message,
-            payer,
-            ..
-        } => response::not_settled(&seller(), code, Some(message), &payer, String::new()),
-        PayOutcome::Pending { payment_id, payer } => {
-            let transaction = payment_id.to_string();
-            response::not_settled(
-                &seller(),
-                Code::SettlementPending,
-                None,
-                &payer,
-                transaction,
-            )
-        }
-        PayOutcome::Duplicate {
-            payer,
-            receipt,
-            note,
-            ..
-        } => {
-            let transaction = receipt.map(|receipt| receipt.tx.to_string());
-            response::not_settled(
-                &seller(),
-                Code::DuplicateSettlement,
-                note.map(str::to_string),
-                &payer,
-                transaction.unwrap_or_default(),
-            )
-        }
-    })
 }
 
 /// The response to a payment that was rejected because of its identifier. Nothing is recorded, and the payment is not

@@ -1,7 +1,13 @@
 //! Tests of the tables of invoices.
 
 use super::*;
-use crate::types::{Account, Amount, Seconds};
+use crate::{
+    domain::{
+        invoice::{Made, Stage},
+        payment::Offered,
+    },
+    types::{Account, Amount, BlockIndex, Method, RouteKey, Seconds},
+};
 
 const NOW: TimestampNs = TimestampNs(1_800_000_000_000_000_000);
 
