@@ -6,12 +6,11 @@
 //! that the canister took nothing: the seller names the canister, so its reply alone is not enough.
 
 use crate::{
-    ledger::{Clean, Rail, Search},
+    ledger::{Clean, Rail, Search, Status},
     network::{CallError, Network},
     payment::{Payload, SignedPayment},
 };
-use candid::{CandidType, Nat, Principal, encode_one};
-use serde::Deserialize;
+use candid::{Nat, Principal, encode_one};
 use serde_bytes::ByteBuf;
 use tollkeeper_types::{CancelArgs, CancelError};
 use x402_icp::{
@@ -48,29 +47,6 @@ pub enum Resolution {
     Unknown {
         /// The reason.
         reason: String,
-    },
-}
-
-/// What became of a payment according to its canister.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-pub(crate) enum Status {
-    Settling,
-    Settled {
-        block_index: Nat,
-    },
-    Failed {
-        code: String,
-    },
-    Unknown {},
-    Delivered {
-        block_index: Nat,
-    },
-    Refunding {
-        block_index: Nat,
-    },
-    Refunded {
-        block_index: Nat,
-        refund_block_index: Nat,
     },
 }
 

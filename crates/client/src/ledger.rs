@@ -6,7 +6,7 @@ mod rail;
 
 pub use block::Block;
 pub(crate) use log::{Clean, Found, Search};
-pub(crate) use rail::{Promised, Quoted, Rail, Wanted};
+pub(crate) use rail::{Promised, Quoted, Rail, Status, Wanted};
 #[cfg(test)]
 pub(crate) use {log::Taken, rail::Standing};
 

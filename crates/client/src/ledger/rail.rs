@@ -2,7 +2,6 @@
 
 use super::{Block, Clean, Found, Search};
 use crate::{
-    confirm::Status,
     error::LedgerError,
     network::{CallError, Network},
 };
@@ -67,6 +66,29 @@ pub(crate) struct Quoted {
 #[derive(CandidType, Deserialize)]
 struct Quote {
     offers: Vec<Quoted>,
+}
+
+/// What became of a payment according to its canister.
+#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
+pub(crate) enum Status {
+    Settling,
+    Settled {
+        block_index: Nat,
+    },
+    Failed {
+        code: String,
+    },
+    Unknown {},
+    Delivered {
+        block_index: Nat,
+    },
+    Refunding {
+        block_index: Nat,
+    },
+    Refunded {
+        block_index: Nat,
+        refund_block_index: Nat,
+    },
 }
 
 /// What became of a payment according to its canister, and a time before which the canister did not say so, in

@@ -19,9 +19,9 @@
 use super::{Payer, Priced, now, send::dead, unsettled};
 use crate::{
     answer::{Paid, Reply, judge_reply},
-    confirm::{Resolution, Status},
+    confirm::Resolution,
     error::PayError,
-    ledger::Quoted,
+    ledger::{Quoted, Status},
     offer::{Confirmed, Offer},
     payment::{SignedPayment, decoded_path},
     plain_text::plain_text,

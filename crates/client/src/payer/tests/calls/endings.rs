@@ -1,7 +1,7 @@
 //! What ends a payment by call, and what does not.
 
 use super::*;
-use crate::confirm::Status;
+use crate::ledger::Status;
 use std::sync::atomic::Ordering;
 
 #[tokio::test]
@@ -142,6 +142,25 @@ async fn after_its_time_the_canisters_record_and_the_log_decide() {
         (till.sent().len(), buyer.unresolved().unwrap().len()),
         (1, 1)
     );
+}
+
+#[tokio::test]
+async fn a_call_that_is_held_back_begins_nothing_after_its_time_even_if_the_seller_allows_it() {
+    let seller = shop().await;
+    let request = get(&seller, "/a");
+    let till = till_of(|call| match call {
+        0 => Word::Late(150),
+        _ => Word::Sold,
+    });
+    till.ahead.store(-3_600, Ordering::SeqCst);
+    let buyer = buyer(memory(), &till).with_patience(Duration::ZERO);
+    assert!(is_unsettled(&buyer.pay(&request).await));
+    // Its time is over, and it is found dead. Then the seller allows calls that are a day old, and it arrives.
+    till.ahead.store(0, Ordering::SeqCst);
+    proven(buyer.pay(&request).await);
+    till.seconds.store(86_400, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    assert_eq!((till.different(), till.moved().len()), (2, 1));
 }
 
 #[tokio::test]

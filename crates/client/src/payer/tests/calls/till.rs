@@ -1,9 +1,8 @@
 //! A canister in memory that sells by `pay`, with its ledger, and whose replies can be lost.
 
 use crate::{
-    confirm::Status,
     error::LedgerError,
-    ledger::{Block, Clean, Found, Promised, Quoted, Rail, Search, Standing, Wanted},
+    ledger::{Block, Clean, Found, Promised, Quoted, Rail, Search, Standing, Status, Wanted},
 };
 use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::transfer::{TransferArg, TransferError};
@@ -14,7 +13,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -56,9 +55,6 @@ type Forge = Box<dyn Fn(&mut Receipt) + Send + Sync>;
 type Called<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 type Replied = Result<Purchased, PayError>;
 
-/// How long a call may begin a payment, in seconds: that of the scripted seller's offers.
-const SECONDS: u64 = 60;
-
 #[derive(Default)]
 struct Books {
     /// Every call as it arrived, with the time until which the network keeps it.
@@ -75,6 +71,8 @@ pub struct Till {
     script: Script,
     watch: Watch,
     books: Mutex<Books>,
+    /// How long a call may begin a payment, in seconds.
+    pub seconds: AtomicU64,
     /// How far the subnet's clock is ahead of this machine's, in seconds.
     pub ahead: AtomicI64,
     /// What the path costs, if it is not what was sent over HTTP.
@@ -106,6 +104,7 @@ impl Till {
             script: Box::new(script),
             watch: Box::new(watch),
             books: Mutex::default(),
+            seconds: AtomicU64::new(60),
             ahead: AtomicI64::new(0),
             quoted: Mutex::default(),
             log: Mutex::default(),
@@ -224,7 +223,8 @@ impl Till {
             code: code.into(),
             message: "not now".into(),
         };
-        let over = now / 1_000_000_000 >= args.created_at_time / 1_000_000_000 + SECONDS;
+        let over = now / 1_000_000_000
+            >= args.created_at_time / 1_000_000_000 + self.seconds.load(Ordering::SeqCst);
         let state = match word {
             _ if over => return Err(refused("invalid_exact_icp_expired")),
             Word::Refused(code) => return Err(refused(code)),
