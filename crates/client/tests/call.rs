@@ -6,11 +6,11 @@ mod market;
 mod support;
 
 use candid::Principal;
-use cli_support::{Act, forward, header, object, port_of, words};
+use cli_support::{Act, forward, header, object, port_of, signal, wait_for, words};
 use icrc_ledger_types::icrc2::transfer_from::TransferFromError;
 use market::{Market, account, refs};
 use serde_json::Value;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use support::{CONTENT, FEE, FUNDS, PRICE};
 use test_ledger::testing::{Answer, Effect, Fault, Hold};
 use tokio::runtime::Runtime;
@@ -239,4 +239,57 @@ async fn never_arrived(market: &Market, seconds: u32) {
         matches!(outcome, Err(PayError::Refused { .. })),
         "{outcome:?}"
     );
+}
+
+/// The ledger makes the transfer, and answers after this many seconds.
+fn slow(seconds: u64) -> Fault {
+    Fault {
+        effect: Effect::BeforeHold,
+        hold: Hold::Nanos(seconds * 1_000_000_000),
+        answer: Answer::Honest,
+    }
+}
+
+#[test]
+fn two_commands_at_once_call_once_and_both_get_it() {
+    let market = Market::open("call-at-once", vec![]);
+    let url = market.url("/report");
+    market.shop.misbehave(&slow(6));
+    let args = market.by_call(&url, &[]);
+    let children: Vec<_> = (0..3).map(|_| market.cli.start(&refs(&args))).collect();
+    let mut ids = BTreeSet::new();
+    for child in children {
+        let (status, value) = object(&child.wait_with_output().unwrap());
+        assert_eq!(
+            (status, &value["content"]["text"]),
+            (0, &"the report".into()),
+            "{value}"
+        );
+        ids.insert(value["paymentId"].to_string());
+    }
+    assert_eq!((market.blocks(), ids.len()), (1, 1));
+    assert_eq!(market.spent(), PRICE + 2 * FEE);
+    assert!(market.cli.recorded().is_empty());
+}
+
+#[test]
+fn a_signal_during_a_call_loses_nothing() {
+    let market = Market::open("call-signal", vec![]);
+    let url = market.url("/report");
+    market.shop.misbehave(&slow(6));
+    let child = market.cli.start(&refs(&market.by_call(&url, &[])));
+    wait_for("record", || !market.cli.recorded().is_empty());
+    wait_for("transfer", || market.blocks() == 1);
+    signal(&child, "TERM");
+    let (status, value) = object(&child.wait_with_output().unwrap());
+    assert_eq!((status, kind(&value)), (6, "interrupted"), "{value}");
+    let id = value["error"]["paymentId"].as_str().unwrap();
+    let (status, resumed) = market.json(&market.by_call(&url, &[]));
+    assert_eq!(
+        (status, &resumed["paymentId"]),
+        (0, &id.into()),
+        "{resumed}"
+    );
+    assert_eq!(market.blocks(), 1);
+    assert!(market.cli.recorded().is_empty());
 }

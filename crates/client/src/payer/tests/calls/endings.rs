@@ -3,6 +3,7 @@
 use super::*;
 use crate::ledger::Status;
 use std::sync::atomic::Ordering;
+use tollkeeper_types::PayError as Refusal;
 
 #[tokio::test]
 async fn what_the_canister_refuses_at_first_is_over_and_later_is_not() {
@@ -250,6 +251,58 @@ async fn a_reply_about_another_payment_ends_nothing() {
         }
         assert_eq!(buyer.unresolved().unwrap().len(), 1, "case {case}");
         assert_eq!(till.different(), 1, "case {case}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_about_another_payment_ends_nothing() {
+    let seller = shop().await;
+    let payment_id = serde_bytes::ByteBuf::from(vec![7; 32]);
+    for said in [
+        Refusal::Failed {
+            payment_id: payment_id.clone(),
+            code: "insufficient_funds".into(),
+            message: String::new(),
+        },
+        Refusal::Duplicate {
+            payment_id: payment_id.clone(),
+            receipt: None,
+        },
+        Refusal::Pending { payment_id },
+    ] {
+        let till = till_of(|_| Word::Failed("insufficient_funds"));
+        *till.says.lock().unwrap() = Some(Err(said.clone()));
+        let buyer = buyer(memory(), &till);
+        let outcome = buyer.pay(&get(&seller, "/a")).await;
+        assert!(is_unsettled(&outcome), "{said:?}: {outcome:?}");
+        assert_eq!(buyer.unresolved().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn arguments_that_the_canister_cannot_read_pay_nothing() {
+    let seller = shop().await;
+    for (said, words) in [
+        (
+            Refusal::InvalidArgument(tollkeeper_types::InvalidArgument {
+                field: "path".into(),
+                problem: "is too long".into(),
+                limit: None,
+            }),
+            "path is too long",
+        ),
+        (Refusal::AnonymousCaller, "no identity"),
+    ] {
+        let till = till_of(|_| Word::Refused("ledger_unavailable"));
+        *till.says.lock().unwrap() = Some(Err(said));
+        let buyer = buyer(memory(), &till);
+        match buyer.pay(&get(&seller, "/a")).await {
+            Err(error @ PayError::Refused { .. }) => {
+                assert!(error.to_string().contains(words), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(buyer.unresolved().unwrap(), []);
     }
 }
 

@@ -96,6 +96,19 @@ async fn a_changed_record_is_not_called() {
         assert!(outcome.is_err(), "{pointer}");
         assert_eq!(till.sent().len(), 1, "{pointer}");
     }
+    // Another path with its own id, under the URL that was asked.
+    let mut args = payment.call().unwrap();
+    args.path = "/b".into();
+    let mut changed = text.clone();
+    changed["payment"]["payload"]["path"] = json!("/b");
+    changed["paymentId"] = json!(till.id(&args).to_string());
+    let changed: SignedPayment = serde_json::from_value(changed).unwrap();
+    let problem = buyer(memory(), &till).send(&changed).await.unwrap_err();
+    assert!(
+        problem.to_string().contains("not that of its URL"),
+        "{problem}"
+    );
+    assert_eq!(till.sent().len(), 1);
     std::fs::remove_dir_all(dir).unwrap();
 }
 
