@@ -11,6 +11,8 @@ mod call;
 mod expensive;
 #[path = "costs/growth.rs"]
 mod growth;
+#[path = "costs/invoice.rs"]
+mod invoice;
 #[path = "costs/receipts.rs"]
 mod receipts;
 #[path = "costs/transfer.rs"]
@@ -367,6 +369,7 @@ fn main() {
     expensive::chains(&mut figures);
     call::purchases(&mut figures);
     transfer::transfers(&mut figures);
+    invoice::invoices(&mut figures);
     with_five_trillion_cycles(&mut figures);
 
     bench.costs();

@@ -14,6 +14,7 @@ mod expensive_signatures;
 mod forward;
 mod http_answers;
 mod interrupted;
+mod invoices;
 mod ledger_faults;
 mod ledger_fees;
 mod ledger_symbols;
