@@ -382,6 +382,7 @@ fn main() {
         "wasm.gz_bytes",
         support::environment::tollkeeper_wasm().len() as u64,
     );
+    receipts::appending(&mut figures);
     receipts::proofs(&mut figures);
     println!(
         "{}",

@@ -83,6 +83,7 @@ need_demo_local_ic() {
 # Whether build/ holds a canister newer than every source.
 is_built() {
   local out=$BUILD/${1//-/_}.wasm.gz of=(canister.did src crates/x402-icp "crates/$1")
+  [ "$1" != tollkeeper+without-receipts ] || out=$BUILD/$1.wasm.gz of=(src crates/x402-icp benches/without-receipts.patch)
   [[ $1 != example-* ]] || of=("examples/${1#example-}" crates/tollkeeper-types)
   [ -f "$out" ] && [ -z "$(find Cargo.toml Cargo.lock "${of[@]}" -newer "$out" -type f -print -quit 2>/dev/null)" ]
 }

@@ -14,7 +14,7 @@ use api::{
     arguments::{self, Arguments, Tolerance},
     call, endpoints,
     http::{self, HttpRequest, HttpResponse, HttpUpdateRequest},
-    inspect, invoices, seller,
+    inspect, invoices, plain, seller,
     types::*,
     wallets,
 };
@@ -357,7 +357,12 @@ fn receipt(id: ByteBuf) -> Option<Receipt> {
     endpoints::receipt(&IcRuntime, &id)
 }
 
-#[query(decode_with = "of_query::receipt_proof", hidden = true)]
+/// The argument of `receipt_proof`.
+fn id_of(bytes: Vec<u8>) -> ByteBuf {
+    plain::id(&bytes).unwrap_or_else(|| of_query::receipt_proof(bytes))
+}
+
+#[query(decode_with = "id_of", encode_with = "plain::opt_text", hidden = true)]
 #[cfg_attr(test, candid::candid_method(query))]
 fn receipt_proof(id: ByteBuf) -> Option<String> {
     endpoints::receipt_proof(&IcRuntime, &id)

@@ -1,11 +1,16 @@
-//! The costs of receipts that prove themselves: proofs in a log of 100,000, and an upgrade with it.
+//! The costs of receipts that prove themselves: appending them, proofs in a log of 100,000, and an upgrade with it.
 //!
 //! The payments before are not made but written: this process continues the canister's tables, with the canister's own
 //! code, and hands the memory back.
 
 use super::{
     Bench, PRICE,
-    support::{Request, Setup, interface::Receipt, setup::controller},
+    support::{
+        Request, Setup,
+        environment::{tollkeeper_wasm, wasm},
+        interface::Receipt,
+        setup::controller,
+    },
 };
 use candid::Principal;
 use ic_stable_structures::{
@@ -26,7 +31,7 @@ use tollkeeper::{
 
 /// The receipts in the log.
 const RECEIPTS: u64 = 100_000;
-/// Proofs that are measured, from the first receipt to the last.
+/// Proofs that are measured, from the first receipt to the last, and receipts that are appended.
 const SAMPLES: u64 = 16;
 /// Every table's id is below this.
 const IDS: u8 = 64;
@@ -73,6 +78,27 @@ pub fn proofs(figures: &mut BTreeMap<&str, u64>) {
     figures.insert("receipt.proof_instructions", by_query);
     figures.insert("receipt.http_instructions", by_http);
     figures.insert("receipt.proof_bytes", bytes as u64);
+}
+
+/// What a payment costs more because a receipt is appended for it: the difference to a canister that appends none.
+pub fn appending(figures: &mut BTreeMap<&str, u64>) {
+    let variable = "TOLLKEEPER_WITHOUT_RECEIPTS_WASM";
+    let without = wasm(variable, "tollkeeper+without-receipts.wasm.gz");
+    let [with, without] = [tollkeeper_wasm(), without].map(|wasm| {
+        let bench = Bench::new();
+        let sale = bench.setup.sell("/report", PRICE);
+        let payer = bench.setup.payer(1);
+        bench.setup.upgrade_to(wasm, None);
+        assert_eq!(bench.measure(&bench.paid(&sale, &payer)).status, 200);
+        let paid = (0..SAMPLES).map(|_| {
+            let paid = bench.measure(&bench.paid(&sale, &payer));
+            assert_eq!(paid.status, 200);
+            paid.updates
+        });
+        paid.sum::<u64>()
+    });
+    let more = with.saturating_sub(without) / SAMPLES;
+    figures.insert("receipt.append_instructions", more);
 }
 
 fn written_id(number: u64) -> PaymentId {

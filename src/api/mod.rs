@@ -6,6 +6,7 @@ pub mod endpoints;
 pub mod http;
 pub mod inspect;
 pub mod invoices;
+pub mod plain;
 pub mod seller;
 pub mod types;
 pub mod wallets;

@@ -10,9 +10,7 @@
 //! order in which they are complete: a node comes after both of its children, and no number ever changes. So the log
 //! of an earlier length can be proven, too.
 
-use ic_certification::{
-    Hash, HashTree, fork, fork_hash, labeled, labeled_hash, leaf, leaf_hash, pruned,
-};
+use ic_certification::{Hash, fork_hash, labeled_hash, leaf_hash};
 
 /// The height of a group of leaves.
 const GROUP_HEIGHT: u32 = 1;
@@ -25,7 +23,8 @@ pub fn nodes(leaves: u64) -> u64 {
     2 * groups - u64::from(groups.count_ones())
 }
 
-fn label_of(index: u64) -> [u8; 8] {
+/// The label of the leaf with this index.
+pub fn label_of(index: u64) -> [u8; 8] {
     index.to_be_bytes()
 }
 
@@ -41,6 +40,19 @@ pub trait Source {
 
     /// The receipt with this index.
     fn receipt(&self, index: u64) -> Option<Hash>;
+}
+
+/// Takes the nodes of a witness, parents before children and left before right: writing them at once takes half as many
+/// instructions as making a tree of them first.
+pub trait Witness {
+    /// A node with two children, which come next.
+    fn fork(&mut self);
+
+    /// A node of which only the hash is there.
+    fn pruned(&mut self, hash: &Hash);
+
+    /// The leaf with this index.
+    fn leaf(&mut self, index: u64, receipt: &Hash);
 }
 
 /// The mountains of a log: its length and what an appended leaf is joined with.
@@ -148,21 +160,30 @@ impl Mountain {
         (self.first_leaf..self.first_leaf + self.size()).contains(&index)
     }
 
-    /// This mountain with everything pruned but one leaf, which it has.
-    fn witness(self, index: u64, found: HashTree, source: &impl Source) -> Option<HashTree> {
+    /// Writes this mountain with everything pruned but one leaf, which it has.
+    fn write(
+        self,
+        index: u64,
+        receipt: &Hash,
+        source: &impl Source,
+        to: &mut impl Witness,
+    ) -> Option<()> {
         let Some((left, right)) = self.halves() else {
-            return Some(found);
+            to.leaf(index, receipt);
+            return Some(());
         };
-        Some(match left.has(index) {
+        to.fork();
+        match left.has(index) {
             true => {
-                let right = pruned(right.hash(source)?);
-                fork(left.witness(index, found, source)?, right)
+                left.write(index, receipt, source, to)?;
+                to.pruned(&right.hash(source)?);
             }
             false => {
-                let left = pruned(left.hash(source)?);
-                fork(left, right.witness(index, found, source)?)
+                to.pruned(&left.hash(source)?);
+                right.write(index, receipt, source, to)?;
             }
-        })
+        }
+        Some(())
     }
 }
 
@@ -179,35 +200,35 @@ fn mountains(leaves: u64) -> impl Iterator<Item = Mountain> {
         })
 }
 
-/// The tree of a log of this length with everything pruned but one leaf, which is this receipt. `None` if there is no
-/// such leaf, or if the source does not have what is needed.
+/// Writes the tree of a log of this length with everything pruned but one leaf, which is this receipt. `None` if there is
+/// no such leaf, or if the source does not have what is needed: what was written then is no tree.
 ///
 /// The tree has the root of the log only if these receipts are the ones that were appended.
-pub fn witness(index: u64, receipt: &Hash, leaves: u64, source: &impl Source) -> Option<HashTree> {
+pub fn witness(
+    index: u64,
+    receipt: &Hash,
+    leaves: u64,
+    source: &impl Source,
+    to: &mut impl Witness,
+) -> Option<()> {
     if index >= leaves {
         return None;
     }
-    let mut tree: Option<HashTree> = None;
+    // Each mountain but the first is joined with all before it.
+    (1..leaves.count_ones()).for_each(|_| to.fork());
     for mountain in mountains(leaves) {
-        let here = match mountain.has(index) {
-            true => {
-                let found = labeled(label_of(index), leaf(receipt.to_vec()));
-                mountain.witness(index, found, source)?
-            }
-            false => pruned(mountain.hash(source)?),
-        };
-        tree = Some(match tree {
-            Some(left) => fork(left, here),
-            None => here,
-        });
+        match mountain.has(index) {
+            true => mountain.write(index, receipt, source, to)?,
+            false => to.pruned(&mountain.hash(source)?),
+        }
     }
-    tree
+    Some(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ic_certification::LookupResult;
+    use ic_certification::{HashTree, LookupResult, fork, labeled, leaf, pruned};
     use proptest::prelude::*;
 
     fn receipt(n: u64) -> Hash {
@@ -252,6 +273,44 @@ mod tests {
             reads: Default::default(),
             missing: (None, None),
         }
+    }
+
+    /// The nodes that are written; `None` is a fork.
+    #[derive(Default)]
+    struct Nodes(Vec<Option<HashTree>>);
+
+    impl Witness for Nodes {
+        fn fork(&mut self) {
+            self.0.push(None);
+        }
+
+        fn pruned(&mut self, hash: &Hash) {
+            self.0.push(Some(pruned(*hash)));
+        }
+
+        fn leaf(&mut self, index: u64, receipt: &Hash) {
+            let found = labeled(label_of(index), leaf(receipt.to_vec()));
+            self.0.push(Some(found));
+        }
+    }
+
+    fn tree(nodes: &mut impl Iterator<Item = Option<HashTree>>) -> HashTree {
+        match nodes.next().expect("a node") {
+            Some(node) => node,
+            None => {
+                let left = tree(nodes);
+                fork(left, tree(nodes))
+            }
+        }
+    }
+
+    fn witness(index: u64, receipt: &Hash, leaves: u64, source: &Log) -> Option<HashTree> {
+        let mut nodes = Nodes::default();
+        super::witness(index, receipt, leaves, source, &mut nodes)?;
+        let mut nodes = nodes.0.into_iter();
+        let whole = tree(&mut nodes);
+        assert_eq!(nodes.next(), None, "nothing is left over");
+        Some(whole)
     }
 
     fn look_up(tree: &HashTree, index: u64) -> LookupResult<'_> {

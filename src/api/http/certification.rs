@@ -9,12 +9,13 @@
 
 use super::{
     catalogue::{ARCHITECTURE, Seller},
+    proof,
     site::{Found, Site},
     static_response::{Body, StaticResponse},
     types::HttpResponse,
 };
-use crate::{runtime::Runtime, storage};
-use ic_certification::{Hash, HashTree, fork, fork_hash, labeled, labeled_hash, pruned};
+use crate::{domain::receipt_log::Witness, runtime::Runtime, storage};
+use ic_certification::{Hash, fork_hash, labeled_hash};
 use ic_http_certification::{CERTIFICATE_EXPRESSION_HEADER_NAME, CERTIFICATE_HEADER_NAME};
 use std::{
     cell::{Cell, RefCell},
@@ -174,11 +175,15 @@ pub(super) fn certify_response(
     Some(())
 }
 
-/// The certified tree with everything pruned but the receipt with this index; `None` if it is not certified yet.
-pub(super) fn receipt_witness(index: u64, receipt: &Hash) -> Option<HashTree> {
+/// The certified tree with everything pruned but the receipt with this index, as CBOR; `None` if it is not certified yet.
+pub(super) fn receipt_witness(index: u64, receipt: &Hash) -> Option<Vec<u8>> {
     let certified = CERTIFIED.get();
-    let log = storage::payments::receipt_witness(index, receipt, certified.receipts)?;
-    Some(fork(pruned(certified.site), labeled(LABEL, log)))
+    let mut tree = proof::Tree::default();
+    tree.fork();
+    tree.pruned(&certified.site);
+    tree.labeled(LABEL.as_bytes());
+    storage::payments::receipt_witness(index, receipt, certified.receipts, &mut tree)?;
+    Some(tree.into_bytes())
 }
 
 /// The response with its body; `None` if the content was removed.

@@ -1,5 +1,6 @@
 //! The header `IC-Certificate` (HTTP Gateway Protocol Specification, "Response Verification", version 2).
 
+use crate::domain::receipt_log::{self, Witness};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use ic_certification::{Hash, HashTree, HashTreeNode};
 use minicbor::{Encoder, data::Tag};
@@ -34,9 +35,52 @@ pub fn header(
     header
 }
 
-/// A tree as self-described CBOR.
-pub fn tree(tree: &HashTree) -> Vec<u8> {
-    self_described(&mut |cbor| write_node(cbor, tree.as_ref()))
+/// The beginning of a fork in CBOR: an array of three, the number 1. The children follow.
+const FORK: [u8; 2] = [0x83, 0x01];
+/// That of a pruned node: an array of two, the number 4, a string of 32 bytes, which follow.
+const PRUNED: [u8; 4] = [0x82, 0x04, 0x58, 0x20];
+
+/// A tree in the same encoding, written node by node.
+#[derive(Debug)]
+pub struct Tree(Vec<u8>);
+
+impl Default for Tree {
+    fn default() -> Self {
+        let mut bytes = Vec::with_capacity(1_536);
+        // The self-describing tag.
+        bytes.extend_from_slice(&[0xd9, 0xd9, 0xf7]);
+        Tree(bytes)
+    }
+}
+
+impl Tree {
+    /// A node with a label of at most 23 bytes. Its child is written next.
+    pub fn labeled(&mut self, label: &[u8]) {
+        self.0
+            .extend_from_slice(&[0x83, 0x02, 0x40 | label.len() as u8]);
+        self.0.extend_from_slice(label);
+    }
+
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+impl Witness for Tree {
+    fn fork(&mut self) {
+        self.0.extend_from_slice(&FORK);
+    }
+
+    fn pruned(&mut self, hash: &Hash) {
+        self.0.extend_from_slice(&PRUNED);
+        self.0.extend_from_slice(hash);
+    }
+
+    fn leaf(&mut self, index: u64, receipt: &Hash) {
+        self.labeled(&receipt_log::label_of(index));
+        self.0.extend_from_slice(&[0x82, 0x03, 0x58, 0x20]);
+        self.0.extend_from_slice(receipt);
+    }
 }
 
 /// `expr_path` of the header: an array of texts as CBOR in base64.
@@ -67,7 +111,7 @@ fn write_node(cbor: &mut Cbor, node: &HashTreeNode) -> Written {
             cbor.array(1)?.u8(0)?;
         }
         HashTreeNode::Fork(children) => {
-            cbor.array(3)?.u8(1)?;
+            cbor.writer_mut().extend_from_slice(&FORK);
             write_node(cbor, &children.0)?;
             write_node(cbor, &children.1)?;
         }
@@ -79,7 +123,10 @@ fn write_node(cbor: &mut Cbor, node: &HashTreeNode) -> Written {
             cbor.array(2)?.u8(3)?.bytes(value)?;
         }
         HashTreeNode::Pruned(digest) => {
-            cbor.array(2)?.u8(4)?.bytes(digest)?;
+            // Most nodes are of this kind.
+            let bytes = cbor.writer_mut();
+            bytes.extend_from_slice(&PRUNED);
+            bytes.extend_from_slice(digest);
         }
     }
     Ok(())
@@ -105,6 +152,24 @@ mod tests {
                 (blob(), inner).prop_map(|(label, inner)| labeled(label, inner)),
             ]
         })
+    }
+
+    #[test]
+    fn trees_that_are_written_node_by_node_are_those_of_the_reference() {
+        let mut written = Tree::default();
+        written.fork();
+        written.pruned(&[1; 32]);
+        written.labeled(b"log");
+        written.fork();
+        written.pruned(&[2; 32]);
+        written.leaf(300, &[3; 32]);
+        let leaf = labeled(300u64.to_be_bytes(), leaf([3; 32]));
+        let whole = fork(
+            pruned([1; 32]),
+            labeled(b"log", fork(pruned([2; 32]), leaf)),
+        );
+        let reference = self_described(&mut |cbor| write_node(cbor, whole.as_ref()));
+        assert_eq!(written.into_bytes(), reference);
     }
 
     proptest! {

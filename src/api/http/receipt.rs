@@ -5,7 +5,7 @@
 //! `/x402/receipts` is exempt from certification.
 
 use super::{
-    certification, proof as tree,
+    certification,
     request::{self, PaymentHeader, RECEIPTS},
     response, size,
     static_response::header,
@@ -16,9 +16,10 @@ use crate::{
     domain::payment::Payment, runtime::Runtime, service::payments, storage, types::PaymentId,
 };
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use serde::Serialize;
 use x402_icp::{
     network::MAINNET,
-    receipt::{DetailFields, ProofAt, Receipt, ReceiptFields, ReceiptProof, VERSION},
+    receipt::{DetailFields, ProofAt, Receipt, VERSION},
 };
 
 /// The receipt of a settled payment with its proof, as JSON. Callers who may know who paid for what get the details,
@@ -26,17 +27,20 @@ use x402_icp::{
 pub fn proof<R: Runtime>(runtime: &R, id: &PaymentId) -> Option<String> {
     let (index, payment) = payments::settled_payment(id)?;
     let receipt = storage::payments::receipt(&payment)?;
-    let mut json = described(&payment, &receipt);
-    if payments::knows_who_paid(runtime, &payment.from, &payment.to) {
-        json.details = Some(DetailFields::from(&payment.receipt_details()));
-    }
-    let proven = runtime
+    let proof = runtime
         .data_certificate()
-        .and_then(|certificate| proven(&json, index, &receipt, &certificate));
-    proven.or_else(|| {
-        json.proof_at = Some(proof_at(&receipt));
-        serde_json::to_string(&json).ok()
-    })
+        .and_then(|certificate| Some((witness(index, &receipt)?, certificate)));
+    let mut json = described(&payment, &receipt, proof.as_ref().map_or(0, length));
+    if payments::knows_who_paid(runtime, &payment.from, &payment.to) {
+        let details = DetailFields::from(&payment.receipt_details());
+        member(&mut json, "details", &details)?;
+    }
+    match proof {
+        Some(proof) => prove(&mut json, index, &proof),
+        None => member(&mut json, "proofAt", &proof_at(&receipt))?,
+    }
+    json.push('}');
+    Some(json)
 }
 
 /// The update's response to a request for a receipt, with what is public. Consensus proves it to the client, and to
@@ -44,9 +48,9 @@ pub fn proof<R: Runtime>(runtime: &R, id: &PaymentId) -> Option<String> {
 pub(super) fn recorded(id: &PaymentId) -> Option<HttpResponse> {
     let (_, payment) = payments::settled_payment(id)?;
     let receipt = storage::payments::receipt(&payment)?;
-    let mut json = described(&payment, &receipt);
-    json.proof_at = Some(proof_at(&receipt));
-    Some(response(serde_json::to_vec(&json).ok()?))
+    let mut json = described(&payment, &receipt, 0);
+    member(&mut json, "proofAt", &proof_at(&receipt))?;
+    Some(response(json))
 }
 
 /// The query's response to a request on the raw domain for a receipt that is certified; `None` for every other request.
@@ -67,8 +71,10 @@ pub(super) fn respond<R: Runtime>(runtime: &R, request: &HttpRequest) -> Option<
     let certificate = runtime.data_certificate()?;
     let (index, payment) = payments::settled_payment(&id)?;
     let receipt = storage::payments::receipt(&payment)?;
-    let json = described(&payment, &receipt);
-    let mut answer = response(proven(&json, index, &receipt, &certificate)?.into_bytes());
+    let proof = (witness(index, &receipt)?, certificate);
+    let mut json = described(&payment, &receipt, length(&proof));
+    prove(&mut json, index, &proof);
+    let mut answer = response(json);
     if request.method == "HEAD" {
         answer.body.clear();
     }
@@ -76,26 +82,41 @@ pub(super) fn respond<R: Runtime>(runtime: &R, request: &HttpRequest) -> Option<
 }
 
 /// 200 with a receipt. Browsers show it as JSON and as nothing else.
-fn response(json: Vec<u8>) -> HttpResponse {
-    let mut response = response::json_text(json);
+fn response(mut json: String) -> HttpResponse {
+    json.push('}');
+    let mut response = response::json_text(json.into_bytes());
     let nosniff = header("x-content-type-options", "nosniff");
     response.headers.push(nosniff);
     response
 }
 
-fn described(payment: &Payment, receipt: &Receipt) -> ReceiptProof {
+/// The beginning of the JSON of a receipt ([`x402_icp::receipt::ReceiptProof`]), without the brace at its end. `more`: the
+/// length of what is still to come.
+fn described(payment: &Payment, receipt: &Receipt, more: usize) -> String {
     let (status, refund_transaction) = response::status(&payment.state);
-    ReceiptProof {
-        version: VERSION,
-        receipt: ReceiptFields::from(receipt),
-        details: None,
-        index: None,
-        witness: None,
-        certificate: None,
-        proof_at: None,
-        status: status.into(),
-        refund_transaction,
+    let mut json = String::with_capacity(1_280 + more);
+    json.push_str("{\"version\":");
+    json.push_str(&VERSION.to_string());
+    json.push_str(",\"receipt\":");
+    receipt.write_json(&mut json);
+    json.push_str(",\"status\":\"");
+    json.push_str(status);
+    json.push('"');
+    if let Some(block) = refund_transaction {
+        json.push_str(",\"refundTransaction\":\"");
+        json.push_str(&block);
+        json.push('"');
     }
+    json
+}
+
+/// Appends a member.
+fn member(json: &mut String, name: &str, value: &impl Serialize) -> Option<()> {
+    json.push_str(",\"");
+    json.push_str(name);
+    json.push_str("\":");
+    json.push_str(&serde_json::to_string(value).ok()?);
+    Some(())
 }
 
 /// Where the proof of a receipt can be had. The raw domains of other networks than the mainnet are not known.
@@ -109,25 +130,26 @@ fn proof_at(receipt: &Receipt) -> ProofAt {
     }
 }
 
-/// The JSON of a receipt with its proof; `None` if the receipt is not certified yet. Most of the text is base64, in
-/// which there is nothing to escape.
-fn proven(
-    json: &ReceiptProof,
-    index: u64,
-    receipt: &Receipt,
-    certificate: &[u8],
-) -> Option<String> {
-    let witness = tree::tree(&certification::receipt_witness(index, &receipt.hash())?);
-    let mut text = serde_json::to_string(json).ok()?;
-    // Three bytes are four characters.
-    text.reserve((witness.len() + certificate.len()) / 3 * 4 + 128);
-    text.truncate(text.len() - "}".len());
-    text.push_str(",\"index\":\"");
-    text.push_str(&index.to_string());
-    text.push_str("\",\"witness\":\"");
-    BASE64.encode_string(witness, &mut text);
-    text.push_str("\",\"certificate\":\"");
-    BASE64.encode_string(certificate, &mut text);
-    text.push_str("\"}");
-    Some(text)
+/// A witness and a certificate.
+type Proof = (Vec<u8>, Vec<u8>);
+
+/// The witness of this receipt, if it is certified.
+fn witness(index: u64, receipt: &Receipt) -> Option<Vec<u8>> {
+    certification::receipt_witness(index, &receipt.hash())
+}
+
+/// The bytes of a proof as JSON, or a few more. Three bytes are four characters.
+fn length((witness, certificate): &Proof) -> usize {
+    (witness.len() + certificate.len()) / 3 * 4 + 128
+}
+
+/// Appends the proof. Most of the text is base64, in which there is nothing to escape.
+fn prove(json: &mut String, index: u64, (witness, certificate): &Proof) {
+    json.push_str(",\"index\":\"");
+    json.push_str(&index.to_string());
+    json.push_str("\",\"witness\":\"");
+    BASE64.encode_string(witness, json);
+    json.push_str("\",\"certificate\":\"");
+    BASE64.encode_string(certificate, json);
+    json.push('"');
 }

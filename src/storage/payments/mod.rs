@@ -30,12 +30,13 @@ use crate::{
         capacity::{self, Load, MAX_VALID_FAILURES},
         payment::{Event, IllegalTransition, Payment, State},
         rail::TxRef,
+        receipt_log::Witness,
     },
     storage::{ledgers, quarantine::Unreadable},
     types::{BlockIndex, ClaimKey, PaymentId, TimestampNs},
 };
 use candid::Principal;
-use ic_certification::{Hash, HashTree};
+use ic_certification::Hash;
 pub use receipts::receipt;
 pub use schedule::{Lane, NO_ANSWER};
 use std::cell::RefCell;
@@ -169,12 +170,18 @@ pub fn receipts_root() -> (u64, Option<Hash>) {
     with(|tables| tables.receipts.root())
 }
 
-/// The log when it had this many receipts, with everything pruned but this one, of the settled payment with this
+/// Writes the log when it had this many receipts, with everything pruned but this one, of the settled payment with this
 /// index. `None` if it had no such receipt, or a payment that is needed cannot be read.
-pub fn receipt_witness(index: u64, receipt: &Hash, receipts: u64) -> Option<HashTree> {
+pub fn receipt_witness(
+    index: u64,
+    receipt: &Hash,
+    receipts: u64,
+    to: &mut impl Witness,
+) -> Option<()> {
     with(|tables| {
         let settled = |index| tables.settled.get(index)?.row()?.payment(None);
-        tables.receipts.witness(index, receipt, receipts, settled)
+        let log = &tables.receipts;
+        log.witness(index, receipt, receipts, settled, to)
     })
 }
 

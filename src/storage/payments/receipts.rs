@@ -7,18 +7,18 @@
 use crate::{
     domain::{
         payment::Payment,
-        receipt_log::{self, GROUP, Peaks, Source},
+        receipt_log::{self, GROUP, Peaks, Source, Witness},
     },
     storage::{liabilities, memory},
 };
 use candid::Principal;
-use ic_certification::{Hash, HashTree};
-use ic_stable_structures::{Memory, StableVec};
+use ic_certification::Hash;
+use ic_stable_structures::Memory;
 use x402_icp::receipt::Receipt;
 
 const NODE_BYTES: u64 = 32;
-/// The most that a table's own header takes.
-const HEADER_BYTES: u64 = 64;
+/// The number of nodes, before them.
+const HEADER_BYTES: u64 = 8;
 const WASM_PAGE_BYTES: u64 = 65_536;
 /// Places before the nodes, for the receipts of the group that is not complete.
 const PLACES: u64 = GROUP - 1;
@@ -29,23 +29,79 @@ pub struct Full;
 
 /// The nodes and the mountains of the log.
 pub struct Log {
-    memory: memory::Memory,
-    nodes: StableVec<Hash, memory::Memory>,
+    nodes: Nodes,
     peaks: Peaks,
+}
+
+/// Hashes in stable memory: their number in eight bytes, then the hashes. A vector of the library's would allocate for
+/// each that is read, and a proof reads two for each doubling of the log.
+struct Nodes {
+    memory: memory::Memory,
+    length: u64,
+}
+
+impl Nodes {
+    fn load(memory: memory::Memory) -> Self {
+        let mut length = [0; HEADER_BYTES as usize];
+        if memory.size() > 0 {
+            memory.read(0, &mut length);
+        }
+        let length = u64::from_be_bytes(length);
+        Nodes { memory, length }
+    }
+
+    fn at(number: u64) -> u64 {
+        HEADER_BYTES + number * NODE_BYTES
+    }
+
+    /// Makes room for so many nodes more.
+    fn reserve(&self, more: u64) -> Result<(), Full> {
+        let needed = Nodes::at(self.length + more);
+        let missing = needed.saturating_sub(self.memory.size() * WASM_PAGE_BYTES);
+        match missing > 0 && self.memory.grow(missing.div_ceil(WASM_PAGE_BYTES)) < 0 {
+            true => Err(Full),
+            false => Ok(()),
+        }
+    }
+
+    fn get(&self, number: u64) -> Option<Hash> {
+        (number < self.length).then(|| {
+            let mut hash = Hash::default();
+            self.memory.read(Nodes::at(number), &mut hash);
+            hash
+        })
+    }
+
+    /// Replaces a node that is there.
+    fn set(&self, number: u64, hash: &Hash) {
+        self.memory.write(Nodes::at(number), hash);
+    }
+
+    /// Appends nodes, for which there is room.
+    fn append(&mut self, hashes: &[Hash]) {
+        for hash in hashes {
+            self.set(self.length, hash);
+            self.length += 1;
+        }
+        if !hashes.is_empty() {
+            self.memory.write(0, &self.length.to_be_bytes());
+        }
+    }
 }
 
 impl Log {
     /// Reads the log of this many settled payments.
     pub fn load(settled: u64) -> Self {
-        let memory = memory::get(memory::RECEIPTS);
-        let nodes = StableVec::init(memory.clone());
-        while nodes.len() < PLACES {
-            nodes.push(&Hash::default());
+        let mut nodes = Nodes::load(memory::get(memory::RECEIPTS));
+        if nodes.length < PLACES {
+            nodes
+                .reserve(PLACES)
+                .expect("BUG: an installation has memory");
+            nodes.append(&[Hash::default(); PLACES as usize]);
         }
-        let complete = nodes.len() == PLACES + receipt_log::nodes(settled);
+        let complete = nodes.length == PLACES + receipt_log::nodes(settled);
         let peaks = Peaks::read(settled, &Stable { nodes: &nodes }).filter(|_| complete);
         Log {
-            memory,
             peaks: peaks.expect("BUG: each settled payment has a receipt"),
             nodes,
         }
@@ -54,19 +110,12 @@ impl Log {
     /// Makes room for one more receipt: [`Log::append`] cannot fail after that.
     pub fn reserve(&self) -> Result<(), Full> {
         // A leaf completes fewer nodes than a number has bits.
-        let needed = (self.nodes.len() + u64::from(u64::BITS)) * NODE_BYTES + HEADER_BYTES;
-        let missing = needed.saturating_sub(self.memory.size() * WASM_PAGE_BYTES);
-        match missing > 0 && self.memory.grow(missing.div_ceil(WASM_PAGE_BYTES)) < 0 {
-            true => Err(Full),
-            false => Ok(()),
-        }
+        self.nodes.reserve(u64::BITS.into())
     }
 
     pub fn append(&mut self, receipt: &Hash) {
         let place = self.peaks.leaves() % GROUP;
-        for node in self.peaks.push(receipt) {
-            self.nodes.push(&node);
-        }
+        self.nodes.append(&self.peaks.push(receipt));
         if place < PLACES {
             self.nodes.set(place, receipt);
         }
@@ -77,23 +126,25 @@ impl Log {
         (self.peaks.leaves(), self.peaks.root())
     }
 
-    /// The log when it had this many receipts, with everything pruned but this one, which has this index. `settled`: the
-    /// settled payment with an index; its delivery does not matter. `None` if a payment of its group cannot be read.
+    /// Writes the log when it had this many receipts, with everything pruned but this one, which has this index.
+    /// `settled`: the settled payment with an index; its delivery does not matter. `None` if a payment of its group cannot
+    /// be read.
     pub fn witness(
         &self,
         index: u64,
         receipt: &Hash,
         leaves: u64,
         settled: impl Fn(u64) -> Option<Payment>,
-    ) -> Option<HashTree> {
+        to: &mut impl Witness,
+    ) -> Option<()> {
         let whole = Whole { log: self, settled };
-        receipt_log::witness(index, receipt, leaves, &whole)
+        receipt_log::witness(index, receipt, leaves, &whole, to)
     }
 }
 
 /// The log without the payments: only the receipts of the last group.
 struct Stable<'a> {
-    nodes: &'a StableVec<Hash, memory::Memory>,
+    nodes: &'a Nodes,
 }
 
 impl Source for Stable<'_> {
