@@ -14,7 +14,6 @@
 mod block;
 mod icp;
 mod icrc3;
-mod party;
 mod single;
 mod wire;
 
@@ -24,9 +23,9 @@ use crate::{
 };
 pub use block::{Block, Likeness, Shown, Transfer, Unclear};
 use candid::Principal;
-pub use party::Party;
 pub use single::{PlainTransfer, Single, range_of, read_one};
 use wire::Value;
+pub use x402_icp::account::Party;
 
 /// The longest argument, for a page or for all the blocks that are read again.
 pub const MAX_ARGUMENT_BYTES: usize = 4_096;

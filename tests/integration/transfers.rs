@@ -231,3 +231,33 @@ fn a_block_that_was_archived_is_found() {
     );
     setup.check_conservation();
 }
+
+/// Its blocks name account identifiers, and archives do not number them.
+#[test]
+fn a_transfer_in_a_ledger_with_the_icp_interface_buys_from_ledger_and_archive() {
+    let setup = shop_of(Setup::with_icp_ledger());
+    let (payer, offer) = (payer(&setup, 78), offer(&setup));
+    let first = transfer(&setup, payer, &offer, 1, PRICE);
+    let stranger = Account::from(Principal::self_authenticating([9; 32]));
+    for wrong in [
+        proof(payer, &offer, 2, first),
+        proof(stranger, &offer, 1, first),
+        proof(payer, &offer, 1, first - 1),
+        proof(payer, &offer, 1, first + 1),
+    ] {
+        assert_eq!(error(&setup.send(&wrong)), Code::Transfer.as_str());
+    }
+    let request = proof(payer, &offer, 1, first);
+    assert_eq!(delivered(&setup.send(&request)), first);
+    let second = transfer(&setup, payer, &offer, 2, PRICE);
+    setup.ledger.archive(&setup, second + 1);
+    let request = proof(payer, &offer, 2, second);
+    assert_eq!(delivered(&setup.send(&request)), second);
+    let payment = setup.payment(id(&offer, 2, second).0).expect("recorded");
+    assert_eq!(
+        (payment.rail.as_str(), payment.payer),
+        ("icrc1", Some(payer))
+    );
+    setup.check_conservation();
+    assert_eq!(setup.ledger.balance(&setup, merchant()), 2 * PRICE);
+}

@@ -282,13 +282,13 @@ impl<'a> Subject<'a> {
             .map_err(|_| format!("the canister says that it is {state} in no possible block"))?;
         let found = self.rail.block(self.ledger, index).await;
         let found = found.map_err(|e| format!("the canister says that it is {state}: {e}"))?;
-        let ours = found.from == self.from
-            && found.to == self.pay_to
+        let ours = found.from.is(&self.from)
+            && found.to.is(&self.pay_to)
             && found.amount == self.amount
             && found.memo.as_deref() == Some(&self.id.0[..])
             && found
                 .spender
-                .is_some_and(|spender| spender.owner == self.spender);
+                .is_some_and(|spender| spender.is_of(&self.spender));
         match ours {
             true => Ok(Resolution::Paid {
                 block: block.0.to_string(),

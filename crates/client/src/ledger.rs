@@ -1,7 +1,9 @@
-//! The calls of a payer to an ICRC-1, ICRC-2 and ICRC-3 ledger.
+//! The calls of a payer to an ICRC-1 and ICRC-2 ledger, with a block log of ICRC-3 or of the ICP ledger.
 
 mod block;
+mod icp;
 mod log;
+mod pages;
 mod rail;
 
 pub use block::Block;
@@ -10,8 +12,8 @@ pub(crate) use rail::{Promised, Quoted, Rail, Status, Wanted};
 #[cfg(test)]
 pub(crate) use {log::Taken, rail::Standing};
 
-use block::{read_block, to_amount};
-use log::GET_BLOCKS;
+use block::to_amount;
+use pages::GET_BLOCKS;
 
 use crate::{error::LedgerError, network::Network};
 use candid::{CandidType, Nat, Principal, decode_one, encode_args, utils::ArgumentEncoder};
@@ -171,10 +173,12 @@ impl<'a> Ledger<'a> {
     /// the whole subnet certifies the block, not one node.
     pub async fn block(&self, index: &Nat) -> Result<Block, LedgerError> {
         let start = u64::try_from(&index.0).map_err(|_| self.no_block(index))?;
-        let (blocks, _) = self.blocks(start, 1).await?;
+        let (blocks, _) = self.any_blocks(start, 1).await?;
         let found = blocks.into_iter().find(|(id, _)| *id == start);
         let (_, block) = found.ok_or_else(|| self.no_block(index))?;
-        read_block(&block).map_err(|problem| self.failed(GET_BLOCKS, problem))
+        block
+            .read()
+            .map_err(|problem| self.failed(GET_BLOCKS, problem))
     }
 
     fn no_block(&self, index: &Nat) -> LedgerError {

@@ -66,4 +66,5 @@ pub use receipt::{
 pub use serving::{is_canister, serving_canister};
 pub use step::Step;
 pub use tokens::{KNOWN_TOKENS, Token, UnitsError, format_units, parse_units, token_named};
-pub use x402_icp::{Account, Amount, Code, PaymentId};
+
+pub use x402_icp::{Account, Amount, Code, PaymentId, account::Party};

@@ -17,11 +17,19 @@ use tollkeeper_client::{Amount, PayError, Request, Resolution, SpendControls};
 
 #[test]
 fn what_was_taken_is_found_in_the_archives() {
-    let shop = Shop::open();
+    taken_is_found(&Shop::open());
+}
+
+#[test]
+fn what_was_taken_is_found_in_the_icp_ledgers_log_and_archives() {
+    taken_is_found(&Shop::open_with_icp_log());
+}
+
+fn taken_is_found(shop: &Shop) {
     shop.fund(identity(1).account(), FUNDS);
     let canister = shop.install(confirming(shop.ledger, Ok(()), None));
     Runtime::new().unwrap().block_on(async {
-        let payer = impatient(&shop, 1).await;
+        let payer = impatient(shop, 1).await;
         // A payment that the shop's canister settled.
         let paid = signed(&payer, &shop.url("/report")).await;
         let block = payer
@@ -38,7 +46,7 @@ fn what_was_taken_is_found_in_the_archives() {
             &gateway.url(&format!("{canister}.localhost"), "/report"),
         )
         .await;
-        take(&shop, canister, &payer, None);
+        take(shop, canister, &payer, None);
         // One that was never taken.
         let dead = signed(&payer, &shop.url("/report")).await;
         for archived in [0, 2, 3] {

@@ -11,7 +11,7 @@ use icrc_ledger_types::icrc1::transfer::TransferError;
 use market::{Market, account, refs};
 use serde_json::Value;
 use std::fs;
-use support::{CONTENT, FEE, FUNDS, PRICE};
+use support::{CONTENT, FEE, FUNDS, PRICE, Shop};
 use test_ledger::testing::{Answer, Effect, Fault, Hold};
 use x402_icp::{decode::decode_header, encode_header, wire::PAYMENT_REQUIRED};
 
@@ -148,13 +148,23 @@ fn a_gateway_that_changes_the_recipient_gets_nothing() {
 
 #[test]
 fn whatever_is_lost_on_the_way_one_purchase_is_one_transfer() {
+    one_purchase_is_one_transfer(Shop::open(), "transfer-lost");
+}
+
+#[test]
+fn whatever_is_lost_one_purchase_is_one_transfer_in_the_icp_ledger() {
+    one_purchase_is_one_transfer(Shop::open_with_icp_log(), "transfer-lost-icp");
+}
+
+fn one_purchase_is_one_transfer(shop: Shop, name: &str) {
     let lost = |effect| Fault {
         effect,
         hold: Hold::No,
         answer: Answer::Trap("lost".into()),
     };
-    let market = market(
-        "transfer-lost",
+    let market = Market::of(
+        shop,
+        name,
         vec![
             Act::HangUp,
             Act::Swallow,
@@ -162,6 +172,7 @@ fn whatever_is_lost_on_the_way_one_purchase_is_one_transfer() {
             Act::HideReceipt,
         ],
     );
+    market.shop.offer_transfers("/report");
     let url = market.url("/report");
     let args = market.by_transfer(&url, &["--patience", "0"]);
     // The ledger's answer is lost, with and without the transfer.

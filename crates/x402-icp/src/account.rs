@@ -1,7 +1,9 @@
-//! Account identifiers: how the ICP ledger names accounts in its own interface.
+//! Accounts in blocks, and account identifiers: how the ICP ledger names accounts in its own interface.
 
+use candid::Principal;
 use icrc_ledger_types::icrc1::account::Account;
 use sha2::{Digest, Sha224};
+use std::fmt;
 
 /// The domain separator: its length and its name.
 const DOMAIN: &[u8] = b"\x0aaccount-id";
@@ -25,4 +27,47 @@ pub fn identifier(account: &Account) -> [u8; 32] {
     identifier[..4].copy_from_slice(&crc32fast::hash(&hash).to_be_bytes());
     identifier[4..].copy_from_slice(&hash);
     identifier
+}
+
+/// An account as a ledger's block names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// By owner and subaccount (ICRC-3).
+    Account(Account),
+    /// By its [`identifier`] (the ICP ledger).
+    Identifier([u8; 32]),
+}
+
+impl Party {
+    /// Whether the block names this account.
+    pub fn is(&self, account: &Account) -> bool {
+        match self {
+            Party::Account(named) => named == account,
+            Party::Identifier(named) => *named == identifier(account),
+        }
+    }
+
+    /// Whether the block names the default account of this principal, or an account that shows it as the owner.
+    pub fn is_of(&self, owner: &Principal) -> bool {
+        match self {
+            Party::Account(named) => named.owner == *owner,
+            Party::Identifier(_) => self.is(&Account::from(*owner)),
+        }
+    }
+}
+
+impl From<Account> for Party {
+    fn from(account: Account) -> Self {
+        Party::Account(account)
+    }
+}
+
+/// The text of the account, or the digits of the identifier.
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Party::Account(account) => account.fmt(f),
+            Party::Identifier(identifier) => f.write_str(&hex::encode(identifier)),
+        }
+    }
 }

@@ -12,7 +12,7 @@
 
 mod generic;
 
-use super::{party::Party, wire::Value};
+use super::{Party, wire::Value};
 use crate::{
     domain::window::{BLOCK_DRIFT, FORGOTTEN},
     types::{Account, Amount, TimestampNs},

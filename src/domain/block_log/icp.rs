@@ -5,11 +5,10 @@
 //! memo of the ICRC standards. The types are those of the ledger's `ledger.did` and `ledger_archive.did`.
 
 use super::{
-    Archived, Parts, Range, all_of,
+    Archived, Parts, Party, Range, all_of,
     block::{Block, Memo, Shown, Unclear},
     icrc3::{callback, range},
     nat,
-    party::Party,
     single::PlainTransfer,
     wire::{Value, hash},
 };

@@ -1,10 +1,9 @@
 //! Replies of `icrc3_get_blocks`.
 
 use super::{
-    Archived, MAX_ARCHIVED, MAX_METHOD_BYTES, Parts, Range, all_of,
+    Archived, MAX_ARCHIVED, MAX_METHOD_BYTES, Parts, Party, Range, all_of,
     block::{Map, account, blob, number},
     nat,
-    party::Party,
     single::PlainTransfer,
     wire::Value,
 };

@@ -1,6 +1,6 @@
 //! One block of a log, as the proof of a transfer that its payer made.
 
-use super::{LogKind, Range, Unreadable, party::Party};
+use super::{LogKind, Party, Range, Unreadable};
 use crate::types::{Amount, TimestampNs};
 use candid::Principal;
 

@@ -1,6 +1,7 @@
 //! The canister finishes interrupted payments by itself, without a request.
 
 mod block_log;
+mod icp_log;
 mod odd_blocks;
 mod same_again;
 mod short_logs;

@@ -68,15 +68,23 @@ impl Setup {
 
     /// With this many cycles for the canister, its installation included.
     pub fn with_cycles(cycles: u128) -> Self {
-        Self::with(environment::test_ledger_wasm(), true, cycles)
+        let init = LedgerInit::ckusdc(minter()).with_faults();
+        Self::with(environment::test_ledger_wasm(), init, cycles)
+    }
+
+    /// With a ledger that has the interface of the ICP ledger, and can be made to misbehave.
+    pub fn with_icp_ledger() -> Self {
+        let init = LedgerInit::icp(minter()).with_icp_interface().with_faults();
+        Self::with(environment::test_ledger_wasm(), init, CYCLES)
     }
 
     /// With any ICRC ledger: for tests that need no faults.
     pub fn with_any_ledger() -> Self {
-        Self::with(environment::any_ledger_wasm(), false, CYCLES)
+        let init = LedgerInit::ckusdc(minter());
+        Self::with(environment::any_ledger_wasm(), init, CYCLES)
     }
 
-    fn with(ledger_wasm: Vec<u8>, faults: bool, cycles: u128) -> Self {
+    fn with(ledger_wasm: Vec<u8>, ledger: LedgerInit, cycles: u128) -> Self {
         let pic = environment::pocket_ic()
             .with_nns_subnet()
             .with_application_subnet()
@@ -93,12 +101,13 @@ impl Setup {
                 .expect("the subnet is there")
         };
         let canister = create(subnets[0], cycles);
-        let ledger = create(subnets[1], CYCLES);
-        let mut init = LedgerInit::ckusdc(minter()).fee(FEE);
-        if faults {
-            init = init.with_faults();
-        }
-        pic.install_canister(ledger, ledger_wasm, init.encode(), Some(controller()));
+        let id = create(subnets[1], CYCLES);
+        pic.install_canister(
+            id,
+            ledger_wasm,
+            ledger.fee(FEE).encode(),
+            Some(controller()),
+        );
         let args = TollkeeperArgs::Init(InitArgs {
             pay_to: Some(merchant().into()),
             operators: Some(vec![operator()]),
@@ -113,10 +122,10 @@ impl Setup {
         let setup = Self {
             pic,
             canister,
-            ledger: TestLedger(ledger),
+            ledger: TestLedger(id),
             payers: RefCell::default(),
         };
-        setup.ledger_add(ledger).expect("it is a ledger");
+        setup.ledger_add(id).expect("it is a ledger");
         setup
     }
 

@@ -3,7 +3,7 @@
 use candid::{CandidType, Nat, Principal, decode_one, encode_one};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tollkeeper_client::{Account, Amount, Block, Limits, Network, PaymentId, plain_text};
+use tollkeeper_client::{Account, Amount, Block, Limits, Network, Party, PaymentId, plain_text};
 
 /// A field of a receipt, and the result of checking it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,9 +193,9 @@ pub fn compare_block(
     (network, ledger, index): (&str, Principal, &Nat),
     proof: &str,
 ) {
-    let account = |said: &str, found: &Account| match x402_icp::values::parse_account(said) {
+    let account = |said: &str, found: &Party| match x402_icp::values::parse_account(said) {
         // Another text of the same account is the same account.
-        Ok(account) if account == *found => said.to_string(),
+        Ok(account) if found.is(&account) => said.to_string(),
         _ => found.to_string(),
     };
     let from = block.from.to_string();
@@ -221,9 +221,12 @@ pub fn compare_block(
     }
     let memo = hex::encode(block.memo.as_deref().unwrap_or_default());
     fields.compare("paymentId", transfer.id, &memo, proof);
-    let collector = block
-        .spender
-        .map_or_else(|| "nobody".into(), |spender| spender.owner.to_text());
+    let collector = match (block.spender, transfer.spender) {
+        (None, _) => "nobody".into(),
+        (Some(Party::Account(spender)), _) => spender.owner.to_text(),
+        (Some(spender), Some(expected)) if spender.is_of(&expected) => expected.to_text(),
+        (Some(spender), _) => spender.to_string(),
+    };
     let expected = transfer
         .spender
         .map_or_else(|| collector.clone(), |spender| spender.to_text());

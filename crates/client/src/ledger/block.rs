@@ -5,17 +5,17 @@ use icrc_ledger_types::{
     icrc::generic_value::{ICRC3Map, ICRC3Value},
     icrc1::account::Account,
 };
-use x402_icp::{Amount, PaymentId, transfer::transfer_id};
+use x402_icp::{Amount, PaymentId, account::Party, transfer::transfer_id};
 
 /// A transfer found in a ledger's blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
     /// The payer.
-    pub from: Account,
+    pub from: Party,
     /// The recipient.
-    pub to: Account,
+    pub to: Party,
     /// The spender, if it is not the payer.
-    pub spender: Option<Account>,
+    pub spender: Option<Party>,
     /// Atomic units.
     pub amount: Amount,
     /// The memo of the transfer; the payment id if this project made it.
@@ -49,8 +49,8 @@ pub(super) fn to_amount(nat: &Nat) -> Option<Amount> {
 /// The amount that a block took from an account, as far as its accounts and its memo show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Debit {
-    pub from: Account,
-    pub spender: Option<Account>,
+    pub from: Party,
+    pub spender: Option<Party>,
     pub memo: Option<Vec<u8>>,
 }
 
@@ -70,8 +70,8 @@ pub(super) fn debit(block: &ICRC3Value) -> Option<Debit> {
         return None;
     }
     Some(Debit {
-        from: account(tx.get("from")?)?,
-        spender: tx.get("spender").and_then(account),
+        from: account(tx.get("from")?)?.into(),
+        spender: tx.get("spender").and_then(account).map(Party::from),
         memo: memo(tx),
     })
 }
@@ -112,9 +112,11 @@ pub(super) fn read_block(block: &ICRC3Value) -> Result<Block, String> {
         _ => None,
     };
     Ok(Block {
-        from: account_of("from")?.ok_or("the block has no payer")?,
-        to: account_of("to")?.ok_or("the block has no recipient")?,
-        spender: account_of("spender")?,
+        from: account_of("from")?.ok_or("the block has no payer")?.into(),
+        to: account_of("to")?
+            .ok_or("the block has no recipient")?
+            .into(),
+        spender: account_of("spender")?.map(Party::from),
         amount: amount.ok_or("the block has no amount")?,
         memo: memo(&tx),
         // If the payer did not name the fee, the block contains what the ledger took.
@@ -202,12 +204,13 @@ mod tests {
     #[test]
     fn both_ways_of_naming_a_transfer_are_read() {
         let expected = Block {
-            from: Principal::from_slice(&[1]).into(),
+            from: Account::from(Principal::from_slice(&[1])).into(),
             to: Account {
                 owner: Principal::from_slice(&[2]),
                 subaccount: Some([7; 32]),
-            },
-            spender: Some(Principal::from_slice(&[3]).into()),
+            }
+            .into(),
+            spender: Some(Account::from(Principal::from_slice(&[3])).into()),
             amount: Amount(5),
             memo: Some(vec![9; 32]),
             fee: None,

@@ -33,8 +33,8 @@ pub(crate) struct Wanted {
 impl Wanted {
     /// Whether this is the transfer.
     pub fn is(&self, block: &Block) -> bool {
-        block.from == self.from
-            && block.to == self.to
+        block.from.is(&self.from)
+            && block.to.is(&self.to)
             && block.amount == self.amount
             && block.spender.is_none()
             && block.memo.as_deref() == Some(&self.memo[..])

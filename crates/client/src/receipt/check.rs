@@ -7,6 +7,7 @@ use serde::Serialize;
 use tollkeeper_types::Receipt as CandidReceipt;
 use x402_icp::{
     Account, Amount, PaymentId,
+    account::Party,
     values::{ValueError, parse_account, parse_principal},
 };
 
@@ -89,7 +90,8 @@ impl Receipt {
         let id: PaymentId = self.payment_id.parse().map_err(unreadable("paymentId"))?;
         let seller = match block.spender {
             None => expected.spender,
-            Some(spender) => Some(spender.owner),
+            Some(Party::Account(spender)) => Some(spender.owner),
+            Some(spender) => expected.spender.filter(|owner| spender.is_of(owner)),
         };
         let canister = match seller {
             None => None,
@@ -148,12 +150,12 @@ impl Receipt {
         let id: PaymentId = self.payment_id.parse().map_err(unreadable("paymentId"))?;
         let account = |account: &Account| account.to_string();
         if let Some(payer) = payer
-            && block.from != payer
+            && !block.from.is(&payer)
         {
-            return disproved("payer", account(&block.from), account(&payer));
+            return disproved("payer", block.from.to_string(), account(&payer));
         }
-        if block.to != pay_to {
-            return disproved("recipient", account(&block.to), account(&pay_to));
+        if !block.to.is(&pay_to) {
+            return disproved("recipient", block.to.to_string(), account(&pay_to));
         }
         if block.amount != amount {
             return disproved("amount", block.amount.to_string(), amount.to_string());
@@ -176,15 +178,17 @@ impl Receipt {
                 return disproved("time", at.to_string(), settled.to_string());
             }
         }
-        let collector = block.spender.map(|spender| spender.owner);
         match expected.spender {
             // The payer's own transfer has no spender. The canister's receipt says whose payment it is.
             Some(_) if by_transfer => Ok(()),
-            Some(expected) if collector != Some(expected) => disproved(
-                "spender",
-                collector.map_or("nobody".into(), |found| found.to_text()),
-                expected.to_text(),
-            ),
+            Some(expected) if !block.spender.is_some_and(|found| found.is_of(&expected)) => {
+                let found = match block.spender {
+                    None => "nobody".into(),
+                    Some(Party::Account(spender)) => spender.owner.to_text(),
+                    Some(spender) => spender.to_string(),
+                };
+                disproved("spender", found, expected.to_text())
+            }
             _ => Ok(()),
         }
     }

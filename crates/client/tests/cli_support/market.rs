@@ -23,7 +23,10 @@ pub struct Market {
 impl Market {
     /// Opens the shop under a name that no other test uses.
     pub fn open(name: &str, script: Vec<Act>) -> Self {
-        let shop = Shop::open();
+        Self::of(Shop::open(), name, script)
+    }
+
+    pub fn of(shop: Shop, name: &str, script: Vec<Act>) -> Self {
         shop.fund(account(), FUNDS);
         Market {
             gateway: Gateway::open(port_of(&shop.replica), script),

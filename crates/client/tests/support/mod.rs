@@ -81,6 +81,15 @@ fn blocking<T>(work: impl FnOnce() -> T) -> T {
 impl Shop {
     /// Sells `GET /report`; `/about` is free.
     pub fn open() -> Self {
+        Self::open_with(LedgerInit::ckusdc(minter()))
+    }
+
+    /// In a ledger with the block log of the ICP ledger.
+    pub fn open_with_icp_log() -> Self {
+        Self::open_with(LedgerInit::ckusdc(minter()).with_icp_interface())
+    }
+
+    fn open_with(ledger_init: LedgerInit) -> Self {
         let builder = PocketIcBuilder::new();
         let builder = match std::env::var_os("POCKET_IC_BIN") {
             Some(_) => builder,
@@ -98,7 +107,7 @@ impl Shop {
             id
         };
         let (canister, ledger) = (create(subnets[0]), create(subnets[1]));
-        let init = LedgerInit::ckusdc(minter()).fee(FEE).with_faults().encode();
+        let init = ledger_init.fee(FEE).with_faults().encode();
         pic.install_canister(
             ledger,
             wasm("TEST_LEDGER_WASM", "test_ledger.wasm.gz"),

@@ -18,9 +18,9 @@ fn receipt() -> Receipt {
 
 fn block() -> Block {
     Block {
-        from: Principal::from_slice(&[1]).into(),
-        to: Principal::from_slice(&[2]).into(),
-        spender: Some(Principal::from_slice(&[3]).into()),
+        from: Account::from(Principal::from_slice(&[1])).into(),
+        to: Account::from(Principal::from_slice(&[2])).into(),
+        spender: Some(Account::from(Principal::from_slice(&[3])).into()),
         amount: Amount(10_000),
         memo: Some(vec![7; 32]),
         fee: Some(Amount(10)),
@@ -94,8 +94,8 @@ fn every_lie_is_named() {
     let stranger = Account::from(Principal::from_slice(&[9]));
     type Lie = fn(&mut Block, Account);
     let lies: [(&str, Lie); 7] = [
-        ("payer", |b, s| b.from = s),
-        ("recipient", |b, s| b.to = s),
+        ("payer", |b, s| b.from = s.into()),
+        ("recipient", |b, s| b.to = s.into()),
         ("amount", |b, _| b.amount = Amount(9_999)),
         ("memo", |b, _| b.memo = None),
         ("fee", |b, _| b.fee = Some(Amount(11))),

@@ -374,9 +374,9 @@ impl Rail for Open {
                 index: index.to_string(),
             })?;
             Ok(Block {
-                from: self.0.payer(args),
-                to: args.pay_to.owner.into(),
-                spender: Some(Principal::from_text(super::SPENDER).unwrap().into()),
+                from: self.0.payer(args).into(),
+                to: Account::from(args.pay_to.owner).into(),
+                spender: Some(Account::from(Principal::from_text(super::SPENDER).unwrap()).into()),
                 amount: Amount(u128::try_from(&args.amount.0).unwrap()),
                 memo: Some(id.0.to_vec()),
                 fee: None,

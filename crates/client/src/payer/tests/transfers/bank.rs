@@ -225,8 +225,9 @@ impl Rail for Bank {
                 from: Account {
                     owner: self.owner,
                     subaccount: transfer.from_subaccount,
-                },
-                to: transfer.to,
+                }
+                .into(),
+                to: transfer.to.into(),
                 spender: None,
                 amount: Amount(u128::try_from(&transfer.amount.0).unwrap()),
                 memo: Some(memo(&transfer)),
