@@ -50,8 +50,14 @@ pub enum RefundError {
 
 /// The event for a settled payment that is to be refunded for this cause, unless a controller decides.
 pub fn due<R: Runtime>(runtime: &R, payment: &Payment, cause: RefundCause) -> Event {
-    // The payer chose the amount of a transfer of its own.
-    if payment.rail == Rail::Icrc1 {
+    let chosen = match payment.rail {
+        // The payer chose the amount of a transfer of its own.
+        Rail::Icrc1 => true,
+        // Nothing is delivered when an invoice is paid: its payer can stay away on purpose.
+        Rail::Invoice => cause == RefundCause::NotFetched,
+        Rail::Icrc2 => false,
+    };
+    if chosen {
         return due_if_here(runtime, payment, cause);
     }
     let pay_to = storage::config::read().pay_to;

@@ -213,6 +213,10 @@ fn plan<R: Runtime>(runtime: &R, key: &ClaimKey) -> Option<Work> {
 /// which the latest possible evidence began to be read. Payments beyond the limit wait until fewer have lapsed. Nothing
 /// lapses while a block of the log may be the transfer, because such a block costs money to make.
 fn lapse(key: &ClaimKey, payment: &Payment, looked_at: TimestampNs, now: TimestampNs) {
+    // The money of an invoice was there: a ledger that names a want of it may have made the transfer.
+    if payment.rail == Rail::Invoice {
+        return;
+    }
     let too_late = looked_at > payment.created_at.plus(FORGOTTEN);
     let shown = || !storage::recovery::progress(key).doubtful.is_empty();
     let may_lapse = || storage::payments::may_lapse(&payment.ledger);
