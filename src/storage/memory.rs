@@ -83,7 +83,7 @@ pub const NOTIFICATIONS: MemoryId = MemoryId::new(36);
 /// The canister that is told, and counts: [`super::notifications`].
 pub const NOTIFICATION_SETTINGS: MemoryId = MemoryId::new(37);
 
-/// Invoices by id: [`super::invoices`].
+/// Invoices by a hash of the id: [`super::invoices`].
 pub const INVOICES: MemoryId = MemoryId::new(40);
 /// What is given back of invoices, by a hash of id and ledger: [`super::invoices`].
 pub const RETURNS: MemoryId = MemoryId::new(41);

@@ -7,7 +7,7 @@ use crate::{
     types::{Amount, TimestampNs},
 };
 use candid::Nat;
-use qrcodegen::{QrCode, QrCodeEcc};
+use qrcodegen::{Mask, QrCode, QrCodeEcc, QrSegment, Version};
 use std::fmt::Write;
 
 /// The seconds after which an open page asks again.
@@ -158,7 +158,13 @@ fn escaped(text: &str) -> String {
 /// The QR code of a text as SVG: a run of dark modules is one rectangle. Empty if the text is too long for one.
 fn qr_code(text: &str) -> String {
     const QUIET: i32 = 4;
-    let Ok(code) = QrCode::encode_text(text, QrCodeEcc::Medium) else {
+    let segments = QrSegment::make_segments(text);
+    let (least, most) = (Version::MIN, Version::MAX);
+    // Comparing all masks costs some ten million instructions. What is encoded is mostly random already.
+    let mask = Some(Mask::new(0));
+    let ecc = QrCodeEcc::Medium;
+    let code = QrCode::encode_segments_advanced(&segments, ecc, least, most, mask, true);
+    let Ok(code) = code else {
         return String::new();
     };
     let size = code.size();

@@ -50,11 +50,14 @@ pub struct InvoiceRow {
     unanswered: u16,
     #[n(16)]
     due: Option<u64>,
+    #[cbor(n(17), with = "minicbor::bytes")]
+    id: [u8; 32],
 }
 
-impl From<&Invoice> for InvoiceRow {
-    fn from(invoice: &Invoice) -> Self {
+impl InvoiceRow {
+    pub fn new(id: &InvoiceId, invoice: &Invoice) -> Self {
         InvoiceRow {
+            id: id.0,
             ledger: StoredPrincipal(invoice.ledger),
             path: invoice.request.path.clone(),
             offer: invoice.offered.id,
@@ -74,10 +77,13 @@ impl From<&Invoice> for InvoiceRow {
             due: invoice.due.map(|at| at.0),
         }
     }
-}
 
-impl From<InvoiceRow> for Invoice {
-    fn from(row: InvoiceRow) -> Self {
+    pub fn id(&self) -> InvoiceId {
+        InvoiceId(self.id)
+    }
+
+    pub fn invoice(self) -> Invoice {
+        let row = self;
         Invoice {
             ledger: row.ledger.0,
             request: RouteKey::new(Method::Get, row.path),

@@ -151,8 +151,8 @@ fn one_message_at_a_time_works_on_an_invoice() {
 /// Removes an invoice, as a full table does.
 pub(crate) fn forget(id: &InvoiceId) {
     HEAP.with_borrow_mut(|heap| {
-        if let Some(row) = heap.invoices.rows.remove(&id.0) {
-            heap.invoices.forget(id.0, &row);
+        if let Some(row) = heap.invoices.rows.remove(&key(id)) {
+            heap.invoices.forget(key(id), &row);
         }
     });
 }
