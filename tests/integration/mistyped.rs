@@ -28,8 +28,14 @@ fn place(method: &Method, path: &str) -> String {
 
 /// Whether `inspect_message` dropped a message to a public method, without an error text.
 fn dropped(method: &Method, refusal: &str) -> bool {
-    ["cancel_authorization", "pay"].contains(&method.name.as_str())
-        && refusal.contains("CanisterRejectedMessage")
+    let public = [
+        "cancel_authorization",
+        "pay",
+        "invoice_create",
+        "invoice_check",
+        "invoice_return",
+    ];
+    public.contains(&method.name.as_str()) && refusal.contains("CanisterRejectedMessage")
 }
 
 /// The error that a controller gets.

@@ -71,6 +71,7 @@ pub fn page(id: &str, invoice: &Invoice, now: TimestampNs) -> String {
     if matches!(invoice.status, InvoiceStatus::Open) && now.0 < invoice.expires_at {
         page.push_str(&qr_code(&invoice.account_text));
     }
+    page.push_str("<dl>");
     let mut row = |name: &str, value: &str| {
         let _ = write!(
             page,
@@ -97,7 +98,7 @@ pub fn page(id: &str, invoice: &Invoice, now: TimestampNs) -> String {
         row("Given back", &tokens_text(&made.amount, invoice));
         row("In block", &digits(&made.block_index));
     }
-    page.push_str("</body></html>");
+    page.push_str("</dl></body></html>");
     page
 }
 
