@@ -101,7 +101,14 @@ pub fn create<R: Runtime>(
     if id.claim_keys().any(is_used) || returns.is_some_and(|known| known.is_open()) {
         return Err(InvoiceError::IdUsed);
     }
-    let (_, offer) = offered(runtime, terms).ok_or(InvoiceError::NotSold)?;
+    let (route, offer) = offered(runtime, terms).ok_or(InvoiceError::NotSold)?;
+    // Nobody is asked for money that could not be passed on now.
+    let work = pay::collect::wanted_work(&route, &terms.request.path);
+    pay::collect::has_room(runtime, &terms.ledger, work.as_ref()).map_err(|problem| {
+        InvoiceError::LedgerUnavailable {
+            problem: problem.to_string(),
+        }
+    })?;
     if !invoices::may_create(now, true) {
         let limit = INVOICE_BURST;
         return Err(InvoiceError::TooManyRequests { limit });

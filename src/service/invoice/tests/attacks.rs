@@ -7,6 +7,7 @@ use crate::{
         admin,
         withdraw::{WithdrawError, WithdrawRequest, withdraw},
     },
+    types::Cycles,
 };
 use icrc_ledger_types::icrc1::transfer::TransferError;
 
@@ -334,6 +335,27 @@ fn attack_strangers_make_and_check_no_more_than_the_bounds() {
     assert!((shop.runtime.made() - before) as u64 <= bound);
     let unknown = drive(&shop, check(&shop.runtime, &InvoiceId([250; 32])));
     assert_eq!(unknown, Err(InvoiceError::UnknownInvoice));
+}
+
+#[test]
+fn attack_below_the_floor_of_cycles_nobody_is_asked_for_money_and_no_stranger_has_a_balance_read() {
+    let shop = shop();
+    shop.create(None);
+    shop.pay(PRICE + FEE);
+    let poor = config().limits.cycles_floor;
+    let rich = shop.runtime.cycles.replace(Cycles(poor.0 - 1));
+    assert_eq!(shop.check().invoice.read_at, None);
+    let refused = create(&shop.runtime, &InvoiceId([9; 32]), &shop.terms(None));
+    assert!(
+        matches!(&refused, Err(InvoiceError::LedgerUnavailable { problem }) if problem.contains("cycles")),
+        "{refused:?}"
+    );
+    // What was paid for is not lost.
+    shop.expire().tick();
+    assert_eq!(shop.stage(), Stage::Open);
+    shop.runtime.cycles.set(rich);
+    shop.later(61).tick();
+    assert_eq!(shop.stage(), Stage::Paid);
 }
 
 #[test]
