@@ -1,5 +1,5 @@
-// The story of one paid request, of one purchase by call and of a canister that sells, told step by step; scripts/demo
-// runs it.
+// The story of one paid request, of purchases by call, by transfer and by invoice and of a canister that sells, told
+// step by step; scripts/demo runs it.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -11,6 +11,7 @@ import { Principal } from "@icp-sdk/core/principal";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
 import { decodePaymentRequiredHeader, decodePaymentResponseHeader } from "@x402/core/http";
 import {
+  checkInvoice,
   ExactIcpScheme,
   PayerLedger,
   resendingFetch,
@@ -21,7 +22,7 @@ import {
 } from "tollkeeper-x402";
 import * as idl from "./idl.mjs";
 import { actor, agentFor, install, ok, startReplica } from "./replica.mjs";
-import { CANISTER, LEDGERS, offerTransfers, openShop, routeList } from "./shop.mjs";
+import { CANISTER, LEDGERS, offerInvoices, offerTransfers, openShop, routeList } from "./shop.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -59,6 +60,7 @@ try {
   const content = await tell(shop);
   await tellOfCall(shop, content);
   await tellOfTransfer(shop, content);
+  await tellOfInvoice(shop, content);
   await tellOfForward(shop);
   if (options.serve) {
     const running = {
@@ -224,6 +226,54 @@ async function tellOfTransfer({ payer, tollkeeper }, content) {
     assert.equal(transaction, block.toString());
     say(`   ${time}: 200, block ${transaction}`);
   }
+}
+
+/** The same resource, for who can only send money to an account. */
+async function tellOfInvoice({ payer, merchant, tollkeeper }, content) {
+  step("Who can set no memo, such as an exchange, pays an invoice: an account of its own, which a secret id makes");
+  await offerInvoices(tollkeeper);
+  const id = randomBytes(32).toString("hex");
+  const ledger = LEDGERS.ckUSDC.id;
+  const made = await fetch(new URL("/x402/invoices", network.gateway), {
+    method: "POST",
+    body: JSON.stringify({ id, path: "/report", ledger }),
+  });
+  const invoice = await made.json();
+  assert.equal(made.status, 201, JSON.stringify(invoice));
+  const { status, amount, price, account, expiresAt } = invoice;
+  show({ status, amount, price, account, expiresAt });
+  const page = new URL(made.headers.get("location"), network.gateway);
+  // Whoever shows an invoice could show another account: it is computed from canister and id.
+  const toPay = await checkInvoice(invoice, { canister: CANISTER, id, ledger, maxAmount: 50_000n, now: Date.parse(invoice.createdAt) });
+  say(`   its page, with a QR code: ${page.pathname.slice(0, 24)}…`);
+
+  step("A plain transfer pays it; the payer sends too much");
+  const agent = await agentFor(network, payer);
+  const books = actor(agent, ledger, idl.transfer);
+  const merchantAccount = { owner: merchant.getPrincipal(), subaccount: [] };
+  const own = new PayerLedger(agent, ledger);
+  const reader = actor(agent, ledger, idl.ledger);
+  const earned = await reader.icrc1_balance_of(merchantAccount);
+  const tooMuch = 25_000n;
+  const to = { owner: toPay.account.owner, subaccount: [toPay.account.subaccount] };
+  const sent = toPay.amount + tooMuch;
+  const block = ok("icrc1_transfer", await books.icrc1_transfer({ to, amount: sent, fee: [], memo: [], from_subaccount: [], created_at_time: [] }));
+  say(`   icrc1_transfer of ${sent} to the account: block ${block}; ${toPay.amount} were asked for`);
+  const bought = await fetch(new URL(invoice.content, network.gateway));
+  assert.equal(bought.status, 200);
+  assert.equal(await bought.text(), content);
+  const { transaction } = decodePaymentResponseHeader(bought.headers.get("payment-response"));
+  assert.equal((await reader.icrc1_balance_of(merchantAccount)) - earned, BigInt(price));
+  say(`   200, the content; the merchant got ${price} in block ${transaction}`);
+
+  step("What is too much goes back, to the account that who knows the id names");
+  const before = await own.balance();
+  const back = { owner: payer.getPrincipal(), subaccount: [] };
+  const asked = { id: Buffer.from(id, "hex"), ledger: Principal.fromText(ledger), to: [back] };
+  const returned = ok("invoice_return", await tollkeeper.invoice_return(asked));
+  assert.equal((await own.balance()) - before, returned.amount);
+  assert.equal(returned.amount, tooMuch - LEDGERS.ckUSDC.fee);
+  say(`   invoice_return: ${returned.amount} in block ${returned.block_index}, less the ledger's fee`);
 }
 
 /** A route whose work another canister does. */

@@ -71,6 +71,11 @@ export async function offerTransfers(tollkeeper) {
   ok("route_put", await tollkeeper.route_put({ ...routeArgs(ROUTES[0]), transfers: [true] }));
 }
 
+/** Sells the first route by invoice, too. */
+export async function offerInvoices(tollkeeper) {
+  ok("route_put", await tollkeeper.route_put({ ...routeArgs(ROUTES[0]), transfers: [true], invoices: [true] }));
+}
+
 function routeArgs({ path, description, mime_type, prices, payment_identifier }) {
   return {
     method: "GET",

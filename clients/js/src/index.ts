@@ -1,4 +1,4 @@
-export { accountText } from "./account.js";
+export { type Account, accountText } from "./account.js";
 export type { AgentOptions } from "./agents.js";
 export { type DefaultAsset, findDefaultAsset } from "./assets.js";
 export {
@@ -16,6 +16,7 @@ export { browserStore } from "./browser-store.js";
 export { type Cancellation, cancelPayment } from "./cancel.js";
 export { OfferRefused, PaymentUnresolved } from "./errors.js";
 export { type ApproveOptions, type EnsureOptions, PayerLedger } from "./ledger.js";
+export { checkInvoice, invoiceAccount, type InvoiceExpectations, type InvoiceToPay } from "./invoice.js";
 export { MAINNET, networkId } from "./network.js";
 export { offerId, routeMatches, type Way } from "./offer.js";
 export type { ResendOptions } from "./options.js";

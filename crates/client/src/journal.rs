@@ -5,12 +5,13 @@
 //! the process, and only a proven end removes it.
 
 mod file;
+mod invoices;
 mod memory;
 
 pub use file::{FileJournal, remove_payment, save_payment};
 pub use memory::MemoryJournal;
 
-use crate::payment::SignedPayment;
+use crate::{invoice::InvoicePayment, payment::SignedPayment};
 use sha2::{Digest, Sha256};
 use std::{
     any::Any,
@@ -45,6 +46,11 @@ impl RequestKey {
         let body = hex::encode(Sha256::digest(body));
         let text = format!("{payer}\n{network}\n{method}\n{url}\n{body}");
         RequestKey(Sha256::digest(text).into())
+    }
+
+    /// The key of an invoice, whoever pays it.
+    pub(crate) fn of_invoice(account: &Account) -> Self {
+        RequestKey(Sha256::digest(format!("invoice\n{account}")).into())
     }
 }
 
@@ -160,6 +166,16 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// The ids of the payments that ended within the last 24 hours, or since an unresolved payment was signed. They
     /// explain blocks that are read when an unresolved payment is checked.
     fn ended(&self) -> Result<Vec<PaymentId>, JournalError>;
+
+    /// Records the transfer that pays an invoice before it is sent; durable on return. Returns its file, if it has one.
+    /// Fails if one is recorded for the same invoice.
+    fn record_invoice(&self, payment: &InvoicePayment) -> Result<Option<PathBuf>, JournalError>;
+
+    /// The recorded transfers for invoices, with their files.
+    fn invoices(&self) -> Result<Vec<(InvoicePayment, Option<PathBuf>)>, JournalError>;
+
+    /// Ends the record of the transfer for the invoice with this account; does nothing if there is none.
+    fn release_invoice(&self, account: &Account) -> Result<(), JournalError>;
 
     /// The unresolved payment of a request.
     fn find(&self, key: &RequestKey) -> Result<Option<Entry>, JournalError> {

@@ -10,7 +10,10 @@ pub use block::Block;
 pub(crate) use log::{Clean, Found, Search};
 pub(crate) use rail::{Promised, Quoted, Rail, Status, Wanted};
 #[cfg(test)]
-pub(crate) use {log::Taken, rail::Standing};
+pub(crate) use {
+    log::Taken,
+    rail::{Billed, Standing},
+};
 
 use block::to_amount;
 use pages::GET_BLOCKS;

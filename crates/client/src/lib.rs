@@ -26,6 +26,7 @@ mod confirm;
 mod error;
 mod http;
 mod identity;
+mod invoice;
 mod journal;
 mod ledger;
 mod limits;
@@ -45,6 +46,10 @@ pub use confirm::Resolution;
 pub use error::{LedgerError, PayError};
 pub use http::{HttpError, Request, Response};
 pub use identity::{Identity, IdentityError};
+pub use invoice::{
+    Invoice, InvoiceError, InvoiceLink, InvoiceOrder, InvoicePayment, InvoiceProblem,
+    InvoiceReturn, InvoiceStatus, PaidInvoice, Returned, Sent, invoice_id, status_name,
+};
 pub use journal::{
     ENDED_KNOWN_SECONDS, End, Entry, FileJournal, Journal, JournalError, Lock, MemoryJournal,
     RequestKey, remove_payment, save_payment,

@@ -16,6 +16,7 @@
 
 mod call;
 mod fund;
+mod invoice;
 mod quote;
 mod send;
 mod settle;

@@ -86,6 +86,15 @@ pub enum Step {
         /// Its file, if it has one.
         path: Option<PathBuf>,
     },
+    /// The transfer that pays an invoice is recorded, and sent next.
+    InvoiceRecorded {
+        /// Its file, if it has one.
+        path: Option<PathBuf>,
+        /// Whether an earlier call recorded it: that transfer is sent again.
+        again: bool,
+    },
+    /// Asking the canister whether an invoice is paid, for the n-th time from 1.
+    AwaitingInvoice(u32),
     /// Sending the payment over HTTP for the n-th time, from 1.
     Paying(u32),
     /// Waiting before sending it again. The reason may contain a stranger's text, made safe.

@@ -48,6 +48,7 @@ pub mod code;
 pub mod decode;
 pub mod delegation;
 mod entropy;
+pub mod invoice;
 mod json;
 pub mod key;
 pub mod network;

@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 use support::*;
 use x402_icp::{
     Code, DecodeError, Terms,
+    account::identifier,
     authorization::{payment_id, signed_message},
     decode::{MAX_HEADER_BYTES, decode_payment},
     delegation::{SignedDelegation, delegation_message},
+    invoice,
     network::{MAINNET_ROOT_KEY_DER, network_id},
     offer::offer_id,
     signature,
@@ -238,6 +240,15 @@ fn vectors() -> Value {
             "text": account.to_string(),
         })
     };
+    let invoice = |canister: Principal, id: [u8; 32]| {
+        let account = invoice::account(canister, &id);
+        json!({
+            "canister": canister.to_text(),
+            "id": hex::encode(id),
+            "account": account.to_string(),
+            "accountIdentifier": hex::encode(identifier(&account)),
+        })
+    };
     let delegation = |expiration: u64, targets: Option<Vec<Principal>>| {
         let pubkey = ed25519(4).public_key_der();
         json!({
@@ -264,6 +275,11 @@ fn vectors() -> Value {
             account(&[1, 2, 3, 4, 5], None),
             account(&[1, 2, 3, 4, 5], Some([0xab; 32])),
             account(&[7; 29], Some(std::array::from_fn(|i| u8::from(i == 31)))),
+        ],
+        "invoices": [
+            invoice(spender(), [0; 32]),
+            invoice(spender(), std::array::from_fn(|i| i as u8)),
+            invoice(Principal::from_slice(&[0, 0, 0, 0, 2, 0, 0, 5, 1, 1]), [0xff; 32]),
         ],
         "delegations": [
             delegation(NOW_NS, None),

@@ -46,6 +46,14 @@ pub fn known(ledger: Principal) -> Option<u8> {
         .map(|token| token.decimals)
 }
 
+/// The symbol of a known token.
+pub fn symbol(ledger: Principal) -> Option<&'static str> {
+    let token = KNOWN_TOKENS
+        .iter()
+        .find(|token| token.principal() == ledger)?;
+    Some(token.symbol)
+}
+
 /// The decimals of a ledger's amounts: known, or queried from the ledger, never taken from a seller.
 pub async fn decimals(network: &Network, ledger: Principal) -> Result<u8, Failure> {
     match known(ledger) {

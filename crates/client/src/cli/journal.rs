@@ -11,8 +11,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use tollkeeper_client::{
-    End, Entry, FileJournal, Journal, JournalError, Lock, PaymentId, RequestKey, SignedPayment,
-    remove_payment, save_payment,
+    Account, End, Entry, FileJournal, InvoicePayment, Journal, JournalError, Lock, PaymentId,
+    RequestKey, SignedPayment, remove_payment, save_payment,
 };
 
 /// The longest file with a payment: a request's body may be large, and is in base64.
@@ -139,6 +139,18 @@ impl Journal for Kept {
 
     fn ended(&self) -> Result<Vec<PaymentId>, JournalError> {
         self.files.ended()
+    }
+
+    fn record_invoice(&self, payment: &InvoicePayment) -> Result<Option<PathBuf>, JournalError> {
+        self.files.record_invoice(payment)
+    }
+
+    fn invoices(&self) -> Result<Vec<(InvoicePayment, Option<PathBuf>)>, JournalError> {
+        self.files.invoices()
+    }
+
+    fn release_invoice(&self, account: &Account) -> Result<(), JournalError> {
+        self.files.release_invoice(account)
     }
 }
 

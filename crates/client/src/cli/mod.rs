@@ -5,6 +5,7 @@ mod approve;
 mod content;
 mod exit;
 mod files;
+mod invoice;
 mod journal;
 mod output;
 mod pay;
@@ -50,6 +51,8 @@ enum Command {
     Pay(Box<pay::PayArgs>),
     /// Shows all prices of a resource, and which offer `pay` would take.
     Quote(Box<quote::QuoteArgs>),
+    /// Buys with a plain transfer to an account of an invoice's own: create, show, pay, return.
+    Invoice(invoice::InvoiceCommand),
     /// Lists the payments whose outcome is not known, or checks one with canister and ledger.
     Status(status::StatusArgs),
     /// Ends the record of a payment: the same request can be paid for again, and this payment may still be charged.
@@ -117,6 +120,7 @@ async fn run(cli: &Cli, output: &Output) -> ExitCode {
     let result = match &cli.command {
         Command::Pay(args) => pay::run(args, common, output, &situation).await,
         Command::Quote(args) => quote::run(args, common, output).await,
+        Command::Invoice(args) => invoice::run(args, common, output, &situation).await,
         Command::Status(args) => status::run(args, common, output).await,
         Command::Forget(args) => status::forget(args, common, output),
         Command::Approve(args) => approve::run(args, common, output, &situation).await,

@@ -160,6 +160,7 @@ fn describe(step: &Step) -> String {
         Step::Calling { attempt, .. } => format!("making the same call again ({attempt})"),
         Step::AskingCanister(canister) => format!("asking canister {canister} for its offers"),
         Step::Transferring { ledger, .. } => format!("transferring on ledger {ledger}"),
+        Step::AwaitingInvoice(_) => "asking the canister whether the invoice is paid".into(),
         Step::Seeking(reason) => {
             format!("looking for the transfer in the ledger's log: {reason}")
         }

@@ -1,7 +1,7 @@
 //! `pay`.
 
 pub mod delivery;
-mod watch;
+pub mod watch;
 
 use super::{
     Common,

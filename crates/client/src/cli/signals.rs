@@ -20,6 +20,8 @@ const WORDS: Duration = Duration::from_secs(2);
 pub struct Known {
     /// The recorded payment: its id and its file.
     pub payment: Option<(String, PathBuf)>,
+    /// The invoice whose transfer is recorded: its URL and the file.
+    pub invoice: Option<(String, PathBuf)>,
     /// An approval that may have been made, as text.
     pub approval: Option<String>,
     /// An unfinished file, which is removed.
@@ -62,6 +64,19 @@ fn interrupted(name: &str, number: u8, known: &Known) -> Failure {
             128 + number,
             format!("interrupted ({name}): payment {id} was delivered, and its content is written"),
         ),
+        (None, _) if known.invoice.is_some() => {
+            let (url, file) = known.invoice.as_ref().expect("BUG: it was there");
+            (
+                UNSETTLED,
+                format!(
+                    "interrupted ({name}): the transfer for the invoice was sent or may have been.\n\
+                     It is kept in {}\n\
+                     go on with the same command: tollkeeper invoice pay {}",
+                    text::path(file),
+                    text::line(url)
+                ),
+            )
+        }
         (None, _) => (
             128 + number,
             // A record of an earlier run may not have been read yet.
@@ -146,6 +161,16 @@ mod tests {
         assert_eq!((failure.status, &*failure.kind), (130, "interrupted"));
         assert!(failure.message.contains("this command sent no payment"));
         assert_eq!(interrupted("SIGTERM", 15, &known).status, 143);
+        let url = "http://shop/x402/invoices/ab";
+        known.invoice = Some((url.into(), "/j/ab.invoice.json".into()));
+        let failure = interrupted("SIGINT", 2, &known);
+        assert_eq!(failure.status, UNSETTLED);
+        assert!(
+            failure
+                .message
+                .contains(&format!("tollkeeper invoice pay {url}"))
+        );
+        known.invoice = None;
         known.approval = Some("0.05 ckUSDC to x".into());
         let failure = interrupted("SIGINT", 2, &known);
         assert_eq!(failure.details["approval"], "0.05 ckUSDC to x");

@@ -12,9 +12,13 @@ use super::{
 use candid::Principal;
 use clap::Args;
 use serde_json::{Value, json};
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tollkeeper_client::{
-    Amount, End, Entry, Journal, Network, Payer, PaymentId, Resolution, SignedPayment, plain_text,
+    Amount, End, Entry, InvoicePayment, Journal, Network, Payer, PaymentId, Resolution,
+    SignedPayment, plain_text,
 };
 use x402_icp::values::parse_principal;
 
@@ -251,10 +255,36 @@ fn list(kept: &Kept, output: &Output) -> Result<(), Failure> {
         .iter()
         .map(|entry| format!("{}  {}", entry.payment.shown_id(), about(&entry.payment)))
         .collect();
+    let invoices = kept.invoices().map_err(journal::failure)?;
+    lines.extend(invoices.iter().map(|(payment, _)| {
+        let url = payment.url.as_deref().unwrap_or("URL");
+        format!(
+            "a transfer of {} units of ledger {} for an invoice; go on with: tollkeeper invoice pay {}",
+            plain_text(&payment.amount),
+            plain_text(&payment.ledger),
+            plain_text(url)
+        )
+    }));
+    let invoices: Vec<Value> = invoices.iter().map(transfer_object).collect();
     if lines.is_empty() {
         lines.push("no payment is unresolved".into());
     }
-    output.result(json!({"ok": true, "unresolved": objects}), &lines)
+    let object = json!({"ok": true, "unresolved": objects, "invoices": invoices});
+    output.result(object, &lines)
+}
+
+/// A recorded transfer for an invoice.
+fn transfer_object((payment, file): &(InvoicePayment, Option<PathBuf>)) -> Value {
+    json!({
+        "url": payment.url,
+        "file": file.as_ref().map(|file| file.display().to_string()),
+        "network": payment.network,
+        "asset": payment.ledger,
+        "amount": payment.amount,
+        "payer": payment.from,
+        "memo": payment.memo,
+        "createdAtTime": payment.created_at_time,
+    })
 }
 
 /// Checks a payment that is not recorded here, with a canister and the ledger that it names.

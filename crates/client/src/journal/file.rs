@@ -1,9 +1,10 @@
 //! A journal of files, shared by all processes that use the same folder.
 
 use super::{
-    End, Entry, Journal, JournalError, Lock, RequestKey, admit, id_of, known_since, now, place,
+    End, Entry, Journal, JournalError, Lock, RequestKey, admit, id_of, invoices, known_since, now,
+    place,
 };
-use crate::payment::SignedPayment;
+use crate::{invoice::InvoicePayment, payment::SignedPayment};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -11,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
-use x402_icp::{PaymentId, values::parse_block};
+use x402_icp::{Account, PaymentId, values::parse_block};
 
 /// The suffix of the file name of an ended payment.
 const ENDED: &str = ".ended.json";
@@ -279,6 +280,18 @@ impl Journal for FileJournal {
         }
         Ok(known)
     }
+
+    fn record_invoice(&self, payment: &InvoicePayment) -> Result<Option<PathBuf>, JournalError> {
+        invoices::record(&self.folder, payment).map(Some)
+    }
+
+    fn invoices(&self) -> Result<Vec<(InvoicePayment, Option<PathBuf>)>, JournalError> {
+        invoices::all(&self.folder)
+    }
+
+    fn release_invoice(&self, account: &Account) -> Result<(), JournalError> {
+        invoices::release(&self.folder, account)
+    }
 }
 
 /// The time at which the payment of a note ended; `None` if it is not a note of this payment.
@@ -339,12 +352,12 @@ pub fn remove_payment(path: &Path, id: PaymentId) -> io::Result<bool> {
     Ok(true)
 }
 
-fn to_json(value: &impl Serialize) -> Vec<u8> {
+pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec_pretty(value).expect("BUG: a record has a key that is not text")
 }
 
 /// Writes to a file beside the path, and renames it when it is complete, so that a crash leaves no incomplete payment.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = draft_of(path);
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -389,7 +402,7 @@ fn name(draft: &Path, path: &Path) -> io::Result<()> {
 }
 
 /// A new name is durable when its folder is.
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -408,7 +421,7 @@ fn owner_only(options: &mut OpenOptions) {
     let _ = options;
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> JournalError {
+pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> JournalError {
     let path = path.to_path_buf();
     move |problem| JournalError::Io { path, problem }
 }

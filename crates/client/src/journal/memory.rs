@@ -3,12 +3,13 @@
 use super::{
     End, Entry, Journal, JournalError, Lock, RequestKey, admit, id_of, known_since, now, place,
 };
-use crate::payment::SignedPayment;
+use crate::{invoice::InvoicePayment, payment::SignedPayment};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use x402_icp::PaymentId;
+use x402_icp::{Account, PaymentId};
 
 #[derive(Debug, Default)]
 struct State {
@@ -16,6 +17,7 @@ struct State {
     /// The time at which each payment ended, in seconds since 1970-01-01.
     ended: BTreeMap<PaymentId, u64>,
     locked: BTreeSet<RequestKey>,
+    invoices: Vec<InvoicePayment>,
 }
 
 /// Records payments in memory: they are lost when the process ends. Clones share their records.
@@ -100,6 +102,32 @@ impl Journal for MemoryJournal {
         let mut state = self.state();
         state.clean();
         Ok(state.ended.keys().copied().collect())
+    }
+
+    fn record_invoice(&self, payment: &InvoicePayment) -> Result<Option<PathBuf>, JournalError> {
+        let invoices = &mut self.state().invoices;
+        if invoices
+            .iter()
+            .any(|other| other.account() == payment.account())
+        {
+            return Err(JournalError::OtherRequest(payment.memo.clone()));
+        }
+        invoices.push(payment.clone());
+        Ok(None)
+    }
+
+    fn invoices(&self) -> Result<Vec<(InvoicePayment, Option<PathBuf>)>, JournalError> {
+        let invoices = self.state().invoices.clone();
+        Ok(invoices
+            .into_iter()
+            .map(|payment| (payment, None))
+            .collect())
+    }
+
+    fn release_invoice(&self, account: &Account) -> Result<(), JournalError> {
+        let invoices = &mut self.state().invoices;
+        invoices.retain(|payment| payment.account() != Some(*account));
+        Ok(())
     }
 }
 

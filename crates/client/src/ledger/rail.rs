@@ -13,7 +13,7 @@ use icrc_ledger_types::icrc1::{
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 use std::{future::Future, pin::Pin, time::Instant};
-use tollkeeper_types::{PayArgs, PayError, Purchased, RouteKey};
+use tollkeeper_types::{Invoice, InvoiceError, PayArgs, PayError, Purchased, RouteKey};
 use x402_icp::{Amount, PaymentId};
 
 /// The result of a call, boxed so that the rail can be another one in a test.
@@ -95,6 +95,9 @@ pub(crate) enum Status {
 /// nanoseconds since 1970-01-01. `None`: the canister does not know the payment.
 pub(crate) type Standing = (Option<Status>, u64);
 
+/// An invoice, or why there is none, and the time that the subnet signed, in nanoseconds since 1970-01-01.
+pub(crate) type Billed = (Result<Invoice, InvoiceError>, u64);
+
 /// The part of a payment's record that is read: other collecting canisters may return fewer fields, and later versions
 /// of this one more.
 #[derive(CandidType, Deserialize)]
@@ -149,6 +152,12 @@ pub(crate) trait Rail: Send + Sync {
 
     /// [`super::Ledger::clean`].
     fn clean<'a>(&'a self, ledger: Principal, search: &'a Search<'a>) -> Called<'a, Clean>;
+
+    /// [`super::Ledger::fee`].
+    fn fee(&self, ledger: Principal) -> Called<'_, Result<Amount, LedgerError>>;
+
+    /// Has the canister look for the money of an invoice, by an update call, and the time that its subnet signed.
+    fn invoice(&self, canister: Principal, id: [u8; 32]) -> Called<'_, Result<Billed, String>>;
 }
 
 impl Rail for Network {
@@ -223,5 +232,26 @@ impl Rail for Network {
 
     fn clean<'a>(&'a self, ledger: Principal, search: &'a Search<'a>) -> Called<'a, Clean> {
         Box::pin(async move { self.ledger(ledger).clean(search).await })
+    }
+
+    fn fee(&self, ledger: Principal) -> Called<'_, Result<Amount, LedgerError>> {
+        Box::pin(async move { self.ledger(ledger).fee().await })
+    }
+
+    fn invoice(&self, canister: Principal, id: [u8; 32]) -> Called<'_, Result<Billed, String>> {
+        Box::pin(async move {
+            let argument = encode_one(ByteBuf::from(id.to_vec())).map_err(|e| e.to_string())?;
+            let checked = self.update_one(canister, "invoice_check", argument.clone());
+            let problem = match checked.await {
+                Ok(billed) => return Ok(billed),
+                Err(CallError::Failed(problem)) => problem,
+                Err(other) => return Err(other.to_string()),
+            };
+            // A canister does not execute it for an id that it does not know, and says so when it is asked for it.
+            let asked: Result<(Option<Invoice>, u64), _> =
+                self.update_one(canister, "invoice", argument).await;
+            let (found, at) = asked.map_err(|_| problem)?;
+            Ok((found.ok_or(InvoiceError::UnknownInvoice), at))
+        })
     }
 }

@@ -4,6 +4,7 @@
 mod calls;
 mod delegations;
 mod ending;
+mod invoices;
 mod limits;
 mod property;
 mod requests;

@@ -182,6 +182,19 @@ impl Shop {
         });
     }
 
+    /// Offers a path to be sold by invoice, too.
+    pub fn offer_invoices(&self, path: &str) {
+        blocking(|| {
+            self.admin::<_, candid::Reserved>(
+                "route_put",
+                (RouteArgs {
+                    invoices: Some(true),
+                    ..self.route(path, Some(PRICE), None)
+                },),
+            )
+        });
+    }
+
     fn route(&self, path: &str, price: Option<u128>, seconds: Option<u32>) -> RouteArgs {
         let prices = price.map(|amount| Price {
             ledger: self.ledger,

@@ -2,7 +2,10 @@
 //! after it has released the lock of the request.
 
 use super::*;
-use crate::journal::{End, JournalError};
+use crate::{
+    invoice::InvoicePayment,
+    journal::{End, JournalError},
+};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A journal whose first lock is taken, and whose only record another call ends after so many readings.
@@ -45,6 +48,18 @@ impl Journal for Ending {
 
     fn ended(&self) -> Result<Vec<PaymentId>, JournalError> {
         self.inner.ended()
+    }
+
+    fn record_invoice(&self, payment: &InvoicePayment) -> Result<Option<PathBuf>, JournalError> {
+        self.inner.record_invoice(payment)
+    }
+
+    fn invoices(&self) -> Result<Vec<(InvoicePayment, Option<PathBuf>)>, JournalError> {
+        self.inner.invoices()
+    }
+
+    fn release_invoice(&self, account: &Account) -> Result<(), JournalError> {
+        self.inner.release_invoice(account)
     }
 }
 

@@ -2,7 +2,9 @@
 
 use crate::{
     error::LedgerError,
-    ledger::{Block, Clean, Found, Promised, Quoted, Rail, Search, Standing, Status, Wanted},
+    ledger::{
+        Billed, Block, Clean, Found, Promised, Quoted, Rail, Search, Standing, Status, Wanted,
+    },
 };
 use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::transfer::{TransferArg, TransferError};
@@ -404,5 +406,12 @@ impl Rail for Open {
         _: &'a Promised,
     ) -> Called<'a, Result<(Vec<Promised>, u64), String>> {
         unreachable!("nothing is paid by transfer here")
+    }
+    fn fee(&self, _: Principal) -> Called<'_, Result<Amount, LedgerError>> {
+        unreachable!("no invoice is paid here")
+    }
+
+    fn invoice(&self, _: Principal, _: [u8; 32]) -> Called<'_, Result<Billed, String>> {
+        unreachable!("no invoice is paid here")
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::{
     error::LedgerError,
-    ledger::{Block, Clean, Found, Promised, Quoted, Rail, Search, Standing, Wanted},
+    ledger::{Billed, Block, Clean, Found, Promised, Quoted, Rail, Search, Standing, Wanted},
 };
-use candid::Principal;
+use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::transfer::{TransferArg, TransferError};
 use std::{
     future::Future,
@@ -12,7 +12,9 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tollkeeper_types::{PayArgs, PayError, Purchased, RouteKey};
+use tollkeeper_types::{
+    Invoice, InvoiceError, InvoiceStatus, PayArgs, PayError, Purchased, RouteKey,
+};
 use x402_icp::{Account, Amount, PaymentId};
 
 /// What becomes of one call of `icrc1_transfer`.
@@ -48,6 +50,23 @@ pub struct Bank {
     pub search: Mutex<Option<Found>>,
     /// What the canister offers, if it is not what was sent over HTTP.
     pub offers: Mutex<Option<Result<Vec<Promised>, String>>>,
+    /// The invoice that the canister has; `None`: it does not answer.
+    pub bill: Mutex<Option<Bill>>,
+}
+
+/// An invoice as its canister sees it.
+#[derive(Clone, Debug)]
+pub struct Bill {
+    /// What it says, beside balance and status.
+    pub invoice: Invoice,
+    /// What others have sent.
+    pub gift: u128,
+    /// Its status, whatever arrives.
+    pub status: Option<InvoiceStatus>,
+    /// Whether the canister has forgotten it.
+    pub forgotten: bool,
+    /// The subnet's time, in nanoseconds since 1970-01-01.
+    pub now: u64,
 }
 
 impl Bank {
@@ -72,6 +91,7 @@ impl Bank {
             made: Mutex::default(),
             search: Mutex::default(),
             offers: Mutex::default(),
+            bill: Mutex::default(),
         })
     }
 
@@ -211,6 +231,34 @@ impl Rail for Bank {
 
     fn clean<'a>(&'a self, _: Principal, _: &'a Search<'a>) -> Called<'a, Clean> {
         Box::pin(async { Clean::Unknown("its log is not read in these tests".into()) })
+    }
+
+    fn fee(&self, _: Principal) -> Called<'_, Result<Amount, LedgerError>> {
+        Box::pin(async { Ok(Amount(10)) })
+    }
+
+    fn invoice(&self, canister: Principal, _: [u8; 32]) -> Called<'_, Result<Billed, String>> {
+        let Some(bill) = self.bill.lock().unwrap().clone() else {
+            return silent(canister);
+        };
+        if bill.forgotten {
+            return Box::pin(async move { Ok((Err(InvoiceError::UnknownInvoice), bill.now)) });
+        }
+        let mut invoice = bill.invoice;
+        let made = self.made();
+        let sent = made.iter().filter(|one| one.to == invoice.account);
+        let balance = sent.fold(Nat::from(bill.gift), |sum, one| sum + one.amount.clone());
+        let paid = InvoiceStatus::Paid {
+            block_index: 77u8.into(),
+            settled_at: 0,
+        };
+        invoice.status = match bill.status {
+            Some(status) => status,
+            None if balance >= invoice.amount => paid,
+            None => InvoiceStatus::Open,
+        };
+        invoice.balance = balance;
+        Box::pin(async move { Ok((Ok(invoice), bill.now)) })
     }
 
     fn block(&self, ledger: Principal, index: u64) -> Called<'_, Result<Block, LedgerError>> {

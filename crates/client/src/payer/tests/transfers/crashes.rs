@@ -4,7 +4,10 @@ use super::{
     bank::{Answer, Bank},
     *,
 };
-use crate::journal::{End, JournalError};
+use crate::{
+    invoice::InvoicePayment,
+    journal::{End, JournalError},
+};
 use std::sync::{
     Mutex,
     atomic::{AtomicUsize, Ordering},
@@ -64,6 +67,18 @@ impl Journal for Fragile {
 
     fn ended(&self) -> Result<Vec<PaymentId>, JournalError> {
         self.0.ended()
+    }
+
+    fn record_invoice(&self, payment: &InvoicePayment) -> Result<Option<PathBuf>, JournalError> {
+        self.around("the record", || self.0.record_invoice(payment))
+    }
+
+    fn invoices(&self) -> Result<Vec<(InvoicePayment, Option<PathBuf>)>, JournalError> {
+        self.0.invoices()
+    }
+
+    fn release_invoice(&self, account: &Account) -> Result<(), JournalError> {
+        self.around("the end", || self.0.release_invoice(account))
     }
 }
 
