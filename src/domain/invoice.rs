@@ -35,6 +35,9 @@ pub const TAG: [u8; 12] = *b"x402-invoice";
 pub const LIFETIME: Seconds = Seconds(3_600);
 /// The most invoices that are kept.
 pub const MAX_INVOICES: u64 = 10_000;
+/// The most invoices of one ledger that are open. More than can be made in an hour: it is reached only if the ledger
+/// does not answer.
+pub const MAX_OPEN_IN_LEDGER: u64 = 2_500;
 /// The most transfers to the merchant that are begun for one invoice. All but the last provably moved nothing.
 pub const MAX_ATTEMPTS: u8 = 6;
 /// The balance of one invoice is read once in this time for those who ask.

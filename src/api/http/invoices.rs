@@ -244,7 +244,11 @@ async fn content<R: Runtime>(runtime: &R, id: &InvoiceId) -> HttpResponse {
     match (outcome, invoice::view(runtime, id)) {
         (Some(PayOutcome::Refused(_)), _) | (None, None) => not_found(),
         (Some(outcome), _) => {
-            response::processed(|| seller(runtime), outcome, None).unwrap_or_else(not_found)
+            let paid = response::processed(|| seller(runtime), outcome, None);
+            let mut paid = paid.unwrap_or_else(not_found);
+            // The URL holds the id, which is a secret.
+            paid.headers.push(header("referrer-policy", "no-referrer"));
+            paid
         }
         (None, Some(view)) => json(402, id, &view.into()),
     }

@@ -6,11 +6,12 @@ use crate::{
         capacity::NoCapacity,
         combination::ROUTE_BY_INVOICE,
         fulfilment::Fulfilment,
-        invoice::{GIVE_UP, Invoice, InvoiceId, MAX_ATTEMPTS, Next, Return, Stage},
+        invoice::{GIVE_UP, Invoice, InvoiceId, MAX_ATTEMPTS, MAX_FAILURES, Next, Return, Stage},
         payment::{Payment, State},
         purchase::Purchase,
         route::Route,
         settlement::{self, MAX_ARGUMENT_BYTES},
+        window::FORGOTTEN,
         work::Work,
     },
     runtime::Runtime,
@@ -29,11 +30,19 @@ pub const POLL: Seconds = Seconds(120);
 /// A payment that may be refunded is looked at again after this.
 const WATCH: Seconds = Seconds(3_600);
 /// An invoice for which there is no room is looked at again after this.
-const ROOM: Seconds = Seconds(60);
+const ROOM: Seconds = Seconds(600);
 
-/// Whether the ledger can be asked for a balance now.
-pub fn can_read<R: Runtime>(runtime: &R, ledger: &Principal) -> bool {
+/// Whether the ledger can be called now for what is owed.
+pub fn can_give<R: Runtime>(runtime: &R, ledger: &Principal) -> bool {
     runtime.can_call(ledger, settlement::TRANSFER, MAX_ARGUMENT_BYTES)
+}
+
+/// Whether the ledger can be called now for something that nobody is owed: the cycles below the floor stay for what is
+/// owed, and strangers have balances read.
+pub fn can_read<R: Runtime>(runtime: &R, ledger: &Principal) -> bool {
+    let cost = runtime.call_cost(settlement::TRANSFER, MAX_ARGUMENT_BYTES);
+    let floor = storage::config::read().limits.cycles_floor;
+    runtime.liquid_cycles().0 >= floor.0.saturating_add(cost.0) && can_give(runtime, ledger)
 }
 
 /// Updates an invoice from the state of its payment. Returns it.
@@ -69,7 +78,8 @@ pub fn follow<R: Runtime>(runtime: &R, id: &InvoiceId) -> Option<Invoice> {
         }
         (_, Ok(Some(payment))) if payment.state.is_open() => {
             if overdue {
-                invoice.due = Some(now.plus(POLL));
+                let settles = now <= payment.created_at.plus(FORGOTTEN);
+                invoice.due = Some(now.plus(if settles { POLL } else { WATCH }));
             }
         }
         // The transfer provably was not made.
@@ -99,9 +109,12 @@ fn want_return(id: &InvoiceId, invoice: &Invoice, now: TimestampNs) {
     let known = invoices::returned(id, &invoice.ledger);
     let known = match known {
         Some(known) if known.is_open() => return,
+        // Only a call begins again after so many failures.
+        Some(known) if known.failures >= MAX_FAILURES => return,
         Some(known) => Return {
+            // Before the invoice was made, another account may have been named.
+            to,
             due: Some(now),
-            failures: 0,
             ..known
         },
         None => Return::new(to, now),
@@ -114,6 +127,10 @@ fn want_return(id: &InvoiceId, invoice: &Invoice, now: TimestampNs) {
 /// ask as often as they like; else the timer does.
 pub async fn advance<R: Runtime>(runtime: &R, id: &InvoiceId, asked: bool) {
     let Some(mut busy) = Busy::begin(*id) else {
+        if let Some(mut invoice) = invoices::get(id).filter(|_| !asked) {
+            invoice.due = Some(runtime.now().plus(POLL));
+            invoices::put(id, &invoice);
+        }
         return;
     };
     read_on(runtime, id, asked, &mut busy).await;
@@ -130,9 +147,7 @@ async fn read_on<R: Runtime>(runtime: &R, id: &InvoiceId, asked: bool, busy: &mu
         return;
     }
     let ledger = invoice.ledger;
-    // Below the floor the cycles are for what is owed: the timer looks at the invoice when it expires.
-    let poor = || runtime.liquid_cycles() < storage::config::read().limits.cycles_floor;
-    if asked && (!invoice.may_be_read(asked_at) || poor()) {
+    if asked && !invoice.may_be_read(asked_at) {
         return;
     }
     if !can_read(runtime, &ledger) {
@@ -151,10 +166,12 @@ async fn read_on<R: Runtime>(runtime: &R, id: &InvoiceId, asked: bool, busy: &mu
         invoice.due = Some(asked_at.plus(POLL));
     }
     invoices::put(id, &invoice);
-    let account = id.account(runtime.canister_id());
+    let (account, created_at) = (id.account(runtime.canister_id()), invoice.created_at);
     let balance = payout::balance(runtime, ledger, &account).await;
-    // Nobody else changes an open invoice meanwhile. One that has ended may have made room for another.
-    let Some(mut invoice) = invoices::get(id) else {
+    // Nobody else changes an open invoice meanwhile. One that has ended may have made room for another, also for one
+    // with the same id.
+    let same = |known: &Invoice| (known.ledger, known.created_at) == (ledger, created_at);
+    let Some(mut invoice) = invoices::get(id).filter(same) else {
         return;
     };
     let now = runtime.now();
@@ -189,8 +206,7 @@ async fn read_on<R: Runtime>(runtime: &R, id: &InvoiceId, asked: bool, busy: &mu
         }
         Next::Collect => {
             if let Some(route) = sold {
-                busy.give_back();
-                collect(runtime, id, invoice, &route, fee).await;
+                collect(runtime, id, invoice, &route, fee, busy).await;
             }
         }
     }
@@ -203,6 +219,7 @@ async fn collect<R: Runtime>(
     mut invoice: Invoice,
     route: &Route,
     fee: Amount,
+    busy: &Busy,
 ) {
     let now = runtime.now();
     let work = collect::wanted_work(route, &invoice.request.path);
@@ -220,6 +237,7 @@ async fn collect<R: Runtime>(
         // Nothing is to be delivered: `still_sold` has refused such a route.
         return;
     };
+    busy.give_back();
     invoice.change(Stage::Collecting, now);
     invoice.attempts = invoice.attempts.saturating_add(1);
     invoice.due = Some(now.plus(POLL));

@@ -2,7 +2,7 @@
 
 use super::{
     InvoiceError,
-    advance::{POLL, can_read, follow},
+    advance::{POLL, can_give, can_read, follow},
 };
 use crate::{
     domain::{
@@ -83,7 +83,13 @@ async fn run<R: Runtime>(
     asker: Option<Account>,
 ) -> Result<Returned, InvoiceError> {
     let now = runtime.now();
-    let mut busy = Busy::begin(*id).ok_or(InvoiceError::InProgress)?;
+    let Some(mut busy) = Busy::begin(*id) else {
+        if let Some(mut known) = invoices::returned(id, &ledger).filter(|_| asker.is_none()) {
+            known.due = known.due.map(|_| now.plus(POLL));
+            invoices::put_return(id, &ledger, &known);
+        }
+        return Err(InvoiceError::InProgress);
+    };
     let known = invoices::returned(id, &ledger);
     let mut known = match (known, asker) {
         (Some(known), _) => known,
@@ -105,7 +111,11 @@ async fn run<R: Runtime>(
         postpone(&mut known, until);
         return Err(InvoiceError::InProgress);
     }
-    if !can_read(runtime, &ledger) {
+    let can_call = match asker {
+        Some(_) => can_read(runtime, &ledger),
+        None => can_give(runtime, &ledger),
+    };
+    if !can_call {
         postpone(&mut known, now.plus(LATER));
         let problem = "the ledger cannot be called at present".into();
         return Err(InvoiceError::LedgerUnavailable { problem });
@@ -118,14 +128,21 @@ async fn run<R: Runtime>(
     let (terms, fresh) = match step {
         Step::Again(terms) => (terms, false),
         _ => {
+            // Before the invoice was made, another account may have been named.
+            if let Some(to) = invoices::get(id).and_then(|invoice| invoice.refund_to) {
+                known.to = canonical(to);
+            }
             let account = id.account(runtime.canister_id());
             let balance = payout::balance(runtime, ledger, &account).await;
             let terms = fresh_terms(runtime, id, ledger, &mut known, balance)?;
-            busy.give_back();
             (terms, true)
         }
     };
-    send(runtime, id, ledger, known, terms, fresh).await
+    let sent = send(runtime, id, ledger, known, terms, fresh).await;
+    if sent.is_ok() {
+        busy.give_back();
+    }
+    sent
 }
 
 /// The terms of a new transfer for this balance; `known` has its amount, then.

@@ -16,7 +16,7 @@ mod give_back;
 
 use crate::{
     domain::{
-        invoice::{Invoice, InvoiceId, MAX_INVOICES, Return, Stage, Terms},
+        invoice::{Invoice, InvoiceId, MAX_INVOICES, MAX_OPEN_IN_LEDGER, Return, Stage, Terms},
         lookups::INVOICE_BURST,
         offer::{self, Offer},
         payment::Payment,
@@ -109,6 +109,11 @@ pub fn create<R: Runtime>(
             problem: problem.to_string(),
         }
     })?;
+    let (open, _) = invoices::open_in(&terms.ledger);
+    if open >= MAX_OPEN_IN_LEDGER {
+        let limit = MAX_OPEN_IN_LEDGER;
+        return Err(InvoiceError::TooManyInvoices { limit });
+    }
     if !invoices::may_create(now, true) {
         let limit = INVOICE_BURST;
         return Err(InvoiceError::TooManyRequests { limit });

@@ -2,7 +2,9 @@
 
 mod attacks;
 mod bank;
+mod bounds;
 mod interrupted;
+mod owners;
 mod property;
 
 use super::*;

@@ -59,8 +59,9 @@ const MAX_SEARCHES: usize = 500;
 /// A payment lapses after so many readings without a result that began after the ledger could no longer make the
 /// transfer.
 const READINGS: u16 = 3;
-/// The most invoices, and the most returns of their money, that one tick handles.
-const MAX_INVOICES: usize = 32;
+/// The most invoices, and the most returns of their money, that one tick handles: each call holds cycles back that
+/// payments need.
+const MAX_INVOICES: usize = 8;
 /// Work that exceeded a bound of the tick is due again after this.
 const TURN: Seconds = Seconds(5);
 /// Does what is due.

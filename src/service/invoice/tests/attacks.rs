@@ -354,7 +354,7 @@ fn attack_below_the_floor_of_cycles_nobody_is_asked_for_money_and_no_stranger_ha
     shop.expire().tick();
     assert_eq!(shop.stage(), Stage::Open);
     shop.runtime.cycles.set(rich);
-    shop.later(61).tick();
+    shop.later(601).tick();
     assert_eq!(shop.stage(), Stage::Paid);
 }
 

@@ -26,6 +26,7 @@ pub struct Bank {
     fee: Cell<u128>,
     fees: Cell<u128>,
     stopped: Cell<bool>,
+    pub balance_first: Cell<bool>,
     /// Answers to transfers that are refused with this error.
     refuses: RefCell<Option<TransferError>>,
     /// What it says that every account has.
@@ -45,6 +46,7 @@ impl Bank {
             fee: Cell::new(fee),
             fees: Cell::default(),
             stopped: Cell::default(),
+            balance_first: Cell::default(),
             refuses: RefCell::default(),
             claims: RefCell::default(),
         }
@@ -121,6 +123,13 @@ impl Bank {
             return Err(TransferError::BadFee { expected_fee });
         }
         let name = (call.canister, call.argument.clone());
+        let wanted = u128::try_from(&argument.amount.0)
+            .unwrap()
+            .saturating_add(fee);
+        if self.balance_first.get() && wanted > self.balance(call.canister, from) {
+            let balance = Nat::from(self.balance(call.canister, from));
+            return Err(TransferError::InsufficientFunds { balance });
+        }
         if let Some(block) = self.made.borrow().get(&name) {
             let duplicate_of = Nat::from(*block);
             return Err(TransferError::Duplicate { duplicate_of });
