@@ -26,11 +26,9 @@ use crate::{
 };
 use candid::Principal;
 pub use returns::{MAX_FAILURES, Made, Return, Step};
-use sha2::{Digest, Sha256};
 use std::fmt;
+use x402_icp::invoice::{self as shared, TAG};
 
-/// The first bytes of the subaccount of every invoice. Accounts of invoices are recognised by them.
-pub const TAG: [u8; 12] = *b"x402-invoice";
 /// How long an invoice can be paid.
 pub const LIFETIME: Seconds = Seconds(3_600);
 /// The most invoices that are kept.
@@ -57,26 +55,13 @@ impl fmt::Debug for InvoiceId {
 
 impl InvoiceId {
     fn hash(&self, domain: &[u8], canister: &Principal, attempt: u8) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        for part in [domain, canister.as_slice(), &self.0, &[attempt]] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        hash.finalize().into()
+        shared::hash(domain, canister, &self.0, attempt)
     }
 
     /// The account that the invoice is paid to: the same in every ledger, so that tokens of another one can be given
     /// back.
     pub fn account(&self, canister: Principal) -> Account {
-        let hash = self.hash(b"x402-icp-invoice", &canister, 0);
-        let mut subaccount = [0; 32];
-        let (tag, rest) = subaccount.split_at_mut(TAG.len());
-        tag.copy_from_slice(&TAG);
-        rest.copy_from_slice(&hash[..rest.len()]);
-        Account {
-            owner: canister,
-            subaccount: Some(subaccount),
-        }
+        shared::account(canister, &self.0)
     }
 
     /// The id of the payment that this attempt makes: the memo of its transfer. It is public.
