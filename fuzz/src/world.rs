@@ -48,6 +48,10 @@ impl Runtime for Controller {
         0
     }
 
+    fn is_running(&self) -> bool {
+        true
+    }
+
     fn root_key(&self) -> Vec<u8> {
         x402_icp::network::MAINNET_ROOT_KEY_DER.to_vec()
     }
