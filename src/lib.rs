@@ -14,7 +14,7 @@ use api::{
     arguments::{self, Arguments, Tolerance},
     call, endpoints,
     http::{self, HttpRequest, HttpResponse, HttpUpdateRequest},
-    inspect, invoices, plain, seller,
+    inspect, invoices, plain, seller, signing,
     types::*,
     wallets,
 };
@@ -83,6 +83,7 @@ readers! { of_update, UPDATE,
     route_remove content_begin
     content_chunk content_commit payment_recheck cancel_authorization refund_payment refund_by_merchant payment_resolve
     withdraw pay access_readers_set notify_set invoice_create invoice_check invoice_return
+    receipt_signing_set receipt_sign
 }
 
 readers! { of_query, QUERY,
@@ -355,6 +356,23 @@ fn payment(id: ByteBuf) -> Option<Payment> {
 #[cfg_attr(test, candid::candid_method(query))]
 fn receipt(id: ByteBuf) -> Option<Receipt> {
     endpoints::receipt(&IcRuntime, &id)
+}
+
+#[update(decode_with = "of_update::receipt_signing_set", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
+async fn receipt_signing_set(args: Option<ReceiptSigningArgs>) -> Result<(), ReceiptSigningError> {
+    signing::receipt_signing_set(&IcRuntime, args).await
+}
+
+#[query]
+fn receipt_signing() -> ReceiptSigning {
+    signing::receipt_signing(&IcRuntime)
+}
+
+#[update(decode_with = "of_update::receipt_sign", hidden = true)]
+#[cfg_attr(test, candid::candid_method)]
+async fn receipt_sign(id: ByteBuf) -> Result<String, ReceiptSignError> {
+    signing::receipt_sign(&IcRuntime, &id).await
 }
 
 /// The argument of `receipt_proof`.

@@ -445,6 +445,38 @@ export const idlFactory = ({ IDL }) => {
     'description' : IDL.Text,
     'offers' : IDL.Vec(Offer),
   });
+  const ReceiptSignError = IDL.Variant({
+    'Failed' : IDL.Text,
+    'TooFewCycles' : IDL.Record({ 'price' : IDL.Nat }),
+    'TooMany' : IDL.Record({
+      'limit' : IDL.Nat32,
+      'retry_after_seconds' : IDL.Nat32,
+    }),
+    'Busy' : IDL.Null,
+    'NotEnabled' : IDL.Null,
+    'NotDelivered' : IDL.Null,
+    'NotFound' : IDL.Null,
+    'Unauthorized' : IDL.Null,
+    'InvalidArgument' : InvalidArgument,
+  });
+  const ReceiptSigningArgs = IDL.Record({
+    'per_day' : IDL.Nat32,
+    'key_name' : IDL.Text,
+  });
+  const ReceiptKey = IDL.Record({
+    'id' : IDL.Text,
+    'public_key' : IDL.Vec(IDL.Nat8),
+  });
+  const ReceiptSigning = IDL.Record({
+    'setting' : IDL.Opt(ReceiptSigningArgs),
+    'keys' : IDL.Vec(ReceiptKey),
+    'signed' : IDL.Nat64,
+  });
+  const ReceiptSigningError = IDL.Variant({
+    'NoKey' : IDL.Text,
+    'Unauthorized' : IDL.Null,
+    'InvalidArgument' : InvalidArgument,
+  });
   const RefundError = IDL.Variant({
     'UnknownPayment' : IDL.Null,
     'Unauthorized' : IDL.Null,
@@ -700,6 +732,17 @@ export const idlFactory = ({ IDL }) => {
         [IDL.Vec(IDL.Nat8)],
         [IDL.Opt(IDL.Text)],
         ['query'],
+      ),
+    'receipt_sign' : IDL.Func(
+        [IDL.Vec(IDL.Nat8)],
+        [IDL.Variant({ 'Ok' : IDL.Text, 'Err' : ReceiptSignError })],
+        [],
+      ),
+    'receipt_signing' : IDL.Func([], [ReceiptSigning], ['query']),
+    'receipt_signing_set' : IDL.Func(
+        [IDL.Opt(ReceiptSigningArgs)],
+        [IDL.Variant({ 'Ok' : IDL.Null, 'Err' : ReceiptSigningError })],
+        [],
       ),
     'refund_by_merchant' : IDL.Func(
         [IDL.Vec(IDL.Nat8)],

@@ -12,8 +12,9 @@ use crate::{
     },
     domain::roles::Role,
     runtime::Runtime,
-    service::role,
+    service::{receipt_sign, role},
     storage,
+    types::PaymentId,
 };
 use candid::Principal;
 use serde_bytes::ByteBuf;
@@ -64,7 +65,10 @@ pub fn accept<R: Runtime>(
         | "payment_resolve"
         | "withdraw"
         | "access_readers_set"
-        | "notify_set" => length <= SMALL_BYTES && role(runtime, &caller) == Role::Controller,
+        | "notify_set"
+        | "receipt_signing_set" => {
+            length <= SMALL_BYTES && role(runtime, &caller) == Role::Controller
+        }
         "route_put" | "route_remove" | "content_begin" | "content_commit" | "payments"
         | "payments_waiting" | "payments_open" | "payments_failed" | "audit_payments"
         | "audit_admin" | "notify_status" | "solvency" | "payment_recheck" => {
@@ -96,9 +100,11 @@ pub fn accept<R: Runtime>(
         "cancel_authorization" => length <= CANCEL_BYTES && is::<(CancelArgs,)>(&argument()),
         "pay" => length <= PAY_BYTES && is::<(PayArgs,)>(&argument()),
         // Queries that may be called as updates, for a response certified by consensus.
-        "config" | "origin" | "ledgers" | "access_readers" => {
+        "config" | "origin" | "ledgers" | "access_readers" | "receipt_signing" => {
             length <= NO_BYTES && is::<()>(&argument())
         }
+        // Only what can be signed for the caller is executed.
+        "receipt_sign" => length <= ID_BYTES && may_be_signed(runtime, &argument()),
         "payment" | "receipt" | "receipt_proof" | "invoice" => {
             length <= ID_BYTES && is::<(ByteBuf,)>(&argument())
         }
@@ -127,6 +133,15 @@ fn may_be_queried<R: Runtime>(runtime: &R, argument: &[u8]) -> bool {
     })
 }
 
+/// Whether the argument is the id of a payment whose receipt is signed for the caller, or could be.
+fn may_be_signed<R: Runtime>(runtime: &R, argument: &[u8]) -> bool {
+    let id = arguments::read::<(ByteBuf,)>(argument, arguments::UPDATE);
+    id.is_ok_and(|(id,)| {
+        <[u8; 32]>::try_from(&id[..])
+            .is_ok_and(|id| receipt_sign::may_sign(runtime, &PaymentId(id)))
+    })
+}
+
 fn wants_update(argument: &[u8]) -> bool {
     arguments::read_request(argument).is_ok_and(|request| http::wants_update(&request))
 }
@@ -141,7 +156,8 @@ mod tests {
     use candid::Encode;
     use candid_parser::utils::CandidSource;
 
-    const ADMINISTRATION: [&str; 13] = [
+    const ADMINISTRATION: [&str; 14] = [
+        "receipt_signing_set",
         "pay_to_set",
         "origin_set",
         "trusted_origins_set",
@@ -209,6 +225,7 @@ mod tests {
             ("access_readers", nothing.clone()),
             ("config", nothing.clone()),
             ("origin", nothing.clone()),
+            ("receipt_signing", nothing.clone()),
             ("ledgers", nothing),
             ("payment", id.clone()),
             ("receipt", id.clone()),

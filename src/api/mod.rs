@@ -8,5 +8,6 @@ pub mod inspect;
 pub mod invoices;
 pub mod plain;
 pub mod seller;
+pub mod signing;
 pub mod types;
 pub mod wallets;

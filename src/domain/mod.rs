@@ -22,6 +22,7 @@ pub mod outgoing;
 pub mod payment;
 pub mod purchase;
 pub mod rail;
+pub mod receipt_key;
 pub mod receipt_log;
 pub mod request;
 pub mod roles;

@@ -1,7 +1,9 @@
 //! The origin under which a canister is reached: scheme, host and port, as browsers write it.
 
 use crate::domain::validate::{InvalidArgument, text_length};
+use candid::Principal;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use x402_icp::network::MAINNET;
 
 /// The longest origin, in bytes: it is part of every 402.
 pub const MAX_ORIGIN_BYTES: usize = 255;
@@ -38,6 +40,16 @@ pub fn check(field: &str, origin: &str) -> Result<(), InvalidArgument> {
         Some(port) if !is_port(port) => Err(invalid("has a port that is not 1 to 65535")),
         Some(port) if port == default_port => Err(invalid("names the port of its scheme")),
         _ => Ok(()),
+    }
+}
+
+/// The origin of a canister's site: the one that a controller has set, else that of its host on the mainnet, else that of
+/// its host on a local network.
+pub fn site(origin: Option<&str>, network: &str, canister: Principal) -> String {
+    match origin {
+        Some(origin) => origin.to_string(),
+        None if network == MAINNET => format!("https://{canister}.icp0.io"),
+        None => format!("http://{canister}.localhost"),
     }
 }
 

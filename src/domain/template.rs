@@ -1,7 +1,10 @@
 //! Path templates of routes: exact segments and `{param}` segments.
 
 use crate::domain::validate::{InvalidArgument, text_length};
-use x402_icp::template::{parameter, segments};
+use x402_icp::{
+    jws::DID_PATH,
+    template::{parameter, segments},
+};
 
 /// The longest path template, and the longest path of a paid request, in bytes.
 pub const MAX_PATH_BYTES: usize = 256;
@@ -14,7 +17,7 @@ pub const RESERVED_SEGMENTS: [&str; 2] = ["x402", "http_expr"];
 ///
 /// It begins with `/`; its segments are `[A-Za-z0-9._~!$&'()*+,;=@:-]+` or a whole `{name}`; the last may be empty (a
 /// path with a trailing slash is another path). `.` and `..`, which clients resolve themselves, are refused, and so is
-/// a first segment of [`RESERVED_SEGMENTS`] or a parameter in its place.
+/// a first segment of [`RESERVED_SEGMENTS`] or a parameter in its place, and the path of the DID document.
 pub fn check(path: &str) -> Result<(), InvalidArgument> {
     text_length("path", path, MAX_PATH_BYTES)?;
     let invalid = |problem: String| InvalidArgument::new("path", problem);
@@ -67,7 +70,11 @@ pub fn check(path: &str) -> Result<(), InvalidArgument> {
     {
         return Err(invalid(format!("begins with /{first}, which is reserved")));
     }
-    Ok(())
+    // The keys there speak for the canister, and operators put routes.
+    match path == DID_PATH {
+        true => Err(invalid("is the path of the canister's DID document".into())),
+        false => Ok(()),
+    }
 }
 
 /// Whether some path matches both templates.
@@ -136,6 +143,7 @@ mod tests {
             "/.",
             "/x402",
             "/x402/supported",
+            DID_PATH,
             "/http_expr",
             "/http_expr/{x}",
             "/a%20b",

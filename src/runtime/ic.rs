@@ -15,6 +15,9 @@ use ic_cdk::{
     call::{Call, CallFailed},
 };
 
+/// The number of the algorithm in the system's interface.
+const ED25519: u32 = 1;
+
 #[derive(Clone, Copy, Debug, Default)]
 pub struct IcRuntime;
 
@@ -71,7 +74,19 @@ impl Runtime for IcRuntime {
         api::data_certificate()
     }
 
-    async fn call(&self, canister: Principal, method: &str, argument: Vec<u8>) -> CallOutcome {
+    fn signature_cost(&self, key_name: &str) -> Option<Cycles> {
+        api::cost_sign_with_schnorr(key_name, ED25519)
+            .ok()
+            .map(Cycles)
+    }
+
+    async fn call_with(
+        &self,
+        canister: Principal,
+        method: &str,
+        argument: Vec<u8>,
+        cycles: Cycles,
+    ) -> CallOutcome {
         if !self.is_running() {
             // Waiting for one call after the other would delay the stop.
             return CallOutcome::NotSent("the canister is being stopped".into());
@@ -79,7 +94,8 @@ impl Runtime for IcRuntime {
         let _in_flight = InFlight::begin(canister, Seconds(CALL_TIMEOUT_SECONDS));
         let call = Call::bounded_wait(canister, method)
             .change_timeout(CALL_TIMEOUT_SECONDS)
-            .take_raw_args(argument);
+            .take_raw_args(argument)
+            .with_cycles(cycles.0);
         match call.await {
             Ok(response) => CallOutcome::Reply(response.into_bytes()),
             Err(CallFailed::InsufficientLiquidCycleBalance(_)) => {

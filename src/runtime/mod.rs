@@ -53,12 +53,27 @@ pub trait Runtime {
     /// DER of the root key of this network. Not available in queries.
     fn root_key(&self) -> Vec<u8>;
 
+    /// The cycles that a signature by this threshold key of the system costs, with Ed25519; `None`: there is no such key.
+    fn signature_cost(&self, key_name: &str) -> Option<Cycles>;
+
     /// Calls another canister without cycles, and waits at most [`CALL_TIMEOUT_SECONDS`].
     fn call(
         &self,
         canister: Principal,
         method: &str,
         argument: Vec<u8>,
+    ) -> impl Future<Output = CallOutcome> {
+        self.call_with(canister, method, argument, Cycles(0))
+    }
+
+    /// The same with cycles. Those that are not taken come back with the reply; after [`CALL_TIMEOUT_SECONDS`] they are
+    /// lost.
+    fn call_with(
+        &self,
+        canister: Principal,
+        method: &str,
+        argument: Vec<u8>,
+        cycles: Cycles,
     ) -> impl Future<Output = CallOutcome>;
 
     /// Schedules the periodic job for this time, or as soon after it as possible; `None`: not at all.

@@ -56,6 +56,9 @@ pub type Certify = Box<dyn Fn(&Principal, &[u8; 32]) -> Vec<u8>>;
 impl ScriptedRuntime {
     /// The cycles that each call holds back until its reply arrives.
     pub const CALL_COST: Cycles = Cycles(42_000_000_000);
+    /// The system's only key, and what a signature with it costs.
+    pub const KEY_NAME: &str = "key_1";
+    pub const SIGNATURE_COST: Cycles = Cycles(26_153_846_153);
     pub const CANISTER: [u8; 10] = [0, 0, 0, 0, 0, 0, 0, 9, 1, 1];
 
     pub fn new(now: TimestampNs) -> Self {
@@ -232,14 +235,20 @@ impl Runtime for ScriptedRuntime {
             .map(|certify| certify(&self.canister_id(), &self.certified_data.get()))
     }
 
-    fn call(
+    fn signature_cost(&self, key_name: &str) -> Option<Cycles> {
+        (key_name == Self::KEY_NAME).then_some(Self::SIGNATURE_COST)
+    }
+
+    fn call_with(
         &self,
         canister: Principal,
         method: &str,
         argument: Vec<u8>,
+        cycles: Cycles,
     ) -> impl Future<Output = CallOutcome> {
         let fixed = self.fee.borrow().clone().filter(|_| method == "icrc1_fee");
-        let affordable = self.is_running() && self.cycles.get() >= Self::CALL_COST;
+        let needed = Cycles(Self::CALL_COST.0 + cycles.0);
+        let affordable = self.is_running() && self.cycles.get() >= needed;
         if fixed.is_some() {
             self.fee_queries.set(self.fee_queries.get() + 1);
         } else if affordable {
@@ -248,6 +257,9 @@ impl Runtime for ScriptedRuntime {
                 method: method.into(),
                 argument,
             });
+        }
+        if affordable {
+            self.cycles.set(Cycles(self.cycles.get().0 - cycles.0));
         }
         let call = affordable.then(|| ScriptedReply::begin(self, canister, fixed));
         async move {

@@ -17,6 +17,7 @@ pub mod pay;
 pub mod payments;
 pub mod payout;
 pub mod purchase;
+pub mod receipt_sign;
 pub mod recover;
 pub mod refund;
 pub mod retention;

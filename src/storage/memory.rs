@@ -88,6 +88,11 @@ pub const INVOICES: MemoryId = MemoryId::new(40);
 /// What is given back of invoices, by a hash of id and ledger: [`super::invoices`].
 pub const RETURNS: MemoryId = MemoryId::new(41);
 
+/// The keys of signed receipts, and which of them signs: [`super::receipt_signatures`].
+pub const RECEIPT_KEYS: MemoryId = MemoryId::new(43);
+/// Signed receipts, by payment id: [`super::receipt_signatures`].
+pub const RECEIPT_SIGNATURES: MemoryId = MemoryId::new(44);
+
 /// 1 MiB per bucket: at most 32 GiB in all, and little waste for many small tables.
 const BUCKET_PAGES: u16 = 16;
 

@@ -26,6 +26,7 @@ pub mod notifications;
 pub mod offers;
 pub mod payments;
 pub mod quarantine;
+pub mod receipt_signatures;
 pub mod recovery;
 pub mod responses;
 pub mod routes;

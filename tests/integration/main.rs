@@ -42,6 +42,7 @@ mod request_limits;
 mod resolve;
 mod roles;
 mod sellers;
+mod signed_receipts;
 mod stored_responses;
 mod tolerance;
 mod transfers;

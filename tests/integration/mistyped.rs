@@ -34,6 +34,7 @@ fn dropped(method: &Method, refusal: &str) -> bool {
         "invoice_create",
         "invoice_check",
         "invoice_return",
+        "receipt_sign",
     ];
     public.contains(&method.name.as_str()) && refusal.contains("CanisterRejectedMessage")
 }

@@ -21,6 +21,7 @@ export { MAINNET, networkId } from "./network.js";
 export { offerId, routeMatches, type Way } from "./offer.js";
 export type { ResendOptions } from "./options.js";
 export { payByTransfer } from "./pay-by-transfer.js";
+export { type SignedReceipt, verifySignedReceipt } from "./receipt-jws.js";
 export { fetchReceipt, type ReceiptDetails, type ReceiptFields, type VerifiedReceipt, verifyReceipt, type VerifyOptions } from "./receipt-proof.js";
 export type { OwnTransfer, PaymentRecord, PaymentState, RecordedRequest, TransferPayload } from "./record.js";
 export { withPaymentIdentifier } from "./request.js";

@@ -14,6 +14,7 @@ mod notify;
 mod payments;
 mod serve;
 mod settings;
+mod signing;
 mod treasury;
 mod wallets;
 
@@ -27,5 +28,6 @@ pub use notify::*;
 pub use payments::*;
 pub use serve::*;
 pub use settings::*;
+pub use signing::*;
 pub use treasury::*;
 pub use wallets::*;

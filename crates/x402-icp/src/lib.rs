@@ -50,6 +50,7 @@ pub mod delegation;
 mod entropy;
 pub mod invoice;
 mod json;
+pub mod jws;
 pub mod key;
 pub mod network;
 pub mod number;

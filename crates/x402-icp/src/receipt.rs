@@ -5,6 +5,7 @@
 
 use crate::{
     authorization::PaymentId,
+    jws::Artifact,
     values::{Amount, ValueError, decimal, parse_account, parse_principal},
 };
 use candid::Principal;
@@ -176,6 +177,9 @@ pub struct ReceiptProof {
     /// Where the proof can be had, if it is not here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof_at: Option<ProofAt>,
+    /// The receipt as a JWS, if it was signed: for payer, merchant and operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_receipt: Option<Artifact>,
     /// Where the payment stands. Not proven.
     pub status: String,
     /// The block of the refund, if there was one. Not proven.

@@ -111,6 +111,7 @@ fn proof(receipt: &Receipt, tree: &HashTree, certificate: &[u8]) -> ReceiptProof
         witness: Some(STANDARD.encode(cbor(tree))),
         certificate: Some(STANDARD.encode(certificate)),
         proof_at: None,
+        signed_receipt: None,
         status: "delivered".into(),
         refund_transaction: None,
     }

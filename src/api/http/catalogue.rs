@@ -2,14 +2,15 @@
 
 use super::{site::SiteRoute, static_response::StaticResponse};
 use crate::{
-    domain::{challenge, route::Route},
-    service,
+    domain::{challenge, origin, route::Route},
+    service, storage,
     types::Method,
 };
 use candid::Principal;
 use std::rc::Rc;
 use x402_icp::{
     encode_header,
+    jws::{self, DID_PATH},
     network::MAINNET,
     wire::{PaymentRequired, X402_VERSION},
 };
@@ -69,6 +70,15 @@ impl Seller {
                 unpaid: Some(StaticResponse::public_json(self.architecture())),
             }];
         }
+        if path == DID_PATH {
+            return self.did_document().map_or(vec![], |json| {
+                vec![SiteRoute {
+                    method: Method::Get.as_str(),
+                    priced: false,
+                    unpaid: Some(StaticResponse::public_json(json)),
+                }]
+            });
+        }
         routes
             .iter()
             .map(|route| SiteRoute {
@@ -92,6 +102,14 @@ impl Seller {
             "apiDoc": "get_api_doc",
         }] })
         .to_string()
+    }
+
+    /// The keys that sign receipts, or have; `None` if there are none.
+    fn did_document(&self) -> Option<String> {
+        let keys = storage::receipt_signatures::keys();
+        let keys: Vec<_> = keys.iter().map(|(name, key)| (&**name, *key)).collect();
+        let site = origin::site(self.origin.as_deref(), &self.network, self.canister);
+        (!keys.is_empty()).then(|| jws::did_document(&jws::did_of(&site), &keys))
     }
 
     /// The response to a request without a payment; `None` while there is nothing to deliver or to sell.

@@ -21,7 +21,7 @@ use std::{
     cell::{Cell, RefCell},
     rc::Rc,
 };
-use x402_icp::receipt::LABEL;
+use x402_icp::{jws::DID_PATH, receipt::LABEL};
 
 thread_local! {
     /// The site that is certified now; a cache of storage, rebuilt at upgrades.
@@ -86,10 +86,10 @@ pub fn certify_all<R: Runtime>(runtime: &R) {
     let seller = seller(runtime);
     let mut site = Site::default();
     let routes = storage::routes::all();
-    let own = (
-        ARCHITECTURE.to_string(),
-        seller.site_routes(ARCHITECTURE, &[]),
-    );
+    let own = [ARCHITECTURE, DID_PATH].map(|path| {
+        let routes = seller.site_routes(path, &[]);
+        (path.to_string(), routes)
+    });
     let of_seller = routes
         .chunk_by(|a, b| a.key.path == b.key.path)
         .map(|at_path| {
@@ -97,7 +97,7 @@ pub fn certify_all<R: Runtime>(runtime: &R) {
             let routes = seller.site_routes(&path, at_path);
             (path, routes)
         });
-    site.set_all(std::iter::once(own).chain(of_seller));
+    site.set_all(own.into_iter().chain(of_seller));
     certify(runtime, site.root_hash());
     SITE.replace(site);
 }
@@ -109,7 +109,9 @@ pub fn certify_all<R: Runtime>(runtime: &R) {
 /// messages of the timer. Meanwhile queries return some old offers with a valid proof. A payment for one of them is
 /// refused, and the refusal has the new offers.
 pub fn certify_changes<R: Runtime>(runtime: &R) {
-    let (paths, more) = storage::changes::take_some(STEP, storage::routes::paths);
+    // The DID document names the origin.
+    let all = || [storage::routes::paths(), vec![DID_PATH.into()]].concat();
+    let (paths, more) = storage::changes::take_some(STEP, all);
     if more {
         runtime.wake_soon();
     }

@@ -18,6 +18,7 @@ use crate::{
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use serde::Serialize;
 use x402_icp::{
+    jws::Artifact,
     network::MAINNET,
     receipt::{DetailFields, ProofAt, Receipt, VERSION},
 };
@@ -34,6 +35,10 @@ pub fn proof<R: Runtime>(runtime: &R, id: &PaymentId) -> Option<String> {
     if payments::knows_who_paid(runtime, &payment.from, &payment.to) {
         let details = DetailFields::from(&payment.receipt_details());
         member(&mut json, "details", &details)?;
+        // It names payer and resource, so it is for the same callers.
+        if let Some(jws) = storage::receipt_signatures::get(id) {
+            member(&mut json, "signedReceipt", &Artifact::from(jws))?;
+        }
     }
     match proof {
         Some(proof) => prove(&mut json, index, &proof),

@@ -11,8 +11,8 @@ use super::{
 use candid::{CandidType, Nat, Principal, utils::ArgumentEncoder};
 use icrc_ledger_types::icrc1::account::Account;
 use pocket_ic::{
-    CreateCanisterParams, CreateCanisterPlacement, PocketIc, RejectResponse, call_candid_as,
-    common::rest::RawEffectivePrincipal,
+    CreateCanisterParams, CreateCanisterPlacement, PocketIc, PocketIcBuilder, RejectResponse,
+    call_candid_as, common::rest::RawEffectivePrincipal,
 };
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
@@ -84,8 +84,24 @@ impl Setup {
         Self::with(environment::any_ledger_wasm(), init, CYCLES)
     }
 
+    /// The same on a network with threshold keys.
+    pub fn with_threshold_keys() -> Self {
+        let network = environment::pocket_ic().with_ii_subnet();
+        let init = LedgerInit::ckusdc(minter());
+        Self::on(network, environment::any_ledger_wasm(), init, CYCLES)
+    }
+
     fn with(ledger_wasm: Vec<u8>, ledger: LedgerInit, cycles: u128) -> Self {
-        let pic = environment::pocket_ic()
+        Self::on(environment::pocket_ic(), ledger_wasm, ledger, cycles)
+    }
+
+    fn on(
+        network: PocketIcBuilder,
+        ledger_wasm: Vec<u8>,
+        ledger: LedgerInit,
+        cycles: u128,
+    ) -> Self {
+        let pic = network
             .with_nns_subnet()
             .with_application_subnet()
             .with_application_subnet()

@@ -1,5 +1,6 @@
 //! `receipt`.
 
+mod signed;
 mod verify;
 
 use super::{

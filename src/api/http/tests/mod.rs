@@ -9,4 +9,5 @@ mod limits;
 mod paid;
 mod prover;
 mod receipts;
+mod signed;
 mod updates;

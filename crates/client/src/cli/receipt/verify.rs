@@ -10,7 +10,10 @@ use crate::cli::{
 use candid::Principal;
 use clap::Args;
 use serde_json::{Value, json};
-use std::{io::Read, path::PathBuf};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
 use tollkeeper_client::{MAX_RECEIPT_BYTES, VerifiedReceipt, plain_text, verify_receipt};
 use x402_icp::{
     network::MAINNET_ROOT_KEY_DER,
@@ -29,6 +32,10 @@ pub struct VerifyArgs {
     /// The canister that the receipt has to be from. Anybody can write a canister whose receipts are lies.
     #[arg(long, value_parser = canister_id, value_name = "CANISTER")]
     canister: Option<Principal>,
+    /// Verify the signed receipt in the file by these keys: the DID document of the seller's site (did.json), or a JWK.
+    /// The file may be a JWS alone, too.
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
 }
 
 /// A root key, DER-encoded.
@@ -48,9 +55,13 @@ fn root_key(digits: &str) -> Result<RootKey, String> {
 }
 
 pub fn run(args: &VerifyArgs, output: &Output) -> Result<(), Failure> {
-    let json = read(args)?;
+    let json = read(&args.file)?;
     let root_key = args.root_key.as_ref();
     let root_key = root_key.map_or(&MAINNET_ROOT_KEY_DER[..], |key| &key.0);
+    if let Some(keys) = &args.keys {
+        let keys = read(keys)?;
+        return super::signed::run(&json, &keys, root_key, args.canister, output);
+    }
     let (result, lines) = shown(&verified(&json, root_key, args.canister)?);
     output.result(result, &lines)
 }
@@ -81,20 +92,18 @@ pub fn shown(verified: &VerifiedReceipt) -> (Value, Vec<String>) {
     (result, describe(verified))
 }
 
-fn read(args: &VerifyArgs) -> Result<Vec<u8>, Failure> {
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     let mut json = vec![];
     // One byte more than is verified, so that a larger file is refused as such.
     let most = MAX_RECEIPT_BYTES as u64 + 1;
-    let done = match args.file.as_os_str() == "-" {
+    let done = match file.as_os_str() == "-" {
         true => std::io::stdin().take(most).read_to_end(&mut json),
-        false => {
-            std::fs::File::open(&args.file).and_then(|file| file.take(most).read_to_end(&mut json))
-        }
+        false => std::fs::File::open(file).and_then(|file| file.take(most).read_to_end(&mut json)),
     };
     match done {
         Ok(_) => Ok(json),
         Err(error) => {
-            let message = format!("{}: {error}", text::path(&args.file));
+            let message = format!("{}: {error}", text::path(file));
             Err(Failure::new(OTHER, "file", message))
         }
     }
