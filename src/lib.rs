@@ -366,7 +366,7 @@ async fn receipt_signing_set(args: Option<ReceiptSigningArgs>) -> Result<(), Rec
 
 #[query]
 fn receipt_signing() -> ReceiptSigning {
-    signing::receipt_signing(&IcRuntime)
+    signing::receipt_signing()
 }
 
 #[update(decode_with = "of_update::receipt_sign", hidden = true)]

@@ -463,13 +463,8 @@ export const idlFactory = ({ IDL }) => {
     'per_day' : IDL.Nat32,
     'key_name' : IDL.Text,
   });
-  const ReceiptKey = IDL.Record({
-    'id' : IDL.Text,
-    'public_key' : IDL.Vec(IDL.Nat8),
-  });
   const ReceiptSigning = IDL.Record({
     'setting' : IDL.Opt(ReceiptSigningArgs),
-    'keys' : IDL.Vec(ReceiptKey),
     'signed' : IDL.Nat64,
   });
   const ReceiptSigningError = IDL.Variant({

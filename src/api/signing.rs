@@ -3,9 +3,7 @@
 use crate::{
     api::{
         http::certify_changes,
-        types::{
-            ReceiptKey, ReceiptSignError, ReceiptSigning, ReceiptSigningArgs, ReceiptSigningError,
-        },
+        types::{ReceiptSignError, ReceiptSigning, ReceiptSigningArgs, ReceiptSigningError},
     },
     domain::{receipt_key::Signing, validate},
     runtime::Runtime,
@@ -17,8 +15,6 @@ use crate::{
     types::PaymentId,
 };
 use candid::Nat;
-use serde_bytes::ByteBuf;
-use x402_icp::jws::did_of;
 
 pub async fn receipt_signing_set<R: Runtime>(
     runtime: &R,
@@ -40,20 +36,12 @@ pub async fn receipt_signing_set<R: Runtime>(
     })
 }
 
-pub fn receipt_signing<R: Runtime>(runtime: &R) -> ReceiptSigning {
-    let did = did_of(&receipt_sign::site(runtime));
-    let keys = receipt_signatures::keys().into_iter();
+pub fn receipt_signing() -> ReceiptSigning {
     ReceiptSigning {
         setting: receipt_signatures::signing().map(|signing| ReceiptSigningArgs {
             key_name: signing.key_name,
             per_day: signing.per_day,
         }),
-        keys: keys
-            .map(|(name, public)| ReceiptKey {
-                id: format!("{did}#{name}"),
-                public_key: ByteBuf::from(public),
-            })
-            .collect(),
         signed: receipt_signatures::count(),
     }
 }

@@ -40,39 +40,32 @@ struct KeyId {
     name: String,
 }
 
+/// The argument of both methods: `schnorr_public_key` reads no message.
 #[derive(CandidType)]
-struct PublicKeyArgs {
-    canister_id: Option<Principal>,
-    derivation_path: Vec<ByteBuf>,
-    key_id: KeyId,
-}
-
-#[derive(CandidType)]
-struct SignArgs {
+struct KeyArgs {
     message: ByteBuf,
     derivation_path: Vec<ByteBuf>,
     key_id: KeyId,
 }
 
-#[derive(CandidType, Deserialize)]
-struct PublicKey {
-    public_key: ByteBuf,
-}
-
-#[derive(CandidType, Deserialize)]
-struct Signature {
-    signature: ByteBuf,
-}
-
-fn key_id(name: &str) -> KeyId {
-    KeyId {
-        algorithm: Algorithm::Ed25519,
-        name: name.into(),
+impl KeyArgs {
+    fn new(key_name: &str, message: &[u8]) -> Self {
+        KeyArgs {
+            message: ByteBuf::from(message),
+            derivation_path: vec![ByteBuf::from(DERIVATION)],
+            key_id: KeyId {
+                algorithm: Algorithm::Ed25519,
+                name: key_name.into(),
+            },
+        }
     }
 }
 
-fn derivation_path() -> Vec<ByteBuf> {
-    vec![ByteBuf::from(DERIVATION)]
+/// The reply of either method has one of them.
+#[derive(CandidType, Deserialize)]
+struct KeyReply {
+    public_key: Option<ByteBuf>,
+    signature: Option<ByteBuf>,
 }
 
 /// The reason why a receipt is not signed.
@@ -124,15 +117,11 @@ pub async fn set<R: Runtime>(runtime: &R, signing: Option<Signing>) -> Result<()
         return Ok(());
     };
     signing.check()?;
-    let args = PublicKeyArgs {
-        canister_id: None,
-        derivation_path: derivation_path(),
-        key_id: key_id(&signing.key_name),
-    };
-    let key: PublicKey = ask(runtime, "schnorr_public_key", &args, Cycles(0))
+    let args = KeyArgs::new(&signing.key_name, &[]);
+    let reply = ask(runtime, "schnorr_public_key", &args, Cycles(0))
         .await
         .map_err(NotSet::NoKey)?;
-    let public = <[u8; 32]>::try_from(&key.public_key[..])
+    let public = <[u8; 32]>::try_from(&reply.public_key.unwrap_or_default()[..])
         .map_err(|_| NotSet::NoKey("the system's key has not 32 bytes".into()))?;
     signatures::sign_with(&signing, public).map_err(|TooManyKeys| {
         let problem = "is one more than the canister may have had";
@@ -169,11 +158,7 @@ pub async fn sign<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<String, Not
         .ok_or_else(|| NotSigned::Failed(format!("there is no key {}", signing.key_name)))?;
     let kid = format!("{}#{}", jws::did_of(&site), signing.key_name);
     let input = jws::signing_input(&kid, &receipt);
-    let args = SignArgs {
-        message: ByteBuf::from(input.as_bytes()),
-        derivation_path: derivation_path(),
-        key_id: key_id(&signing.key_name),
-    };
+    let args = KeyArgs::new(&signing.key_name, input.as_bytes());
     let call = with_spare(runtime.call_cost(SIGN, input.len() + 200));
     let floor = storage::config::read().limits.cycles_floor;
     let needed = [floor, price, call].map(|cycles| cycles.0);
@@ -182,11 +167,12 @@ pub async fn sign<R: Runtime>(runtime: &R, id: &PaymentId) -> Result<String, Not
     }
     let _being_signed = BeingSigned::begin(*id).ok_or(NotSigned::Busy)?;
     signatures::take(signing.per_day, runtime.now()).map_err(NotSigned::TooMany)?;
-    let signed: Signature = ask(runtime, SIGN, &args, price)
+    let reply = ask(runtime, SIGN, &args, price)
         .await
         .map_err(NotSigned::Failed)?;
-    match jws::is_signed_by(public, &input, &signed.signature) {
-        true => Ok(signatures::put(id, jws::compact(&input, &signed.signature))),
+    let signature = reply.signature.unwrap_or_default();
+    match jws::is_signed_by(public, &input, &signature) {
+        true => Ok(signatures::put(id, jws::compact(&input, &signature))),
         false => Err(NotSigned::Failed("the signature is not by the key".into())),
     }
 }
@@ -204,12 +190,12 @@ pub fn site<R: Runtime>(runtime: &R) -> String {
 }
 
 /// The answer of the management canister.
-async fn ask<R: Runtime, T: CandidType + for<'a> Deserialize<'a>>(
+async fn ask<R: Runtime>(
     runtime: &R,
     method: &str,
-    args: &impl CandidType,
+    args: &KeyArgs,
     cycles: Cycles,
-) -> Result<T, String> {
+) -> Result<KeyReply, String> {
     let args = candid::encode_one(args).map_err(|error| error.to_string())?;
     let management = Principal::management_canister();
     match runtime.call_with(management, method, args, cycles).await {

@@ -3,7 +3,7 @@
 //! | table | key | what | size |
 //! |---|---|---|---|
 //! | settings | - | the setting, and the keys that there were | one row of at most [`MAX_KEYS`] keys |
-//! | signatures | first half of the payment id | the JWS | one for each settled payment at most, and each costs its price |
+//! | signatures | first half of the payment id | payment id and JWS | one for each settled payment at most, and each costs its price |
 //!
 //! The heap keeps when the latest were signed, and the payments whose receipts are being signed; an upgrade forgets both.
 
@@ -36,15 +36,6 @@ struct SettingsRow {
 }
 
 storable_row!(SettingsRow);
-
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-struct SignatureRow {
-    /// The whole payment id: the halves of two may be equal.
-    #[cbor(n(0), with = "minicbor::bytes")]
-    id: [u8; 32],
-    #[n(1)]
-    jws: String,
-}
 
 struct Tables {
     settings: StableCell<SettingsRow, memory::Memory>,
@@ -115,10 +106,10 @@ pub fn sign_with(signing: &Signing, public: [u8; 32]) -> Result<(), TooManyKeys>
 
 /// The signed receipt of this payment.
 pub fn get(id: &PaymentId) -> Option<String> {
-    let row: SignatureRow = TABLES
-        .with_borrow(|tables| tables.rows.get(&half(id)))?
-        .row();
-    (row.id == id.0).then_some(row.jws)
+    let row = TABLES.with_borrow(|tables| tables.rows.get(&half(id)))?;
+    // The whole payment id comes first: the halves of two may be equal.
+    let jws = row.0.strip_prefix(&id.0)?;
+    String::from_utf8(jws.to_vec()).ok()
 }
 
 /// Stores the signed receipt of this payment. The one that is there stays.
@@ -126,9 +117,9 @@ pub fn put(id: &PaymentId, jws: String) -> String {
     if let Some(earlier) = get(id) {
         return earlier;
     }
-    let row = SignatureRow { id: id.0, jws };
-    TABLES.with_borrow_mut(|tables| tables.rows.insert(half(id), Bytes::of(&row)));
-    row.jws
+    let row = Bytes([&id.0, jws.as_bytes()].concat());
+    TABLES.with_borrow_mut(|tables| tables.rows.insert(half(id), row));
+    jws
 }
 
 /// The receipts that were signed.

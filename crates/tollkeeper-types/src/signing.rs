@@ -3,7 +3,6 @@
 use crate::InvalidArgument;
 use candid::{CandidType, Nat};
 use serde::Deserialize;
-use serde_bytes::ByteBuf;
 
 /// Which of the system's threshold keys signs receipts.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
@@ -14,22 +13,11 @@ pub struct ReceiptSigningArgs {
     pub per_day: u32,
 }
 
-/// A public key of signed receipts.
-#[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
-pub struct ReceiptKey {
-    /// The URL of the key in the DID document.
-    pub id: String,
-    /// 32 bytes, Ed25519.
-    pub public_key: ByteBuf,
-}
-
-/// Whether receipts are signed, and by which keys.
+/// Whether receipts are signed.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct ReceiptSigning {
     /// Absent: nothing is signed.
     pub setting: Option<ReceiptSigningArgs>,
-    /// The keys that sign or have signed.
-    pub keys: Vec<ReceiptKey>,
     /// The receipts that were signed.
     pub signed: u64,
 }

@@ -12,6 +12,17 @@ use crate::{
 use ic_ed25519::PrivateKey;
 use x402_icp::jws::{Keys, SignedReceipt};
 
+/// The replies of the system.
+#[derive(CandidType)]
+struct PublicKey {
+    public_key: ByteBuf,
+}
+
+#[derive(CandidType)]
+struct Signature {
+    signature: ByteBuf,
+}
+
 const PRICE: Cycles = ScriptedRuntime::SIGNATURE_COST;
 
 fn key(n: u8) -> PrivateKey {

@@ -56,8 +56,8 @@ fn the_document_is_certified_and_follows_keys_and_origin() {
         first["verificationMethod"][0]["publicKeyJwk"]["crv"],
         "Ed25519"
     );
-    let signing = signing::receipt_signing(&shop.runtime);
-    assert_eq!(signing.keys[0].id, format!("{did}#key_1"));
+    let setting = signing::receipt_signing().setting.unwrap();
+    assert_eq!((&*setting.key_name, setting.per_day), ("key_2", 1));
     shop.runtime.caller.set(shop.runtime.controller);
     let origin = Some("https://shop.example:8443".to_string());
     endpoints::origin_set(&shop.runtime, origin).unwrap();
