@@ -52,6 +52,16 @@ pub fn minter() -> Principal {
     Principal::self_authenticating([5; 32])
 }
 
+/// How the canister is installed.
+fn init_argument() -> Vec<u8> {
+    let args = TollkeeperArgs::Init(InitArgs {
+        pay_to: Some(merchant().into()),
+        operators: Some(vec![operator()]),
+        ..InitArgs::default()
+    });
+    candid::encode_one(Some(args)).unwrap()
+}
+
 /// The network and its canisters.
 pub struct Setup {
     pub pic: PocketIc,
@@ -91,16 +101,11 @@ impl Setup {
         Self::on(network, environment::any_ledger_wasm(), init, CYCLES)
     }
 
-    fn with(ledger_wasm: Vec<u8>, ledger: LedgerInit, cycles: u128) -> Self {
-        Self::on(environment::pocket_ic(), ledger_wasm, ledger, cycles)
+    fn with(wasm: Vec<u8>, ledger: LedgerInit, cycles: u128) -> Self {
+        Self::on(environment::pocket_ic(), wasm, ledger, cycles)
     }
 
-    fn on(
-        network: PocketIcBuilder,
-        ledger_wasm: Vec<u8>,
-        ledger: LedgerInit,
-        cycles: u128,
-    ) -> Self {
+    fn on(network: PocketIcBuilder, wasm: Vec<u8>, ledger: LedgerInit, cycles: u128) -> Self {
         let pic = network
             .with_nns_subnet()
             .with_application_subnet()
@@ -118,23 +123,10 @@ impl Setup {
         };
         let canister = create(subnets[0], cycles);
         let id = create(subnets[1], CYCLES);
-        pic.install_canister(
-            id,
-            ledger_wasm,
-            ledger.fee(FEE).encode(),
-            Some(controller()),
-        );
-        let args = TollkeeperArgs::Init(InitArgs {
-            pay_to: Some(merchant().into()),
-            operators: Some(vec![operator()]),
-            ..InitArgs::default()
-        });
-        pic.install_canister(
-            canister,
-            environment::tollkeeper_wasm(),
-            candid::encode_one(Some(args)).unwrap(),
-            Some(controller()),
-        );
+        let init = ledger.fee(FEE).encode();
+        pic.install_canister(id, wasm, init, Some(controller()));
+        let wasm = environment::tollkeeper_wasm();
+        pic.install_canister(canister, wasm, init_argument(), Some(controller()));
         let setup = Self {
             pic,
             canister,
@@ -172,17 +164,9 @@ impl Setup {
             .pic
             .create_canister_on_subnet(Some(controller()), None, subnet);
         self.pic.add_cycles(id, CYCLES);
-        let args = TollkeeperArgs::Init(InitArgs {
-            pay_to: Some(merchant().into()),
-            operators: Some(vec![operator()]),
-            ..InitArgs::default()
-        });
-        self.pic.install_canister(
-            id,
-            environment::tollkeeper_wasm(),
-            candid::encode_one(Some(args)).unwrap(),
-            Some(controller()),
-        );
+        let wasm = environment::tollkeeper_wasm();
+        self.pic
+            .install_canister(id, wasm, init_argument(), Some(controller()));
         let added: Result<Ledger, LedgerError> =
             self.update_at(id, controller(), "ledger_add", (self.ledger.0,));
         added.expect("it is a ledger");
