@@ -7,6 +7,7 @@ const Blob = Vec(Nat8);
 export const Account = Record({ owner: Principal, subaccount: Opt(Blob) });
 const result = (ok, err) => Variant({ Ok: ok, Err: err });
 
+const chunkHash = Record({ hash: Blob });
 export const management = () =>
   Service({
     provisional_create_canister_with_cycles: Func(
@@ -16,6 +17,20 @@ export const management = () =>
     ),
     install_code: Func(
       [Record({ mode: Variant({ install: Null }), canister_id: Principal, wasm_module: Blob, arg: Blob })],
+      [],
+      [],
+    ),
+    upload_chunk: Func([Record({ canister_id: Principal, chunk: Blob })], [chunkHash], []),
+    install_chunked_code: Func(
+      [
+        Record({
+          mode: Variant({ install: Null }),
+          target_canister: Principal,
+          chunk_hashes_list: Vec(chunkHash),
+          wasm_module_hash: Blob,
+          arg: Blob,
+        }),
+      ],
       [],
       [],
     ),

@@ -1,6 +1,6 @@
 // A local Internet Computer for the demo: starts `local-ic serve`, creates canisters, installs wasm.
 import { spawn } from "node:child_process";
-import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { createHash, createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { Actor, HttpAgent } from "@icp-sdk/core/agent";
@@ -63,9 +63,25 @@ export async function install(agent, id, wasmFile, argType, arg) {
   await installModule(agent, id, readFileSync(wasmFile), IDL.encode([argType], [arg]));
 }
 
+/** The largest piece of a module. */
+const CHUNK_BYTES = 1 << 20;
+
 /** The same with the bytes of the module and of its argument. */
 export async function installModule(agent, id, wasm, arg) {
   const management = await createCanister(agent, id);
+  // Without optimisation the canister is too large for one message.
+  if (wasm.length > CHUNK_BYTES) {
+    const target_canister = Principal.fromText(id);
+    const chunk_hashes_list = [];
+    for (let at = 0; at < wasm.length; at += CHUNK_BYTES) {
+      const chunk = new Uint8Array(wasm.subarray(at, at + CHUNK_BYTES));
+      chunk_hashes_list.push(await management.upload_chunk({ canister_id: target_canister, chunk }));
+    }
+    const wasm_module_hash = new Uint8Array(createHash("sha256").update(wasm).digest());
+    const mode = { install: null };
+    await management.install_chunked_code({ mode, target_canister, chunk_hashes_list, wasm_module_hash, arg: new Uint8Array(arg) });
+    return;
+  }
   await management.install_code({
     mode: { install: null },
     canister_id: Principal.fromText(id),
