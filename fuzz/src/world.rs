@@ -66,7 +66,17 @@ impl Runtime for Controller {
         None
     }
 
-    fn call(&self, _: Principal, _: &str, _: Vec<u8>) -> impl Future<Output = CallOutcome> {
+    fn signature_cost(&self, _: &str) -> Option<Cycles> {
+        Some(Cycles(26_153_846_153))
+    }
+
+    fn call_with(
+        &self,
+        _: Principal,
+        _: &str,
+        _: Vec<u8>,
+        _: Cycles,
+    ) -> impl Future<Output = CallOutcome> {
         let reply = self.0.borrow_mut().pop_front().unwrap_or_default();
         std::future::ready(CallOutcome::Reply(reply))
     }
