@@ -76,6 +76,8 @@ function length(part: Uint8Array): Uint8Array {
  */
 export async function checkInvoice(invoice: unknown, expected: InvoiceExpectations): Promise<InvoiceToPay> {
   if (!isObject(invoice)) throw new RangeError("invoice: not an object");
+  // Every comparison with a limit that is no number is false: it would be no limit.
+  if (typeof expected.maxAmount !== "bigint") throw new RangeError(`maxAmount ${plain(expected.maxAmount)}: not a bigint`);
   const account = await invoiceAccount(expected.canister, expected.id);
   const text = accountText(account.owner, account.subaccount);
   const must = (member: string, value: string): void => {

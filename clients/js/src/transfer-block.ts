@@ -30,19 +30,22 @@ export async function findTransfer(network: Network, ledger: Principal, wanted: 
     const { value, seconds } = await askBlocks(network, ledger, 0n, 0n);
     let end = value.log_length;
     const lowest = end > MAX_BLOCKS ? end - MAX_BLOCKS : 0n;
+    // The transfer itself may stand before it: memos are public, and anybody can write one again.
+    let doubt: string | undefined;
+    const none = (): Found => (doubt === undefined ? { asOf: seconds } : { problem: doubt });
     for (let start: bigint; end > lowest; end = start) {
       start = end - lowest > PAGE ? end - PAGE : lowest;
       const page = await fetchAll(network, ledger, start, end);
       if (!page) return { problem: `ledger ${ledger.toText()} does not give all of its blocks` };
       for (const [back, block] of page.reverse().entries()) {
         const time = timeOf(block);
-        if (time !== undefined && time < wanted.since) return { asOf: seconds };
+        if (time !== undefined && time < wanted.since) return none();
         if (isTransfer(block, wanted)) return { block: end - 1n - BigInt(back) };
         // A block of an unknown shape with this memo could be the transfer.
-        if (blobsOf(block).includes(wanted.memo)) return { problem: `block ${end - 1n - BigInt(back)} has its memo and cannot be read` };
+        if (blobsOf(block).includes(wanted.memo)) doubt ??= `block ${end - 1n - BigInt(back)} has its memo and cannot be read`;
       }
     }
-    return lowest === 0n ? { asOf: seconds } : { problem: `the ledger has more than ${MAX_BLOCKS} blocks since then` };
+    return lowest === 0n ? none() : { problem: `the ledger has more than ${MAX_BLOCKS} blocks since then` };
   } catch (error) {
     return { problem: `the ledger did not answer: ${messageOf(error)}` };
   }

@@ -76,6 +76,14 @@ describe("an invoice that is shown", () => {
     });
   }
 
+  it("attack_a_limit_that_is_no_number_is_no_limit", async () => {
+    const huge = { ...invoice, amount: "9".repeat(30) };
+    for (const maxAmount of [undefined, null, NaN, "20,000", "1000000", 1e40, {}]) {
+      const odd = { ...expected, maxAmount } as unknown as InvoiceExpectations;
+      await assert.rejects(checkInvoice(huge, odd), /^RangeError: maxAmount /, String(maxAmount));
+    }
+  });
+
   it("is an object", async () => {
     for (const odd of [null, [], "x", undefined]) await assert.rejects(checkInvoice(odd, expected), RangeError);
   });

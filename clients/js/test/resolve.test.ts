@@ -58,6 +58,11 @@ const CASES: Case[] = [
     state: "unresolved",
   },
   { name: "the canister cancels it and took money without a memo", set: () => net.blocks.push(transfer(undefined)), state: "unresolved" },
+  {
+    name: "attack: the canister cancels it and burned the money",
+    set: () => net.blocks.push(transfer(undefined, { op: "burn" })),
+    state: "unresolved",
+  },
   { name: "the money of another payer moved", set: () => net.blocks.push(transfer(undefined, { from: stranger })), state: "dead" },
   {
     name: "another canister took money",

@@ -209,6 +209,18 @@ describe("a transfer", () => {
     const { state, reason } = await scheme.scheme.resolve(paymentId);
     assert.deepEqual([state, /cannot be read/.test(reason)], ["unresolved", true]);
   });
+
+  it("attack_a_stranger_who_repeats_the_memo_hides_no_transfer", async () => {
+    net.bank.script = () => "lost after";
+    const { pay, scheme } = payer({ store: new MemoryStore() }, { attempts: 1 });
+    await assert.rejects(pay(seller.url()), unresolved);
+    const [sent] = net.bank.sent;
+    const stranger = Principal.fromText("ryjl3-tyaaa-aaaaa-aaaba-cai");
+    net.blocks.push(own(stranger, { ...sent!, amount: 1n }), own(stranger, sent!));
+    const { paymentId } = (await scheme.unresolved())[0]!;
+    const { state, reason } = await scheme.resolve(paymentId);
+    assert.deepEqual([state, /in block 0,/.test(reason)], ["paid", true], reason);
+  });
 });
 
 describe("the proof of a transfer", () => {
