@@ -76,6 +76,29 @@ pub(super) fn debit(block: &ICRC3Value) -> Option<Debit> {
     })
 }
 
+/// Whether a block is an approval or a mint, as far as its kind says.
+pub(super) fn takes_nothing(block: &ICRC3Value) -> bool {
+    let ICRC3Value::Map(block) = block else {
+        return false;
+    };
+    let op = match block.get("tx") {
+        Some(ICRC3Value::Map(tx)) => text(tx, "op"),
+        _ => None,
+    };
+    let kind = text(block, "btype").or(op);
+    kind.is_some_and(|kind| matches!(kind.as_str(), "2approve" | "approve" | "1mint" | "mint"))
+}
+
+/// Whether these bytes stand anywhere in a block.
+pub(super) fn has_blob(value: &ICRC3Value, bytes: &[u8]) -> bool {
+    match value {
+        ICRC3Value::Blob(blob) => blob.as_slice() == bytes,
+        ICRC3Value::Array(inner) => inner.iter().any(|value| has_blob(value, bytes)),
+        ICRC3Value::Map(inner) => inner.values().any(|value| has_blob(value, bytes)),
+        _ => false,
+    }
+}
+
 fn memo(tx: &ICRC3Map) -> Option<Vec<u8>> {
     match tx.get("memo") {
         Some(ICRC3Value::Blob(memo)) => Some(memo.to_vec()),

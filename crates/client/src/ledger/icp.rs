@@ -91,6 +91,12 @@ impl IcpBlock {
         memo.map(ByteBuf::into_vec)
     }
 
+    /// Whether its operation is not known, and this is its memo.
+    pub fn is_odd_with(&self, memo: &[u8; 32]) -> bool {
+        let own = self.transaction.icrc1_memo.as_ref();
+        self.transaction.operation.is_none() && own.is_some_and(|own| own.as_slice() == memo)
+    }
+
     pub fn debit(&self) -> Option<Debit> {
         let (from, spender) = match self.transaction.operation.as_ref()? {
             Operation::Transfer { from, spender, .. } | Operation::Burn { from, spender } => {

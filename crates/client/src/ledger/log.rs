@@ -102,14 +102,16 @@ impl Ledger<'_> {
             Ok(end) => end,
             Err(problem) => return Found::Unknown(problem.to_string()),
         };
-        let visit = |index, block: &Entry| {
-            let transfer = block.read().ok()?;
-            wanted.is(&transfer).then_some(index)
-        };
-        match self.walk(kind, end, wanted.since, visit).await {
-            Walk::Met(block) => Found::Block(block),
-            Walk::Over => Found::Missing { as_of },
-            Walk::Stopped(problem) => Found::Unknown(problem),
+        let mut doubt = None;
+        let visit = |index, block: &Entry| met(index, block, wanted, &mut doubt);
+        match (self.walk(kind, end, wanted.since, visit).await, doubt) {
+            (Walk::Met(block), _) => Found::Block(block),
+            (Walk::Over, Some(odd)) => Found::Unknown(format!(
+                "block {odd} of ledger {} has the transfer's memo and cannot be read",
+                self.id
+            )),
+            (Walk::Over, None) => Found::Missing { as_of },
+            (Walk::Stopped(problem), _) => Found::Unknown(problem),
         }
     }
 
@@ -187,6 +189,19 @@ impl Ledger<'_> {
     }
 }
 
+/// The block, if it is the transfer. A block of an unknown shape with its memo could be: `doubt` is the last such one.
+fn met(index: u64, block: &Entry, wanted: &Wanted, doubt: &mut Option<u64>) -> Option<u64> {
+    match block.read() {
+        Ok(transfer) => wanted.is(&transfer).then_some(index),
+        Err(_) => {
+            if block.is_odd_with(&wanted.memo) {
+                *doubt = doubt.or(Some(index));
+            }
+            None
+        }
+    }
+}
+
 /// Whether a block took money without a known payment. Each payment explains one block: `seen` are those that have
 /// explained one.
 fn taken(
@@ -195,7 +210,12 @@ fn taken(
     search: &Search<'_>,
     seen: &mut BTreeSet<PaymentId>,
 ) -> Option<Taken> {
-    let debit = block.debit()?;
+    let Some(debit) = block.debit() else {
+        return block.is_odd_with(&search.payment.0).then_some(Taken {
+            block: index,
+            by_this_payment: true,
+        });
+    };
     if !debit.from.is(&search.payer) || !debit.spender?.is_of(&search.spender) {
         return None;
     }
@@ -210,4 +230,89 @@ fn taken(
         block: index,
         by_this_payment,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use icrc_ledger_types::icrc::generic_value::ICRC3Value as Value;
+
+    const MEMO: [u8; 32] = [9; 32];
+
+    fn map(entries: &[(&str, Value)]) -> Value {
+        let owned = entries
+            .iter()
+            .map(|(key, value)| (key.to_string(), value.clone()));
+        Value::Map(owned.collect())
+    }
+
+    fn party(n: u8) -> Value {
+        Value::Array(vec![Value::Blob(vec![n].into())])
+    }
+
+    fn account(n: u8) -> Account {
+        Principal::from_slice(&[n]).into()
+    }
+
+    /// A block from account 1 to account 2 with the memo.
+    fn block(kind: &str) -> Entry {
+        let tx = map(&[
+            ("from", party(1)),
+            ("to", party(2)),
+            ("amt", Value::Nat(5u8.into())),
+            ("memo", Value::Blob(MEMO.to_vec().into())),
+        ]);
+        Entry::Icrc3(map(&[("btype", Value::Text(kind.into())), ("tx", tx)]))
+    }
+
+    #[test]
+    fn attack_a_block_of_an_unknown_shape_with_the_memo_proves_no_absence() {
+        let wanted = Wanted {
+            from: account(1),
+            to: account(2),
+            amount: Amount(5),
+            memo: MEMO,
+            since: 0,
+        };
+        let looked = |block: &Entry, wanted: &Wanted| {
+            let mut doubt = None;
+            (met(7, block, wanted, &mut doubt), doubt)
+        };
+        assert_eq!(looked(&block("1xfer"), &wanted), (Some(7), None));
+        assert_eq!(looked(&block("9xfer"), &wanted), (None, Some(7)));
+        // Another memo, another payer's block with the memo, and what moves nothing leave no doubt.
+        let other = Wanted {
+            memo: [8; 32],
+            ..wanted.clone()
+        };
+        assert_eq!(looked(&block("9xfer"), &other), (None, None));
+        let stranger = Wanted {
+            from: account(3),
+            ..wanted.clone()
+        };
+        assert_eq!(looked(&block("1xfer"), &stranger), (None, None));
+        assert_eq!(looked(&block("2approve"), &wanted), (None, None));
+    }
+
+    #[test]
+    fn attack_a_charge_in_a_block_of_an_unknown_shape_is_not_clean() {
+        let search = Search {
+            payer: account(1),
+            spender: account(3).owner,
+            payment: PaymentId(MEMO),
+            known: &[],
+            since: 0,
+            allowance: None,
+        };
+        let taken = |block: &Entry, search: &Search<'_>| {
+            taken(7, block, search, &mut BTreeSet::new()).map(|taken| taken.by_this_payment)
+        };
+        assert_eq!(taken(&block("9xfer"), &search), Some(true));
+        assert_eq!(taken(&block("2approve"), &search), None);
+        let other = Search {
+            payment: PaymentId([8; 32]),
+            ..search
+        };
+        assert_eq!(taken(&block("9xfer"), &other), None);
+    }
 }

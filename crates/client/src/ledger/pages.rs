@@ -2,7 +2,7 @@
 
 use super::{
     Ledger,
-    block::{Block, Debit, debit, read_block, timestamp, to_amount},
+    block::{Block, Debit, debit, has_blob, read_block, takes_nothing, timestamp, to_amount},
     icp::{self, IcpBlock, QUERY_BLOCKS},
 };
 use crate::{error::LedgerError, network::CallError};
@@ -51,6 +51,16 @@ impl Entry {
         match self {
             Entry::Icrc3(block) => debit(block),
             Entry::Icp(block) => block.debit(),
+        }
+    }
+
+    /// Whether a block that is no transfer by any known schema has this memo. Approvals and mints take nothing.
+    pub fn is_odd_with(&self, memo: &[u8; 32]) -> bool {
+        match self {
+            Entry::Icrc3(block) => {
+                read_block(block).is_err() && !takes_nothing(block) && has_blob(block, memo)
+            }
+            Entry::Icp(block) => block.is_odd_with(memo),
         }
     }
 
