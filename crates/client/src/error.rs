@@ -61,6 +61,16 @@ pub enum PayError {
     /// The identity's delegation does not allow this payment. Nothing was signed.
     #[error("the identity's delegation cannot pay: {0}")]
     Delegation(String),
+    /// The network was opened with another identity. Its calls would move that one's money.
+    #[error(
+        "the network speaks for {caller}, and {payer} pays: open the network with the payer's identity"
+    )]
+    OtherIdentity {
+        /// The identity that the network's calls are made with.
+        caller: Principal,
+        /// The payer's.
+        payer: Principal,
+    },
     /// Signing takes so long that the payment would expire. The signed payment was discarded.
     #[error(
         "signing took so long that too little of the {seconds} s are left that the seller allows"

@@ -145,6 +145,12 @@ impl Network {
         &self.id
     }
 
+    /// The identity that calls are made with.
+    pub(crate) fn caller(&self) -> Principal {
+        let caller = self.agent.get_principal();
+        caller.unwrap_or(Principal::anonymous())
+    }
+
     /// The connection, for other calls.
     pub fn agent(&self) -> &Agent {
         &self.agent

@@ -96,8 +96,13 @@ impl fmt::Debug for Payer {
 
 impl Payer {
     /// Pays from the identity's default account with the default [`SpendControls`], approves nothing, and records
-    /// payments in memory; clones share the records.
+    /// payments in memory; clones share the records. The network must be opened with the same identity: approvals,
+    /// transfers and calls are made in its name.
     pub fn new(identity: Identity, network: Network) -> Result<Self, PayError> {
+        let (payer, caller) = (identity.principal(), network.caller());
+        if caller != payer {
+            return Err(PayError::OtherIdentity { caller, payer });
+        }
         let limits = Limits::default();
         Ok(Payer {
             account: identity.account(),

@@ -69,6 +69,7 @@ impl From<PayError> for Failure {
             PayError::Journal(_) => (OTHER, "journal"),
             PayError::TooLong { .. } => (NO_OFFER, "too_long"),
             PayError::Delegation(_) => (OTHER, "delegation"),
+            PayError::OtherIdentity { .. } => (OTHER, "other_identity"),
             PayError::SlowSigner { .. } => (OTHER, "signer"),
             PayError::FeeMismatch { .. } => (NO_OFFER, "fee_mismatch"),
             PayError::NotByCall { .. } => (NO_OFFER, "not_by_call"),

@@ -341,3 +341,16 @@ async fn a_seller_that_wants_no_pause_is_not_asked_without_one() {
         assert!((2..=21).contains(&asked), "{asked}");
     }
 }
+
+#[test]
+fn attack_the_money_of_another_identity_is_not_moved() {
+    let key = ic_agent::identity::BasicIdentity::from_raw_key(&[2; 32]);
+    let other = Identity::new(Arc::new(key)).unwrap();
+    let network = Network::mainnet_at("http://127.0.0.1:9", &other).unwrap();
+    match Payer::new(identity(), network) {
+        Err(PayError::OtherIdentity { caller, payer }) => {
+            assert_eq!((caller, payer), (other.principal(), identity().principal()));
+        }
+        made => panic!("{made:?}"),
+    }
+}
