@@ -174,8 +174,13 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// The recorded transfers for invoices, with their files.
     fn invoices(&self) -> Result<Vec<(InvoicePayment, Option<PathBuf>)>, JournalError>;
 
-    /// Ends the record of the transfer for the invoice with this account; does nothing if there is none.
-    fn release_invoice(&self, account: &Account) -> Result<(), JournalError>;
+    /// Ends the record of the transfer for the invoice with this account; does nothing if there is none. `moved`: the
+    /// money may have moved, so the account stays known ([`Journal::was_sent_to`]).
+    fn release_invoice(&self, account: &Account, moved: bool) -> Result<(), JournalError>;
+
+    /// Whether a transfer to the invoice with this account was recorded whose money may have moved, and the record has
+    /// ended. Known for a year at least.
+    fn was_sent_to(&self, account: &Account) -> Result<bool, JournalError>;
 
     /// The unresolved payment of a request.
     fn find(&self, key: &RequestKey) -> Result<Option<Entry>, JournalError> {

@@ -403,7 +403,7 @@ impl From<InvoiceProblem> for Failure {
                     Sent::Unknown(_) => exit::UNSETTLED,
                 }
             }
-            InvoiceProblem::OtherPayer(_) => exit::OTHER,
+            InvoiceProblem::OtherPayer(_) | InvoiceProblem::SentBefore => exit::OTHER,
             InvoiceProblem::Unsettled(_) => exit::UNSETTLED,
             InvoiceProblem::NotDelivered { block, .. } => {
                 details.insert("block".into(), json!(block));

@@ -149,8 +149,12 @@ impl Journal for Kept {
         self.files.invoices()
     }
 
-    fn release_invoice(&self, account: &Account) -> Result<(), JournalError> {
-        self.files.release_invoice(account)
+    fn release_invoice(&self, account: &Account, moved: bool) -> Result<(), JournalError> {
+        self.files.release_invoice(account, moved)
+    }
+
+    fn was_sent_to(&self, account: &Account) -> Result<bool, JournalError> {
+        self.files.was_sent_to(account)
     }
 }
 

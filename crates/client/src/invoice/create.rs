@@ -1,6 +1,6 @@
 //! Invoices are made, looked at and given back, by update calls that the subnet certifies. No key is needed.
 
-use super::{InvoiceLink, InvoiceProblem, amount};
+use super::{InvoiceLink, InvoiceProblem};
 use crate::{ledger::Rail, network::Network, payer::Payer, payment::decoded_path};
 use candid::{Principal, encode_one};
 use reqwest::Url;
@@ -25,6 +25,21 @@ pub struct InvoiceOrder {
     pub refund_to: Option<Account>,
 }
 
+impl InvoiceOrder {
+    /// The member of an invoice that is not as ordered.
+    pub(super) fn differs(&self, path: &str, invoice: &Invoice) -> Option<&'static str> {
+        let priced = self.price.is_none_or(|price| invoice.price == price.0);
+        [
+            ("ledger", invoice.ledger == self.ledger),
+            ("path", invoice.method == "GET" && invoice.path == path),
+            ("price", priced && invoice.amount >= invoice.price),
+            ("account for refunds", invoice.refund_to == self.refund_to),
+        ]
+        .into_iter()
+        .find_map(|(member, same)| (!same).then_some(member))
+    }
+}
+
 /// The reply of a call about an invoice.
 type Reply<T> = Result<T, InvoiceError>;
 
@@ -45,10 +60,11 @@ impl Network {
             let problem = "an invoice is for a path: the URL must not have a query";
             return Err(InvoiceProblem::Malformed(problem.into()));
         }
+        let path = decoded_path(&order.url).map_err(InvoiceProblem::Malformed)?;
         let args = InvoiceArgs {
             id: ByteBuf::from(link.id.to_vec()),
             method: "GET".into(),
-            path: decoded_path(&order.url).map_err(InvoiceProblem::Malformed)?,
+            path: path.clone(),
             ledger: order.ledger,
             price: order.price.map(|price| price.0.into()),
             refund_to: order.refund_to.map(AccountArg::from),
@@ -56,13 +72,13 @@ impl Network {
         let argument = encode_one(args).map_err(|e| InvoiceProblem::Malformed(e.to_string()))?;
         let invoice: Invoice = self.ask(&link, "invoice_create", argument).await?.0;
         link.check(&invoice)?;
-        if invoice.ledger != order.ledger {
-            return Err(InvoiceProblem::Silent {
+        match order.differs(&path, &invoice) {
+            None => Ok((link, invoice)),
+            Some(member) => Err(InvoiceProblem::Silent {
                 canister: link.canister,
-                problem: format!("the invoice is in ledger {}", invoice.ledger),
-            });
+                problem: format!("the invoice has another {member} than it was asked for"),
+            }),
         }
-        Ok((link, invoice))
     }
 
     /// Has the canister look for the money, and returns the invoice.
@@ -145,7 +161,7 @@ impl Payer {
             Err(_) => None,
         };
         if let Some(block) = block {
-            self.went_back(link, ledger, amount(&block)).await;
+            self.went_back(link, ledger, &block).await;
         }
         returned
     }

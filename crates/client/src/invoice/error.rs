@@ -78,6 +78,12 @@ pub enum InvoiceProblem {
     /// A transfer of another payer or network is recorded for it here. Nothing was sent.
     #[error("a transfer for this invoice is recorded that {0}: nothing was sent")]
     OtherPayer(String),
+    /// A transfer was made for it from here before, whose record has ended, and its canister asks for money again.
+    /// Nothing was sent.
+    #[error(
+        "this invoice was paid from here before, and its canister says that it is open: nothing was sent to it again"
+    )]
+    SentBefore,
     /// **The outcome is not known**, or the invoice is not paid yet. The same call goes on with the same transfer.
     #[error("the invoice is not known to be paid yet ({}); paying it again goes on with the same transfer", plain_text(.0))]
     Unsettled(String),
@@ -185,6 +191,7 @@ impl InvoiceProblem {
             InvoiceProblem::Expired { .. } => "expired",
             InvoiceProblem::Ended { .. } => "ended",
             InvoiceProblem::OtherPayer(_) => "other_payer",
+            InvoiceProblem::SentBefore => "sent_before",
             InvoiceProblem::Unsettled(_) => "unsettled",
             InvoiceProblem::NotDelivered { .. } => "not_delivered",
             InvoiceProblem::Malformed(_) => "malformed",

@@ -58,3 +58,53 @@ fn a_url_that_names_no_invoice_is_refused() {
     assert!(InvoiceLink::parse(&at(&own, &digits), Some(id(B))).is_err());
     assert!(InvoiceLink::parse(&shop, Some(Principal::anonymous())).is_err());
 }
+
+#[test]
+fn attack_an_invoice_for_other_terms_than_ordered_is_noticed() {
+    let (ledger, back) = (id(B), Account::from(id(A)));
+    let order = InvoiceOrder {
+        url: format!("https://{A}.icp0.io/a"),
+        canister: None,
+        ledger,
+        price: Some(Amount(5)),
+        refund_to: Some(back),
+    };
+    let account = InvoiceLink::new(id(A), [7; 32]).account();
+    let invoice = Invoice {
+        account,
+        account_text: account.to_string(),
+        account_identifier: None,
+        ledger,
+        symbol: "T".into(),
+        decimals: 6,
+        amount: 6u8.into(),
+        price: 5u8.into(),
+        pay_to: back,
+        offer: String::new(),
+        method: "GET".into(),
+        path: "/a".into(),
+        refund_to: Some(back),
+        created_at: 0,
+        expires_at: 1,
+        balance: 0u8.into(),
+        read_at: None,
+        status: InvoiceStatus::Open,
+        payment_id: None,
+        returned: None,
+    };
+    let differs = |change: fn(&mut Invoice)| {
+        let mut other = invoice.clone();
+        change(&mut other);
+        order.differs("/a", &other)
+    };
+    assert_eq!(differs(|_| {}), None);
+    assert_eq!(differs(|other| other.ledger = id(A)), Some("ledger"));
+    assert_eq!(differs(|other| other.path = "/b".into()), Some("path"));
+    assert_eq!(differs(|other| other.price = 6u8.into()), Some("price"));
+    let refunds = Some("account for refunds");
+    assert_eq!(differs(|other| other.refund_to = None), refunds);
+    assert_eq!(
+        differs(|other| other.refund_to = Some(id(B).into())),
+        refunds
+    );
+}

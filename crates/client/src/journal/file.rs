@@ -289,8 +289,12 @@ impl Journal for FileJournal {
         invoices::all(&self.folder)
     }
 
-    fn release_invoice(&self, account: &Account) -> Result<(), JournalError> {
-        invoices::release(&self.folder, account)
+    fn release_invoice(&self, account: &Account, moved: bool) -> Result<(), JournalError> {
+        invoices::release(&self.folder, account, moved)
+    }
+
+    fn was_sent_to(&self, account: &Account) -> Result<bool, JournalError> {
+        invoices::was_sent_to(&self.folder, account)
     }
 }
 

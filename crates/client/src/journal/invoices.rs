@@ -1,4 +1,6 @@
 //! The transfers that pay invoices, each in a file of its own beside the payments: `<subaccount>.invoice.json`, in hex.
+//! What remains of one whose money may have moved is an empty file `<subaccount>.invoice.sent`: an invoice is paid once,
+//! whatever its canister says afterwards.
 
 use super::{
     JournalError,
@@ -8,14 +10,22 @@ use crate::invoice::InvoicePayment;
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 use x402_icp::Account;
 
 const SUFFIX: &str = ".invoice.json";
+const SENT: &str = ".invoice.sent";
+/// How long it stays known that an invoice was paid. Canisters keep what was bought for days.
+const SENT_KNOWN: Duration = Duration::from_secs(366 * 24 * 3_600);
+
+fn named(folder: &Path, account: &Account, suffix: &str) -> PathBuf {
+    let name = hex::encode(account.effective_subaccount());
+    folder.join(format!("{name}{suffix}"))
+}
 
 fn file(folder: &Path, account: &Account) -> PathBuf {
-    let name = hex::encode(account.effective_subaccount());
-    folder.join(format!("{name}{SUFFIX}"))
+    named(folder, account, SUFFIX)
 }
 
 /// Writes a new file of mode 0600 that is on the disk when this returns. Fails if there is one for the same invoice.
@@ -56,8 +66,8 @@ pub fn all(folder: &Path) -> Result<Vec<(InvoicePayment, Option<PathBuf>)>, Jour
     Ok(found)
 }
 
-/// Removes the file of an invoice, if it is one.
-pub fn release(folder: &Path, account: &Account) -> Result<(), JournalError> {
+/// Removes the file of an invoice, if it is one. `moved`: its money may have moved, which is noted first.
+pub fn release(folder: &Path, account: &Account, moved: bool) -> Result<(), JournalError> {
     let path = file(folder, account);
     let text = match fs::read(&path) {
         Err(problem) if problem.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -65,9 +75,43 @@ pub fn release(folder: &Path, account: &Account) -> Result<(), JournalError> {
     };
     let held: Option<InvoicePayment> = serde_json::from_slice(&text).ok();
     if held.and_then(|payment| payment.account()) == Some(*account) {
+        let note = named(folder, account, SENT);
+        if moved {
+            match write_new(&note, &[]) {
+                // An earlier call noted it, and was ended before the next line.
+                Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => {}
+                written => written.map_err(at(&note))?,
+            }
+        }
         fs::remove_file(&path)
             .and_then(|()| sync_folder(&path))
             .map_err(at(&path))?;
+        clean(folder);
     }
     Ok(())
+}
+
+/// Whether the money of a transfer for the invoice may have moved. What cannot be looked at counts.
+pub fn was_sent_to(folder: &Path, account: &Account) -> Result<bool, JournalError> {
+    let note = named(folder, account, SENT);
+    match fs::symlink_metadata(&note) {
+        Ok(_) => Ok(true),
+        Err(problem) if problem.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(problem) => Err(at(&note)(problem)),
+    }
+}
+
+/// Removes notes that are old. One that remains is removed the next time.
+fn clean(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let ours = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.ends_with(SENT));
+        let data = entry.metadata().ok().filter(|data| ours && data.is_file());
+        let age = data.and_then(|data| data.modified().ok()?.elapsed().ok());
+        if age.is_some_and(|age| age > SENT_KNOWN) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }

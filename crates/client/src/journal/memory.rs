@@ -18,6 +18,8 @@ struct State {
     ended: BTreeMap<PaymentId, u64>,
     locked: BTreeSet<RequestKey>,
     invoices: Vec<InvoicePayment>,
+    /// The accounts of invoices whose records have ended, and whose money may have moved.
+    sent_to: BTreeSet<Account>,
 }
 
 /// Records payments in memory: they are lost when the process ends. Clones share their records.
@@ -124,10 +126,20 @@ impl Journal for MemoryJournal {
             .collect())
     }
 
-    fn release_invoice(&self, account: &Account) -> Result<(), JournalError> {
-        let invoices = &mut self.state().invoices;
-        invoices.retain(|payment| payment.account() != Some(*account));
+    fn release_invoice(&self, account: &Account, moved: bool) -> Result<(), JournalError> {
+        let mut state = self.state();
+        let recorded = state.invoices.len();
+        state
+            .invoices
+            .retain(|payment| payment.account() != Some(*account));
+        if moved && state.invoices.len() < recorded {
+            state.sent_to.insert(*account);
+        }
         Ok(())
+    }
+
+    fn was_sent_to(&self, account: &Account) -> Result<bool, JournalError> {
+        Ok(self.state().sent_to.contains(account))
     }
 }
 

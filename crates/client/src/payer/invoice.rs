@@ -3,6 +3,7 @@
 //! ```text
 //!  ask the canister, by update call: its account must be the one of canister and id
 //!       │
+//!       ├─ open, and a transfer was made for it whose record has ended ──▶ nothing is sent
 //!       ├─ paid ─────────────────────────────────────────────────────────▶ the record ends, the content is fetched
 //!       ├─ ended, and bought nothing: the record stays until the money went back
 //!       ▼ open
@@ -70,7 +71,8 @@ impl Payer {
     /// The account must be the one that canister and id make, and the amount within the [`crate::SpendControls`]. The
     /// transfer is recorded before it is sent. Whatever ends this call, the next one for the same invoice goes on with
     /// the same transfer and makes no other. The record ends when the canister says, by update call, that the invoice
-    /// is paid; when the ledger refused the first sending; or when the money went back ([`Payer::return_invoice`]).
+    /// is paid; when the ledger refused the first sending; or when the money went back ([`Payer::return_invoice`]). For
+    /// an invoice whose money may have moved no other transfer is made, whatever the canister says.
     pub async fn pay_invoice(&self, link: &InvoiceLink) -> Result<PaidInvoice, InvoiceProblem> {
         let (invoice, block) = {
             let _turn = self.invoice_turn(link).await?;
@@ -124,7 +126,8 @@ impl Payer {
                     Some(recorded) => Some(recorded),
                     None => self.new_transfer(link, &look).await?,
                 };
-                if let Some(recorded) = &recorded {
+                let missing = amount(&look.invoice.balance) < amount(&look.invoice.amount);
+                if let (Some(recorded), true) = (&recorded, missing) {
                     self.send_transfer(link, recorded, &look).await?;
                 }
                 recorded
@@ -209,6 +212,11 @@ impl Payer {
         look: &Look,
     ) -> Result<Option<Recorded>, InvoiceProblem> {
         let invoice = &look.invoice;
+        // A canister could say that it is paid, or that the money went back, and then that it is open again.
+        let account = link.account();
+        if self.journal.was_sent_to(&account).map_err(PayError::from)? {
+            return Err(InvoiceProblem::SentBefore);
+        }
         let (ledger, whole) = (invoice.ledger, amount(&invoice.amount));
         let limit = self.controls.max(ledger);
         if limit.is_none_or(|limit| whole > limit) {
@@ -344,7 +352,7 @@ impl Payer {
         transfer: &Transfer,
         problem: TransferError,
     ) -> InvoiceProblem {
-        self.end_invoice(link);
+        self.end_invoice(link, false);
         let ledger = transfer.ledger;
         InvoiceProblem::Pay(match problem {
             TransferError::InsufficientFunds { balance } => PayError::InsufficientFunds {
@@ -356,15 +364,16 @@ impl Payer {
         })
     }
 
-    /// Ends the record. A remaining one is found to be over the next time.
-    fn end_invoice(&self, link: &InvoiceLink) {
-        if let Err(problem) = self.journal.release_invoice(&link.account()) {
+    /// Ends the record. A remaining one is found to be over the next time. `moved`: the money may have moved, so that no
+    /// other transfer is made for the invoice.
+    fn end_invoice(&self, link: &InvoiceLink, moved: bool) {
+        if let Err(problem) = self.journal.release_invoice(&link.account(), moved) {
             self.tell(Step::Confirming(problem.to_string()));
         }
     }
 
     fn paid_invoice(&self, link: &InvoiceLink, invoice: Invoice, block: Nat) -> (Invoice, Nat) {
-        self.end_invoice(link);
+        self.end_invoice(link, true);
         (invoice, block)
     }
 

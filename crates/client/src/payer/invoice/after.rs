@@ -3,7 +3,7 @@
 use super::{Look, Recorded};
 use crate::{
     http::{HttpError, Request, Response},
-    invoice::{InvoiceLink, InvoiceProblem, Sent, Transfer, amount, status_name},
+    invoice::{InvoiceLink, InvoiceProblem, Sent, Transfer, status_name},
     ledger::Found,
     payer::Payer,
     plain_text::plain_text,
@@ -11,7 +11,6 @@ use crate::{
 };
 use candid::{Nat, Principal};
 use std::time::Instant;
-use x402_icp::Amount;
 
 /// What the ledger's log shows of a transfer.
 pub enum Sought {
@@ -49,18 +48,19 @@ impl Payer {
             Some(Recorded { transfer, .. }) => {
                 match self.seek_transfer(&transfer, "the invoice has ended").await {
                     Sought::Block(block) => {
-                        let made = invoice
-                            .returned
-                            .as_ref()
-                            .and_then(|known| known.made.as_ref());
-                        if made.is_some_and(|made| amount(&made.block_index).0 > u128::from(block))
+                        let known = invoice.returned.as_ref();
+                        if let Some(made) = known.and_then(|known| known.made.as_ref())
+                            && invoice.ledger == transfer.ledger
+                            && self
+                                .gave_back(link, &transfer, block, &made.block_index)
+                                .await
                         {
-                            self.end_invoice(link);
+                            self.end_invoice(link, true);
                         }
                         Sent::Block(block)
                     }
                     Sought::Never => {
-                        self.end_invoice(link);
+                        self.end_invoice(link, false);
                         Sent::Nothing
                     }
                     Sought::Unknown(reason) => Sent::Unknown(reason),
@@ -89,7 +89,7 @@ impl Payer {
                  returning the invoice gives back what is left in the account"
             )),
             Sought::Never => {
-                self.end_invoice(link);
+                self.end_invoice(link, false);
                 problem
             }
             Sought::Unknown(other) => InvoiceProblem::Unsettled(format!("{reason}; {other}")),
@@ -104,21 +104,30 @@ impl Payer {
 
     /// Ends the record of a transfer that was made before this block of the same ledger gave everything back, or can
     /// not be made any more.
-    pub(crate) async fn went_back(&self, link: &InvoiceLink, ledger: Principal, block: Amount) {
+    pub(crate) async fn went_back(&self, link: &InvoiceLink, ledger: Principal, block: &Nat) {
         let Ok(Some(Recorded { transfer, .. })) = self.recorded_transfer(link) else {
             return;
         };
         if transfer.ledger != ledger {
             return;
         }
-        let over = match self.seek_transfer(&transfer, "the money went back").await {
-            Sought::Block(made) => u128::from(made) < block.0,
-            Sought::Never => true,
-            Sought::Unknown(_) => false,
-        };
-        if over {
-            self.end_invoice(link);
+        match self.seek_transfer(&transfer, "the money went back").await {
+            Sought::Block(made) if self.gave_back(link, &transfer, made, block).await => {
+                self.end_invoice(link, true);
+            }
+            Sought::Never => self.end_invoice(link, false),
+            Sought::Block(_) | Sought::Unknown(_) => {}
         }
+    }
+
+    /// Whether `back` is a transfer out of the invoice's account, later than the one in block `made`. The canister's
+    /// word alone does not end a record.
+    async fn gave_back(&self, link: &InvoiceLink, sent: &Transfer, made: u64, back: &Nat) -> bool {
+        let Ok(back) = u64::try_from(&back.0) else {
+            return false;
+        };
+        let found = self.rail().block(sent.ledger, back).await;
+        back > made && found.is_ok_and(|block| block.from.is(&link.account()))
     }
 
     /// Fetches what a paid invoice bought.

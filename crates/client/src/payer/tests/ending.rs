@@ -58,8 +58,12 @@ impl Journal for Ending {
         self.inner.invoices()
     }
 
-    fn release_invoice(&self, account: &Account) -> Result<(), JournalError> {
-        self.inner.release_invoice(account)
+    fn release_invoice(&self, account: &Account, moved: bool) -> Result<(), JournalError> {
+        self.inner.release_invoice(account, moved)
+    }
+
+    fn was_sent_to(&self, account: &Account) -> Result<bool, JournalError> {
+        self.inner.was_sent_to(account)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Invoices, paid by a plain transfer.
 
+mod again;
+
 use super::{
     seller::{CKUSDC, SPENDER},
     transfers::{
@@ -348,8 +350,17 @@ async fn the_record_of_an_invoice_that_bought_nothing_ends_when_the_money_is_bac
             at: 0,
         }),
     };
-    // The money of an earlier return is not this transfer's, which is in block 0.
-    for (given, left) in [(None, 1), (Some(returned(0)), 1), (Some(returned(1)), 0)] {
+    let own = case.link.account();
+    let others = [(1, identity().account()), (2, own)];
+    case.bank.others.lock().unwrap().extend(others);
+    // The money of an earlier return is not this transfer's, which is in block 0; and the ledger must show it.
+    for (given, left) in [
+        (None, 1),
+        (Some(returned(0)), 1),
+        (Some(returned(1)), 1),
+        (Some(returned(3)), 1),
+        (Some(returned(2)), 0),
+    ] {
         case.change(|bill| bill.invoice.returned = given.clone());
         match case.pay().await {
             Err(InvoiceProblem::Ended { sent, to, .. }) => {

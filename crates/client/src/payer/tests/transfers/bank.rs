@@ -7,6 +7,7 @@ use crate::{
 use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::transfer::{TransferArg, TransferError};
 use std::{
+    collections::BTreeMap,
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex},
@@ -50,6 +51,8 @@ pub struct Bank {
     pub search: Mutex<Option<Found>>,
     /// What the canister offers, if it is not what was sent over HTTP.
     pub offers: Mutex<Option<Result<Vec<Promised>, String>>>,
+    /// The blocks of transfers that others have made, with the account that they are from.
+    pub others: Mutex<BTreeMap<u64, Account>>,
     /// The invoice that the canister has; `None`: it does not answer.
     pub bill: Mutex<Option<Bill>>,
 }
@@ -91,6 +94,7 @@ impl Bank {
             made: Mutex::default(),
             search: Mutex::default(),
             offers: Mutex::default(),
+            others: Mutex::default(),
             bill: Mutex::default(),
         })
     }
@@ -264,7 +268,19 @@ impl Rail for Bank {
     fn block(&self, ledger: Principal, index: u64) -> Called<'_, Result<Block, LedgerError>> {
         let made = self.made();
         let found = made.get(usize::try_from(index).unwrap()).cloned();
+        let other = self.others.lock().unwrap().get(&index).copied();
         Box::pin(async move {
+            if let Some(from) = other {
+                return Ok(Block {
+                    from: from.into(),
+                    to: Account::from(Principal::from_slice(&[4])).into(),
+                    spender: None,
+                    amount: Amount(1),
+                    memo: None,
+                    fee: None,
+                    timestamp: None,
+                });
+            }
             let transfer = found.ok_or(LedgerError::NoBlock {
                 ledger,
                 index: index.to_string(),

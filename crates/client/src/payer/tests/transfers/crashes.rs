@@ -77,8 +77,12 @@ impl Journal for Fragile {
         self.0.invoices()
     }
 
-    fn release_invoice(&self, account: &Account) -> Result<(), JournalError> {
-        self.around("the end", || self.0.release_invoice(account))
+    fn release_invoice(&self, account: &Account, moved: bool) -> Result<(), JournalError> {
+        self.around("the end", || self.0.release_invoice(account, moved))
+    }
+
+    fn was_sent_to(&self, account: &Account) -> Result<bool, JournalError> {
+        self.0.was_sent_to(account)
     }
 }
 
