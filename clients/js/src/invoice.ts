@@ -2,9 +2,10 @@
  * Invoices (docs/invoices.md): what a page or a wallet checks before anybody pays one. Whoever shows an invoice could
  * put another account into it, and a transfer cannot be taken back.
  */
-import { Principal } from "@icp-sdk/core/principal";
+import { getCrc32, Principal } from "@icp-sdk/core/principal";
+import { sha224 } from "@noble/hashes/sha2.js";
 import { type Account, accountText, parseCanisterId } from "./account.js";
-import { concat, fromHex, isObject, sha256, utf8 } from "./bytes.js";
+import { concat, fromHex, hex, isObject, sha256, utf8 } from "./bytes.js";
 import { plain } from "./text.js";
 
 const TAG = "x402-invoice";
@@ -35,6 +36,8 @@ export interface InvoiceToPay {
   account: Account;
   /** Its ICRC-1 text. */
   accountText: string;
+  /** Its account identifier, computed, for who pays on the ICP ledger by that: 64 hexadecimal digits. */
+  accountIdentifier: string;
   /** What is missing, in atomic units, without the ledger's fee. */
   amount: bigint;
 }
@@ -62,6 +65,12 @@ export async function invoiceAccount(canister: Principal | string, id: Uint8Arra
   return { owner, subaccount: concat(tag, hash.subarray(0, 32 - tag.length)) };
 }
 
+/** The account identifier by which the ICP ledger and exchanges name an account. */
+function identifierOf({ owner, subaccount = new Uint8Array(32) }: Account): string {
+  const hash = sha224(concat(utf8("\x0aaccount-id"), owner.toUint8Array(), subaccount));
+  return getCrc32(hash).toString(16).padStart(8, "0") + hex(hash);
+}
+
 function length(part: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(8);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(part.length));
@@ -84,6 +93,8 @@ export async function checkInvoice(invoice: unknown, expected: InvoiceExpectatio
     if (invoice[member] !== value) throw new RangeError(`${member} ${plain(invoice[member])}: it must be ${value}`);
   };
   must("account", text);
+  const accountIdentifier = identifierOf(account);
+  if (invoice.accountIdentifier !== undefined && invoice.accountIdentifier !== null) must("accountIdentifier", accountIdentifier);
   must("asset", canisterOf("ledger", expected.ledger).toText());
   if (expected.network !== undefined) must("network", expected.network);
   must("status", "open");
@@ -99,5 +110,5 @@ export async function checkInvoice(invoice: unknown, expected: InvoiceExpectatio
   const expiry = typeof invoice.expiresAt === "string" ? Date.parse(invoice.expiresAt) : NaN;
   const { now = Date.now(), secondsLeft = 60 } = expected;
   if (!(expiry >= now + secondsLeft * 1000)) throw new RangeError(`expiresAt ${plain(invoice.expiresAt)}: too late to pay`);
-  return { account, accountText: text, amount: whole - balance };
+  return { account, accountText: text, accountIdentifier, amount: whole - balance };
 }

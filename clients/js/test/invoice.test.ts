@@ -7,6 +7,7 @@ interface Vector {
   canister: string;
   id: string;
   account: string;
+  accountIdentifier: string;
 }
 
 const file = readFileSync(new URL("../../../../crates/x402-icp/tests/vectors.json", import.meta.url), "utf8");
@@ -30,7 +31,7 @@ describe("the account of an invoice", () => {
 });
 
 describe("an invoice that is shown", () => {
-  const [{ canister, id, account }, other] = invoices as [Vector, Vector];
+  const [{ canister, id, account, accountIdentifier }, other] = invoices as [Vector, Vector];
   const ledger = "xevnm-gaaaa-aaaar-qafnq-cai";
   const now = Date.parse("2026-11-29T18:00:00Z");
   const expected: InvoiceExpectations = { canister, id, ledger, maxAmount: 20_000n, network: "icp:1", now };
@@ -49,6 +50,8 @@ describe("an invoice that is shown", () => {
     assert.equal(paid.accountText, account);
     assert.deepEqual(paid.account, await invoiceAccount(canister, id));
     assert.equal(paid.amount, 20_000n);
+    assert.equal(paid.accountIdentifier, accountIdentifier);
+    await checkInvoice({ ...invoice, accountIdentifier }, expected);
     assert.equal((await checkInvoice({ ...invoice, balance: "15000" }, expected)).amount, 5_000n);
   });
 
@@ -56,6 +59,9 @@ describe("an invoice that is shown", () => {
     ["account", { account: other.account }],
     ["account", { account: canister }],
     ["account", { account: undefined }],
+    ["accountIdentifier", { accountIdentifier: other.accountIdentifier }],
+    ["accountIdentifier", { accountIdentifier: accountIdentifier.toUpperCase() }],
+    ["accountIdentifier", { accountIdentifier: {} }],
     ["asset", { asset: "ryjl3-tyaaa-aaaaa-aaaba-cai" }],
     ["network", { network: "icp:2" }],
     ["status", { status: "paid" }],
