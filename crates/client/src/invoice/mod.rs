@@ -121,12 +121,18 @@ impl InvoiceLink {
     /// The account, if the canister names the same one. A transfer to any other account cannot be taken back.
     pub fn check(&self, invoice: &Invoice) -> Result<Account, InvoiceProblem> {
         let account = self.account();
-        match invoice.account == account && invoice.account_text == account.to_string() {
-            true => Ok(account),
-            false => Err(InvoiceProblem::WrongAccount {
+        let wrong = |named: &str| {
+            Err(InvoiceProblem::WrongAccount {
                 own: account,
-                named: invoice.account_text.clone(),
-            }),
+                named: named.into(),
+            })
+        };
+        let identifier = hex::encode(x402_icp::account::identifier(&account));
+        match &invoice.account_identifier {
+            _ if invoice.account != account => wrong(&invoice.account_text),
+            _ if invoice.account_text != account.to_string() => wrong(&invoice.account_text),
+            Some(named) if *named != identifier => wrong(named),
+            _ => Ok(account),
         }
     }
 }

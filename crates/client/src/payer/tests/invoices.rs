@@ -198,6 +198,17 @@ async fn another_account_in_an_invoice_gets_nothing() {
             "{ended:?}"
         );
     }
+    // The account identifier is what an exchange would pay to.
+    case.change(|bill| {
+        bill.invoice.account = own;
+        bill.invoice.account_text = own.to_string();
+        bill.invoice.account_identifier = Some("ab".repeat(32));
+    });
+    let ended = case.pay().await;
+    assert!(
+        matches!(ended, Err(InvoiceProblem::WrongAccount { .. })),
+        "{ended:?}"
+    );
     assert_eq!((case.bank.sent(), case.recorded().len()), (0, 0));
 }
 
