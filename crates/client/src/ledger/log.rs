@@ -102,12 +102,9 @@ impl Ledger<'_> {
             Ok(end) => end,
             Err(problem) => return Found::Unknown(problem.to_string()),
         };
-        let visit = |index, block: &Entry| {
-            let transfer = block.read().ok()?;
-            wanted.is(&transfer).then_some(index)
-        };
+        let visit = |index, block: &Entry| seen(index, block, wanted);
         match self.walk(kind, end, wanted.since, visit).await {
-            Walk::Met(block) => Found::Block(block),
+            Walk::Met(found) => found,
             Walk::Over => Found::Missing { as_of },
             Walk::Stopped(problem) => Found::Unknown(problem),
         }
@@ -187,6 +184,19 @@ impl Ledger<'_> {
     }
 }
 
+/// What a block shows of the transfer; `None` if it is another one. A block that cannot be read may be the transfer if it
+/// has its memo: only who knows the transfer knows that.
+fn seen(index: u64, block: &Entry, wanted: &Wanted) -> Option<Found> {
+    match block.read() {
+        Ok(transfer) => wanted.is(&transfer).then_some(Found::Block(index)),
+        Err(problem) => block.may_hold(&wanted.memo).then(|| {
+            Found::Unknown(format!(
+                "block {index} has the memo of the transfer, and cannot be read: {problem}"
+            ))
+        }),
+    }
+}
+
 /// Whether a block took money without a known payment. Each payment explains one block: `seen` are those that have
 /// explained one.
 fn taken(
@@ -195,7 +205,9 @@ fn taken(
     search: &Search<'_>,
     seen: &mut BTreeSet<PaymentId>,
 ) -> Option<Taken> {
-    let debit = block.debit()?;
+    let Some(debit) = block.debit() else {
+        return taken_in_odd_shape(index, block, search);
+    };
     if !debit.from.is(&search.payer) || !debit.spender?.is_of(&search.spender) {
         return None;
     }
@@ -210,4 +222,131 @@ fn taken(
         block: index,
         by_this_payment,
     })
+}
+
+/// A block of an unknown shape may have taken money if it has the payment's id, or both parties, anywhere in it.
+fn taken_in_odd_shape(index: u64, block: &Entry, search: &Search<'_>) -> Option<Taken> {
+    let has = |bytes: &[u8]| block.may_hold(bytes);
+    let by_this_payment = has(&search.payment.0);
+    let by_parties = has(search.payer.owner.as_slice()) && has(search.spender.as_slice());
+    let explained = !by_this_payment && search.known.iter().any(|id| has(&id.0));
+    (by_this_payment || by_parties && !explained).then_some(Taken {
+        block: index,
+        by_this_payment,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::icp::tests::odd_block;
+    use icrc_ledger_types::icrc::generic_value::ICRC3Value;
+
+    const MEMO: [u8; 32] = [9; 32];
+
+    fn principal(n: u8) -> Principal {
+        Principal::from_slice(&[n])
+    }
+
+    fn blob(bytes: &[u8]) -> ICRC3Value {
+        ICRC3Value::Blob(bytes.to_vec().into())
+    }
+
+    fn map(entries: Vec<(&str, ICRC3Value)>) -> ICRC3Value {
+        let entries = entries.into_iter();
+        ICRC3Value::Map(entries.map(|(key, value)| (key.into(), value)).collect())
+    }
+
+    /// A transfer from 1 to 2, in the words of ICRC-3 if its kind is `xfer`.
+    fn block(kind: &str, spender: Option<u8>, memo: &[u8]) -> Entry {
+        let account = |n: u8| ICRC3Value::Array(vec![blob(&[n])]);
+        let mut tx = vec![
+            ("op", ICRC3Value::Text(kind.into())),
+            ("amt", ICRC3Value::Nat(5u8.into())),
+            ("from", account(1)),
+            ("to", account(2)),
+            ("memo", blob(memo)),
+        ];
+        tx.extend(spender.map(|n| ("spender", account(n))));
+        Entry::Icrc3(map(vec![("tx", map(tx))]))
+    }
+
+    fn shapeless(parts: &[&[u8]]) -> Entry {
+        let parts = parts.iter().map(|part| blob(part)).collect();
+        Entry::Icrc3(map(vec![("new", ICRC3Value::Array(parts))]))
+    }
+
+    /// A ledger that made the transfer, and writes it in a way of its own: it must not be made again.
+    #[test]
+    fn a_block_that_cannot_be_read_is_no_proof_that_a_transfer_was_not_made() {
+        let wanted = Wanted {
+            from: principal(1).into(),
+            to: principal(2).into(),
+            amount: Amount(5),
+            memo: MEMO,
+            since: 0,
+        };
+        assert_eq!(
+            seen(7, &block("xfer", None, &MEMO), &wanted),
+            Some(Found::Block(7))
+        );
+        let doubtful = [
+            block("transfer", None, &MEMO),
+            block("burn", None, &MEMO),
+            shapeless(&[&MEMO]),
+            odd_block(&MEMO),
+        ];
+        for block in doubtful {
+            let found = seen(7, &block, &wanted);
+            assert!(matches!(found, Some(Found::Unknown(_))), "{block:?}");
+        }
+        for other in [
+            block("xfer", None, &[8; 32]),
+            block("transfer", None, &[8; 32]),
+            block("xfer", Some(3), &MEMO),
+            block("approve", Some(3), &MEMO),
+            block("mint", None, &MEMO),
+            shapeless(&[&[8; 32]]),
+            odd_block(&[8; 32]),
+        ] {
+            assert_eq!(seen(7, &other, &wanted), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_spender_took_is_seen_whatever_the_ledger_calls_it() {
+        let known = [PaymentId([4; 32])];
+        let search = Search {
+            payer: principal(1).into(),
+            spender: principal(3),
+            payment: PaymentId(MEMO),
+            known: &known,
+            since: 0,
+            allowance: None,
+        };
+        let by = |block: &Entry| {
+            let taken = taken(7, block, &search, &mut BTreeSet::new());
+            taken.map(|taken| taken.by_this_payment)
+        };
+        for kind in ["xfer", "burn", "transfer", "2new"] {
+            assert_eq!(by(&block(kind, Some(3), &MEMO)), Some(true), "{kind}");
+            assert_eq!(by(&block(kind, Some(3), b"")), Some(false), "{kind}");
+            assert_eq!(by(&block(kind, Some(3), &[4; 32])), None, "{kind}");
+            assert_eq!(by(&block(kind, Some(5), &MEMO)), None, "{kind}");
+            assert_eq!(by(&block(kind, None, &MEMO)), None, "{kind}");
+        }
+        for kind in ["approve", "mint"] {
+            assert_eq!(by(&block(kind, Some(3), &MEMO)), None, "{kind}");
+        }
+        assert_eq!(by(&shapeless(&[&MEMO])), Some(true));
+        assert_eq!(by(&odd_block(&MEMO)), Some(true));
+        assert_eq!(by(&shapeless(&[&[1], &[3]])), Some(false));
+        for other in [
+            shapeless(&[&[1]]),
+            shapeless(&[&[1], &[3], &[4; 32]]),
+            odd_block(&[8; 32]),
+        ] {
+            assert_eq!(by(&other), None, "{other:?}");
+        }
+    }
 }

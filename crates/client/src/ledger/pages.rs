@@ -2,7 +2,7 @@
 
 use super::{
     Ledger,
-    block::{Block, Debit, debit, read_block, timestamp, to_amount},
+    block::{Block, Debit, debit, holds, moves_nothing, read_block, timestamp, to_amount},
     icp::{self, IcpBlock, QUERY_BLOCKS},
 };
 use crate::{error::LedgerError, network::CallError};
@@ -58,6 +58,14 @@ impl Entry {
         match self {
             Entry::Icrc3(block) => read_block(block),
             Entry::Icp(block) => block.read(),
+        }
+    }
+
+    /// Whether the block may have moved money and has these bytes somewhere: in the ICP ledger's log as its memo.
+    pub fn may_hold(&self, bytes: &[u8]) -> bool {
+        match self {
+            Entry::Icrc3(block) => !moves_nothing(block) && holds(block, bytes),
+            Entry::Icp(block) => !block.moves_nothing() && block.memo().as_deref() == Some(bytes),
         }
     }
 }
