@@ -185,16 +185,20 @@ impl Ledger<'_> {
 }
 
 /// What a block shows of the transfer; `None` if it is another one. A block that cannot be read may be the transfer if it
-/// has its memo: only who knows the transfer knows that.
+/// has its memo, unless it takes money from somebody else: anybody can copy a memo.
 fn seen(index: u64, block: &Entry, wanted: &Wanted) -> Option<Found> {
-    match block.read() {
-        Ok(transfer) => wanted.is(&transfer).then_some(Found::Block(index)),
-        Err(problem) => block.may_hold(&wanted.memo).then(|| {
-            Found::Unknown(format!(
-                "block {index} has the memo of the transfer, and cannot be read: {problem}"
-            ))
-        }),
-    }
+    let problem = match block.read() {
+        Ok(transfer) => return wanted.is(&transfer).then_some(Found::Block(index)),
+        Err(problem) => problem,
+    };
+    let is_anothers = block
+        .debit()
+        .is_some_and(|debit| !debit.from.is(&wanted.from));
+    (!is_anothers && block.may_hold(&wanted.memo)).then(|| {
+        Found::Unknown(format!(
+            "block {index} has the memo of the transfer, and cannot be read: {problem}"
+        ))
+    })
 }
 
 /// Whether a block took money without a known payment. Each payment explains one block: `seen` are those that have
@@ -310,6 +314,13 @@ mod tests {
             odd_block(&[8; 32]),
         ] {
             assert_eq!(seen(7, &other, &wanted), None, "{other:?}");
+        }
+        let of_another = Wanted {
+            from: principal(5).into(),
+            ..wanted
+        };
+        for kind in ["xfer", "burn", "transfer"] {
+            assert_eq!(seen(7, &block(kind, None, &MEMO), &of_another), None);
         }
     }
 
