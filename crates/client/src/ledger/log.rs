@@ -210,7 +210,7 @@ fn taken(
     seen: &mut BTreeSet<PaymentId>,
 ) -> Option<Taken> {
     let Some(debit) = block.debit() else {
-        return taken_in_odd_shape(index, block, search);
+        return taken_in_odd_shape(index, block, search, seen);
     };
     if !debit.from.is(&search.payer) || !debit.spender?.is_of(&search.spender) {
         return None;
@@ -229,12 +229,17 @@ fn taken(
 }
 
 /// A block of an unknown shape may have taken money if it has the payment's id, or both parties, anywhere in it.
-fn taken_in_odd_shape(index: u64, block: &Entry, search: &Search<'_>) -> Option<Taken> {
+fn taken_in_odd_shape(
+    index: u64,
+    block: &Entry,
+    search: &Search<'_>,
+    seen: &mut BTreeSet<PaymentId>,
+) -> Option<Taken> {
     let has = |bytes: &[u8]| block.may_hold(bytes);
     let by_this_payment = has(&search.payment.0);
     let by_parties = has(search.payer.owner.as_slice()) && has(search.spender.as_slice());
-    let explained = !by_this_payment && search.known.iter().any(|id| has(&id.0));
-    (by_this_payment || by_parties && !explained).then_some(Taken {
+    let mut explains = |id: &PaymentId| has(&id.0) && seen.insert(*id);
+    (by_this_payment || by_parties && !search.known.iter().any(&mut explains)).then_some(Taken {
         block: index,
         by_this_payment,
     })
@@ -352,11 +357,12 @@ mod tests {
         assert_eq!(by(&shapeless(&[&MEMO])), Some(true));
         assert_eq!(by(&odd_block(&MEMO)), Some(true));
         assert_eq!(by(&shapeless(&[&[1], &[3]])), Some(false));
-        for other in [
-            shapeless(&[&[1]]),
-            shapeless(&[&[1], &[3], &[4; 32]]),
-            odd_block(&[8; 32]),
-        ] {
+        let mut seen = BTreeSet::new();
+        let explained = shapeless(&[&[1], &[3], &[4; 32]]);
+        assert_eq!(taken(7, &explained, &search, &mut seen), None);
+        let again = taken(6, &explained, &search, &mut seen);
+        assert!(again.is_some(), "one payment explains one block");
+        for other in [shapeless(&[&[1]]), odd_block(&[8; 32])] {
             assert_eq!(by(&other), None, "{other:?}");
         }
     }
