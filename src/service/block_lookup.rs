@@ -49,7 +49,7 @@ pub async fn block<R: Runtime>(
     }
     let _place = Place(ledger);
     let (mut canister, mut method) = (ledger, kind.method().to_string());
-    for _ in 0..=MAX_ARCHIVES {
+    for asked in 0..=MAX_ARCHIVES {
         let argument = kind.argument(&[range_of(block.0)]);
         if !runtime.can_call(&canister, &method, argument.len()) {
             return Err(NotRead);
@@ -57,7 +57,8 @@ pub async fn block<R: Runtime>(
         let CallOutcome::Reply(reply) = runtime.call(canister, &method, argument).await else {
             return Err(NotRead);
         };
-        match read_one(kind, &reply, block.0, canister == ledger).map_err(|_| NotRead)? {
+        // A ledger may be its own archive.
+        match read_one(kind, &reply, block.0, asked == 0).map_err(|_| NotRead)? {
             Single::Shown(transfer) => return Ok(Found::Block(transfer.map(Box::new))),
             Single::Missing => return Ok(Found::Missing),
             Single::NotShown => return Err(NotRead),

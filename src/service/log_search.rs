@@ -159,6 +159,8 @@ pub(super) fn may_be_called<R: Runtime>(
 ) -> bool {
     let other_ledger = archive != ledger && storage::ledgers::get(archive).is_some();
     !other_ledger
+        && storage::routes::forwarding_to(archive).is_none()
+        && storage::notifications::target() != Some(*archive)
         && *archive != runtime.canister_id()
         && *archive != Principal::management_canister()
         && *archive != Principal::anonymous()

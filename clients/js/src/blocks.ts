@@ -125,7 +125,7 @@ function judge(block: Value, paymentId: string, { payer, spender, others }: Part
   const kind = (tx && member(tx, "op")) ?? member(block, "btype");
   const readable = tx !== undefined && kind !== undefined;
   if (readable) {
-    // An approval names both parties, too, and moves nothing between them. A burn can be a spender's.
+    // An approval names both parties, too, and moves nothing between them. A burn does: a spender can be the minter.
     const name = "Text" in kind ? kind.Text : "";
     if (["approve", "2approve", "mint", "1mint"].includes(name)) return "none";
     if (from && by) {

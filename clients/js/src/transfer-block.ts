@@ -41,8 +41,10 @@ export async function findTransfer(network: Network, ledger: Principal, wanted: 
         const time = timeOf(block);
         if (time !== undefined && time < wanted.since) return none();
         if (isTransfer(block, wanted)) return { block: end - 1n - BigInt(back) };
-        // A block of an unknown shape with this memo could be the transfer.
-        if (blobsOf(block).includes(wanted.memo)) doubt ??= `block ${end - 1n - BigInt(back)} has its memo and cannot be read`;
+        // A block of an unknown shape with this memo could be the transfer, unless it names another payer.
+        if (blobsOf(block).includes(wanted.memo) && !isOfAnother(block, wanted.from)) {
+          doubt ??= `block ${end - 1n - BigInt(back)} has its memo and cannot be read`;
+        }
       }
     }
     return lowest === 0n ? none() : { problem: `the ledger has more than ${MAX_BLOCKS} blocks since then` };
@@ -56,6 +58,13 @@ export async function holds(network: Network, ledger: Principal, block: bigint, 
   const [found] = (await fetchAll(network, ledger, block, block + 1n)) ?? [];
   if (found === undefined) throw new Error(`ledger ${ledger.toText()} does not give block ${block}`);
   return isTransfer(found, wanted);
+}
+
+/** Whether a block takes money from somebody else: anybody can copy a memo from the log. */
+function isOfAnother(block: Value, payer: Account): boolean {
+  const tx = member(block, "tx");
+  const from = accountOf(tx && member(tx, "from"));
+  return from !== undefined && !sameAccount(from, payer);
 }
 
 function isTransfer(block: Value, { from, to, amount, memo }: Wanted): boolean {

@@ -70,6 +70,11 @@ const CASES: Case[] = [
     state: "dead",
   },
   { name: "the payer approved the canister", set: () => net.blocks.push(transfer(undefined, { op: "approve" })), state: "dead" },
+  {
+    name: "the canister cancels it and burned the money, as a minter that spends it can",
+    set: () => net.blocks.push(transfer(undefined, { op: "burn" })),
+    state: "unresolved",
+  },
   { name: "a block has an unknown shape", set: () => net.blocks.push({ Map: [["new", { Text: "?" }]] }, { Text: "x" }), state: "dead" },
   {
     name: "a block of an unknown shape has the payment's id",

@@ -198,6 +198,18 @@ describe("a transfer", () => {
     }
   });
 
+  it("is found below a transfer of somebody else who copied its memo", async () => {
+    net.bank.script = () => "lost after";
+    const store = new MemoryStore();
+    let now = Date.now() / 1000;
+    const later = () => payer({ store, now: () => now }, { attempts: 1 });
+    await assert.rejects(later().pay(seller.url()), unresolved);
+    net.blocks.push(own(Principal.anonymous(), { ...net.bank.sent[0]!, amount: 1n }));
+    now += DAY;
+    await bought(await later().pay(seller.url()));
+    assert.equal(net.bank.made.size, 1);
+  });
+
   it("of which a block of an unknown shape bears the memo is not called dead", async () => {
     net.bank.script = () => "lost before";
     const store = new MemoryStore();

@@ -14,6 +14,25 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+/// The payer's identity is compared with the block, which names an account identifier.
+#[test]
+fn a_receipt_of_a_payment_in_the_icp_ledger_is_borne_out_by_its_block() {
+    let shop = support::Shop::open_with_icp_log();
+    let market = Market::of(shop, "receipt-icp", vec![]);
+    let [receipt, _] = two_receipts(&market);
+    let mut public = receipt.clone();
+    for hidden in ["payer", "method", "path"] {
+        public[hidden] = json!("");
+    }
+    let canister = market.shop.canister.to_text();
+    for told in [receipt, public] {
+        let (url, _) = site(told.clone());
+        let check = ["receipt", &url, "--canister", &canister, "--check"];
+        let (status, value) = market.cli.json(&check);
+        assert_eq!((status, &value["checked"]), (0, &true.into()), "{value}");
+    }
+}
+
 /// A site that answers every request with a receipt, which can be changed.
 fn site(receipt: Value) -> (String, Arc<Mutex<Value>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

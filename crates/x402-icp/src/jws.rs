@@ -227,7 +227,7 @@ pub fn verify(jws: &str, keys: &Keys) -> Result<SignedReceipt, JwsError> {
         return Err(unreadable(format!("version {}", receipt.version)));
     }
     let did = kid.split('#').next().unwrap_or_default();
-    match did_of(origin_of(&receipt.resource_url)) == did {
+    match origin_of(&receipt.resource_url).map(did_of).as_deref() == Some(did) {
         true => Ok(receipt),
         false => Err(JwsError::OtherSite {
             did: did.into(),
@@ -236,11 +236,11 @@ pub fn verify(jws: &str, keys: &Keys) -> Result<SignedReceipt, JwsError> {
     }
 }
 
-/// The part of a URL before its path.
-fn origin_of(url: &str) -> &str {
-    let host = url.find("://").map_or(0, |at| at + 3);
-    let end = url[host..]
-        .find(['/', '?', '#'])
-        .map_or(url.len(), |end| host + end);
-    &url[..end]
+/// The part of a URL before its path. `None` if it does not begin with a scheme and two slashes: browsers find a host in
+/// such a URL, too, and it may be another one.
+fn origin_of(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_once("://")?;
+    let is_scheme = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_lowercase());
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    is_scheme.then(|| &url[..url.len() - rest.len() + end])
 }

@@ -145,6 +145,25 @@ fn bad() -> Vec<(String, String)> {
         let other = payload("resourceUrl", json!(format!("{site}/report")));
         bad.push(("for another site", signed(&header(json!({})), &other, 1)));
     }
+    // Clients that follow such a URL find another host in it than what stands after the first "://".
+    for url in [
+        "https:evil.example/://shop.example/report",
+        "https:/evil.example/://shop.example/report",
+        "https:\\\\evil.example/://shop.example/report",
+        "evil.example/://shop.example/report",
+        "//evil.example/://shop.example/report",
+        "://shop.example/report",
+        "shop.example/report",
+        "https://evil.example\\@shop.example/report",
+        "https://shop.example\\@evil.example/report",
+        "https://shop.example@evil.example/report",
+    ] {
+        let other = payload("resourceUrl", json!(url));
+        bad.push((
+            "for a URL of another host",
+            signed(&header(json!({})), &other, 1),
+        ));
+    }
     let mut bad: Vec<_> = bad
         .into_iter()
         .map(|(name, jws)| (name.to_string(), jws))

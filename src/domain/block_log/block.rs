@@ -42,8 +42,8 @@ pub struct Block {
 /// The content of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shown {
-    /// Nothing that can be a transfer of this canister: a mint, a burn, an approval, a transfer without a memo of 32
-    /// bytes or with a number that none of its transfers has.
+    /// Nothing that can be a transfer of this canister: an approval, a mint or a burn without a memo of 32 bytes, a
+    /// transfer without one or with a number that none of its transfers has.
     NoTransfer,
     Transfer(Box<Transfer<Party>>),
     /// A block that cannot be read in full.
@@ -289,6 +289,19 @@ impl Unclear {
         }
     }
 
+    /// A mint. Ledgers record a transfer from the minting account as a mint, and name no payer: this canister may be the
+    /// minter of what it pays out.
+    pub(super) fn into_mint(self) -> Shown {
+        match self.memo {
+            Memo::Among(_) => Shown::Unclear(Box::new(Unclear {
+                from: Field::Hidden,
+                spender: Field::Foreign,
+                ..self
+            })),
+            Memo::Hidden | Memo::Foreign => Shown::NoTransfer,
+        }
+    }
+
     /// The transfer, if all of it can be read. `without_spender`: whether it may name no spender.
     fn complete(&self, without_spender: bool) -> Option<Transfer<Party>> {
         let (Field::Is(from), Field::Is(to)) = (&self.from, &self.to) else {
@@ -319,8 +332,9 @@ fn shown(content: &Value<'_>, block: &Map<'_, '_>) -> Shown {
     // `btype` is defined by the standard. Older ledgers have `tx.op` alone.
     let unclear = |unclear| Shown::Unclear(Box::new(unclear));
     let kind = match block.text("btype").or(op) {
-        Some(b"1mint" | b"2approve" | b"mint" | b"approve") => return Shown::NoTransfer,
-        Some(b"1burn" | b"burn") => return burn(tx.as_ref()),
+        Some(b"2approve" | b"approve") => return Shown::NoTransfer,
+        Some(b"1mint" | b"mint") => return of_minter(tx.as_ref(), Unclear::into_mint),
+        Some(b"1burn" | b"burn") => return of_minter(tx.as_ref(), Unclear::into_burn),
         Some(kind @ (b"1xfer" | b"2xfer" | b"xfer" | b"transfer")) => kind,
         other => {
             let elsewhere = match other {
@@ -357,15 +371,14 @@ fn shown(content: &Value<'_>, block: &Map<'_, '_>) -> Shown {
     }
 }
 
-/// The content of a burn.
-fn burn(tx: Option<&Map<'_, '_>>) -> Shown {
+/// The content of a mint or a burn.
+fn of_minter(tx: Option<&Map<'_, '_>>, shown: fn(Unclear) -> Shown) -> Shown {
     let memo = tx.and_then(|tx| tx.get("memo")).and_then(blob);
     match (tx, memo.map(Memo::of)) {
-        (Some(tx), Some(memo)) => Unclear {
+        (Some(tx), Some(memo)) => shown(Unclear {
             memo,
             ..Unclear::of(tx)
-        }
-        .into_burn(),
+        }),
         _ => Shown::NoTransfer,
     }
 }

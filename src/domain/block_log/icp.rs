@@ -96,7 +96,7 @@ fn shown(transaction: &Value<'_>) -> Shown {
         _ => (None, None),
     };
     let is = |name| kind == Some(hash(name));
-    if memo == Memo::Foreign || is("Mint") || is("Approve") {
+    if memo == Memo::Foreign || is("Approve") {
         return Shown::NoTransfer;
     }
     let party = |name| operation.and_then(|operation| identifier(operation.field(name)?));
@@ -110,6 +110,9 @@ fn shown(transaction: &Value<'_>) -> Shown {
         created_at: transaction.field("created_at_time").and_then(time).into(),
         memo,
     };
+    if is("Mint") {
+        return read.into_mint();
+    }
     if is("Burn") {
         return read.into_burn();
     }

@@ -18,7 +18,8 @@ use std::{
     path::{Path, PathBuf},
 };
 use tollkeeper_client::{
-    Account, CheckedField, Expected, PaymentId, ProvenBy, Receipt, plain_text, serving_canister,
+    Account, CheckedField, Expected, Party, PaymentId, ProvenBy, Receipt, plain_text,
+    serving_canister,
 };
 use verify::VerifyArgs;
 use x402_icp::values::parse_account;
@@ -151,8 +152,9 @@ pub async fn run(args: &ReceiptArgs, common: &Common, output: &Output) -> Result
     expected.payer = args.payer;
     expected.asset = args.ledger;
     let checked = receipt.check(&network, &expected).await?;
-    if let Some(payer) = mine {
-        paid_by(&checked.block.from.to_string(), payer)?;
+    // Else the block is from the payer that the receipt names.
+    if let Some(payer) = mine.filter(|_| receipt.payer.is_empty()) {
+        paid_from(&checked.block.from, payer)?;
     }
     let by_canister = |field: &CheckedField| field.proven_by == ProvenBy::Canister;
     if !checked.fields.iter().any(by_canister) {
@@ -222,6 +224,14 @@ fn paid_by(account: &str, payer: Principal) -> Result<(), Failure> {
     }
 }
 
+/// The same of the payer in a block. A block of the ICP ledger does not show the owner of an account with a subaccount.
+fn paid_from(party: &Party, payer: Principal) -> Result<(), Failure> {
+    match party {
+        Party::Identifier(_) if party.is_of(&payer) => Ok(()),
+        _ => paid_by(&party.to_string(), payer),
+    }
+}
+
 /// A receipt as text. All values are the sender's.
 fn describe(receipt: &Receipt) -> Vec<String> {
     let text = |text: &str| match text {
@@ -251,6 +261,24 @@ fn describe(receipt: &Receipt) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A receipt in the ICP ledger was called another payer's.
+    #[test]
+    fn a_block_of_the_icp_ledger_is_the_identitys_if_it_names_its_account() {
+        let (own, other) = (Principal::from_slice(&[1]), Principal::from_slice(&[2]));
+        let account = Account::from(own);
+        let named = Party::Identifier(x402_icp::account::identifier(&account));
+        for party in [named, account.into()] {
+            assert!(paid_from(&party, own).is_ok());
+            let failure = paid_from(&party, other).unwrap_err();
+            assert!(failure.message.contains("--payer names another"));
+        }
+        let part = Account {
+            subaccount: Some([7; 32]),
+            ..account
+        };
+        assert!(paid_from(&part.into(), own).is_ok());
+    }
 
     #[test]
     fn what_a_receipt_does_not_say_is_not_left_blank() {

@@ -54,21 +54,18 @@ pub(super) struct Debit {
     pub memo: Option<Vec<u8>>,
 }
 
-/// Reads a transfer or a burn: a spender can also take money by sending it to the minter. `None` for every other block.
+/// Reads a transfer or a burn: a spender can also take money by sending it to the minter. A block of another kind that
+/// names a payer may have taken money, too, unless it moves nothing. `None` for every other block.
 pub(super) fn debit(block: &ICRC3Value) -> Option<Debit> {
+    if moves_nothing(block) {
+        return None;
+    }
     let ICRC3Value::Map(block) = block else {
         return None;
     };
     let ICRC3Value::Map(tx) = block.get("tx")? else {
         return None;
     };
-    let kind = text(block, "btype").or(text(tx, "op"))?;
-    if !matches!(
-        kind.as_str(),
-        "1xfer" | "2xfer" | "xfer" | "1burn" | "2burn" | "burn"
-    ) {
-        return None;
-    }
     Some(Debit {
         from: account(tx.get("from")?)?.into(),
         spender: tx.get("spender").and_then(account).map(Party::from),
@@ -76,8 +73,8 @@ pub(super) fn debit(block: &ICRC3Value) -> Option<Debit> {
     })
 }
 
-/// Whether a block is an approval or a mint, as far as its kind says.
-pub(super) fn takes_nothing(block: &ICRC3Value) -> bool {
+/// Whether a block is an approval or a mint.
+pub(super) fn moves_nothing(block: &ICRC3Value) -> bool {
     let ICRC3Value::Map(block) = block else {
         return false;
     };
@@ -85,16 +82,18 @@ pub(super) fn takes_nothing(block: &ICRC3Value) -> bool {
         Some(ICRC3Value::Map(tx)) => text(tx, "op"),
         _ => None,
     };
-    let kind = text(block, "btype").or(op);
-    kind.is_some_and(|kind| matches!(kind.as_str(), "2approve" | "approve" | "1mint" | "mint"))
+    matches!(
+        text(block, "btype").or(op).as_deref(),
+        Some("1mint" | "mint" | "2approve" | "approve")
+    )
 }
 
-/// Whether these bytes stand anywhere in a block.
-pub(super) fn has_blob(value: &ICRC3Value, bytes: &[u8]) -> bool {
-    match value {
+/// Whether these bytes are a value anywhere in a block.
+pub(super) fn holds(block: &ICRC3Value, bytes: &[u8]) -> bool {
+    match block {
         ICRC3Value::Blob(blob) => blob.as_slice() == bytes,
-        ICRC3Value::Array(inner) => inner.iter().any(|value| has_blob(value, bytes)),
-        ICRC3Value::Map(inner) => inner.values().any(|value| has_blob(value, bytes)),
+        ICRC3Value::Array(values) => values.iter().any(|value| holds(value, bytes)),
+        ICRC3Value::Map(map) => map.values().any(|value| holds(value, bytes)),
         _ => false,
     }
 }
@@ -256,6 +255,27 @@ mod tests {
         }
         assert!(read_block(&transfer(&[], "mint")).is_err());
         assert!(read_block(&ICRC3Value::Nat(1u8.into())).is_err());
+    }
+
+    /// A ledger may name its kinds in other words.
+    #[test]
+    fn a_block_of_an_unknown_kind_may_have_taken_money() {
+        let named = |kind: &str| [("btype", ICRC3Value::Text(kind.into()))];
+        for kind in ["1xfer", "2xfer", "1burn", "transfer", "9new"] {
+            let taken = debit(&transfer(&named(kind), "xfer")).unwrap();
+            let (payer, spender) = (Principal::from_slice(&[1]), Principal::from_slice(&[3]));
+            assert!(
+                taken.from.is_of(&payer) && taken.spender.unwrap().is_of(&spender),
+                "{kind}"
+            );
+        }
+        for kind in ["1mint", "mint", "2approve", "approve"] {
+            assert_eq!(debit(&transfer(&named(kind), "xfer")), None, "{kind}");
+        }
+        assert_eq!(debit(&transfer(&[], "approve")), None);
+        let odd = transfer(&named("9new"), "xfer");
+        assert!(holds(&odd, &[9; 32]) && holds(&odd, &[3]));
+        assert!(!holds(&odd, &[8; 32]) && !holds(&odd, b"9new"));
     }
 
     #[test]

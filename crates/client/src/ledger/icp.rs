@@ -86,15 +86,14 @@ impl IcpBlock {
         self.timestamp.timestamp_nanos
     }
 
-    fn memo(&self) -> Option<Vec<u8>> {
+    pub fn memo(&self) -> Option<Vec<u8>> {
         let memo = self.transaction.icrc1_memo.clone();
         memo.map(ByteBuf::into_vec)
     }
 
-    /// Whether its operation is not known, and this is its memo.
-    pub fn is_odd_with(&self, memo: &[u8; 32]) -> bool {
-        let own = self.transaction.icrc1_memo.as_ref();
-        self.transaction.operation.is_none() && own.is_some_and(|own| own.as_slice() == memo)
+    pub fn moves_nothing(&self) -> bool {
+        let operation = &self.transaction.operation;
+        matches!(operation, Some(Operation::Mint {} | Operation::Approve {}))
     }
 
     pub fn debit(&self) -> Option<Debit> {
@@ -141,7 +140,7 @@ fn party(blob: &ByteBuf) -> Option<Party> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use candid::{Decode, Encode, Principal};
     use icrc_ledger_types::icrc1::account::Account;
@@ -149,6 +148,17 @@ mod tests {
 
     fn account(n: u8) -> Account {
         Principal::from_slice(&[n]).into()
+    }
+
+    /// A block with an operation that is not known.
+    pub fn odd_block(memo: &[u8]) -> crate::ledger::pages::Entry {
+        crate::ledger::pages::Entry::Icp(Box::new(IcpBlock {
+            transaction: Transaction {
+                icrc1_memo: Some(ByteBuf::from(memo)),
+                operation: None,
+            },
+            timestamp: Time { timestamp_nanos: 5 },
+        }))
     }
 
     /// As the ICP ledger shows it.

@@ -102,14 +102,19 @@ impl Ledger<'_> {
             Ok(end) => end,
             Err(problem) => return Found::Unknown(problem.to_string()),
         };
+        // The transfer may stand below a block that cannot be read.
         let mut doubt = None;
-        let visit = |index, block: &Entry| met(index, block, wanted, &mut doubt);
-        match (self.walk(kind, end, wanted.since, visit).await, doubt) {
-            (Walk::Met(block), _) => Found::Block(block),
-            (Walk::Over, Some(odd)) => Found::Unknown(format!(
-                "block {odd} of ledger {} has the transfer's memo and cannot be read",
-                self.id
-            )),
+        let visit = |index, block: &Entry| match seen(index, block, wanted) {
+            Some(Found::Unknown(problem)) => {
+                doubt.get_or_insert(problem);
+                None
+            }
+            found => found,
+        };
+        let walk = self.walk(kind, end, wanted.since, visit).await;
+        match (walk, doubt) {
+            (Walk::Met(found), _) => found,
+            (Walk::Over, Some(problem)) => Found::Unknown(problem),
             (Walk::Over, None) => Found::Missing { as_of },
             (Walk::Stopped(problem), _) => Found::Unknown(problem),
         }
@@ -189,17 +194,21 @@ impl Ledger<'_> {
     }
 }
 
-/// The block, if it is the transfer. A block of an unknown shape with its memo could be: `doubt` is the last such one.
-fn met(index: u64, block: &Entry, wanted: &Wanted, doubt: &mut Option<u64>) -> Option<u64> {
-    match block.read() {
-        Ok(transfer) => wanted.is(&transfer).then_some(index),
-        Err(_) => {
-            if block.is_odd_with(&wanted.memo) {
-                *doubt = doubt.or(Some(index));
-            }
-            None
-        }
-    }
+/// What a block shows of the transfer; `None` if it is another one. A block that cannot be read may be the transfer if it
+/// has its memo, unless it takes money from somebody else: anybody can copy a memo.
+fn seen(index: u64, block: &Entry, wanted: &Wanted) -> Option<Found> {
+    let problem = match block.read() {
+        Ok(transfer) => return wanted.is(&transfer).then_some(Found::Block(index)),
+        Err(problem) => problem,
+    };
+    let is_anothers = block
+        .debit()
+        .is_some_and(|debit| !debit.from.is(&wanted.from));
+    (!is_anothers && block.may_hold(&wanted.memo)).then(|| {
+        Found::Unknown(format!(
+            "block {index} has the memo of the transfer, and cannot be read: {problem}"
+        ))
+    })
 }
 
 /// Whether a block took money without a known payment. Each payment explains one block: `seen` are those that have
@@ -211,10 +220,7 @@ fn taken(
     seen: &mut BTreeSet<PaymentId>,
 ) -> Option<Taken> {
     let Some(debit) = block.debit() else {
-        return block.is_odd_with(&search.payment.0).then_some(Taken {
-            block: index,
-            by_this_payment: true,
-        });
+        return taken_in_odd_shape(index, block, search, seen);
     };
     if !debit.from.is(&search.payer) || !debit.spender?.is_of(&search.spender) {
         return None;
@@ -232,87 +238,142 @@ fn taken(
     })
 }
 
+/// A block of an unknown shape may have taken money if it has the payment's id, or both parties, anywhere in it.
+fn taken_in_odd_shape(
+    index: u64,
+    block: &Entry,
+    search: &Search<'_>,
+    seen: &mut BTreeSet<PaymentId>,
+) -> Option<Taken> {
+    let has = |bytes: &[u8]| block.may_hold(bytes);
+    let by_this_payment = has(&search.payment.0);
+    let by_parties = has(search.payer.owner.as_slice()) && has(search.spender.as_slice());
+    let mut explains = |id: &PaymentId| has(&id.0) && seen.insert(*id);
+    (by_this_payment || by_parties && !search.known.iter().any(&mut explains)).then_some(Taken {
+        block: index,
+        by_this_payment,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use icrc_ledger_types::icrc::generic_value::ICRC3Value as Value;
+    use crate::ledger::icp::tests::odd_block;
+    use icrc_ledger_types::icrc::generic_value::ICRC3Value;
 
     const MEMO: [u8; 32] = [9; 32];
 
-    fn map(entries: &[(&str, Value)]) -> Value {
-        let owned = entries
-            .iter()
-            .map(|(key, value)| (key.to_string(), value.clone()));
-        Value::Map(owned.collect())
+    fn principal(n: u8) -> Principal {
+        Principal::from_slice(&[n])
     }
 
-    fn party(n: u8) -> Value {
-        Value::Array(vec![Value::Blob(vec![n].into())])
+    fn blob(bytes: &[u8]) -> ICRC3Value {
+        ICRC3Value::Blob(bytes.to_vec().into())
     }
 
-    fn account(n: u8) -> Account {
-        Principal::from_slice(&[n]).into()
+    fn map(entries: Vec<(&str, ICRC3Value)>) -> ICRC3Value {
+        let entries = entries.into_iter();
+        ICRC3Value::Map(entries.map(|(key, value)| (key.into(), value)).collect())
     }
 
-    /// A block from account 1 to account 2 with the memo.
-    fn block(kind: &str) -> Entry {
-        let tx = map(&[
-            ("from", party(1)),
-            ("to", party(2)),
-            ("amt", Value::Nat(5u8.into())),
-            ("memo", Value::Blob(MEMO.to_vec().into())),
-        ]);
-        Entry::Icrc3(map(&[("btype", Value::Text(kind.into())), ("tx", tx)]))
+    /// A transfer from 1 to 2, in the words of ICRC-3 if its kind is `xfer`.
+    fn block(kind: &str, spender: Option<u8>, memo: &[u8]) -> Entry {
+        let account = |n: u8| ICRC3Value::Array(vec![blob(&[n])]);
+        let mut tx = vec![
+            ("op", ICRC3Value::Text(kind.into())),
+            ("amt", ICRC3Value::Nat(5u8.into())),
+            ("from", account(1)),
+            ("to", account(2)),
+            ("memo", blob(memo)),
+        ];
+        tx.extend(spender.map(|n| ("spender", account(n))));
+        Entry::Icrc3(map(vec![("tx", map(tx))]))
     }
 
+    fn shapeless(parts: &[&[u8]]) -> Entry {
+        let parts = parts.iter().map(|part| blob(part)).collect();
+        Entry::Icrc3(map(vec![("new", ICRC3Value::Array(parts))]))
+    }
+
+    /// A ledger that made the transfer, and writes it in a way of its own: it must not be made again.
     #[test]
-    fn attack_a_block_of_an_unknown_shape_with_the_memo_proves_no_absence() {
+    fn a_block_that_cannot_be_read_is_no_proof_that_a_transfer_was_not_made() {
         let wanted = Wanted {
-            from: account(1),
-            to: account(2),
+            from: principal(1).into(),
+            to: principal(2).into(),
             amount: Amount(5),
             memo: MEMO,
             since: 0,
         };
-        let looked = |block: &Entry, wanted: &Wanted| {
-            let mut doubt = None;
-            (met(7, block, wanted, &mut doubt), doubt)
+        assert_eq!(
+            seen(7, &block("xfer", None, &MEMO), &wanted),
+            Some(Found::Block(7))
+        );
+        let doubtful = [
+            block("transfer", None, &MEMO),
+            block("burn", None, &MEMO),
+            shapeless(&[&MEMO]),
+            odd_block(&MEMO),
+        ];
+        for block in doubtful {
+            let found = seen(7, &block, &wanted);
+            assert!(matches!(found, Some(Found::Unknown(_))), "{block:?}");
+        }
+        for other in [
+            block("xfer", None, &[8; 32]),
+            block("transfer", None, &[8; 32]),
+            block("xfer", Some(3), &MEMO),
+            block("approve", Some(3), &MEMO),
+            block("mint", None, &MEMO),
+            shapeless(&[&[8; 32]]),
+            odd_block(&[8; 32]),
+        ] {
+            assert_eq!(seen(7, &other, &wanted), None, "{other:?}");
+        }
+        let of_another = Wanted {
+            from: principal(5).into(),
+            ..wanted
         };
-        assert_eq!(looked(&block("1xfer"), &wanted), (Some(7), None));
-        assert_eq!(looked(&block("9xfer"), &wanted), (None, Some(7)));
-        // Another memo, another payer's block with the memo, and what moves nothing leave no doubt.
-        let other = Wanted {
-            memo: [8; 32],
-            ..wanted.clone()
-        };
-        assert_eq!(looked(&block("9xfer"), &other), (None, None));
-        let stranger = Wanted {
-            from: account(3),
-            ..wanted.clone()
-        };
-        assert_eq!(looked(&block("1xfer"), &stranger), (None, None));
-        assert_eq!(looked(&block("2approve"), &wanted), (None, None));
+        for kind in ["xfer", "burn", "transfer"] {
+            assert_eq!(seen(7, &block(kind, None, &MEMO), &of_another), None);
+        }
     }
 
     #[test]
-    fn attack_a_charge_in_a_block_of_an_unknown_shape_is_not_clean() {
+    fn what_a_spender_took_is_seen_whatever_the_ledger_calls_it() {
+        let known = [PaymentId([4; 32])];
         let search = Search {
-            payer: account(1),
-            spender: account(3).owner,
+            payer: principal(1).into(),
+            spender: principal(3),
             payment: PaymentId(MEMO),
-            known: &[],
+            known: &known,
             since: 0,
             allowance: None,
         };
-        let taken = |block: &Entry, search: &Search<'_>| {
-            taken(7, block, search, &mut BTreeSet::new()).map(|taken| taken.by_this_payment)
+        let by = |block: &Entry| {
+            let taken = taken(7, block, &search, &mut BTreeSet::new());
+            taken.map(|taken| taken.by_this_payment)
         };
-        assert_eq!(taken(&block("9xfer"), &search), Some(true));
-        assert_eq!(taken(&block("2approve"), &search), None);
-        let other = Search {
-            payment: PaymentId([8; 32]),
-            ..search
-        };
-        assert_eq!(taken(&block("9xfer"), &other), None);
+        for kind in ["xfer", "burn", "transfer", "2new"] {
+            assert_eq!(by(&block(kind, Some(3), &MEMO)), Some(true), "{kind}");
+            assert_eq!(by(&block(kind, Some(3), b"")), Some(false), "{kind}");
+            assert_eq!(by(&block(kind, Some(3), &[4; 32])), None, "{kind}");
+            assert_eq!(by(&block(kind, Some(5), &MEMO)), None, "{kind}");
+            assert_eq!(by(&block(kind, None, &MEMO)), None, "{kind}");
+        }
+        for kind in ["approve", "mint"] {
+            assert_eq!(by(&block(kind, Some(3), &MEMO)), None, "{kind}");
+        }
+        assert_eq!(by(&shapeless(&[&MEMO])), Some(true));
+        assert_eq!(by(&odd_block(&MEMO)), Some(true));
+        assert_eq!(by(&shapeless(&[&[1], &[3]])), Some(false));
+        let mut seen = BTreeSet::new();
+        let explained = shapeless(&[&[1], &[3], &[4; 32]]);
+        assert_eq!(taken(7, &explained, &search, &mut seen), None);
+        let again = taken(6, &explained, &search, &mut seen);
+        assert!(again.is_some(), "one payment explains one block");
+        for other in [shapeless(&[&[1]]), odd_block(&[8; 32])] {
+            assert_eq!(by(&other), None, "{other:?}");
+        }
     }
 }

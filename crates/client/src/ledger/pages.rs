@@ -2,7 +2,7 @@
 
 use super::{
     Ledger,
-    block::{Block, Debit, debit, has_blob, read_block, takes_nothing, timestamp, to_amount},
+    block::{Block, Debit, debit, holds, moves_nothing, read_block, timestamp, to_amount},
     icp::{self, IcpBlock, QUERY_BLOCKS},
 };
 use crate::{error::LedgerError, network::CallError};
@@ -54,20 +54,18 @@ impl Entry {
         }
     }
 
-    /// Whether a block that is no transfer by any known schema has this memo. Approvals and mints take nothing.
-    pub fn is_odd_with(&self, memo: &[u8; 32]) -> bool {
-        match self {
-            Entry::Icrc3(block) => {
-                read_block(block).is_err() && !takes_nothing(block) && has_blob(block, memo)
-            }
-            Entry::Icp(block) => block.is_odd_with(memo),
-        }
-    }
-
     pub fn read(&self) -> Result<Block, String> {
         match self {
             Entry::Icrc3(block) => read_block(block),
             Entry::Icp(block) => block.read(),
+        }
+    }
+
+    /// Whether the block may have moved money and has these bytes somewhere: in the ICP ledger's log as its memo.
+    pub fn may_hold(&self, bytes: &[u8]) -> bool {
+        match self {
+            Entry::Icrc3(block) => !moves_nothing(block) && holds(block, bytes),
+            Entry::Icp(block) => !block.moves_nothing() && block.memo().as_deref() == Some(bytes),
         }
     }
 }

@@ -177,6 +177,24 @@ fn our_transfer_is_found_by_account_identifiers() {
     );
 }
 
+#[test]
+fn a_mint_that_pays_out_what_was_owed_is_never_absence() {
+    let (to, amount) = (account(2), 50_000);
+    let mint = block(ledger::Operation::Mint { to, amount }, &[7; 32], CREATED);
+    let paid = Transfer {
+        spender: None,
+        to,
+        ..wanted()
+    };
+    let page = page(vec![mint]);
+    assert_eq!(
+        (find(&page, &paid), doubtful(&page, &paid)),
+        (None, vec![0])
+    );
+    let memo = [8; 32];
+    assert_eq!(doubtful(&page, &Transfer { memo, ..paid }), [0; 0]);
+}
+
 /// Another memo, party, subaccount, amount, maker or time; a mint, a burn, an approval; a number as memo.
 #[test]
 fn other_blocks_are_not_ours() {

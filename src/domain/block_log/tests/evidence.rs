@@ -143,3 +143,32 @@ fn attack_39_a_block_with_our_name_and_memo_is_never_absence() {
         "another account's money"
     );
 }
+
+/// A token without a fee that this canister mints: a refund out of the minting account is recorded as a mint, which names
+/// no payer. Taken for absence, the refund was made twice.
+#[test]
+fn attack_39_a_mint_that_pays_out_what_was_owed_is_never_absence() {
+    let paid = Transfer {
+        spender: None,
+        from: Account::from(principal(3)),
+        to: Account::from(principal(2)),
+        ..wanted()
+    };
+    let page = read_all(&result(vec![(0, mint(CREATED.0))])).unwrap();
+    assert_eq!(
+        (find(&page, &paid), doubtful(&page, &paid)),
+        (None, vec![0])
+    );
+    let others: [fn(&mut Transfer); 4] = [
+        |t| t.memo = [8; 32],
+        |t| t.to = Account::from(principal(9)),
+        |t| t.amount = Amount(49_999),
+        // Nobody mints by an allowance.
+        |t| t.spender = Some(Account::from(principal(3))),
+    ];
+    for change in others {
+        let mut other = paid.clone();
+        change(&mut other);
+        assert_eq!(doubtful(&page, &other), [0; 0], "{other:?}");
+    }
+}

@@ -281,6 +281,46 @@ fn a_block_is_followed_into_its_archive() {
     );
 }
 
+/// The length of the log in its second reply means nothing, as in an archive's.
+#[test]
+fn a_ledger_that_is_its_own_archive_shows_the_block() {
+    let shop = transfer_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    shop.runtime
+        .will_reply(log(100, vec![], vec![(ledger(0).id, 0, 50)]));
+    let block = shop.paid_block(&proof, 10_000);
+    shop.runtime.will_reply(log(0, vec![block], vec![]));
+    assert_eq!(shop.fetch(&shop.presented(proof)), b"goods");
+}
+
+/// A ledger must not be able to have this canister call what acts on its calls.
+#[test]
+fn attack_a_ledger_that_names_a_target_of_the_merchant_as_its_archive_causes_no_call_of_it() {
+    let shop = transfer_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    let request = shop.presented(proof.clone());
+    let worker = super::forward::retrying();
+    let told = Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, 60, 1, 1]);
+    storage::notifications::set_target(Some(told));
+    shop.runtime.caller.set(shop.runtime.controller);
+    let work = crate::domain::route::RouteDraft {
+        prices: vec![Price {
+            ledger: ledger(0).id,
+            amount: Amount(10_000),
+        }],
+        forward: Some(worker),
+        ..draft("/work")
+    };
+    catalogue::put(&shop.runtime, work).unwrap();
+    for (n, target) in [worker.canister, told].into_iter().enumerate() {
+        shop.runtime
+            .will_reply(log(100, vec![], vec![(target, 0, 50)]));
+        assert!(is_pending(&shop.settle(&request)), "{target}");
+        assert_eq!(shop.runtime.made(), n + 1, "{target}");
+    }
+    assert!(!is_recorded(&proof));
+}
+
 /// Each archive names the other.
 #[test]
 fn archives_that_send_in_a_circle_are_left() {

@@ -87,6 +87,17 @@ fn a_block_of_the_icp_ledger_is_followed_into_its_archive() {
     );
 }
 
+#[test]
+fn an_icp_ledger_that_is_its_own_archive_shows_the_block() {
+    let shop = icp_shop();
+    let proof = shop.proof(1, 7, BLOCK);
+    shop.runtime
+        .will_reply(response(100, 0, vec![], &[(ledger(0).id, BLOCK, 1)]));
+    let block = block_of(&shop.transfer_of(&proof, 10_000));
+    shop.runtime.will_reply(of_archive(vec![block]));
+    assert_eq!(shop.fetch(&shop.presented(proof)), b"goods");
+}
+
 /// Another memo, sender, subaccount or recipient; pulled by a spender; a number as memo; mint, burn and approval.
 #[test]
 fn attack_blocks_of_the_icp_ledger_that_are_not_the_transfer_pay_nothing() {

@@ -104,6 +104,8 @@ fn should_follow_archives_that_number_no_blocks() {
 fn should_call_no_canister_that_cannot_be_an_archive_of_the_icp_ledger() {
     let shop = icp_shop();
     storage::ledgers::put(&ledger(1)).unwrap();
+    let told = Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, 60, 1, 1]);
+    storage::notifications::set_target(Some(told));
     let request = shop.unknown(1, 1);
     shop.after_expiry();
     for archive in [
@@ -111,6 +113,7 @@ fn should_call_no_canister_that_cannot_be_an_archive_of_the_icp_ledger() {
         Principal::management_canister(),
         Principal::anonymous(),
         ledger(1).id,
+        told,
     ] {
         let made = shop.runtime.made();
         shop.runtime

@@ -54,25 +54,27 @@ fn read(bytes: &[u8]) -> Result<File, Failure> {
     }
 }
 
-/// Why a signed receipt is for another payment than the proven one; `None` if it is for the same.
-fn differs(signed: &SignedReceipt, proven: &VerifiedReceipt) -> Option<&'static str> {
+/// Why a signed receipt is not shown to be for the proven payment; `None` if it is. Without the details it is not: other
+/// ledgers have a block of the same number, too.
+fn differs(signed: &SignedReceipt, proven: &VerifiedReceipt) -> Option<String> {
     let receipt = &proven.receipt;
-    let details = proven.details.as_ref();
+    let Some(details) = &proven.details else {
+        return Some("its payer and purchase are not in the proven receipt".into());
+    };
     let same = [
         ("network", signed.network == receipt.network),
         ("transaction", signed.transaction == receipt.transaction),
-        (
-            "payer",
-            details.is_none_or(|details| details.payer.to_string() == signed.payer),
-        ),
-        (
-            "resourceUrl",
-            details.is_none_or(|details| signed.resource_url.ends_with(&details.path)),
-        ),
+        ("payer", details.payer.to_string() == signed.payer),
+        ("resourceUrl", path(&signed.resource_url) == details.path),
     ];
-    same.into_iter()
-        .find(|(_, same)| !same)
-        .map(|(field, _)| field)
+    let other = same.into_iter().find(|(_, same)| !same);
+    other.map(|(field, _)| format!("its {field} is not that of the proven receipt"))
+}
+
+/// What follows the host in a URL.
+fn path(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').map_or("", |at| &rest[at..])
 }
 
 /// Verifies the signed receipt in a file by these keys, and the proof if there is one, too.
@@ -88,10 +90,8 @@ pub fn run(
     let signed = jws::verify(&found.jws, &keys).map_err(disproved)?;
     if found.is_whole {
         let proven = verified(file, root_key, canister)?;
-        if let Some(field) = differs(&signed, &proven) {
-            return Err(disproved(format!(
-                "its {field} is not that of the proven receipt"
-            )));
+        if let Some(problem) = differs(&signed, &proven) {
+            return Err(disproved(problem));
         }
     } else if canister.is_some() {
         let message = "a signed receipt names no canister: leave --canister out";
@@ -124,4 +124,47 @@ fn site(signed: &SignedReceipt) -> &str {
     let url = &signed.resource_url;
     let host = url.split_once("://").map_or(&**url, |(_, host)| host);
     host.split('/').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollkeeper_client::verify_receipt;
+
+    /// A proof that is verified, and what its seller would sign.
+    fn receipts(with_details: bool) -> (SignedReceipt, VerifiedReceipt) {
+        let vectors = include_str!("../../../../x402-icp/tests/receipts.json");
+        let vectors: Value = serde_json::from_str(vectors).unwrap();
+        let root_key = hex::decode(vectors["rootKey"].as_str().unwrap()).unwrap();
+        let proof = &vectors["good"][usize::from(with_details)]["proof"];
+        let details = &vectors["good"][1]["proof"]["details"];
+        let text = |value: &Value| value.as_str().unwrap().to_string();
+        let signed = SignedReceipt {
+            version: jws::VERSION,
+            network: text(&proof["receipt"]["network"]),
+            resource_url: format!("https://shop.example{}", text(&details["path"])),
+            payer: text(&details["payer"]),
+            issued_at: 1_800_000_000,
+            transaction: text(&proof["receipt"]["transaction"]),
+        };
+        let proven = verify_receipt(proof.to_string().as_bytes(), &root_key, None);
+        (signed, proven.unwrap())
+    }
+
+    /// Another payer's proof, of which the details were removed, may name a block of the same number.
+    #[test]
+    fn a_proof_without_its_payer_vouches_for_no_signed_receipt() {
+        let (signed, proven) = receipts(true);
+        assert_eq!(differs(&signed, &proven), None);
+        let (signed, proven) = receipts(false);
+        assert!(differs(&signed, &proven).is_some());
+    }
+
+    #[test]
+    fn a_signed_receipt_for_a_longer_path_is_for_another_payment() {
+        let (mut signed, proven) = receipts(true);
+        signed.resource_url = signed.resource_url.replace("/report/", "/other/report/");
+        let problem = differs(&signed, &proven).unwrap();
+        assert!(problem.contains("resourceUrl"), "{problem}");
+    }
 }
