@@ -319,7 +319,7 @@ fn kind_step(rng: &mut Rng, kind: Kind) -> Step {
         (Kind::Invoices, 70..=77) => Step::ReturnInvoice {
             invoice: any,
             other: usize::from(rng.percent(20)),
-            to: usize::from(rng.percent(30)),
+            to: usize::from(rng.percent(50)),
         },
         (Kind::Invoices, 78..=86) => Step::Fault {
             ledger,
