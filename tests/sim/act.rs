@@ -1,13 +1,14 @@
 //! Plays the steps of a plan.
 
 use crate::{
+    answers::content,
     calls::{Means, plain},
     plan::{By, Send, Step},
     support::{
         interface::{ContentBegin, ContentChunk, ContentCommit, ContentError, RouteKey},
         setup::{FEE, FUNDS, controller, minter, operator},
     },
-    world::{Checked, WITH_MONEY, What, World, content},
+    world::{Checked, WITH_MONEY, What, World},
 };
 use candid::{Nat, Principal};
 use icrc_ledger_types::{
@@ -113,6 +114,8 @@ impl World {
                     Means::Signed(signed) => request.clone().payment(&signed.header()),
                     Means::Transfer(_) => self.proof(auth, &request).expect("a transfer"),
                     Means::Call(_) => return self.call_otherwise(auth, *variant, *send),
+                    // Its id is no proof for another request.
+                    Means::Invoice(_) => return Ok(()),
                 };
                 if request != self.auths[auth].request {
                     self.auths[auth].misused = true;
@@ -327,6 +330,27 @@ impl World {
             Step::SellerRelease => {
                 self.seller_release();
                 Ok(())
+            }
+            Step::CreateInvoice {
+                payer,
+                route,
+                ledger,
+                named,
+                send,
+            } => self.create_invoice([*payer, *route, *ledger], *named, *send),
+            Step::PayInvoice {
+                invoice,
+                percent,
+                other,
+            } => self.pay_invoice(*invoice, *percent, *other),
+            Step::CheckInvoice { invoice, send } => self.check_invoice(*invoice, *send),
+            Step::FetchInvoice {
+                invoice,
+                copies,
+                send,
+            } => self.fetch_invoice(*invoice, *copies, *send),
+            Step::ReturnInvoice { invoice, other, to } => {
+                self.return_invoice(*invoice, *other, *to)
             }
             Step::Starve { liquid } => self.starve(*liquid),
             Step::Feed => self.feed(),

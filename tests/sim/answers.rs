@@ -2,7 +2,7 @@
 
 use crate::{
     support::{Answer, interface::CancelError},
-    world::{Checked, Pending, What, World, content, violation},
+    world::{Checked, Pending, What, World, violation},
 };
 use pocket_ic::{RejectCode, RejectResponse};
 use x402_icp::Code;
@@ -78,6 +78,7 @@ impl World {
                 Ok(())
             }
             What::Resolve { auth, moved } => self.resolved(auth, moved, &reply),
+            What::Invoice { number, asked } => self.invoice_answered(number, &asked, &reply),
             What::Withdraw { number } => self.withdrawal_answered(number, &reply),
             What::Admin => Ok(()),
         }
@@ -175,4 +176,9 @@ impl World {
             _ => Ok(()),
         }
     }
+}
+
+/// The content of a route.
+pub fn content(template: &str, version: u32) -> Vec<u8> {
+    format!("content of {template}, version {version}.").into_bytes()
 }

@@ -133,6 +133,7 @@ impl World {
                 self.submit(auth, request.expect("a transfer"), true);
             }
             Means::Call(_) => self.submit_call(auth),
+            Means::Invoice(number) => self.submit_content(*number),
         }
     }
 
@@ -179,7 +180,7 @@ impl World {
         // A call has nothing to cancel: it may be charged whatever the answer is.
         let what = match signed.means {
             Means::Signed(_) => What::Cancel { auth },
-            Means::Call(_) | Means::Transfer(_) => What::Admin,
+            Means::Call(_) | Means::Transfer(_) | Means::Invoice(_) => What::Admin,
         };
         self.send(payer, "cancel_authorization", arg, what);
         self.settle_down(Send::AndWait)

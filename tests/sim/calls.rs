@@ -22,6 +22,8 @@ pub enum Means {
     Signed(Box<Signed>),
     Call(Box<Call>),
     Transfer(Box<Own>),
+    /// An attempt to collect the money of this invoice.
+    Invoice(usize),
 }
 
 /// A call of `pay`.

@@ -1,7 +1,9 @@
 //! The laws that hold after every step.
 
 use crate::{
+    calls::Means,
     chain::Block,
+    invoices::Asked,
     payments::StatusFacts,
     support::interface::{Payment, PaymentStatus},
     world::{Checked, WITH_MONEY, What, World, violation},
@@ -34,6 +36,7 @@ impl World {
             }
         }
         if all_read {
+            self.check_fetched()?;
             self.check_deliveries()?;
             self.check_ids()?;
             self.check_held()?;
@@ -68,7 +71,7 @@ impl World {
         let Some(auth) = self.by_id.get(&memo).copied() else {
             return violation("charged for nothing", format!("{block:?}"));
         };
-        let payer = self.payers[self.auths[auth].payer].account;
+        let payer = self.payer_of(&self.auths[auth]);
         let auth = &mut self.auths[auth];
         if auth.block.is_some() {
             return violation("double charge", format!("{:?} and {block:?}", auth.block));
@@ -127,7 +130,7 @@ impl World {
 
     /// What leaves the canister's accounts is a refund of a payment, once.
     fn check_payout(&mut self, ledger: usize, block: &Block) -> Checked {
-        if self.check_withdrawal(ledger, block)? {
+        if self.check_withdrawal(ledger, block)? || self.check_invoice_block(ledger, block)? {
             return Ok(());
         }
         let memo = block.memo.clone().unwrap_or_default();
@@ -135,8 +138,8 @@ impl World {
         let Some(index) = auths.position(|auth| refund_memo(auth) == memo) else {
             return violation("unexplained payout", format!("{block:?}"));
         };
+        let payer = self.payer_of(&self.auths[index]);
         let auth = &mut self.auths[index];
-        let payer = self.payers[auth.payer].account;
         if auth.refund.is_some() {
             return violation("double refund", format!("{block:?}"));
         }
@@ -211,6 +214,10 @@ impl World {
         let mut waiting = self.pending.iter();
         waiting.any(|pending| match pending.what {
             What::Http { auth, .. } | What::Call { auth, .. } => auth == index,
+            What::Invoice {
+                number,
+                asked: Asked::Content { .. },
+            } => matches!(self.auths[index].means, Means::Invoice(of) if of == number),
             _ => false,
         })
     }
@@ -220,7 +227,7 @@ impl World {
         self.check_blocks(payments, all_read)?;
         let mut seen = BTreeSet::new();
         for payment in payments {
-            let Some(auth) = self.by_id.get(payment.id.as_slice()).copied() else {
+            let Some(auth) = self.attempt(&payment.id) else {
                 return violation("a payment nobody signed", format!("{payment:?}"));
             };
             if !seen.insert(auth) {
@@ -280,7 +287,7 @@ impl World {
 
     fn check_payment(&mut self, auth: usize, payment: &Payment, all_read: bool) -> Checked {
         self.check_transfer(auth, payment)?;
-        let payer = self.payers[self.auths[auth].payer].account;
+        let payer = self.payer_of(&self.auths[auth]);
         let auth = &mut self.auths[auth];
         let ledger = &self.ledgers[auth.ledger];
         let status = &payment.status;

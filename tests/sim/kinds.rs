@@ -20,10 +20,12 @@ pub enum Kind {
     Held,
     /// Routes whose work another canister does.
     Forward,
+    /// Invoices.
+    Invoices,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Usual,
         Kind::NoLog,
         Kind::Poor,
@@ -32,6 +34,7 @@ impl Kind {
         Kind::Withdrawals,
         Kind::Held,
         Kind::Forward,
+        Kind::Invoices,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -44,6 +47,7 @@ impl Kind {
             Kind::Withdrawals => "withdrawals",
             Kind::Held => "held",
             Kind::Forward => "forward",
+            Kind::Invoices => "invoices",
         }
     }
 
@@ -100,6 +104,14 @@ impl Kind {
                 "works refunded",
                 "works fetched later",
             ],
+            Kind::Invoices => &[
+                "invoices",
+                "transfers to invoices",
+                "invoices collected",
+                "returns of invoices",
+                "invoices given back by themselves",
+                "returns to another account refused",
+            ],
         }
     }
 }
@@ -109,9 +121,9 @@ impl Kind {
 pub struct Kinds(Vec<Kind>);
 
 impl Kinds {
-    /// The kinds of the world with this seed: one, and two in each ninth world.
+    /// The kinds of the world with this seed: one, and two in each tenth world.
     pub fn of(world: u64, rng: &mut Rng) -> Self {
-        let mut kinds = match Kind::ALL.get((world % 9) as usize) {
+        let mut kinds = match Kind::ALL.get((world % 10) as usize) {
             Some(kind) => vec![*kind],
             None => vec![rng.pick(&Kind::ALL[1..]), rng.pick(&Kind::ALL[1..])],
         };

@@ -13,6 +13,8 @@ mod calls;
 mod chain;
 mod checks;
 mod faults;
+mod invoice_laws;
+mod invoices;
 mod kinds;
 mod manage;
 mod payments;

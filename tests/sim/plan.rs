@@ -221,6 +221,37 @@ pub enum Step {
     },
     /// The target ends its silence.
     SellerRelease,
+    /// A buyer has an invoice made, or asks for a known one again.
+    CreateInvoice {
+        payer: usize,
+        route: usize,
+        ledger: usize,
+        /// With an account for what buys nothing.
+        named: bool,
+        send: Send,
+    },
+    /// A transfer to an invoice, of this part of its amount; `other`: of another token.
+    PayInvoice {
+        invoice: usize,
+        percent: u64,
+        other: usize,
+    },
+    CheckInvoice {
+        invoice: usize,
+        send: Send,
+    },
+    /// Somebody who knows the id asks for what was bought.
+    FetchInvoice {
+        invoice: usize,
+        copies: usize,
+        send: Send,
+    },
+    /// Somebody who knows the id has the money given back; `to`: 0 is the payer.
+    ReturnInvoice {
+        invoice: usize,
+        other: usize,
+        to: usize,
+    },
     /// Leaves this many cycles to spend.
     Starve {
         liquid: u128,

@@ -29,12 +29,14 @@ impl World {
         let since = self.setup.now();
         // A timer that was due while the canister was frozen is lost; the next request sets it again.
         self.still_in_business()?;
+        self.invoices_in_business()?;
         self.check_not_locked_out()?;
         self.resolve()?;
         self.check_free(since)?;
         self.resolve_by_hand()?;
         self.fetch_half()?;
         self.refund_the_rest()?;
+        self.empty_invoices()?;
         self.check_ends()?;
         self.check_works()?;
         self.check_free(since)?;

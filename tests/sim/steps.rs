@@ -295,6 +295,39 @@ fn kind_step(rng: &mut Rng, kind: Kind) -> Step {
         (Kind::Forward, 70..=77) => Step::SellerStop { stop: any % 2 == 0 },
         (Kind::Forward, 78..=83) => Step::SellerRelease,
         (Kind::Forward, 84..) => Step::Upgrade,
+        (Kind::Invoices, 0..=19) => Step::CreateInvoice {
+            payer: any,
+            route: rng.index(1 << 20),
+            ledger,
+            named: rng.percent(50),
+            send: send(rng),
+        },
+        (Kind::Invoices, 20..=42) => Step::PayInvoice {
+            invoice: any,
+            percent: rng.pick(&[1, 50, 100, 100, 100, 100, 150, 230]),
+            other: usize::from(rng.percent(10)),
+        },
+        (Kind::Invoices, 43..=57) => Step::CheckInvoice {
+            invoice: any,
+            send: send(rng),
+        },
+        (Kind::Invoices, 58..=69) => Step::FetchInvoice {
+            invoice: any,
+            copies: rng.pick(&[1, 1, 2, 4]),
+            send: send(rng),
+        },
+        (Kind::Invoices, 70..=77) => Step::ReturnInvoice {
+            invoice: any,
+            other: usize::from(rng.percent(20)),
+            to: usize::from(rng.percent(50)),
+        },
+        (Kind::Invoices, 78..=86) => Step::Fault {
+            ledger,
+            planned: Box::new(faults::of_transfers(rng)),
+        },
+        (Kind::Invoices, 87..=92) => Step::Advance { seconds: 3_700 },
+        (Kind::Invoices, 93..=95) => Step::Release { ledger },
+        (Kind::Invoices, _) => Step::UpgradeRunning,
         // Payers after the fifth have no money.
         (Kind::Poor, 0..=44) => pay(rng, 5 + any % 8),
         (Kind::Poor, 45..=54) => Step::Repeat {

@@ -178,6 +178,7 @@ impl World {
                 own.returns = Some(returns);
                 Ok(())
             }
+            Means::Invoice(_) if payment.rail == "invoice" && returns == model.amount => Ok(()),
             _ if payment.rail != "icrc2" || returns != model.amount => {
                 violation("not recorded as signed", format!("{payment:?}"))
             }

@@ -1,8 +1,10 @@
 //! The network, and what an outside observer knows about it.
 
 use crate::{
+    answers::content,
     calls::{Means, Sent, Wish},
     chain::Chain,
+    invoices::{Asked, InvoiceModel},
     kinds::{Kind, Kinds},
     plan::Plan,
     stats::Stats,
@@ -27,7 +29,7 @@ pub struct Violation {
     pub text: String,
 }
 
-/// Shorthand for the result of everything that may find a violation.
+/// The result of everything that may find a violation.
 pub type Checked<T = ()> = Result<T, Violation>;
 
 /// A violation of this kind.
@@ -200,6 +202,11 @@ pub enum What {
     Withdraw {
         number: usize,
     },
+    /// An invoice, by its number.
+    Invoice {
+        number: usize,
+        asked: Asked,
+    },
     /// Any answer is accepted.
     Admin,
 }
@@ -217,6 +224,7 @@ pub struct World {
     pub pending: Vec<Pending>,
     /// Requested withdrawals; each goes to an account of its own.
     pub withdrawals: Vec<Withdrawal>,
+    pub invoices: Vec<InvoiceModel>,
     /// Failed payments that were checked.
     pub failures: BTreeSet<usize>,
     /// The purchases of payers who keep to the rule: the authorizations of each, the newest last.
@@ -291,6 +299,7 @@ impl World {
             by_id: BTreeMap::new(),
             pending: vec![],
             withdrawals: vec![],
+            invoices: vec![],
             failures: BTreeSet::new(),
             purchases: vec![],
             refused: vec![],
@@ -405,6 +414,7 @@ impl World {
             pay_to: Some(model.pay_to.into()),
             on_sale: model.on_sale,
             transfers: Some(true),
+            invoices: Some(self.kinds.has(Kind::Invoices) && model.method == "GET"),
             forward: self.forward(model),
             ..free(model.method, model.template)
         }
@@ -505,9 +515,4 @@ impl World {
             self.setup.pic.tick();
         }
     }
-}
-
-/// The content of a route.
-pub fn content(template: &str, version: u32) -> Vec<u8> {
-    format!("content of {template}, version {version}.").into_bytes()
 }
