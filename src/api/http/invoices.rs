@@ -296,20 +296,6 @@ struct InvoiceJson<'a> {
     content: String,
 }
 
-/// The name of a status.
-pub fn name(status: &InvoiceStatus) -> &'static str {
-    match status {
-        InvoiceStatus::Open => "open",
-        InvoiceStatus::Collecting => "collecting",
-        InvoiceStatus::Paid { .. } => "paid",
-        InvoiceStatus::Expired => "expired",
-        InvoiceStatus::Short => "short",
-        InvoiceStatus::NotSold => "not_sold",
-        InvoiceStatus::NoRoom => "no_room",
-        InvoiceStatus::Refused => "refused",
-    }
-}
-
 fn json(status: u16, id: &InvoiceId, invoice: &Invoice) -> HttpResponse {
     let time = |ns| invoice_page::utc(TimestampNs(ns), "T", "Z");
     let returned = invoice.returned.as_ref().map(|returned| ReturnedJson {
@@ -319,7 +305,7 @@ fn json(status: u16, id: &InvoiceId, invoice: &Invoice) -> HttpResponse {
         transaction: returned.made.as_ref().map(|made| digits(&made.block_index)),
     });
     let body = InvoiceJson {
-        status: name(&invoice.status),
+        status: invoice.status.as_str(),
         network: storage::config::read().network,
         asset: invoice.ledger.to_text(),
         symbol: &invoice.symbol,

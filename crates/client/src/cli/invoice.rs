@@ -22,7 +22,7 @@ use std::{
 };
 use tollkeeper_client::{
     Account, Amount, Invoice, InvoiceLink, InvoiceOrder, InvoiceProblem, InvoiceStatus, Payer,
-    Sent, Step, invoice_id, status_name,
+    Sent, Step, invoice_id,
 };
 use x402_icp::values::parse_account;
 
@@ -310,7 +310,7 @@ fn left(link: &InvoiceLink, invoice: &Invoice) -> Option<String> {
 fn about(link: &InvoiceLink, invoice: &Invoice) -> Vec<String> {
     let ledger = invoice.ledger;
     let mut lines = vec![
-        format!("status:  {}", status_name(&invoice.status)),
+        format!("status:  {}", invoice.status.as_str()),
         format!("send:    {}", amount_text(amount(&invoice.amount), ledger)),
         format!("account: {}", link.account()),
     ];
@@ -352,7 +352,7 @@ fn object(link: &InvoiceLink, invoice: &Invoice) -> Value {
     };
     json!({
         "ok": true,
-        "status": status_name(&invoice.status),
+        "status": invoice.status.as_str(),
         "id": hex::encode(link.id()),
         "url": link.url(),
         "canister": link.canister().to_text(),
