@@ -15,6 +15,7 @@
 //! ```
 
 mod call;
+mod confirmed;
 mod fund;
 mod invoice;
 mod quote;
