@@ -47,3 +47,38 @@ fn canister_did_says_what_the_code_does() {
     service_equal(CandidSource::Text(&code), CandidSource::Text(did))
         .unwrap_or_else(|error| panic!("{error}\n{code}"));
 }
+
+#[test]
+fn commands_of_the_documents_have_arguments_of_their_methods() {
+    let did = include_str!("../canister.did");
+    let (env, actor) = CandidSource::Text(did).load().unwrap();
+    let actor = actor.unwrap();
+    let mut read = 0;
+    for document in [
+        include_str!("../README.md"),
+        include_str!("../docs/forward.md"),
+        include_str!("../docs/operations.md"),
+        include_str!("../docs/receipts.md"),
+    ] {
+        // A quotation mark in a quoted argument, and the canister that the reader names.
+        let document = document.replace("'\"'\"'", "\u{2019}");
+        let document = document.replace("principal \"<target>\"", "principal \"aaaaa-aa\"");
+        for command in document.split("canister call tollkeeper ").skip(1) {
+            let Some((method, rest)) = command.split_once(" '") else {
+                continue;
+            };
+            let Ok(function) = env.get_method(&actor, method) else {
+                assert!(!method.bytes().all(|b| b == b'_' || b.is_ascii_lowercase()));
+                continue;
+            };
+            let argument = rest.split('\'').next().unwrap();
+            let values = candid_parser::parse_idl_args(argument)
+                .unwrap_or_else(|error| panic!("{method} {argument}: {error}"));
+            values
+                .to_bytes_with_types(&env, &function.args)
+                .unwrap_or_else(|error| panic!("{method} {argument}: {error}"));
+            read += 1;
+        }
+    }
+    assert!(read >= 7, "{read}");
+}

@@ -78,6 +78,7 @@ fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("candid_arguments", arguments::candid_arguments()),
         ("canister_signature", canister_signatures()),
         ("headers", headers()),
+        ("invoice_request", invoice_requests()),
         ("ledger_description", ledger_descriptions()),
         ("ledger_reply", ledger_replies()),
         ("payment_header", payment_headers()),
@@ -105,6 +106,19 @@ fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
             ]),
         ),
     ]
+}
+
+/// Bodies of `POST /x402/invoices`: the least and the most that one says.
+fn invoice_requests() -> Vec<Vec<u8>> {
+    let id = "07".repeat(32);
+    let ledger = "xevnm-gaaaa-aaaar-qafnq-cai";
+    let account = "k2t6j-2nvnp-4zjm3-25dtz-6xhaa-c7boj-5gayf-oj3xs-i43lp-teztq-6ae-6cc627i.1";
+    let bodies = [
+        serde_json::json!({"id": id, "path": "/a", "ledger": ledger}),
+        serde_json::json!({"id": id, "method": "GET", "path": "/a/caf\u{e9}", "ledger": ledger, "price": "10000",
+            "refundTo": account}),
+    ];
+    bodies.map(|body| body.to_string().into_bytes()).to_vec()
 }
 
 /// Good answers of both modes, with a header that is dropped.

@@ -227,6 +227,14 @@ pub(crate) mod tests {
         }
     }
 
+    /// The first one, with the ICP ledger's own log in place of ICRC-3.
+    pub(crate) fn icp_ledger() -> Ledger {
+        Ledger {
+            answers_query_blocks: true,
+            ..ledger(0)
+        }
+    }
+
     #[test]
     fn ledgers_keep_their_index() {
         for n in 0..32 {

@@ -4,7 +4,6 @@ use crate::support::{
     Answer, Request, Setup, environment,
     flow::ARTICLE,
     interface::*,
-    ledger::TRANSFER_FROM,
     management::install_again,
     setup::{controller, merchant, operator, stranger},
 };
@@ -115,10 +114,7 @@ fn cycles_that_run_dry_with_a_payment_in_flight_lose_nothing() {
     let payer = setup.payer(42);
     let sale = setup.sell("/article", PRICE);
     let paying = sale.pay(&payer);
-    setup
-        .ledger
-        .fault_of(&setup, TRANSFER_FROM, 1, &Fault::delayed_after_transfer());
-    let call = setup.under_way(&paying.request());
+    let call = setup.debited(&paying);
     // Frozen: it has fewer cycles than the freezing threshold keeps.
     let freeze = |seconds: u64| {
         let settings = CanisterSettings {
@@ -263,10 +259,7 @@ fn clock_that_jumps_ahead_while_the_ledger_thinks_charges_once() {
     let now = setup.now();
     let signed = payer.sign_with(&sale.offer(), Nonce([7; 32]), now - 30, now + 60);
     let paying = sale.present(signed);
-    setup
-        .ledger
-        .fault_of(&setup, TRANSFER_FROM, 1, &Fault::delayed_after_transfer());
-    let call = setup.under_way(&paying.request());
+    let call = setup.debited(&paying);
     // The authorization expires during the transfer, before the canister stops waiting.
     setup.pic.advance_time(Duration::from_secs(45));
     setup.ledger.release(&setup);

@@ -92,15 +92,7 @@ fn ledger_stopped_between_debit_and_reply_is_settled_when_it_runs_again() {
     let payer = setup.payer(31);
     let sale = setup.sell("/article", PRICE);
     let paying = sale.pay(&payer);
-    setup
-        .ledger
-        .fault_of(&setup, TRANSFER_FROM, 1, &Fault::delayed_after_transfer());
-    let call = setup.under_way(&paying.request());
-    assert_eq!(
-        setup.ledger.pulled_by(&setup, setup.canister).len(),
-        1,
-        "debited"
-    );
+    let call = setup.debited(&paying);
     // It cannot stop while it owes a reply: it is stopping, and accepts no messages.
     let stop = setup
         .submit_management("stop_canister", setup.ledger.0)
@@ -137,15 +129,7 @@ fn ledger_whose_code_is_replaced_between_debit_and_reply_is_never_charged_again(
     let payer = setup.payer(32);
     let sale = setup.sell("/article", PRICE);
     let paying = sale.pay(&payer);
-    setup
-        .ledger
-        .fault_of(&setup, TRANSFER_FROM, 1, &Fault::delayed_after_transfer());
-    let call = setup.under_way(&paying.request());
-    assert_eq!(
-        setup.ledger.pulled_by(&setup, setup.canister).len(),
-        1,
-        "debited"
-    );
+    let call = setup.debited(&paying);
     setup
         .pic
         .uninstall_canister(setup.ledger.0, Some(controller()))

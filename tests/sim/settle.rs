@@ -1,6 +1,7 @@
 //! Controllers' decisions about payments, and balances that must be free when nothing is owed.
 
 use crate::{
+    calls::Means,
     kinds::Kind,
     payments::StatusFacts,
     plan::{By, Send, Step},
@@ -165,9 +166,10 @@ impl World {
             if !due || self.ledgers[model.ledger].lied {
                 continue;
             }
-            let waits = match model.is_transfer() {
-                true => model.pay_to.owner != self.setup.canister,
-                false => self.is_strangers(&model.pay_to),
+            // What came by a transfer or an invoice is the canister's own only if it has the money.
+            let waits = match model.means {
+                Means::Transfer(_) | Means::Invoice(_) => model.pay_to.owner != self.setup.canister,
+                Means::Signed(_) | Means::Call(_) => self.is_strangers(&model.pay_to),
             };
             if waits && !self.refund_asked_for(auth) {
                 self.stats.note("refunds that wait for a controller");

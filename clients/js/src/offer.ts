@@ -3,10 +3,12 @@
  * docs/scheme_exact_icp.md).
  */
 import { requestIdOf } from "@icp-sdk/core/agent";
+import type { PaymentRequirements } from "@x402/core/types";
 import type { Principal } from "@icp-sdk/core/principal";
 import { parseAccount, parseCanisterId } from "./account.js";
 import { type Accepted, PAYMENT_FLOW } from "./authorization.js";
 import { concat, hex, isObject, type JsonObject, sha256, utf8 } from "./bytes.js";
+import { OfferRefused } from "./errors.js";
 import { plain } from "./text.js";
 
 const DOMAIN_SEPARATOR = "x402-icp-offer";
@@ -148,6 +150,20 @@ export function mismatch(offer: Pick<Offer, "method" | "route">, method: string,
   const path = new URL(url).pathname;
   if (!routeMatches(offer.route, path)) return `the offer is for ${plain(offer.route)}, not for ${plain(path)}`;
   return undefined;
+}
+
+/** What the client chose is what the seller offered: policies may choose, but not change. */
+export function sameTerms(offer: Offer, chosen: PaymentRequirements): void {
+  const { scheme, network, asset, amount, payTo, maxTimeoutSeconds } = chosen;
+  const same = scheme === "exact" && network === offer.network && asset === offer.asset && amount === offer.amount && payTo === offer.payTo;
+  if (
+    !same ||
+    maxTimeoutSeconds !== offer.maxTimeoutSeconds ||
+    chosen.extra[offer.way === "icrc1" ? "canister" : "spender"] !== offer.spender ||
+    chosen.extra.offer !== offer.offer
+  ) {
+    throw new OfferRefused("the chosen offer is not the one that the seller made");
+  }
 }
 
 function text(object: JsonObject, name: string, prefix = ""): string {

@@ -5,6 +5,7 @@ import { originOf } from "./canister.js";
 import type { Way } from "./offer.js";
 import type { ResendOptions } from "./options.js";
 import type { PaymentStore } from "./store.js";
+import { plain } from "./text.js";
 
 /** Choices of the payer; each has a default. */
 export interface ExactIcpOptions extends AgentOptions {
@@ -35,6 +36,26 @@ export interface ExactIcpOptions extends AgentOptions {
   resend?: ResendOptions;
   /** Clock in Unix seconds. */
   now?: () => number;
+}
+
+/** The payments to one spender that may be unresolved at a time, unless the options say otherwise. */
+export const MAX_UNRESOLVED = 100;
+
+/** Throws a RangeError that names the option at fault. */
+export function checkOptions(options: ExactIcpOptions): void {
+  if (options.spenders !== undefined && !Array.isArray(options.spenders)) throw new RangeError("spenders: it is no list of canister ids");
+  const { maxUnresolved = MAX_UNRESOLVED } = options;
+  if (!Number.isSafeInteger(maxUnresolved) || maxUnresolved < 1) {
+    throw new RangeError(`maxUnresolved: ${plain(maxUnresolved)} is no whole number above 0`);
+  }
+  for (const spender of options.spenders ?? []) {
+    if (!parseCanisterId(spender)) throw new RangeError(`spenders: ${plain(spender)} is not a canister id`);
+  }
+  for (const [ledger, cap] of Object.entries(options.maxAmounts ?? {})) {
+    if (!parseCanisterId(ledger)) throw new RangeError(`maxAmounts: ${plain(ledger)} is no ledger's canister id`);
+    if (cap !== undefined && !/^\d+$/.test(typeof cap === "number" && Number.isInteger(cap) ? BigInt(cap).toString() : String(cap)))
+      throw new RangeError(`maxAmounts: ${plain(cap)} for ledger ${plain(ledger)} is no whole number of atomic units`);
+  }
 }
 
 /** How long a canister's word about its origin is believed. */

@@ -1,6 +1,6 @@
 import type { PaymentPayloadContext, PaymentPayloadResult, PaymentRequirements, SchemeNetworkClient } from "@x402/core/types";
 import type { SignIdentity } from "@icp-sdk/core/agent";
-import { accountText, parseCanisterId } from "./account.js";
+import { accountText } from "./account.js";
 import { type Network, OtherNetwork } from "./agents.js";
 import { type DefaultAsset, defaultCap, findDefaultAsset, USD_PEGGED } from "./assets.js";
 import { isObject } from "./bytes.js";
@@ -8,8 +8,8 @@ import { type Call, CALL_TAG, enlist, find } from "./calls.js";
 import { OfferRefused } from "./errors.js";
 import { type Envelope, Journal } from "./journal.js";
 import { draw, lastWordOfTransfer, type Move, move, type Mover } from "./moving.js";
-import { mismatch, type Offer, readOffer, type Way, waysOf } from "./offer.js";
-import { type ExactIcpOptions, Networks } from "./scheme-options.js";
+import { mismatch, type Offer, readOffer, sameTerms, type Way, waysOf } from "./offer.js";
+import { checkOptions, type ExactIcpOptions, MAX_UNRESOLVED, Networks } from "./scheme-options.js";
 import { inOrder } from "./policy.js";
 import { preflight } from "./preflight.js";
 import { hasLeft, keysOf, offerKey, type PaymentRecord, requestKey } from "./record.js";
@@ -24,9 +24,6 @@ import { defaultStore } from "./store.js";
 import { messageOf, plain } from "./text.js";
 import { unlessAborted, within } from "./waits.js";
 import { summary, type UnresolvedPayment } from "./summary.js";
-
-/** The payments to one spender that may be unresolved at a time, unless the options say otherwise. */
-const MAX_UNRESOLVED = 100;
 
 /**
  * The `exact` scheme on `icp:*` for stock `@x402/core` clients:
@@ -51,22 +48,10 @@ export class ExactIcpScheme implements SchemeNetworkClient {
 
   constructor(identity: SignIdentity, options: ExactIcpOptions = {}) {
     if (typeof identity?.sign !== "function") throw new RangeError("identity: it cannot sign");
-    if (options.spenders !== undefined && !Array.isArray(options.spenders)) throw new RangeError("spenders: it is no list of canister ids");
-    const { maxUnresolved = MAX_UNRESOLVED } = options;
-    if (!Number.isSafeInteger(maxUnresolved) || maxUnresolved < 1) {
-      throw new RangeError(`maxUnresolved: ${plain(maxUnresolved)} is no whole number above 0`);
-    }
-    for (const spender of options.spenders ?? []) {
-      if (!parseCanisterId(spender)) throw new RangeError(`spenders: ${plain(spender)} is not a canister id`);
-    }
-    for (const [ledger, cap] of Object.entries(options.maxAmounts ?? {})) {
-      if (!parseCanisterId(ledger)) throw new RangeError(`maxAmounts: ${plain(ledger)} is no ledger's canister id`);
-      if (cap !== undefined && !/^\d+$/.test(typeof cap === "number" && Number.isInteger(cap) ? BigInt(cap).toString() : String(cap)))
-        throw new RangeError(`maxAmounts: ${plain(cap)} for ledger ${plain(ledger)} is no whole number of atomic units`);
-    }
+    checkOptions(options);
     this.#identity = identity;
     this.#options = options;
-    this.#maxUnresolved = maxUnresolved;
+    this.#maxUnresolved = options.maxUnresolved ?? MAX_UNRESOLVED;
     this.#ways = waysOf(options.ways);
     this.#limits = limitsOf(options.resend ?? {});
     this.#journal = new Journal(options.store ?? defaultStore());
@@ -384,20 +369,6 @@ export class ExactIcpScheme implements SchemeNetworkClient {
 
   #now(): number {
     return this.#options.now?.() ?? Date.now() / 1000;
-  }
-}
-
-/** What the client chose is what the seller offered: policies may choose, but not change. */
-function sameTerms(offer: Offer, chosen: PaymentRequirements): void {
-  const { scheme, network, asset, amount, payTo, maxTimeoutSeconds } = chosen;
-  const same = scheme === "exact" && network === offer.network && asset === offer.asset && amount === offer.amount && payTo === offer.payTo;
-  if (
-    !same ||
-    maxTimeoutSeconds !== offer.maxTimeoutSeconds ||
-    chosen.extra[offer.way === "icrc1" ? "canister" : "spender"] !== offer.spender ||
-    chosen.extra.offer !== offer.offer
-  ) {
-    throw new OfferRefused("the chosen offer is not the one that the seller made");
   }
 }
 

@@ -4,6 +4,7 @@
 //! send that payment, and no new one. Every payment is therefore recorded under the key of its request before it leaves
 //! the process, and only a proven end removes it.
 
+mod disk;
 mod file;
 mod invoices;
 mod memory;

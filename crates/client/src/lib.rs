@@ -48,7 +48,7 @@ pub use http::{HttpError, Request, Response};
 pub use identity::{Identity, IdentityError};
 pub use invoice::{
     Invoice, InvoiceError, InvoiceLink, InvoiceOrder, InvoicePayment, InvoiceProblem,
-    InvoiceReturn, InvoiceStatus, PaidInvoice, Returned, Sent, invoice_id, status_name,
+    InvoiceReturn, InvoiceStatus, PaidInvoice, Returned, Sent, invoice_id,
 };
 pub use journal::{
     ENDED_KNOWN_SECONDS, End, Entry, FileJournal, Journal, JournalError, Lock, MemoryJournal,

@@ -48,6 +48,22 @@ pub enum InvoiceStatus {
     Refused,
 }
 
+impl InvoiceStatus {
+    /// Its name, as in JSON over HTTP.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            InvoiceStatus::Open => "open",
+            InvoiceStatus::Collecting => "collecting",
+            InvoiceStatus::Paid { .. } => "paid",
+            InvoiceStatus::Expired => "expired",
+            InvoiceStatus::Short => "short",
+            InvoiceStatus::NotSold => "not_sold",
+            InvoiceStatus::NoRoom => "no_room",
+            InvoiceStatus::Refused => "refused",
+        }
+    }
+}
+
 /// A transfer that gave money back.
 #[derive(Clone, Debug, PartialEq, Eq, CandidType, Deserialize)]
 pub struct ReturnMade {

@@ -6,8 +6,8 @@ use serde_bytes::ByteBuf;
 use tollkeeper::api::{
     http::{HttpRequest, HttpUpdateRequest},
     types::{
-        AccountArg, CancelArgs, ContentBegin, ContentChunk, ContentCommit, InitArgs, LimitsArg,
-        PageArgs, Price, RouteArgs, RouteKey, TollkeeperArgs,
+        AccountArg, CancelArgs, ContentBegin, ContentChunk, ContentCommit, InitArgs, InvoiceArgs,
+        InvoiceReturnArgs, LimitsArg, PageArgs, Price, RouteArgs, RouteKey, TollkeeperArgs,
     },
 };
 use x402_icp::encode_header;
@@ -93,6 +93,19 @@ pub fn candid_arguments() -> Vec<Vec<u8>> {
             nonce: ByteBuf::from(vec![1; 32]),
             valid_before_seconds: 1_767_225_600,
         }),
+        Encode!(&InvoiceArgs {
+            id: ByteBuf::from(vec![1; 32]),
+            method: "GET".into(),
+            path: "/a".into(),
+            ledger: me,
+            price: Some(Nat::from(10_000u32)),
+            refund_to: Some(account.clone()),
+        }),
+        Encode!(&InvoiceReturnArgs {
+            id: ByteBuf::from(vec![1; 32]),
+            ledger: me,
+            to: Some(account.clone()),
+        }),
         Encode!(&ByteBuf::from(vec![1; 32])),
         Encode!(&me, &true),
     ];
@@ -100,7 +113,7 @@ pub fn candid_arguments() -> Vec<Vec<u8>> {
     arguments
         .map(|(method, argument)| {
             let argument = argument.expect("can be encoded");
-            [&[method.min(12) as u8], &argument[..]].concat()
+            [&[method.min(14) as u8], &argument[..]].concat()
         })
         .collect()
 }

@@ -17,11 +17,11 @@ use std::fmt::Debug;
 use tollkeeper::{
     api::{
         arguments::{self, Arguments},
-        http::{HttpRequest, HttpUpdateRequest},
+        http::{HttpRequest, HttpUpdateRequest, invoices},
         inspect,
         types::{
-            self, AccountArg, CancelArgs, ContentBegin, ContentChunk, ContentCommit, PageArgs,
-            RouteArgs, RouteKey, TollkeeperArgs,
+            self, AccountArg, CancelArgs, ContentBegin, ContentChunk, ContentCommit, InvoiceArgs,
+            InvoiceReturnArgs, PageArgs, RouteArgs, RouteKey, TollkeeperArgs,
         },
     },
     domain::{route::MAX_PRICES, template::MAX_PATH_BYTES},
@@ -37,10 +37,12 @@ pub fn run(data: &[u8]) {
         "route_put",
         "content_chunk",
         "payment",
+        "invoice_create",
+        "invoice_return",
     ] {
         let _ = inspect::accept(&runtime, name, argument.len(), || argument.to_vec());
     }
-    match method % 13 {
+    match method % 15 {
         0 => request::<HttpRequest>(argument),
         1 => request::<HttpUpdateRequest>(argument),
         2 => {
@@ -79,6 +81,15 @@ pub fn run(data: &[u8]) {
         9 => drop(decode::<(PageArgs,)>(argument)),
         10 => drop(decode::<(Option<PageArgs>,)>(argument)),
         11 => drop(decode::<(CancelArgs,)>(argument)),
+        12 => {
+            if let Some((args,)) = decode::<(InvoiceArgs,)>(argument)
+                && let Ok((id, terms)) = invoices::read(&args)
+            {
+                assert_eq!(id.0[..], args.id[..]);
+                assert!(terms.request.path.len() <= MAX_PATH_BYTES);
+            }
+        }
+        13 => drop(decode::<(InvoiceReturnArgs,)>(argument)),
         _ => {
             let _ = decode::<(ByteBuf,)>(argument);
             let _ = decode::<(Principal, bool)>(argument);

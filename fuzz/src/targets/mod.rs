@@ -5,6 +5,7 @@ mod block_log;
 mod candid_arguments;
 mod canister_signature;
 mod headers;
+mod invoice_request;
 mod ledger_description;
 mod ledger_reply;
 mod payment_header;
@@ -23,6 +24,7 @@ pub const ALL: &[(&str, Target)] = &[
     ("candid_arguments", candid_arguments::run),
     ("canister_signature", canister_signature::run),
     ("headers", headers::run),
+    ("invoice_request", invoice_request::run),
     ("ledger_description", ledger_description::run),
     ("ledger_reply", ledger_reply::run),
     ("payment_header", payment_header::run),

@@ -28,11 +28,12 @@ use crate::{
     runtime::Runtime,
     service::invoice,
     storage,
-    types::{Account, Method, TimestampNs},
+    types::{Amount, Method, Nonce, TimestampNs},
 };
-use candid::{Nat, Principal};
+use candid::Nat;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+use x402_icp::values::{parse_account, parse_principal};
 
 /// A resource below [`INVOICES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +63,7 @@ pub fn place(path: &str) -> Option<Place> {
 
 /// 64 hexadecimal digits in lower case.
 fn read_id(digits: &str) -> Option<InvoiceId> {
-    let mut id = [0; 32];
-    let upper = digits.bytes().any(|byte| byte.is_ascii_uppercase());
-    hex::decode_to_slice(digits, &mut id).ok()?;
-    (!upper).then_some(InvoiceId(id))
+    digits.parse().ok().map(|Nonce(id)| InvoiceId(id))
 }
 
 /// The response to a request for this resource; `None` if it is not for one.
@@ -129,14 +127,11 @@ impl NewInvoice {
         };
         let id = read_id(&self.id)
             .ok_or_else(|| wrong("id", "is not 64 hexadecimal digits in lower case"))?;
-        let price = self.price.map(|text| match text.len() <= 40 {
-            true => text.parse::<u128>().map_err(|_| ()),
-            false => Err(()),
-        });
+        let price = self.price.map(|text| text.parse::<Amount>());
         let price = price
             .transpose()
-            .map_err(|()| wrong("price", "is not a number of atomic units"))?;
-        let refund_to = self.refund_to.map(|text| text.parse::<Account>());
+            .map_err(|_| wrong("price", "is not a number of atomic units"))?;
+        let refund_to = self.refund_to.map(|text| parse_account(&text));
         let refund_to = refund_to
             .transpose()
             .map_err(|_| wrong("refundTo", "is not the text of an account"))?;
@@ -144,9 +139,9 @@ impl NewInvoice {
             id: ByteBuf::from(id.0.to_vec()),
             method: self.method,
             path: self.path,
-            ledger: Principal::from_text(&self.ledger)
+            ledger: parse_principal(&self.ledger)
                 .map_err(|_| wrong("ledger", "is not a principal"))?,
-            price: price.map(Nat::from),
+            price: price.map(|Amount(units)| Nat::from(units)),
             refund_to: refund_to.map(AccountArg::from),
         })
     }
@@ -171,15 +166,21 @@ pub fn read(args: &InvoiceArgs) -> Result<(InvoiceId, Terms), Invalid> {
     Ok((id, terms))
 }
 
+/// Reads the body of a request for an invoice. The error is the response to it.
+pub fn read_body(body: &[u8]) -> Result<InvoiceArgs, HttpResponse> {
+    let new: NewInvoice = serde_json::from_slice(body)
+        .map_err(|error| error_response(400, "malformed_json", Some(error.to_string()), None))?;
+    new.args().map_err(|error| refused(&error))
+}
+
 fn create<R: Runtime>(runtime: &R, body: &[u8]) -> HttpResponse {
-    let new: NewInvoice = match serde_json::from_slice(body) {
-        Ok(new) => new,
-        Err(error) => return error_response(400, "malformed_json", Some(error.to_string()), None),
+    let args = match read_body(body) {
+        Ok(args) => args,
+        Err(response) => return response,
     };
-    let made = new.args().and_then(|args| {
-        let (id, terms) = read(&args)?;
-        Ok((id, invoice::create(runtime, &id, &terms)?))
-    });
+    let made = read(&args)
+        .map_err(InvoiceError::from)
+        .and_then(|(id, terms)| Ok((id, invoice::create(runtime, &id, &terms)?)));
     match made {
         Ok((id, view)) => {
             let mut answer = json(201, &id, &view.into());
@@ -296,20 +297,6 @@ struct InvoiceJson<'a> {
     content: String,
 }
 
-/// The name of a status.
-pub fn name(status: &InvoiceStatus) -> &'static str {
-    match status {
-        InvoiceStatus::Open => "open",
-        InvoiceStatus::Collecting => "collecting",
-        InvoiceStatus::Paid { .. } => "paid",
-        InvoiceStatus::Expired => "expired",
-        InvoiceStatus::Short => "short",
-        InvoiceStatus::NotSold => "not_sold",
-        InvoiceStatus::NoRoom => "no_room",
-        InvoiceStatus::Refused => "refused",
-    }
-}
-
 fn json(status: u16, id: &InvoiceId, invoice: &Invoice) -> HttpResponse {
     let time = |ns| invoice_page::utc(TimestampNs(ns), "T", "Z");
     let returned = invoice.returned.as_ref().map(|returned| ReturnedJson {
@@ -319,7 +306,7 @@ fn json(status: u16, id: &InvoiceId, invoice: &Invoice) -> HttpResponse {
         transaction: returned.made.as_ref().map(|made| digits(&made.block_index)),
     });
     let body = InvoiceJson {
-        status: name(&invoice.status),
+        status: invoice.status.as_str(),
         network: storage::config::read().network,
         asset: invoice.ledger.to_text(),
         symbol: &invoice.symbol,
@@ -401,6 +388,9 @@ fn refused(error: &InvoiceError) -> HttpResponse {
         }
         InvoiceError::TooManyRequests { limit } => {
             error_response(429, "too_many_requests", None, Some(limit.to_string()))
+        }
+        InvoiceError::LedgerUnavailable { problem } => {
+            error_response(503, "not_available", Some(problem.clone()), None)
         }
         // No request over HTTP gives money back.
         _ => error_response(503, "not_available", None, None),

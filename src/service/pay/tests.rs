@@ -89,7 +89,19 @@ fn payer(n: u8) -> PrivateKey {
     PrivateKey::generate_from_seed(&[n])
 }
 
+/// An archive of the ledger's log.
+pub(crate) const ARCHIVE: Principal = Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, 50, 1, 1]);
+
 impl Shop {
+    /// What cannot be an archive, whatever the ledger says.
+    pub(crate) fn no_canisters(&self) -> [Principal; 3] {
+        [
+            self.runtime.canister_id(),
+            Principal::management_canister(),
+            Principal::anonymous(),
+        ]
+    }
+
     /// Sets the route's content.
     pub(crate) fn stock(&self, body: &[u8]) {
         let bytes = body.len() as u64;

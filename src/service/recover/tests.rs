@@ -20,7 +20,7 @@ use crate::{
     service::{
         lifecycle,
         log_search::MAX_CALLS,
-        pay::tests::{NOW, PaymentRequest, Shop, id},
+        pay::tests::{ARCHIVE, NOW, PaymentRequest, Shop, id},
         payments,
     },
     storage::ledgers::tests::ledger,
@@ -35,6 +35,10 @@ use icrc_ledger_types::{
         blocks::{ArchivedBlocks, BlockWithId, GetBlocksRequest, GetBlocksResult},
     },
 };
+
+const HOUR: u32 = 3_600;
+/// Long before every payment.
+const LONG_AGO: TimestampNs = TimestampNs(NOW.0 - 1_000_000_000_000_000);
 
 /// The blocks that a reading returns.
 type Log = Vec<(u64, ICRC3Value)>;
@@ -89,6 +93,22 @@ impl Shop {
     fn block(&self, request: &PaymentRequest) -> ICRC3Value {
         let payment = payments::payment(&id(request)).unwrap();
         block(&transfer(&self.runtime, &payment))
+    }
+
+    /// Reads the log of an unknown payment for each canister that `names` has the ledger name as an archive.
+    fn follows_no_impossible_archive(&self, names: impl Fn(Principal)) {
+        storage::ledgers::put(&ledger(1)).unwrap();
+        let told = Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, 60, 1, 1]);
+        storage::notifications::set_target(Some(told));
+        let request = self.unknown(1, 1);
+        self.after_expiry();
+        for archive in self.no_canisters().into_iter().chain([ledger(1).id, told]) {
+            let made = self.runtime.made();
+            names(archive);
+            self.later(HOUR).tick();
+            assert_eq!(self.runtime.made(), made + 1, "{archive}");
+            assert!(is_unknown(&self.state(&request)));
+        }
     }
 
     fn methods(&self) -> Vec<String> {

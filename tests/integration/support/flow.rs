@@ -2,11 +2,13 @@
 
 use super::{
     gateway::{Answer, Request},
+    ledger::TRANSFER_FROM,
     payer::{Payer, Signed},
     setup::Setup,
 };
 use candid::Principal;
 use pocket_ic::common::rest::RawMessageId;
+use test_ledger::testing::Fault;
 use x402_icp::{Code, wire::PaymentRequirements};
 
 /// The content of every sold route of the tests.
@@ -77,6 +79,18 @@ impl Setup {
         for _ in 0..4 {
             self.pic.tick();
         }
+        call
+    }
+
+    /// As [`under_way`](Self::under_way): the ledger has made the transfer, and keeps its answer until it is told to
+    /// release it.
+    pub fn debited(&self, paying: &Paying) -> RawMessageId {
+        let before = self.ledger.pulled_by(self, self.canister).len();
+        self.ledger
+            .fault_of(self, TRANSFER_FROM, 1, &Fault::delayed_after_transfer());
+        let call = self.under_way(&paying.request());
+        let made = self.ledger.pulled_by(self, self.canister).len() - before;
+        assert_eq!(made, 1, "debited");
         call
     }
 

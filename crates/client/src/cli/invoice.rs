@@ -1,29 +1,30 @@
 //! `invoice`: buying with a plain transfer.
 
+mod problem;
+mod shown;
+
 use super::{
     Common,
-    accounts::{amount_text, canister_id, ledger_id, subaccount},
+    accounts::{canister_id, ledger_id, subaccount},
     content::Target,
-    exit::{self, Failure},
+    exit::Failure,
     journal::Kept,
     output::Output,
     pay::watch::watch,
     request::RequestArgs,
     signals::Situation,
-    text, time,
+    text,
 };
 use candid::Principal;
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value, json};
+use serde_json::json;
+use shown::{about, left, object};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
-use tollkeeper_client::{
-    Account, Amount, Invoice, InvoiceLink, InvoiceOrder, InvoiceProblem, InvoiceStatus, Payer,
-    Sent, Step, invoice_id, status_name,
-};
+use tollkeeper_client::{Account, InvoiceLink, InvoiceOrder, Payer, Step, invoice_id};
 use x402_icp::values::parse_account;
 
 #[derive(Debug, Args)]
@@ -272,159 +273,4 @@ async fn give_back(args: &ReturnArgs, common: &Common, output: &Output) -> Resul
         returned.amount.0, returned.to, returned.block_index.0
     );
     output.result(object, &[line])
-}
-
-fn amount(nat: &candid::Nat) -> Amount {
-    Amount(u128::try_from(&nat.0).unwrap_or(u128::MAX))
-}
-
-fn seconds(nanoseconds: u64) -> String {
-    time::utc(nanoseconds / 1_000_000_000)
-}
-
-/// What is in the account of an invoice that has ended.
-fn left(link: &InvoiceLink, invoice: &Invoice) -> Option<String> {
-    let open = matches!(
-        invoice.status,
-        InvoiceStatus::Open | InvoiceStatus::Collecting
-    );
-    let balance = amount(&invoice.balance);
-    if open || balance.0 == 0 {
-        return None;
-    }
-    let named = invoice.returned.as_ref().map(|known| known.to);
-    let how = match named.or(invoice.refund_to) {
-        Some(to) => format!("it goes back to {to}"),
-        None => format!(
-            "tollkeeper invoice return {} --to ACCOUNT gives it back",
-            link.url().unwrap_or("URL")
-        ),
-    };
-    let money = amount_text(balance, invoice.ledger);
-    Some(format!(
-        "{money} more is in the account of the invoice: {how}"
-    ))
-}
-
-/// The invoice for a reader. Symbol and decimals are taken from known tokens only.
-fn about(link: &InvoiceLink, invoice: &Invoice) -> Vec<String> {
-    let ledger = invoice.ledger;
-    let mut lines = vec![
-        format!("status:  {}", status_name(&invoice.status)),
-        format!("send:    {}", amount_text(amount(&invoice.amount), ledger)),
-        format!("account: {}", link.account()),
-    ];
-    if invoice.account_identifier.is_some() {
-        let identifier = x402_icp::account::identifier(&link.account());
-        lines.push(format!(
-            "         {} (as account identifier)",
-            hex::encode(identifier)
-        ));
-    }
-    lines.push(format!("before:  {}", seconds(invoice.expires_at)));
-    lines.push(format!(
-        "arrived: {}",
-        amount_text(amount(&invoice.balance), ledger)
-    ));
-    if let InvoiceStatus::Paid { block_index, .. } = &invoice.status {
-        lines.push(format!("paid:    in block {}", block_index.0));
-    }
-    if let Some(url) = link.url() {
-        lines.push(format!("url:     {url}"));
-    }
-    lines.push(format!("id:      {}", hex::encode(link.id())));
-    lines.extend(left(link, invoice));
-    lines
-}
-
-fn object(link: &InvoiceLink, invoice: &Invoice) -> Value {
-    let returned = invoice.returned.as_ref().map(|known| {
-        json!({
-            "to": known.to.to_string(),
-            "pending": known.pending,
-            "amount": known.made.as_ref().map(|made| made.amount.0.to_string()),
-            "block": known.made.as_ref().map(|made| made.block_index.0.to_string()),
-        })
-    });
-    let block = match &invoice.status {
-        InvoiceStatus::Paid { block_index, .. } => Some(block_index.0.to_string()),
-        _ => None,
-    };
-    json!({
-        "ok": true,
-        "status": status_name(&invoice.status),
-        "id": hex::encode(link.id()),
-        "url": link.url(),
-        "canister": link.canister().to_text(),
-        "path": invoice.path,
-        "asset": invoice.ledger.to_text(),
-        "symbol": super::accounts::symbol(invoice.ledger),
-        "amount": invoice.amount.0.to_string(),
-        "price": invoice.price.0.to_string(),
-        "account": link.account().to_string(),
-        "payTo": invoice.pay_to.to_string(),
-        "refundTo": invoice.refund_to.map(|to| to.to_string()),
-        "expiresAt": invoice.expires_at.to_string(),
-        "balance": invoice.balance.0.to_string(),
-        "block": block,
-        "returned": returned,
-    })
-}
-
-impl From<InvoiceProblem> for Failure {
-    fn from(problem: InvoiceProblem) -> Self {
-        let mut details = Map::new();
-        let status = match &problem {
-            InvoiceProblem::Pay(_) => {
-                let InvoiceProblem::Pay(error) = problem else {
-                    unreachable!("BUG: it was matched")
-                };
-                return error.into();
-            }
-            InvoiceProblem::WrongAccount { .. }
-            | InvoiceProblem::OverLimit { .. }
-            | InvoiceProblem::Expired { .. } => exit::NO_OFFER,
-            InvoiceProblem::Refused { problem, .. } => match problem {
-                tollkeeper_client::InvoiceError::NotSold => exit::NO_OFFER,
-                tollkeeper_client::InvoiceError::Unknown => exit::UNSETTLED,
-                _ => exit::OTHER,
-            },
-            InvoiceProblem::Silent { .. } => exit::UNREACHABLE,
-            InvoiceProblem::Ended { sent, to, .. } => {
-                if let Some(to) = to {
-                    details.insert("to".into(), json!(to.to_string()));
-                }
-                match sent {
-                    Sent::Nothing => exit::NO_OFFER,
-                    Sent::Block(block) => {
-                        details.insert("block".into(), json!(block.to_string()));
-                        exit::NOT_DELIVERED
-                    }
-                    Sent::Unknown(_) => exit::UNSETTLED,
-                }
-            }
-            InvoiceProblem::OtherPayer(_) | InvoiceProblem::SentBefore => exit::OTHER,
-            InvoiceProblem::Unsettled(_) => exit::UNSETTLED,
-            InvoiceProblem::NotDelivered { block, .. } => {
-                details.insert("block".into(), json!(block));
-                exit::NOT_DELIVERED
-            }
-            InvoiceProblem::Malformed(_) => return Failure::usage(problem),
-        };
-        let more = match &problem {
-            InvoiceProblem::Ended { to: Some(to), .. } => {
-                format!("\nwhat is in its account goes back to {to}")
-            }
-            InvoiceProblem::Ended { to: None, .. } => {
-                "\nwhat is in its account goes back to the account that you name: tollkeeper invoice return URL --to \
-                 ACCOUNT"
-                    .into()
-            }
-            _ => String::new(),
-        };
-        Failure {
-            details,
-            ..Failure::new(status, problem.kind(), format!("{problem}{more}"))
-        }
-    }
 }

@@ -178,20 +178,6 @@ pub(crate) fn standing(status: &InvoiceStatus) -> Standing {
     }
 }
 
-/// The name of a status, as in JSON over HTTP.
-pub fn status_name(status: &InvoiceStatus) -> &'static str {
-    match status {
-        InvoiceStatus::Open => "open",
-        InvoiceStatus::Collecting => "collecting",
-        InvoiceStatus::Paid { .. } => "paid",
-        InvoiceStatus::Expired => "expired",
-        InvoiceStatus::Short => "short",
-        InvoiceStatus::NotSold => "not_sold",
-        InvoiceStatus::NoRoom => "no_room",
-        InvoiceStatus::Refused => "refused",
-    }
-}
-
 /// An amount of the canister's; the largest one if it is larger.
 pub(crate) fn amount(nat: &Nat) -> Amount {
     Amount(u128::try_from(&nat.0).unwrap_or(u128::MAX))

@@ -1,14 +1,15 @@
 //! A journal of files, shared by all processes that use the same folder.
 
 use super::{
-    End, Entry, Journal, JournalError, Lock, RequestKey, admit, id_of, invoices, known_since, now,
-    place,
+    End, Entry, Journal, JournalError, Lock, RequestKey, admit,
+    disk::{at, owner_only, same_file, sync_folder, to_json, write_new},
+    id_of, invoices, known_since, now, place,
 };
 use crate::{invoice::InvoicePayment, payment::SignedPayment};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
@@ -318,21 +319,6 @@ impl Drop for FileLock {
     }
 }
 
-#[cfg(unix)]
-fn same_file(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), fs::symlink_metadata(path)) {
-        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
-        _ => false,
-    }
-}
-
-/// Open files cannot be removed here, so the name and the file belong together.
-#[cfg(not(unix))]
-fn same_file(_file: &File, _path: &Path) -> bool {
-    true
-}
-
 /// Writes a payment to a new file of mode 0600 that is on the disk when this returns. Fails if the path exists, even as
 /// a link. `tollkeeper pay --resume` reads it.
 pub fn save_payment(path: &Path, payment: &SignedPayment) -> io::Result<()> {
@@ -354,78 +340,4 @@ pub fn remove_payment(path: &Path, id: PaymentId) -> io::Result<bool> {
     fs::remove_file(path)?;
     sync_folder(path)?;
     Ok(true)
-}
-
-pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec_pretty(value).expect("BUG: a record has a key that is not text")
-}
-
-/// Writes to a file beside the path, and renames it when it is complete, so that a crash leaves no incomplete payment.
-pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let draft = draft_of(path);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    owner_only(&mut options);
-    let mut file = options.open(&draft)?;
-    let named = file
-        .write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| name(&draft, path));
-    // The draft belongs to this call: its name is random and was new.
-    let _ = fs::remove_file(&draft);
-    named?;
-    sync_folder(path)
-}
-
-fn draft_of(path: &Path) -> PathBuf {
-    let random = hex::encode(rand::random::<[u8; 16]>());
-    path.with_file_name(format!(".{random}.draft"))
-}
-
-/// Fails if the name is taken, which renaming would not.
-fn name(draft: &Path, path: &Path) -> io::Result<()> {
-    match fs::hard_link(draft, path) {
-        Err(problem)
-            if matches!(
-                problem.kind(),
-                io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
-            ) =>
-        {
-            // A file system without hard links. The names of payments are random, so no other process takes this one
-            // meanwhile.
-            match fs::symlink_metadata(path) {
-                Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
-                    fs::rename(draft, path)
-                }
-                Err(other) => Err(other),
-                Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-            }
-        }
-        linked => linked,
-    }
-}
-
-/// A new name is durable when its folder is.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
-    #[cfg(not(unix))]
-    let _ = folder;
-    Ok(())
-}
-
-fn owner_only(options: &mut OpenOptions) {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    #[cfg(not(unix))]
-    let _ = options;
-}
-
-pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> JournalError {
-    let path = path.to_path_buf();
-    move |problem| JournalError::Io { path, problem }
 }

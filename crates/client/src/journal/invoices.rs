@@ -4,7 +4,7 @@
 
 use super::{
     JournalError,
-    file::{at, sync_folder, to_json, write_new},
+    disk::{at, sync_folder, to_json, write_new},
 };
 use crate::invoice::InvoicePayment;
 use std::{

@@ -16,24 +16,20 @@
 //!
 //! No call that may begin a payment outlives its time: the network drops it if it has not begun by then.
 
-use super::{Payer, Priced, now, send::dead, unsettled};
+use super::{Payer, now, send::dead, unsettled};
 use crate::{
     answer::{Paid, Reply, judge_reply},
     confirm::Resolution,
     error::PayError,
-    ledger::{Quoted, Status},
-    offer::{Confirmed, Offer},
-    payment::{SignedPayment, decoded_path},
+    ledger::Status,
+    payment::SignedPayment,
     plain_text::plain_text,
     step::Step,
 };
 use candid::Principal;
 use std::time::Instant;
-use tollkeeper_types::{PayArgs, RouteKey};
-use x402_icp::{
-    Code, PaymentId,
-    wire::{ExactIcrc2Extra, PaymentRequirements},
-};
+use tollkeeper_types::PayArgs;
+use x402_icp::{Code, PaymentId};
 
 /// How long a call may wait for its canister, in seconds, if its time is not over before.
 const CALL_WAITS_SECONDS: u64 = 180;
@@ -50,49 +46,6 @@ enum Turn {
 }
 
 impl Payer {
-    /// The offer, if the canister sells the path for it by `pay`. A canister refuses a call with other terms; this says
-    /// so before anything is recorded, and tells the time of the canister's subnet.
-    pub(super) async fn confirmed_call(
-        &self,
-        priced: &Priced,
-        offer: &Offer,
-        terms: &PaymentRequirements<ExactIcrc2Extra>,
-    ) -> Result<Offer, PayError> {
-        self.tell(Step::AskingCanister(offer.spender));
-        let unconfirmed = |problem: String| PayError::Unconfirmed {
-            canister: offer.spender,
-            problem,
-        };
-        let like = Quoted {
-            ledger: offer.asset,
-            amount: offer.amount.0.into(),
-            fee: offer.fee.0.into(),
-            pay_to: offer.pay_to,
-            spender: offer.spender,
-            offer: terms.extra.offer.clone(),
-            max_timeout_seconds: offer.max_timeout_seconds(),
-        };
-        let key = RouteKey {
-            method: priced.request.method.clone(),
-            path: decoded_path(&priced.request.url).map_err(unconfirmed)?,
-        };
-        let quoted = self.rail().quote(offer.spender, key, &like).await;
-        let (quoted, at) = quoted.map_err(unconfirmed)?;
-        match quoted.contains(&like) {
-            true => Ok(Offer {
-                confirmed: Some(Confirmed {
-                    at,
-                    arrived: Instant::now(),
-                }),
-                ..offer.clone()
-            }),
-            false => Err(unconfirmed(format!(
-                "it does not sell this path by call for {} units of {} to {} now",
-                offer.amount, offer.asset, offer.pay_to
-            ))),
-        }
-    }
-
     /// Makes a recorded call until its outcome is known or patience ends; the caller holds the lock of its request.
     pub(super) async fn call(&self, payment: &SignedPayment) -> Result<Box<Paid>, PayError> {
         let (canister, args) = self

@@ -1,6 +1,6 @@
 //! Signing of an offer, or fixing the transfer or the call that pays it; and whether that is possible.
 
-use super::{Payer, Priced, now};
+use super::{Payer, Priced, confirmed::unconfirmed, now};
 use crate::{
     error::PayError,
     http::Request,
@@ -43,10 +43,7 @@ impl Payer {
         self.signable(priced, offer)?;
         let purchase = self.purchase(priced, offer);
         if offer.method() != Method::Allowance {
-            let unconfirmed = |problem| PayError::Unconfirmed {
-                canister: offer.spender,
-                problem,
-            };
+            let unconfirmed = |problem| unconfirmed(offer, problem);
             let confirmed = offer
                 .confirmed
                 .ok_or_else(|| unconfirmed("it was not asked (fund)".into()))?;

@@ -2,6 +2,7 @@
 //! covers them on a network.
 
 mod calls;
+mod crashes;
 mod delegations;
 mod ending;
 mod invoices;
@@ -64,6 +65,22 @@ pub(super) fn payer(journal: Arc<dyn Journal>) -> Payer {
 
 fn files(folder: &PathBuf) -> Arc<dyn Journal> {
     Arc::new(FileJournal::open(folder).unwrap())
+}
+
+fn memory() -> Arc<dyn Journal> {
+    Arc::new(MemoryJournal::new())
+}
+
+/// What was bought, with a receipt that matches the payment.
+fn proven(outcome: Result<Outcome, PayError>) -> Box<Paid> {
+    match outcome {
+        Ok(Outcome::Paid(paid)) if paid.proven => paid,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn is_unsettled(outcome: &Result<Outcome, PayError>) -> bool {
+    matches!(outcome, Err(PayError::Unsettled { .. }))
 }
 
 fn get(seller: &Seller, path: &str) -> Request {

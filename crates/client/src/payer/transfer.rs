@@ -13,13 +13,12 @@
 //!  block recorded ──▶ the proof is sent as any payment is
 //! ```
 
-use super::{Payer, Priced, now, send::dead, unsettled};
+use super::{Payer, now, send::dead, unsettled};
 use crate::{
     confirm::{self, Resolution},
     error::{LedgerError, PayError},
     journal::End,
-    ledger::{Found, Promised, Rail, Wanted},
-    offer::{Confirmed, Method, Offer, OfferTerms},
+    ledger::{Found, Rail, Wanted},
     payment::SignedPayment,
     plain_text::plain_text,
     step::Step,
@@ -27,7 +26,6 @@ use crate::{
 use candid::{Nat, Principal};
 use icrc_ledger_types::icrc1::transfer::{TransferArg, TransferError};
 use std::time::Instant;
-use tollkeeper_types::RouteKey;
 use x402_icp::{
     Amount,
     values::{parse_account, parse_principal},
@@ -55,52 +53,6 @@ impl Payer {
             return &**rail;
         }
         &self.network
-    }
-
-    /// The offer, if the canister makes it: whoever forwarded it over HTTP could have put another recipient into it. A
-    /// canister refuses such a payment from an allowance, but cannot give a transfer back that went elsewhere.
-    pub(super) async fn confirmed(
-        &self,
-        priced: &Priced,
-        offer: &Offer,
-    ) -> Result<Offer, PayError> {
-        let terms = match (&offer.terms, offer.method()) {
-            (OfferTerms::Icrc1(terms), _) => terms,
-            (OfferTerms::Icrc2(terms), Method::Call) => {
-                return self.confirmed_call(priced, offer, terms).await;
-            }
-            (OfferTerms::Icrc2(_), _) => return Ok(offer.clone()),
-        };
-        self.tell(Step::AskingCanister(offer.spender));
-        let unconfirmed = |problem: String| PayError::Unconfirmed {
-            canister: offer.spender,
-            problem,
-        };
-        let like = Promised {
-            ledger: offer.asset,
-            amount: offer.amount.0.into(),
-            pay_to: offer.pay_to,
-            offer: terms.extra.offer.clone(),
-        };
-        let route = RouteKey {
-            method: terms.extra.method.clone(),
-            path: terms.extra.route.clone(),
-        };
-        let promised = self.rail().offers(offer.spender, route, &like).await;
-        let (promised, at) = promised.map_err(unconfirmed)?;
-        match promised.contains(&like) {
-            true => Ok(Offer {
-                confirmed: Some(Confirmed {
-                    at,
-                    arrived: Instant::now(),
-                }),
-                ..offer.clone()
-            }),
-            false => Err(unconfirmed(format!(
-                "it makes no offer of {} units of {} to {} for this route now",
-                offer.amount, offer.asset, offer.pay_to
-            ))),
-        }
     }
 
     /// The payment with the block of its transfer: makes the transfer if its block is not known. The caller holds the

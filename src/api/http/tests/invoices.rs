@@ -207,6 +207,22 @@ fn attack_bodies_that_are_no_invoice_are_refused_and_make_none() {
             400,
             "invalid_argument",
         ),
+        // Other texts of the same values.
+        (
+            bad(|body| body["price"] = json!("+1500000")),
+            400,
+            "invalid_argument",
+        ),
+        (
+            bad(|body| body["price"] = json!("01500000")),
+            400,
+            "invalid_argument",
+        ),
+        (
+            bad(|body| body["refundTo"] = json!("2VXSX-FAE")),
+            400,
+            "invalid_argument",
+        ),
         (
             bad(|body| body["path"] = json!("/a b")),
             400,

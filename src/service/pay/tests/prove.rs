@@ -100,15 +100,38 @@ impl Shop {
         run(purchase::execute(&self.runtime, request))
     }
 
-    fn paid_block(&self, proof: &DecodedTransfer, amount: u128) -> (u64, ICRC3Value) {
-        let mut block = block_of(&Transfer {
+    /// The transfer that this proof is of.
+    pub(super) fn transfer_of(&self, proof: &DecodedTransfer, amount: u128) -> Transfer {
+        Transfer {
             memo: proof.proof.memo,
             from: proof.proof.from,
             to: proof.proof.pay_to,
             spender: None,
             amount: Amount(amount),
             created_at: self.runtime.now(),
-        });
+        }
+    }
+
+    /// Settles it in two messages at once; `answer` comes when both wait for the ledger.
+    pub(super) fn settle_twice(
+        &self,
+        request: PaymentRequest,
+        answer: impl FnOnce(),
+    ) -> [PayOutcome; 2] {
+        self.runtime.hold.set(true);
+        let mut first = pin!(settle(&self.runtime, request.clone()));
+        let mut second = pin!(settle(&self.runtime, request));
+        assert!(poll(first.as_mut()).is_pending());
+        assert!(poll(second.as_mut()).is_pending());
+        answer();
+        [first, second].map(|mut work| match poll(work.as_mut()) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => panic!("both are answered"),
+        })
+    }
+
+    fn paid_block(&self, proof: &DecodedTransfer, amount: u128) -> (u64, ICRC3Value) {
+        let mut block = block_of(&self.transfer_of(proof, amount));
         if let ICRC3Value::Map(block) = &mut block
             && let Some(ICRC3Value::Map(tx)) = block.get_mut("tx")
         {
@@ -194,16 +217,11 @@ fn a_transfer_that_is_claimed_twice_in_parallel_is_one_payment() {
     let shop = transfer_shop();
     let proof = shop.proof(1, 7, BLOCK);
     let request = shop.presented(proof.clone());
-    shop.runtime.hold.set(true);
-    let mut first = pin!(settle(&shop.runtime, request.clone()));
-    let mut second = pin!(settle(&shop.runtime, request));
-    assert!(poll(first.as_mut()).is_pending());
-    assert!(poll(second.as_mut()).is_pending());
-    shop.will_prove(&proof, 10_000).will_prove(&proof, 10_000);
-    for work in [first, second] {
-        let mut work = work;
-        let Poll::Ready(PayOutcome::Paid { resource, .. }) = poll(work.as_mut()) else {
-            panic!("both are answered");
+    for outcome in shop.settle_twice(request, || {
+        shop.will_prove(&proof, 10_000).will_prove(&proof, 10_000);
+    }) {
+        let PayOutcome::Paid { resource, .. } = outcome else {
+            panic!("{outcome:?}");
         };
         assert_eq!(resource.body, b"goods");
     }
@@ -236,11 +254,7 @@ fn a_claim_that_fails_releases_the_block() {
     shop.will_reject(6);
     shop.runtime.will(CallOutcome::Reply(b"DIDL".to_vec()));
     shop.runtime.will_reply(log(BLOCK + 1, vec![], vec![]));
-    for archive in [
-        shop.runtime.canister_id(),
-        Principal::management_canister(),
-        Principal::anonymous(),
-    ] {
+    for archive in shop.no_canisters() {
         shop.runtime
             .will_reply(log(BLOCK + 1, vec![], vec![(archive, 0, BLOCK + 1)]));
     }
@@ -267,9 +281,8 @@ fn a_claim_that_fails_releases_the_block() {
 fn a_block_is_followed_into_its_archive() {
     let shop = transfer_shop();
     let proof = shop.proof(1, 7, BLOCK);
-    let archive = Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, 50, 1, 1]);
     shop.runtime
-        .will_reply(log(100, vec![], vec![(archive, 0, 50)]));
+        .will_reply(log(100, vec![], vec![(ARCHIVE, 0, 50)]));
     let block = shop.paid_block(&proof, 10_000);
     shop.runtime.will_reply(log(0, vec![block], vec![]));
     assert_eq!(shop.fetch(&shop.presented(proof)), b"goods");
@@ -277,7 +290,7 @@ fn a_block_is_followed_into_its_archive() {
     assert_eq!(calls.len(), 2);
     assert_eq!(
         (calls[1].canister, calls[1].method.as_str()),
-        (archive, "get_them")
+        (ARCHIVE, "get_them")
     );
 }
 

@@ -4,43 +4,27 @@ use super::{
     prove::{BLOCK, account_of, is_recorded, of, transfer_shop},
     *,
 };
-use crate::domain::{
-    block_log::{
-        Transfer,
-        icp_tests::{block_of, of_archive, response},
+use crate::{
+    domain::{
+        block_log::{
+            Transfer,
+            icp_tests::{block_of, of_archive, response},
+        },
+        window::MAX_REFUND_AGE,
     },
-    window::MAX_REFUND_AGE,
+    storage::ledgers::tests::icp_ledger,
 };
 use candid::Encode;
 use test_ledger::domain::icp;
-use x402_icp::decode::DecodedTransfer;
-
-const ARCHIVE: Principal = Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, 50, 1, 1]);
 
 /// A shop whose ledger has no ICRC-3, and answers `query_blocks`. Its route offers transfers.
 fn icp_shop() -> Shop {
     let shop = transfer_shop();
-    let icp = crate::domain::ledger::Ledger {
-        answers_query_blocks: true,
-        ..ledger(0)
-    };
-    storage::ledgers::put(&icp).unwrap();
+    storage::ledgers::put(&icp_ledger()).unwrap();
     shop
 }
 
 impl Shop {
-    /// The transfer that this proof is of.
-    fn transfer_of(&self, proof: &DecodedTransfer, amount: u128) -> Transfer {
-        Transfer {
-            memo: proof.proof.memo,
-            from: proof.proof.from,
-            to: proof.proof.pay_to,
-            spender: None,
-            amount: Amount(amount),
-            created_at: self.runtime.now(),
-        }
-    }
-
     fn will_show_one(&self, block: icp::Block) -> &Self {
         self.runtime
             .will_reply(response(BLOCK + 1, BLOCK, vec![block], &[]));
@@ -169,11 +153,7 @@ fn attack_an_icp_ledger_or_archive_that_lies_leaves_the_proof_pending() {
     let two = response(BLOCK + 2, BLOCK, vec![block(), block()], &[]);
     shop.runtime.will_reply(other_place).will_reply(two);
     let mut asked = 2;
-    for archive in [
-        shop.runtime.canister_id(),
-        Principal::management_canister(),
-        Principal::anonymous(),
-    ] {
+    for archive in shop.no_canisters() {
         let named = response(BLOCK + 1, 0, vec![], &[(archive, 0, BLOCK + 1)]);
         shop.runtime.will_reply(named);
         asked += 1;
@@ -206,19 +186,11 @@ fn attack_a_transfer_in_the_icp_ledger_pays_once_and_not_for_ever() {
     let block = block_of(&shop.transfer_of(&proof, 10_000));
     // Two read the block before either records it.
     let request = shop.presented(proof.clone());
-    shop.runtime.hold.set(true);
-    let mut first = pin!(settle(&shop.runtime, request.clone()));
-    let mut second = pin!(settle(&shop.runtime, request));
-    assert!(poll(first.as_mut()).is_pending());
-    assert!(poll(second.as_mut()).is_pending());
-    shop.will_show_one(block.clone())
-        .will_show_one(block.clone());
-    for work in [first, second] {
-        let mut work = work;
-        assert!(matches!(
-            poll(work.as_mut()),
-            Poll::Ready(PayOutcome::Paid { .. })
-        ));
+    for outcome in shop.settle_twice(request, || {
+        shop.will_show_one(block.clone())
+            .will_show_one(block.clone());
+    }) {
+        assert!(matches!(outcome, PayOutcome::Paid { .. }), "{outcome:?}");
     }
     assert_eq!(storage::payments::settled_count(), 1);
     // Nor does it pay with another secret.

@@ -176,13 +176,12 @@ fn a_refund_that_the_log_of_the_icp_ledger_lacks_gets_new_terms() {
 }
 
 fn shown_by_the_icp_ledger(is_made: bool) -> ScriptedRuntime {
-    use crate::domain::block_log::icp_tests::{block_of, response};
-    let runtime = in_doubt_and_forgotten(None);
-    let icp = crate::domain::ledger::Ledger {
-        answers_query_blocks: true,
-        ..ledger(0)
+    use crate::{
+        domain::block_log::icp_tests::{block_of, response},
+        storage::ledgers::tests::icp_ledger,
     };
-    storage::ledgers::put(&icp).unwrap();
+    let runtime = in_doubt_and_forgotten(None);
+    storage::ledgers::put(&icp_ledger()).unwrap();
     let refund = refund_in_doubt();
     let other = Transfer {
         memo: [0xee; 32],

@@ -3,7 +3,7 @@
 use super::{Look, Recorded};
 use crate::{
     http::{HttpError, Request, Response},
-    invoice::{InvoiceLink, InvoiceProblem, Sent, Transfer, status_name},
+    invoice::{InvoiceLink, InvoiceProblem, Sent, Transfer},
     ledger::Found,
     payer::Payer,
     plain_text::plain_text,
@@ -69,7 +69,7 @@ impl Payer {
         };
         let named = invoice.returned.as_ref().map(|known| known.to);
         InvoiceProblem::Ended {
-            status: status_name(&invoice.status),
+            status: invoice.status.as_str(),
             sent,
             to: named.or(invoice.refund_to),
         }

@@ -30,10 +30,6 @@ pub(super) fn calling(payer: Payer, till: &Arc<Till>) -> Payer {
     }
 }
 
-fn memory() -> Arc<dyn Journal> {
-    Arc::new(MemoryJournal::new())
-}
-
 /// A seller whose price is asked over HTTP, and who gets no payment there.
 async fn shop() -> Seller {
     Seller::open(|got, _| {
@@ -45,17 +41,6 @@ async fn shop() -> Seller {
 
 fn till_of(script: impl Fn(usize) -> Word + Send + Sync + 'static) -> Arc<Till> {
     Till::open(identity().principal(), script)
-}
-
-fn proven(outcome: Result<Outcome, PayError>) -> Box<Paid> {
-    match outcome {
-        Ok(Outcome::Paid(paid)) if paid.proven => paid,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn is_unsettled(outcome: &Result<Outcome, PayError>) -> bool {
-    matches!(outcome, Err(PayError::Unsettled { .. }))
 }
 
 #[tokio::test]

@@ -5,10 +5,6 @@ use super::{
     *,
 };
 
-fn memory() -> Arc<dyn Journal> {
-    Arc::new(MemoryJournal::new())
-}
-
 /// An identity whose session key may sign until then, for these canisters.
 fn delegated(seconds: u64, targets: Option<Vec<Principal>>) -> Identity {
     use ic_agent::{

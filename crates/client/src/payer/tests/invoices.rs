@@ -3,10 +3,10 @@
 mod again;
 
 use super::{
+    crashes::at_each_point,
     seller::{CKUSDC, SPENDER},
     transfers::{
         bank::{Answer, Bank, Bill, memo},
-        crashes::{Fragile, Points},
         paying_from,
     },
     *,
@@ -450,33 +450,21 @@ async fn a_recorded_transfer_for_an_invoice_is_sent_by_its_own_payer_only() {
 
 #[tokio::test]
 async fn a_crash_at_any_step_of_an_invoice_pays_once() {
-    let mut names = Vec::new();
-    for crash_at in 0.. {
-        let points = Arc::new(Points {
-            crash_at,
-            ..Points::default()
-        });
-        let at_ledger = points.clone();
-        let case =
-            Case::watched(|_| Answer::Made, folder(), move |name| at_ledger.pass(name)).await;
-        let journal = FileJournal::open(&case.folder).unwrap();
-        let journal = Arc::new(Fragile(journal, points.clone()));
-        let first = paying_from(payer(journal), case.bank.clone());
-        let link = case.link.clone();
-        let ended = tokio::spawn(async move { first.pay_invoice(&link).await }).await;
-        names.push(points.last.lock().unwrap().clone());
-        case.pay().await.unwrap();
-        assert_eq!(case.bank.made().len(), 1, "{crash_at}: {names:?}");
-        assert_eq!(case.recorded().len(), 0, "{crash_at}: {names:?}");
-        std::fs::remove_dir_all(&case.folder).unwrap();
-        if ended.is_ok() {
-            break;
-        }
-    }
-    for step in ["the record", "the transfer", "the end"] {
-        for when in ["before", "after"] {
-            let step = format!("{when} {step}");
-            assert!(names.contains(&step), "{step}: {names:?}");
-        }
-    }
+    at_each_point(
+        &["the record", "the transfer", "the end"],
+        |crash| async move {
+            let at_ledger = crash.points.clone();
+            let watch = move |name: &str| at_ledger.pass(name);
+            let case = Case::watched(|_| Answer::Made, crash.folder, watch).await;
+            let first = paying_from(payer(crash.journal), case.bank.clone());
+            let link = case.link.clone();
+            let ended = tokio::spawn(async move { first.pay_invoice(&link).await }).await;
+            let at = crash.points.crash_at;
+            case.pay().await.unwrap();
+            assert_eq!(case.bank.made().len(), 1, "{at}");
+            assert_eq!(case.recorded().len(), 0, "{at}");
+            ended.is_err()
+        },
+    )
+    .await;
 }

@@ -8,10 +8,6 @@ use crate::{http::Http, plain_text::PLAIN_TEXT_CHARACTERS};
 use serde_json::Value;
 use x402_icp::decode::MAX_HEADER_BYTES;
 
-fn memory() -> Arc<dyn Journal> {
-    Arc::new(MemoryJournal::new())
-}
-
 #[tokio::test]
 async fn bodies_without_end_are_cut_at_their_limit() {
     for (status, bytes) in [(200, 20_000), (404, 20_000), (200, 10_001)] {

@@ -7,10 +7,6 @@ use super::{
 use crate::OfferProblem;
 use x402_icp::decode::decode_header;
 
-fn memory() -> Arc<dyn Journal> {
-    Arc::new(MemoryJournal::new())
-}
-
 /// The reason why the only offer was refused.
 fn refused(result: Result<Outcome, PayError>) -> OfferProblem {
     match result {

@@ -1,7 +1,7 @@
 //! Purchases by the payer's own transfer.
 
 pub(super) mod bank;
-pub(super) mod crashes;
+mod crashes;
 mod records;
 
 use super::{
@@ -47,13 +47,6 @@ async fn shop(paid: impl Fn(&Got, usize) -> Act + Send + Sync + 'static) -> Sell
 
 fn ledger_of(script: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Arc<Bank> {
     Bank::open(identity().principal(), script)
-}
-
-fn proven(outcome: Result<Outcome, PayError>) -> Box<Paid> {
-    match outcome {
-        Ok(Outcome::Paid(paid)) if paid.proven => paid,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[tokio::test]
