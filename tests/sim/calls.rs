@@ -35,6 +35,8 @@ pub struct Call {
     denied: bool,
     /// The canister said that nothing is delivered any more.
     duplicate: bool,
+    /// It said so without a receipt.
+    no_receipt: bool,
 }
 
 /// What was known when a call was sent.
@@ -98,6 +100,7 @@ impl World {
             in_time: false,
             denied: false,
             duplicate: false,
+            no_receipt: false,
         };
         self.add(Auth {
             nonce: bytes32(&call.args.id),
@@ -269,10 +272,11 @@ impl World {
             }) if about_this(&payment_id) => {
                 if let Means::Call(call) = &mut self.auths[index].means {
                     call.duplicate = true;
+                    call.no_receipt |= receipt.is_none();
                 }
                 match receipt {
                     Some(receipt) => self.check_receipt(index, &receipt, &about),
-                    None => violation("paid without a receipt", about),
+                    None => Ok(()),
                 }
             }
             // An argument is malformed, or the answer is about another payment.
@@ -357,7 +361,8 @@ impl Auth {
         }
     }
 
-    /// `Duplicate` withholds only what was delivered long ago, or goes back. `now` in nanoseconds.
+    /// `Duplicate` withholds only what was delivered long ago, or goes back; and the receipt if it went back. `now` in
+    /// nanoseconds.
     pub fn check_duplicate(&self, payment: &Payment, now: u64) -> Checked {
         let withheld = match &payment.status {
             PaymentStatus::Delivered { delivered_at, .. } => {
@@ -369,6 +374,12 @@ impl Auth {
         match &self.means {
             Means::Call(call) if call.duplicate && withheld => {
                 violation("withheld as a duplicate", format!("{payment:?}"))
+            }
+            // What is refunded stays so.
+            Means::Call(call)
+                if call.no_receipt && !matches!(payment.status, PaymentStatus::Refunded { .. }) =>
+            {
+                violation("paid without a receipt", format!("{payment:?}"))
             }
             _ => Ok(()),
         }
