@@ -140,6 +140,7 @@ impl World {
         };
         let payer = self.payer_of(&self.auths[index]);
         let auth = &mut self.auths[index];
+        auth.refund_seen(block);
         if auth.refund.is_some() {
             return violation("double refund", format!("{block:?}"));
         }

@@ -2,6 +2,7 @@
 
 use crate::{
     calls::{Means, Wish},
+    chain::Block,
     plan::Send,
     support::{
         Answer, Request,
@@ -175,8 +176,13 @@ impl World {
                 {
                     return violation("not recorded as transferred", format!("{payment:?}"));
                 }
-                own.returns = Some(returns);
-                Ok(())
+                match own.returns.replace(returns) {
+                    Some(before) if before != returns => violation(
+                        "another refund than before",
+                        format!("{before}: {payment:?}"),
+                    ),
+                    _ => Ok(()),
+                }
             }
             Means::Invoice(_) if payment.rail == "invoice" && returns == model.amount => Ok(()),
             _ if payment.rail != "icrc2" || returns != model.amount => {
@@ -231,6 +237,17 @@ impl World {
 }
 
 impl Auth {
+    /// The block of a refund may be read before the canister has said what it returns: everything, or less the fee if
+    /// the transfer paid no offer.
+    pub fn refund_seen(&mut self, block: &Block) {
+        let whole = [block.amount, block.amount + block.fee].contains(&self.amount);
+        if let Means::Transfer(own) = &mut self.means
+            && whole
+        {
+            own.returns.get_or_insert(block.amount);
+        }
+    }
+
     /// What a refund of it returns.
     pub fn returns(&self) -> u128 {
         match &self.means {
